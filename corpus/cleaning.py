@@ -1,0 +1,93 @@
+"""Cleaning: one declared function from raw text to model input, that remembers where each character was.
+
+It is part of the recipe and travels in the bundle, so that training and serving do the same. Offsets
+that people see always refer to the raw text.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)
+_CHARACTER_REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']+")
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class CleanText:
+    """Cleaned text and, for each of its characters, the raw offsets it stands for.
+
+    `starts[i]:ends[i]` is the raw span of cleaned character `i`; both are None where nothing changed.
+    """
+
+    text: str
+    starts: list[int] | None = None
+    ends: list[int] | None = None
+
+    def raw_span(self, start: int, end: int) -> tuple[int, int]:
+        """The raw span of the cleaned span `start:end` (not empty)."""
+        if self.starts is None or self.ends is None:
+            return start, end
+        return self.starts[start], self.ends[end - 1]
+
+
+class Cleaning(BaseModel):
+    """What is done to a text before it is tokenised. The default does nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    html: bool = Field(False, description="Turn HTML tags into spaces and character references into characters")
+    urls: Literal["keep", "drop", "token"] = Field(
+        "keep", description="Keep URLs, drop them, or put the word URL in their place"
+    )
+    whitespace: bool = Field(False, description="Fold each run of white space into one space and strip the ends")
+
+    def apply(self, text: str) -> CleanText:
+        """Clean `text`; applying it to its own result changes nothing more unless HTML was nested."""
+        clean = CleanText(text)
+        if self.html:
+            clean = _substitute(clean, _TAG, lambda _: " ")
+            clean = _substitute(clean, _CHARACTER_REFERENCE, html.unescape)
+        if self.urls != "keep":
+            word = "URL" if self.urls == "token" else ""
+            clean = _substitute(clean, _URL, lambda _: word)
+        if self.whitespace:
+            clean = _strip(_substitute(clean, _SPACES, lambda _: " "))
+        return clean
+
+
+def _substitute(clean: CleanText, pattern: re.Pattern[str], replace: Callable[[str], str]) -> CleanText:
+    """Replace every match; each new character stands for the whole span that was matched."""
+    if pattern.search(clean.text) is None:
+        return clean
+    starts = clean.starts if clean.starts is not None else list(range(len(clean.text)))
+    ends = clean.ends if clean.ends is not None else list(range(1, len(clean.text) + 1))
+    pieces: list[str] = []
+    new_starts: list[int] = []
+    new_ends: list[int] = []
+    done = 0
+    for match in pattern.finditer(clean.text):
+        begin, end = match.span()
+        new = replace(match.group())
+        pieces += [clean.text[done:begin], new]
+        new_starts += starts[done:begin] + [starts[begin]] * len(new)
+        new_ends += ends[done:begin] + [ends[end - 1]] * len(new)
+        done = end
+    pieces.append(clean.text[done:])
+    return CleanText("".join(pieces), new_starts + starts[done:], new_ends + ends[done:])
+
+
+def _strip(clean: CleanText) -> CleanText:
+    text = clean.text.strip()
+    if clean.text == text:
+        return clean
+    begin = len(clean.text) - len(clean.text.lstrip())
+    end = begin + len(text)
+    if clean.starts is None or clean.ends is None:
+        return CleanText(text, list(range(begin, end)), list(range(begin + 1, end + 1)))
+    return CleanText(text, clean.starts[begin:end], clean.ends[begin:end])

@@ -1,0 +1,99 @@
+"""Which row is on which side: train, validation or test."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from corpus.digest import digest_json
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot
+
+Side = Literal["train", "validation", "test"]
+SIDES: tuple[Side, ...] = get_args(Side)
+MANIFEST = "splits.json"
+ROWS = "splits.parquet"
+
+
+class SplitsManifest(BaseModel):
+    """`splits.json`, written last.
+
+    `withheld` counts rows on no side, by the reason (for example a duplicate of a test row). `ledger` is the
+    id of the ledger of sides that was asked and told; `seen_in_training` counts test rows which that ledger
+    knows as training rows of an earlier run, so that an earlier model cannot be compared on them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: str
+    snapshot: str
+    counts: dict[Side, int]
+    withheld: dict[str, int]
+    method: str
+    ledger: str | None = None
+    seen_in_training: int = 0
+
+
+class Splits:
+    """Row ids of a snapshot by side. An id that is on no side was withheld."""
+
+    def __init__(self, sides: dict[str, Side], manifest: SplitsManifest) -> None:
+        self.sides = sides
+        self.manifest = manifest
+
+    @classmethod
+    def create(
+        cls,
+        sides: dict[str, Side],
+        *,
+        snapshot: str,
+        method: str,
+        withheld: dict[str, int] | None = None,
+        ledger: str | None = None,
+        seen_in_training: int = 0,
+    ) -> Self:
+        """Build splits from `{row id: side}`; the digest covers ids and sides whatever their order."""
+        counts = Counter(sides.values())
+        manifest = SplitsManifest(
+            digest=digest_json(sides),
+            snapshot=snapshot,
+            counts={side: counts[side] for side in SIDES},
+            withheld=withheld or {},
+            method=method,
+            ledger=ledger,
+            seen_in_training=seen_in_training,
+        )
+        return cls(sides, manifest)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Open finished splits.
+
+        Raises:
+            AssayError: there is no manifest.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise AssayError(f"{folder} holds no {MANIFEST}: not finished splits; run with --from split")
+        table = pq.read_table(folder / ROWS)
+        sides = dict(zip(table["id"].to_pylist(), table["side"].to_pylist(), strict=True))
+        return cls(sides, SplitsManifest.model_validate_json(path.read_bytes()))
+
+    def save(self, folder: Path) -> None:
+        """Write rows, then the manifest, into an existing folder."""
+        table = pa.table({"id": list(self.sides), "side": list(self.sides.values())})
+        pq.write_table(table, folder / ROWS, compression="zstd")
+        (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2), encoding="utf-8")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids and sides."""
+        return self.manifest.digest
+
+    def rows(self, snapshot: Snapshot, side: Side) -> list[Example]:
+        """The examples of one side, in the snapshot's order."""
+        return [example for example in snapshot.examples() if self.sides.get(example.id) == side]

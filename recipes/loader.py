@@ -1,0 +1,122 @@
+"""Read a recipe file, apply `--set` overrides, and say clearly what is wrong with it."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from corpus.errors import AssayError
+from recipes.recipe import Recipe
+
+SHIPPED = Path(__file__).parent
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe, or a shipped one by its name, and apply overrides such as `training.epochs=3`.
+
+    Raises:
+        AssayError: the file is missing or not YAML, a key is unknown or a value wrong; the line names it.
+    """
+    file = find_recipe(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
+    if not isinstance(values, dict):
+        raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_recipe(values, str(file))
+
+
+def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
+    """Check a recipe that was already read.
+
+    Raises:
+        AssayError: a key is unknown or a value wrong; all faults, one a clause.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_describe(fault) for fault in error.errors(include_url=False))
+        raise AssayError(f"{where}: {faults}") from error
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file itself, or the shipped recipe of that name.
+
+    Raises:
+        AssayError: neither exists.
+    """
+    file = Path(path)
+    if file.is_file():
+        return file
+    shipped = SHIPPED / f"{file.name.removesuffix('.yaml')}.yaml"
+    if len(file.parts) == 1 and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.yaml")))
+    raise AssayError(f"{path} is neither a file nor a shipped recipe (shipped: {names})")
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    """Set one dotted key. The value is read as YAML, so `3`, `true`, `null`, `[a, b]`, `{a: 1}` mean what they say."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise AssayError(f"--set {override!r} is not KEY=VALUE, for example --set training.epochs=3")
+    *parents, last = key.split(".")
+    node = values
+    for name in parents:
+        child = node.setdefault(name, {})
+        if child is None:
+            child = node[name] = {}
+        if not isinstance(child, dict):
+            raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, not a group of keys")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise AssayError(f"--set {override!r}: {text!r} is not a YAML value: {_one_line(error)}") from error
+
+
+def _describe(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"] if part not in ("mongo", "hub", "files"))
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {key!r} (value {fault['input']!r}){_nearest(key)}"
+    if fault["type"] == "missing":
+        return f"key {key!r} is missing; add it"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{key}: {message}" if key and key not in message else message
+    return f"{key!r} is {fault['input']!r}: {message}"
+
+
+def _nearest(key: str) -> str:
+    """The known key that the unknown one most resembles, if any does."""
+    known = sorted(_known_keys(Recipe))
+    last = {name.rpartition(".")[2]: name for name in reversed(known)}
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75) or [
+        last[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.6)
+    ]
+    return f"; did you mean {close[0]!r}?" if close else "; remove it"
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    keys = set()
+    for name, field in model.model_fields.items():
+        keys.add(prefix + name)
+        for part in _models_in(field.annotation):
+            keys |= _known_keys(part, f"{prefix}{name}.")
+    return keys
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

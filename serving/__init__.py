@@ -1,0 +1,1 @@
+"""The torch-free runtime: bundles, the engine, batch prediction."""

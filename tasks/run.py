@@ -1,0 +1,112 @@
+"""A run and its finished steps: what lets a killed run go on where it was.
+
+Every step writes into a folder of its own, named by the digest of what went into it. The folder gets
+its name when the step has ended, so that a folder with that name is whole; a hit also needs the digests
+of its files to match. Prefect's own result cache is not used for this: it cannot see whether files have
+changed, nor whether code that a task calls has.
+"""
+
+import functools
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from corpus.atomic import publish_folder
+from corpus.digest import digest_file, digest_folder, digest_json
+from recipes.recipe import Recipe
+
+Step = Literal["extract", "validate", "split", "train", "export", "evaluate", "gate", "promote"]
+MARKER = "step.json"
+PACKAGES = ("corpus", "recipes", "serving", "models", "expectations", "tasks")
+
+
+class Ref(BaseModel):
+    """Where the result of a step lies and what it is: small enough to hand on through Prefect as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    digest: str
+
+
+class Run(BaseModel):
+    """One way through the pipeline: its key, its recipe, where it writes.
+
+    `fresh_steps` are done again even where a finished result exists (`--from`).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    recipe: Recipe
+    store: Path
+    tracking_uri: str
+    mlflow_run: str
+    fresh_steps: tuple[Step, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the steps of this run lie."""
+        return self.store / "runs" / self.key
+
+    def once(
+        self,
+        step: Step,
+        inputs: Mapping[str, Any],
+        make: Callable[[Path], None],
+        *,
+        resumable: bool = False,
+    ) -> Ref:
+        """Do a step, unless it was finished with the same inputs and its files are as it left them.
+
+        Args:
+            step: name of the step.
+            inputs: everything its result depends on, as JSON: digests and the parts of the recipe.
+            make: writes the result into the folder it is given.
+            resumable: leave what an interrupted attempt wrote in the folder, for `make` to go on from.
+        """
+        key = digest_json({"run": self.key, "step": step, "inputs": inputs, "code": code_digest()})
+        folder = self.folder / f"{step}-{key[:16]}"
+        if step not in self.fresh_steps and (found := _finished(folder)):
+            return found
+        partial = folder.with_name(folder.name + ".partial")
+        if partial.exists() and not resumable:
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        begun = time.time()
+        make(partial)
+        files = digest_folder(partial)
+        marker = {"step": step, "key": key, "files": files, "began": begun, "seconds": time.time() - begun}
+        (partial / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
+        publish_folder(partial, folder)
+        return Ref(path=folder, digest=digest_json(files))
+
+
+def _finished(folder: Path) -> Ref | None:
+    marker = folder / MARKER
+    if not marker.is_file():
+        return None
+    files: dict[str, str] = json.loads(marker.read_text(encoding="utf-8"))["files"]
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file() or digest_file(path) != digest:
+            return None
+    return Ref(path=folder, digest=digest_json(files))
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest of the source of every package that a step's result depends on."""
+    root = Path(__file__).parent.parent
+    return digest_json(
+        {
+            path.relative_to(root).as_posix(): digest_file(path)
+            for package in PACKAGES
+            for path in sorted((root / package).rglob("*.py"))
+        }
+    )
