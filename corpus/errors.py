@@ -7,3 +7,7 @@ class AssayError(Exception):
     The command line prints it without a traceback and ends with code 1; whatever was there before
     is left as it was.
     """
+
+
+class DataError(AssayError):
+    """The data themselves are at fault: whoever mends them wants them read again, not a snapshot of before."""

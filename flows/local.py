@@ -1,0 +1,65 @@
+"""Flows run from a terminal: in this process, with errors that a person can read."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import get_args
+
+from corpus.errors import AssayError
+from corpus.snapshot import Snapshot
+from flows.training import TrainingOutcome, train
+from recipes.recipe import Recipe
+from tasks.extract import extract
+from tasks.run import Run, Step
+from tasks.validate import ValidationReport, validate
+
+
+def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None) -> TrainingOutcome:
+    """Run the training flow here and now.
+
+    Raises:
+        AssayError: the first error that a person can mend.
+    """
+    one_line_errors()
+    return train(recipe, store, fresh=fresh, from_step=_step(from_step))
+
+
+def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
+    """Read the source and check its rows, without Prefect or MLflow; nothing of it is kept.
+
+    Returns:
+        The report and the number of rows.
+
+    Raises:
+        AssayError: the source cannot be read, or a critical check failed.
+    """
+    run = Run(key=f"validate-{recipe.name}", recipe=recipe, store=store, tracking_uri="", mlflow_run="")
+    try:
+        snapshot = extract.fn(run)
+        report = ValidationReport.load(validate.fn(run, snapshot).path)
+        return report, len(Snapshot.load(snapshot.path))
+    finally:
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def one_line_errors() -> None:
+    """Let Prefect log our own errors as the one line they are: their traceback tells a user nothing."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(error, AssayError):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return True
+
+
+def _step(name: str | None) -> Step | None:
+    steps: tuple[Step, ...] = get_args(Step)
+    for step in steps:
+        if name == step:
+            return step
+    if name is None:
+        return None
+    raise AssayError(f"--from {name}: no such step; steps are {', '.join(steps)}")

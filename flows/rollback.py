@@ -1,0 +1,31 @@
+"""Put an earlier champion back."""
+
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.registry import ModelRegistry, Move
+from tasks.tracking import tracking_uri
+
+
+@flow(name="rollback", flow_run_name="rollback-{name}")
+def rollback(
+    name: str, reason: str, to: str | None = None, store: Path = Path(".assay"), registry_uri: str | None = None
+) -> Move:
+    """Move the champion alias back, under the same lock as a promotion, and write down why.
+
+    Args:
+        name: registered model.
+        reason: stands in the history for ever.
+        to: version to put back; none: the one before.
+        store: folder of the promotion lock, the same as for training.
+        registry_uri: MLflow; none: MLFLOW_TRACKING_URI, else sqlite in the store.
+    """
+    return move_back(name, reason, to, store, registry_uri)
+
+
+@task(name="move-back", cache_policy=NO_CACHE)
+def move_back(name: str, reason: str, to: str | None, store: Path, registry_uri: str | None) -> Move:
+    """One move of the alias."""
+    return ModelRegistry(name, tracking_uri(registry_uri, store), store).rollback(to, reason)

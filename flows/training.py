@@ -1,0 +1,89 @@
+"""From a source to a promoted model: extract, validate, split, train, export, evaluate, gate, promote."""
+
+from pathlib import Path
+
+from prefect import flow
+from pydantic import BaseModel
+
+from corpus.errors import AssayError
+from recipes.recipe import Recipe
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.extract import extract
+from tasks.gate import gate
+from tasks.registry import ChampionChanged, PromotionResult, promote
+from tasks.report import report
+from tasks.run import Ref, Run, Step
+from tasks.session import open_run
+from tasks.split import split
+from tasks.tracking import record_data
+from tasks.train import train as train_model
+from tasks.validate import validate
+from tasks.verdict import Verdict
+
+# A champion that keeps changing while we compare with it is a sign of trouble, not of bad luck.
+GATE_ATTEMPTS = 3
+
+
+class TrainingOutcome(BaseModel):
+    """How a run ended, and where to look."""
+
+    run: str
+    mlflow_run: str
+    tracking_uri: str
+    verdict: Verdict
+    promotion: PromotionResult
+    card: Path
+
+
+@flow(name="train", flow_run_name="train-{recipe.name}", retries=0)
+def train(
+    recipe: Recipe,
+    store: Path = Path(".assay"),
+    run_key: str | None = None,
+    fresh: bool = False,
+    from_step: Step | None = None,
+) -> TrainingOutcome:
+    """Train, assay and, if the model earned it, promote.
+
+    Args:
+        recipe: everything the run depends on.
+        store: folder of runs, ledger and, without a tracking server, of MLflow.
+        run_key: key of the run to open or go on with; none: the open run of this recipe.
+        fresh: begin anew even where an open run exists.
+        from_step: do this step and all later ones of the newest run again.
+    """
+    with open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
+        snapshot = extract(run)
+        validation = validate(run, snapshot)
+        splits = split(run, snapshot)
+        record_data(run, snapshot, splits)
+        checkpoint = train_model(run, snapshot, splits)
+        bundle = export(run, checkpoint, snapshot, splits)
+        evaluation = evaluate(run, bundle, snapshot, splits)
+        verdict, promotion = _decide(run, validation, bundle, evaluation, snapshot, splits)
+        card = report(run, validation, checkpoint, bundle, evaluation, snapshot, splits, verdict, promotion)
+        return TrainingOutcome(
+            run=run.key,
+            mlflow_run=run.mlflow_run,
+            tracking_uri=run.tracking_uri,
+            verdict=verdict,
+            promotion=promotion,
+            card=card,
+        )
+
+
+def _decide(
+    run: Run, validation: Ref, bundle: Ref, evaluation: Ref, snapshot: Ref, splits: Ref
+) -> tuple[Verdict, PromotionResult]:
+    """Gate and promote; where another model became champion meanwhile, the gate runs again against that one."""
+    for _ in range(GATE_ATTEMPTS):
+        verdict = gate(run, validation, bundle, evaluation, snapshot, splits)
+        try:
+            return verdict, promote(run, bundle, evaluation, verdict, splits)
+        except ChampionChanged:
+            continue
+    raise AssayError(
+        f"the champion of {run.recipe.registry.name} changed {GATE_ATTEMPTS} times while it was compared with; "
+        "let the other runs end, then start this one again: it goes on at the gate"
+    )

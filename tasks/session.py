@@ -1,0 +1,128 @@
+"""Open, resume and close a run.
+
+The key of a run closes at its verdict, or when its data were found at fault: only an open run is gone on
+with, so that a weekly deployment, or a second try after the data were mended, reads fresh data.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from corpus.atomic import atomic_path
+from corpus.errors import AssayError, DataError
+from recipes.recipe import Recipe
+from tasks.run import Run, Step
+from tasks.tracking import Tracking
+
+STATE = "run.json"
+STEPS: tuple[Step, ...] = get_args(Step)
+
+
+class RunState(BaseModel):
+    """`run.json`: what must be known to go on with a run."""
+
+    key: str
+    recipe_name: str
+    recipe_digest: str
+    mlflow_run: str
+    opened: datetime
+    state: Literal["open", "closed"] = "open"
+
+
+@contextmanager
+def open_run(
+    recipe: Recipe,
+    store: Path,
+    *,
+    key: str | None = None,
+    fresh: bool = False,
+    from_step: Step | None = None,
+) -> Iterator[Run]:
+    """Give the run to work in: the open one of this recipe, or a new one.
+
+    It closes when the block ends well. When the block raises, the run stays open for the next start, unless
+    the data were at fault; MLflow shows it as failed either way.
+
+    Args:
+        recipe: what to run.
+        store: folder of all runs.
+        key: key of the run; a deployment hands in its flow run's id.
+        fresh: begin anew even where an open run exists.
+        from_step: go on with the newest run of this recipe, open or closed, and do this step and all
+            later ones again.
+
+    Raises:
+        AssayError: another process works on the run, or `from_step` finds none.
+    """
+    found = None if fresh else _find_run(recipe, store, key, from_step)
+    if from_step is not None and found is None:
+        raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
+    key = found.key if found else key or _new_key(recipe)
+    folder = store / "runs" / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_us(folder):
+        # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
+        earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
+        tracking = Tracking.start(recipe, store, key, earlier)
+        state = RunState(
+            key=key,
+            recipe_name=recipe.name,
+            recipe_digest=recipe.digest,
+            mlflow_run=tracking.run_id,
+            opened=found.opened if found else datetime.now(UTC),
+        )
+        _save(folder, state)
+        run = Run(
+            key=key,
+            recipe=recipe,
+            store=store,
+            tracking_uri=tracking.uri,
+            mlflow_run=tracking.run_id,
+            fresh_steps=STEPS[STEPS.index(from_step) :] if from_step else (),
+        )
+        try:
+            yield run
+        except BaseException as error:
+            tracking.end("FAILED")
+            if isinstance(error, DataError):
+                _save(folder, state.model_copy(update={"state": "closed"}))
+            raise
+        tracking.end("FINISHED")
+        _save(folder, state.model_copy(update={"state": "closed"}))
+
+
+def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
+    """The newest run that may be gone on with."""
+    states = [RunState.model_validate_json(path.read_bytes()) for path in (store / "runs").glob(f"*/{STATE}")]
+    if key is not None:
+        states = [state for state in states if state.key == key]
+    elif from_step is not None:
+        states = [state for state in states if state.recipe_name == recipe.name]
+    else:
+        states = [state for state in states if state.recipe_digest == recipe.digest and state.state == "open"]
+    return max(states, key=lambda state: state.opened, default=None)
+
+
+def _new_key(recipe: Recipe) -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{recipe.name}-{secrets.token_hex(3)}"
+
+
+def _save(folder: Path, state: RunState) -> None:
+    with atomic_path(folder / STATE) as partial:
+        partial.write_text(state.model_dump_json(indent=2), encoding="utf-8")
+
+
+@contextmanager
+def _only_us(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; the system lets go of it when the process dies, however it dies."""
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise AssayError(f"{folder} is being worked on by another process; wait for it, or use --fresh") from error

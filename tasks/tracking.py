@@ -1,0 +1,190 @@
+"""The MLflow run of a pipeline run: opened once, named by its id everywhere, ended whatever happens."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+
+from corpus.digest import canonical_json
+from corpus.errors import AssayError
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from recipes.recipe import Recipe
+from serving.cpu import cpu_flags
+from tasks.run import Ref, Run, code_digest
+
+# MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
+MLFLOW_DIGEST_LENGTH = 36
+PARAMETERS_A_BATCH = 100
+
+
+def tracking_uri_for(recipe: Recipe, store: Path) -> str:
+    """The recipe's MLflow, else the one of the environment, else sqlite in the store."""
+    return tracking_uri(recipe.registry.tracking_uri, store)
+
+
+def tracking_uri(given: str | None, store: Path) -> str:
+    """The MLflow that is meant where perhaps none was named."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.resolve()}/mlflow.db"
+
+
+@contextmanager
+def mlflow_reachable(uri: str) -> Iterator[None]:
+    """Turn MLflow's errors into one line that names the address and the remedy.
+
+    Raises:
+        AssayError: MLflow did not answer, or refused.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).splitlines()[0][:300]
+        raise AssayError(
+            f"MLflow at {without_password(uri)} did not do its part: {without_password(reason)}; "
+            "check registry.tracking_uri and that the server is up (assay doctor)"
+        ) from error
+
+
+def without_password(text: str) -> str:
+    """The text with user and password taken out of every address in it."""
+    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+
+
+class Tracking:
+    """One MLflow run, addressed by its id: MLflow's notion of the active run is local to a thread."""
+
+    def __init__(self, uri: str, run_id: str) -> None:
+        self.uri = uri
+        self.run_id = run_id
+        self._client = MlflowClient(tracking_uri=uri)
+
+    @classmethod
+    def start(cls, recipe: Recipe, store: Path, key: str, run_id: str | None) -> Self:
+        """Begin an MLflow run with all parameters of the recipe, or go on with `run_id`.
+
+        Raises:
+            AssayError: MLflow cannot be reached.
+        """
+        uri = tracking_uri_for(recipe, store)
+        with mlflow_reachable(uri):
+            client = MlflowClient(tracking_uri=uri)
+            if run_id is not None and _exists(client, run_id):
+                client.update_run(run_id, status="RUNNING")
+                return cls(uri, run_id)
+            experiment = _experiment(client, recipe, uri, store)
+            run = client.create_run(experiment, tags=_tags(recipe, key), run_name=key)
+            _log_parameters(client, run.info.run_id, recipe)
+            client.log_text(run.info.run_id, _environment(), "environment.txt")
+            client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), "recipe.json")
+            return cls(uri, run.info.run_id)
+
+    def end(self, status: Literal["FINISHED", "FAILED"]) -> None:
+        """End the run. A registry that is down at the end of a failed run must not hide why it failed."""
+        try:
+            self._client.set_terminated(self.run_id, status)
+        except MlflowException:
+            if status == "FINISHED":
+                raise
+
+
+@task(name="record-data", cache_policy=NO_CACHE)
+def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
+    """Log the data set of the run with our digest, which covers every row, and the size of each side."""
+    manifest = Snapshot.load(snapshot.path).manifest
+    sides = Splits.load(splits.path).manifest
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    dataset = Dataset(
+        name=run.recipe.name,
+        digest=manifest.digest[:MLFLOW_DIGEST_LENGTH],
+        source_type=run.recipe.source.kind,
+        source=canonical_json(manifest.source).decode(),
+        profile=canonical_json({**manifest.counts.model_dump(), **sides.counts}).decode(),
+    )
+    with mlflow_reachable(run.tracking_uri):
+        client.log_inputs(run.mlflow_run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        client.set_tag(run.mlflow_run, "assay.snapshot", manifest.digest)
+        client.set_tag(run.mlflow_run, "assay.splits", sides.digest)
+
+
+def _exists(client: MlflowClient, run_id: str) -> bool:
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True
+
+
+def _experiment(client: MlflowClient, recipe: Recipe, uri: str, store: Path) -> str:
+    name = recipe.registry.experiment or recipe.registry.name
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    # Without a server, MLflow would put artifacts into the folder the command was called in.
+    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
+    return client.create_experiment(name, artifact_location=location)
+
+
+def _tags(recipe: Recipe, key: str) -> dict[str, str]:
+    context = FlowRunContext.get()
+    flow_run = context.flow_run if context else None
+    tags = {
+        MLFLOW_RUN_NAME: key,
+        MLFLOW_SOURCE_NAME: f"assay {version('assay')}",
+        MLFLOW_GIT_COMMIT: git_commit(),
+        "assay.recipe": recipe.digest,
+        "assay.recipe_name": recipe.name,
+        "assay.code": code_digest(),
+        "assay.run": key,
+        "prefect.flow_run": str(flow_run.id) if flow_run else None,
+    }
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def git_commit() -> str | None:
+    """The commit of this package's source, with `-dirty` where it was changed since; None outside of git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        result = subprocess.run(  # noqa: S603  # a fixed command
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def _log_parameters(client: MlflowClient, run_id: str, recipe: Recipe) -> None:
+    parameters = [Param(key, str(value)) for key, value in flatten(recipe.model_dump(mode="json"))]
+    for begin in range(0, len(parameters), PARAMETERS_A_BATCH):
+        client.log_batch(run_id, params=parameters[begin : begin + PARAMETERS_A_BATCH])
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings by dotted keys; characters that MLflow refuses in a key become `_`."""
+    for key, value in values.items():
+        name = prefix + re.sub(r"[^\w./ -]", "_", key)
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _environment() -> str:
+    """Versions and processor: what a rerun would have to match."""
+    packages = sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
+    head = [f"python {platform.python_version()}", f"platform {platform.platform()}", f"cpu {' '.join(cpu_flags())}"]
+    return "\n".join(head + packages) + "\n"
