@@ -1,0 +1,149 @@
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from tasks.statistics import Outcomes, class_outcomes, compare, entity_outcomes, f1_interval, holm, slice_p_value
+
+CLASSES = ["a", "b", "c"]
+
+
+def noisy_classes(rows: int, accuracy: float, seed: int) -> tuple[list[str], list[str]]:
+    """Gold classes and the answers of a model that is right with the given probability."""
+    random = np.random.default_rng(seed)
+    gold = random.integers(0, 3, rows)
+    wrong = (gold + random.integers(1, 3, rows)) % 3
+    answers = np.where(random.random(rows) < accuracy, gold, wrong)
+    return [CLASSES[code] for code in gold], [CLASSES[code] for code in answers]
+
+
+def noisy_entities(rows: int, recall: float, seed: int) -> Outcomes:
+    """Two entities a row, each found with the given probability, else missed with a false one in its place."""
+    found = np.random.default_rng(seed).binomial(2, recall, rows)
+    return entity_outcomes([(int(hits), int(2 - hits), int(2 - hits)) for hits in found])
+
+
+def test_macro_f1_is_that_of_sklearn() -> None:
+    gold, predicted = noisy_classes(500, 0.7, seed=1)
+    assert class_outcomes(gold, predicted, CLASSES).f1() == pytest.approx(f1_score(gold, predicted, average="macro"))
+
+
+def test_macro_f1_leaves_out_classes_without_gold_rows() -> None:
+    outcomes = class_outcomes(["a", "a", "b"], ["a", "c", "b"], CLASSES)
+    assert outcomes.f1() == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_entity_f1_is_micro() -> None:
+    assert entity_outcomes([(3, 1, 0), (0, 0, 2)]).f1() == pytest.approx(2 * 3 / (2 * 3 + 1 + 2))
+
+
+def test_f1_without_anything_to_find_is_not_a_number() -> None:
+    assert np.isnan(entity_outcomes([(0, 1, 0)]).f1())
+
+
+def test_interval_covers_the_true_figure_as_often_as_it_says() -> None:
+    # Given a model whose true F1 is 0.8, when 200 test sets are drawn,
+    outcomes = [noisy_entities(300, 0.8, seed) for seed in range(200)]
+    intervals = [f1_interval(one, replicas=400, seed=seed) for seed, one in enumerate(outcomes)]
+    # then about 95 % of the intervals hold it (three standard errors are 4.6 points).
+    covered = sum(interval.low <= 0.8 <= interval.high for interval in intervals)
+    assert 180 <= covered <= 200
+
+
+def test_multinomial_draws_agree_with_drawing_rows_one_by_one() -> None:
+    outcomes = noisy_entities(400, 0.7, seed=3)
+    random = np.random.default_rng(0)
+    drawn = [Outcomes(outcomes.codes[random.integers(0, 400, 400)]).f1() for _ in range(2000)]
+    interval = f1_interval(outcomes)
+    assert interval.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.005)
+    assert interval.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.005)
+
+
+def test_comparison_finds_a_real_difference() -> None:
+    gold, better = noisy_classes(1000, 0.9, seed=1)
+    _, worse = noisy_classes(1000, 0.8, seed=1)
+    result = compare(class_outcomes(gold, better, CLASSES), class_outcomes(gold, worse, CLASSES))
+    assert result.difference == pytest.approx(0.1, abs=0.02)
+    assert 0 < result.lower < result.difference
+    assert result.p_value < 0.01
+
+
+def test_comparison_of_equally_good_models_rarely_finds_one_better() -> None:
+    # Given pairs of independent models of the same quality, when each is tested at 5 %,
+    results = [
+        compare(noisy_entities(400, 0.8, s), noisy_entities(400, 0.8, 9000 + s), replicas=400) for s in range(200)
+    ]
+    # then about 10 of 200 look better by chance (two to three standard errors).
+    assert 2 <= sum(result.lower > 0 for result in results) <= 18
+
+
+def test_bound_and_p_value_agree() -> None:
+    candidate, champion = noisy_entities(500, 0.82, 1), noisy_entities(500, 0.80, 2)
+    for margin in np.linspace(-0.05, 0.1, 16):
+        result = compare(candidate, champion, threshold=-float(margin))
+        assert (result.lower > -margin) == (result.p_value < 0.05)
+
+
+def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
+    # Given a champion that errs on the same rows but for ten more, when compared,
+    codes = noisy_entities(500, 0.8, 1).codes
+    worse = codes.copy()
+    worse[:10] = [0, 2, 2]
+    result = compare(Outcomes(codes), Outcomes(worse))
+    # then the spread comes from these ten rows only, far below that of one F1 (about 0.013).
+    assert result.difference - result.lower < 0.012
+    assert result.lower > 0
+
+
+def test_a_model_is_not_better_than_itself() -> None:
+    outcomes = noisy_entities(200, 0.8, 1)
+    result = compare(outcomes, outcomes)
+    assert (result.difference, result.lower, result.p_value) == (0, 0, 1)
+
+
+def test_comparison_refuses_different_rows() -> None:
+    with pytest.raises(ValueError, match="same rows"):
+        compare(noisy_entities(10, 0.5, 1), noisy_entities(11, 0.5, 1))
+
+
+def test_slice_that_falls_short_gets_a_small_p_value() -> None:
+    good, bad = noisy_entities(800, 0.9, 1), noisy_entities(200, 0.5, 2)
+    outcomes = Outcomes(np.vstack([good.codes, bad.codes]))
+    member = np.arange(1000) >= 800
+    assert slice_p_value(outcomes, member, 0.9) < 0.01
+    assert slice_p_value(outcomes, ~member, 0.9) > 0.9
+
+
+def test_slice_at_the_limit_is_seldom_called_short() -> None:
+    # Given slices whose true ratio is exactly the required one (0.72 / 0.8 of the whole is 0.9),
+    member = np.arange(1000) >= 800
+    p_values = []
+    for seed in range(100):
+        rest, part = noisy_entities(800, 0.82, seed), noisy_entities(200, 0.72, 5000 + seed)
+        outcomes = Outcomes(np.vstack([rest.codes, part.codes]))
+        p_values.append(slice_p_value(outcomes, member, 0.9, replicas=400))
+    # when tested at 5 %, then about 5 of 100 fail.
+    assert sum(p < 0.05 for p in p_values) <= 12
+
+
+def test_holm_against_values_by_hand() -> None:
+    # sorted: 0.005*4, 0.01*3, 0.03*2, 0.04*1 -> running maximum 0.02, 0.03, 0.06, 0.06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_replicas_are_drawn_in_chunks_without_changing_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = noisy_entities(300, 0.8, 1)
+    whole = f1_interval(outcomes)
+    monkeypatch.setattr("tasks.statistics.CELLS_A_CHUNK", 50)
+    assert f1_interval(outcomes) == whole
+
+
+def test_two_thousand_replicas_of_three_thousand_rows_take_less_than_two_seconds() -> None:
+    gold, first = noisy_classes(3000, 0.9, 1)
+    _, second = noisy_classes(3000, 0.85, 1)
+    begun = time.perf_counter()
+    compare(class_outcomes(gold, first, CLASSES), class_outcomes(gold, second, CLASSES))
+    assert time.perf_counter() - begun < 2
