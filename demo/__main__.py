@@ -1,0 +1,129 @@
+"""The whole job on generated data: train, assay, promote, predict; then a worse model that the gate refuses."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from corpus.errors import AssayError
+from demo.virtual import virtual_documents
+from demo.wire import WireServer
+from recipes.loader import load_recipe
+from recipes.recipe import Recipe
+
+STORE = Path(".assay/demo")
+DOCUMENTS = 1500
+NEW_ROWS = 200
+# One short pass with a tiny learning rate: the gate has to notice, nobody tells it.
+WORSE = ["training.epochs=1", "training.learning_rate=0.00002", "training.seed=99"]
+
+out = Console()
+
+
+def main() -> None:
+    """Run the demo in `.assay/demo`, from nothing each time."""
+    begun = time.monotonic()
+    shutil.rmtree(STORE, ignore_errors=True)
+    STORE.mkdir(parents=True)
+    recipe_file = Path(__file__).with_name("recipe.yaml")
+    out.rule("1. a MongoDB stand-in with generated parse results")
+    with WireServer() as server:
+        os.environ["ASSAY_DEMO_MONGODB"] = server.uri
+        fill(server.uri)
+        # Imported here: prefect, mlflow and torch take seconds, and the first line should not wait for them.
+        from flows.local import run_training
+
+        out.rule("2. train, assay, promote")
+        good = run_training(load_recipe(recipe_file), STORE)
+        if not good.promotion.promoted:
+            raise AssayError(f"the demo's first model was not promoted: {good.promotion.why}")
+        out.rule("3. predict a file with the champion")
+        show_predictions(load_recipe(recipe_file))
+        out.rule("4. a worse model meets the same gate")
+        worse = run_training(load_recipe(recipe_file, WORSE), STORE)
+
+    table = Table("check", "required", "version 1", "the worse model", title="both verdicts")
+    theirs = {check.name: check for check in worse.verdict.checks}
+    for check in good.verdict.checks:
+        other = theirs.get(check.name)
+        table.add_row(check.name, check.required, cell(check), cell(other) if other else "-")
+    table.add_section()
+    table.add_row("verdict", "", good.verdict.outcome, worse.verdict.outcome)
+    out.print(table)
+    for failed in worse.verdict.failed:
+        out.print(f"refused by {failed.name}: {failed.why}", highlight=False)
+    out.print(f"\n{time.monotonic() - begun:.0f} seconds. Look further:", highlight=False)
+    for line in commands(good.card):
+        out.print(line, highlight=False, soft_wrap=True)
+
+
+def fill(uri: str) -> None:
+    """Load the generated documents into the collection that the recipe reads."""
+    from pymongo import MongoClient
+
+    with MongoClient(uri) as client:
+        client["demo"]["parses"].insert_many(virtual_documents(DOCUMENTS, seed=7))
+    out.print(f"{DOCUMENTS:,} documents in demo.parses", highlight=False)
+
+
+def show_predictions(recipe: Recipe) -> None:
+    """Predict texts that nobody has seen, one of them broken, and show a few answers."""
+    from serving.address import default_tracking_uri, open_bundle
+    from serving.engine import Engine
+    from serving.predict import predict_file
+
+    source, answers = STORE / "new.jsonl", STORE / "answers.jsonl"
+    texts = [
+        sentence["Text"]
+        for document in virtual_documents(NEW_ROWS, seed=8)
+        if isinstance(document.get("Parse"), list)
+        for sentence in document["Parse"]
+        if isinstance(sentence, dict) and isinstance(sentence.get("Text"), str)
+    ]
+    rows = [json.dumps({"id": number, "text": text}) for number, text in enumerate(texts)]
+    source.write_text("\n".join([*rows, '{"id": "broken", "text": null}']) + "\n", encoding="utf-8")
+    bundle = open_bundle(f"models:/{recipe.registry.name}@champion", tracking_uri=default_tracking_uri(STORE))
+    counts = predict_file(Engine(bundle), source, answers)
+    out.print(f"{counts.rows:,} rows answered, {counts.errors} set aside with the reason", highlight=False)
+    table = Table("text", "sentiment", "entities")
+    with answers.open(encoding="utf-8") as lines:
+        for answer in map(json.loads, islice(lines, 5)):
+            entities = ", ".join(f"{entity['text']} ({entity['label']})" for entity in answer["entities"])
+            table.add_row(answer["text"], answer["label"], entities)
+    out.print(table)
+
+
+def cell(check: object) -> str:
+    """One check's outcome in a table cell."""
+    from tasks.verdict import Check
+
+    assert isinstance(check, Check)  # noqa: S101  # the type's import is heavy and belongs in here
+    mark = ("passed" if check.passed else "FAILED") if check.judged else "not judged"
+    return f"{check.measured}\n{mark}"
+
+
+def commands(card: Path) -> list[str]:
+    """What to type to look further; the paths are those of this run."""
+    database = f"sqlite:///{(STORE / 'mlflow.db').resolve()}"
+    answers = f"--input {STORE}/new.jsonl --output {STORE}/again.csv"
+    return [
+        f"  the model card    {card}",
+        f"  MLflow            .venv/bin/mlflow server --port 5000 --backend-store-uri {database}",
+        "  Prefect           .venv/bin/prefect server start",
+        f"  predict           .venv/bin/assay predict --store {STORE} --model models:/demo-news@champion {answers}",
+        f"  history           .venv/bin/assay history demo-news --store {STORE}",
+    ]
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AssayError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        sys.exit(1)
