@@ -33,6 +33,7 @@ class TrainingOutcome(BaseModel):
     tracking_uri: str
     verdict: Verdict
     promotion: PromotionResult
+    evaluation: Path
     card: Path
 
 
@@ -69,6 +70,7 @@ def train(
             tracking_uri=run.tracking_uri,
             verdict=verdict,
             promotion=promotion,
+            evaluation=evaluation.path,
             card=card,
         )
 

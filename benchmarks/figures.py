@@ -1,0 +1,45 @@
+"""Write `docs/results.md` from the rows that the benchmarks left (`make figures`)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import RESULTS, Row
+
+PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+HEAD = """# Results
+
+Every figure was measured by the command beside it and written here by `make figures`. Speeds are ratios taken in one
+run, interleaved, with medians: the machines are noisy, the ratios are not. A row below its requirement stays, with the
+reason.
+"""
+
+
+def main() -> None:
+    """One table for each benchmark."""
+    sections = [HEAD]
+    for path in sorted(RESULTS.glob("*.jsonl")):
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        sections.append(section(path.stem, lines))
+    PAGE.write_text("\n".join(sections), encoding="utf-8")
+
+
+def section(name: str, lines: list[dict[str, Any]]) -> str:
+    """One benchmark: its rows, then where they were measured."""
+    head = f"## {name}\n\n| measure | value | required | aim | spread | command |\n|---|---|---|---|---|---|"
+    rows = [Row.model_validate({key: value for key, value in line.items() if key != "context"}) for line in lines]
+    contexts = {"; ".join(f"{key} {value}" for key, value in line["context"].items()) for line in lines}
+    notes = [f"- {row.measure}: {row.note}" for row in rows if row.note]
+    parts = [head, *map(_line, rows), "", *notes, *([""] if notes else []), *(f"Measured with {c}." for c in contexts)]
+    return "\n".join(parts) + "\n"
+
+
+def _line(row: Row) -> str:
+    value = f"{row.value:g}" if row.reached else f"**{row.value:g} (short)**"
+    spread = f"{row.spread[0]:g} to {row.spread[1]:g}" if row.spread else ""
+    required, aim = (("" if figure is None else f"{figure:g}") for figure in (row.required, row.aim))
+    return f"| {row.measure} | {value} | {required} | {aim} | {spread} | `{row.command}` |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Rows of measured figures: each benchmark writes its own file, `make figures` makes the page of them."""
+
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from corpus.atomic import atomic_path
+from serving.cpu import available_cores, cpu_flags
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "transformers", "onnxruntime")
+
+
+class Row(BaseModel):
+    """One measured figure beside what is asked of it."""
+
+    measure: str
+    value: float
+    better: Literal["higher", "lower"]
+    required: float | None = None
+    aim: float | None = None
+    spread: tuple[float, float] | None = None
+    command: str
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the requirement is met; a row without one only reports."""
+        if self.required is None:
+            return True
+        return self.value >= self.required if self.better == "higher" else self.value <= self.required
+
+
+def write_rows(name: str, rows: Sequence[Row]) -> None:
+    """Put rows into `benchmarks/results/NAME.jsonl` in place of earlier rows of the same measure; show them."""
+    path = RESULTS / f"{name}.jsonl"
+    fresh = {row.measure: json.dumps({**row.model_dump(), "context": context()}) for row in rows}
+    earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = {json.loads(line)["measure"]: line for line in earlier}
+    with atomic_path(path) as partial:
+        partial.write_text("\n".join((kept | fresh).values()) + "\n", encoding="utf-8")
+    show(rows)
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print rows as a table."""
+    table = Table("measure", "value", "required", "aim", "")
+    for row in rows:
+        verdict = "" if row.required is None else "reached" if row.reached else "SHORT"
+        table.add_row(row.measure, f"{row.value:g}", _text(row.required), _text(row.aim), verdict)
+    Console().print(table)
+
+
+def context() -> dict[str, str]:
+    """When, on what and with which versions a figure was measured."""
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "python": platform.python_version(),
+        "cpu": f"{_cpu_model()}, {available_cores()} cores, {' '.join(cpu_flags())}",
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
