@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from corpus.cleaning import Cleaning
 from corpus.digest import digest_json
-from recipes.source import Closed, Source
+from corpus.fields import Closed
+from recipes.source import Source
 
 Head = Literal["sentence", "tokens"]
 

@@ -1,0 +1,142 @@
+"""Single values of a document, checked strictly: nothing is guessed, and every refusal says what was there."""
+
+import math
+import reprlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final
+
+LONGEST_TEXT = 1_000_000
+
+
+_shortener = reprlib.Repr()
+_shortener.maxstring = _shortener.maxother = 100
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING: Final = _Missing.MISSING
+"""Stands for a field that is not there, as against one that is null."""
+
+
+class UnreadableError(ValueError):
+    """A value cannot be used. `str` is `kind: detail`; the kind names the field and is the same for alike faults."""
+
+    def __init__(self, kind: str, detail: Any = None) -> None:
+        super().__init__(kind if detail is None else f"{kind}: {_show(detail)}")
+
+
+def pick(values: Mapping[str, Any], name: str) -> Any:
+    """The field of that name; where there is none, a dotted name reaches into nested objects."""
+    if name in values:
+        return values[name]
+    node: Any = values
+    for part in name.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return MISSING
+        node = node[part]
+    return node
+
+
+def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
+    """A text that is not blank and that any store can hold.
+
+    Args:
+        value: as the source holds it.
+        name: of the field, for the reason.
+        default: for a value that is missing or null.
+
+    Raises:
+        UnreadableError: no text, blank, longer than `LONGEST_TEXT`, or with NUL characters or lone surrogates.
+    """
+    if default is not None and value in (MISSING, None):
+        return default
+    if value is MISSING:
+        raise UnreadableError(f"{name} is missing")
+    if value is None:
+        raise UnreadableError(f"{name} is null")
+    if not isinstance(value, str):
+        raise UnreadableError(f"{name} is no text", f"{_show(value)} ({type(value).__name__})")
+    if not value.strip():
+        raise UnreadableError(f"{name} is empty")
+    if len(value) > LONGEST_TEXT:
+        raise UnreadableError(f"{name} is too long", f"{len(value)} characters, at most {LONGEST_TEXT}")
+    _check_characters(value, name)
+    return value
+
+
+def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
+    """A class: a text, whole number or boolean (`true`, `false`), renamed by `names`.
+
+    Raises:
+        UnreadableError: missing, null, blank or of another type.
+    """
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif isinstance(value, int):
+        value = str(value)
+    label = plain_text(value, name)
+    return names.get(label, label)
+
+
+def column(value: Any, name: str) -> str | None:
+    """A value to group by, as text; None where it is missing, null, NaN or empty.
+
+    Raises:
+        UnreadableError: a list or an object.
+    """
+    if value is MISSING or value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, Mapping | list | tuple):
+        raise UnreadableError(f"{name} is no single value", value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    _check_characters(text, name)
+    return text
+
+
+def row_id(value: Any, name: str) -> str:
+    """An id, as text. What a database uses for ids (ObjectId, UUID, bytes) is welcome.
+
+    Raises:
+        UnreadableError: missing, null, NaN, blank or a list.
+    """
+    if value is MISSING or value is None:
+        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
+    text = value.hex() if isinstance(value, bytes) else column(value, name)
+    return plain_text(text, name)
+
+
+def iso_time(value: Any, name: str) -> str | None:
+    """A time in ISO 8601 that sorts as text: with an offset it becomes UTC. None where it is missing or null.
+
+    Raises:
+        UnreadableError: neither a time nor ISO 8601.
+    """
+    if value is MISSING or value is None or value == "":
+        return None
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UnreadableError(f"{name} is no time in ISO 8601", value) from None
+    return (time.astimezone(UTC) if time.tzinfo else time).isoformat()
+
+
+def _show(value: Any) -> str:
+    """Short, and whatever its depth: `repr` itself fails on lists nested some hundred times."""
+    if isinstance(value, str):
+        return value if len(value) <= 200 else value[:200] + "…"
+    return _shortener.repr(value)
+
+
+def _check_characters(text: str, name: str) -> None:
+    if "\0" in text:
+        raise UnreadableError(f"{name} holds a NUL character", f"at {text.index(chr(0))}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnreadableError(f"{name} is not valid Unicode", f"lone surrogate at {error.start}") from None
