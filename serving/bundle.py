@@ -97,9 +97,7 @@ class Bundle:
         try:
             manifest = BundleManifest.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            key = ".".join(map(str, fault["loc"]))
-            raise AssayError(f"{path}: {key}: {fault['msg']}; export the model again with this version") from error
+            raise AssayError(f"{path}: {_describe(error)}") from error
         if digest is not None and manifest.digest != digest:
             raise AssayError(f"{path} has digest {manifest.digest}, but {digest} was promoted; fetch it again")
         _verify_files(folder, manifest.files)
@@ -124,6 +122,16 @@ class Bundle:
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     """Write `bundle.json`, the marker that the folder is whole: call it last."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+
+
+def _describe(error: ValidationError) -> str:
+    faults = error.errors(include_url=False)
+    # A newer format has other keys too; that it is newer is what explains them.
+    for fault in faults:
+        if fault["loc"] == ("format",):
+            return f"format is {fault['input']!r}, this version reads {FORMAT}; install the version that wrote it"
+    key = ".".join(map(str, faults[0]["loc"])) or "content"
+    return f"{key}: {faults[0]['msg']}; fetch the bundle again, or export the model again with this version"
 
 
 def _verify_files(folder: Path, files: dict[str, str]) -> None:

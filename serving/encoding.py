@@ -3,9 +3,11 @@
 A *unit* is what a token label sits on: a maximal run of tokens that belong to one word of the
 tokenizer's pre-tokenizer and to one kind of character (letters and digits, or else), so that the comma
 in "Apple," is a unit of its own also for tokenizers whose words include it. The label of a unit is
-read from, and trained on, its first token.
+read from, and trained on, its first token. Combining marks belong to the letter before them.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,35 +94,42 @@ def pad(rows: Sequence[EncodedText], pad_id: int) -> dict[str, npt.NDArray[np.in
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _encodable(text: str) -> str:
     """The text with lone surrogates, which no UTF-8 can carry, as U+FFFD: offsets stay as they are."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _has_surrogate(text) else text
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _units(encoding: Encoding, clean: CleanText) -> list[Unit]:
     units: list[Unit] = []
+    text = clean.text
     word, kind, begin, finish, first = None, None, 0, 0, 0
     rows = zip(encoding.word_ids, encoding.sequence_ids, encoding.offsets, strict=True)
     for token, (word_id, sequence, (start, end)) in enumerate(rows):
         if sequence != 0 or word_id is None:
             continue
         # Byte-level and sentencepiece tokenizers count the space before a word as part of it.
-        while start < end and clean.text[start].isspace():
+        while start < end and text[start].isspace():
             start += 1
-        if start >= end:
+        # The bytes of one character may be several tokens, each with the offsets of the whole character.
+        if start >= end or (kind is not None and end <= finish):
             continue
-        new_kind = clean.text[start].isalnum()
+        new_kind = kind if _is_mark(text[start]) else text[start].isalnum()
         if (word_id, new_kind) != (word, kind):
             if kind is not None:
                 units.append(Unit(first, *clean.raw_span(begin, finish)))
             word, kind, begin, first = word_id, new_kind, start, token
         finish = end
+        # A tokenizer that strips accents leaves the marks of decomposed text outside its tokens.
+        while finish < len(text) and _is_mark(text[finish]):
+            finish += 1
     if kind is not None:
         units.append(Unit(first, *clean.raw_span(begin, finish)))
     return units
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it is a combining mark: accents of decomposed text, vowel signs of Indic scripts."""
+    return not character.isascii() and unicodedata.category(character).startswith("M")
