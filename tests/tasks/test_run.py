@@ -1,0 +1,96 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recipes.recipe import Recipe
+from tasks.run import Run, Step
+
+RECIPE = Recipe.model_validate(
+    {
+        "name": "tiny",
+        "source": {"kind": "files", "paths": {"rows.jsonl": "all"}},
+        "model": {"scratch": {}, "heads": ["sentence"]},
+        "gate": {"min_f1": {"sentence": 0.5}},
+        "registry": {"name": "tiny"},
+    }
+)
+
+
+def make_run(store: Path, fresh_steps: tuple[Step, ...] = (), key: str = "one") -> Run:
+    return Run(key=key, recipe=RECIPE, store=store, tracking_uri="", mlflow_run="", fresh_steps=fresh_steps)
+
+
+class Work:
+    """A step that counts how often it is done."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.times += 1
+        (folder / "result.txt").write_text(f"attempt {self.times}")
+
+
+def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
+    run, work = make_run(tmp_path), Work()
+    first = run.once("extract", {"a": 1}, work)
+    second = run.once("extract", {"a": 1}, work)
+    assert work.times == 1
+    assert first == second
+    assert (second.path / "result.txt").read_text() == "attempt 1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: (run, "extract", {"a": 2}),
+        lambda run: (run, "split", {"a": 1}),
+        lambda run: (make_run(run.store, key="two"), "extract", {"a": 1}),
+        lambda run: (make_run(run.store, fresh_steps=("extract",)), "extract", {"a": 1}),
+    ],
+    ids=["other inputs", "other step", "other run", "asked for again"],
+)
+def test_whatever_a_result_depends_on_makes_it_anew(
+    tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, int]]]
+) -> None:
+    run, work = make_run(tmp_path), Work()
+    run.once("extract", {"a": 1}, work)
+    changed, step, inputs = change(run)
+    changed.once(step, inputs, work)
+    assert work.times == 2
+
+
+@pytest.mark.parametrize("fault", ["changed", "removed"])
+def test_a_result_whose_files_are_not_as_they_were_left_is_not_taken(tmp_path: Path, fault: str) -> None:
+    run, work = make_run(tmp_path), Work()
+    result = run.once("extract", {}, work).path / "result.txt"
+    if fault == "changed":
+        result.write_text("attempt x")
+    else:
+        result.unlink()
+    again = run.once("extract", {}, work)
+    assert work.times == 2
+    assert (again.path / "result.txt").read_text() == "attempt 2"
+
+
+def interrupted(folder: Path) -> None:
+    (folder / "half.txt").write_text("half")
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_step_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.once("extract", {}, interrupted)
+    result = run.once("extract", {}, Work())
+    assert sorted(path.name for path in result.path.iterdir()) == ["result.txt", "step.json"]
+
+
+def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.once("train", {}, interrupted, resumable=True)
+    seen: list[str] = []
+    run.once("train", {}, lambda folder: seen.extend(path.name for path in folder.iterdir()), resumable=True)
+    assert seen == ["half.txt"]

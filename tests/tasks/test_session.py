@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError, DataError
+from recipes.recipe import Recipe
+from tasks.run import Run, Step
+from tasks.session import open_run
+
+VALUES = {
+    "name": "tiny",
+    "source": {"kind": "files", "paths": {"rows.jsonl": "all"}},
+    "model": {"scratch": {}, "heads": ["sentence"]},
+    "gate": {"min_f1": {"sentence": 0.5}},
+    "registry": {"name": "tiny"},
+}
+RECIPE = Recipe.model_validate(VALUES)
+OTHER = Recipe.model_validate({**VALUES, "training": {"epochs": 7}})
+
+
+def run_to_the_end(store: Path, recipe: Recipe = RECIPE, *, fresh: bool = False, from_step: Step | None = None) -> Run:
+    with open_run(recipe, store, fresh=fresh, from_step=from_step) as run:
+        return run
+
+
+def run_and_fail(store: Path, error: Exception) -> Run:
+    opened: list[Run] = []
+    with pytest.raises(type(error)), open_run(RECIPE, store) as run:
+        opened.append(run)
+        raise error
+    return opened[0]
+
+
+def status(run: Run) -> str:
+    return str(MlflowClient(tracking_uri=run.tracking_uri).get_run(run.mlflow_run).info.status)
+
+
+@pytest.fixture(autouse=True)
+def no_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_finished_run_is_closed_and_the_next_one_is_new(store: Path) -> None:
+    first, second = run_to_the_end(store), run_to_the_end(store)
+    assert first.key != second.key
+    assert first.mlflow_run != second.mlflow_run
+    assert status(first) == "FINISHED"
+
+
+def test_a_failed_run_stays_open_and_is_gone_on_with(store: Path) -> None:
+    failed = run_and_fail(store, AssayError("MLflow is down"))
+    assert status(failed) == "FAILED"
+    again = run_to_the_end(store)
+    assert (again.key, again.mlflow_run) == (failed.key, failed.mlflow_run)
+    assert status(again) == "FINISHED"
+
+
+def test_bad_data_close_the_run_so_that_mended_data_are_read(store: Path) -> None:
+    failed = run_and_fail(store, DataError("class 'x' has one row"))
+    assert run_to_the_end(store).key != failed.key
+
+
+def test_fresh_and_another_recipe_leave_the_open_run_alone(store: Path) -> None:
+    failed = run_and_fail(store, AssayError("disk full"))
+    assert run_to_the_end(store, OTHER).key != failed.key
+    assert run_to_the_end(store, fresh=True).key != failed.key
+
+
+def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) -> None:
+    first = run_to_the_end(store)
+    again = run_to_the_end(store, OTHER, from_step="train")
+    assert again.key == first.key
+    assert again.mlflow_run != first.mlflow_run
+    assert again.fresh_steps[0] == "train"
+    assert "split" not in again.fresh_steps
+
+
+def test_from_step_without_an_earlier_run_says_so(store: Path) -> None:
+    with pytest.raises(AssayError, match="--from train: tiny has no earlier run"):
+        run_to_the_end(store, from_step="train")
+
+
+def test_two_processes_do_not_share_a_run(store: Path) -> None:
+    with open_run(RECIPE, store), pytest.raises(AssayError, match="another process"), open_run(RECIPE, store):
+        pass
+
+
+def test_mlflow_knows_parameters_recipe_and_environment(store: Path) -> None:
+    run = run_to_the_end(store)
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    data = client.get_run(run.mlflow_run).data
+    assert data.params["training.batch_size"] == "32"
+    assert data.tags["assay.recipe"] == RECIPE.digest
+    assert {file.path for file in client.list_artifacts(run.mlflow_run)} == {"environment.txt", "recipe.json"}
+
+
+def test_unreachable_mlflow_is_one_line_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(AssayError, match=r"MLflow at http://\*\*\*@127.0.0.1:9") as error:
+        run_to_the_end(tmp_path)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
