@@ -1,0 +1,110 @@
+"""The aliases `champion` and `previous`, and how they move: all of a move or none of it."""
+
+from contextlib import ExitStack
+from functools import partial
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from corpus.errors import AssayError
+from tasks.history import Move, read_moves, write_move
+from tasks.lock import Lease
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+# What MLflow answers for a model that is not there, and for an alias that is not.
+NO_MODEL, NO_ALIAS = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
+
+
+class ChampionChanged(AssayError):  # noqa: N818  # it tells what happened; the flow answers, nothing is wrong
+    """The champion is another one than the verdict compared with: the gate has to run again."""
+
+
+class Aliases:
+    """The two aliases of one registered model. Whoever moves them holds the lease."""
+
+    def __init__(self, client: MlflowClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, alias: str) -> ModelVersion | None:
+        """The version an alias points to. A search would not do: its answers lack aliases."""
+        try:
+            return self._client.get_model_version_by_alias(self._name, alias)
+        except MlflowException as error:
+            if error.error_code in (NO_MODEL, NO_ALIAS):
+                return None
+            raise
+
+    def number(self, alias: str) -> int | None:
+        """The number of the version an alias points to."""
+        found = self.get(alias)
+        return int(found.version) if found else None
+
+    def move(self, move: Move, lease: Lease) -> Move:
+        """Point `champion` to another version and `previous` to the old one; undo what was done if a step fails.
+
+        Raises:
+            ChampionChanged: somebody moved the alias at the same time without the lease.
+            AssayError: the lease ran out.
+        """
+        with ExitStack() as undo:
+            undo.callback(self._undo, move, lease)
+            write_move(self._client, self._name, move)
+            steps = [partial(self._tag, move)]
+            if move.from_version is not None:
+                steps.append(partial(self._point, PREVIOUS, move.from_version))
+            steps.append(partial(self._point, CHAMPION, move.to_version))
+            for step in steps:
+                lease.renew()
+                step()
+            done = self._confirm(move)
+            undo.pop_all()
+        return done
+
+    def settle(self, lease: Lease) -> None:
+        """End or undo the moves that a dead holder of the lease left half-way."""
+        for move in read_moves(self._client, self._name):
+            if move.state != "begun":
+                continue
+            if self.number(CHAMPION) == move.to_version:
+                self._confirm(move)
+            else:
+                self._undo(move, lease)
+
+    def _tag(self, move: Move) -> None:
+        """What MLflow's pages show beside the version; `assay.forced` is never taken away."""
+        tags = {"assay.promoted_at": move.at.isoformat(timespec="seconds"), "assay.reason": move.why}
+        if move.from_version is not None:
+            tags["assay.replaced"] = str(move.from_version)
+        if move.forced:
+            tags["assay.forced"] = move.forced
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self._name, str(move.to_version), key, value)
+
+    def _confirm(self, move: Move) -> Move:
+        champion = self.number(CHAMPION)
+        if champion != move.to_version:
+            raise ChampionChanged(
+                f"{self._name}: version {champion} was made champion by other means while {move.to_version} was; "
+                "let only assay move the alias, then run the gate again"
+            )
+        done = move.model_copy(update={"state": "done"})
+        write_move(self._client, self._name, done)
+        return done
+
+    def _undo(self, move: Move, lease: Lease) -> None:
+        """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
+        lease.renew()
+        if self.number(CHAMPION) == move.to_version:
+            self._point(CHAMPION, move.from_version)
+        if move.from_version is not None and self.number(PREVIOUS) == move.from_version:
+            self._point(PREVIOUS, move.previous_version)
+        write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
+
+    def _point(self, alias: str, number: int | None) -> None:
+        if number is None:
+            self._client.delete_registered_model_alias(self._name, alias)
+        else:
+            self._client.set_registered_model_alias(self._name, alias, str(number))

@@ -1,0 +1,93 @@
+"""A bundle as an MLflow model: models from code, so that nothing is pickled or unpickled."""
+
+import shutil
+import tempfile
+from importlib.metadata import requires
+from pathlib import Path
+
+import mlflow.pyfunc
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+import corpus
+import serving
+from serving.bundle import Bundle, BundleManifest
+
+BUNDLE_TAG = "assay.bundle"
+SERVING = Path(serving.__file__).parent
+CORPUS = Path(corpus.__file__).parent
+MODEL_CODE = SERVING / "pyfunc.py"
+
+
+def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedModel:
+    """Upload a bundle as the logged model of a run, unless this run has it already.
+
+    The steps of `mlflow.pyfunc.log_model`, by ids only: that function goes through the active run, the
+    active model and the tracking URI of the process, which parallel flows share.
+
+    Args:
+        client: MLflow.
+        mlflow_run: id of the run that trained it.
+        bundle: a verified bundle.
+    """
+    experiment = client.get_run(mlflow_run).info.experiment_id
+    found = client.search_logged_models([experiment], f"tags.`{BUNDLE_TAG}` = '{bundle.digest}' AND status = 'READY'")
+    for model in found:
+        if model.source_run_id == mlflow_run:
+            return model
+    model = client.create_logged_model(
+        experiment, bundle.manifest.name, mlflow_run, tags={BUNDLE_TAG: bundle.digest}, model_type="classifier"
+    )
+    client.log_outputs(mlflow_run, [LoggedModelOutput(model.model_id, step=0)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        save_model(bundle, path, mlflow_run, model)
+        client.log_model_artifacts(model.model_id, str(path))
+    return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:
+    """Write the MLflow model into a new folder; the bundle lies under `artifacts/bundle` of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        # MLflow keeps an artifact under the name of its folder.
+        named = Path(folder) / "bundle"
+        shutil.copytree(bundle.folder, named)
+        mlflow.pyfunc.save_model(
+            path=str(path),
+            python_model=str(MODEL_CODE),
+            artifacts={"bundle": str(named)},
+            # So that any MLflow server can load it, also where this package is not installed.
+            code_paths=[str(SERVING), str(CORPUS)],
+            signature=signature(bundle.manifest),
+            input_example=input_example(bundle.manifest),
+            pip_requirements=requirements(),
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                run_id=mlflow_run,
+                model_uuid=model.model_id,
+                model_id=model.model_id,
+            ),
+        )
+
+
+def requirements() -> list[str]:
+    """The base install of this package, which is what serves: nothing is guessed by running the model."""
+    return [line for line in requires("assay") or [] if "extra ==" not in line]
+
+
+def signature(manifest: BundleManifest) -> ModelSignature:
+    """Columns in and out, by the heads that the bundle has."""
+    text = DataType.string
+    names = ["text", "text_pair"] if manifest.pair else ["text"]
+    inputs = [ColSpec(text, name) for name in names]
+    return ModelSignature(inputs=Schema([*inputs]))
+
+
+def input_example(manifest: BundleManifest) -> pd.DataFrame:
+    """The first golden row."""
+    row = manifest.golden[0]
+    columns = {"text": [row.text], **({"text_pair": [row.text_pair or ""]} if manifest.pair else {})}
+    return pd.DataFrame(columns)
