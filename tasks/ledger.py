@@ -1,0 +1,171 @@
+"""The ledger of sides: on which side each row of a recipe was in earlier runs.
+
+One Parquet file a recipe holds hashes of rows, duplicates and groups, never text. Id, revision and digest lie in the
+file's own metadata, so that one rename replaces all of it at once.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from corpus.atomic import atomic_path
+from corpus.errors import AssayError
+from tasks.duplicates import HASH_BYTES, NO_KEY, HashArray
+from tasks.stratify import NO_SIDE, TRAIN, SideArray
+
+MIXED = 3  # what the key stands for was on several sides at once
+LOCK_TIMEOUT_S = 600.0
+_SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trained", pa.bool_())])
+
+
+class Ledger:
+    """What is remembered, sorted by key. `trained` stays true once a key was in train."""
+
+    def __init__(self, path: Path, ledger_id: str, revision: int, table: pa.Table) -> None:
+        self.id = ledger_id
+        self.revision = revision
+        self._path = path
+        self._keys: HashArray = np.frombuffer(_key_bytes(table), dtype=f"S{HASH_BYTES}")
+        self._sides = table["side"].to_numpy().astype(np.int8)
+        self._trained = table["trained"].to_numpy().astype(bool)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def sides(self, keys: HashArray) -> SideArray:
+        """Remembered side of each key: train 0, validation 1, test 2, `MIXED`, or `NO_SIDE` where it is unknown."""
+        positions, known = self._find(keys)
+        found = np.full(len(keys), NO_SIDE, dtype=np.int8)
+        found[known] = self._sides[positions[known]]
+        return found
+
+    def trained(self, keys: HashArray) -> NDArray[np.bool_]:
+        """Whether what the key stands for was ever in train."""
+        positions, known = self._find(keys)
+        found = np.zeros(len(keys), dtype=bool)
+        found[known] = self._trained[positions[known]]
+        return found
+
+    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool) -> None:
+        """Write down the sides of this run. Telling the same again changes nothing.
+
+        Args:
+            keys: hashes, `NO_KEY` is left out; a key may come several times.
+            sides: of train, validation and test; rows without a side are left out.
+            remember: a key that was on another side before is `MIXED` from now on; else the new side counts.
+        """
+        told = (sides != NO_SIDE) & (keys != NO_KEY)
+        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], sides[told] == TRAIN)
+        positions, known = self._find(new_keys)
+        before = positions[known]
+        changed = self._sides[before] != new_sides[known]
+        if remember:
+            new_sides[known] = np.where(changed, MIXED, new_sides[known]).astype(np.int8)
+        new_trained[known] |= self._trained[before]
+        same = not changed.any() and np.array_equal(new_trained[known], self._trained[before])
+        if same and known.all() and self.revision:
+            return
+        kept = np.ones(len(self._keys), dtype=bool)
+        kept[before] = False
+        self._keys = np.concatenate([self._keys[kept], new_keys])
+        order = np.argsort(self._keys)
+        self._keys = self._keys[order]
+        self._sides = np.concatenate([self._sides[kept], new_sides])[order]
+        self._trained = np.concatenate([self._trained[kept], new_trained])[order]
+        self.revision += 1
+        self._write()
+
+    def _find(self, keys: HashArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Position of each key, and whether it is there at all."""
+        positions = np.searchsorted(self._keys, keys)
+        known = positions < len(self._keys)
+        known[known] = self._keys[positions[known]] == keys[known]
+        return positions, known & (keys != NO_KEY)
+
+    def _write(self) -> None:
+        keys = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(HASH_BYTES), len(self._keys), [None, pa.py_buffer(np.ascontiguousarray(self._keys))]
+        )
+        table = pa.table([keys, pa.array(self._sides), pa.array(self._trained)], schema=_SCHEMA)
+        metadata = {"id": self.id, "revision": str(self.revision), "digest": _digest(table)}
+        with atomic_path(self._path) as partial:
+            pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+
+
+def ledger_path(store: Path, recipe: str) -> Path:
+    """Where the ledger of a recipe lies."""
+    return store / "ledger" / f"{recipe}.parquet"
+
+
+@contextmanager
+def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
+    """Open a ledger, or begin one, and keep others out until the block ends.
+
+    Raises:
+        AssayError: another run holds it for longer than `timeout` seconds, or the file is damaged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=timeout)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise AssayError(
+            f"{path} has been held by another run for {timeout:g} s; wait until it ends, then start this one again"
+        ) from error
+    try:
+        yield _read(path)
+    finally:
+        lock.release()
+
+
+def _read(path: Path) -> Ledger:
+    if not path.exists():
+        return Ledger(path, uuid.uuid4().hex, 0, _SCHEMA.empty_table())
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path) from error
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    if not table.schema.equals(_SCHEMA) or metadata.get("digest") != _digest(table):
+        raise _damaged(path)
+    return Ledger(path, metadata["id"], int(metadata["revision"]), table)
+
+
+def _damaged(path: Path) -> AssayError:
+    return AssayError(
+        f"{path} is not the ledger of sides that was written; restore it from a backup, "
+        "or delete it to begin a new one (models of earlier runs are then not comparable)"
+    )
+
+
+def _digest(table: pa.Table) -> str:
+    digest = hashlib.sha256(_key_bytes(table))
+    for name in ("side", "trained"):
+        digest.update(table[name].to_numpy().astype(np.int8).tobytes())
+    return digest.hexdigest()
+
+
+def _key_bytes(table: pa.Table) -> bytes:
+    return b"".join(table["key"].to_pylist())
+
+
+def _fold(
+    keys: HashArray, sides: SideArray, trained: NDArray[np.bool_]
+) -> tuple[HashArray, SideArray, NDArray[np.bool_]]:
+    """One entry a key: its side, `MIXED` where it has several; trained if any is."""
+    order = np.argsort(keys)
+    unique, first = np.unique(keys[order], return_index=True)
+    if not first.size:
+        return unique, sides, trained
+    lowest = np.minimum.reduceat(sides[order], first)
+    highest = np.maximum.reduceat(sides[order], first)
+    folded = np.where(lowest == highest, lowest, MIXED).astype(np.int8)
+    return unique, folded, np.logical_or.reduceat(trained[order], first)

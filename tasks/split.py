@@ -1,0 +1,145 @@
+"""Split: put every row of a snapshot on a side, near-duplicates together, and tell the ledger."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from corpus.errors import AssayError
+from corpus.snapshot import Snapshot
+from corpus.splits import SIDES, Side, Splits
+from recipes.recipe import Recipe
+from tasks import pages
+from tasks.assignment import Assignment, Rows, assign, read_rows
+from tasks.ledger import Ledger, ledger_path, open_ledger
+from tasks.run import Ref, Run
+from tasks.stratify import NO_SIDE, TEST, TRAIN
+
+PAGE = "split.md"
+LABELS_SHOWN = 60
+
+_logger = logging.getLogger(__name__)
+
+
+@task(name="split", cache_policy=NO_CACHE)
+def split(run: Run, snapshot: Ref) -> Ref:
+    """Split a snapshot into train, validation and test.
+
+    The ledger is read inside the step and is no part of its key: the step itself changes it.
+
+    Args:
+        run: the run; its recipe says how to split.
+        snapshot: result of the extraction.
+
+    Raises:
+        AssayError: a side would be empty, there is one class only, a label is in no training row, rows lack the
+            published side or time that the method needs, or the ledger is damaged.
+    """
+    inputs = {
+        "snapshot": snapshot.digest,
+        "split": run.recipe.split.model_dump(mode="json"),
+        "heads": run.recipe.heads,
+    }
+    ledger = ledger_path(run.store, run.recipe.name)
+    result = run.once("split", inputs, lambda folder: _make(folder, run.recipe, Snapshot.load(snapshot.path), ledger))
+    pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels by side")
+    return result
+
+
+def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
+    """Write splits and page into `folder`, then tell the ledger.
+
+    A run that is killed in between is told its own sides when it is started again, and comes to the same splits.
+    """
+    _check_classes(recipe, snapshot)
+    rows = read_rows(snapshot, recipe.split)
+    with open_ledger(path) as ledger:
+        assignment = assign(rows, recipe.split, ledger)
+        _check_sides(recipe, rows, assignment)
+        splits = _to_splits(recipe, rows, assignment, ledger)
+        splits.save(folder)
+        (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
+        _tell(ledger, rows, assignment, remember=recipe.split.remember and recipe.split.method != "published")
+    counts = splits.manifest.counts
+    _logger.info("split: %s; withheld: %s", counts, splits.manifest.withheld or "none")
+
+
+def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledger) -> Splits:
+    ids = rows.snapshot.to_table(["id"])["id"].to_pylist()
+    sides: dict[str, Side] = {
+        row_id: SIDES[side] for row_id, side in zip(ids, assignment.sides.tolist(), strict=True) if side != NO_SIDE
+    }
+    trained = ledger.trained(rows.keys.content) | ledger.trained(rows.keys.duplicates)
+    return Splits.create(
+        sides,
+        snapshot=rows.snapshot.digest,
+        method=recipe.split.method,
+        withheld=assignment.withheld,
+        ledger=ledger.id,
+        seen_in_training=int((trained & (assignment.sides == TEST)).sum()),
+    )
+
+
+def _tell(ledger: Ledger, rows: Rows, assignment: Assignment, *, remember: bool) -> None:
+    keys = [rows.keys.content, rows.keys.duplicates, rows.keys.group]
+    ledger.tell(np.concatenate(keys), np.tile(assignment.sides, len(keys)), remember=remember)
+
+
+def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
+    if not len(snapshot):
+        raise AssayError("the snapshot holds no rows; check the source and its filter")
+    labels = list(snapshot.manifest.labels)
+    if "sentence" in recipe.heads and len(labels) < 2:
+        found = f"only the class {labels[0]!r}" if labels else "no class"
+        raise AssayError(
+            f"source.fields.label ({recipe.source.fields.label!r}): the rows hold {found}, and a sentence head needs "
+            "two or more; check the field and the filter, or leave sentence out of model.heads"
+        )
+
+
+def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
+    """Every side has rows, and train has every label that another side has."""
+    for number, side in enumerate(SIDES):
+        if not (assignment.sides == number).any():
+            clusters = len(np.unique(rows.clusters))
+            raise AssayError(
+                f"split leaves no {side} rows: there are {len(rows)} rows in {clusters} groups of near-duplicates; "
+                f"add rows, or change split.{side} or split.method ({recipe.split.method})"
+            )
+    counts = rows.labels.by_side(assignment.sides)
+    for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
+        head, name = rows.labels.names[label]
+        if head in recipe.heads:
+            kind = "label" if head == "sentence" else "entity type"
+            raise AssayError(
+                f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
+                f"training row; add such training rows, leave those rows out, or change split.method ({recipe.split.method})"
+            )
+
+
+def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
+    """Markdown: rows by side, what was withheld, and the share of each label on each side."""
+    manifest = splits.manifest
+    kept = sum(manifest.counts.values())
+    lines = [f"## Split ({manifest.method})", "", "| side | rows | share |", "|---|---:|---:|"]
+    lines += [f"| {side} | {count:,} | {count / kept:.1%} |" for side, count in manifest.counts.items()]
+    lines += [f"| withheld: {reason} | {count:,} | |" for reason, count in manifest.withheld.items()]
+    lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
+    if manifest.seen_in_training:
+        lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
+    return "\n".join([*lines, "", *_label_lines(rows, assignment)]) + "\n"
+
+
+def _label_lines(rows: Rows, assignment: Assignment) -> list[str]:
+    counts = rows.labels.by_side(assignment.sides)
+    totals = counts.sum(axis=0)
+    lines = ["| head | label | rows | train | validation | test |", "|---|---|---:|---:|---:|---:|"]
+    named = [(number, head, name) for number, (head, name) in enumerate(rows.labels.names) if head is not None]
+    for number, head, name in named[:LABELS_SHOWN]:
+        shares = " | ".join(f"{count / max(1, totals[number]):.1%}" for count in counts[:, number])
+        lines.append(f"| {head} | {name} | {totals[number]:,} | {shares} |")
+    if len(named) > LABELS_SHOWN:
+        lines += ["", f"{len(named) - LABELS_SHOWN} more labels are not shown."]
+    return lines
