@@ -48,3 +48,38 @@ class Verdict(BaseModel):
     def digest(self) -> str:
         """SHA-256 of the verdict."""
         return digest_json(self.model_dump(mode="json"))
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """The verdict as a heading and a table, what failed first."""
+    rows = sorted(verdict.checks, key=lambda check: check.passed)
+    lines = [
+        f"# {verdict.outcome.capitalize()}",
+        "",
+        _summary(verdict),
+        "",
+        "| check | result | measured | required | why |",
+        "|---|---|---|---|---|",
+    ]
+    for check in rows:
+        cells = (check.name, _result(check), check.measured, check.required, check.why)
+        lines.append(f"| {' | '.join(_cell(text) for text in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _summary(verdict: Verdict) -> str:
+    against = f"champion version {verdict.champion}" if verdict.champion else "no champion yet"
+    count = f"{len(verdict.checks) - len(verdict.failed)} of {len(verdict.checks)} checks passed"
+    forced = f"; forced: {verdict.forced}" if verdict.forced else ""
+    return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {against}{forced}"
+
+
+def _result(check: Check) -> str:
+    if not check.passed:
+        return "**failed**"
+    return "passed" if check.judged else "not judged"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break out of its cell: values of slices come from the data."""
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
