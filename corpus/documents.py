@@ -97,7 +97,7 @@ class DocumentReader:
     def _sentence(self, document: Document, sentence: Any, sentence_id: str) -> Example:
         parse = self._form.parse
         if not isinstance(sentence, Mapping):
-            raise UnreadableError("sentence is no object", sentence)
+            raise UnreadableError("sentence is not an object", sentence)
         text = plain_text(pick(sentence, parse.text), parse.text)
         return Example(
             id=sentence_id,
@@ -190,5 +190,5 @@ def _list(value: Any, name: str) -> list[Any]:
     if value is MISSING or value is None:
         raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
     if not isinstance(value, list):
-        raise UnreadableError(f"{name} is no list", value)
+        raise UnreadableError(f"{name} is not a list", value)
     return value

@@ -23,12 +23,12 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
             name is not in the text.
     """
     if not isinstance(items, list):
-        raise UnreadableError("entities are no list", items)
+        raise UnreadableError("entities are not a list", items)
     placed: list[Entity] = []
     names: dict[str, str] = {}
     for item in items:
         if not isinstance(item, Mapping):
-            raise UnreadableError("entity is no object", item)
+            raise UnreadableError("entity is not an object", item)
         label = plain_text(pick(item, fields.label), f"entity.{fields.label}", default=fields.default_label)
         if pick(item, fields.start) in (MISSING, None) and pick(item, fields.end) in (MISSING, None):
             name = plain_text(pick(item, fields.name), f"entity.{fields.name}").strip()
@@ -116,7 +116,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
 
 def _offset(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UnreadableError(f"{name} is no whole number", "missing" if value is MISSING else value)
+        raise UnreadableError(f"{name} is not a whole number", "missing" if value is MISSING else value)
     return value
 
 

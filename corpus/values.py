@@ -59,7 +59,7 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     if value is None:
         raise UnreadableError(f"{name} is null")
     if not isinstance(value, str):
-        raise UnreadableError(f"{name} is no text", f"{_show(value)} ({type(value).__name__})")
+        raise UnreadableError(f"{name} is not text", f"{_show(value)} ({type(value).__name__})")
     if not value.strip():
         raise UnreadableError(f"{name} is empty")
     if len(value) > LONGEST_TEXT:
@@ -91,7 +91,7 @@ def column(value: Any, name: str) -> str | None:
     if value is MISSING or value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, Mapping | list | tuple):
-        raise UnreadableError(f"{name} is no single value", value)
+        raise UnreadableError(f"{name} is not a single value", value)
     if isinstance(value, bool):
         return str(value).lower()
     text = value.isoformat() if isinstance(value, datetime) else str(value)
@@ -122,7 +122,7 @@ def iso_time(value: Any, name: str) -> str | None:
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise UnreadableError(f"{name} is no time in ISO 8601", value) from None
+        raise UnreadableError(f"{name} is not a time in ISO 8601", value) from None
     return (time.astimezone(UTC) if time.tzinfo else time).isoformat()
 
 

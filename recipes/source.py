@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from corpus.fields import Form
+from corpus.mongo import ALLOWED_OPERATORS, refused_operators
 
 
 class SourceBase(Form):
@@ -41,6 +42,13 @@ class MongoSource(SourceBase):
                 "source.uri holds credentials, which would be stored with every run; "
                 "put the address into an environment variable and write env:VARIABLE"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _filter_is_harmless(self) -> "MongoSource":
+        if refused := refused_operators(self.filter):
+            allowed = " ".join(sorted(ALLOWED_OPERATORS))
+            raise ValueError(f"source.filter holds the operator {refused[0]!r}; allowed are {allowed}")
         return self
 
 

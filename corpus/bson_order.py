@@ -1,0 +1,79 @@
+"""How MongoDB sorts values of different types, and the filter for what sorts behind a value."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+# Aliases of `$type`, from the lowest type to the highest; types on one line compare with each other.
+BSON_ORDER = (
+    ("minKey",),
+    ("null",),
+    ("number",),
+    ("string", "symbol"),
+    ("object",),
+    ("binData",),
+    ("objectId",),
+    ("bool",),
+    ("date",),
+    ("timestamp",),
+    ("regex",),
+    ("javascript",),
+    ("javascriptWithScope",),
+    ("maxKey",),
+)
+# Types of which there is one value, so that nothing of the same type sorts behind it.
+SINGLE = frozenset({"minKey", "null", "maxKey"})
+
+
+def behind(last_id: Any) -> dict[str, Any]:
+    """The filter for every `_id` that sorts behind `last_id`.
+
+    `$gt` compares within one type only, so the types that sort later are named beside it.
+    """
+    name = bson_type(last_id)
+    position = next(index for index, names in enumerate(BSON_ORDER) if name in names)
+    later = {"_id": {"$type": [alias for names in BSON_ORDER[position + 1 :] for alias in names]}}
+    if name == "maxKey":
+        return {"_id": {"$in": []}}
+    if name in SINGLE:
+        return later
+    if isinstance(last_id, float) and math.isnan(last_id):
+        # NaN is the lowest number, and no number is $gt it.
+        return {"$or": [{"_id": {"$type": "number", "$ne": last_id}}, later]}
+    return {"$or": [{"_id": {"$gt": last_id}}, later]}
+
+
+def bson_type(value: Any) -> str:
+    """The `$type` alias under which `BSON_ORDER` holds a decoded value.
+
+    Raises:
+        TypeError: no value that a BSON document can hold.
+    """
+    for types, name in _types():
+        if isinstance(value, types):
+            return name
+    raise TypeError(f"{type(value).__name__} is no BSON type")
+
+
+def _types() -> Iterator[tuple[Any, str]]:
+    """Python types, subclasses before their bases: bool is an int, Code a str."""
+    from bson import DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
+    from bson.code import Code
+    from bson.datetime_ms import DatetimeMS
+
+    yield type(None), "null"
+    yield bool, "bool"
+    yield (int, float, Decimal128), "number"
+    yield Code, "javascript"
+    yield str, "string"
+    yield (bytes, UUID), "binData"
+    yield ObjectId, "objectId"
+    yield (datetime, DatetimeMS), "date"
+    yield (dict, DBRef), "object"
+    yield Timestamp, "timestamp"
+    yield (Regex, re.Pattern), "regex"
+    yield MinKey, "minKey"
+    yield MaxKey, "maxKey"

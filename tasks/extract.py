@@ -1,0 +1,92 @@
+"""Extract: from the source to a snapshot."""
+
+import json
+import logging
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from prefect import task
+
+from corpus.document import BadRow
+from corpus.documents import DocumentReader
+from corpus.errors import AssayError
+from corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
+from recipes.recipe import Recipe
+from tasks.progress import with_progress
+from tasks.run import Ref, Run
+from tasks.sources import describe_source, open_source, source_name
+
+logger = logging.getLogger(__name__)
+
+
+@task
+def extract(run: Run) -> Ref:
+    """Read the source of the recipe into a snapshot.
+
+    Raises:
+        AssayError: the source cannot be read, holds no row, or too much of it had to be rejected; then
+            the rejects are kept in the folder of the run.
+    """
+    recipe = run.recipe
+    description = describe_source(recipe.source)
+    inputs = {"source": recipe.source.model_dump(mode="json"), "heads": recipe.heads, "content": description}
+
+    def make(folder: Path) -> None:
+        writer = SnapshotWriter(folder, recipe.source.fields.slices, description)
+        _read_into(writer, recipe)
+        manifest = writer.finish()
+        _check_share(manifest, recipe, folder, run.folder)
+
+    ref = run.once("extract", inputs, make)
+    counts = Snapshot.load(ref.path).manifest.counts
+    logger.info(
+        "%d documents: %d used, %d filtered, %d rejected; %d rows, %d rejects",
+        *(counts.documents, counts.used, counts.filtered, counts.rejected, counts.rows, counts.rejects),
+    )
+    return ref
+
+
+def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
+    reader = DocumentReader(
+        recipe.source, needs_label="sentence" in recipe.heads, needs_entities="tokens" in recipe.heads
+    )
+    documents = open_source(recipe.source, reader.field_names())
+    for document in with_progress(documents, "documents read", recipe.source.limit):
+        if isinstance(document, BadRow):
+            writer.add([], [(document.id, document.reason, document.row)])
+        else:
+            writer.add(*reader.read(document))
+
+
+def _check_share(manifest: SnapshotManifest, recipe: Recipe, folder: Path, keep: Path) -> None:
+    """Stop where there is nothing to learn from, or where the recipe does not fit the source."""
+    counts, source = manifest.counts, recipe.source
+    if not counts.documents:
+        raise AssayError(f"{source_name(source)} is empty: it gave no document; check its name and filter")
+    share = counts.rejects / max(1, counts.rows + counts.rejects)
+    if counts.rows and share <= source.max_reject_share:
+        return
+    if not counts.rejects:
+        raise AssayError(f"{source_name(source)} gave no row: all {counts.documents} documents are filtered out")
+    kept = keep / REJECTS
+    shutil.copyfile(folder / REJECTS, kept)
+    raise AssayError(
+        f"{counts.rejects} of {counts.rows + counts.rejects} rows of {source_name(source)} were rejected: "
+        f"{share:.1%}, source.max_reject_share is {source.max_reject_share:.1%}; "
+        f"most often: {_frequent_reasons(kept)}; see {kept}"
+    )
+
+
+def _frequent_reasons(rejects: Path, most: int = 3) -> str:
+    """The kinds of reasons that came most often, each with one example's details."""
+    count: Counter[str] = Counter()
+    example: dict[str, str] = {}
+    with rejects.open(encoding="utf-8") as lines:
+        for line in lines:
+            reason = json.loads(line)["reason"]
+            kind = re.split(": ", reason, maxsplit=1)[0]
+            count[kind] += 1
+            example.setdefault(kind, reason)
+    return "; ".join(f"{example[kind]} ({number} times)" for kind, number in count.most_common(most))
