@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from serving.cpu import available_cores, cpu_flags
 from tasks.tracking import tracking_uri, without_password
 
-TIMEOUT_S = 5
+TIMEOUT_S = 5.0
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
 
 
@@ -83,7 +83,7 @@ def _mongodb() -> Finding:
 
     shown = without_password(uri)
     try:
-        with MongoClient(uri, serverSelectionTimeoutMS=TIMEOUT_S * 1000) as client:
+        with MongoClient(uri, serverSelectionTimeoutMS=int(TIMEOUT_S * 1000)) as client:
             client.admin.command("ping")
     except PyMongoError as error:
         reason = without_password(str(error).splitlines()[0])[:200]

@@ -1,0 +1,51 @@
+"""What the README and the shipped files say is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import cli
+from recipes.loader import SHIPPED, load_recipe, parse_recipe
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_recipe_in_the_readme_is_valid() -> None:
+    [text] = blocks("yaml")
+    assert parse_recipe(yaml.safe_load(text), "README").name == "my-news"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+def test_shipped_recipes_load_and_open_with_the_command_that_runs_them(name: str) -> None:
+    text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
+    assert load_recipe(name).name == name
+    assert f"assay run {name}" in "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+
+
+def test_commands_of_the_readme_exist_with_their_options() -> None:
+    commands = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines() if line]
+    assays = [words for words in commands if words[0] == "assay"]
+    assert {words[1] for words in assays} == {"validate", "run", "predict", "history", "doctor"}
+    for words in assays:
+        shown = CliRunner().invoke(cli.app, [words[1], "--help"]).output
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown, f"assay {words[1]} has no {option}"
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make ([a-z-]+)", "\n".join(blocks("sh")), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
