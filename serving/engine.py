@@ -1,11 +1,11 @@
 """The engine: texts in, labels and entities out, from a verified bundle. No torch.
 
-    from serving.address import open_bundle
-    from serving.engine import Engine, Row
-
-    engine = Engine(open_bundle("models:/reviews@champion"))
-    for prediction in engine.predict([Row("Apple fell after the report.")]):
-        ...
+Example:
+    >>> from serving.address import open_bundle
+    >>> from serving.engine import Engine, Row
+    >>> engine = Engine(open_bundle("models:/reviews@champion"))
+    >>> engine.predict([Row("Shares of Apple fell after the report.")])
+    [Prediction(label='bearish', probabilities=(0.97, 0.03), entities=(), truncated=False)]
 """
 
 import hashlib
@@ -135,10 +135,11 @@ class Engine:
             logits = self.logits(texts)
             for position, index in enumerate(batch):
                 own = {head: values[position] for head, values in logits.items()}
-                answers[index] = self._answer(texts[position], own, first + index)
+                answers[index] = self.answer(texts[position], own, first + index)
         return [answers[index] for index in range(len(rows))]
 
-    def _answer(self, text: EncodedText, logits: dict[str, Floats], number: int) -> Prediction:
+    def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
+        """Read the logits of one row: `sentence` (labels), `tokens` (length x tags). `number` is for messages."""
         label, probabilities = None, ()
         if self.labels:
             scores = softmax(_finite(logits["sentence"], "sentence", number))

@@ -51,14 +51,16 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
     """
     try:
         session = Session(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
-    except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base below Exception
+    except Exception as error:  # onnxruntime's errors have no common base below Exception
         raise AssayError(f"{path} is refused by onnxruntime {ort.__version__}: {_first_line(error)}") from error
     _check_names("inputs", session.inputs, _expected_inputs(manifest), path)
     outputs = _expected_outputs(manifest)
     _check_names("outputs", session.outputs, list(outputs), path)
     for name, width in outputs.items():
         if session.width(name) not in (None, width):
-            raise AssayError(f"{path}: output {name} has {session.width(name)} values, the manifest {width}; export again")
+            raise AssayError(
+                f"{path}: output {name} has {session.width(name)} values, the manifest {width}; export again"
+            )
     return session
 
 
@@ -86,7 +88,9 @@ def _expected_outputs(manifest: BundleManifest) -> dict[str, int]:
 
 def _check_names(kind: str, found: list[str], expected: list[str], path: Path) -> None:
     if sorted(found) != sorted(expected):
-        raise AssayError(f"{path} has the {kind} {sorted(found)}, its manifest asks for {sorted(expected)}; export again")
+        raise AssayError(
+            f"{path} has the {kind} {sorted(found)}, its manifest asks for {sorted(expected)}; export again"
+        )
 
 
 def _first_line(error: Exception) -> str:

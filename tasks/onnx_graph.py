@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import onnxruntime as ort
@@ -67,8 +67,7 @@ def export_graph(network: nn.Module, path: Path, *, type_ids: bool, max_length: 
         )
     # The exporter leaves its wrapper in training mode, and dropout would look like a difference of graphs.
     network.eval()
-    assert program is not None
-    _finish(program.model_proto, path)
+    _finish(cast(torch.onnx.ONNXProgram, program).model_proto, path)
 
 
 def quantize_graph(source: Path, target: Path) -> None:

@@ -1,0 +1,228 @@
+"""Checkpoint to bundle: the graph, the comparison with torch, the choice between float32 and int8."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from corpus.digest import digest_file
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from models.checkpoint import Checkpoint
+from recipes.recipe import Gate, Recipe
+from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
+from serving.cpu import cpu_flags
+from serving.engine import Engine, Row
+from tasks.onnx_graph import export_graph, quantize_graph
+from tasks.parity import Int8Comparison, compare_precisions, compare_with_torch
+from tasks.run import Ref, Run
+
+REPORT = "export.json"
+BUNDLE = "bundle"
+PARITY_ROWS = 256
+GOLDEN_ROWS = 8
+# Texts that break offsets and encodings more often than the rows of a corpus do.
+HARD_TEXTS = (
+    "Grüße aus Zürich: Müller & Söhne zahlen 3,5 % 🎉",
+    "👩‍🔬 Zoe\u0301 said “no” … twice.",
+    "?",
+)
+
+_log = logging.getLogger(__name__)
+
+
+class ExportReport(BaseModel):
+    """`export.json`: what was exported, how near it is to torch, and why it has the precision it has.
+
+    `parity_max_difference` is the largest difference of logits between torch and the float32 graph;
+    `parity_labels_equal` says that both also decode to the same labels and entities.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    parity_max_difference: float
+    parity_labels_equal: bool
+    parity_rows: int
+    precision: Literal["fp32", "int8"]
+    int8: Int8Comparison | None
+    size_mb: float
+    why: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Open the report of a finished export.
+
+        Raises:
+            AssayError: there is none.
+        """
+        path = folder / REPORT
+        if not path.is_file():
+            raise AssayError(f"{folder} holds no {REPORT}: not a finished export; run with --from export")
+        return cls.model_validate_json(path.read_bytes())
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a bundle is made of."""
+
+    recipe: Recipe
+    checkpoint: Checkpoint
+    snapshot: str
+    rows: list[Example]
+
+
+@task(name="export", cache_policy=NO_CACHE)
+def export(run: Run, checkpoint: Ref, snapshot: Ref, splits: Ref) -> Ref:
+    """Export the checkpoint to a bundle and decide on validation rows whether int8 may serve.
+
+    Returns:
+        A folder with `bundle/`, the one that ships, and `export.json`.
+    """
+    inputs = {
+        "checkpoint": checkpoint.digest,
+        "snapshot": snapshot.digest,
+        "splits": splits.digest,
+        "recipe": run.recipe.model_dump(mode="json"),
+    }
+
+    def make(folder: Path) -> None:
+        data = Snapshot.load(snapshot.path)
+        rows = Splits.load(splits.path).rows(data, "validation")
+        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, rows)
+        report = export_bundle(source, folder)
+        (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+
+    return run.once("export", inputs, make)
+
+
+def export_bundle(source: _Source, folder: Path) -> ExportReport:
+    """Write the bundle that ships to `folder / BUNDLE`."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
+        network = source.checkpoint.network(attention="eager")
+        with _timed("graph"):
+            plain.mkdir()
+            export_graph(
+                network,
+                plain / MODEL,
+                type_ids=source.checkpoint.uses_type_ids,
+                max_length=source.checkpoint.max_length,
+            )
+        engine = _finish_bundle(source, plain, "fp32")
+        with _timed("parity"):
+            parity = compare_with_torch(network, engine, _parity_rows(source))
+        with _timed("int8"):
+            comparison = _try_int8(source, plain, small, engine)
+        precision, why = _choose(source.recipe.gate, comparison)
+        shipped = plain if precision == "fp32" else small
+        _add_golden_rows(source, shipped)
+        shutil.move(shipped, folder / BUNDLE)
+    return ExportReport(
+        parity_max_difference=parity.max_difference,
+        parity_labels_equal=parity.answers_equal,
+        parity_rows=parity.rows,
+        precision=precision,
+        int8=comparison,
+        size_mb=round((folder / BUNDLE / MODEL).stat().st_size / 1e6, 3),
+        why=why,
+    )
+
+
+def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "int8"]) -> Engine:
+    """Add tokenizer and manifest to a folder that holds a graph, and load it as a server would."""
+    checkpoint = source.checkpoint
+    shutil.copyfile(checkpoint.tokenizer_path, folder / TOKENIZER)
+    manifest = BundleManifest(
+        name=source.recipe.registry.name,
+        labels=checkpoint.labels,
+        tags=checkpoint.tags,
+        pair=checkpoint.pair,
+        type_ids=checkpoint.uses_type_ids,
+        pad_id=checkpoint.pad_id,
+        max_length=checkpoint.max_length,
+        cleaning=checkpoint.cleaning,
+        crf=checkpoint.crf,
+        precision=precision,
+        cpu_flags=cpu_flags(),
+        reduced_range=precision == "int8",
+        files={name: digest_file(folder / name) for name in (MODEL, TOKENIZER)},
+        snapshot=source.snapshot,
+        recipe=source.recipe.model_dump(mode="json"),
+        golden=[],
+    )
+    write_manifest(folder, manifest)
+    return Engine(Bundle.load(folder))
+
+
+def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8Comparison | None:
+    if source.recipe.gate.int8 == "off" or not source.rows:
+        return None
+    small.mkdir()
+    quantize_graph(plain / MODEL, small / MODEL)
+    return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
+
+
+def _choose(gate: Gate, comparison: Int8Comparison | None) -> tuple[Literal["fp32", "int8"], str]:
+    if gate.int8 == "off":
+        return "fp32", "gate.int8 is off"
+    if comparison is None or not comparison.drop:
+        return "fp32", "no labelled validation rows to judge int8 by"
+    head, drop = max(comparison.drop.items(), key=lambda item: item[1])
+    what = (
+        f"int8 lowers the F1 of {head} by {drop:.4f} on {comparison.rows} validation rows "
+        f"(gate.int8_max_drop is {gate.int8_max_drop:g})"
+    )
+    return ("int8", what) if drop <= gate.int8_max_drop else ("fp32", what)
+
+
+def _parity_rows(source: _Source) -> list[Row]:
+    return [*_hard_rows(source), *(_row(source, row) for row in _spread(source.rows, PARITY_ROWS))]
+
+
+def _add_golden_rows(source: _Source, folder: Path) -> None:
+    """Let the graph that ships answer a few rows, and keep the answers in its manifest."""
+    bundle = Bundle.load(folder)
+    rows = [*_hard_rows(source), *(_row(source, row) for row in _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS)))]
+    golden = [
+        GoldenRow(
+            text=row.text,
+            text_pair=row.text_pair,
+            label=answer.label,
+            probabilities=list(answer.probabilities),
+            entities=[(entity.start, entity.end, entity.label) for entity in answer.entities],
+        )
+        for row, answer in zip(rows, Engine(bundle).predict(rows), strict=True)
+    ]
+    write_manifest(folder, bundle.manifest.model_copy(update={"golden": golden}))
+
+
+def _row(source: _Source, example: Example) -> Row:
+    return Row(example.text, example.text_pair if source.checkpoint.pair else None)
+
+
+def _hard_rows(source: _Source) -> list[Row]:
+    return [Row(text, HARD_TEXTS[0] if source.checkpoint.pair else None) for text in HARD_TEXTS]
+
+
+def _spread(rows: Sequence[Example], count: int) -> list[Example]:
+    """So many rows, evenly over all of them: a source may be ordered by class."""
+    step = max(1, len(rows) // count)
+    return list(rows[::step][:count])
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    _log.info("export, %s: %.1f s", what, time.perf_counter() - begun)
