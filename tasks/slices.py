@@ -71,7 +71,7 @@ def slices_by(answers: Sequence[Answer], column: str, always: float = 1.0) -> li
 def slices_by_length(answers: Sequence[Answer]) -> list[Slice]:
     """Terciles of the text's length in characters."""
     lengths = np.array([answer.characters for answer in answers])
-    edges = np.unique(np.quantile(lengths, [0, 1 / 3, 2 / 3, 1], method="lower"))
+    edges = np.unique(np.quantile(lengths, [0, 1 / 3, 2 / 3, 1], method="inverted_cdf"))
     bounds = [(edges[0], edges[0])] if len(edges) == 1 else zip([edges[0], *(edges[1:-1] + 1)], edges[1:], strict=True)
     slices = [
         Slice(LENGTH, f"{low}-{high} characters", np.asarray((lengths >= low) & (lengths <= high)))

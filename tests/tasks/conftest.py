@@ -38,7 +38,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         **changes: Any,
     ) -> Bundle:
         folder = tmp_path / name
-        folder.mkdir()
+        folder.mkdir(parents=True)
         return build_bundle(folder, classes or {}, entities or {}, labels, changes)
 
     return make

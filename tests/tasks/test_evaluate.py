@@ -1,0 +1,256 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from seqeval.metrics import f1_score as seqeval_f1
+from sklearn.metrics import f1_score
+
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from corpus.snapshot import Snapshot, SnapshotWriter
+from corpus.splits import Side, Splits
+from recipes.loader import parse_recipe
+from serving.decoding import spans
+from serving.encoding import Unit
+from serving.engine import ScoredEntity
+from tasks.answers import Answer, outcomes_of
+from tasks.evaluate import Evaluation, evaluate, score_bundle
+from tasks.figures import calibration_bins, compute_figures, expected_calibration_error
+from tasks.mistakes import label_suspects
+from tasks.run import Ref, Run
+
+CLASSES = {"good": "positive", "bad": "negative"}
+ENTITIES = {"apple": "COMPANY", "berlin": "PLACE"}
+
+
+def an_answer(**changes: Any) -> Answer:
+    values: dict[str, Any] = {
+        "id": "1",
+        "gold": "a",
+        "predicted": "a",
+        "probabilities": (0.9, 0.1),
+        "gold_entities": None,
+        "predicted_entities": (),
+        "characters": 10,
+        "truncated": False,
+        "slices": {},
+    }
+    return Answer(**{**values, **changes})
+
+
+def joint_examples() -> list[Example]:
+    """Eight rows: the model of `CLASSES` and `ENTITIES` errs on one class, and on one entity."""
+    rows = [
+        ("good apple", "positive", [(5, 10, "COMPANY")], "web"),
+        ("bad apple here", "negative", [(4, 9, "COMPANY")], "web"),
+        ("good berlin", "positive", [(5, 11, "PLACE")], "web"),
+        ("bad berlin", "negative", [(4, 10, "PLACE")], "print"),
+        ("good day", "positive", [], "print"),
+        ("bad day for all of us", "negative", [], "print"),
+        ("good good good", "negative", [], None),
+        ("bad apple", "negative", [(0, 9, "COMPANY")], None),
+    ]
+    return [
+        Example(f"row-{n}", text, label=label, entities=tuple(Entity(*e) for e in found), slices={"medium": medium})
+        for n, (text, label, found, medium) in enumerate(rows)
+    ]
+
+
+def test_figures_of_both_heads_are_those_counted_by_hand(make_bundle: Any) -> None:
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
+    figures = evaluation.figures
+    assert figures["sentence.accuracy"] == 7 / 8
+    # positive: 3 right, 1 false; negative: 4 right, 1 missed
+    assert figures["sentence.macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
+    assert figures["sentence.precision"] == pytest.approx((3 / 4 + 1) / 2)
+    assert figures["sentence.recall"] == pytest.approx((1 + 4 / 5) / 2)
+    # entities: 4 right, 1 false, 1 missed
+    assert figures["tokens.f1"] == figures["tokens.precision"] == figures["tokens.recall"] == pytest.approx(4 / 5)
+    assert figures["frame_accuracy"] == 6 / 8
+    assert figures["rows"] == 8
+    assert 0 < figures["latency.p50_ms"] <= figures["latency.p95_ms"]
+    assert evaluation.left_out == {}
+
+
+def test_report_confusion_and_intervals(make_bundle: Any) -> None:
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
+    assert [(line.name, line.support) for line in evaluation.report["sentence"]] == [("negative", 5), ("positive", 3)]
+    assert [(line.name, line.f1) for line in evaluation.report["tokens"]] == [
+        ("COMPANY", pytest.approx(2 / 3)),
+        ("PLACE", 1.0),
+    ]
+    assert evaluation.confusion is not None
+    assert evaluation.confusion.labels == ["negative", "positive"]
+    assert evaluation.confusion.counts == [[4, 1], [0, 3]]
+    for head, interval in evaluation.intervals.items():
+        assert interval.low <= interval.value <= interval.high, head
+
+
+def test_the_worst_mistakes_are_named_with_what_was_right(make_bundle: Any) -> None:
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
+    sentence, tokens = evaluation.worst
+    assert (sentence.head, sentence.id, sentence.gold, sentence.predicted) == (
+        "sentence",
+        "row-6",
+        "negative",
+        "positive",
+    )
+    assert sentence.confidence > 0.9
+    assert (tokens.id, tokens.gold, tokens.predicted) == ("row-7", "COMPANY 'bad apple'", "COMPANY 'apple'")
+
+
+def test_slices_are_those_of_the_columns_and_of_the_length(make_bundle: Any) -> None:
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
+    slices = {(one.head, one.value): one for one in evaluation.slices}
+    assert slices["sentence", "web"].f1 == 1
+    assert slices["sentence", "(missing)"].rows == 2
+    # The rows from print hold one place, which is found; those without a medium one company, which is not.
+    assert slices["tokens", "print"].f1 == 1
+    assert slices["tokens", "(missing)"].f1 == 0
+    lengths = [one for one in evaluation.slices if one.column == "text length" and one.head == "sentence"]
+    assert sum(one.rows for one in lengths) == 8
+    assert [one.value for one in lengths] == ["8-10 characters", "11-14 characters", "15-21 characters"]
+
+
+def test_an_evaluation_survives_its_files(make_bundle: Any, tmp_path: Path) -> None:
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
+    evaluation.save(tmp_path)
+    again = Evaluation.load(tmp_path)
+    assert again == evaluation
+    assert again.rows == evaluation.rows
+    assert "good apple" not in (tmp_path / "rows.parquet").read_bytes().decode("latin-1")
+
+
+def test_a_folder_without_evaluation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="--from evaluate"):
+        Evaluation.load(tmp_path)
+
+
+def test_figures_that_are_not_defined_are_left_out_with_the_reason(make_bundle: Any) -> None:
+    examples = [Example(str(n), "good day", label="positive", entities=()) for n in range(3)]
+    evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), examples, threads=1)
+    assert "sentence.roc_auc" not in evaluation.figures
+    assert "'negative'" in evaluation.left_out["sentence.roc_auc"]
+    assert evaluation.left_out["tokens"] == "no row holds an entity"
+    assert "tokens" not in evaluation.intervals
+    assert all(np.isfinite(value) for value in evaluation.figures.values())
+    json.loads(evaluation.model_dump_json())
+
+
+def test_a_class_that_the_model_does_not_know_counts_as_wrong(make_bundle: Any) -> None:
+    examples = [Example("1", "good", label="positive"), Example("2", "bad", label="strange")]
+    evaluation = score_bundle(make_bundle(classes=CLASSES), examples, threads=1)
+    assert evaluation.figures["sentence.accuracy"] == 0.5
+    assert evaluation.confusion is not None
+    assert evaluation.confusion.labels == ["negative", "positive", "strange"]
+
+
+def test_macro_f1_and_roc_auc_agree_with_sklearn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(1)
+    probabilities = random.dirichlet([1, 1, 1], 200)
+    labels = ["a", "b", "c"]
+    gold = [labels[code] for code in random.integers(0, 3, 200)]
+    predicted = [labels[code] for code in probabilities.argmax(axis=1)]
+    answers = [
+        an_answer(id=str(n), gold=truth, predicted=answer, probabilities=tuple(row))
+        for n, (truth, answer, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
+    ]
+    figures = compute_figures(answers, ["sentence"], labels).figures
+    assert figures["sentence.macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
+    assert figures["sentence.roc_auc"] == pytest.approx(roc_auc_score(gold, probabilities, multi_class="ovr"))
+
+
+def test_strict_entity_f1_equals_seqeval() -> None:
+    # Given random BIO tags over words, among them I- tags that continue nothing,
+    random = np.random.default_rng(5)
+    tag_set = ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
+    gold, predicted = ([random.choice(tag_set, 12).tolist() for _ in range(300)] for _ in range(2))
+    units = [Unit(n, 3 * n, 3 * n + 2) for n in range(12)]
+    answers = [_tagged(truth, answer, units) for truth, answer in zip(gold, predicted, strict=True)]
+    # then F1 over character spans is seqeval's.
+    assert outcomes_of(answers, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
+    assert compute_figures(answers, ["tokens"], []).figures["tokens.f1"] == pytest.approx(seqeval_f1(gold, predicted))
+
+
+def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Unit]) -> Answer:
+    found = tuple(ScoredEntity(e.start, e.end, e.label, 1.0) for e in spans(predicted, units))
+    return an_answer(gold=None, predicted=None, gold_entities=tuple(spans(gold, units)), predicted_entities=found)
+
+
+def test_calibration_error_of_known_bins() -> None:
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
+    right = np.array([True, True, True, False, True, False])
+    bins = calibration_bins(confidence, right)
+    assert [one.rows for one in bins] == [2, 4]
+    assert expected_calibration_error(bins) == pytest.approx((4 * 0.20 + 2 * 0.05) / 6)
+    assert len(calibration_bins(np.array([0.0, 1.0]), np.array([True, True]))) == 2
+
+
+def test_wrong_labels_are_suspected() -> None:
+    # Given a confident model and 200 rows of which ten carry the other label,
+    random = np.random.default_rng(2)
+    answers = []
+    for number in range(200):
+        sure = float(random.uniform(0.93, 0.99))
+        is_a = number % 2 == 0
+        label = ("a" if is_a else "b") if number >= 10 else ("b" if is_a else "a")
+        probabilities = (sure, 1 - sure) if is_a else (1 - sure, sure)
+        answers.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
+    suspects = label_suspects(answers, ["text"] * 200, ["a", "b"])
+    # then these ten are found, and nothing else.
+    assert {suspect.id for suspect in suspects} == {str(number) for number in range(10)}
+    assert all(suspect.gold != suspect.suggested for suspect in suspects)
+    assert [one.self_confidence for one in suspects] == sorted(one.self_confidence for one in suspects)
+
+
+def test_the_step_scores_the_test_side_only_and_once(make_bundle: Any, tmp_path: Path) -> None:
+    # Given eight rows, of which five are test,
+    examples = joint_examples()
+    sides: dict[str, Side] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
+    run, snapshot, splits = _a_run(tmp_path, examples, sides)
+    bundle = make_bundle("export/bundle", classes=CLASSES, entities=ENTITIES)
+    export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+    # when the step is done twice,
+    first, second = evaluate.fn(run, export, snapshot, splits), evaluate.fn(run, export, snapshot, splits)
+    # then it is one result, of these rows and this bundle.
+    assert first == second
+    evaluation = Evaluation.load(first.path)
+    assert [answer.id for answer in evaluation.rows] == [f"row-{n}" for n in range(5)]
+    assert evaluation.bundle == bundle.digest
+
+
+def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None:
+    examples = joint_examples()
+    run, snapshot, splits = _a_run(tmp_path, examples, {example.id: "train" for example in examples})
+    bundle = make_bundle("export/bundle", classes=CLASSES)
+    with pytest.raises(AssayError, match="test side holds no rows"):
+        evaluate.fn(run, Ref(path=bundle.folder.parent, digest=bundle.digest), snapshot, splits)
+
+
+def _a_run(folder: Path, examples: Sequence[Example], sides: dict[str, Side]) -> tuple[Run, Ref, Ref]:
+    recipe = parse_recipe(
+        {
+            "name": "toy",
+            "source": {"kind": "files", "paths": {"rows.jsonl": "all"}},
+            "model": {"scratch": {}, "heads": ["sentence", "tokens"]},
+            "gate": {"min_f1": {"sentence": 0.6, "tokens": 0.6}},
+            "registry": {"name": "toy"},
+        },
+        "test",
+    )
+    for name in ("snapshot", "splits"):
+        (folder / name).mkdir()
+    writer = SnapshotWriter(folder / "snapshot", ["medium"], {})
+    for example in examples:
+        writer.add([example])
+    digest = writer.finish().digest
+    assert len(Snapshot.load(folder / "snapshot")) == len(examples)
+    splits = Splits.create(sides, snapshot=digest, method="stratified")
+    splits.save(folder / "splits")
+    run = Run(key="k", recipe=recipe, store=folder / "store", tracking_uri="sqlite://", mlflow_run="none")
+    return run, Ref(path=folder / "snapshot", digest=digest), Ref(path=folder / "splits", digest=splits.digest)
