@@ -1,0 +1,122 @@
+"""What the gate looks at: the candidate, the evidence on it, the champion."""
+
+from functools import cached_property
+from pathlib import Path
+
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from expectations.report import ValidationReport
+from recipes.recipe import Gate
+from serving.bundle import Bundle
+from serving.engine import Engine
+from tasks.answers import Answer, answer_rows
+from tasks.evaluate import BUNDLE, Evaluation, read_test_rows
+from tasks.export import ExportReport
+from tasks.registry import ModelRegistry
+from tasks.run import Ref, Run
+
+
+class Case:
+    """A candidate before the gate.
+
+    What names the verdict (bundle, data, champion) is read at once, and without it there is no verdict. The
+    evidence is read when a check first asks for it, so that what is missing or damaged fails that check.
+    """
+
+    def __init__(
+        self, run: Run, validation: Ref, export: Ref, evaluation: Ref, snapshot: Ref, splits: Ref, folder: Path
+    ) -> None:
+        """Read what names the verdict.
+
+        Args:
+            run: with the recipe and its rules.
+            validation: result of the data checks.
+            export: the candidate's bundle and what export measured.
+            evaluation: the candidate's figures.
+            snapshot: the data.
+            splits: the sides.
+            folder: an empty folder for the champion's bundle.
+
+        Raises:
+            AssayError: bundle, data or registry cannot be read.
+        """
+        self.run = run
+        self._validation = validation
+        self._export = export
+        self._evaluation = evaluation
+        self._refs = snapshot, splits
+        self._folder = folder
+        self._registry = ModelRegistry(run.recipe.registry.name, run.tracking_uri, run.store)
+        self.bundle = Bundle.load(export.path / BUNDLE)
+        self.snapshot = Snapshot.load(snapshot.path).manifest
+        self.splits = Splits.load(splits.path).manifest
+        self.champion = self._registry.champion()
+
+    @property
+    def rules(self) -> Gate:
+        """What the recipe asks for."""
+        return self.run.recipe.gate
+
+    @cached_property
+    def validation(self) -> ValidationReport:
+        """The answer of the data checks.
+
+        Raises:
+            AssayError: they are about other data.
+        """
+        report = ValidationReport.load(self._validation.path)
+        _same("snapshot", report.snapshot, self.snapshot.digest, self._validation.path, "validate")
+        return report
+
+    @cached_property
+    def export(self) -> ExportReport:
+        """What export measured."""
+        return ExportReport.load(self._export.path)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The candidate's figures on the test rows.
+
+        Raises:
+            AssayError: they are about another bundle or other rows.
+        """
+        evaluation = Evaluation.load(self._evaluation.path)
+        _same("bundle", evaluation.bundle, self.bundle.digest, self._evaluation.path, "evaluate")
+        if [answer.id for answer in evaluation.rows] != [example.id for example in self.examples]:
+            raise AssayError(
+                f"{self._evaluation.path} is about other rows than the test side; run with --from evaluate"
+            )
+        return evaluation
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """The test rows."""
+        return read_test_rows(*self._refs)
+
+    @cached_property
+    def champion_bundle(self) -> Bundle:
+        """The champion's own bundle, fetched and verified.
+
+        Raises:
+            AssayError: there is no champion, or its bytes are not those that were registered.
+        """
+        if self.champion is None:
+            raise AssayError(f"{self.run.recipe.registry.name} has no champion yet")
+        return self._registry.fetch(self.champion, self._folder / BUNDLE)
+
+    @cached_property
+    def champion_engine(self) -> Engine:
+        """The champion, loaded."""
+        return Engine(self.champion_bundle)
+
+    @cached_property
+    def champion_answers(self) -> list[Answer]:
+        """What the champion says, now, to the test rows of now."""
+        return answer_rows(self.champion_engine, self.examples)
+
+
+def _same(what: str, found: str, wanted: str, path: Path, step: str) -> None:
+    if found != wanted:
+        raise AssayError(f"{path} is about {what} {found[:12]}, not {wanted[:12]}; run with --from {step}")

@@ -1,0 +1,108 @@
+"""The candidate against the champion, on the same test rows."""
+
+from corpus.splits import SplitsManifest
+from recipes.recipe import ChampionRule, Head
+from serving.bundle import BundleManifest
+from tasks.answers import classes_of, outcomes_of
+from tasks.case import Case
+from tasks.versions import Version
+from tasks.statistics import Comparison, Outcomes, compare
+from tasks.verdict import Check
+
+
+def check_champion(case: Case, head: Head) -> Check:
+    """The candidate is not worse than the champion; better, where the recipe asks that of this head."""
+    rule = case.rules.champion
+    improve = rule.improve and head == case.run.recipe.primary
+    name = f"champion: {head}"
+    required = f"a difference above {0 if improve else -rule.margin:g} with {rule.confidence:.0%} confidence"
+    champion = case.champion
+    if champion is None:
+        return Check(name=name, measured="no champion yet", required=required, passed=True, why="the first of its name")
+    if champion.bundle == case.bundle.digest:
+        measured = f"version {champion.number} holds the same bundle"
+        return Check(name=name, measured=measured, required=required, passed=True, why="it is the champion itself")
+    obstacle = why_not_comparable(case, champion, head)
+    if obstacle is not None:
+        return _not_comparable(name, required, obstacle, rule)
+    return _compare(case, head, improve, name, required)
+
+
+def why_not_comparable(case: Case, champion: Version, head: Head) -> str | None:
+    """Why F1 of the two cannot be compared on the test rows; None where it can."""
+    theirs, ours = case.champion_bundle.manifest, case.bundle.manifest
+    if theirs.pair != ours.pair:
+        return f"the champion reads {'pairs' if theirs.pair else 'single texts'}"
+    if _answers_of(theirs, head) != _answers_of(ours, head):
+        return _describe_difference(_answers_of(theirs, head), _answers_of(ours, head))
+    return _why_sides_unknown(champion, case.snapshot.digest, case.splits)
+
+
+def _answers_of(manifest: BundleManifest, head: Head) -> set[str]:
+    """Classes, or entity types, that a head can answer."""
+    if head == "sentence":
+        return set(manifest.labels)
+    return {tag.partition("-")[2] for tag in manifest.tags} - {""}
+
+
+def _describe_difference(theirs: set[str], ours: set[str]) -> str:
+    if not theirs:
+        return "the champion has no such head"
+    only = [f"{name!r} only the candidate" for name in sorted(ours - theirs)]
+    only += [f"{name!r} only the champion" for name in sorted(theirs - ours)]
+    return f"the label sets differ: {', '.join(only[:5])} knows"
+
+
+def _why_sides_unknown(champion: Version, snapshot: str, splits: SplitsManifest) -> str | None:
+    """Why the champion may have trained on rows that are test rows now."""
+    tags = champion.tags
+    if (tags.get("assay.snapshot"), tags.get("assay.splits")) == (snapshot, splits.digest):
+        return None  # the very same rows on the very same sides
+    if splits.seen_in_training:
+        return f"{splits.seen_in_training} test rows were training rows of an earlier run"
+    if splits.ledger is None or tags.get("assay.ledger") != splits.ledger:
+        return "the champion's sides are not in this run's ledger, so it may have trained on the test rows"
+    return None
+
+
+def _not_comparable(name: str, required: str, obstacle: str, rule: ChampionRule) -> Check:
+    allowed = rule.allow_not_comparable
+    remedy = "the recipe allows that" if allowed else "set gate.champion.allow_not_comparable to pass all the same"
+    return Check(
+        name=name,
+        measured="not comparable",
+        required=required,
+        passed=allowed,
+        why=f"{obstacle}; {remedy}",
+        judged=not allowed,
+    )
+
+
+def _compare(case: Case, head: Head, improve: bool, name: str, required: str) -> Check:
+    rule = case.rules.champion
+    threshold = 0.0 if improve else -rule.margin
+    ours, theirs = _outcomes(case, head)
+    result = compare(ours, theirs, threshold=threshold, confidence=rule.confidence)
+    passed = result.lower > threshold
+    return Check(
+        name=name,
+        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {rule.confidence:.0%} confidence "
+        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.champion.number if case.champion else '?'})",
+        required=required,
+        passed=passed,
+        why=_why(result, passed, improve),
+    )
+
+
+def _outcomes(case: Case, head: Head) -> tuple[Outcomes, Outcomes]:
+    """Outcomes of candidate and champion, row by row."""
+    ours, theirs = case.evaluation.rows, case.champion_answers
+    classes = classes_of(ours, theirs)
+    return outcomes_of(ours, head, classes), outcomes_of(theirs, head, classes)
+
+
+def _why(result: Comparison, passed: bool, improve: bool) -> str:
+    if passed:
+        return "better than the champion" if result.lower > 0 else "not worse than the champion"
+    chance = f"p {result.p_value:.3f}"
+    return f"not shown to be better ({chance})" if improve else f"may be worse by more than the margin ({chance})"

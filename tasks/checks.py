@@ -1,0 +1,137 @@
+"""The gate's checks of the candidate by itself: data, score, parity, int8, smoke, latency, size."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import serving
+from recipes.recipe import Head
+from serving.engine import Engine
+from tasks.case import Case
+from tasks.figures import HEAD_F1
+from tasks.latency import measure_latency
+from tasks.verdict import Check
+
+SMOKE_SECONDS = 120
+MEGABYTE = 1_000_000
+
+
+def check_data(case: Case) -> Check:
+    """Every expectation marked critical was met."""
+    failed = case.validation.critical_failed
+    return Check(
+        name="data",
+        measured=f"{len(failed)} of {len(case.validation.checks)} checks failed critically",
+        required="no critical check failed",
+        passed=not failed,
+        why="; ".join(f"{check.name}: {check.why}" for check in failed) or "the data are sound",
+    )
+
+
+def check_score(case: Case, head: Head) -> Check:
+    """F1 of a head on the test rows reaches the recipe's threshold."""
+    least = case.rules.min_f1[head]
+    interval = case.evaluation.intervals.get(head)
+    required = f"{HEAD_F1[head]} at least {least:g}"
+    if interval is None:
+        why = case.evaluation.left_out.get(head, "the bundle has no such head")
+        return Check(name=f"score: {head}", measured="no figure", required=required, passed=False, why=why)
+    passed = interval.value >= least
+    why = "reaches the threshold" if passed else f"below gate.min_f1.{head} by {least - interval.value:.3f}"
+    return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
+
+
+def check_parity(case: Case) -> Check:
+    """Torch and the exported graph (fp32) give the same answers."""
+    report, tolerance = case.export, case.rules.parity_tolerance
+    close = report.parity_max_difference <= tolerance
+    labels = "the same labels" if report.parity_labels_equal else "other labels"
+    faults = [] if close else ["the logits differ by more than gate.parity_tolerance"]
+    faults += [] if report.parity_labels_equal else ["the exported graph answers otherwise than the trained network"]
+    return Check(
+        name="parity",
+        measured=f"logits differ by {report.parity_max_difference:.1e} at most, {labels}, {report.parity_rows} rows",
+        required=f"at most {tolerance:g}, the same labels",
+        passed=not faults and report.parity_rows > 0,
+        why="; ".join(faults) or ("the export is faithful" if report.parity_rows else "no row was compared"),
+    )
+
+
+def check_int8(case: Case) -> Check:
+    """An int8 bundle loses no more F1 (on validation rows) than the recipe allows; else float32 ships."""
+    report, limit = case.export, case.rules.int8_max_drop
+    shipped = case.bundle.manifest.precision
+    drops = dict(report.int8.drop) if report.int8 else {}
+    faults = [] if shipped == report.precision else [f"the bundle is {shipped}, but export chose {report.precision}"]
+    if shipped == "int8":
+        faults += ["gate.int8 is off"] if case.rules.int8 == "off" else []
+        faults += [f"int8 was not measured for {head}" for head in case.run.recipe.heads if head not in drops]
+        faults += [f"F1 of {head} falls by more than gate.int8_max_drop" for head in drops if drops[head] > limit]
+    fall = ", ".join(f"{drop:+.4f} ({head})" for head, drop in drops.items())
+    return Check(
+        name="int8",
+        measured=f"{shipped} ships; fall of F1 by int8: {fall or 'not measured'}",
+        required=f"int8 falls by at most {limit:g}, or fp32 ships",
+        passed=not faults,
+        why="; ".join(faults) or report.why,
+    )
+
+
+def check_smoke(case: Case) -> Check:
+    """The bundle answers its golden rows in a fresh process that has no torch loaded."""
+    rows = len(case.bundle.manifest.golden)
+    result = _run_smoke(case.bundle.folder)
+    said = (result.stderr.strip() or result.stdout.strip()).splitlines() or ["it said nothing"]
+    passed = result.returncode == 0 and rows > 0
+    return Check(
+        name="smoke",
+        measured=f"exit code {result.returncode}, {rows} golden rows",
+        required="the golden answers in a fresh process without torch",
+        passed=passed,
+        why="answers as it did at export" if passed else ("no golden rows" if not rows else said[-1]),
+    )
+
+
+def check_latency(case: Case, most_ms: float) -> Check:
+    """95th percentile of a single row, on this machine, now; the champion takes turns with the candidate."""
+    engines = [Engine(case.bundle)]
+    rival = case.champion is not None and case.champion_bundle.manifest.pair == case.bundle.manifest.pair
+    if rival:
+        engines.append(case.champion_engine)
+    ours, *theirs = measure_latency(engines, case.examples)
+    beside = f", the champion {theirs[0].p95_ms:.1f} ms in the same run" if theirs else ""
+    passed = ours.p95_ms <= most_ms
+    return Check(
+        name="latency",
+        measured=f"p95 {ours.p95_ms:.1f} ms a row (median {ours.p50_ms:.1f} ms){beside}",
+        required=f"p95 at most {most_ms:g} ms",
+        passed=passed,
+        why="fast enough on this machine" if passed else "above gate.max_p95_ms on this machine",
+    )
+
+
+def check_size(case: Case, most_mb: float) -> Check:
+    """Size of the ONNX file."""
+    size = case.bundle.model_path.stat().st_size / MEGABYTE
+    passed = size <= most_mb
+    return Check(
+        name="size",
+        measured=f"{size:.1f} MB",
+        required=f"at most {most_mb:g} MB",
+        passed=passed,
+        why="small enough" if passed else "above gate.max_size_mb",
+    )
+
+
+def _run_smoke(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.smoke", str(folder.resolve())]
+    return subprocess.run(  # noqa: S603  # our own interpreter and module
+        command,
+        cwd=Path(serving.__file__).parent.parent,
+        env={**os.environ, "PYTHONNOUSERSITE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=SMOKE_SECONDS,
+        check=False,
+    )
