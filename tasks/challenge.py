@@ -5,9 +5,9 @@ from recipes.recipe import ChampionRule, Head
 from serving.bundle import BundleManifest
 from tasks.answers import classes_of, outcomes_of
 from tasks.case import Case
-from tasks.versions import Version
 from tasks.statistics import Comparison, Outcomes, compare
 from tasks.verdict import Check
+from tasks.versions import Version
 
 
 def check_champion(case: Case, head: Head) -> Check:
