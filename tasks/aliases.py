@@ -37,10 +37,10 @@ class Aliases:
                 return None
             raise
 
-    def number(self, alias: str) -> int | None:
+    def number(self, alias: str) -> str | None:
         """The number of the version an alias points to."""
         found = self.get(alias)
-        return int(found.version) if found else None
+        return str(found.version) if found else None
 
     def move(self, move: Move, lease: Lease) -> Move:
         """Point `champion` to another version and `previous` to the old one; undo what was done if a step fails.
@@ -53,9 +53,9 @@ class Aliases:
             undo.callback(self._undo, move, lease)
             write_move(self._client, self._name, move)
             steps = [partial(self._tag, move)]
-            if move.from_version is not None:
-                steps.append(partial(self._point, PREVIOUS, move.from_version))
-            steps.append(partial(self._point, CHAMPION, move.to_version))
+            if move.source is not None:
+                steps.append(partial(self._point, PREVIOUS, move.source))
+            steps.append(partial(self._point, CHAMPION, move.target))
             for step in steps:
                 lease.renew()
                 step()
@@ -68,26 +68,26 @@ class Aliases:
         for move in read_moves(self._client, self._name):
             if move.state != "begun":
                 continue
-            if self.number(CHAMPION) == move.to_version:
+            if self.number(CHAMPION) == move.target:
                 self._confirm(move)
             else:
                 self._undo(move, lease)
 
     def _tag(self, move: Move) -> None:
         """What MLflow's pages show beside the version; `assay.forced` is never taken away."""
-        tags = {"assay.promoted_at": move.at.isoformat(timespec="seconds"), "assay.reason": move.why}
-        if move.from_version is not None:
-            tags["assay.replaced"] = str(move.from_version)
+        tags = {"assay.promoted_at": move.when.isoformat(timespec="seconds"), "assay.reason": move.reason}
+        if move.source is not None:
+            tags["assay.replaced"] = move.source
         if move.forced:
             tags["assay.forced"] = move.forced
         for key, value in tags.items():
-            self._client.set_model_version_tag(self._name, str(move.to_version), key, value)
+            self._client.set_model_version_tag(self._name, move.target, key, value)
 
     def _confirm(self, move: Move) -> Move:
         champion = self.number(CHAMPION)
-        if champion != move.to_version:
+        if champion != move.target:
             raise ChampionChanged(
-                f"{self._name}: version {champion} was made champion by other means while {move.to_version} was; "
+                f"{self._name}: version {champion} was made champion by other means while {move.target} was; "
                 "let only assay move the alias, then run the gate again"
             )
         done = move.model_copy(update={"state": "done"})
@@ -97,14 +97,14 @@ class Aliases:
     def _undo(self, move: Move, lease: Lease) -> None:
         """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
         lease.renew()
-        if self.number(CHAMPION) == move.to_version:
-            self._point(CHAMPION, move.from_version)
-        if move.from_version is not None and self.number(PREVIOUS) == move.from_version:
-            self._point(PREVIOUS, move.previous_version)
+        if self.number(CHAMPION) == move.target:
+            self._point(CHAMPION, move.source)
+        if move.source is not None and self.number(PREVIOUS) == move.source:
+            self._point(PREVIOUS, move.previous)
         write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
 
-    def _point(self, alias: str, number: int | None) -> None:
+    def _point(self, alias: str, number: str | None) -> None:
         if number is None:
             self._client.delete_registered_model_alias(self._name, alias)
         else:
-            self._client.set_registered_model_alias(self._name, alias, str(number))
+            self._client.set_registered_model_alias(self._name, alias, number)

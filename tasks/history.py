@@ -17,23 +17,23 @@ LONGEST_TEXT = 1_500
 
 
 class Move(BaseModel):
-    """One move of the alias `champion`.
+    """One move of the alias `champion` from the version `source` to the version `target`.
 
-    `begun` moves were cut short by a crash; the next holder of the lease ends or undoes them.
+    A move that is `begun` was cut short by a crash; the next holder of the lease ends or undoes it.
     """
 
     model_config = ConfigDict(frozen=True)
 
     number: int
-    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    when: datetime = Field(default_factory=lambda: datetime.now(UTC))
     kind: Literal["promotion", "rollback"]
-    from_version: int | None
-    to_version: int
-    previous_version: int | None = Field(description="What `previous` pointed to before")
-    why: str
+    source: str | None
+    target: str
+    previous: str | None = Field(description="What the alias `previous` pointed to before")
+    reason: str
     verdict: str | None = Field(None, description="Digest of the verdict")
     forced: str | None = Field(None, description="Why it was promoted though the gate refused it")
-    run_key: str | None = None
+    run: str | None = Field(None, description="Key of the run that asked for it")
     state: Literal["begun", "done", "undone"] = "begun"
 
 

@@ -1,69 +1,80 @@
-"""The registry of models: versions that have been assayed, and the one that serves.
+"""The registry of models: what has been assayed, and the one that serves.
 
-A champion is an alias in the MLflow registry. It moves under a lease, only to a version whose verdict
+The champion is an alias in the MLflow registry. It moves under a lease, only to a version whose verdict
 passed (or with a reason that stays with it), only from the champion that the verdict was about, and
 every move is written down. What fails half-way is undone.
 """
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Literal
 
-import mlflow.artifacts
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from corpus.atomic import atomic_folder
 from corpus.errors import AssayError
+from corpus.splits import Splits
 from serving.bundle import Bundle
-from tasks.aliases import CHAMPION, NO_MODEL, PREVIOUS, Aliases, ChampionChanged
+from tasks.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
 from tasks.connection import connect
 from tasks.history import Move, read_moves, shortened
 from tasks.lock import Lease, hold
-from tasks.package import BUNDLE_TAG, log_bundle
+from tasks.run import Ref, Run
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
+from tasks.versions import NOT_THERE, Version, Versions
 
-__all__ = ["ChampionChanged", "ModelRegistry", "Move", "Version"]
+__all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
+
+BUNDLE = "bundle"
 
 logger = logging.getLogger(__name__)
 
 
-class Version(BaseModel):
-    """A version of the registered model: what the registry says of it."""
+class PromotionResult(BaseModel):
+    """What became of a candidate. `version` is None after a dry run, which registers nothing."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    number: int
-    tags: dict[str, str]
-    run_id: str | None = None
+    version: Version | None
+    promoted: bool
+    why: str
 
-    @classmethod
-    def of(cls, found: ModelVersion) -> Self:
-        """From MLflow's own object."""
-        return cls(name=found.name, number=int(found.version), tags=found.tags, run_id=found.run_id)
 
-    @property
-    def bundle(self) -> str:
-        """Digest of the bundle; empty for a version that this package did not register."""
-        return self.tags.get(BUNDLE_TAG, "")
+@task(name="promote", cache_policy=NO_CACHE)
+def promote(run: Run, export: Ref, evaluation: Ref, verdict: Verdict, splits: Ref) -> PromotionResult:
+    """Register the candidate and, if the verdict allows it, make it the champion.
 
-    @property
-    def outcome(self) -> str:
-        """`passed`, `refused` or `pending`."""
-        return self.tags.get("assay.outcome", "pending")
+    A refused candidate is registered too, so that its verdict is kept. A repeated call changes nothing.
 
-    @property
-    def address(self) -> str:
-        """What `assay predict --model` takes."""
-        return f"models:/{self.name}/{self.number}"
+    Args:
+        run: with the recipe.
+        export: the candidate's bundle.
+        evaluation: its figures, kept for the record of what was judged.
+        verdict: the gate's answer.
+        splits: the sides, for the ledger that they remember.
+
+    Raises:
+        ChampionChanged: the verdict was about another champion; the gate has to run again.
+        AssayError: MLflow cannot be reached, or a step failed and was undone.
+    """
+    recipe = run.recipe
+    if recipe.run_mode == "dry_run":
+        return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
+    registry = ModelRegistry(recipe.registry.name, run.tracking_uri, run.store)
+    version = registry.register(run.mlflow_run, export.path / BUNDLE, verdict, _tags(run, verdict, evaluation, splits))
+    if verdict.outcome == "refused" and not verdict.forced:
+        return PromotionResult(version=version, promoted=False, why=f"refused: {_failed(verdict)}")
+    expected = registry.version(verdict.champion) if verdict.champion else None
+    move = registry.promote(version, verdict, expected, f"recipe {recipe.name}: {_merit(verdict)}", run.key)
+    why = f"champion instead of version {move.source}" if move and move.source else "champion"
+    return PromotionResult(version=version, promoted=True, why=why if move else "it was the champion already")
 
 
 class ModelRegistry:
@@ -73,7 +84,7 @@ class ModelRegistry:
         name: of the registered model.
         tracking_uri: MLflow.
         store: folder with the lease of promotions; all who promote this model must share it.
-        client: of the same MLflow, for tests of failure.
+        client: of the same MLflow, where the caller has one.
     """
 
     def __init__(self, name: str, tracking_uri: str, store: Path, client: MlflowClient | None = None) -> None:
@@ -83,6 +94,7 @@ class ModelRegistry:
         with mlflow_reachable(tracking_uri):
             self._client = client or connect(tracking_uri)
         self._aliases = Aliases(self._client, name)
+        self._versions = Versions(self._client, name, tracking_uri)
 
     def champion(self) -> Version | None:
         """The version that serves."""
@@ -92,19 +104,14 @@ class ModelRegistry:
         """The champion before the present one."""
         return self._aliased(PREVIOUS)
 
-    def version(self, number: int) -> Version:
+    def version(self, number: str) -> Version:
         """A version by its number.
 
         Raises:
             AssayError: there is none.
         """
         with mlflow_reachable(self.tracking_uri):
-            try:
-                return Version.of(self._client.get_model_version(self.name, str(number)))
-            except MlflowException as error:
-                if error.error_code != NO_MODEL:
-                    raise
-                raise AssayError(f"{self.name} has no version {number}; see assay history {self.name}") from error
+            return self._versions.get(number)
 
     def history(self) -> list[Move]:
         """Every move of the champion, the first one first; empty if there is no such model yet."""
@@ -112,7 +119,7 @@ class ModelRegistry:
             try:
                 return read_moves(self._client, self.name)
             except MlflowException as error:
-                if error.error_code != NO_MODEL:
+                if error.error_code != NOT_THERE:
                     raise
                 return []
 
@@ -126,26 +133,13 @@ class ModelRegistry:
         Raises:
             AssayError: the bytes are not those that were registered, or MLflow cannot be reached.
         """
-        if not version.bundle:
-            raise AssayError(f"{version.address} has no tag {BUNDLE_TAG}: it was not registered by assay; train again")
-        with atomic_folder(folder) as partial:
-            with mlflow_reachable(self.tracking_uri), tempfile.TemporaryDirectory(dir=folder.parent) as download:
-                # Not a models:/ address: MLflow looks these up in the registry of the process.
-                source = self._client.get_model_version_download_uri(self.name, str(version.number))
-                path = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"{source}/artifacts/bundle", dst_path=download, tracking_uri=self.tracking_uri
-                )
-                shutil.copytree(path, partial, dirs_exist_ok=True)
-            Bundle.load(partial, version.bundle)
-        return Bundle.load(folder, version.bundle)
+        with mlflow_reachable(self.tracking_uri):
+            return self._versions.download(version, folder)
 
     def register(
         self, mlflow_run: str, bundle_folder: Path, verdict: Verdict, tags: Mapping[str, str], description: str = ""
     ) -> Version:
         """Make a bundle a version of the model, once: a second call finds the first one's version.
-
-        MLflow's client repeats a request whose answer was lost, so one call can make two versions: the
-        lowest one is kept.
 
         Args:
             mlflow_run: id of the run that trained it.
@@ -159,25 +153,14 @@ class ModelRegistry:
         """
         bundle = Bundle.load(bundle_folder)
         _about(verdict, bundle.digest)
-        own = {BUNDLE_TAG: bundle.digest, "assay.verdict": verdict.digest, "assay.outcome": verdict.outcome}
-        wanted = {**tags, **own}
+        own = {"assay.verdict": verdict.digest, "assay.outcome": verdict.outcome}
         with mlflow_reachable(self.tracking_uri):
-            self._create_model()
-            if not self._with_bundle(bundle.digest):
-                model = log_bundle(self._client, mlflow_run, bundle)
-                self._client.create_model_version(
-                    self.name, model.artifact_location, mlflow_run, wanted, None, description, model_id=model.model_id
-                )
-            version = self._adopt_lowest(bundle.digest)
-            for key, value in wanted.items():
-                if version.tags.get(key) != value:
-                    self._client.set_model_version_tag(self.name, str(version.number), key, value)
-        return self.version(version.number)
+            return self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
 
     def describe(self, version: Version, markdown: str) -> None:
         """Set the text that MLflow shows for a version."""
         with mlflow_reachable(self.tracking_uri):
-            self._client.update_model_version(self.name, str(version.number), markdown)
+            self._client.update_model_version(self.name, version.number, markdown)
 
     def promote(
         self,
@@ -206,69 +189,66 @@ class ModelRegistry:
         forced = _why_forced(version, verdict)
         self._verify(version)
         with self._lease() as lease:
-            champion = self.champion()
-            if _number(champion) not in (version.number, _number(expected_champion)):
+            champion = _number(self.champion())
+            if champion == version.number:
+                logger.info("%s is the champion already", version.address)
+                return None
+            if champion != _number(expected_champion):
                 raise ChampionChanged(
-                    f"{self.name}: the champion is version {_number(champion)}, but the candidate was compared with "
+                    f"{self.name}: the champion is version {champion}, but the candidate was compared with "
                     f"{_number(expected_champion)}; run the gate again"
                 )
-            move = Move(
-                number=lease.fencing,
-                kind="promotion",
-                from_version=_number(champion),
-                to_version=version.number,
-                previous_version=_number(self.previous()),
-                why=shortened(reason),
-                verdict=verdict.digest,
-                forced=forced,
-                run_key=run_key,
-            )
-            return self._move(move, lease)
+            return self._move(lease, "promotion", version, reason, verdict.digest, forced, run_key)
 
-    def rollback(self, to: Version | None, reason: str, run_key: str | None = None) -> Move | None:
+    def rollback(self, to: str | None, reason: str, run_key: str | None = None) -> Move:
         """Put an earlier champion back.
 
         Args:
-            to: a version that was champion before; None: the previous one.
+            to: number of a version that was champion before; None: the previous one.
             reason: for the history.
             run_key: of the run that rolls back.
 
-        Returns:
-            The move, or None if the version is the champion already.
-
         Raises:
-            AssayError: no reason, or the version never was champion.
+            AssayError: no reason, the version never was champion, or it is the champion now.
         """
         if not reason.strip():
             raise AssayError(f"{self.name}: a rollback needs a reason; say why")
-        target = to or self.previous()
+        target = self.version(to) if to else self.previous()
         if target is None:
             raise AssayError(f"{self.name} has no previous champion; name a version, see assay history {self.name}")
         self._verify(target)
         with self._lease() as lease:
-            earlier = [move for move in self.history() if move.state == "done" and move.to_version == target.number]
+            if _number(self.champion()) == target.number:
+                raise AssayError(f"{target.address} is the champion already; see assay history {self.name}")
+            earlier = [move for move in self.history() if move.state == "done" and move.target == target.number]
             if not earlier:
                 raise AssayError(f"{target.address} never was champion; choose from assay history {self.name}")
-            move = Move(
-                number=lease.fencing,
-                kind="rollback",
-                from_version=_number(self.champion()),
-                to_version=target.number,
-                previous_version=_number(self.previous()),
-                why=shortened(reason),
-                verdict=earlier[-1].verdict,
-                forced=earlier[-1].forced,
-                run_key=run_key,
-            )
-            return self._move(move, lease)
+            return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
 
-    def _move(self, move: Move, lease: Lease) -> Move | None:
-        if move.from_version == move.to_version:
-            logger.info("%s: version %d is the champion already", self.name, move.to_version)
-            return None
+    def _move(
+        self,
+        lease: Lease,
+        kind: Literal["promotion", "rollback"],
+        version: Version,
+        reason: str,
+        verdict: str | None,
+        forced: str | None,
+        run_key: str | None,
+    ) -> Move:
+        move = Move(
+            number=lease.fencing,
+            kind=kind,
+            source=_number(self.champion()),
+            target=version.number,
+            previous=_number(self.previous()),
+            reason=shortened(reason),
+            verdict=verdict,
+            forced=forced,
+            run=run_key,
+        )
         with mlflow_reachable(self.tracking_uri):
             done = self._aliases.move(move, lease)
-        logger.info("%s: champion is version %d now (%s)", self.name, move.to_version, move.why)
+        logger.info("%s: champion is version %s now (%s)", self.name, done.target, done.reason)
         return done
 
     @contextmanager
@@ -283,39 +263,15 @@ class ModelRegistry:
     def _verify(self, version: Version) -> None:
         """Fetch what would serve, so that no alias points to bytes that differ from those assayed."""
         with tempfile.TemporaryDirectory() as folder:
-            self.fetch(version, Path(folder) / "bundle")
+            self.fetch(version, Path(folder) / BUNDLE)
 
     def _aliased(self, alias: str) -> Version | None:
         with mlflow_reachable(self.tracking_uri):
             found = self._aliases.get(alias)
         return Version.of(found) if found else None
 
-    def _create_model(self) -> None:
-        try:
-            self._client.create_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
 
-    def _with_bundle(self, digest: str) -> list[Version]:
-        """Versions with this bundle, the lowest first."""
-        query = f"name = '{self.name}' AND tags.`{BUNDLE_TAG}` = '{digest}'"
-        found = self._client.search_model_versions(query)
-        return sorted(map(Version.of, found), key=lambda version: version.number)
-
-    def _adopt_lowest(self, digest: str) -> Version:
-        lowest, *surplus = self._with_bundle(digest)
-        for version in surplus:
-            try:
-                self._client.delete_model_version(self.name, str(version.number))
-            except MlflowException as error:
-                # Another process may have found and deleted it too.
-                if error.error_code != NO_MODEL:
-                    raise
-        return lowest
-
-
-def _number(version: Version | None) -> int | None:
+def _number(version: Version | None) -> str | None:
     return version.number if version else None
 
 
@@ -325,11 +281,36 @@ def _about(verdict: Verdict, digest: str) -> None:
 
 
 def _why_forced(version: Version, verdict: Verdict) -> str | None:
-    """None if the verdict allows the promotion; the reason if it is forced; else an error."""
+    """None if the verdict allows the promotion; the reason if it is forced.
+
+    Raises:
+        AssayError: refused, or about another bundle.
+    """
     _about(verdict, version.bundle)
     if verdict.outcome == "passed":
         return None
     if forced := shortened(verdict.forced or ""):
         return forced
-    names = ", ".join(check.name for check in verdict.failed) or "no checks were made"
-    raise AssayError(f"{version.address} was refused ({names}); mend the model, or force it with a reason")
+    raise AssayError(f"{version.address} was refused ({_failed(verdict)}); mend the model, or force it with a reason")
+
+
+def _failed(verdict: Verdict) -> str:
+    return ", ".join(check.name for check in verdict.failed) or "no checks were made"
+
+
+def _merit(verdict: Verdict) -> str:
+    judged = sum(check.judged for check in verdict.checks)
+    return f"passed {judged} checks" if verdict.outcome == "passed" else f"forced: {verdict.forced}"
+
+
+def _tags(run: Run, verdict: Verdict, evaluation: Ref, splits: Ref) -> dict[str, str]:
+    tags = {
+        "assay.snapshot": verdict.snapshot,
+        "assay.splits": verdict.splits,
+        "assay.recipe": run.recipe.digest,
+        "assay.recipe_name": run.recipe.name,
+        "assay.ledger": Splits.load(splits.path).manifest.ledger or "",
+        "assay.evaluation": evaluation.digest,
+        "assay.run": run.key,
+    }
+    return {**tags, "assay.failed": shortened(_failed(verdict))} if verdict.outcome == "refused" else tags

@@ -1,0 +1,139 @@
+"""Versions of a registered model: found, made, fetched by the digest of their bundle."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from pydantic import BaseModel, ConfigDict
+
+from corpus.atomic import atomic_folder
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+from tasks.package import BUNDLE_TAG, log_bundle
+
+# What MLflow answers for a model or a version that is not there.
+NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+
+
+class Version(BaseModel):
+    """A version of the registered model: what the registry says of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    number: str
+    tags: dict[str, str]
+    run_id: str | None = None
+
+    @classmethod
+    def of(cls, found: ModelVersion) -> Self:
+        """From MLflow's own object."""
+        return cls(name=found.name, number=str(found.version), tags=found.tags, run_id=found.run_id or None)
+
+    @property
+    def bundle(self) -> str:
+        """Digest of the bundle; empty for a version that this package did not register."""
+        return self.tags.get(BUNDLE_TAG, "")
+
+    @property
+    def outcome(self) -> str:
+        """`passed`, `refused` or `pending`."""
+        return self.tags.get("assay.outcome", "pending")
+
+    @property
+    def address(self) -> str:
+        """What `assay predict --model` takes."""
+        return f"models:/{self.name}/{self.number}"
+
+
+class Versions:
+    """The versions of one registered model."""
+
+    def __init__(self, client: MlflowClient, name: str, tracking_uri: str) -> None:
+        self._client = client
+        self._name = name
+        self._tracking_uri = tracking_uri
+
+    def get(self, number: str) -> Version:
+        """A version by its number.
+
+        Raises:
+            AssayError: there is none.
+        """
+        try:
+            return Version.of(self._client.get_model_version(self._name, number))
+        except MlflowException as error:
+            if error.error_code != NOT_THERE:
+                raise
+            raise AssayError(f"{self._name} has no version {number}; see assay history {self._name}") from error
+
+    def create(self, mlflow_run: str, bundle: Bundle, tags: Mapping[str, str], description: str) -> Version:
+        """The version that holds the bundle; it is made if there is none.
+
+        MLflow's client repeats a request whose answer was lost, so one call can make two versions: the
+        lowest one is kept.
+        """
+        self._create_model()
+        if not self._with_bundle(bundle.digest):
+            model = log_bundle(self._client, mlflow_run, bundle)
+            self._client.create_model_version(
+                self._name,
+                model.artifact_location,
+                run_id=mlflow_run,
+                tags={**tags, BUNDLE_TAG: bundle.digest},
+                description=description,
+                model_id=model.model_id,
+            )
+        version = self._adopt_lowest(bundle.digest)
+        for key, value in tags.items():
+            if version.tags.get(key) != value:
+                self._client.set_model_version_tag(self._name, version.number, key, value)
+        return self.get(version.number)
+
+    def download(self, version: Version, folder: Path) -> Bundle:
+        """Download the bundle of a version into `folder` and verify it.
+
+        Raises:
+            AssayError: the bytes are not those that were registered.
+        """
+        if not version.bundle:
+            raise AssayError(f"{version.address} has no tag {BUNDLE_TAG}: it was not registered by assay; train again")
+        with atomic_folder(folder) as partial, tempfile.TemporaryDirectory(dir=folder.parent) as download:
+            # Not a models:/ address: MLflow looks these up in the registry of the process.
+            source = self._client.get_model_version_download_uri(self._name, version.number)
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{source}/artifacts/bundle", dst_path=download, tracking_uri=self._tracking_uri
+            )
+            for file in Path(path).iterdir():
+                shutil.move(file, partial)
+            Bundle.load(partial, version.bundle)
+        return Bundle.load(folder, version.bundle)
+
+    def _create_model(self) -> None:
+        try:
+            self._client.create_registered_model(self._name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _with_bundle(self, digest: str) -> list[Version]:
+        """Versions with this bundle, the lowest first."""
+        query = f"name = '{self._name}' AND tags.`{BUNDLE_TAG}` = '{digest}'"
+        return sorted(map(Version.of, self._client.search_model_versions(query)), key=lambda one: int(one.number))
+
+    def _adopt_lowest(self, digest: str) -> Version:
+        lowest, *surplus = self._with_bundle(digest)
+        for version in surplus:
+            try:
+                self._client.delete_model_version(self._name, version.number)
+            except MlflowException as error:
+                # Another process may have found and deleted it too.
+                if error.error_code != NOT_THERE:
+                    raise
+        return lowest
