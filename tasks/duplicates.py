@@ -1,7 +1,7 @@
 """Near-duplicates: rows that must not be parted, because one would give the other's answer away.
 
-A text is known by a 128-bit hash of what `corpus.near_duplicates.normalise` leaves of it; rows that share such a key, or a group, form
-a cluster, and clusters are what is put on sides.
+A text is known by a 128-bit hash of what `corpus.near_duplicates.normalise` leaves of it. Rows that share
+such a key, or a group, form a cluster, and clusters are what is put on sides.
 """
 
 import hashlib

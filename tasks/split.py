@@ -115,7 +115,7 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
             kind = "label" if head == "sentence" else "entity type"
             raise AssayError(
                 f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
-                f"training row; add such training rows, leave those rows out, or change split.method ({recipe.split.method})"
+                f"training row; add such training rows, drop those rows, or change split.method ({recipe.split.method})"
             )
 
 

@@ -6,7 +6,8 @@ Two things differ from the paper, because our units are clusters of rows and the
 
 Clusters with the same counts of the same labels are one stratum and are dealt with together. And a cluster
 is steered by all its labels, not by the rarest alone: it goes to the side where the sum over its labels of
-(taken - target)^2 / target grows least. For a single label that is Webster's method of apportionment.
+(taken - target)^2 / target grows least. For a single label that is Webster's method of apportionment. A cluster
+of several rows goes where it fits without exceeding a target, as long as it fits anywhere.
 
 Which clusters of a stratum go where is decided by a hash of (seed, key of the cluster): the order of the rows
 does not matter, and more rows in a stratum move only those at its edges.
@@ -65,7 +66,7 @@ def stratify(
     """
     sides = np.full(counts.shape[0], NO_SIDE, dtype=np.int8) if given is None else given.copy()
     strata = _find_strata(counts, draws(keys, seed), np.flatnonzero(sides == NO_SIDE))
-    weights = (1 / _targets(counts, shares)).tolist()
+    targets = _targets(counts, shares).tolist()
     taken = _taken(counts, sides).tolist()
     for stratum in _serving_order(strata):
         members = strata.members[strata.bounds[stratum] : strata.bounds[stratum + 1]]
@@ -73,7 +74,7 @@ def stratify(
         carried = list(
             zip(strata.counts.indices[begin:end].tolist(), strata.counts.data[begin:end].tolist(), strict=True)
         )
-        quota = _apportion(len(members), carried, weights, taken)
+        quota = _apportion(len(members), carried, targets, taken)
         sides[members[: quota[TEST]]] = TEST
         sides[members[quota[TEST] : quota[TEST] + quota[TRAIN]]] = TRAIN
         sides[members[quota[TEST] + quota[TRAIN] :]] = VALIDATION
@@ -151,28 +152,39 @@ def _serving_order(strata: _Strata) -> Iterator[int]:
 
 
 def _apportion(
-    clusters: int, carried: list[tuple[int, int]], weights: list[list[float]], taken: list[list[float]]
+    clusters: int, carried: list[tuple[int, int]], targets: list[list[float]], taken: list[list[float]]
 ) -> list[int]:
     """How many of the equal clusters each side gets; adds them to `taken`.
 
     `cost[side]` is half of what one more cluster adds to the sum of (taken - target)^2 / target; it grows by `step`
-    with each cluster taken.
+    with each cluster taken. A side without room is chosen only where none has any.
     """
     cost, step = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    room = [_room(carried, targets[side], taken[side], clusters) for side in range(3)]
     for side in _PRECEDENCE:
-        weight, have = weights[side], taken[side]
         for label, count in carried:
-            cost[side] += count * weight[label] * (have[label] + count / 2)
-            step[side] += count * weight[label] * count
+            cost[side] += count * (taken[side][label] + count / 2) / targets[side][label]
+            step[side] += count * count / targets[side][label]
     quota = [0, 0, 0]
     for _ in range(clusters):
-        side = min(_PRECEDENCE, key=cost.__getitem__)
+        sides = [side for side in _PRECEDENCE if quota[side] < room[side]]
+        side = min(sides or _PRECEDENCE, key=cost.__getitem__)
         quota[side] += 1
         cost[side] += step[side]
     for side in _PRECEDENCE:
         for label, count in carried:
             taken[side][label] += count * quota[side]
     return quota
+
+
+def _room(carried: list[tuple[int, int]], target: list[float], taken: list[float], clusters: int) -> int:
+    """How many of the clusters fit without exceeding a target.
+
+    Single rows always fit: for them the cost rounds to the nearest. What a large cluster exceeds, no later one
+    makes good.
+    """
+    fit = [max(0, int((target[label] - taken[label]) // count)) for label, count in carried if count > 1]
+    return min([clusters, *fit])
 
 
 def _teach_every_label(counts: csr_array, sides: SideArray, movable: NDArray[np.int64]) -> None:
