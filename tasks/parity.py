@@ -67,7 +67,8 @@ def f1_scores(engine: Engine, rows: Sequence[Example]) -> dict[Head, float]:
     pairs = list(zip(rows, answers, strict=True))
     labels = [(row.label, answer.label or "") for row, answer in pairs if row.label is not None]
     if engine.labels and labels:
-        scores["sentence"] = sentence_scores(*zip(*labels, strict=True), engine.labels).macro_f1
+        gold, predicted = zip(*labels, strict=True)
+        scores["sentence"] = sentence_scores(gold, predicted, engine.labels).macro_f1
     entities = [(row.entities, _entities(answer)) for row, answer in pairs if row.entities is not None]
     if engine.tags and entities:
         scores["tokens"] = entity_scores(*zip(*entities, strict=True)).overall.f1
