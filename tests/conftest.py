@@ -1,10 +1,24 @@
-"""Fixtures that tests of several folders share."""
+"""Fixtures that tests of several folders share. Torch is imported where it is needed: most tests do without."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow import MlflowClient
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+TINY_TEXTS = [
+    "Apple buys shares of Siemens in Munich, says Anna Meier.",
+    "play some jazz by Miles Davis on the radio",
+    "Der Umsatz von Süß & Söhne stieg 2024 um 12 %.",
+    "weather in New York tomorrow at 5 p.m.?",
+    "the shares of Bayer fell while Siemens gained",
+    "book a table for two at the Ritz in Berlin",
+] * 4
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +36,82 @@ def store(tmp_path: Path, _mlflow_database: Path) -> Path:
     folder.mkdir()
     shutil.copy(_mlflow_database, folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT with random weights (2 layers, 32 wide) and a WordPiece tokenizer, as transformers would save it."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from models.scratch import train_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    tokenizer = train_tokenizer(TINY_TEXTS, 300)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_deberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DeBERTa-v3-like model with random weights (2 layers, 32 wide) and a Unigram tokenizer with Metaspace."""
+    import torch
+    from transformers import DebertaV2Config, DebertaV2Model
+
+    folder = tmp_path_factory.mktemp("tiny-deberta")
+    tokenizer = _unigram(TINY_TEXTS, 200)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    make: Any = DebertaV2Config
+    config = make(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        relative_attention=True,
+        position_buckets=32,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        type_vocab_size=0,
+        position_biased_input=False,
+        max_relative_positions=-1,
+    )
+    DebertaV2Model(config).save_pretrained(folder)
+    return folder
+
+
+def _unigram(texts: Sequence[str], vocabulary: int) -> "PreTrainedTokenizerFast":
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocabulary, special_tokens=special, unk_token="[UNK]", show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+    )
+    make: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = make(
+        tokenizer_object=tokenizer, **{f"{name[1:-1].lower()}_token": name for name in special}
+    )
+    return fast

@@ -1,0 +1,132 @@
+"""Batches of rows of like length, padded to their longest row."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from models.crf import IGNORED
+from models.dataset import EncodedRows, Ints
+
+Batch = dict[str, Tensor]
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Every row once an epoch, in batches of like length, batches in random order.
+
+    The order depends on nothing but (seed, epoch): a resumed run sees what an unbroken one would have seen.
+    Rows of equal length meet in other batches each epoch.
+    """
+
+    def __init__(self, lengths: Ints, batch_size: int, seed: int) -> None:
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self._lengths) // self._batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng((self._seed, self._epoch))
+        shuffled = rng.permutation(len(self._lengths))
+        ordered = shuffled[np.argsort(self._lengths[shuffled], kind="stable")]
+        for batch in rng.permutation(len(self)):
+            yield ordered[batch * self._batch_size : (batch + 1) * self._batch_size].tolist()
+
+
+class Collator:
+    """Gathers rows into one padded batch of tensors.
+
+    Args:
+        pad_id: id of the padding token.
+        type_ids: whether the encoder takes `token_type_ids`.
+        sentence: give `labels_sentence` (B).
+        tokens: give `labels_tokens` (B x L): the tag on the first token of each unit, `IGNORED` elsewhere.
+    """
+
+    def __init__(self, pad_id: int, *, type_ids: bool, sentence: bool, tokens: bool) -> None:
+        self.pad_id = pad_id
+        self._type_ids = type_ids
+        self._sentence = sentence
+        self._tokens = tokens
+
+    def __call__(self, rows: EncodedRows, indices: Sequence[int]) -> Batch:
+        """The batch of the rows at `indices`, in that order."""
+        shape = (len(indices), int(rows.lengths[list(indices)].max()))
+        batch = {
+            "input_ids": np.full(shape, self.pad_id, dtype=np.int64),
+            "attention_mask": np.zeros(shape, dtype=np.int64),
+        }
+        for place, row in enumerate(indices):
+            ids = rows.get("ids", row)
+            batch["input_ids"][place, : len(ids)] = ids
+            batch["attention_mask"][place, : len(ids)] = 1
+        if self._type_ids:
+            batch["token_type_ids"] = _padded(rows, "type_ids", indices, shape)
+        if self._sentence:
+            batch["labels_sentence"] = rows.labels[list(indices)].astype(np.int64)
+        if self._tokens:
+            batch["labels_tokens"] = _tags_on_first_tokens(rows, indices, shape)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+class _Batches(Dataset[Batch]):
+    """Answers a list of row numbers with a collated batch, so that no list of single rows is ever built."""
+
+    def __init__(self, rows: EncodedRows, collate: Collator) -> None:
+        self._rows = rows
+        self._collate = collate
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        return self._collate(self._rows, indices)
+
+
+class BucketLoader(DataLoader[Batch]):
+    """The loader that the Trainer iterates over; it hands the number of the epoch on to the sampler."""
+
+    def __init__(self, rows: EncodedRows, collate: Collator, batch_size: int, seed: int) -> None:
+        # A generator of its own keeps the loader from drawing from the global one, whose state dropout depends on.
+        self._buckets = LengthBuckets(rows.lengths, batch_size, seed)
+        super().__init__(
+            _Batches(rows, collate),
+            sampler=self._buckets,
+            batch_size=None,
+            generator=torch.Generator(),
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self._buckets.set_epoch(epoch)
+
+
+def ordered_batches(rows: EncodedRows, batch_size: int) -> Iterator[list[int]]:
+    """Row numbers, shortest rows first: for passes in which the order does not matter."""
+    order = np.argsort(rows.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size].tolist()
+
+
+def _padded(rows: EncodedRows, column: str, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    values = np.zeros(shape, dtype=np.int64)
+    for place, row in enumerate(indices):
+        found = rows.get(column, row)
+        values[place, : len(found)] = found
+    return values
+
+
+def _tags_on_first_tokens(rows: EncodedRows, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    tags = np.full(shape, IGNORED, dtype=np.int64)
+    for place, row in enumerate(indices):
+        tags[place, rows.get("units", row)] = rows.get("tags", row)
+    return tags

@@ -1,0 +1,150 @@
+"""Rows encoded once, in an Arrow file that is mapped into memory: training reads slices of it and holds no text."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from models.crf import IGNORED
+from serving.decoding import tag_units
+from serving.encoding import EncodedText, TextEncoder, Unit
+
+# Every record batch but the last holds so many rows, so that row i lies in batch i // ROWS_A_CHUNK.
+ROWS_A_CHUNK = 2048
+SCHEMA = pa.schema(
+    [
+        ("ids", pa.list_(pa.int32())),
+        ("type_ids", pa.list_(pa.int8())),
+        ("label", pa.int32()),
+        ("units", pa.list_(pa.int32())),
+        ("starts", pa.list_(pa.int32())),
+        ("ends", pa.list_(pa.int32())),
+        ("tags", pa.list_(pa.int32())),
+    ]
+)
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """What the heads tell apart: classes and BIO tags in the order of the logits; a head that is not there has none."""
+
+    labels: list[str]
+    tags: list[str]
+
+    def class_id(self, row: Example) -> int:
+        """Number of the row's class, `IGNORED` where it has none.
+
+        Raises:
+            AssayError: no training row has that class.
+        """
+        if not self.labels or row.label is None:
+            return IGNORED
+        try:
+            return self.labels.index(row.label)
+        except ValueError:
+            raise AssayError(
+                f"row {row.id!r} has label {row.label!r}, which no training row has; "
+                "add training rows of it, or leave it out by source.label_map or source.filter"
+            ) from None
+
+    def tag_ids(self, row: Example, units: Sequence[Unit]) -> list[int]:
+        """Number of the tag of each unit, `IGNORED` where the row says nothing about entities.
+
+        Raises:
+            AssayError: no training row has an entity of that type.
+        """
+        if not self.tags or row.entities is None:
+            return [IGNORED] * len(units)
+        try:
+            return [self.tags.index(tag) for tag in tag_units(row.entities, units)]
+        except ValueError:
+            raise AssayError(
+                f"row {row.id!r} has an entity of type {self._unknown(row.entities)!r}, which no training row has; "
+                "add training rows of it or leave the type out of the source"
+            ) from None
+
+    def _unknown(self, entities: Iterable[Entity]) -> str:
+        return next(entity.label for entity in entities if f"B-{entity.label}" not in self.tags)
+
+
+class EncodedRows:
+    """Encoded rows on disk; a row is read as slices of the mapped file."""
+
+    def __init__(self, path: Path) -> None:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        self._lists: dict[str, list[tuple[Ints, Ints]]] = {
+            field.name: [_flat(chunk) for chunk in table[field.name].chunks]
+            for field in SCHEMA
+            if pa.types.is_list(field.type)
+        }
+        self.labels: Ints = table["label"].to_numpy()
+        self.lengths: Ints = np.concatenate(
+            [np.diff(offsets) for _, offsets in self._lists["ids"]] or [np.zeros(0, dtype=np.int32)]
+        )
+
+    @classmethod
+    def write(cls, path: Path, rows: Iterable[Example], encoder: TextEncoder, label_set: LabelSet) -> Self:
+        """Encode rows, a chunk at a time, and open the result.
+
+        Raises:
+            AssayError: a row has a class or an entity type that is not in the label set.
+        """
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+            for chunk in _chunks(rows):
+                encoded = encoder.encode(
+                    [row.text for row in chunk],
+                    [row.text_pair for row in chunk],
+                    with_units=bool(label_set.tags),
+                )
+                records = [_record(row, text, label_set) for row, text in zip(chunk, encoded, strict=True)]
+                writer.write_batch(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
+        return cls(path)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def get(self, column: str, row: int) -> Ints:
+        """One list of one row, without a copy."""
+        chunk, position = divmod(row, ROWS_A_CHUNK)
+        values, offsets = self._lists[column][chunk]
+        return values[offsets[position] : offsets[position + 1]]
+
+    def units(self, row: int) -> list[Unit]:
+        """The units of one row."""
+        columns = (self.get(name, row).tolist() for name in ("units", "starts", "ends"))
+        return [Unit(*unit) for unit in zip(*columns, strict=True)]
+
+    def used_ids(self) -> Ints:
+        """Every token id that occurs, sorted."""
+        found = [np.unique(values) for values, _ in self._lists["ids"]]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int32)
+
+
+def _chunks(rows: Iterable[Example]) -> Iterator[list[Example]]:
+    iterator = iter(rows)
+    while chunk := list(itertools.islice(iterator, ROWS_A_CHUNK)):
+        yield chunk
+
+
+def _record(row: Example, text: EncodedText, label_set: LabelSet) -> dict[str, Any]:
+    return {
+        "ids": text.ids,
+        "type_ids": text.type_ids,
+        "label": label_set.class_id(row),
+        "units": [unit.token for unit in text.units],
+        "starts": [unit.start for unit in text.units],
+        "ends": [unit.end for unit in text.units],
+        "tags": label_set.tag_ids(row, text.units),
+    }
+
+
+def _flat(chunk: Any) -> tuple[Ints, Ints]:
+    return chunk.values.to_numpy(), chunk.offsets.to_numpy()

@@ -1,0 +1,42 @@
+"""What this machine computes with: the device and the number format of the matrix products."""
+
+from typing import Literal
+
+import torch
+
+from corpus.errors import AssayError
+
+
+def training_device() -> torch.device:
+    """The GPU when there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """The name that is recorded with a run."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware. Without that, autocast is many times slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def choose_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Literal["fp32", "bf16"]:
+    """Settle `training.precision` for a device.
+
+    Raises:
+        AssayError: bf16 was asked for and the device lacks it.
+    """
+    if asked == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    if asked == "bf16" and not has_bf16(device):
+        raise AssayError(
+            f"training.precision is 'bf16', but {device_name(device)} does not compute it in hardware; set it to auto"
+        )
+    return asked

@@ -1,0 +1,74 @@
+"""The loss of one or two heads."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.crf import IGNORED, LinearChainCrf
+from models.dataset import Ints
+
+
+class HeadsLoss(nn.Module):
+    """Cross entropy of the sentence plus weighted cross entropy of the tokens, or CRF likelihood instead.
+
+    Args:
+        crf: scores tag sequences in place of the cross entropy of single tags.
+        tokens_weight: weight of the token loss.
+        label_smoothing: of the sentence loss.
+        class_weights: one weight a class of the sentence, or None.
+    """
+
+    def __init__(
+        self,
+        crf: LinearChainCrf | None,
+        tokens_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self._crf = crf
+        self._tokens_weight = tokens_weight
+        self._label_smoothing = label_smoothing
+        self._class_weights: Tensor | None
+        self.register_buffer("_class_weights", class_weights)
+
+    def forward(self, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
+        """The loss of a batch; a head without any label in the batch adds nothing.
+
+        Args:
+            logits: what `Network.forward` gives.
+            labels: `sentence` (B) and `tokens` (B x L), `IGNORED` where there is no label.
+        """
+        parts = []
+        if "sentence" in logits:
+            parts.append(self._sentence(logits["sentence"], labels["sentence"]))
+        if "tokens" in logits:
+            parts.append(self._tokens_weight * self._tokens(logits["tokens"], labels["tokens"]))
+        return torch.stack(parts).sum()
+
+    def _sentence(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return _mean_cross_entropy(logits, labels, self._class_weights, self._label_smoothing)
+
+    def _tokens(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self._crf is not None:
+            loss: Tensor = self._crf(logits.float(), labels)
+            return loss
+        return _mean_cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+def balanced_weights(labels: Ints, classes: int) -> Tensor:
+    """Weights inverse to the frequency of each class, 1 on average over the rows."""
+    counts = np.bincount(labels[labels != IGNORED], minlength=classes)
+    return torch.tensor(counts.sum() / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def _mean_cross_entropy(
+    logits: Tensor, labels: Tensor, weight: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    total = functional.cross_entropy(
+        logits.float(), labels, weight, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
+    )
+    known = labels != IGNORED
+    share = known.sum() if weight is None else (weight[labels.clamp(min=0)] * known).sum()
+    return total / share.clamp(min=1e-8)

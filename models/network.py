@@ -1,0 +1,226 @@
+"""The network: one encoder and one or two heads.
+
+With one head it is transformers' own model for that task, so that what is saved loads there too; with
+both it is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence is read from the first token,
+entities from every token.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from corpus.errors import AssayError
+from models.crf import LinearChainCrf
+from recipes.recipe import Model
+
+JOINT_HEADS = "heads.safetensors"
+
+
+class JointHeads(nn.Module):
+    """Sentence head over the pooled first token, token head over every token.
+
+    Args:
+        hidden: width of the encoder.
+        classes: classes of the sentence.
+        tags: BIO tags.
+        dropout: before both heads.
+        pool: pool here (dense and tanh), because the encoder does not.
+    """
+
+    def __init__(self, hidden: int, classes: int, tags: int, dropout: float, *, pool: bool) -> None:
+        super().__init__()
+        self.pooler = nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh()) if pool else None
+        self.dropout = nn.Dropout(dropout)
+        self.sentence = nn.Linear(hidden, classes)
+        self.tokens = nn.Linear(hidden, tags)
+        for linear in (module for module in self.modules() if isinstance(module, nn.Linear)):
+            nn.init.normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, states: Tensor, pooled: Tensor | None) -> dict[str, Tensor]:
+        """Logits of both heads from the encoder's states (B x L x hidden) and its own pooled output, if any."""
+        if self.pooler is not None:
+            pooled = self.pooler(states[:, 0])
+        return {"sentence": self.sentence(self.dropout(pooled)), "tokens": self.tokens(self.dropout(states))}
+
+
+class Network(nn.Module):
+    """An encoder with heads. `model` is a transformers model: the bare encoder where `joint` holds the heads.
+
+    `crf` scores the tags of the token head during training; the forward pass gives its emissions.
+    """
+
+    def __init__(self, model: PreTrainedModel, joint: JointHeads | None, crf: LinearChainCrf | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.joint = joint
+        self.crf = crf
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Logits.
+
+        Args:
+            input_ids: B x L.
+            attention_mask: B x L, 1 for tokens, 0 for padding.
+            token_type_ids: B x L, for encoders that tell the texts of a pair apart.
+
+        Returns:
+            `sentence` (B x classes), `tokens` (B x L x tags), or both.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        output = self.model(**inputs)
+        if self.joint is not None:
+            heads: dict[str, Tensor] = self.joint(output.last_hidden_state, output.get("pooler_output"))
+            return heads
+        return {"sentence" if output.logits.dim() == 2 else "tokens": output.logits}
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The encoder's configuration."""
+        config: PretrainedConfig = self.model.config
+        return config
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The encoder without its heads."""
+        return self.model if self.joint is not None else getattr(self.model, self.model.base_model_prefix)
+
+    @encoder.setter
+    def encoder(self, encoder: nn.Module) -> None:
+        if self.joint is not None:
+            self.model = cast(PreTrainedModel, encoder)
+        else:
+            setattr(self.model, self.model.base_model_prefix, encoder)
+
+    @property
+    def reads_type_ids(self) -> bool:
+        """Whether the encoder tells the two texts of a pair apart by `token_type_ids`."""
+        kinds: int = getattr(self.config, "type_vocab_size", 0) or 0
+        return kinds > 1 and "token_type_ids" in inspect.signature(self.model.forward).parameters
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json` and `model.safetensors`, which transformers can load, and the heads of a joint model."""
+        with quiet():
+            self.model.save_pretrained(folder)
+        if self.joint is not None:
+            save_file(self.joint.state_dict(), folder / JOINT_HEADS)
+
+
+def build_network(
+    model: Model, classes: int, tags: int, *, config: PretrainedConfig | None = None, attention: str | None = None
+) -> Network:
+    """Make the network of a recipe, with new heads.
+
+    Args:
+        model: section `model` of the recipe.
+        classes: classes of the sentence head, 0 without one.
+        tags: tags of the token head, 0 without one.
+        config: build an encoder with random weights from it; else the recipe's encoder is loaded.
+        attention: `eager`, `sdpa`; none: the fastest that the encoder has.
+
+    Raises:
+        AssayError: the encoder cannot be had.
+    """
+    loader, labels = _loader(classes, tags)
+    if config is not None:
+        if labels:
+            config.num_labels = labels
+        body = loader.from_config(config, dtype=torch.float32, attn_implementation=attention)
+    else:
+        extra = {"num_labels": labels} if labels else {}
+        body = _pretrained(loader, model, attn_implementation=attention, **extra)
+    _set_head_dropout(body, model.head_dropout)
+    joint = _joint_heads(body, classes, tags, model.head_dropout) if classes and tags else None
+    return Network(body, joint, LinearChainCrf(tags) if model.crf else None)
+
+
+def load_network(folder: Path, classes: int, tags: int, attention: str | None = None) -> Network:
+    """Read what `Network.save` wrote, in eval mode. The CRF is not part of it."""
+    loader, _ = _loader(classes, tags)
+    with quiet():
+        body = loader.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True)
+    joint = None
+    if classes and tags:
+        joint = _joint_heads(body, classes, tags, dropout=0.0)
+        joint.load_state_dict(load_file(folder / JOINT_HEADS))
+    return Network(body, joint).eval()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from reporting that heads are new, and from drawing bars over files it reads or writes."""
+    control: Any = transformers.utils.logging
+    level, bars = control.get_verbosity(), control.is_progress_bar_enabled()
+    control.set_verbosity_error()
+    control.disable_progress_bar()
+    try:
+        yield
+    finally:
+        control.set_verbosity(level)
+        if bars:
+            control.enable_progress_bar()
+
+
+@contextmanager
+def encoder_errors(model: Model) -> Iterator[None]:
+    """Turn what transformers raises over an encoder that cannot be had into one line.
+
+    Raises:
+        AssayError: the folder or the hub does not give what was asked for.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        where = f"model.encoder {model.encoder!r}" + (f" at {model.revision}" if model.revision else "")
+        raise AssayError(
+            f"{where} cannot be loaded ({reason}); name a local folder with config.json, model.safetensors and "
+            "tokenizer.json, or check the name, the revision and the way to the hub"
+        ) from error
+
+
+def _loader(classes: int, tags: int) -> tuple[Any, int]:
+    if classes and tags:
+        return AutoModel, 0
+    return (AutoModelForSequenceClassification, classes) if classes else (AutoModelForTokenClassification, tags)
+
+
+def _pretrained(loader: Any, model: Model, **options: Any) -> PreTrainedModel:
+    # float32 is asked for because transformers otherwise trains in the format of the stored weights, float16 included.
+    with encoder_errors(model), quiet():
+        network: PreTrainedModel = loader.from_pretrained(
+            model.encoder, revision=model.revision or "main", dtype=torch.float32, trust_remote_code=False, **options
+        )
+    return network
+
+
+def _joint_heads(encoder: PreTrainedModel, classes: int, tags: int, dropout: float) -> JointHeads:
+    pools = getattr(encoder, "pooler", None) is not None
+    return JointHeads(encoder.config.hidden_size, classes, tags, dropout, pool=not pools)
+
+
+def _set_head_dropout(model: PreTrainedModel, dropout: float) -> None:
+    """Each architecture names this setting differently in its configuration, so it is set on the modules."""
+    encoder = model.base_model
+    inside = set(encoder.modules())
+    for module in model.modules():
+        if isinstance(module, nn.Dropout) and module not in inside:
+            module.p = dropout

@@ -1,0 +1,36 @@
+"""The tokenizer of an encoder, as the `tokenizers` library has it."""
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from corpus.errors import AssayError
+from models.network import encoder_errors, quiet
+from recipes.recipe import Model
+
+
+def load_tokenizer(model: Model) -> PreTrainedTokenizerFast:
+    """The tokenizer of the recipe's encoder.
+
+    Raises:
+        AssayError: it cannot be had, has no fast form, or has no padding token.
+    """
+    with encoder_errors(model), quiet():
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            model.encoder, revision=model.revision or "main", trust_remote_code=False
+        )
+    if not isinstance(getattr(tokenizer, "backend_tokenizer", None), Tokenizer):
+        raise AssayError(f"model.encoder {model.encoder!r} has no tokenizer.json; choose an encoder that has one")
+    if tokenizer.pad_token_id is None:
+        raise AssayError(f"model.encoder {model.encoder!r} has no padding token; choose an encoder that has one")
+    fast: PreTrainedTokenizerFast = tokenizer
+    return fast
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write `tokenizer.json` and what transformers needs beside it, without truncation or padding set."""
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,284 @@
+"""The Hugging Face Trainer, told how to batch, what the loss is, what is learnt how fast, and what to keep."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from tqdm.auto import tqdm
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from corpus.errors import AssayError
+from models import resume
+from models.batching import Batch, BucketLoader
+from models.loss import HeadsLoss
+from models.network import Network
+from recipes.recipe import Training
+
+Log = Callable[[dict[str, float], int], None]
+WEIGHTS = "model.safetensors"
+SCORE = "eval_score"
+
+logger = logging.getLogger(__name__)
+
+
+class NetworkTrainer(Trainer):
+    """Trains a `Network`. `evaluate` answers with whatever figures the caller computes, `score` among them.
+
+    Args:
+        network: what is trained.
+        arguments: see `trainer_arguments`.
+        training: section `training` of the recipe.
+        loader: batches of the training rows.
+        loss: of all heads.
+        precision: autocast to bf16, or not.
+        figures: computes the validation figures.
+        log: takes figures and the step they belong to.
+        key: digest of what the training depends on: a checkpoint with another key is not resumed from.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        arguments: TrainingArguments,
+        *,
+        training: Training,
+        loader: BucketLoader,
+        loss: HeadsLoss,
+        precision: str,
+        figures: Callable[[], dict[str, float]],
+        log: Log,
+        key: str,
+    ) -> None:
+        # The Trainer insists on a validation set; `evaluate` below does not touch it.
+        super().__init__(network, arguments, train_dataset=loader.dataset, eval_dataset=loader.dataset)
+        self._training = training
+        self._loader = loader
+        self._loss = loss.to(arguments.device)
+        self._bf16 = precision == "bf16"
+        self._figures = figures
+        self._validating = 0.0
+        self.network = network
+        self.key = key
+        self.remove_callback(PrinterCallback)
+        self.add_callback(_Progress())
+        self.add_callback(_Report(log))
+        if training.early_stopping is not None:
+            self.add_callback(_EarlyStopping(training.early_stopping))
+
+    def get_train_dataloader(self) -> BucketLoader:
+        """Length buckets; not wrapped by accelerate, which adds a copy and a look-ahead to each batch."""
+        return self._loader
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """AdamW (Loshchilov and Hutter 2019); heads may learn faster; biases and norms do not decay."""
+        if self.optimizer is None:
+            self.optimizer = AdamW(parameter_groups(self.network, self._training), fused=True)
+        return self.optimizer
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Loss of one batch."""
+        labels = {name.removeprefix("labels_"): inputs.pop(name) for name in list(inputs) if name.startswith("labels_")}
+        with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            logits = model(**inputs)
+        loss = self._loss(logits, labels)
+        return (loss, logits) if return_outputs else loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Validation figures, `eval_` before each name, as the Trainer's own machinery expects them."""
+        began = time.monotonic()
+        metrics = {f"eval_{name}": value for name, value in self._figures().items()}
+        self._validating += time.monotonic() - began
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Rows a second of the last call of `train`, validation left out."""
+        done = [entry for entry in self.state.log_history if "train_runtime" in entry]
+        if not done:
+            return None
+        entry = done[-1]
+        rows: float = entry["train_samples_per_second"] * entry["train_runtime"]
+        return rows / max(entry["train_runtime"] - self._validating, 1e-9)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Weights that are trained, and nothing that only pickle can hold."""
+        folder = Path(str(output_dir or self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trainable_state(self.network), folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_trainable(self.network, Path(resume_from_checkpoint))
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        resume.seal(folder, self.key)
+
+
+def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
+    """What the Trainer needs to know of the recipe."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        warmup_steps=training.warmup_ratio,  # below 1 it is a share of all steps
+        max_grad_norm=training.max_grad_norm,
+        seed=training.seed,
+        full_determinism=training.deterministic,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,  # the newest to resume from, and the best
+        metric_for_best_model="score",
+        greater_is_better=True,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # it would hide that the loss has gone astray
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        bf16=False,  # autocast is entered in compute_loss, so that the same switch serves CPU and GPU
+    )
+
+
+def parameter_groups(network: Network, training: Training) -> list[dict[str, Any]]:
+    """Four groups: encoder and heads, with and without weight decay."""
+    encoder = {id(parameter) for parameter in network.encoder.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.dim() > 1 and not name.startswith("crf.")
+            groups.setdefault((id(parameter) in encoder, decays), []).append(parameter)
+    heads = training.head_learning_rate or training.learning_rate
+    return [
+        {
+            "params": parameters,
+            "lr": training.learning_rate if in_encoder else heads,
+            "weight_decay": training.weight_decay if decays else 0.0,
+        }
+        for (in_encoder, decays), parameters in groups.items()
+    ]
+
+
+def trainable_state(network: nn.Module) -> dict[str, Tensor]:
+    """The parameters that training changes, by name."""
+    return {
+        name: parameter.detach().contiguous()
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def load_trainable(network: nn.Module, checkpoint: Path) -> None:
+    """Put the weights of a checkpoint into the network; what is frozen stays."""
+    state = load_file(checkpoint / WEIGHTS)
+    if state.keys() != trainable_state(network).keys():
+        raise AssayError(f"{checkpoint} was written for another network; remove it to train from the beginning")
+    network.load_state_dict(state, strict=False)
+
+
+class _Report(TrainerCallback):
+    """Hands each figure on, and stops where the loss is no number."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        values = logs or {}
+        if "loss" in values:
+            if not math.isfinite(values["loss"]):
+                raise AssayError(
+                    f"the training loss is {values['loss']} at step {state.global_step}; "
+                    "lower training.learning_rate or training.head_learning_rate"
+                )
+            self._log(
+                {f"train.{name}": values[name] for name in ("loss", "learning_rate", "grad_norm")}, state.global_step
+            )
+        figures = {name.removeprefix("eval_"): value for name, value in values.items() if name.startswith("eval_")}
+        if figures:
+            self._log({f"validation.{name}": value for name, value in figures.items()}, state.global_step)
+
+
+class _EarlyStopping(TrainerCallback):
+    """Stops after so many epochs without a better score. It reads the history, so that it survives a restart."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._stop(state, control)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._stop(state, control)
+
+    def _stop(self, state: TrainerState, control: TrainerControl) -> None:
+        scores = [entry[SCORE] for entry in state.log_history if SCORE in entry]
+        if scores and len(scores) - 1 - scores.index(max(scores)) >= self._patience:
+            control.should_training_stop = True
+
+
+class _Progress(TrainerCallback):
+    """One bar over all steps, with the latest loss and score."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._shown: dict[str, str] = {}
+        self._due = 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value in (logs or {}).items():
+            if name in ("loss", SCORE):
+                self._shown[name.removeprefix("eval_")] = f"{value:.4f}"
+        if self._bar is not None and time.monotonic() >= self._due:
+            self._due = time.monotonic() + 0.5
+            self._bar.set_postfix(self._shown, refresh=False)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._bar.update()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._bar.close()
