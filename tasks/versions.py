@@ -30,11 +30,18 @@ class Version(BaseModel):
     number: str
     tags: dict[str, str]
     run_id: str | None = None
+    model_id: str | None = None
 
     @classmethod
     def of(cls, found: ModelVersion) -> Self:
         """From MLflow's own object."""
-        return cls(name=found.name, number=str(found.version), tags=found.tags, run_id=found.run_id or None)
+        return cls(
+            name=found.name,
+            number=str(found.version),
+            tags=found.tags,
+            run_id=found.run_id or None,
+            model_id=found.model_id or None,
+        )
 
     @property
     def bundle(self) -> str:

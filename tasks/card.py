@@ -1,0 +1,160 @@
+"""The model card: everything that speaks for and against a model, on one page that needs nothing else."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+
+from corpus.snapshot import SnapshotManifest
+from corpus.splits import SplitsManifest
+from expectations.report import ValidationReport
+from recipes.recipe import Head
+from serving.bundle import BundleManifest
+from serving.cpu import cpu_flags
+from tasks.evaluate import Evaluation
+from tasks.export import ExportReport
+from tasks.figures import HEAD_F1
+from tasks.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
+from tasks.registry import PromotionResult
+from tasks.run import Run
+from tasks.tracking import git_commit, without_password
+from tasks.verdict import Verdict
+
+PACKAGES = ("assay", "torch", "transformers", "onnxruntime", "tokenizers", "scikit-learn", "prefect", "mlflow")
+HEADLINES = {
+    "sentence.macro_f1": "macro-F1 of classes",
+    "sentence.accuracy": "accuracy of classes",
+    "tokens.f1": "entity F1",
+    "frame_accuracy": "whole sentences right",
+    "sentence.roc_auc": "ROC-AUC",
+    "sentence.ece": "calibration error",
+    "latency.p95_ms": "ms a row, 95th percentile",
+}
+
+
+class Card(BaseModel):
+    """What the templates show. `history` is that of the training, see `models.checkpoint.Checkpoint`."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    run: Run
+    validation: ValidationReport
+    snapshot: SnapshotManifest
+    splits: SplitsManifest
+    history: dict[str, Any]
+    export: ExportReport
+    bundle: BundleManifest
+    evaluation: Evaluation
+    verdict: Verdict
+    promotion: PromotionResult
+
+    def html(self) -> str:
+        """One file for the browser: plots, styles and all."""
+        return _ENVIRONMENT.get_template("card.html.j2").render(card=self, plots=self.plots)
+
+    def markdown(self) -> str:
+        """The same without plots and lists of rows, for MLflow and Prefect."""
+        return _ENVIRONMENT.get_template("card.md.j2").render(card=self)
+
+    @property
+    def outcome(self) -> str:
+        """One word for the badge."""
+        if self.verdict.outcome == "refused" and self.promotion.promoted:
+            return "forced"
+        return self.verdict.outcome
+
+    @property
+    def headlines(self) -> list[tuple[str, str, str]]:
+        """The figures that matter most: name, value, and the interval where there is one."""
+        figures = self.evaluation.figures
+        heads: dict[str, Head] = {figure: head for head, figure in HEAD_F1.items()}
+        return [
+            (title, _figure(name, figures[name]), self._interval(heads.get(name)))
+            for name, title in HEADLINES.items()
+            if name in figures
+        ]
+
+    @property
+    def plots(self) -> dict[str, Markup]:
+        """Those that there are data for, as SVG."""
+        evaluation = self.evaluation
+        drawn = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
+        if evaluation.confusion:
+            drawn["confusion"] = confusion_plot(evaluation.confusion)
+        if any(one.f1 is not None for one in evaluation.slices):
+            overall = {head: interval.value for head, interval in evaluation.intervals.items()}
+            drawn["slices"] = slices_plot(evaluation.slices, overall)
+        if evaluation.calibration:
+            drawn["calibration"] = calibration_plot(evaluation.calibration)
+        # matplotlib escapes every name that it writes into an SVG.
+        return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+
+    @property
+    def recipe_yaml(self) -> str:
+        """The whole recipe, defaults included."""
+        values = self.run.recipe.model_dump(mode="json")
+        return without_password(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What the model was made of, and what it is."""
+        return {
+            "bundle": self.verdict.bundle,
+            "snapshot": self.snapshot.digest,
+            "splits": self.splits.digest,
+            "recipe": self.run.recipe.digest,
+            "verdict": self.verdict.digest,
+        }
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """Where it was made."""
+        return {
+            "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "run": self.run.key,
+            "MLflow": f"run {self.run.mlflow_run} at {without_password(self.run.tracking_uri)}",
+            "source commit": git_commit() or "unknown",
+            "trained on": f"{self.history['device']}, {self.history['precision']}",
+            "processor": f"{platform.machine()}: {' '.join(cpu_flags())}",
+            "system": f"{platform.platform()}, Python {platform.python_version()}",
+            "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        }
+
+    def _interval(self, head: Head | None) -> str:
+        found = self.evaluation.intervals.get(head) if head else None
+        return f"{found.low:.3f}–{found.high:.3f}" if found else ""
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.1f}" if name.endswith("_ms") else f"{value:.3f}"
+
+
+def _cell(value: object) -> str:
+    """A value as one cell of a Markdown table: nothing in it is read as Markdown or HTML."""
+    text = " ".join(str(value).split())
+    for character in "\\`*_[]|":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    return environment
+
+
+_ENVIRONMENT = _environment()

@@ -1,0 +1,96 @@
+"""The step that writes the model card and hands it to MLflow and Prefect."""
+
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from corpus.atomic import atomic_path
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from expectations.report import ValidationReport
+from models.checkpoint import Checkpoint
+from serving.bundle import Bundle
+from tasks.card import Card
+from tasks.connection import connect
+from tasks.evaluate import Evaluation
+from tasks.export import BUNDLE, ExportReport
+from tasks.pages import show_markdown
+from tasks.registry import ModelRegistry, PromotionResult
+from tasks.run import Ref, Run
+from tasks.tracking import mlflow_reachable
+from tasks.verdict import Verdict
+
+HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def report(
+    run: Run,
+    validation: Ref,
+    checkpoint: Ref,
+    export: Ref,
+    evaluation: Ref,
+    snapshot: Ref,
+    splits: Ref,
+    verdict: Verdict,
+    promotion: PromotionResult,
+) -> Path:
+    """Write the model card, and log it with the verdict and the figures to the MLflow run.
+
+    Args:
+        run: whose folder takes the card.
+        validation: what the data checks found.
+        checkpoint: the result of training, for its curves.
+        export: the bundle and how it was made.
+        evaluation: figures of the bundle on the test rows.
+        snapshot: the data.
+        splits: the sides.
+        verdict: the gate's answer.
+        promotion: what became of the candidate.
+
+    Returns:
+        Path of the HTML file.
+
+    Raises:
+        AssayError: a result is not there, or MLflow cannot be reached.
+    """
+    card = Card(
+        run=run,
+        validation=ValidationReport.load(validation.path),
+        snapshot=Snapshot.load(snapshot.path).manifest,
+        splits=Splits.load(splits.path).manifest,
+        history=Checkpoint.load(checkpoint.path).history,
+        export=ExportReport.load(export.path),
+        bundle=Bundle.load(export.path / BUNDLE).manifest,
+        evaluation=Evaluation.load(evaluation.path),
+        verdict=verdict,
+        promotion=promotion,
+    )
+    markdown = card.markdown()
+    files = {HTML: card.html(), MARKDOWN: markdown, VERDICT: verdict.model_dump_json(indent=2)}
+    for name, text in files.items():
+        with atomic_path(run.folder / name) as partial:
+            # Texts of the data may hold lone surrogates.
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with mlflow_reachable(run.tracking_uri):
+        client = connect(run.tracking_uri)
+        for name in files:
+            client.log_artifact(run.mlflow_run, str(run.folder / name))
+        log_figures(client, run.mlflow_run, card.evaluation.figures, promotion)
+    if promotion.version:
+        registry = ModelRegistry(promotion.version.name, run.tracking_uri, run.store, client)
+        registry.describe(promotion.version, markdown)
+    show_markdown("model-card", markdown, f"{run.recipe.name}: {card.outcome}")
+    return run.folder / HTML
+
+
+def log_figures(client: MlflowClient, run_id: str, figures: dict[str, float], promotion: PromotionResult) -> None:
+    """The figures on test rows, as metrics of the run and of the logged model behind the version."""
+    model_id = promotion.version.model_id if promotion.version else None
+    now = int(time.time() * 1000)
+    metrics = [Metric(f"test.{name}", value, now, step=0, model_id=model_id) for name, value in figures.items()]
+    client.log_batch(run_id, metrics=metrics)
