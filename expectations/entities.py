@@ -1,0 +1,81 @@
+"""What can be wrong with the entities of one text. Each function yields the entities at fault."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from corpus.example import Entity
+from serving.decoding import bio_tags, spans, tag_units
+from serving.encoding import Unit
+
+Entities = Sequence[Entity]
+# Runs of letters and digits, and every other character by itself: the finest words that a tokenizer makes.
+_WORD = re.compile(r"[^\W_]+|\S")
+
+
+def outside(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that begin before the text or end behind it."""
+    return (entity for entity in entities if entity.start < 0 or max(entity.start, entity.end) > len(text))
+
+
+def empty(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that cover no character, or white space alone."""
+    return (entity for entity in entities if entity.end <= entity.start or _covered(text, entity).isspace())
+
+
+def untyped(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that state no type."""
+    return (entity for entity in entities if not (entity.label or "").strip())
+
+
+def padded(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that begin or end with white space."""
+    return (entity for entity in _sound(text, entities) if _covered(text, entity) != _covered(text, entity).strip())
+
+
+def overlapping(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that begin before an earlier one has ended."""
+    reached = 0
+    for entity in sorted(entities, key=lambda entity: (entity.start, entity.end)):
+        if entity.start < reached and entity.end > entity.start:
+            yield entity
+        reached = max(reached, entity.end)
+
+
+def cutting_words(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities that begin or end inside a word: tags sit on words, so the model learns the whole word."""
+    return (entity for entity in _sound(text, entities) if _is_inside_word(text, entity.start, entity.end))
+
+
+def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
+    """Entities on word boundaries that the BIO tags of the words do not give back."""
+    whole = [entity for entity in _sound(text, entities) if _on_boundaries(text, entity)]
+    if not whole:
+        return iter(())
+    units = [Unit(0, *match.span()) for match in _WORD.finditer(text)]
+    tags = tag_units(entities, units)
+    back = set(spans(tags, units)) if is_valid_bio(tags, {entity.label for entity in entities}) else set()
+    return (entity for entity in whole if entity not in back)
+
+
+def is_valid_bio(tags: Sequence[str], labels: set[str]) -> bool:
+    """Whether the tags are those of `labels` and each `I-` continues an entity of its type."""
+    known = set(bio_tags(list(labels)))
+    pairs = zip(["O", *tags], tags, strict=False)
+    return all(tag in known and (tag[0] != "I" or before[2:] == tag[2:]) for before, tag in pairs)
+
+
+def _sound(text: str, entities: Entities) -> Iterator[Entity]:
+    return (entity for entity in entities if 0 <= entity.start < entity.end <= len(text))
+
+
+def _on_boundaries(text: str, entity: Entity) -> bool:
+    covered = _covered(text, entity)
+    return covered == covered.strip() and not _is_inside_word(text, entity.start, entity.end)
+
+
+def _is_inside_word(text: str, *offsets: int) -> bool:
+    return any(0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum() for at in offsets)
+
+
+def _covered(text: str, entity: Entity) -> str:
+    return text[max(entity.start, 0) : max(entity.end, 0)]

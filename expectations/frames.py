@@ -1,0 +1,116 @@
+"""Rows of a snapshot as flat pandas frames: Great Expectations knows no nested columns.
+
+A column `fault.NAME` is null where a row is in order, and else says in a few words what is wrong with it.
+Texts themselves are left out, so that a frame of 50,000 rows stays small whatever the texts are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus.example import Entity, Example, arrow_schema
+from corpus.snapshot import Snapshot
+from expectations import entities as faults
+from recipes.recipe import Recipe
+
+_SNIPPET = 40
+_ENTITY_FAULTS: dict[str, Callable[[str, faults.Entities], Iterator[Entity]]] = {
+    "fault.outside": faults.outside,
+    "fault.empty": faults.empty,
+    "fault.untyped": faults.untyped,
+    "fault.overlap": faults.overlapping,
+    "fault.bio": faults.lost_in_tags,
+    "fault.padded": faults.padded,
+    "fault.cut_word": faults.cutting_words,
+}
+
+
+class RowFrame:
+    """Collects examples, a row each, until they are taken away as a frame."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        allowed = recipe.validation.entity_labels
+        self._tokens = "tokens" in recipe.model.heads
+        self._pair = recipe.source.fields.text_pair is not None
+        self._allowed = None if allowed is None else frozenset(allowed)
+        self._rows: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, example: Example) -> None:
+        """Flatten one example."""
+        row = {
+            "id": example.id,
+            "text_length": len(example.text),
+            "fault.blank": _blank(example.text),
+            "label": example.label,
+            "split": example.split,
+            "time": example.time,
+        }
+        if self._pair:
+            row |= {"text_pair_length": _length(example.text_pair), "fault.blank_pair": _blank(example.text_pair)}
+        if self._tokens:
+            row |= self._entity_columns(example)
+        self._rows.append(row)
+
+    def take(self) -> pd.DataFrame:
+        """The rows since the last call."""
+        # object: a column of None alone must not become one of floats, and None must stay None.
+        frame = pd.DataFrame(self._rows, dtype="object")
+        self._rows = []
+        return frame
+
+    def _entity_columns(self, example: Example) -> dict[str, Any]:
+        entities = example.entities or ()
+        columns: dict[str, Any] = {"entities": None if example.entities is None else len(entities)}
+        for column, find in _ENTITY_FAULTS.items():
+            columns[column] = _describe(example.text, find(example.text, entities)) if entities else None
+        unknown = (entity for entity in entities if self._allowed is not None and entity.label not in self._allowed)
+        return columns | {"fault.unknown": _describe(example.text, unknown)}
+
+
+def schema_frame(snapshot: Snapshot) -> pd.DataFrame:
+    """One row a column of the snapshot: its name as `id`, and what is wrong with it, in any part."""
+    expected = arrow_schema(snapshot.manifest.slices)
+    found: dict[str, str | None] = dict.fromkeys(expected.names)
+    for path in snapshot.part_paths():
+        for name, fault in _column_faults(expected, pq.read_schema(path)):
+            found[name] = found.get(name) or f"{path.name}: {fault}"
+    return pd.DataFrame({"id": list(found), "fault.column": list(found.values())}, dtype="object")
+
+
+def _column_faults(expected: pa.Schema, found: pa.Schema) -> Iterator[tuple[str, str]]:
+    for field in expected:
+        if field.name not in found.names:
+            yield field.name, "the column is missing"
+        elif not found.field(field.name).type.equals(field.type):
+            yield field.name, f"the type is {found.field(field.name).type}, not {field.type}"
+        elif found.field(field.name).nullable and not field.nullable:
+            yield field.name, "the column may hold nulls"
+    for name in found.names:
+        if name not in expected.names:
+            yield name, "the column is not one of a snapshot"
+
+
+def _describe(text: str, found: Iterable[Entity]) -> str | None:
+    """The first entity at fault, with the words it covers."""
+    entity = next(iter(found), None)
+    if entity is None:
+        return None
+    words = text[max(entity.start, 0) : max(entity.end, 0)]
+    words = words if len(words) <= _SNIPPET else words[: _SNIPPET - 1] + "…"
+    return f"{entity.label} {entity.start}:{entity.end} {words!r} in a text of {len(text)} characters"
+
+
+def _length(text: str | None) -> int | None:
+    return None if text is None else len(text)
+
+
+def _blank(text: str | None) -> str | None:
+    if text is None or text.strip():
+        return None
+    return "empty" if not text else f"{len(text)} characters of white space"

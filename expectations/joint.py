@@ -1,0 +1,133 @@
+"""The suites of texts with entities: with a class beside them (joint), or alone (tokens)."""
+
+import great_expectations.expectations as gxe
+
+from expectations.common import Suite, Words, between, faultless, present, text_checks, total_checks
+from expectations.sentences import sentence_suite
+from recipes.recipe import Recipe
+
+_ENTITY_ROW = "row {key}: {value}"
+
+
+def joint_suite(recipe: Recipe) -> Suite:
+    """Checks of rows with a text, a class and entities."""
+    sentences = sentence_suite(recipe)
+    return Suite(
+        kind="sentences with entities",
+        rows=sentences.rows + entity_checks(recipe),
+        totals=sentences.totals + entity_type_checks(recipe),
+    )
+
+
+def token_suite(recipe: Recipe) -> Suite:
+    """Checks of rows with a text and entities, and no class."""
+    return Suite(
+        kind="texts with entities",
+        rows=text_checks(recipe) + entity_checks(recipe),
+        totals=total_checks(recipe) + entity_type_checks(recipe),
+    )
+
+
+def entity_checks(recipe: Recipe) -> list[gxe.Expectation]:
+    """On the entities of a row."""
+    missing = Words(
+        "missing entities",
+        "a list of entities for every row, possibly empty",
+        "row {key} has none",
+        "name the field in source.fields.entities, or drop the row at the source",
+    )
+    offsets = "correct start and end at the source (characters, end exclusive; else set source.entity.end_inclusive)"
+    checks = [
+        present("entities", missing),
+        faultless("fault.outside", Words("entity offsets", "entities inside the text", _ENTITY_ROW, offsets)),
+        faultless("fault.empty", Words("empty entities", "entities of at least one word", _ENTITY_ROW, offsets)),
+        faultless(
+            "fault.untyped",
+            Words("entity types", "a type for every entity", _ENTITY_ROW, "add it, or set source.entity.default_label"),
+        ),
+    ]
+    return (
+        checks
+        + _tag_checks()
+        + (_unknown_tag_checks(recipe.validation.entity_labels) if recipe.validation.entity_labels else [])
+    )
+
+
+def _tag_checks() -> list[gxe.Expectation]:
+    """On what becomes of entities when words are tagged."""
+    return [
+        faultless(
+            "fault.overlap",
+            Words(
+                "overlapping entities", "entities that do not overlap", _ENTITY_ROW, "keep one of the two at the source"
+            ),
+        ),
+        faultless(
+            "fault.bio",
+            Words(
+                "BIO tags",
+                "entities that BIO tags of the words give back",
+                _ENTITY_ROW,
+                "keep one entity a word at the source, on whole words",
+            ),
+        ),
+        faultless(
+            "fault.padded",
+            Words(
+                "white space at entities",
+                "entities that begin and end with a word",
+                _ENTITY_ROW,
+                "strip the white space at the source; the words alone are learnt",
+                "warning",
+            ),
+        ),
+        faultless(
+            "fault.cut_word",
+            Words(
+                "entities that cut a word",
+                "entities of whole words",
+                _ENTITY_ROW,
+                "the whole word is learnt; correct the offsets if that is not meant",
+                "warning",
+            ),
+        ),
+    ]
+
+
+def _unknown_tag_checks(allowed: list[str]) -> list[gxe.Expectation]:
+    required = f"types out of {', '.join(allowed)} (validation.entity_labels)"
+    remedy = "add the type to validation.entity_labels, or correct it at the source"
+    return [faultless("fault.unknown", Words("unknown tags", required, _ENTITY_ROW, remedy))]
+
+
+def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
+    """On the entity types of the snapshot as a whole."""
+    least = recipe.validation.min_class_rows
+    checks = [
+        between(
+            "entity_type_count",
+            Words(
+                "any entities",
+                "at least 1 entity type",
+                "the snapshot has {value:.0f} entity types",
+                "source.fields and source.entity name the fields; without entities leave tokens out of model.heads",
+            ),
+            low=1,
+        ),
+        between(
+            "entity_type_rows",
+            Words(
+                "entities of a type",
+                f"at least {least} (validation.min_class_rows)",
+                "type {key} has {value:.0f} entities",
+                "add some, or expect little of this type",
+                "warning",
+            ),
+            low=least,
+        ),
+    ]
+    if recipe.split.method == "published":
+        remedy = "add such rows to train, correct the type, or let split.method be stratified"
+        words = Words("unseen types", "entities of every type in train", "type {key} is not in train, {value}", remedy)
+        checks.append(faultless("fault.unseen_entity_type", words))
+    return checks

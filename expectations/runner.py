@@ -1,0 +1,204 @@
+"""Runs Great Expectations over frames and reads its results by our own rules.
+
+A result is judged by the severity that we gave its expectation, never by the `success` of the whole: that is
+False for a mere warning. An expectation that raises, or gives no result, is a failed critical check.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+import pandas as pd
+from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.expectations.metadata_types import FailureSeverity
+
+from expectations.report import MOST_IDS, CheckResult, describe_ids, shown
+
+_SITE = "docs"
+_LONGEST_VALUE = 160
+_IDS_IN_LINE = 5
+
+
+@dataclass
+class Findings:
+    """What one expectation found so far: how many bad rows, the first of them with their values, whether it raised."""
+
+    count: int = 0
+    examples: list[tuple[str, Any]] = field(default_factory=list)
+    raised: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is nothing to complain about."""
+        return self.raised is None and self.count == 0
+
+    def add(self, result: Any, key: str, rows: int) -> None:
+        """Take the result of one frame of so many rows."""
+        if (error := _error_of(result)) is not None:
+            self.raised = self.raised or error
+            self.count += rows
+        elif not result.success:
+            self.count += result.result["unexpected_count"]
+            items = result.result["partial_unexpected_index_list"]
+            column = result.expectation_config.kwargs["column"]
+            self.examples += [(str(item[key]), item[column]) for item in items[: MOST_IDS - len(self.examples)]]
+
+
+class Runner:
+    """An ephemeral Great Expectations context with a Data Docs site in a folder of ours."""
+
+    def __init__(self, docs: Path) -> None:
+        self._context = gx.get_context(mode="ephemeral", project_config=_context_config(docs))
+        self._source = self._context.data_sources.add_pandas("snapshot")
+
+    def checks(self, name: str, expectations: list[gxe.Expectation], key: str) -> "FrameChecks":
+        """Expectations to hold against frames whose rows are named by the column `key`."""
+        definition = self._definition(name, expectations)
+
+        def validate(frame: pd.DataFrame) -> list[Any]:
+            outcome = definition.run(batch_parameters={"dataframe": frame}, result_format=_result_format(key))
+            return list(outcome.results)
+
+        return FrameChecks(expectations, key, validate)
+
+    def documented_checks(self, name: str, expectations: list[gxe.Expectation], key: str) -> "FrameChecks":
+        """The same through a checkpoint, which writes Data Docs of every frame."""
+        checkpoint = self._context.checkpoints.add(
+            gx.Checkpoint(
+                name=name,
+                validation_definitions=[self._definition(name, expectations)],
+                actions=[UpdateDataDocsAction(name="update data docs", site_names=[_SITE])],
+                result_format=_result_format(key),
+            )
+        )
+
+        def validate(frame: pd.DataFrame) -> list[Any]:
+            outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+            return [result for run in outcome.run_results.values() for result in run.results]
+
+        return FrameChecks(expectations, key, validate)
+
+    def _definition(self, name: str, expectations: list[gxe.Expectation]) -> gx.ValidationDefinition:
+        # A suite takes possession of its expectations, so each suite gets copies.
+        suite = gx.ExpectationSuite(name=name, expectations=[one.copy(deep=True) for one in expectations])
+        batches = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("frame")
+        return self._context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batches, suite=self._context.suites.add(suite))
+        )
+
+
+class FrameChecks:
+    """The expectations of one suite, held against one frame after another; findings are added up."""
+
+    def __init__(
+        self, expectations: list[gxe.Expectation], key: str, validate: Callable[[pd.DataFrame], list[Any]]
+    ) -> None:
+        self._expectations = expectations
+        self._key = key
+        self._validate = validate
+        self._findings = {one.meta["name"]: Findings() for one in expectations}
+        self._rows = 0
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Validate one frame."""
+        results = {result.expectation_config.meta["name"]: result for result in self._validate(frame)}
+        for name, findings in self._findings.items():
+            if name in results:
+                findings.add(results[name], self._key, len(frame))
+            else:
+                findings.raised = "Great Expectations gave no result"
+        self._rows += len(frame)
+
+    def findings(self) -> list[tuple[gxe.Expectation, Findings]]:
+        """Each expectation and what it found, in the order of the suite."""
+        return [(one, self._findings[one.meta["name"]]) for one in self._expectations]
+
+    def results(self, noun: str = "row") -> list[CheckResult]:
+        """One result a check; what is measured is the number of bad rows."""
+        return [
+            check_result(one, found, f"{found.count} of {count(self._rows, noun)}", *_named(found))
+            for one, found in self.findings()
+        ]
+
+
+def check_result(
+    expectation: gxe.Expectation, findings: Findings, measured: str, bad_ids: list[str], bad_count: int
+) -> CheckResult:
+    """Our reading of what an expectation found; `bad_ids` are the first of `bad_count` rows (or classes) to name."""
+    bad_ids, bad_count = ([], 0) if findings.passed else (bad_ids, bad_count)
+    measured = "not measured" if findings.raised else measured
+    return CheckResult(
+        name=expectation.meta["name"],
+        # Fail closed: what could not be judged is not merely a warning.
+        severity="critical" if findings.raised else FailureSeverity(expectation.severity).value,
+        passed=findings.passed,
+        measured=measured,
+        required=expectation.meta["required"],
+        why=measured if findings.passed else _why(expectation.meta, findings, bad_ids, bad_count),
+        bad_ids=bad_ids,
+        bad_count=bad_count,
+    )
+
+
+def count(number: float, noun: str) -> str:
+    """A number of things, in words."""
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def _named(findings: Findings) -> tuple[list[str], int]:
+    return [key for key, _ in findings.examples], findings.count
+
+
+def _why(meta: dict[str, str], findings: Findings, bad_ids: list[str], bad_count: int) -> str:
+    if findings.raised:
+        return f"check {meta['name']!r} could not be done ({findings.raised}): a fault of Assay, please report it"
+    key, value = findings.examples[0]
+    words = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, "rows": _rows_of(value)}
+    fault = meta["fault"].format(key=shown(key), **words)
+    more = bad_count > 1 or (bad_ids and shown(bad_ids[0]) not in fault)
+    all_of_them = f" ({bad_count} in all: {describe_ids(bad_ids[:_IDS_IN_LINE], bad_count)})" if more else ""
+    return f"{fault}, needs {meta['required']}: {meta['remedy']}{all_of_them}"
+
+
+def _rows_of(value: float | None) -> str:
+    return "" if value is None else count(value, "row")
+
+
+def _error_of(result: Any) -> str | None:
+    """The message of the exception that an expectation raised, if it did; there is one a metric, or one in all."""
+    info = result.exception_info
+    for entry in [info] if "raised_exception" in info else info.values():
+        if entry["raised_exception"]:
+            return " ".join(str(entry["exception_message"]).split())
+    return None
+
+
+def _result_format(key: str) -> dict[str, Any]:
+    return {
+        "result_format": "SUMMARY",
+        "partial_unexpected_count": MOST_IDS,
+        "unexpected_index_column_names": [key],
+    }
+
+
+def _context_config(docs: Path) -> DataContextConfig:
+    """Everything in memory but the Data Docs; no progress bars, nothing told to the makers."""
+    site = {
+        "class_name": "SiteBuilder",
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
+    }
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        data_docs_sites={_SITE: site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )

@@ -1,0 +1,13 @@
+"""The suite of labelled sentences."""
+
+from expectations.common import Suite, class_checks, label_checks, text_checks, total_checks
+from recipes.recipe import Recipe
+
+
+def sentence_suite(recipe: Recipe) -> Suite:
+    """Checks of rows with a text and a class."""
+    return Suite(
+        kind="sentences",
+        rows=text_checks(recipe) + label_checks(recipe),
+        totals=total_checks(recipe) + class_checks(recipe),
+    )

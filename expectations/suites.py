@@ -1,0 +1,18 @@
+"""Which suite a recipe asks for."""
+
+from dataclasses import replace
+
+from expectations.common import Suite
+from expectations.joint import joint_suite, token_suite
+from expectations.pairs import pair_checks, pair_suite
+from expectations.sentences import sentence_suite
+from recipes.recipe import Recipe
+
+
+def suite_for(recipe: Recipe) -> Suite:
+    """The suite of the recipe's heads, with the checks of pairs where it names a second text."""
+    pair = recipe.source.fields.text_pair is not None
+    if recipe.heads == ["sentence"]:
+        return pair_suite(recipe) if pair else sentence_suite(recipe)
+    suite = joint_suite(recipe) if "sentence" in recipe.heads else token_suite(recipe)
+    return replace(suite, rows=suite.rows + pair_checks(recipe)) if pair else suite

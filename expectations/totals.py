@@ -1,0 +1,162 @@
+"""What can be said of a snapshot only as a whole: classes, repeated ids, duplicates, contradictions.
+
+Rows stream past; 20 bytes of hashes a row are kept (twice that while they are sorted at the end), and the
+counts of each class. Texts are not kept.
+"""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from corpus.example import Example
+from corpus.near_duplicates import normalise
+from corpus.snapshot import Snapshot
+from expectations.report import MOST_IDS
+
+_Hashes = npt.NDArray[np.uint64]
+ALL_ROWS = "all rows"
+_TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The aggregate: a sparse frame, a column a measure, null but in the rows that are about this measure.
+
+    The column `key` says what a row is about (a class, an entity type, or all rows). `examples` names the
+    first rows behind a measure that is a count or a share, `counts` how many there are.
+    """
+
+    frame: pd.DataFrame
+    examples: dict[str, list[str]]
+    counts: dict[str, int]
+
+
+NO_TOTALS = Totals(pd.DataFrame(), {}, {})
+
+
+class TotalsCounter:
+    """Takes every example of a snapshot once, in order."""
+
+    def __init__(self) -> None:
+        self._ids = array("Q")
+        self._texts = array("Q")
+        self._answers = array("I")
+        self._labels: Counter[tuple[str | None, str]] = Counter()
+        self._types: Counter[tuple[str | None, str]] = Counter()
+
+    def add(self, example: Example) -> None:
+        """Take one row."""
+        self._ids.append(_hash(example.id))
+        self._texts.append(_hash(*(normalise(text) for text in (example.text, example.text_pair) if text is not None)))
+        self._answers.append(_hash(_answer(example)) & 0xFFFFFFFF)
+        if example.label is not None:
+            self._labels[example.split, example.label] += 1
+        self._types.update((example.split, str(entity.label)) for entity in example.entities or ())
+
+    def finish(self, snapshot: Snapshot) -> Totals:
+        """The aggregate of the rows taken, which were those of `snapshot`: it is asked for the ids to name."""
+        texts = np.frombuffer(self._texts, dtype=np.uint64)
+        found = {
+            "repeated_ids": _repeats(np.frombuffer(self._ids, dtype=np.uint64)),
+            "duplicate_share": _repeats(texts),
+            "contradictions": _contradictions(texts, np.frombuffer(self._answers, dtype=np.uint32)),
+        }
+        rows = len(texts)
+        counts = snapshot.manifest.counts
+        measures: list[dict[str, Any]] = [
+            {
+                "key": ALL_ROWS,
+                "rows": rows,
+                "rejects_share": counts.rejects / max(counts.rejects + rows, 1),
+                "repeated_ids": len(found["repeated_ids"]),
+                "duplicate_share": len(found["duplicate_share"]) / max(rows, 1),
+                "contradictions": len(found["contradictions"]),
+            }
+        ]
+        measures += _label_measures("class", self._labels) + _label_measures("entity_type", self._types)
+        return Totals(
+            frame=_sparse_frame(measures),
+            examples={name: _ids_at(snapshot, positions[:MOST_IDS]) for name, positions in found.items()},
+            counts={name: len(positions) for name, positions in found.items()},
+        )
+
+
+def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[dict[str, Any]]:
+    """Rows of the aggregate on the classes, or on the entity types."""
+    totals: Counter[str] = Counter()
+    trained: set[str] = set()
+    for (split, label), count in counts.items():
+        totals[label] += count
+        trained |= {label} if split == _TRAIN else set()
+    measures: list[dict[str, Any]] = [{"key": ALL_ROWS, f"{kind}_count": len(totals)}]
+    measures += [{"key": label, f"{kind}_rows": count} for label, count in sorted(totals.items())]
+    if totals:
+        label, count = max(sorted(totals.items()), key=lambda item: item[1])
+        measures.append({"key": label, f"{kind}_share": count / totals.total()})
+    unseen = sorted((label, str(split), count) for (split, label), count in counts.items() if label not in trained)
+    measures += [
+        {"key": label, f"fault.unseen_{kind}": f"{count} of them in {split!r}"} for label, split, count in unseen
+    ]
+    return measures
+
+
+def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
+    """Numbers as floats with NaN for null, so that a column without values still has the type of a number."""
+    names = {name for measure in measures for name in measure} | {
+        f"{prefix}{kind}{suffix}"
+        for kind in ("class", "entity_type")
+        for prefix, suffix in (("", "_count"), ("", "_rows"), ("", "_share"), ("fault.unseen_", ""))
+    }
+    frame = pd.DataFrame(measures, columns=["key", *sorted(names - {"key"})], dtype="object")
+    numbers = [name for name in frame.columns if name != "key" and not name.startswith("fault.")]
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def _answer(example: Example) -> str:
+    """What the labels of a row say, so that near-duplicates with other offsets compare equal."""
+    entities = [(entity.label, normalise(example.text[entity.start : entity.end])) for entity in example.entities or ()]
+    return json.dumps([example.label, sorted(entities, key=repr)])
+
+
+def _hash(*texts: str) -> int:
+    hasher = blake2b(digest_size=8)
+    for text in texts:
+        hasher.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return int.from_bytes(hasher.digest(), "little")
+
+
+def _repeats(hashes: _Hashes) -> npt.NDArray[np.intp]:
+    """Positions of rows that have the hash of an earlier row."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    return np.sort(order[1:][ordered[1:] == ordered[:-1]])
+
+
+def _contradictions(texts: _Hashes, answers: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
+    """Positions of rows whose text stands elsewhere with another answer."""
+    order = np.argsort(texts, kind="stable")
+    ordered, given = texts[order], answers[order]
+    differ = (ordered[1:] == ordered[:-1]) & (given[1:] != given[:-1])
+    return np.flatnonzero(np.isin(texts, ordered[1:][differ]))
+
+
+def _ids_at(snapshot: Snapshot, positions: Iterable[int]) -> list[str]:
+    """The ids of rows by their position, which rises; reads no further than the last."""
+    wanted = list(map(int, positions))
+    found: list[str] = []
+    begin = 0
+    for batch in snapshot.batches(["id"]) if wanted else ():
+        while len(found) < len(wanted) and wanted[len(found)] < begin + len(batch):
+            found.append(str(batch["id"][wanted[len(found)] - begin]))
+        if len(found) == len(wanted):
+            break
+        begin += len(batch)
+    return found

@@ -1,0 +1,77 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from corpus.example import Entity
+from expectations import entities
+
+TEXT = "Acme Corp of New York rose"
+ACME = Entity(0, 9, "ORG")
+NEW_YORK = Entity(13, 21, "PLACE")
+CHECKS = [
+    entities.outside,
+    entities.empty,
+    entities.untyped,
+    entities.padded,
+    entities.overlapping,
+    entities.cutting_words,
+    entities.lost_in_tags,
+]
+
+
+@pytest.mark.parametrize("find", CHECKS)
+def test_sound_entities_have_no_fault(find: Callable[..., Iterator[Entity]]) -> None:
+    # given neighbours, whole words, punctuation and accents as combining marks
+    text = "Acme Corp, cafe\u0301 (Paris)-Lyon"
+    sound = [Entity(0, 4, "A"), Entity(5, 9, "A"), Entity(11, 16, "B"), Entity(18, 23, "C-D"), Entity(25, 29, "C-D")]
+    assert list(find(text, sound)) == []
+
+
+@pytest.mark.parametrize(
+    ("find", "bad"),
+    [
+        (entities.outside, Entity(22, 99, "ORG")),
+        (entities.outside, Entity(-3, 4, "ORG")),
+        (entities.outside, Entity(99, 12, "ORG")),
+        (entities.empty, Entity(5, 5, "ORG")),
+        (entities.empty, Entity(9, 5, "ORG")),
+        (entities.empty, Entity(9, 10, "ORG")),
+        (entities.untyped, Entity(22, 26, " ")),
+        (entities.padded, Entity(21, 26, "ORG")),
+        (entities.overlapping, Entity(5, 12, "ORG")),
+        (entities.overlapping, Entity(13, 21, "ORG")),
+        (entities.cutting_words, Entity(22, 24, "ORG")),
+        (entities.cutting_words, Entity(24, 26, "ORG")),
+        (entities.lost_in_tags, Entity(5, 12, "ORG")),
+    ],
+)
+def test_each_fault_is_found_among_sound_entities(find: Callable[..., Iterator[Entity]], bad: Entity) -> None:
+    assert bad in set(find(TEXT, [ACME, NEW_YORK, bad]))
+
+
+def test_a_long_entity_overlaps_all_it_covers() -> None:
+    # given an entity over the whole text and two inside it, the second of which begins after the first has ended
+    whole = Entity(0, 26, "ALL")
+    assert list(entities.overlapping(TEXT, [NEW_YORK, whole, ACME])) == [whole, NEW_YORK]
+
+
+def test_entities_that_cut_a_word_are_no_fault_of_the_tags() -> None:
+    # given two entities inside one word, whose tags cannot tell them apart
+    parts = [Entity(0, 3, "A"), Entity(3, 7, "B")]
+    assert list(entities.cutting_words("NewYork", parts)) == parts
+    assert list(entities.lost_in_tags("NewYork", parts)) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "valid"),
+    [
+        ([], True),
+        (["O", "B-A", "I-A", "B-A", "B-C-D", "I-C-D"], True),
+        (["I-A"], False),
+        (["B-A", "I-C-D"], False),
+        (["B-A", "O", "I-A"], False),
+        (["B-X"], False),
+    ],
+)
+def test_bio_tags_are_valid_when_each_i_continues_its_type(tags: list[str], valid: bool) -> None:
+    assert entities.is_valid_bio(tags, {"A", "C-D"}) is valid

@@ -1,0 +1,117 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from expectations.common import Words, between, faultless, one_of, present
+from expectations.report import CheckResult, Severity
+from expectations.runner import Runner
+
+
+def words(name: str, severity: Severity = "critical") -> Words:
+    return Words(name, "better", "row {key}: {value}", "mend it", severity)
+
+
+def run(folder: Path, expectations: list[Any], *frames: pd.DataFrame) -> dict[str, CheckResult]:
+    checks = Runner(folder).checks("test", expectations, key="id")
+    for frame in frames:
+        checks.add(frame)
+    return {result.name: result for result in checks.results()}
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": ["a", "b", "c", "a"],
+            "length": [1, 50, 3, 99],
+            "label": ["up", None, "down", "odd"],
+            "fault": [None, "broken", None, None],
+        },
+        dtype="object",
+    )
+
+
+def test_each_kind_of_check_names_its_bad_rows(tmp_path: Path, frame: pd.DataFrame) -> None:
+    expectations = [
+        between("length", words("length"), low=1, high=10),
+        present("label", words("label")),
+        one_of("label", ["up", "down"], words("labels")),
+        faultless("fault", words("fault")),
+        between("length", words("fine"), low=0),
+    ]
+
+    results = run(tmp_path, expectations, frame)
+
+    # the order is that of the suite, though results come back by column
+    assert list(results) == ["length", "label", "labels", "fault", "fine"]
+    assert {name: result.bad_ids for name, result in results.items()} == {
+        "length": ["b", "a"],
+        "label": ["b"],
+        "labels": ["a"],
+        "fault": ["b"],
+        "fine": [],
+    }
+    assert results["fault"].why == "row 'b': broken, needs better: mend it"
+    assert results["length"].why == "row 'b': 50, needs better: mend it (2 in all: 'b', 'a')"
+    assert results["length"].measured == "2 of 4 rows"
+    assert results["fine"].passed
+
+
+def test_a_failed_warning_stays_a_warning(tmp_path: Path, frame: pd.DataFrame) -> None:
+    results = run(
+        tmp_path,
+        [between("length", words("w", "warning"), high=0), between("length", words("i", "info"), high=0)],
+        frame,
+    )
+    assert [(result.severity, result.passed) for result in results.values()] == [("warning", False), ("info", False)]
+
+
+def test_an_expectation_that_raises_is_a_failed_critical_check(tmp_path: Path, frame: pd.DataFrame) -> None:
+    # given a warning on a column that is not there, and one that compares words with numbers
+    expectations = [
+        between("absent", words("absent", "warning"), high=0),
+        between("label", words("words", "info"), low=1),
+        between("length", words("fine", "warning"), low=0),
+    ]
+
+    results = run(tmp_path, expectations, frame)
+
+    for name in ("absent", "words"):
+        assert (results[name].severity, results[name].passed) == ("critical", False)
+        assert results[name].bad_count == len(frame)
+        assert "could not be done" in results[name].why
+        assert "\n" not in results[name].why
+    assert results["fine"].passed
+
+
+def test_a_check_that_raised_once_stays_failed(tmp_path: Path, frame: pd.DataFrame) -> None:
+    results = run(tmp_path, [between("length", words("l"), low=0)], frame.drop(columns="length"), frame)
+    assert not results["l"].passed
+
+
+def test_frames_add_up_to_the_same_result_however_they_are_cut(tmp_path: Path) -> None:
+    # given 60 bad rows among 90
+    frame = pd.DataFrame({"id": [f"r{n}" for n in range(90)], "length": [n % 3 for n in range(90)]}, dtype="object")
+    expectation = between("length", words("l"), high=0)
+
+    whole = run(tmp_path / "whole", [expectation], frame)
+    cut = run(tmp_path / "cut", [expectation], frame[:1], frame[1:40], frame[40:])
+
+    assert whole == cut
+    assert whole["l"].bad_count == 60
+    assert whole["l"].bad_ids[:3] == ["r1", "r2", "r4"]
+    assert len(whole["l"].bad_ids) == 20
+    assert whole["l"].why.endswith("(60 in all: 'r1', 'r2', 'r4', 'r5', 'r7' and 55 more)")
+
+
+def test_data_docs_show_each_check_in_our_words(tmp_path: Path, frame: pd.DataFrame) -> None:
+    checks = Runner(tmp_path).documented_checks("lengths", [between("length", words("too $long {x}"), high=10)], "id")
+    checks.add(frame)
+
+    assert not checks.results()[0].passed
+    pages = list(tmp_path.rglob("validations/**/*.html"))
+    assert (tmp_path / "index.html").is_file()
+    assert len(pages) == 1
+    assert "too $long {x}: better" in pages[0].read_text(encoding="utf-8")
