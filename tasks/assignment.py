@@ -88,26 +88,35 @@ def _remembered_units(rows: Rows, ledger: Ledger) -> _Units:
     A cluster in which several remembered sides meet is taken apart: remembered rows keep theirs, the
     others are withheld.
     """
-    own = ledger.sides(rows.keys.content)
-    known = np.stack([_clusters_known_on(side, rows, ledger, own) for side in (TRAIN, VALIDATION, TEST)])
-    joins = (known.sum(axis=0) > 1)[rows.clusters]
-    keeps = own < MIXED
+    known = [ledger.sides(keys) for keys in (rows.keys.content, rows.keys.duplicates, rows.keys.group)]
+    met = _met_by_clusters(rows.clusters, known)
+    joins = (met.sum(axis=0) > 1)[rows.clusters]
+    own = _own_sides(known)
+    placed = ~joins | (own != NO_SIDE)
     part = np.where(joins, own, NO_SIDE).astype(np.int64) + 1
-    placed = ~joins | ((own != NO_SIDE) & keeps)
-    units = _numbered(rows.clusters * (MIXED + 2) + part, placed)
-    side = np.where(known.any(axis=0), known.argmax(axis=0), NO_SIDE).astype(np.int8)[rows.clusters]
-    side = np.where(joins, own, side)
+    units = _numbered(rows.clusters * (len(SIDES) + 1) + part, placed)
+    of_cluster = np.where(met.any(axis=0), met.argmax(axis=0), NO_SIDE)[rows.clusters]
     given = np.full(int(units.max(initial=-1)) + 1, NO_SIDE, dtype=np.int8)
-    given[units[placed]] = side[placed]
+    given[units[placed]] = np.where(joins, own, of_cluster)[placed]
     return _Units(units, given, int((placed & (own != NO_SIDE)).sum()))
 
 
-def _clusters_known_on(side: int, rows: Rows, ledger: Ledger, own: SideArray) -> NDArray[np.bool_]:
-    """Which clusters hold a row, a duplicate or a group that was on `side`."""
-    found = np.zeros(int(rows.clusters.max(initial=-1)) + 1, dtype=bool)
-    for sides in (own, ledger.sides(rows.keys.duplicates), ledger.sides(rows.keys.group)):
-        found[rows.clusters[(sides == side) | (sides == MIXED)]] = True
-    return found
+def _met_by_clusters(clusters: NDArray[np.int64], known: list[SideArray]) -> NDArray[np.bool_]:
+    """3 x clusters: whether the cluster holds a row, a duplicate or a group that was on the side."""
+    met = np.zeros((len(SIDES), int(clusters.max(initial=-1)) + 1), dtype=bool)
+    for side in range(len(SIDES)):
+        for sides in known:
+            met[side, clusters[(sides == side) | (sides == MIXED)]] = True
+    return met
+
+
+def _own_sides(known: list[SideArray]) -> SideArray:
+    """Side of each row that was there before; none where its duplicates or its group were on another side."""
+    content, *others = known
+    own = np.where(content == MIXED, NO_SIDE, content).astype(np.int8)
+    for sides in others:
+        own[(sides != NO_SIDE) & (sides != MIXED) & (sides != own)] = NO_SIDE
+    return own
 
 
 def _numbered(values: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,0 +1,300 @@
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from corpus.splits import Splits
+from tasks.split import PAGE, split
+from tests.snapshots import make_run, spans, write_snapshot
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
+
+
+def text_of(number: int) -> str:
+    """A text of its own for each number (digits would make near-duplicates of all)."""
+    return " ".join(WORDS[int(digit)] for digit in f"{number:05d}")
+
+
+def make_rows(count: int, start: int = 0) -> list[Example]:
+    """Rows of two classes; every fifth has an entity."""
+    return [
+        Example(
+            id=f"r{number}",
+            text=text_of(number),
+            label="yes" if number % 3 else "no",
+            entities=spans(text_of(number), LETTER=text_of(number).split()[-1]) if number % 5 == 0 else (),
+        )
+        for number in range(start, start + count)
+    ]
+
+
+def split_rows(tmp_path: Path, rows: Sequence[Example], key: str = "first", **parts: Any) -> Splits:
+    """Split as one run of a recipe in the store `tmp_path`."""
+    snapshot = write_snapshot(tmp_path / "snapshots" / key, rows)
+    return Splits.load(split.fn(make_run(tmp_path, key, **parts), snapshot).path)
+
+
+def published(rows: Sequence[tuple[str, str, str]]) -> list[Example]:
+    """Rows of (text, label, published side), named by their position."""
+    return [Example(f"r{i}", text, label=label, split=side) for i, (text, label, side) in enumerate(rows)]
+
+
+def test_labels_and_entity_types_have_their_share_and_every_row_a_side(tmp_path: Path) -> None:
+    rows = make_rows(500)
+    splits = split_rows(tmp_path, rows)
+    assert splits.manifest.counts == {"train": 400, "validation": 50, "test": 50}
+    assert set(splits.sides) == {row.id for row in rows}
+    with_entity = Counter(splits.sides[row.id] for row in rows if row.entities)
+    with_no = Counter(splits.sides[row.id] for row in rows if row.label == "no")
+    assert with_entity["test"] in (9, 10, 11)
+    assert with_no["test"] in (16, 17)
+
+
+def test_near_duplicates_and_groups_stay_together(tmp_path: Path) -> None:
+    rows = make_rows(200)
+    repeats = [Example(f"d{i}", f"{row.text.upper()} https://t.co/{i}", label=row.label) for i, row in enumerate(rows)]
+    grouped = [
+        Example(f"g{i}", text_of(1000 + i), label="yes" if i % 2 else "no", group=f"product {i // 4}")
+        for i in range(200)
+    ]
+    splits = split_rows(tmp_path, [*rows, *repeats, *grouped])
+    assert all(splits.sides[f"r{i}"] == splits.sides[f"d{i}"] for i in range(200))
+    assert all(splits.sides[f"g{i}"] == splits.sides[f"g{i // 4 * 4}"] for i in range(200))
+
+
+def test_the_same_run_finds_its_splits_and_another_run_makes_the_same(tmp_path: Path) -> None:
+    rows = make_rows(100)
+    snapshot = write_snapshot(tmp_path / "s", rows)
+    first = split.fn(make_run(tmp_path, "a"), snapshot)
+    stamp = (first.path / "step.json").stat().st_mtime_ns
+    # when the run goes on, although the ledger has changed meanwhile
+    again = split.fn(make_run(tmp_path, "a"), snapshot)
+    other = split.fn(make_run(tmp_path, "b"), snapshot)
+    # then nothing was done again, and a run of its own comes to the same sides
+    assert again == first
+    assert (again.path / "step.json").stat().st_mtime_ns == stamp
+    assert other.path != first.path
+    assert Splits.load(other.path).digest == Splits.load(first.path).digest
+
+
+def test_more_rows_move_none_of_the_others(tmp_path: Path) -> None:
+    before = split_rows(tmp_path, make_rows(300), "monday")
+    after = split_rows(tmp_path, make_rows(330), "tuesday")
+    assert {row: after.sides[row] for row in before.sides} == before.sides
+    assert after.manifest.counts == {"train": 264, "validation": 33, "test": 33}
+    assert after.manifest.ledger == before.manifest.ledger
+    assert after.manifest.seen_in_training == 0
+
+
+def test_remembered_sides_outlive_a_change_of_seed_and_shares(tmp_path: Path) -> None:
+    rows = make_rows(100)
+    before = split_rows(tmp_path, rows, "a")
+    changed = {"seed": 99, "train": 0.5, "validation": 0.25, "test": 0.25}
+    assert split_rows(tmp_path, rows, "b", split=changed).sides == before.sides
+
+
+def test_without_remembering_test_rows_that_were_trained_on_are_counted(tmp_path: Path) -> None:
+    rows = make_rows(300)
+    before = split_rows(tmp_path, rows, "a")
+    after = split_rows(tmp_path, rows, "b", split={"seed": 99, "remember": False})
+    seen = sum(after.sides[row] == "test" and before.sides[row] == "train" for row in before.sides)
+    assert seen > 0
+    assert after.manifest.seen_in_training == seen
+
+
+def test_a_later_near_duplicate_goes_to_the_side_of_the_first(tmp_path: Path) -> None:
+    rows = make_rows(100)
+    before = split_rows(tmp_path, rows, "a")
+    # given repeats of every row, and the rows themselves gone from the source
+    repeats = [Example(f"new{i}", f"{row.text.title()}  https://t.co/x", label=row.label) for i, row in enumerate(rows)]
+    after = split_rows(tmp_path, repeats, "b")
+    assert [after.sides[f"new{i}"] for i in range(100)] == [before.sides[f"r{i}"] for i in range(100)]
+
+
+def test_a_new_row_of_a_known_group_goes_to_its_side(tmp_path: Path) -> None:
+    grouped = [Example(f"g{i}", text_of(i), label="yes" if i % 2 else "no", group=f"p{i // 2}") for i in range(100)]
+    before = split_rows(tmp_path, grouped, "a")
+    late = [Example(f"l{i}", text_of(500 + i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(50)]
+    after = split_rows(tmp_path, late, "b")
+    assert [after.sides[f"l{i}"] for i in range(50)] == [before.sides[f"g{2 * i}"] for i in range(50)]
+
+
+def test_a_new_row_that_joins_two_sides_is_withheld_and_the_others_stay(tmp_path: Path) -> None:
+    grouped = [Example(f"g{i}", text_of(i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(100)]
+    before = split_rows(tmp_path, grouped, "a")
+    train, test = (next(row for row in grouped if before.sides[row.id] == side) for side in ("train", "test"))
+    # given a row with the text of a training row, in the group of a test row
+    bridge = Example("bridge", train.text.upper(), label="yes", group=test.group)
+    after = split_rows(tmp_path, [*grouped, bridge], "b")
+    assert "bridge" not in after.sides
+    assert after.sides == before.sides
+    assert after.manifest.withheld == {"joins remembered sides": 1}
+    # and so it is the next time
+    assert split_rows(tmp_path, [*grouped, bridge], "c").sides == before.sides
+
+
+def test_a_split_by_time_trains_on_the_oldest_and_keeps_repeats_of_old_texts_from_the_test(tmp_path: Path) -> None:
+    rows = [
+        Example(f"r{i}", text_of(i), label="yes" if i % 2 else "no", time=f"2024-01-01T{i // 60:02d}:{i % 60:02d}:00Z")
+        for i in range(100)
+    ]
+    repeat = Example("repeat", text_of(0).upper(), label="no", time="2024-12-31")
+    fields = {"label": "label", "time": "time"}
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields}
+    splits = split_rows(tmp_path, [repeat, *reversed(rows)], source=source, split={"method": "time"})
+    order = ["train", "validation", "test"]
+    assert [splits.sides[f"r{i}"] for i in range(100)] == sorted(
+        (splits.sides[f"r{i}"] for i in range(100)), key=order.index
+    )
+    assert splits.sides["repeat"] == "train"
+    assert splits.manifest.counts == {"train": 81, "validation": 10, "test": 10}
+
+
+@pytest.mark.parametrize("time", [None, "yesterday"])
+def test_a_row_without_a_time_is_named(tmp_path: Path, time: str | None) -> None:
+    rows = [*make_rows(20), Example("late", "some text", label="yes", time=time)]
+    rows = [row if row.id == "late" else Example(row.id, row.text, label=row.label, time="2024-01-01") for row in rows]
+    source = {"kind": "files", "paths": {"r": "all"}, "fields": {"label": "label", "time": "at"}}
+    with pytest.raises(AssayError, match=rf"row late: source\.fields\.time holds {time!r}.*; correct the row"):
+        split_rows(tmp_path, rows, source=source, split={"method": "time"})
+
+
+def test_published_sides_stay_but_duplicates_of_held_back_rows_leave(tmp_path: Path) -> None:
+    rows = published(
+        [
+            ("alpha", "a", "train"),
+            ("omega", "b", "train"),
+            ("beta", "b", "train"),
+            ("BETA ", "b", "validation"),
+            ("gamma", "a", "train"),
+            ("Gamma", "a", "validation"),
+            ("gamma https://x.y", "a", "test"),
+            ("delta", "b", "test"),
+        ]
+    )
+    splits = split_rows(tmp_path, rows, split={"method": "published"})
+    assert splits.sides == {"r0": "train", "r1": "train", "r3": "validation", "r6": "test", "r7": "test"}
+    assert splits.manifest.withheld == {"duplicate of a test row": 2, "duplicate of a validation row": 1}
+
+
+def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved(tmp_path: Path) -> None:
+    train = [(text_of(i), "yes" if i % 2 else "no", "train") for i in range(180)]
+    held = [(text_of(500 + i), "yes" if i % 2 else "no", "validation") for i in range(20)]
+    repeats = [(text_of(i).upper(), "yes" if i % 2 else "no", "train") for i in range(90)]
+    rows = published([*train, *held, *repeats])
+    splits = split_rows(tmp_path, rows, split={"method": "published"})
+    # then all published validation rows test, and a ninth of the others validates, repeats beside their originals
+    assert all(splits.sides[f"r{180 + i}"] == "test" for i in range(20))
+    assert splits.manifest.counts == {"train": 240, "validation": 30, "test": 20}
+    assert all(splits.sides[f"r{i}"] == splits.sides[f"r{200 + i}"] for i in range(90))
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        (["train", None], r"row r1: the source puts it on side None.*choose split\.method: stratified"),
+        (["train", "all"], "row r1: the source puts it on side 'all'"),
+        (["train", "train"], r"publishes only the side\(s\) train"),
+        (["validation", "test"], r"publishes only the side\(s\) validation, test"),
+    ],
+)
+def test_published_needs_published_sides(tmp_path: Path, sides: list[str | None], message: str) -> None:
+    rows = [Example(f"r{i}", text_of(i), label=str(i % 2), split=side) for i, side in enumerate(sides)]
+    with pytest.raises(AssayError, match=message):
+        split_rows(tmp_path, rows, split={"method": "published"})
+
+
+def test_a_published_label_that_training_lacks_is_named(tmp_path: Path) -> None:
+    rows = published(
+        [("alpha", "a", "train"), ("beta", "b", "train"), ("gamma", "rare", "validation"), ("delta", "a", "test")]
+    )
+    with pytest.raises(AssayError, match="label 'rare' is in 1 validation and 0 test rows, but in no training row"):
+        split_rows(tmp_path, rows, split={"method": "published"})
+
+
+def test_an_entity_type_that_training_lacks_counts_for_a_token_head_only(tmp_path: Path) -> None:
+    rows = [
+        Example("a", "alpha", label="x", entities=(Entity(0, 5, "CITY"),), split="train"),
+        Example("b", "beta", label="y", entities=(), split="train"),
+        Example("c", "gamma", label="x", entities=(Entity(0, 5, "DRUG"),), split="validation"),
+        Example("d", "delta", label="x", entities=(Entity(0, 5, "CITY"),), split="test"),
+    ]
+    parts = {"split": {"method": "published"}}
+    assert split_rows(tmp_path, rows, "sentence", **parts).manifest.counts["train"] == 2
+    tokens = {"model": {"scratch": {}, "heads": ["tokens"]}, "gate": {"min_f1": {"tokens": 0.5}}}
+    with pytest.raises(AssayError, match="entity type 'DRUG' is in 1 validation and 0 test rows"):
+        split_rows(tmp_path, rows, "tokens", **parts, **tokens)
+
+
+def test_the_published_column_does_not_matter_to_a_stratified_split(tmp_path: Path) -> None:
+    rows = published([(text_of(i), str(i % 2), "train") for i in range(50)])
+    assert split_rows(tmp_path, rows).manifest.counts == {"train": 40, "validation": 5, "test": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "the snapshot holds no rows"),
+        (
+            [Example(str(i), text_of(i), label="same") for i in range(9)],
+            r"source\.fields\.label .* only the class 'same'",
+        ),
+        ([Example(str(i), text_of(i)) for i in range(9)], "the rows hold no class"),
+        (
+            [Example(str(i), f"one text {i}", label=str(i % 2)) for i in range(9)],
+            "9 rows in 1 groups of near-duplicates",
+        ),
+        ([Example(str(i), text_of(i), label=str(i % 2)) for i in range(2)], r"split leaves no validation rows"),
+    ],
+)
+def test_too_little_to_split_is_one_line(tmp_path: Path, rows: list[Example], message: str) -> None:
+    with pytest.raises(AssayError, match=message) as caught:
+        split_rows(tmp_path, rows)
+    assert "\n" not in str(caught.value)
+    # and nothing half-written is found later
+    assert not list((tmp_path / "runs").rglob("step.json"))
+
+
+def test_a_failed_split_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
+    split_rows(tmp_path, make_rows(50), "a")
+    ledger = tmp_path / "ledger" / "tiny.parquet"
+    before = ledger.read_bytes()
+    # given rows of which none may be placed: all have the text of one training row
+    with pytest.raises(AssayError):
+        split_rows(tmp_path, [Example(str(i), f"one {i}", label=str(i % 2)) for i in range(5)], "b")
+    assert ledger.read_bytes() == before
+
+
+def test_the_page_shows_sides_labels_and_what_was_withheld(tmp_path: Path) -> None:
+    rows = published([(text_of(i), str(i % 2), "train" if i < 80 else "test") for i in range(100)])
+    rows.append(Example("again", rows[90].text, label="1", split="train"))
+    snapshot = write_snapshot(tmp_path / "s", rows)
+    folder = split.fn(make_run(tmp_path, split={"method": "published"}), snapshot).path
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "| test | 20 | 20.0% |" in page
+    assert "| withheld: duplicate of a test row | 1 | |" in page
+    assert "| sentence | 0 | 50 |" in page
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the real data sets are not beside this checkout")
+def test_twitter_financial_holds_known_near_duplicates(tmp_path: Path) -> None:
+    # given the published train and validation files
+    rows = [
+        Example(f"{side}{number}", row["text"], label=str(row["label"]), split=side)
+        for side in ("train", "validation")
+        for number, row in enumerate(read_jsonl(DATA / "twitter_financial" / f"twitter_financial_{side}.jsonl"))
+    ]
+    splits = split_rows(tmp_path, rows, split={"method": "published"})
+    # then the published validation is the test, whole, and the training rows that repeat one of its texts are out
+    assert splits.manifest.counts["test"] == 2388
+    assert splits.manifest.withheld == {"duplicate of a test row": 81}
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
