@@ -70,7 +70,7 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
             f"source.filter holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
         )
     with _connect(query) as client:
-        for document in _scan(client[query.database][query.collection], query):
+        for document in _scan(_open(client, query), query):
             yield Document(_id_text(document["_id"]), document)
 
 
@@ -96,21 +96,30 @@ def _connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             socketTimeoutMS=2 * milliseconds,  # the server's own limit, max_time_ms, comes first
-            tz_aware=True,
-            uuidRepresentation="standard",
-            datetime_conversion="DATETIME_AUTO",
-            # Invalid UTF-8 then costs its own document only: the readers refuse lone surrogates.
-            unicode_decode_error_handler="surrogateescape",
         )
     except (PyMongoError, ValueError):
         # The driver's message may quote a part of the password.
-        raise AssayError("the address in source.uri is not a valid mongodb:// address; check it") from None
+        raise AssayError("source.uri stands for no valid mongodb:// or mongodb+srv:// address; check it") from None
     try:
         client.admin.command("ping")
     except PyMongoError as error:
         client.close()
         raise _mendable(query, error) from None
     return client
+
+
+def _open(client: "MongoClient[dict[str, Any]]", query: MongoQuery) -> "Collection[dict[str, Any]]":
+    from bson.binary import UuidRepresentation
+    from bson.codec_options import CodecOptions, DatetimeConversion
+
+    options: CodecOptions[dict[str, Any]] = CodecOptions(
+        tz_aware=True,
+        uuid_representation=UuidRepresentation.STANDARD,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        # Invalid UTF-8 then costs its own document only: lone surrogates are rejected later.
+        unicode_decode_error_handler="surrogateescape",
+    )
+    return client[query.database].get_collection(query.collection, codec_options=options)
 
 
 def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterator[dict[str, Any]]:
