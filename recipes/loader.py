@@ -1,6 +1,7 @@
 """Read a recipe file, apply `--set` overrides, and say clearly what is wrong with it."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from corpus.errors import AssayError
 from recipes.recipe import Recipe
 
 SHIPPED = Path(__file__).parent
+_CREDENTIALS = re.compile(r"//[^/\s]+@")
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -83,14 +85,15 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 def _describe(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"] if part not in ("mongo", "hub", "files"))
+    value = _CREDENTIALS.sub("//***@", repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r} (value {fault['input']!r}){_nearest(key)}"
+        return f"unknown key {key!r} (value {value}){_nearest(key)}"
     if fault["type"] == "missing":
         return f"key {key!r} is missing; add it"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
-    return f"{key!r} is {fault['input']!r}: {message}"
+    return f"{key!r} is {value}: {message}"
 
 
 def _nearest(key: str) -> str:

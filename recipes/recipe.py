@@ -38,7 +38,7 @@ class Split(Closed):
     validation: float = Field(0.1, gt=0, lt=1, description="Share of rows for decisions during training")
     test: float = Field(0.1, gt=0, lt=1, description="Share of rows for the verdict")
     duplicates: Literal["text", "text_pair", "both"] = Field(
-        "text", description="For pairs: which side of the pair makes two rows duplicates of each other"
+        "text", description="For pairs: which side makes two rows duplicates of each other; both: the pair as a whole"
     )
     remember: bool = Field(
         True,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.example import Example
@@ -77,6 +77,7 @@ def test_a_lone_surrogate_is_hashed(tmp_path: Path) -> None:
     assert clusters_of(tmp_path / "s", rows) == [{"a", "b"}]
 
 
+@settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 6), st.none() | st.integers(0, 4)), min_size=1, max_size=30))
 def test_clusters_are_the_connected_components(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int | None]]

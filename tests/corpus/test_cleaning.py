@@ -1,0 +1,96 @@
+from itertools import pairwise
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.cleaning import Cleaning
+
+ALL = Cleaning(html=True, urls="token", whitespace=True)
+# Pieces of which the interesting cases are made.
+PIECES = [
+    "<b>",
+    "</b>",
+    "<!-- x -->",
+    "&amp;",
+    "&#252;",
+    "&nosuch;",
+    "https://t.co/x",
+    "www.a.de",
+    " ",
+    "\n\t",
+    "ü",
+    "a<b",
+]
+
+
+def test_the_default_does_nothing() -> None:
+    text = "  <b>Süß</b> &amp; https://x.y\n"
+    assert Cleaning().apply(text).text == text
+    assert Cleaning().apply(text).raw_span(3, 5) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("cleaning", "raw", "clean"),
+    [
+        (Cleaning(html=True), "a<br/>b &lt;c&gt; &#252;", "a b <c> ü"),
+        (Cleaning(html=True), "1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        (Cleaning(html=True), "a<!-- no\nword -->b", "a b"),
+        (Cleaning(urls="drop"), "see https://a.b/c?d=e now", "see  now"),
+        (Cleaning(urls="token"), "see www.a.de", "see URL"),
+        (Cleaning(whitespace=True), " a \n\t b ", "a b"),
+        (ALL, " <p>up 3&nbsp;%</p> https://t.co/x ", "up 3 % URL"),
+        (ALL, "", ""),
+        (ALL, " \n", ""),
+    ],
+)
+def test_what_is_switched_on_is_done(cleaning: Cleaning, raw: str, clean: str) -> None:
+    assert cleaning.apply(raw).text == clean
+
+
+def test_a_span_of_the_clean_text_leads_to_the_raw_text() -> None:
+    raw = "<p>Tom &amp; Jerry</p>  https://t.co/x  win"
+    clean = ALL.apply(raw)
+    assert clean.text == "Tom & Jerry URL win"
+    for word, expected in (("Tom & Jerry", "Tom &amp; Jerry"), ("URL", "https://t.co/x"), ("win", "win")):
+        begin = clean.text.index(word)
+        start, end = clean.raw_span(begin, begin + len(word))
+        assert raw[start:end] == expected
+
+
+texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=12).map("".join)
+cleanings = st.builds(
+    Cleaning,
+    html=st.booleans(),
+    urls=st.sampled_from(["keep", "drop", "token"]),
+    whitespace=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(raw=texts, cleaning=cleanings)
+def test_every_clean_character_has_a_raw_span_and_spans_never_go_back(raw: str, cleaning: Cleaning) -> None:
+    clean = cleaning.apply(raw)
+    spans = [clean.raw_span(position, position + 1) for position in range(len(clean.text))]
+    assert all(0 <= start < end <= len(raw) for start, end in spans)
+    assert all(before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(spans))
+    # and a longer span covers those of all its characters
+    if spans:
+        assert clean.raw_span(0, len(spans)) == (spans[0][0], spans[-1][1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(raw=texts)
+def test_characters_that_nothing_replaced_are_those_of_the_raw_text(raw: str) -> None:
+    clean = Cleaning(urls="token", whitespace=True).apply(raw)
+    for position, character in enumerate(clean.text):
+        start, end = clean.raw_span(position, position + 1)
+        if end - start == 1 and character != " ":
+            assert raw[start:end] == character
+
+
+@pytest.mark.parametrize("urls", ["keep", "drop", "token"])
+def test_a_megabyte_of_open_tags_is_cleaned_in_no_time(urls: Literal["keep", "drop", "token"]) -> None:
+    clean = Cleaning(html=True, urls=urls, whitespace=True).apply("<a " * 50_000)
+    assert clean.text.startswith("<a <a")

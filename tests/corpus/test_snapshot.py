@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from corpus import snapshot as snapshot_module
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from corpus.snapshot import Snapshot, SnapshotWriter
+from tests.snapshots import write_snapshot
+
+ROWS = [
+    Example("a", "Rome is old", label="yes", entities=(Entity(0, 4, "CITY"),), slices={"year": "2024"}),
+    Example("b", "  spaces and\nlines are verbatim ", text_pair="ja – „süß“", label="no", entities=()),
+    Example("c", "no label", split="test", group="g", time="2024-01-01", slices={"year": None}),
+]
+
+
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", ROWS, ["year"]).path)
+    found = list(snapshot.examples())
+    # a row that lacks a slice column reads as one whose value is empty
+    assert found[0] == ROWS[0]
+    assert found[1].entities == ()
+    assert found[1].text == ROWS[1].text
+    assert found[1].text_pair == ROWS[1].text_pair
+    assert found[2].entities is None
+    assert found[2].slices == {"year": None}
+    assert len(snapshot) == 3
+
+
+def test_the_manifest_counts_labels_and_documents(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    writer = SnapshotWriter(tmp_path / "s", [], {"kind": "test"})
+    writer.add(ROWS[:2], [("a.3", "no text", {"text": None})])
+    writer.add([], [("b", "not an object", "nonsense")])
+    writer.add([])
+    manifest = writer.finish()
+    # then documents = used + filtered + rejected, and every bad part has a line
+    assert manifest.counts.model_dump() == {
+        "documents": 3,
+        "used": 1,
+        "filtered": 1,
+        "rejected": 1,
+        "rows": 2,
+        "rejects": 2,
+    }
+    assert manifest.labels == {"no": 1, "yes": 1}
+    assert manifest.entity_labels == {"CITY": 1}
+    lines = Snapshot.load(tmp_path / "s").rejects_path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["no text", "not an object"]
+
+
+def test_the_digest_depends_on_rows_and_their_order_only(tmp_path: Path) -> None:
+    plain = write_snapshot(tmp_path / "a", ROWS[:2])
+    same = write_snapshot(tmp_path / "b", ROWS[:2])
+    turned = write_snapshot(tmp_path / "c", ROWS[1::-1])
+    changed = write_snapshot(tmp_path / "d", [ROWS[0], Example("b", "another text")])
+    assert plain.digest == same.digest
+    assert len({plain.digest, turned.digest, changed.digest}) == 3
+
+
+def test_many_rows_go_to_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_module, "ROWS_A_BATCH", 10)
+    monkeypatch.setattr(snapshot_module, "ROWS_A_PART", 30)
+    rows = [Example(f"r{number}", f"text {number}") for number in range(75)]
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", rows).path)
+    assert [part.rows for part in snapshot.manifest.parts] == [30, 30, 15]
+    assert [row.id for row in snapshot.examples()] == [row.id for row in rows]
+    snapshot.verify()
+
+
+def test_an_empty_snapshot_has_no_rows(tmp_path: Path) -> None:
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", []).path)
+    assert list(snapshot.examples()) == []
+    assert len(snapshot) == 0
+
+
+def test_an_unfinished_snapshot_does_not_open(tmp_path: Path) -> None:
+    writer = SnapshotWriter(tmp_path, [], {})
+    writer.add(ROWS[:1])
+    with pytest.raises(AssayError, match="not a finished snapshot; run the extraction again"):
+        Snapshot.load(tmp_path)
+    writer.finish()
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_a_changed_or_missing_part_is_named(tmp_path: Path, fault: str) -> None:
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", ROWS[:2]).path)
+    part = snapshot.part_paths()[0]
+    if fault == "missing":
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes() + b" ")
+    with pytest.raises(AssayError, match=r"part-00000\.parquet is missing or has changed"):
+        snapshot.verify()
+
+
+def test_a_lone_surrogate_has_a_digest_and_a_reject_line(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    writer = SnapshotWriter(tmp_path / "s", [], {})
+    writer.add([], [("a", "text is not valid UTF-8", "bad \ud800 end")])
+    assert writer.finish().counts.rejects == 1

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot
+from corpus.splits import Side, Splits
+from tests.snapshots import write_snapshot
+
+SIDES: dict[str, Side] = {"a": "train", "b": "test", "d": "train"}
+
+
+def test_splits_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    splits = Splits.create(
+        SIDES, snapshot="s", method="stratified", withheld={"because": 1}, ledger="l", seen_in_training=2
+    )
+    splits.save(tmp_path)
+    found = Splits.load(tmp_path)
+    assert found.sides == SIDES
+    assert found.manifest == splits.manifest
+    assert found.manifest.counts == {"train": 2, "validation": 0, "test": 1}
+
+
+def test_the_digest_covers_ids_and_sides_whatever_their_order() -> None:
+    turned = dict(reversed(SIDES.items()))
+    moved: dict[str, Side] = {**SIDES, "a": "test"}
+    digests = [Splits.create(sides, snapshot="s", method="m").digest for sides in (SIDES, turned, moved)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> None:
+    examples = [Example(name, f"text {name}") for name in "dcba"]
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
+    splits = Splits.create(SIDES, snapshot=snapshot.digest, method="m")
+    assert [row.id for row in splits.rows(snapshot, "train")] == ["d", "a"]
+    assert splits.rows(snapshot, "validation") == []
+
+
+def test_unfinished_splits_do_not_open(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"holds no splits\.json: not finished splits; run with --from split"):
+        Splits.load(tmp_path)

@@ -1,0 +1,88 @@
+from typing import Any
+
+import pytest
+
+from corpus.errors import AssayError
+from recipes.loader import parse_recipe
+from recipes.recipe import Recipe
+from tests.snapshots import recipe_values
+
+MONGO = {"kind": "mongo", "database": "d", "collection": "c"}
+
+
+def refused(**parts: Any) -> str:
+    with pytest.raises(AssayError) as caught:
+        parse_recipe(recipe_values(**parts), "recipe.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_recipe_without_thresholds_is_refused() -> None:
+    assert "key 'gate.min_f1' is missing; add it" in refused(gate={})
+    assert "gate.min_f1 sets no threshold for the head 'sentence'; add gate.min_f1.sentence" in refused(
+        gate={"min_f1": {}}
+    )
+
+
+def test_a_threshold_for_a_head_that_is_not_there_is_refused() -> None:
+    assert "gate.min_f1.tokens is set" in refused(gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}})
+
+
+def test_credentials_in_the_recipe_are_refused_and_not_repeated() -> None:
+    message = refused(source={**MONGO, "uri": "mongodb://me:secret@host/db"})
+    assert "write env:VARIABLE" in message
+    assert "secret" not in message
+
+
+def test_credentials_under_a_wrong_key_are_not_repeated() -> None:
+    message = refused(source={**MONGO, "url": "mongodb://me:secret@host/db"})
+    assert "unknown key 'source.url' (value 'mongodb://***@host/db'); did you mean 'source.uri'?" in message
+
+
+def test_an_address_without_credentials_is_taken() -> None:
+    source = {**MONGO, "uri": "mongodb://localhost:27017"}
+    assert Recipe.model_validate(recipe_values(source=source)).source.kind == "mongo"
+
+
+def test_a_hub_name_without_a_commit_is_refused() -> None:
+    assert "source.revision" in refused(source={"kind": "hub", "path": "owner/no-such-folder"})
+    pinned = {"kind": "hub", "path": "owner/no-such-folder", "revision": "abc"}
+    assert Recipe.model_validate(recipe_values(source=pinned)).source.kind == "hub"
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"split": {"train": 0.9}}, "split.train + split.validation + split.test is 1.1; it must be 1"),
+        ({"split": {"method": "time"}}, "split.method is time: name the field in source.fields.time"),
+        ({"model": {"heads": ["sentence"]}}, "exactly one of model.encoder and model.scratch"),
+        ({"model": {"scratch": {}, "heads": ["sentence"], "crf": True}}, "model.crf is for the token head"),
+        ({"model": {"scratch": {}, "heads": ["sentence", "sentence"]}}, "names a head twice"),
+        (
+            {"gate": {"min_f1": {"sentence": 0.6}, "slices": {"columns": ["year"]}}},
+            "gate.slices.columns names 'year', which source.fields.slices does not define",
+        ),
+        ({"gate": {"min_f1": {"sentence": 0.6}, "primary": "tokens"}}, "gate.primary is 'tokens'"),
+        ({"name": "Not A Name"}, "'name' is 'Not A Name'"),
+        ({"training": {"epochs": 0}}, "'training.epochs' is 0"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(parts: dict[str, Any], message: str) -> None:
+    assert message in refused(**parts)
+
+
+def test_the_digest_covers_defaults_and_every_change() -> None:
+    plain = Recipe.model_validate(recipe_values())
+    spelled_out = Recipe.model_validate(recipe_values(split={"seed": 13}))
+    changed = Recipe.model_validate(recipe_values(split={"seed": 14}))
+    assert plain.digest == spelled_out.digest != changed.digest
+
+
+def test_heads_come_in_a_fixed_order_and_the_first_is_primary() -> None:
+    parts = {
+        "model": {"scratch": {}, "heads": ["tokens", "sentence"]},
+        "gate": {"min_f1": {"sentence": 0, "tokens": 0}},
+    }
+    recipe = Recipe.model_validate(recipe_values(**parts))
+    assert recipe.heads == ["sentence", "tokens"]
+    assert recipe.primary == "sentence"
