@@ -1,6 +1,5 @@
 """The gate's checks of the candidate by itself: data, score, parity, int8, smoke, latency, size."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +128,6 @@ def _run_smoke(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  # our own interpreter and module
         command,
         cwd=Path(serving.__file__).parent.parent,
-        env={**os.environ, "PYTHONNOUSERSITE": "1"},
         capture_output=True,
         text=True,
         timeout=SMOKE_SECONDS,

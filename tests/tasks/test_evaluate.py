@@ -10,9 +10,7 @@ from sklearn.metrics import f1_score
 
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot, SnapshotWriter
 from corpus.splits import Side, Splits
-from recipes.loader import parse_recipe
 from serving.decoding import spans
 from serving.encoding import Unit
 from serving.engine import ScoredEntity
@@ -21,6 +19,7 @@ from tasks.evaluate import Evaluation, evaluate, score_bundle
 from tasks.figures import calibration_bins, compute_figures, expected_calibration_error
 from tasks.mistakes import label_suspects
 from tasks.run import Ref, Run
+from tests.snapshots import make_run, write_snapshot
 
 CLASSES = {"good": "positive", "bad": "negative"}
 ENTITIES = {"apple": "COMPANY", "berlin": "PLACE"}
@@ -233,24 +232,8 @@ def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None
 
 
 def _a_run(folder: Path, examples: Sequence[Example], sides: dict[str, Side]) -> tuple[Run, Ref, Ref]:
-    recipe = parse_recipe(
-        {
-            "name": "toy",
-            "source": {"kind": "files", "paths": {"rows.jsonl": "all"}},
-            "model": {"scratch": {}, "heads": ["sentence", "tokens"]},
-            "gate": {"min_f1": {"sentence": 0.6, "tokens": 0.6}},
-            "registry": {"name": "toy"},
-        },
-        "test",
-    )
-    for name in ("snapshot", "splits"):
-        (folder / name).mkdir()
-    writer = SnapshotWriter(folder / "snapshot", ["medium"], {})
-    for example in examples:
-        writer.add([example])
-    digest = writer.finish().digest
-    assert len(Snapshot.load(folder / "snapshot")) == len(examples)
-    splits = Splits.create(sides, snapshot=digest, method="stratified")
+    snapshot = write_snapshot(folder / "snapshot", examples, ["medium"])
+    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    (folder / "splits").mkdir()
     splits.save(folder / "splits")
-    run = Run(key="k", recipe=recipe, store=folder / "store", tracking_uri="sqlite://", mlflow_run="none")
-    return run, Ref(path=folder / "snapshot", digest=digest), Ref(path=folder / "splits", digest=splits.digest)
+    return make_run(folder / "store"), snapshot, Ref(path=folder / "splits", digest=splits.digest)

@@ -1,0 +1,489 @@
+"""The gate on real bundles with known answers, and on a real registry with a champion."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from corpus.splits import Splits
+from expectations.report import CheckResult, ValidationReport
+from recipes.recipe import Recipe
+from serving.bundle import MODEL, Bundle
+from tasks.case import Case
+from tasks.challenge import check_champion
+from tasks.checks import check_data, check_int8, check_latency, check_parity, check_score, check_size, check_smoke
+from tasks.evaluate import evaluate
+from tasks.export import ExportReport
+from tasks.gate import gate
+from tasks.parity import Int8Comparison
+from tasks.registry import ModelRegistry, Version
+from tasks.run import Ref, Run
+from tasks.verdict import Check, Verdict
+from tests.snapshots import recipe_values, write_snapshot
+
+ALL_CLASSES = {"good": "positive", "fine": "positive", "bad": "negative", "poor": "negative"}
+ALL_ENTITIES = {"apple": "COMPANY", "ibm": "COMPANY", "berlin": "PLACE", "munich": "PLACE"}
+# A model that does not know these words answers a quarter of the rows wrongly, on each head.
+FEWER_CLASSES = {word: label for word, label in ALL_CLASSES.items() if word != "fine"}
+FEWER_ENTITIES = {word: label for word, label in ALL_ENTITIES.items() if word != "munich"}
+LEDGER = "ledger-1"
+
+MakeBundle = Callable[..., Bundle]
+
+
+def labelled_rows(count: int = 240) -> list[Example]:
+    """Every class word with every entity word; the rows with `fine` come from the radio."""
+    rows = []
+    for number in range(count):
+        word, entity = list(ALL_CLASSES)[number % 4], list(ALL_ENTITIES)[number // 4 % 4]
+        span = Entity(len(word) + 1, len(word) + 1 + len(entity), ALL_ENTITIES[entity])
+        medium = {"medium": "radio" if word == "fine" else "web"}
+        rows.append(Example(f"r{number}", f"{word} {entity}", label=ALL_CLASSES[word], entities=(span,), slices=medium))
+    return rows
+
+
+PAIRS = [replace(row, text_pair="so it is") for row in labelled_rows()]
+
+
+@dataclass
+class Candidate:
+    """What the gate is handed."""
+
+    run: Run
+    validation: Ref
+    export: Ref
+    evaluation: Ref
+    snapshot: Ref
+    splits: Ref
+
+    def verdict(self) -> Verdict:
+        return gate.fn(self.run, self.validation, self.export, self.evaluation, self.snapshot, self.splits)
+
+    def case(self, folder: Path) -> Case:
+        """What single checks look at; `folder` is for the champion's bundle."""
+        return Case(
+            self.run, self.validation, self.export, self.evaluation, self.snapshot, self.splits, folder / "champion"
+        )
+
+
+def checks_of(verdict: Verdict) -> dict[str, Check]:
+    return {check.name: check for check in verdict.checks}
+
+
+MakeCandidate = Callable[..., Candidate]
+
+
+@pytest.fixture
+def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandidate:
+    """Gives `make(...)`: a sound candidate by default, each part of which can be spoiled."""
+
+    def make(
+        classes: dict[str, str] | None = None,
+        entities: dict[str, str] | None = None,
+        *,
+        gate_rules: dict[str, Any] | None = None,
+        rows: Sequence[Example] | None = None,
+        in_store: Path = store,
+        critical: bool = False,
+        ledger: str | None = LEDGER,
+        seen_in_training: int = 0,
+        report: dict[str, Any] | None = None,
+        manifest: dict[str, Any] | None = None,
+    ) -> Candidate:
+        run = a_run(in_store, gate_rules or {})
+        bundle = make_bundle("export/bundle", classes or ALL_CLASSES, entities or ALL_ENTITIES, **(manifest or {}))
+        snapshot = write_snapshot(tmp_path / "snapshot", rows or labelled_rows(), ["medium"])
+        splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training)
+        export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+        an_export_report(report or {}).save(export.path)
+        validation = write_validation(tmp_path / "validation", snapshot, critical)
+        run_here = run.model_copy(update={"store": tmp_path / "steps"})
+        return Candidate(run, validation, export, evaluate.fn(run_here, export, snapshot, splits), snapshot, splits)
+
+    return make
+
+
+def a_run(store: Path, rules: dict[str, Any]) -> Run:
+    values = recipe_values(
+        model={"scratch": {}, "heads": ["sentence", "tokens"]},
+        gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, **rules},
+        registry={"name": "toy"},
+    )
+    values["source"]["fields"]["slices"] = {"medium": "medium"}
+    uri = f"sqlite:///{store}/mlflow.db"
+    return Run(key="k", recipe=Recipe.model_validate(values), store=store, tracking_uri=uri, mlflow_run="none")
+
+
+def write_splits(folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int) -> Ref:
+    splits = Splits.create(
+        {row.id: "test" for row in labelled_rows()},
+        snapshot=snapshot.digest,
+        method="stratified",
+        ledger=ledger,
+        seen_in_training=seen_in_training,
+    )
+    folder.mkdir()
+    splits.save(folder)
+    return Ref(path=folder, digest=splits.digest)
+
+
+def write_validation(folder: Path, snapshot: Ref, critical: bool) -> Ref:
+    check = CheckResult(
+        name="unique-ids",
+        severity="critical",
+        passed=not critical,
+        measured="2 repeated ids",
+        required="none",
+        why="the id 'r7' stands for two rows",
+    )
+    folder.mkdir()
+    ValidationReport(kind="joint", snapshot=snapshot.digest, rows=240, checks=[check]).save(folder)
+    return Ref(path=folder, digest="v")
+
+
+class _Report(ExportReport):
+    def save(self, folder: Path) -> None:
+        (folder / "export.json").write_text(self.model_dump_json(), encoding="utf-8")
+
+
+def an_export_report(changes: dict[str, Any]) -> _Report:
+    values: dict[str, Any] = {
+        "parity_max_difference": 2e-6,
+        "parity_labels_equal": True,
+        "parity_rows": 100,
+        "precision": "fp32",
+        "int8": None,
+        "size_mb": 0.1,
+        "why": "gate.int8 is off",
+    }
+    return _Report.model_validate({**values, **changes})
+
+
+def test_a_sound_candidate_passes_every_check(candidate: MakeCandidate) -> None:
+    # Given a perfect model, slices to judge, limits to keep, and no champion yet,
+    rules = {"slices": {"columns": ["medium"]}, "max_p95_ms": 1000, "max_size_mb": 1}
+    case = candidate(gate_rules=rules)
+    # when it comes before the gate,
+    verdict = case.verdict()
+    # then every check was made and passed, and the verdict names what it is about.
+    assert [check.name for check in verdict.checks] == [
+        "data",
+        "score: sentence",
+        "score: tokens",
+        "champion: sentence",
+        "champion: tokens",
+        "slice: medium=web (sentence)",
+        "slice: medium=radio (sentence)",
+        "slice: medium=web (tokens)",
+        "slice: medium=radio (tokens)",
+        "parity",
+        "int8",
+        "smoke",
+        "latency",
+        "size",
+    ]
+    assert verdict.failed == []
+    assert verdict.outcome == "passed"
+    assert verdict.bundle == Bundle.load(case.export.path / "bundle").digest
+    assert (verdict.snapshot, verdict.splits, verdict.champion) == (case.snapshot.digest, case.splits.digest, None)
+    assert checks_of(verdict)["champion: sentence"].measured == "no champion yet"
+    assert checks_of(verdict)["score: sentence"].measured == "1.000 (95 % interval 1.000-1.000)"
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_the_gate_writes_nothing_and_judges_anew_each_time(candidate: MakeCandidate, store: Path) -> None:
+    case = candidate()
+    before = sorted(store.rglob("*"))
+    case.verdict()
+    assert sorted(store.rglob("*")) == before
+    # A fault that comes up later is seen at once.
+    (case.export.path / "export.json").unlink()
+    assert {check.name for check in case.verdict().failed} == {"parity", "int8"}
+
+
+def test_without_slices_and_limits_these_checks_are_not_made(candidate: MakeCandidate) -> None:
+    names = {check.name for check in candidate().verdict().checks}
+    assert not {"latency", "size"} & names
+    assert not [name for name in names if name.startswith("slice")]
+
+
+def test_a_failed_check_stops_none_of_the_others(candidate: MakeCandidate) -> None:
+    case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}, critical=True)
+    verdict = case.verdict()
+    assert {check.name for check in verdict.failed} == {"data", "score: sentence"}
+    assert len(verdict.checks) == 8
+    assert verdict.outcome == "refused"
+
+
+def test_data_with_a_critical_fault_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    check = check_data(candidate(critical=True).case(tmp_path))
+    assert not check.passed
+    assert check.measured == "1 of 1 checks failed critically"
+    assert check.why == "unique-ids: the id 'r7' stands for two rows"
+
+
+def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}).case(tmp_path)
+    check = check_score(case, "sentence")
+    assert not check.passed
+    assert check.required == "sentence.macro_f1 at least 0.9"
+    assert check.measured.startswith("0.733 (95 % interval 0.6")
+    assert check.why == "below gate.min_f1.sentence by 0.167"
+    assert check_score(case, "tokens").passed
+
+
+def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    # Given rows that say nothing about entities,
+    rows = [replace(row, entities=None) for row in labelled_rows()]
+    check = check_score(candidate(rows=rows).case(tmp_path), "tokens")
+    assert not check.passed
+    assert check.why == "no row holds an entity"
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        ({"parity_max_difference": 0.01}, "gate.parity_tolerance"),
+        ({"parity_labels_equal": False}, "answers otherwise"),
+        ({"parity_rows": 0}, "no row was compared"),
+    ],
+)
+def test_an_unfaithful_export_is_refused(
+    candidate: MakeCandidate, tmp_path: Path, report: dict[str, Any], reason: str
+) -> None:
+    check = check_parity(candidate(report=report).case(tmp_path))
+    assert not check.passed
+    assert reason in check.why
+
+
+@pytest.mark.parametrize(
+    ("drop", "reason"),
+    [({"sentence": 0.001, "tokens": 0.02}, "F1 of tokens falls"), ({"sentence": 0.0}, "not measured for tokens")],
+)
+def test_int8_that_costs_too_much_or_was_not_measured_is_refused(
+    candidate: MakeCandidate, tmp_path: Path, drop: dict[str, float], reason: str
+) -> None:
+    check = check_int8(candidate(**int8_with(drop)).case(tmp_path))
+    assert not check.passed
+    assert reason in check.why
+
+
+def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandidate, tmp_path: Path) -> None:
+    check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).case(tmp_path))
+    assert check.passed
+    assert check.measured == "int8 ships; fall of F1 by int8: +0.0010 (sentence), -0.0020 (tokens)"
+
+
+def test_a_bundle_of_another_precision_than_export_chose_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    check = check_int8(candidate(report={"precision": "int8"}).case(tmp_path))
+    assert not check.passed
+    assert check.why == "the bundle is fp32, but export chose int8"
+
+
+def int8_with(drop: dict[str, float]) -> dict[str, Any]:
+    comparison = Int8Comparison.model_validate({"f1_fp32": {}, "f1_int8": {}, "drop": drop, "rows": 50})
+    return {"report": {"precision": "int8", "int8": comparison}, "manifest": {"precision": "int8"}}
+
+
+def test_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) -> None:
+    case = candidate().case(tmp_path)
+    assert check_latency(case, 1000).passed
+    assert check_latency(case, 1e-6).why == "above gate.max_p95_ms on this machine"
+    assert check_size(case, 1).passed
+    assert check_size(case, 1e-6).why == "above gate.max_size_mb"
+
+
+def test_a_bundle_that_answers_otherwise_than_at_export_fails_the_smoke_test(
+    candidate: MakeCandidate, tmp_path: Path
+) -> None:
+    golden = [{"text": "good apple", "label": "negative", "probabilities": [0.9, 0.1], "entities": []}]
+    check = check_smoke(candidate(manifest={"golden": golden}).case(tmp_path))
+    assert not check.passed
+    assert "golden row 0" in check.why
+
+
+def test_a_slice_that_is_served_worse_refuses(candidate: MakeCandidate) -> None:
+    # Given a model that does not know the word of the radio's rows,
+    case = candidate(FEWER_CLASSES, gate_rules={"slices": {"columns": ["medium"]}})
+    verdict = case.verdict()
+    # then the radio's sentences fall short, and its entities do not.
+    assert [check.name for check in verdict.failed] == ["slice: medium=radio (sentence)"]
+    assert "more than chance" in verdict.failed[0].why
+
+
+def test_a_check_that_raises_counts_as_failed(candidate: MakeCandidate) -> None:
+    # Given evidence that is not there,
+    case = candidate(gate_rules={"slices": {"columns": ["medium"]}})
+    shutil.rmtree(case.evaluation.path)
+    # then what rests on it has failed with the error as its reason, and the rest was judged.
+    verdict = case.verdict()
+    assert {check.name for check in verdict.failed} == {"score: sentence", "score: tokens", "slices"}
+    assert all("holds no evaluation.json" in check.why for check in verdict.failed)
+
+
+def test_evidence_on_another_bundle_is_no_evidence(
+    candidate: MakeCandidate, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    made = candidate()
+    worse = make_bundle("other/bundle", FEWER_CLASSES, ALL_ENTITIES)
+    made.export = Ref(path=worse.folder.parent, digest=worse.digest)
+    with pytest.raises(AssayError, match=r"is about bundle .* run with --from evaluate"):
+        check_score(made.case(tmp_path), "sentence")
+
+
+def test_validation_of_other_data_is_no_evidence(candidate: MakeCandidate, tmp_path: Path) -> None:
+    made = candidate()
+    made.validation = write_validation(tmp_path / "old", Ref(path=tmp_path, digest="f" * 64), critical=False)
+    with pytest.raises(AssayError, match=r"is about snapshot ffff.* run with --from validate"):
+        check_data(made.case(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def champion_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose registry has the champion `toy`: it knows a word less, on each head, than there are."""
+    return tmp_path_factory.mktemp("champion")
+
+
+@pytest.fixture
+def champion(champion_store: Path, store: Path, make_bundle: MakeBundle) -> Version:
+    """The champion of `champion_store`, registered when a test first asks for it."""
+    database = champion_store / "mlflow.db"
+    if not database.exists():
+        shutil.copy(store / "mlflow.db", database)
+        register_champion(champion_store, make_bundle("champion", FEWER_CLASSES, FEWER_ENTITIES))
+    found = ModelRegistry("toy", f"sqlite:///{database}", champion_store).champion()
+    assert found is not None
+    return found
+
+
+def register_champion(store: Path, bundle: Bundle) -> None:
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(store / "artifacts").as_uri())
+    run_id = client.create_run(experiment).info.run_id
+    passed = Check(name="data", measured="", required="", passed=True, why="")
+    verdict = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[passed])
+    registry = ModelRegistry("toy", uri, store)
+    version = registry.register(run_id, bundle.folder, verdict, {"assay.ledger": LEDGER})
+    registry.promote(version, verdict, None, "the first")
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_better_candidate_beats_the_champion(candidate: MakeCandidate, champion_store: Path) -> None:
+    case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}})
+    verdict = case.verdict()
+    assert verdict.outcome == "passed"
+    assert verdict.champion == "1"
+    check = checks_of(verdict)["champion: sentence"]
+    assert check.why == "better than the champion"
+    assert "(1.000 against 0.733 of version 1)" in check.measured
+    assert check.required == "a difference above 0 with 95% confidence"
+    # The other head need not improve.
+    assert checks_of(verdict)["champion: tokens"].required == "a difference above -0.01 with 95% confidence"
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+    # Given a candidate that also misreads `poor`, which the champion knows,
+    worse = FEWER_CLASSES | {"poor": "positive"}
+    case = candidate(worse, FEWER_ENTITIES, in_store=champion_store).case(tmp_path)
+    check = check_champion(case, "sentence")
+    assert not check.passed
+    assert "may be worse by more than the margin" in check.why
+    assert check_champion(case, "tokens").passed
+
+
+@pytest.mark.usefixtures("champion")
+def test_an_equal_candidate_is_not_worse_but_does_not_improve(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    # Given the champion's answers from a bundle of its own (it knows one more word, which no row holds),
+    same = FEWER_CLASSES | {"unheard": "positive"}
+    rules = {"champion": {"improve": True}}
+    case = candidate(same, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
+    # then the head that must improve fails, and the other is not inferior.
+    primary, other = check_champion(case, "sentence"), check_champion(case, "tokens")
+    assert not primary.passed
+    assert "not shown to be better" in primary.why
+    assert other.passed
+    assert other.why == "not worse than the champion"
+
+
+@pytest.mark.usefixtures("champion")
+def test_the_champion_itself_passes(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+    rules = {"champion": {"improve": True}}
+    case = candidate(FEWER_CLASSES, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
+    check = check_champion(case, "sentence")
+    assert check.passed
+    assert check.why == "it is the champion itself"
+
+
+@pytest.mark.usefixtures("champion")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ledger": "another"}, "may have trained on the test rows"),
+        ({"ledger": None}, "may have trained on the test rows"),
+        ({"seen_in_training": 3}, "3 test rows were training rows of an earlier run"),
+        ({"classes": ALL_CLASSES | {"so": "neutral"}}, "the label sets differ: 'neutral' only the candidate knows"),
+        ({"manifest": {"pair": True}, "rows": PAIRS}, "the champion reads single texts"),
+    ],
+)
+def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    made = candidate(in_store=champion_store, **change)
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert not check.passed
+    assert check.measured == "not comparable"
+    assert reason in check.why
+    assert "gate.champion.allow_not_comparable" in check.why
+    made.run = a_run(champion_store, {"champion": {"allow_not_comparable": True}})
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert check.passed
+    assert not check.judged
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_head_whose_labels_agree_is_compared_though_the_other_has_new_ones(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    case = candidate(ALL_CLASSES | {"so": "neutral"}, in_store=champion_store).case(tmp_path)
+    assert check_champion(case, "tokens").why == "better than the champion"
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_champion_whose_bytes_changed_fails_the_comparison(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    # Given a champion whose stored graph was tampered with, then nothing is compared with it.
+    (model,) = champion_store.rglob(MODEL)
+    original = model.read_bytes()
+    model.write_bytes(original + b" ")
+    try:
+        with pytest.raises(AssayError, match="differs from its digest"):
+            check_champion(candidate(in_store=champion_store).case(tmp_path), "sentence")
+    finally:
+        model.write_bytes(original)
+
+
+@pytest.mark.usefixtures("champion")
+def test_latency_stands_beside_that_of_the_champion(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    assert "the champion" in check_latency(candidate(in_store=champion_store).case(tmp_path), 1000).measured
+
+
+def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an MLflow server that is not there: not the candidate's fault, so that the run stays open.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    made = candidate()
+    made.run = made.run.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(AssayError, match=r"MLflow at http://127.0.0.1:9"):
+        made.verdict()
