@@ -1,12 +1,11 @@
-"""Fixtures that tests of several folders share. Torch is imported where it is needed: most tests do without."""
+"""Fixtures that tests of several folders share. What is heavy is imported where it is needed."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mlflow import MlflowClient
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -24,6 +23,8 @@ TINY_TEXTS = [
 @pytest.fixture(scope="session")
 def _mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sqlite registry with all its tables: making one takes seconds, copying one does not."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
     return path
@@ -115,3 +116,12 @@ def _unigram(texts: Sequence[str], vocabulary: int) -> "PreTrainedTokenizerFast"
         tokenizer_object=tokenizer, **{f"{name[1:-1].lower()}_token": name for name in special}
     )
     return fast
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A temporary Prefect server with a database of its own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60):
+        yield
