@@ -1,0 +1,210 @@
+"""The virtual data set: generated parse results of news about companies, people and places.
+
+A document is `{"_id", "source", "isRepost", "Parse": [{"Text", "Entities", "sentiment"}]}`. As in collections
+that grew over years, some are reposts, some repeat another but for its URL, case or digits, a few are broken,
+some labels are wrong, and what comes from forums is sloppier than the rest.
+"""
+
+import random
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from demo.words import (
+    COMPANY_ENDINGS,
+    COMPANY_STEMS,
+    CORES,
+    EMOJI,
+    FIRST_NAMES,
+    HASHTAGS,
+    LAST_NAMES,
+    OPENERS,
+    PLACES,
+    SLANG,
+    TAILS,
+)
+
+Document = dict[str, Any]
+Sentence = dict[str, Any]
+
+SOURCES = {"newswire": 0.55, "blog": 0.3, "forum": 0.15}
+TYPES = {"C": "COMPANY", "P": "PERSON", "L": "PLACE"}
+WRONG_LABELS = 0.025
+REPOSTS = 0.04
+NEAR_DUPLICATES = 0.05
+BROKEN = 0.012
+_SLOT = re.compile(r"\{([CPLN])\}")
+_SENTIMENTS = tuple(CORES)
+_CORES = {label: [line.strip() for line in text.strip().splitlines()] for label, text in CORES.items()}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How sloppily a source writes: the chance of each kind of noise, for a word or for a sentence."""
+
+    typo: float
+    slang: float
+    lower_case: float
+    emoji: float
+    hashtag: float
+    url: float
+    html: float
+    offsets: bool
+
+
+STYLES = {
+    "newswire": Style(0.002, 0.0, 0.02, 0.0, 0.02, 0.15, 0.05, offsets=False),
+    "blog": Style(0.01, 0.05, 0.08, 0.15, 0.2, 0.2, 0.1, offsets=True),
+    "forum": Style(0.04, 0.35, 0.55, 0.3, 0.2, 0.1, 0.02, offsets=False),
+}
+
+
+def virtual_documents(count: int, seed: int) -> Iterator[Document]:
+    """Generate documents, about two sentences each; the first ones are the same whatever the count."""
+    draw = random.Random(seed)
+    recent: deque[Document] = deque(maxlen=50)
+    for number in range(count):
+        document = _document(draw, recent)
+        recent.append(document)
+        document = {"_id": f"{seed}-{number:06d}", **document}
+        yield _break(draw, document) if draw.random() < BROKEN else document
+
+
+def _document(draw: random.Random, recent: deque[Document]) -> Document:
+    kind = draw.random()
+    if recent and kind < REPOSTS:
+        return {**draw.choice(recent), "isRepost": True}
+    if recent and kind < REPOSTS + NEAR_DUPLICATES:
+        copied = draw.choice(recent)
+        return {**copied, "Parse": [_near_duplicate(draw, sentence) for sentence in copied["Parse"]]}
+    source = draw.choices(list(SOURCES), weights=list(SOURCES.values()))[0]
+    sentences = [_sentence(draw, STYLES[source]) for _ in range(draw.choice((1, 2, 2, 3)))]
+    return {"source": source, "isRepost": draw.choice((None, False)), "Parse": sentences}
+
+
+def _sentence(draw: random.Random, style: Style) -> Sentence:
+    label = draw.choices(_SENTIMENTS, weights=(4, 3, 4))[0]
+    template = _template(draw, label)
+    lower = draw.random() < style.lower_case
+    pieces = [_noisy_words(draw, part.lower() if lower else part, style) for part in _SLOT.split(template)[0::2]]
+    names: dict[str, str] = {}
+    filled = pieces[0] if lower else pieces[0][:1].upper() + pieces[0][1:]
+    for slot, after in zip(_SLOT.findall(template), pieces[1:], strict=True):
+        name = _fill(draw, slot, names)
+        name = name.lower() if lower else name
+        if slot in TYPES:
+            names[name] = TYPES[slot]
+        filled += name + after
+    text = _decorate(draw, filled.replace(" ,", ",").replace(" :", ":"), label, style)
+    wrong = draw.random() < WRONG_LABELS
+    return {
+        "Text": text,
+        "Entities": _entities(text, names, offsets=style.offsets),
+        "sentiment": draw.choice(_SENTIMENTS) if wrong else label,
+    }
+
+
+def _template(draw: random.Random, label: str) -> str:
+    parts = [draw.choice(_CORES[label])]
+    if draw.random() < 0.3:
+        parts.insert(0, draw.choice(OPENERS[label]))
+    if draw.random() < 0.4:
+        parts.append(draw.choice(TAILS))
+    return " ".join(parts)
+
+
+def _fill(draw: random.Random, slot: str, used: dict[str, str]) -> str:
+    """A name that neither holds nor is held by one that the sentence has."""
+    while True:
+        name = _NAMES[slot](draw)
+        if slot == "N" or not any(name.lower() in other.lower() or other.lower() in name.lower() for other in used):
+            return name
+
+
+def _company(draw: random.Random) -> str:
+    return f"{draw.choice(COMPANY_STEMS)} {draw.choice(COMPANY_ENDINGS)}".strip()
+
+
+def _person(draw: random.Random) -> str:
+    last = draw.choice(LAST_NAMES)
+    return draw.choice((f"{draw.choice(FIRST_NAMES)} {last}",) * 3 + (f"Ms {last}", f"{last}"))
+
+
+_NAMES: dict[str, Callable[[random.Random], str]] = {
+    "C": _company,
+    "P": _person,
+    "L": lambda draw: draw.choice(PLACES),
+    "N": lambda draw: str(draw.randint(2, 90)),
+}
+
+
+def _noisy_words(draw: random.Random, text: str, style: Style) -> str:
+    words = []
+    for word in text.split(" "):
+        if draw.random() < style.slang:
+            word = SLANG.get(word, word)
+        if len(word) > 3 and draw.random() < style.typo:
+            at = draw.randrange(len(word) - 1)
+            word = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        words.append(word)
+    return " ".join(words)
+
+
+def _decorate(draw: random.Random, text: str, label: str, style: Style) -> str:
+    """HTML remains around the text; hashtags, an emoji (not always a fitting one) and a URL behind it."""
+    if draw.random() < style.html:
+        text = draw.choice((f"<p>{text}</p>", f"{text}<br/>", f"&nbsp;{text}"))
+    if draw.random() < style.hashtag:
+        text += " " + draw.choice(HASHTAGS)
+    if draw.random() < style.emoji:
+        text += " " + draw.choice(EMOJI[label if draw.random() < 0.6 else draw.choice(_SENTIMENTS)])
+    return f"{text} {_url(draw)}" if draw.random() < style.url else text
+
+
+def _url(draw: random.Random) -> str:
+    return f"https://t.example/{draw.getrandbits(32):08x}"
+
+
+def _entities(text: str, names: dict[str, str], *, offsets: bool) -> list[Document]:
+    """By name, as most parsers leave them, or with offsets of the first occurrence."""
+    entities: list[Document] = [{"EntityName": name, "type": label} for name, label in names.items()]
+    if offsets:
+        for entity in entities:
+            start = text.index(entity["EntityName"])
+            entity.update(start=start, end=start + len(entity["EntityName"]))
+    return entities
+
+
+def _near_duplicate(draw: random.Random, sentence: Sentence) -> Sentence:
+    """The same but for its URL, its digits or its case."""
+    text = re.sub(r" https://\S+", "", sentence["Text"])
+    names = {entity["EntityName"]: entity["type"] for entity in sentence["Entities"]}
+    change = draw.choice(("url", "digits", "case"))
+    if change == "url":
+        text += " " + _url(draw)
+    elif change == "digits":
+        text = re.sub(r"\d", lambda _: str(draw.randint(1, 9)), text)
+    else:
+        text, names = text.upper(), {name.upper(): label for name, label in names.items()}
+    return {**sentence, "Text": text, "Entities": _entities(text, names, offsets=False)}
+
+
+def _break(draw: random.Random, document: Document) -> Document:
+    """One of the ways in which stored documents are broken."""
+    sentence, *others = document["Parse"]
+    damaged: Any = draw.choice(
+        (
+            {**sentence, "Text": None},
+            {**sentence, "Text": 17.5},
+            {key: value for key, value in sentence.items() if key != "Text"},
+            {**sentence, "sentiment": None},
+            {**sentence, "Entities": [*sentence["Entities"], {"EntityName": "Nowhere Corp", "type": "COMPANY"}]},
+            "not a sentence",
+            None,
+        )
+    )
+    if damaged is None:
+        return {**document, "Parse": draw.choice(("Parse failed", None, {"error": "timeout"}))}
+    return {**document, "Parse": [damaged, *others]}
