@@ -1,5 +1,6 @@
 """The `assay` command. Heavy packages are imported by the command that needs them."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from flows.training import TrainingOutcome
 
 REFUSED = 3  # exit code: the run ended well and the gate said no
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 app = typer.Typer(
     help="Train, assay, promote and serve NLP models.",
@@ -76,7 +78,7 @@ def validate(
     if recipe_only:
         return
 
-    from flows.local import check_data
+    from flows.checking import check_data
 
     validation, rows = check_data(loaded, store)
     table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
@@ -119,7 +121,10 @@ def history(name: str, store: Store = Path(".assay")) -> None:
 
     registry = ModelRegistry(name, tracking_uri(None, store), store)
     table = Table("when", "from", "to", "why", "run", "forced", title=f"champion of {name}")
-    for move in registry.history():
+    moves = registry.history()
+    if not moves:
+        raise AssayError(f"no version of {name!r} was ever champion in {registry.tracking_uri}; see assay run")
+    for move in moves:
         when = f"{move.when:%Y-%m-%d %H:%M:%S}"
         table.add_row(
             when, move.source or "-", move.target, move.reason, move.run or "-", "FORCED" if move.forced else ""
@@ -172,8 +177,18 @@ def main() -> None:
     try:
         app()
     except AssayError as error:
-        sys.stderr.write(f"assay: {error}\n")
-        sys.exit(1)
+        sys.exit(complain(str(error)))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = error.filename or "the disk"
+        sys.exit(complain(f"{where}: {error.strerror}; free some room or name another place, then start again"))
+
+
+def complain(line: str) -> int:
+    """Say what is wrong on stderr; gives the exit code."""
+    sys.stderr.write(f"assay: {line}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
 """Flows run from a terminal: in this process, with errors that a person can read."""
 
 import logging
-import shutil
 from pathlib import Path
 from typing import get_args
 
 from corpus.errors import AssayError
-from corpus.snapshot import Snapshot
 from flows.training import TrainingOutcome, train
 from recipes.recipe import Recipe
-from tasks.extract import extract
-from tasks.run import Run, Step
-from tasks.validate import ValidationReport, validate
+from tasks.run import Step
 
 
 def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None) -> TrainingOutcome:
@@ -22,24 +18,6 @@ def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step:
     """
     one_line_errors()
     return train(recipe, store, fresh=fresh, from_step=_step(from_step))
-
-
-def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
-    """Read the source and check its rows, without Prefect or MLflow; nothing of it is kept.
-
-    Returns:
-        The report and the number of rows.
-
-    Raises:
-        AssayError: the source cannot be read, or a critical check failed.
-    """
-    run = Run(key=f"validate-{recipe.name}", recipe=recipe, store=store, tracking_uri="", mlflow_run="")
-    try:
-        snapshot = extract.fn(run)
-        report = ValidationReport.load(validate.fn(run, snapshot).path)
-        return report, len(Snapshot.load(snapshot.path))
-    finally:
-        shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def one_line_errors() -> None:
