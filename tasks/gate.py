@@ -13,6 +13,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from corpus.errors import AssayError
 from tasks.bias import judge_slices
 from tasks.case import Case
 from tasks.challenge import check_champion
@@ -84,7 +85,8 @@ def _attempt(name: str, make: Callable[[], Check | Sequence[Check]]) -> Sequence
     try:
         made = make()
     except Exception as error:  # fail closed: whatever goes wrong in a check, it has not been passed
-        logger.warning("the check %r could not be made", name, exc_info=True)
+        # An AssayError says all in its line; anything else is a fault of ours, and its traceback is needed.
+        logger.warning("the check %r could not be made: %s", name, error, exc_info=not isinstance(error, AssayError))
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return [Check(name=name, measured="nothing", required="an answer", passed=False, why=reason)]
     return [made] if isinstance(made, Check) else made

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from corpus.example import Entity
 from recipes.recipe import Head
 from tasks.answers import Answer
-from tasks.statistics import Floats
+from tasks.statistics import Floats, Ints
 
 SHOWN = 25
 CHARACTERS = 160
@@ -72,7 +72,7 @@ def label_suspects(answers: Sequence[Answer], texts: Sequence[str], labels: Sequ
     ]
 
 
-def _confident_class(probabilities: Floats, gold: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray:
+def _confident_class(probabilities: Floats, gold: Ints) -> Ints:
     """Most probable class of those whose threshold the row reaches; -1 where it reaches none."""
     classes = probabilities.shape[1]
     # A class that no row is labelled with has no threshold, and no row is confidently of it.

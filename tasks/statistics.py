@@ -17,7 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 REPLICAS = 2000
 SEED = 13
-CELLS_A_CHUNK = 4_000_000
+CELLS_A_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
