@@ -2,10 +2,10 @@
 
 import shutil
 import tempfile
+import warnings
 from importlib.metadata import requires
 from pathlib import Path
 
-import mlflow.pyfunc
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
@@ -51,7 +51,13 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
 
 def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:
     """Write the MLflow model into a new folder; the bundle lies under `artifacts/bundle` of it."""
-    with tempfile.TemporaryDirectory() as folder:
+    # Remarks on type hints, which we do without, and on MLflow's own calls of pandas. They are recorded to be
+    # dropped: MLflow sets filters of its own while it works.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
+        warnings.filterwarnings("ignore", module=r"mlflow\.")
+        # It takes a second, and only those who register need it.
+        import mlflow.pyfunc
+
         # MLflow keeps an artifact under the name of its folder.
         named = Path(folder) / "bundle"
         shutil.copytree(bundle.folder, named)

@@ -45,6 +45,7 @@ WIDTH = 7.0
 MOST_SLICES = 40
 MOST_CLASSES = 30
 NAME_LENGTH = 28
+CHARACTERS_AN_INCH = 11
 # Cells with less than this share of their row are too pale for a number in the paper's colour.
 PALE = 0.55
 
@@ -81,7 +82,8 @@ def confusion_plot(confusion: Confusion) -> Figure:
         _cell(axes, row, column, float(share), int(counts[row, column]), len(labels))
     names = [_short(label) for label in labels]
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), xlabel="answered", ylabel="labelled")
-    axes.set_xticks(range(len(labels)), names, rotation=0 if len(labels) <= 5 else 90)
+    crowded = sum(map(len, names)) > CHARACTERS_AN_INCH * size * 0.6
+    axes.set_xticks(range(len(labels)), names, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(labels)), names)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
@@ -98,7 +100,8 @@ def slices_plot(slices: Sequence[SliceFigure], overall: Mapping[Head, float]) ->
     panels = figure.subplots(len(heads), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
     for axes, head in zip(panels, heads, strict=True):
         _slice_panel(axes, shown[head], head, overall.get(head))
-    panels[-1].set_xlabel("F1 with 95 % interval")
+    lowest = min((one.low for rows in shown.values() for one in rows if one.low is not None), default=0.0)
+    panels[-1].set(xlabel="F1 with 95 % interval", xlim=(max(0.0, min(0.5, lowest - 0.03)), 1.02))
     return figure
 
 
@@ -158,7 +161,7 @@ def _slice_panel(axes: Axes, rows: Sequence[SliceFigure], head: Head, overall: f
     if overall is not None:
         axes.axvline(overall, color=SERIES[1], linewidth=1, linestyle="--")
     axes.set_yticks(places, [f"{_short(one.column)} = {_short(one.value)}  ({one.rows:,})" for one in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(min(0.5, float(figures[1].min(initial=0.5))) - 0.02, 1.02))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_title("classes of sentences" if head == "sentence" else "entities", loc="left", fontsize=10)
     axes.grid(axis="x", linewidth=0.6)
     axes.tick_params(axis="y", length=0)

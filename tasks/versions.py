@@ -19,6 +19,8 @@ from tasks.package import BUNDLE_TAG, log_bundle
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
+# MLflow itself links version and logged model only where the version is made from models:/ID.
+MODEL_TAG = "assay.model"
 
 
 class Version(BaseModel):
@@ -30,23 +32,21 @@ class Version(BaseModel):
     number: str
     tags: dict[str, str]
     run_id: str | None = None
-    model_id: str | None = None
 
     @classmethod
     def of(cls, found: ModelVersion) -> Self:
         """From MLflow's own object."""
-        return cls(
-            name=found.name,
-            number=str(found.version),
-            tags=found.tags,
-            run_id=found.run_id or None,
-            model_id=found.model_id or None,
-        )
+        return cls(name=found.name, number=str(found.version), tags=found.tags, run_id=found.run_id or None)
 
     @property
     def bundle(self) -> str:
         """Digest of the bundle; empty for a version that this package did not register."""
         return self.tags.get(BUNDLE_TAG, "")
+
+    @property
+    def model_id(self) -> str | None:
+        """MLflow's logged model behind the version."""
+        return self.tags.get(MODEL_TAG)
 
     @property
     def outcome(self) -> str:
@@ -91,9 +91,10 @@ class Versions:
             model = log_bundle(self._client, mlflow_run, bundle)
             self._client.create_model_version(
                 self._name,
+                # Not models:/ID: without a server, MLflow looks that up in the database of the process.
                 model.artifact_location,
                 run_id=mlflow_run,
-                tags={**tags, BUNDLE_TAG: bundle.digest},
+                tags={**tags, BUNDLE_TAG: bundle.digest, MODEL_TAG: model.model_id},
                 description=description,
                 model_id=model.model_id,
             )

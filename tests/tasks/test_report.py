@@ -1,0 +1,311 @@
+"""The card of a whole run: what it shows, that it is safe to open, and where it goes."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.example import Entity, Example
+from corpus.splits import Splits
+from expectations.report import CheckResult, ValidationReport
+from models.checkpoint import CheckpointManifest
+from serving.bundle import Bundle
+from tasks.evaluate import evaluate
+from tasks.registry import ModelRegistry, PromotionResult, promote
+from tasks.report import report
+from tasks.run import Ref, Run
+from tasks.verdict import Check, Verdict
+from tests.snapshots import make_run, write_snapshot
+
+HOSTILE = "<script>alert(1)</script>"
+CLASSES = {"good": "positive", "bad": "negative", "fine": HOSTILE, "costs": "$x_1$ 東京"}
+ENTITIES = {"apple": "COMPANY", "berlin": "PLACE"}
+
+MakeBundle = Callable[..., Bundle]
+
+
+@dataclass
+class Finished:
+    """A run up to its verdict."""
+
+    run: Run
+    validation: Ref
+    checkpoint: Ref
+    export: Ref
+    evaluation: Ref
+    snapshot: Ref
+    splits: Ref
+    verdict: Verdict
+
+    def promote(self) -> PromotionResult:
+        return promote.fn(self.run, self.export, self.evaluation, self.verdict, self.splits)
+
+    def report(self, promotion: PromotionResult) -> Path:
+        return report.fn(
+            self.run,
+            self.validation,
+            self.checkpoint,
+            self.export,
+            self.evaluation,
+            self.snapshot,
+            self.splits,
+            self.verdict,
+            promotion,
+        )
+
+
+@pytest.fixture
+def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
+    """A joint model with mistakes, on data with names that break careless pages."""
+    run = a_run(store, tmp_path)
+    bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
+    snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
+    splits = write_splits(tmp_path / "splits", snapshot)
+    export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+    write_export_report(export.path)
+    evaluation = evaluate.fn(run, export, snapshot, splits)
+    return Finished(
+        run=run,
+        validation=write_validation(tmp_path / "validation", snapshot),
+        checkpoint=write_checkpoint(tmp_path / "checkpoint", bundle),
+        export=export,
+        evaluation=evaluation,
+        snapshot=snapshot,
+        splits=splits,
+        verdict=a_verdict(bundle, snapshot, splits),
+    )
+
+
+def a_run(store: Path, tmp_path: Path) -> Run:
+    run = make_run(store, description=f"Sentences about companies {HOSTILE}")
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    return run.model_copy(update={"mlflow_run": client.create_run(experiment).info.run_id})
+
+
+def noisy_rows(count: int = 400) -> list[Example]:
+    """One row in eight is labelled wrongly, one in ten names the entity wrongly."""
+    chance = random.Random(7)
+    rows = []
+    for number in range(count):
+        word, entity = chance.choice(list(CLASSES)), chance.choice(list(ENTITIES))
+        label = chance.choice(list(CLASSES.values())) if chance.random() < 0.125 else CLASSES[word]
+        kind = "PLACE" if chance.random() < 0.1 else ENTITIES[entity]
+        text = f"{word} {entity} {HOSTILE}"
+        span = Entity(len(word) + 1, len(word) + 1 + len(entity), kind)
+        medium = {"medium": chance.choice(["web", "radio", f"paper {HOSTILE}"])}
+        rows.append(Example(f"row-{number}", text, label=label, entities=(span,), slices=medium))
+    return rows
+
+
+def write_splits(folder: Path, snapshot: Ref) -> Ref:
+    sides = {f"row-{number}": "test" if number % 2 else "train" for number in range(400)}
+    splits = Splits.create(
+        sides,  # type: ignore[arg-type]  # the values are sides
+        snapshot=snapshot.digest,
+        method="stratified",
+        withheld={"duplicate of a test row": 3},
+        ledger="ledger-1",
+    )
+    folder.mkdir()
+    splits.save(folder)
+    return Ref(path=folder, digest=splits.digest)
+
+
+def write_validation(folder: Path, snapshot: Ref) -> Ref:
+    checks = [
+        CheckResult(name="unique-ids", severity="critical", passed=True, measured="0", required="0", why="no repeats"),
+        CheckResult(
+            name="duplicates",
+            severity="warning",
+            passed=False,
+            measured="97 %",
+            required="at most 20 %",
+            why=f"388 rows repeat the text of another row {HOSTILE}",
+        ),
+    ]
+    folder.mkdir()
+    ValidationReport(kind="joint", snapshot=snapshot.digest, rows=400, checks=checks).save(folder)
+    return Ref(path=folder, digest="v")
+
+
+def write_checkpoint(folder: Path, bundle: Bundle) -> Ref:
+    manifest = bundle.manifest
+    folder.mkdir()
+    checkpoint = CheckpointManifest(
+        labels=manifest.labels,
+        tags=manifest.tags,
+        pair=False,
+        max_length=64,
+        cleaning=manifest.cleaning,
+        uses_type_ids=False,
+        pad_id=0,
+    )
+    (folder / "checkpoint.json").write_text(checkpoint.model_dump_json(), encoding="utf-8")
+    history = {
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 2,
+        "seconds": 12.5,
+        "examples_per_second": 130.4,
+        "best_epoch": 3.0,
+        "epochs": [
+            {"epoch": epoch, "step": 10 * epoch, "sentence.macro_f1": 1 - 0.5 / epoch, "tokens.f1": 1 - 0.7 / epoch}
+            for epoch in range(1, 6)
+        ],
+        "loss": [[step, 2.0 / step] for step in range(1, 51)],
+    }
+    (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
+    return Ref(path=folder, digest="c")
+
+
+def write_export_report(folder: Path) -> None:
+    values = {
+        "parity_max_difference": 2e-6,
+        "parity_labels_equal": True,
+        "parity_rows": 100,
+        "precision": "fp32",
+        "int8": {
+            "f1_fp32": {"sentence": 0.91, "tokens": 0.95},
+            "f1_int8": {"sentence": 0.88, "tokens": 0.95},
+            "drop": {"sentence": 0.03, "tokens": 0.0},
+            "rows": 40,
+        },
+        "size_mb": 0.1,
+        "why": "int8 costs 0.0300 of sentence F1, more than gate.int8_max_drop 0.005",
+    }
+    (folder / "export.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+def a_verdict(bundle: Bundle, snapshot: Ref, splits: Ref, *, passed: bool = True) -> Verdict:
+    score = Check(
+        name="score: sentence",
+        measured="0.897 (95 % interval 0.856-0.937)",
+        required="at least 0.600",
+        passed=passed,
+        why=f"macro-F1 of {HOSTILE} | and others",
+    )
+    slices = Check(
+        name="slice: medium=radio (sentence)",
+        measured="9 rows",
+        required="at least 10 % of the rows",
+        passed=True,
+        why="too few rows to judge by",
+        judged=False,
+    )
+    return Verdict(
+        recipe="r" * 64,
+        bundle=bundle.digest,
+        snapshot=snapshot.digest,
+        splits=splits.digest,
+        champion=None,
+        checks=[score, slices],
+    )
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
+    # When the card of a promoted model is written,
+    card = finished.report(finished.promote())
+    html = card.read_text(encoding="utf-8")
+    page = Page(html)
+    # then it is one file that loads nothing from elsewhere, and names from the data are text, not code.
+    assert "script" not in page.tags
+    assert page.text.count(HOSTILE) > 10
+    assert all(address.startswith("#") for address in page.addresses)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    # It holds the four plots, which take their colours from the page,
+    assert page.tags.count("svg") == 4
+    assert "currentColor" in html
+    assert "#010203" not in html
+    # and the verdict, the data with its warnings, the mistakes, the recipe and the digests.
+    for part in (
+        "Version 1 of",
+        "2 of 2 checks passed",
+        "not judged",
+        "388 rows repeat",
+        "withheld: duplicate of a test row",
+        "Mistakes that the model was sure of",
+        "learning_rate: 5.0e-05",
+        finished.verdict.bundle,
+        finished.snapshot.digest,
+        "$x_1$",
+    ):
+        assert part in page.text
+
+
+def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
+    promotion = finished.promote()
+    finished.report(promotion)
+    # Then the run holds card, verdict and the figures on test rows,
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    names = {file.path for file in client.list_artifacts(finished.run.mlflow_run)}
+    assert {"card.html", "card.md", "verdict.json"} <= names
+    metrics = client.get_run(finished.run.mlflow_run).data.metrics
+    assert 0.5 < metrics["test.sentence.macro_f1"] < 1
+    # the logged model holds the figures too, and the version shows the card's short form.
+    assert promotion.version is not None
+    assert promotion.version.model_id is not None
+    version = client.get_model_version(promotion.version.name, promotion.version.number)
+    model = client.get_logged_model(promotion.version.model_id)
+    assert {metric.key for metric in model.metrics or []} >= {"test.sentence.macro_f1", "test.tokens.f1"}
+    assert version.description is not None
+    assert version.description.startswith("# tiny: passed")
+    assert HOSTILE not in version.description
+    written = json.loads((finished.run.folder / "verdict.json").read_text(encoding="utf-8"))
+    assert written["outcome"] == "passed"
+
+
+def test_a_second_report_replaces_the_first(finished: Finished) -> None:
+    promotion = finished.promote()
+    assert finished.report(promotion) == finished.report(promotion)
+    assert sorted(path.name for path in finished.run.folder.glob("*.*")) == ["card.html", "card.md", "verdict.json"]
+
+
+def test_a_refused_candidate_has_a_card_and_a_version_but_is_not_champion(finished: Finished) -> None:
+    # Given a verdict with a failed check,
+    bundle = Bundle.load(finished.export.path / "bundle")
+    finished.verdict = a_verdict(bundle, finished.snapshot, finished.splits, passed=False)
+    # when the candidate is handed to the registry and reported,
+    promotion = finished.promote()
+    page = Page(finished.report(promotion).read_text(encoding="utf-8"))
+    # then it is a version that says why it was refused, and nothing serves.
+    registry = ModelRegistry("tiny", finished.run.tracking_uri, finished.run.store)
+    assert registry.champion() is None
+    assert (promotion.promoted, promotion.why) == (False, "refused: score: sentence")
+    assert registry.version("1").tags["assay.failed"] == "score: sentence"
+    assert registry.version("1").outcome == "refused"
+    assert "refused: score: sentence" in page.text
+
+
+def test_a_dry_run_registers_nothing_and_still_reports(finished: Finished) -> None:
+    recipe = finished.run.recipe.model_copy(update={"run_mode": "dry_run"})
+    finished.run = finished.run.model_copy(update={"recipe": recipe})
+    promotion = finished.promote()
+    assert promotion == PromotionResult(version=None, promoted=False, why="dry run: passed, nothing registered")
+    assert "dry run" in Page(finished.report(promotion).read_text(encoding="utf-8")).text
+    assert MlflowClient(tracking_uri=finished.run.tracking_uri).search_registered_models() == []
