@@ -76,12 +76,15 @@ class Runner:
                 name=name,
                 validation_definitions=[self._definition(name, expectations)],
                 actions=[UpdateDataDocsAction(name="update data docs", site_names=[_SITE])],
-                result_format=_result_format(key),
+                # COMPLETE, because only then the pages name the bad rows.
+                result_format=_result_format(key) | {"result_format": "COMPLETE"},
             )
         )
 
         def validate(frame: pd.DataFrame) -> list[Any]:
-            outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+            outcome = checkpoint.run(
+                batch_parameters={"dataframe": frame}, run_id=gx.RunIdentifier(run_name="validation")
+            )
             return [result for run in outcome.run_results.values() for result in run.results]
 
         return FrameChecks(expectations, key, validate)

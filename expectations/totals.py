@@ -19,7 +19,7 @@ import pandas as pd
 from corpus.example import Example
 from corpus.near_duplicates import normalise
 from corpus.snapshot import Snapshot
-from expectations.report import MOST_IDS
+from expectations.report import MOST_IDS, describe_ids
 
 _Hashes = npt.NDArray[np.uint64]
 ALL_ROWS = "all rows"
@@ -30,7 +30,7 @@ _TRAIN = "train"
 class Totals:
     """The aggregate: a sparse frame, a column a measure, null but in the rows that are about this measure.
 
-    The column `key` says what a row is about (a class, an entity type, or all rows). `examples` names the
+    The column `key` says what a row is about (a class, an entity type, ids, or all rows). `examples` names the
     first rows behind a measure that is a count or a share, `counts` how many there are.
     """
 
@@ -69,24 +69,17 @@ class TotalsCounter:
             "duplicate_share": _repeats(texts),
             "contradictions": _contradictions(texts, np.frombuffer(self._answers, dtype=np.uint32)),
         }
-        rows = len(texts)
-        counts = snapshot.manifest.counts
+        rows, rejects = len(texts), snapshot.manifest.counts.rejects
+        examples = {name: _ids_at(snapshot, positions[:MOST_IDS]) for name, positions in found.items()}
+        counts = {name: len(positions) for name, positions in found.items()}
+        values = counts | {"duplicate_share": counts["duplicate_share"] / max(rows, 1)}
         measures: list[dict[str, Any]] = [
-            {
-                "key": ALL_ROWS,
-                "rows": rows,
-                "rejects_share": counts.rejects / max(counts.rejects + rows, 1),
-                "repeated_ids": len(found["repeated_ids"]),
-                "duplicate_share": len(found["duplicate_share"]) / max(rows, 1),
-                "contradictions": len(found["contradictions"]),
-            }
+            {"key": ALL_ROWS, "rows": rows, "rejects_share": rejects / max(rejects + rows, 1)},
+            *({"key": describe_ids(examples[name], counts[name]) or ALL_ROWS, name: values[name]} for name in found),
+            *_label_measures("class", self._labels),
+            *_label_measures("entity_type", self._types),
         ]
-        measures += _label_measures("class", self._labels) + _label_measures("entity_type", self._types)
-        return Totals(
-            frame=_sparse_frame(measures),
-            examples={name: _ids_at(snapshot, positions[:MOST_IDS]) for name, positions in found.items()},
-            counts={name: len(positions) for name, positions in found.items()},
-        )
+        return Totals(_sparse_frame(measures), examples, counts)
 
 
 def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[dict[str, Any]]:

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ MakeRecipe = Callable[..., Recipe]
 MakeSnapshot = Callable[..., Snapshot]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_recipe() -> MakeRecipe:
     """A recipe with the given heads and parts; small limits, so that small snapshots pass."""
 
@@ -35,13 +34,12 @@ def make_recipe() -> MakeRecipe:
     return make
 
 
-@pytest.fixture
-def make_snapshot(tmp_path: Path) -> MakeSnapshot:
+@pytest.fixture(scope="session")
+def make_snapshot(tmp_path_factory: pytest.TempPathFactory) -> MakeSnapshot:
     """Write examples, one document each, and documents that could not be read."""
 
     def make(examples: Iterable[Example], rejects: Iterable[tuple[str, str, Any]] = ()) -> Snapshot:
-        folder = tmp_path / "snapshot"
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("snapshot")
         writer = SnapshotWriter(folder, [], {})
         for example in examples:
             writer.add([example])
@@ -53,7 +51,7 @@ def make_snapshot(tmp_path: Path) -> MakeSnapshot:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sentences() -> list[Example]:
     """Clean rows: five words, two classes in turn."""
     words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
@@ -63,7 +61,7 @@ def sentences() -> list[Example]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def joint(sentences: list[Example]) -> list[Example]:
     """The same rows; the first word is a company."""
     return [

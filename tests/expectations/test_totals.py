@@ -49,7 +49,7 @@ def test_the_later_of_repeated_ids_and_near_duplicates_are_named(make_snapshot: 
     totals = count(make_snapshot(rows))
     assert totals.examples["repeated_ids"] == ["a"]
     assert totals.examples["duplicate_share"] == ["c", "d"]
-    assert measure(totals, "duplicate_share") == {ALL_ROWS: 0.4}
+    assert measure(totals, "duplicate_share") == {"'c', 'd'": 0.4}
     # both sides of a contradiction are named: either may be wrong
     assert totals.examples["contradictions"] == ["b", "d"]
 
