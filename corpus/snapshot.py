@@ -125,7 +125,7 @@ class Snapshot:
 class SnapshotWriter:
     """Writes rows and rejects into an empty folder; `finish` writes the manifest that makes it a snapshot.
 
-    Memory holds one batch of rows.
+    Memory holds one batch of rows. As a context manager it closes its files also when reading fails half-way.
     """
 
     def __init__(self, folder: Path, slices: Iterable[str], source: dict[str, Any]) -> None:
@@ -142,6 +142,14 @@ class SnapshotWriter:
         self._part: pq.ParquetWriter | None = None
         self._part_rows = 0
         self._rejects = (folder / REJECTS).open("w", encoding="utf-8", errors="backslashreplace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rejects.close()
+        if self._part is not None:
+            self._part.close()
 
     def add(self, examples: Iterable[Example], rejects: Iterable[tuple[str, str, Any]] = ()) -> None:
         """Take one document: its rows, and (id, reason, what was there) for each part that could not be read.

@@ -29,4 +29,6 @@ def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
         split.fn(run, snapshot)
         return report, len(Snapshot.load(snapshot.path))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # What was rejected stays: the error line points to it.
+        for part in (folder / "ledger", *run.folder.glob("*/")):
+            shutil.rmtree(part, ignore_errors=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.errors import AssayError
+from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES
 from recipes.recipe import Split
@@ -64,7 +64,7 @@ def assign(rows: Rows, split: Split, ledger: Ledger) -> Assignment:
     """Put rows on sides by the method of the recipe.
 
     Raises:
-        AssayError: rows lack the published side or the time that the method needs.
+        DataError: rows lack the published side or the time that the method needs.
     """
     if split.method == "published":
         return _published(rows, split)
@@ -165,7 +165,7 @@ def _microseconds(row_id: str, text: str | None) -> int:
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError as error:
-        raise AssayError(
+        raise DataError(
             f"row {row_id}: source.fields.time holds {text!r}, not an ISO 8601 time such as 2024-05-01T12:00:00Z; "
             "correct the row, or choose split.method: stratified"
         ) from error
@@ -192,7 +192,7 @@ def _published_sides(snapshot: Snapshot) -> SideArray:
     """Sides as the source gives them.
 
     Raises:
-        AssayError: a row has none, or train or both others are missing altogether.
+        DataError: a row has none, or train or both others are missing altogether.
     """
     numbers = {side: number for number, side in enumerate(SIDES)}
     sides = np.empty(len(snapshot), dtype=np.int8)
@@ -200,7 +200,7 @@ def _published_sides(snapshot: Snapshot) -> SideArray:
     for batch in snapshot.batches(["id", "split"]):
         for row_id, name in zip(batch["id"].to_pylist(), batch["split"].to_pylist(), strict=True):
             if name not in numbers:
-                raise AssayError(
+                raise DataError(
                     f"row {row_id}: the source puts it on side {name!r}, and split.method is published, which needs "
                     "train, validation or test; name the sides in the source, or choose split.method: stratified"
                 )
@@ -208,7 +208,7 @@ def _published_sides(snapshot: Snapshot) -> SideArray:
             position += 1
     present = [name for name, number in numbers.items() if (sides == number).any()]
     if "train" not in present or len(present) < 2:
-        raise AssayError(
+        raise DataError(
             f"the source publishes only the side(s) {', '.join(present)}, and split.method is published, which needs "
             "train and one more; name the sides in the source, or choose split.method: stratified"
         )

@@ -11,7 +11,7 @@ from prefect import task
 
 from corpus.document import BadRow
 from corpus.documents import DocumentReader
-from corpus.errors import AssayError
+from corpus.errors import DataError
 from corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
 from recipes.recipe import Recipe
 from tasks.progress import with_progress
@@ -26,17 +26,18 @@ def extract(run: Run) -> Ref:
     """Read the source of the recipe into a snapshot.
 
     Raises:
-        AssayError: the source cannot be read, holds no row, or too much of it had to be rejected; then
-            the rejects are kept in the folder of the run.
+        AssayError: the source cannot be read.
+        DataError: it holds no row, or too much of it had to be rejected; the rejects are kept in the folder
+            of the run.
     """
     recipe = run.recipe
     description = describe_source(recipe.source)
     inputs = {"source": recipe.source.model_dump(mode="json"), "heads": recipe.heads, "content": description}
 
     def make(folder: Path) -> None:
-        writer = SnapshotWriter(folder, recipe.source.fields.slices, description)
-        _read_into(writer, recipe)
-        manifest = writer.finish()
+        with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
+            _read_into(writer, recipe)
+            manifest = writer.finish()
         _check_share(manifest, recipe, folder, run.folder)
 
     ref = run.once("extract", inputs, make)
@@ -64,15 +65,15 @@ def _check_share(manifest: SnapshotManifest, recipe: Recipe, folder: Path, keep:
     """Stop where there is nothing to learn from, or where the recipe does not fit the source."""
     counts, source = manifest.counts, recipe.source
     if not counts.documents:
-        raise AssayError(f"{source_name(source)} is empty: it gave no document; check its name and filter")
+        raise DataError(f"{source_name(source)} is empty: it gave no document; check its name and filter")
     share = counts.rejects / max(1, counts.rows + counts.rejects)
     if counts.rows and share <= source.max_reject_share:
         return
     if not counts.rejects:
-        raise AssayError(f"{source_name(source)} gave no row: all {counts.documents} documents are filtered out")
+        raise DataError(f"{source_name(source)} gave no row: all {counts.documents} documents are filtered out")
     kept = keep / REJECTS
     shutil.copyfile(folder / REJECTS, kept)
-    raise AssayError(
+    raise DataError(
         f"{counts.rejects} of {counts.rows + counts.rejects} rows of {source_name(source)} were rejected: "
         f"{share:.1%}, source.max_reject_share is {source.max_reject_share:.1%}; "
         f"most often: {_frequent_reasons(kept)}; see {kept}"
@@ -80,13 +81,13 @@ def _check_share(manifest: SnapshotManifest, recipe: Recipe, folder: Path, keep:
 
 
 def _frequent_reasons(rejects: Path, most: int = 3) -> str:
-    """The kinds of reasons that came most often, each with one example's details."""
+    """The kinds of reasons that came most often, each with the first row it was said of."""
     count: Counter[str] = Counter()
     example: dict[str, str] = {}
     with rejects.open(encoding="utf-8") as lines:
         for line in lines:
-            reason = json.loads(line)["reason"]
-            kind = re.split(": ", reason, maxsplit=1)[0]
+            reject = json.loads(line)
+            kind = re.split(": ", reject["reason"], maxsplit=1)[0]
             count[kind] += 1
-            example.setdefault(kind, reason)
-    return "; ".join(f"{example[kind]} ({number} times)" for kind, number in count.most_common(most))
+            example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
+    return "; ".join(f"{example[kind]} ({number} in all)" for kind, number in count.most_common(most))

@@ -7,7 +7,7 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import AssayError
+from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES, Side, Splits
 from recipes.recipe import Recipe
@@ -34,7 +34,7 @@ def split(run: Run, snapshot: Ref) -> Ref:
         snapshot: result of the extraction.
 
     Raises:
-        AssayError: a side would be empty, there is one class only, a label is in no training row, rows lack the
+        DataError: a side would be empty, there is one class only, a label is in no training row, rows lack the
             published side or time that the method needs, or the ledger is damaged.
     """
     inputs = {
@@ -89,11 +89,11 @@ def _tell(ledger: Ledger, rows: Rows, assignment: Assignment, *, remember: bool)
 
 def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
     if not len(snapshot):
-        raise AssayError("the snapshot holds no rows; check the source and its filter")
+        raise DataError("the snapshot holds no rows; check the source and its filter")
     labels = list(snapshot.manifest.labels)
     if "sentence" in recipe.heads and len(labels) < 2:
         found = f"only the class {labels[0]!r}" if labels else "no class"
-        raise AssayError(
+        raise DataError(
             f"source.fields.label ({recipe.source.fields.label!r}): the rows hold {found}, and a sentence head needs "
             "two or more; check the field and the filter, or leave sentence out of model.heads"
         )
@@ -104,7 +104,7 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
     for number, side in enumerate(SIDES):
         if not (assignment.sides == number).any():
             clusters = len(np.unique(rows.clusters))
-            raise AssayError(
+            raise DataError(
                 f"split leaves no {side} rows: there are {len(rows)} rows in {clusters} groups of near-duplicates; "
                 f"add rows, or change split.{side} or split.method ({recipe.split.method})"
             )
@@ -113,7 +113,7 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
         head, name = rows.labels.names[label]
         if head in recipe.heads:
             kind = "label" if head == "sentence" else "entity type"
-            raise AssayError(
+            raise DataError(
                 f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
                 f"training row; add such training rows, drop those rows, or change split.method ({recipe.split.method})"
             )

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import AssayError
+from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from expectations.report import ValidationReport
 from recipes.recipe import Recipe
@@ -28,7 +28,7 @@ def validate(run: Run, snapshot: Ref) -> Ref:
         A folder with the report (`ValidationReport.load`) and Data Docs in `docs/`.
 
     Raises:
-        AssayError: a critical check failed; the report is kept, so that a rerun on the same data stops at once.
+        DataError: a critical check failed; the report is kept, so that a rerun on the same data stops at once.
     """
 
     def make(folder: Path) -> None:
@@ -43,7 +43,7 @@ def validate(run: Run, snapshot: Ref) -> Ref:
     for check in report.warnings:
         _log.warning("validation: %s", check.why)
     if (line := report.stop_line()) is not None:
-        raise AssayError(line)
+        raise DataError(line)
     return result
 
 

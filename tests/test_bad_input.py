@@ -51,7 +51,7 @@ def left_behind(tmp_path: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
-        (b"", ["rows.jsonl", "no row"]),
+        (b"", ["rows.jsonl", "empty"]),
         (b'{"id": "x1", "label": "good"}\n', ["text", "missing"]),
         (b'{"id": "x1", "text": "", "label": "good"}\n', ["x1", "empty"]),
         (b'{"id": "x1", "text": NaN, "label": "good"}\n', ["x1", "nan"]),
@@ -96,7 +96,7 @@ def labelled(labels: list[str], sides: list[str] | None = None) -> str:
 @pytest.mark.parametrize(
     ("corpus_text", "changes", "named"),
     [
-        (labelled(["good"] * 40), {}, ["good"]),
+        (labelled(["good"] * 40), {}, ["1 class", "source.fields.label"]),
         (labelled(["good"] * 30 + ["bad"] * 30 + ["odd"]), {}, ["odd", "1"]),
         (
             labelled(
