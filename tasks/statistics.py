@@ -44,7 +44,8 @@ class Outcomes:
 
     def f1(self) -> float:
         """F1 of these rows; not a number where no row holds anything to find."""
-        return float(_f1(self.tally(self.codes).sum(axis=0)))
+        distinct, frequency = np.unique(self.codes, axis=0, return_counts=True)
+        return float(_f1(np.tensordot(frequency, self.tally(distinct), axes=1)))
 
 
 def class_outcomes(gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Outcomes:
