@@ -1,6 +1,5 @@
 """The Hugging Face Trainer, told how to batch, what the loss is, what is learnt how fast, and what to keep."""
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -31,8 +30,6 @@ from recipes.recipe import Training
 Log = Callable[[dict[str, float], int], None]
 WEIGHTS = "model.safetensors"
 SCORE = "eval_score"
-
-logger = logging.getLogger(__name__)
 
 
 class NetworkTrainer(Trainer):

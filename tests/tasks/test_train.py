@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from corpus.snapshot import SnapshotWriter
+from corpus.splits import Side, Splits
+from models.checkpoint import Checkpoint
+from recipes.recipe import Recipe
+from tasks.run import Ref, Run
+from tasks.train import train
+
+WORDS = ["rose", "fell"]
+ROWS = [
+    Example(
+        id=str(index),
+        text=f"shares of Siemens {WORDS[index % 2]}",
+        label=["up", "down"][index % 2],
+        entities=(Entity(10, 17, "ORG"),),
+    )
+    for index in range(40)
+]
+
+
+def _inputs(folder: Path) -> tuple[Ref, Ref]:
+    snapshot, splits = folder / "snapshot", folder / "splits"
+    snapshot.mkdir()
+    splits.mkdir()
+    writer = SnapshotWriter(snapshot, [], {})
+    for row in ROWS:
+        writer.add([row])
+    digest = writer.finish().digest
+    sides: dict[str, Side] = {row.id: "train" if int(row.id) < 32 else "validation" for row in ROWS}
+    made = Splits.create(sides, snapshot=digest, method="stratified")
+    made.save(splits)
+    return Ref(path=snapshot, digest=digest), Ref(path=splits, digest=made.digest)
+
+
+def _run(store: Path, tracking_uri: str | None = None) -> Run:
+    uri = tracking_uri or f"sqlite:///{store}/mlflow.db"
+    run_id = "none" if tracking_uri else MlflowClient(tracking_uri=uri).create_run("0").info.run_id
+    recipe = Recipe.model_validate(
+        {
+            "name": "tiny",
+            "source": {"kind": "files", "paths": {"rows.jsonl": "all"}},
+            "model": {
+                "scratch": {"layers": 1, "hidden": 16, "attention_heads": 2, "vocabulary": 100},
+                "heads": ["sentence", "tokens"],
+                "max_length": 16,
+            },
+            "training": {"epochs": 2, "batch_size": 8, "learning_rate": 0.01},
+            "gate": {"min_f1": {"sentence": 0.6, "tokens": 0.6}},
+            "registry": {"name": "tiny"},
+        }
+    )
+    return Run(key="first", recipe=recipe, store=store, tracking_uri=uri, mlflow_run=run_id)
+
+
+def test_a_training_step_leaves_a_checkpoint_and_its_curves_in_mlflow(store: Path, tmp_path: Path) -> None:
+    run = _run(store)
+    snapshot, splits = _inputs(tmp_path)
+
+    result = train.fn(run, snapshot, splits)
+
+    checkpoint = Checkpoint.load(result.path)
+    assert checkpoint.labels == ["down", "up"]
+    assert checkpoint.tags == ["O", "B-ORG", "I-ORG"]
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    losses = client.get_metric_history(run.mlflow_run, "train.loss")
+    assert [metric.step for metric in losses] == list(range(1, 9))
+    scores = client.get_metric_history(run.mlflow_run, "validation.sentence.macro_f1")
+    assert [metric.step for metric in scores] == [4, 8]
+    data = client.get_run(run.mlflow_run).data
+    assert data.tags["assay.precision"] == checkpoint.history["precision"]
+    assert data.metrics["train.examples_per_second"] > 0
+    # done once: the second call answers from the folder and logs nothing more
+    assert train.fn(run, snapshot, splits) == result
+    assert len(client.get_metric_history(run.mlflow_run, "train.loss")) == 8
+
+
+def test_an_mlflow_that_does_not_answer_is_one_line(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    run = _run(store, tracking_uri="http://127.0.0.1:9")
+    with pytest.raises(AssayError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        train.fn(run, *_inputs(tmp_path))
