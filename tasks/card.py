@@ -36,7 +36,7 @@ HEADLINES = {
     "frame_accuracy": "whole sentences right",
     "sentence.roc_auc": "ROC-AUC",
     "sentence.ece": "calibration error",
-    "latency.p95_ms": "ms a row, 95th percentile",
+    "latency.p95_ms": "ms a row (p95)",
 }
 
 

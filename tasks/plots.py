@@ -64,7 +64,8 @@ def as_svg(draw: Draw) -> Callable[..., str]:
             logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
             buffer = io.StringIO()
             figure = draw(*args)
-            figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+            no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
         return _for_page(buffer.getvalue(), figure.get_figwidth())
 
     return plot
