@@ -51,7 +51,9 @@ def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
     whole = [entity for entity in _sound(text, entities) if _on_boundaries(text, entity)]
     if not whole:
         return iter(())
-    units = [Unit(0, *match.span()) for match in _WORD.finditer(text)]
+    # Words before the first entity and behind the last are tagged O whatever the entities are.
+    begin, end = max(0, min(one.start for one in entities)), max(one.end for one in entities)
+    units = [Unit(0, *match.span()) for match in _WORD.finditer(text, begin, end)]
     tags = tag_units(entities, units)
     back = set(spans(tags, units)) if is_valid_bio(tags, {entity.label for entity in entities}) else set()
     return (entity for entity in whole if entity not in back)
