@@ -1,8 +1,16 @@
 """Flows run from a terminal: in this process, with errors that a person can read."""
 
 import logging
+import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+from prefect.settings import (
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
+from prefect.settings.legacy import Setting
 
 from corpus.errors import AssayError
 from flows.training import TrainingOutcome, train
@@ -17,7 +25,20 @@ def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step:
         AssayError: the first error that a person can mend.
     """
     one_line_errors()
-    return train(recipe, store, fresh=fresh, from_step=_step(from_step))
+    with temporary_settings(_patient_and_silent()):
+        return train(recipe, store, fresh=fresh, from_step=_step(from_step))
+
+
+def _patient_and_silent() -> dict[Setting, Any]:
+    """Settings for the server that Prefect starts where none was named: time to start, no reports home.
+
+    What the user set stays.
+    """
+    wishes: dict[Setting, Any] = {
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180,
+        PREFECT_SERVER_ANALYTICS_ENABLED: False,
+    }
+    return {setting: value for setting, value in wishes.items() if setting.name not in os.environ}
 
 
 def one_line_errors() -> None:

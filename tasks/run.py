@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from corpus.atomic import publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
@@ -48,6 +48,12 @@ class Run(BaseModel):
     tracking_uri: str
     mlflow_run: str
     fresh_steps: tuple[Step, ...] = ()
+
+    @field_validator("store")
+    @classmethod
+    def _absolute(cls, store: Path) -> Path:
+        """Paths of results hold wherever they are read."""
+        return store.resolve()
 
     @property
     def folder(self) -> Path:

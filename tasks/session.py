@@ -60,6 +60,7 @@ def open_run(
     Raises:
         AssayError: another process works on the run, or `from_step` finds none.
     """
+    store = store.resolve()
     found = None if fresh else _find_run(recipe, store, key, from_step)
     if from_step is not None and found is None:
         raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
