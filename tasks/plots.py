@@ -12,11 +12,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from recipes.recipe import Head
 from tasks.figures import CalibrationBin, Confusion
 from tasks.slices import SliceFigure
+from tasks.statistics import Floats, Ints
 
 # Stand-ins while matplotlib draws, unlike any colour it uses; the page's own colours take their place.
 INK, LINE, PAPER = "#010203", "#040506", "#070809"
@@ -44,10 +47,12 @@ STYLE = {
 WIDTH = 7.0
 MOST_SLICES = 40
 MOST_CLASSES = 30
+MOST_NUMBERED = 15
 NAME_LENGTH = 28
 CHARACTERS_AN_INCH = 11
 # Cells with less than this share of their row are too pale for a number in the paper's colour.
 PALE = 0.55
+FAINTEST = 0.1
 
 Draw = Callable[..., Figure]
 
@@ -79,8 +84,9 @@ def confusion_plot(confusion: Confusion) -> Figure:
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     size = min(WIDTH, 2.4 + 0.55 * len(labels))
     figure, axes = _figure(size, size * 0.92)
-    for (row, column), share in np.ndenumerate(shares):
-        _cell(axes, row, column, float(share), int(counts[row, column]), len(labels))
+    _draw_cells(axes, shares)
+    if len(labels) <= MOST_NUMBERED:
+        _write_counts(axes, counts, shares)
     names = [_short(label) for label in labels]
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), xlabel="answered", ylabel="labelled")
     crowded = sum(map(len, names)) > CHARACTERS_AN_INCH * size * 0.6
@@ -146,12 +152,24 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _cell(axes: Axes, row: int, column: int, share: float, count: int, classes: int) -> None:
-    colour = SERIES[0] if row == column else SERIES[1]
-    axes.fill_between([column - 0.48, column + 0.48], row - 0.48, row + 0.48, color=colour, alpha=share, linewidth=0)
-    if count and classes <= 15:
-        ink = PAPER if share > PALE else INK
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=9 if classes <= 8 else 7)
+def _draw_cells(axes: Axes, shares: Floats) -> None:
+    """A square for each cell, on the diagonal in another colour than beside it; as strong as the share."""
+    cells = [(row, column, float(share)) for (row, column), share in np.ndenumerate(shares) if share]
+    corners = np.array([(-0.48, -0.48), (0.48, -0.48), (0.48, 0.48), (-0.48, 0.48)])
+    squares = [corners + np.array([column, row]) for row, column, _ in cells]
+    colours = [
+        # A single row among thousands can be seen too.
+        to_rgba(SERIES[0] if row == column else SERIES[1], FAINTEST + (1 - FAINTEST) * share)
+        for row, column, share in cells
+    ]
+    axes.add_collection(PolyCollection(squares, facecolors=colours, edgecolors="none"))
+
+
+def _write_counts(axes: Axes, counts: Ints, shares: Floats) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = PAPER if shares[row, column] > PALE else INK
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
 
 
 def _slice_panel(axes: Axes, rows: Sequence[SliceFigure], head: Head, overall: float | None) -> None:
@@ -172,7 +190,7 @@ def _plotted(slices: Sequence[SliceFigure], head: Head) -> list[SliceFigure]:
     return [one for one in slices if one.head == head and one.f1 is not None][:MOST_SLICES]
 
 
-def _largest(confusion: Confusion) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], list[str]]:
+def _largest(confusion: Confusion) -> tuple[Ints, list[str]]:
     """The classes with the most rows, in their order: a matrix of 150 classes cannot be read."""
     counts = np.array(confusion.counts, dtype=np.int64)
     kept = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
