@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from prefect import flow
-from prefect.artifacts import Artifact
 
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
@@ -26,7 +24,7 @@ from tasks.gate import gate
 from tasks.parity import Int8Comparison
 from tasks.registry import ModelRegistry, Version
 from tasks.run import Ref, Run
-from tasks.verdict import Check, Verdict, verdict_markdown
+from tasks.verdict import Check, Verdict
 from tests.snapshots import recipe_values, write_snapshot
 
 ALL_CLASSES = {"good": "positive", "fine": "positive", "bad": "negative", "poor": "negative"}
@@ -207,20 +205,6 @@ def test_the_gate_writes_nothing_and_judges_anew_each_time(candidate: MakeCandid
     # A fault that comes up later is seen at once.
     (case.export.path / "export.json").unlink()
     assert {check.name for check in case.verdict().failed} == {"parity", "int8"}
-
-
-@pytest.mark.usefixtures("prefect_server")
-def test_in_a_flow_the_verdict_is_shown_as_an_artifact(candidate: MakeCandidate) -> None:
-    made = candidate(critical=True)
-
-    @flow
-    def judge_one() -> Verdict:
-        return gate(made.run, made.validation, made.export, made.evaluation, made.snapshot, made.splits)
-
-    verdict = judge_one()
-    artifact: Any = Artifact.get("verdict")
-    assert artifact.data == verdict_markdown(verdict)
-    assert artifact.description == "tiny: refused"
 
 
 def test_without_slices_and_limits_these_checks_are_not_made(candidate: MakeCandidate) -> None:
