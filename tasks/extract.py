@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
