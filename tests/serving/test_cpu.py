@@ -1,0 +1,60 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from serving.cpu import available_threads, cpu_flags, saturates_int8
+
+CPUS = len(os.sched_getaffinity(0))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_without_cgroups_all_cpus_of_the_affinity_mask_count(tmp_path: Path) -> None:
+    assert available_threads(tmp_path, tmp_path) == CPUS
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "threads"),
+    [
+        ("max 100000", "max 100000", CPUS),
+        ("100000 100000", "max 100000", 1),
+        ("max 100000", "100000 100000", 1),
+        ("50000 100000", "max 100000", 1),
+        ("6400000 100000", "max 100000", CPUS),
+    ],
+)
+def test_the_smallest_quota_of_the_cgroup_and_those_above_it_limits(
+    tmp_path: Path, own: str, above: str, threads: int
+) -> None:
+    # given a process two levels deep in a version 2 hierarchy
+    _write(tmp_path / "proc/self/cgroup", "0::/pod/container\n")
+    _write(tmp_path / "cgroup/pod/container/cpu.max", own)
+    _write(tmp_path / "cgroup/pod/cpu.max", above)
+    assert available_threads(tmp_path / "proc", tmp_path / "cgroup") == threads
+
+
+def test_the_quota_of_version_1_counts(tmp_path: Path) -> None:
+    _write(tmp_path / "proc/self/cgroup", "3:memory:/a\n2:cpu,cpuacct:/a\n")
+    _write(tmp_path / "cgroup/cpu/a/cpu.cfs_quota_us", "100000")
+    _write(tmp_path / "cgroup/cpu/a/cpu.cfs_period_us", "100000")
+    assert available_threads(tmp_path / "proc", tmp_path / "cgroup") == 1
+
+
+def test_flags_are_read_on_x86_and_arm(tmp_path: Path) -> None:
+    _write(tmp_path / "x86", "model name\t: a CPU\nflags\t\t: fpu avx avx2 avx512_vnni\n")
+    _write(tmp_path / "arm", "Features\t: fp asimd asimddp\n")
+    assert cpu_flags(tmp_path / "x86") == ["avx", "avx2", "avx512_vnni"]
+    assert cpu_flags(tmp_path / "arm") == ["asimd", "asimddp"]
+    assert set(cpu_flags(tmp_path / "absent")) <= {"asimd"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "saturates"),
+    [({"avx", "avx2"}, True), ({"avx", "avx2", "avx_vnni"}, False), ({"asimd"}, False)],
+)
+def test_only_x86_without_vnni_saturates(flags: set[str], saturates: bool) -> None:
+    assert saturates_int8(flags) is saturates
