@@ -86,7 +86,7 @@ def _frequent_reasons(rejects: Path, most: int = 3) -> str:
     with rejects.open(encoding="utf-8") as lines:
         for line in lines:
             reject = json.loads(line)
-            kind = re.split(": ", reject["reason"], maxsplit=1)[0]
+            kind = reject["reason"].partition(": ")[0]
             count[kind] += 1
             example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
     return "; ".join(f"{example[kind]} ({number} in all)" for kind, number in count.most_common(most))
