@@ -1,8 +1,11 @@
 """The way to MLflow: a client that gives up in reasonable time."""
 
 import os
+from pathlib import Path
 
 from mlflow import MlflowClient
+
+from corpus.errors import AssayError
 
 # MLflow knows these as environment variables only.
 SETTINGS = {
@@ -14,9 +17,29 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+SQLITE = "sqlite:///"
+
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of the tracking server and registry at `tracking_uri`; what the environment sets, stays."""
+    """A client of the tracking server and registry at `tracking_uri`; what the environment sets, stays.
+
+    Raises:
+        AssayError: the folder of a sqlite file cannot be written.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if tracking_uri.startswith(SQLITE):
+        _check_writable(Path(tracking_uri.removeprefix(SQLITE)))
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def _check_writable(database: Path) -> None:
+    """MLflow itself tries for minutes to open a file that can never be."""
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(database if database.exists() else database.parent, os.W_OK)
+        reason = "not writable"
+    except OSError as error:
+        writable, reason = False, error.strerror or type(error).__name__
+    if not writable:
+        raise AssayError(f"{SQLITE}{database}: {reason}; name another file in MLFLOW_TRACKING_URI, or another --store")
