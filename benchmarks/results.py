@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from corpus.atomic import atomic_path
-from serving.cpu import available_cores, cpu_flags
+from serving.cpu import available_threads, cpu_flags
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "onnxruntime")
@@ -64,7 +64,7 @@ def context() -> dict[str, str]:
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "python": platform.python_version(),
-        "cpu": f"{_cpu_model()}, {available_cores()} cores, {' '.join(cpu_flags())}",
+        "cpu": f"{_cpu_model()}, {available_threads()} cores, {' '.join(cpu_flags())}",
         **{name: version(name) for name in PACKAGES},
     }
 

@@ -1,6 +1,5 @@
 """The Hugging Face Trainer, told how to batch, what the loss is, what is learnt how fast, and what to keep."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,26 +9,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from tqdm.auto import tqdm
 from transformers import (
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 
 from corpus.errors import AssayError
 from models import resume
 from models.batching import Batch, BucketLoader
+from models.callbacks import EarlyStopping, Log, Progress, Report
 from models.loss import HeadsLoss
 from models.network import Network
 from recipes.recipe import Training
 
-Log = Callable[[dict[str, float], int], None]
 WEIGHTS = "model.safetensors"
-SCORE = "eval_score"
 
 
 class NetworkTrainer(Trainer):
@@ -71,10 +65,10 @@ class NetworkTrainer(Trainer):
         self.network = network
         self.key = key
         self.remove_callback(PrinterCallback)
-        self.add_callback(_Progress())
-        self.add_callback(_Report(log))
+        self.add_callback(Progress())
+        self.add_callback(Report(log))
         if training.early_stopping is not None:
-            self.add_callback(_EarlyStopping(training.early_stopping))
+            self.add_callback(EarlyStopping(training.early_stopping))
 
     def get_train_dataloader(self) -> BucketLoader:
         """Length buckets; not wrapped by accelerate, which adds a copy and a look-ahead to each batch."""
@@ -193,89 +187,3 @@ def load_trainable(network: nn.Module, checkpoint: Path) -> None:
     if state.keys() != trainable_state(network).keys():
         raise AssayError(f"{checkpoint} was written for another network; remove it to train from the beginning")
     network.load_state_dict(state, strict=False)
-
-
-class _Report(TrainerCallback):
-    """Hands each figure on, and stops where the loss is no number."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        values = logs or {}
-        if "loss" in values:
-            if not math.isfinite(values["loss"]):
-                raise AssayError(
-                    f"the training loss is {values['loss']} at step {state.global_step}; "
-                    "lower training.learning_rate or training.head_learning_rate"
-                )
-            self._log(
-                {f"train.{name}": values[name] for name in ("loss", "learning_rate", "grad_norm")}, state.global_step
-            )
-        figures = {name.removeprefix("eval_"): value for name, value in values.items() if name.startswith("eval_")}
-        if figures:
-            self._log({f"validation.{name}": value for name, value in figures.items()}, state.global_step)
-
-
-class _EarlyStopping(TrainerCallback):
-    """Stops after so many epochs without a better score. It reads the history, so that it survives a restart."""
-
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._stop(state, control)
-
-    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._stop(state, control)
-
-    def _stop(self, state: TrainerState, control: TrainerControl) -> None:
-        scores = [entry[SCORE] for entry in state.log_history if SCORE in entry]
-        if scores and len(scores) - 1 - scores.index(max(scores)) >= self._patience:
-            control.should_training_stop = True
-
-
-class _Progress(TrainerCallback):
-    """One bar over all steps, with the latest loss and score."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._shown: dict[str, str] = {}
-        self._due = 0.0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        for name, value in (logs or {}).items():
-            if name in ("loss", SCORE):
-                self._shown[name.removeprefix("eval_")] = f"{value:.4f}"
-        if self._bar is not None and time.monotonic() >= self._due:
-            self._due = time.monotonic() + 0.5
-            self._bar.set_postfix(self._shown, refresh=False)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._bar.update()
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._bar.close()

@@ -1,0 +1,194 @@
+"""Training speed against the Hugging Face Trainer as it is usually set up (`make bench-train`).
+
+Both train the same JointBERT (MiniLM encoder, SNIPS rows, batches of 32, AdamW, dropout, gradient clipping)
+with the Trainer of the installed transformers. Theirs pads every row to 50 tokens, as public JointBERT
+trainers do; ours is `models.training`. Rounds are interleaved and the median of the ratios counts, since
+other load on the machine falls on both.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+
+from benchmarks.encoder import minilm_folder
+from benchmarks.results import Row, write_rows
+from corpus.entities import bio_entities
+from corpus.example import Example
+from models.checkpoint import TOKENIZER
+from models.hardware import choose_precision, training_device
+from models.loss import HeadsLoss
+from models.network import Network
+from models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
+from models.tokenizer import save_tokenizer
+from models.training import make_trainer
+from recipes.recipe import Model, Training
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "snips"
+COMMAND = "make bench-train"
+PADDED_LENGTH = 50
+BATCH_SIZE = 32
+WARM_UP_STEPS = 5
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=60, help="measured steps a round")
+    parser.add_argument("--no-record", action="store_true", help="print the rows only")
+    arguments = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    rows = [speed_row(arguments.rounds, arguments.steps)]
+    if arguments.no_record:
+        print("\n".join(row.model_dump_json() for row in rows))
+    else:
+        write_rows("train", rows)
+
+
+def speed_row(rounds: int, steps: int) -> Row:
+    """Examples a second of ours divided by theirs."""
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(Path(name), steps)
+        pairs = [(bench.ours(), bench.theirs()) for _ in range(rounds)]
+    ratios = [ours / theirs for ours, theirs in pairs]
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(
+        measure="training: examples a second against the Trainer padding to 50 tokens",
+        value=round(statistics.median(ratios), 2),
+        better="higher",
+        required=3.5,
+        aim=4.5,
+        spread=(round(min(ratios), 2), round(max(ratios), 2)),
+        command=COMMAND,
+        note=f"{ours:.0f} against {theirs:.0f} examples/s, {rounds} interleaved rounds of {steps} steps",
+    )
+
+
+class Bench:
+    """The rows, encoded once for ours; theirs encodes before its clock starts, too."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self._folder = folder
+        self._steps = steps
+        self._model = Model(encoder=str(minilm_folder()), heads=["sentence", "tokens"], max_length=PADDED_LENGTH)
+        self._training = Training(epochs=1, batch_size=BATCH_SIZE, learning_rate=5e-5)
+        rows = read_snips("train")
+        self._label_set = label_set_of(rows, self._model)
+        self._rows = rows
+        network, tokenizer = new_network(rows, self._model, self._label_set)
+        save_tokenizer(tokenizer, folder)
+        manifest = checkpoint_manifest(rows, self._model, self._label_set, network, tokenizer)
+        self._data = encode(rows, read_snips("dev"), folder / TOKENIZER, folder, manifest)
+        self._padded = pad_all(self._data)
+
+    def ours(self) -> float:
+        """Examples a second of `models.training`."""
+        precision = choose_precision("auto", training_device())
+        network = self._network()
+        trainer = make_trainer(network, self._data, self._model, self._training, precision, self._folder, _ignore)
+        trainer.args.eval_strategy, trainer.args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
+        return self._time(trainer)
+
+    def theirs(self) -> float:
+        """Examples a second of the Trainer with its own loader, collator, optimizer and settings."""
+        arguments = TrainingArguments(
+            output_dir=str(self._folder),
+            per_device_train_batch_size=BATCH_SIZE,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+            bf16=choose_precision("auto", training_device()) == "bf16",
+        )
+        return self._time(Trainer(WithLoss(self._network()), arguments, train_dataset=self._padded))
+
+    def _network(self) -> Network:
+        set_seed(self._training.seed)
+        return new_network(self._rows, self._model, self._label_set)[0]
+
+    def _time(self, trainer: Trainer) -> float:
+        clock = StepClock(self._steps)
+        trainer.add_callback(clock)
+        trainer.train()
+        return self._steps * BATCH_SIZE / clock.seconds
+
+
+class WithLoss(nn.Module):
+    """Gives the loss from its forward pass, as the Trainer expects of any model."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+        self._loss = HeadsLoss(None)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, labels_sentence: Tensor, labels_tokens: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss of a batch."""
+        logits = self._network(input_ids, attention_mask)
+        return {"loss": self._loss(logits, {"sentence": labels_sentence, "tokens": labels_tokens})}
+
+
+class StepClock(TrainerCallback):
+    """Times steps after a warm-up, data loading and optimizer included, and ends the training behind them."""
+
+    def __init__(self, steps: int) -> None:
+        self._last = WARM_UP_STEPS + steps
+        self._began = 0.0
+        self.seconds = 0.0
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Start, or stop, the clock."""
+        if state.global_step == WARM_UP_STEPS:
+            self._began = time.perf_counter()
+        if state.global_step == self._last:
+            self.seconds = time.perf_counter() - self._began
+            control.should_training_stop = True
+
+
+def pad_all(data: Data) -> Dataset:
+    """Every row at the full length, as `padding="max_length"` gives it."""
+    batch = data.collate(data.train, range(len(data.train)))
+    width = batch["input_ids"].shape[1]
+    fill = {"input_ids": data.collate.pad_id, "attention_mask": 0, "labels_tokens": -100}
+    padded = {
+        name: nn.functional.pad(values, (0, PADDED_LENGTH - width), value=fill[name]) if name in fill else values
+        for name, values in batch.items()
+    }
+    return Dataset.from_dict({name: values.numpy() for name, values in padded.items()}).with_format("torch")
+
+
+def read_snips(side: str) -> Sequence[Example]:
+    """One published side."""
+    path = DATA / f"snips_{side}.jsonl"
+    if not path.is_file():
+        raise SystemExit(f"{path} is absent: this benchmark reads real rows from there")
+    with path.open(encoding="utf-8") as lines:
+        return [
+            Example(
+                id=f"{side}-{number}",
+                text=" ".join(row["tokens"]),
+                label=row["intent"],
+                entities=bio_entities(row["tokens"], row["tags"]),
+            )
+            for number, row in enumerate(map(json.loads, lines))
+        ]
+
+
+def _ignore(values: dict[str, float], step: int) -> None:
+    """The log of a benchmark."""
+
+
+if __name__ == "__main__":
+    main()

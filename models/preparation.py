@@ -1,0 +1,134 @@
+"""From rows and a recipe to what the training loop takes: labels, network, tokenizer, encoded rows."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerFast
+
+from corpus.errors import AssayError
+from corpus.example import Example
+from models.adapters import add_adapters
+from models.batching import Collator
+from models.checkpoint import CheckpointManifest
+from models.dataset import EncodedRows, LabelSet
+from models.network import Network, build_network
+from models.scratch import scratch_config, train_tokenizer
+from models.tokenizer import load_tokenizer
+from recipes.recipe import Model
+from serving.decoding import bio_tags
+from serving.encoding import TextEncoder
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training reads: encoded rows of both sides, and the validation rows themselves to score against."""
+
+    train: EncodedRows
+    validation: EncodedRows
+    validation_rows: Sequence[Example]
+    label_set: LabelSet
+    collate: Collator
+
+
+def label_set_of(rows: Sequence[Example], model: Model) -> LabelSet:
+    """The classes and tags of the training rows, sorted, for the heads that the recipe asks for.
+
+    Raises:
+        AssayError: there are no rows, or too few classes or entity types to learn anything.
+    """
+    if not rows:
+        raise AssayError("no training rows: the source or the split gave none; check source and split")
+    labels = sorted({row.label for row in rows if row.label is not None}) if "sentence" in model.heads else []
+    types = {entity.label for row in rows for entity in row.entities or ()} if "tokens" in model.heads else set()
+    if "sentence" in model.heads and len(labels) < 2:
+        raise AssayError(
+            f"the training rows have the classes {labels}; a sentence head needs two, see source.fields.label"
+        )
+    if "tokens" in model.heads and not types:
+        raise AssayError("the training rows have no entity; a token head needs some, see source.fields.entities")
+    return LabelSet(labels, bio_tags(sorted(types)) if types else [])
+
+
+def new_network(rows: Sequence[Example], model: Model, label_set: LabelSet) -> tuple[Network, PreTrainedTokenizerFast]:
+    """The untrained network of a recipe, with adapters where it asks for them, and its tokenizer.
+
+    Raises:
+        AssayError: the encoder cannot be had, or is shorter than `model.max_length`.
+    """
+    classes, tags = len(label_set.labels), len(label_set.tags)
+    if model.scratch is not None:
+        texts = itertools.chain.from_iterable(
+            (text for text in (row.text, row.text_pair) if text is not None) for row in rows
+        )
+        tokenizer = train_tokenizer((model.cleaning.apply(text).text for text in texts), model.scratch.vocabulary)
+        config = scratch_config(model.scratch, tokenizer, model.max_length)
+        network = build_network(model, classes, tags, config=config)
+    else:
+        tokenizer = load_tokenizer(model)
+        network = build_network(model, classes, tags)
+    _check_length(network, model)
+    if model.lora is not None:
+        add_adapters(network, model.lora)
+    return network, tokenizer
+
+
+def encode(
+    train_rows: Sequence[Example],
+    validation_rows: Sequence[Example],
+    tokenizer: Path,
+    work: Path,
+    manifest: CheckpointManifest,
+) -> Data:
+    """Encode both sides into Arrow files below `work`.
+
+    Raises:
+        AssayError: there are no validation rows, or one has a class or type that no training row has.
+    """
+    if not validation_rows:
+        raise AssayError("no validation rows: they decide which epoch is kept; check split.validation")
+    label_set = LabelSet(manifest.labels, manifest.tags)
+    encoder = TextEncoder.from_file(tokenizer, manifest.max_length, manifest.cleaning)
+    return Data(
+        train=EncodedRows.write(work / "train.arrow", train_rows, encoder, label_set),
+        validation=EncodedRows.write(work / "validation.arrow", validation_rows, encoder, label_set),
+        validation_rows=validation_rows,
+        label_set=label_set,
+        collate=Collator(
+            manifest.pad_id,
+            type_ids=manifest.uses_type_ids,
+            sentence=bool(manifest.labels),
+            tokens=bool(manifest.tags),
+        ),
+    )
+
+
+def checkpoint_manifest(
+    rows: Sequence[Example],
+    model: Model,
+    label_set: LabelSet,
+    network: Network,
+    tokenizer: PreTrainedTokenizerFast,
+) -> CheckpointManifest:
+    """What the checkpoint will say of itself; the scores of a CRF are added when they have been learnt."""
+    pair = any(row.text_pair is not None for row in rows)
+    return CheckpointManifest(
+        labels=label_set.labels,
+        tags=label_set.tags,
+        pair=pair,
+        max_length=model.max_length,
+        cleaning=model.cleaning,
+        uses_type_ids=pair and network.reads_type_ids,
+        pad_id=tokenizer.pad_token_id,
+    )
+
+
+def _check_length(network: Network, model: Model) -> None:
+    positions = getattr(network.config, "max_position_embeddings", None) or model.max_length
+    # RoBERTa counts positions from behind the padding id.
+    offset = positions - 512 if positions in (513, 514) else 0
+    if model.max_length > positions - offset:
+        raise AssayError(
+            f"model.max_length is {model.max_length}: the encoder reads {positions - offset} tokens at most; lower it"
+        )

@@ -1,0 +1,124 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from corpus.cleaning import Cleaning
+from corpus.errors import AssayError
+from corpus.example import Entity, Example
+from models.batching import BucketLoader, Collator, LengthBuckets, ordered_batches
+from models.crf import IGNORED
+from models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
+from serving.encoding import TextEncoder
+
+LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
+
+
+def _encoder(folder: Path) -> TextEncoder:
+    return TextEncoder(Tokenizer.from_file(str(folder / "tokenizer.json")), 32, Cleaning())
+
+
+def _write(path: Path, rows: list[Example], tokenizer: Path) -> EncodedRows:
+    return EncodedRows.write(path / "rows.arrow", rows, _encoder(tokenizer), LABELS)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=200),
+    batch_size=st.integers(1, 17),
+    seed=st.integers(0, 5),
+    epoch=st.integers(0, 5),
+)
+@settings(max_examples=50, deadline=None)
+def test_every_row_comes_once_an_epoch_in_batches_of_like_length(
+    lengths: list[int], batch_size: int, seed: int, epoch: int
+) -> None:
+    buckets = LengthBuckets(np.array(lengths, dtype=np.int32), batch_size, seed)
+    buckets.set_epoch(epoch)
+    batches = list(buckets)
+    assert len(batches) == len(buckets)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    # each batch holds a stretch of the sorted lengths: no two of them overlap by more than their ends
+    stretches = sorted((min(lengths[row] for row in batch), max(lengths[row] for row in batch)) for batch in batches)
+    assert all(former[1] <= latter[0] for former, latter in itertools.pairwise(stretches))
+
+
+def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
+    lengths = np.arange(100, dtype=np.int32) % 7
+    buckets, again, other = (LengthBuckets(lengths, 8, seed) for seed in (3, 3, 4))
+    first = list(buckets)
+    torch.rand(5)
+    np.random.default_rng().random()
+    assert list(again) == first
+    assert list(other) != first
+    buckets.set_epoch(1)
+    assert list(buckets) != first
+    buckets.set_epoch(0)
+    assert list(buckets) == first
+
+
+def test_reading_batches_leaves_the_global_generator_alone(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    rows = [Example(id=str(number), text="play jazz", label="up", entities=()) for number in range(8)]
+    encoded = _write(tmp_path, rows, tiny_bert_folder)
+    loader = BucketLoader(encoded, Collator(0, type_ids=False, sentence=True, tokens=True), 4, seed=0)
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    assert len(list(loader)) == 2
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("encoder", ["bert", "deberta"])
+def test_a_tag_stands_on_the_first_token_of_its_unit_and_nowhere_else(
+    request: pytest.FixtureRequest, tmp_path: Path, encoder: str
+) -> None:
+    # given a row with an entity of two words, and a longer one that says nothing about entities
+    folder = request.getfixturevalue(f"tiny_{encoder}_folder")
+    text = "shares of Süß Söhne, rose"
+    rows = [
+        Example(id="a", text=text, label="up", entities=(Entity(10, 19, "ORG"),)),
+        Example(id="b", text=text + " again and again and again"),
+    ]
+    encoded = _write(tmp_path, rows, folder)
+
+    # when they are batched
+    batch = Collator(0, type_ids=True, sentence=True, tokens=True)(encoded, [0, 1])
+
+    # then each unit's first token carries its tag: O O B I O(comma) O
+    tags, units = batch["labels_tokens"], encoded.units(0)
+    assert [text[unit.start : unit.end] for unit in units] == ["shares", "of", "Süß", "Söhne", ",", "rose"]
+    assert tags[0, [unit.token for unit in units]].tolist() == [0, 0, 1, 2, 0, 0]
+    others = [place for place in range(tags.shape[1]) if place not in {unit.token for unit in units}]
+    assert set(tags[0, others].tolist()) == {IGNORED}
+    assert set(tags[1].tolist()) == {IGNORED}
+    assert batch["labels_sentence"].tolist() == [1, IGNORED]
+    # and padding is marked as such
+    length = int(encoded.lengths[0])
+    assert batch["attention_mask"][0].tolist() == [1] * length + [0] * (tags.shape[1] - length)
+    assert batch["token_type_ids"].sum() == 0
+
+
+def test_rows_of_all_chunks_are_read_back(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_A_CHUNK + 3)]
+    encoded = _write(tmp_path, rows, tiny_bert_folder)
+    assert len(encoded) == len(rows)
+    again = _encoder(tiny_bert_folder).encode([row.text for row in rows])
+    for number in (0, 4, ROWS_A_CHUNK - 1, ROWS_A_CHUNK, ROWS_A_CHUNK + 2):
+        assert encoded.get("ids", number).tolist() == again[number].ids
+        assert encoded.units(number) == again[number].units
+    assert sorted(row for batch in ordered_batches(encoded, 64) for row in batch) == list(range(len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (Example(id="x7", text="a", label="sideways"), "row 'x7' has label 'sideways', which no training row has"),
+        (Example(id="x8", text="abc", entities=(Entity(0, 3, "DOG"),)), "row 'x8' has an entity of type 'DOG'"),
+    ],
+)
+def test_what_training_never_saw_is_named(tmp_path: Path, tiny_bert_folder: Path, row: Example, message: str) -> None:
+    with pytest.raises(AssayError, match=message):
+        _write(tmp_path, [row], tiny_bert_folder)

@@ -1,0 +1,32 @@
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.crf import IGNORED
+from models.loss import HeadsLoss, balanced_weights
+
+
+def test_the_parts_are_means_over_what_is_labelled() -> None:
+    torch.manual_seed(0)
+    logits = {"sentence": torch.randn(3, 4), "tokens": torch.randn(3, 5, 2)}
+    labels = {"sentence": torch.tensor([1, 3, IGNORED]), "tokens": torch.randint(0, 2, (3, 5))}
+    labels["tokens"][:, 2:] = IGNORED
+    loss = HeadsLoss(None, tokens_weight=0.5)(logits, labels)
+    sentence = functional.cross_entropy(logits["sentence"][:2], labels["sentence"][:2])
+    tokens = functional.cross_entropy(logits["tokens"][:, :2].flatten(0, 1), labels["tokens"][:, :2].flatten())
+    torch.testing.assert_close(loss, sentence + 0.5 * tokens)
+
+
+def test_weights_and_smoothing_do_what_torch_does() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 0, 0, 1, 1, 2])
+    weights = balanced_weights(labels.numpy().astype(np.int32), 3)
+    torch.testing.assert_close(weights, torch.tensor([6 / 9, 6 / 6, 6 / 3]))
+    ours = HeadsLoss(None, class_weights=weights, label_smoothing=0.1)({"sentence": logits}, {"sentence": labels})
+    torch.testing.assert_close(ours, functional.cross_entropy(logits, labels, weights, label_smoothing=0.1))
+
+
+def test_a_batch_without_any_label_costs_nothing() -> None:
+    labels = {"sentence": torch.full((2,), IGNORED), "tokens": torch.full((2, 3), IGNORED)}
+    logits = {"sentence": torch.randn(2, 4), "tokens": torch.randn(2, 3, 5)}
+    assert HeadsLoss(None, class_weights=torch.ones(4))(logits, labels).item() == 0
