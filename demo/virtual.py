@@ -24,6 +24,7 @@ from demo.words import (
     PLACES,
     SLANG,
     TAILS,
+    VERDICTS,
 )
 
 Document = dict[str, Any]
@@ -31,7 +32,6 @@ Sentence = dict[str, Any]
 
 SOURCES = {"newswire": 0.55, "blog": 0.3, "forum": 0.15}
 TYPES = {"C": "COMPANY", "P": "PERSON", "L": "PLACE"}
-WRONG_LABELS = 0.025
 REPOSTS = 0.04
 NEAR_DUPLICATES = 0.05
 BROKEN = 0.012
@@ -51,13 +51,14 @@ class Style:
     hashtag: float
     url: float
     html: float
-    offsets: bool
+    wrong_label: float
+    offsets: bool = False
 
 
 STYLES = {
-    "newswire": Style(0.002, 0.0, 0.02, 0.0, 0.02, 0.15, 0.05, offsets=False),
-    "blog": Style(0.01, 0.05, 0.08, 0.15, 0.2, 0.2, 0.1, offsets=True),
-    "forum": Style(0.04, 0.35, 0.55, 0.3, 0.2, 0.1, 0.02, offsets=False),
+    "newswire": Style(0.002, 0.0, 0.02, 0.0, 0.02, url=0.15, html=0.05, wrong_label=0.02),
+    "blog": Style(0.01, 0.05, 0.08, 0.15, 0.2, url=0.2, html=0.1, wrong_label=0.025, offsets=True),
+    "forum": Style(0.09, 0.4, 0.7, 0.3, 0.2, url=0.1, html=0.02, wrong_label=0.05),
 }
 
 
@@ -98,7 +99,7 @@ def _sentence(draw: random.Random, style: Style) -> Sentence:
             names[name] = TYPES[slot]
         filled += name + after
     text = _decorate(draw, filled.replace(" ,", ",").replace(" :", ":"), label, style)
-    wrong = draw.random() < WRONG_LABELS
+    wrong = draw.random() < style.wrong_label
     return {
         "Text": text,
         "Entities": _entities(text, names, offsets=style.offsets),
@@ -112,6 +113,8 @@ def _template(draw: random.Random, label: str) -> str:
         parts.insert(0, draw.choice(OPENERS[label]))
     if draw.random() < 0.4:
         parts.append(draw.choice(TAILS))
+    if draw.random() < 0.35:
+        parts.append(", " + draw.choice(VERDICTS[label]))
     return " ".join(parts)
 
 

@@ -102,6 +102,11 @@ OPENERS = {
     "negative": ("bad news :", "despite strong markets ,", "after a good start ,", "even though {P} had hopes ,"),
     "neutral": ("update :", "on Tuesday ,", "according to {P} ,", "as announced ,"),
 }
+VERDICTS = {
+    "positive": ("a great success", "good for everyone", "well done", "what a win"),
+    "negative": ("a bitter blow", "bad for everyone", "a sad story", "what a failure"),
+    "neutral": ("no surprise", "just as planned", "nothing new", "that is all"),
+}
 TAILS = (
     "in the {N}th quarter", "according to {P}", "people in {L} say", "as {P} told reporters", "while {C} is watching",
     "sources close to {C} say", "this week", "once more", "for now",
