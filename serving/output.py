@@ -60,9 +60,8 @@ def open_writer(target: Path, path: Path, engine: Engine, columns: Sequence[Colu
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
                 yield _CsvWriter(text, engine, columns)
         else:
-            writer = _ParquetWriter(file, engine, columns)
-            yield writer
-            writer.close()
+            with _ParquetWriter(file, engine, columns) as writer:
+                yield writer
 
 
 @contextmanager
@@ -118,9 +117,17 @@ class _ParquetWriter:
         if len(self._rows) == ROWS_A_BATCH:
             self._flush()
 
-    def close(self) -> None:
-        self._flush()
-        self._writer.close()
+    def __enter__(self) -> "_ParquetWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.close()
+        finally:
+            # Else its destructor would write the footer, into a file that is closed by then.
+            self._writer.is_open = False
 
     def _flush(self) -> None:
         if self._rows:

@@ -94,9 +94,9 @@ def _common_type(known: pa.DataType | None, values: list[Any]) -> pa.DataType | 
     if known is None:
         return None
     try:
-        # Arrow would read an empty object as a struct without fields, which Parquet cannot hold.
-        found = pa.infer_type(values)
+        found = pa.array(values).type
         schemas = [pa.schema([("value", kind)]) for kind in (known, found)]
+        # Arrow reads an empty object as a struct without fields, which Parquet cannot hold.
         return None if _has_empty_struct(found) else pa.unify_schemas(schemas, promote_options="permissive")[0].type
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return None

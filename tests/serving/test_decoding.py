@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_viterbi_finds_the_best_of_all_paths(length: int, seed: int) -> None:
     emissions = random.normal(size=(length, 3)).astype(np.float32)
 
     def score(path: tuple[int, ...]) -> float:
-        steps = sum(scores.between[a, b] for a, b in zip(path, path[1:], strict=False))
+        steps = sum(scores.between[a, b] for a, b in pairwise(path))
         return float(scores.start[path[0]] + scores.end[path[-1]] + steps + emissions[range(length), path].sum())
 
     best = max(product(range(3), repeat=length), key=score)

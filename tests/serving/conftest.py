@@ -1,0 +1,39 @@
+"""Bundles whose answers are known: every word votes for a class, or is an entity."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serving.bundle import Bundle
+from serving.engine import Engine
+from tests.tasks.conftest import build_bundle
+
+CLASSES = {"good": "up", "fine": "up", "bad": "down"}
+ENTITIES = {"Apple": "ORG", "Müller": "PER", "München": "LOC"}
+
+BuildToy = Callable[..., Bundle]
+
+
+@pytest.fixture
+def build_toy(tmp_path: Path) -> BuildToy:
+    """Gives `build(name, **manifest fields)`: a bundle of both heads."""
+
+    def build(name: str = "bundle", **changes: object) -> Bundle:
+        folder = tmp_path / name
+        folder.mkdir()
+        return build_bundle(folder, CLASSES, ENTITIES, changes=changes)
+
+    return build
+
+
+@pytest.fixture
+def toy(build_toy: BuildToy) -> Bundle:
+    """The bundle as it is."""
+    return build_toy()
+
+
+@pytest.fixture
+def engine(toy: Bundle) -> Engine:
+    """An engine on the bundle."""
+    return Engine(toy, threads=1)

@@ -1,0 +1,81 @@
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpus.digest import digest_file
+from corpus.errors import AssayError
+from serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
+from serving.engine import Engine
+from serving.session import ort
+
+Damage = Callable[[Path], Any]
+
+
+def _flip_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _change_manifest(folder: Path, **changes: Any) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | changes), encoding="utf-8")
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "no manifest": (lambda folder: (folder / MANIFEST).unlink(), "holds no bundle.json"),
+    "manifest cut": (lambda folder: (folder / MANIFEST).write_text("{"), "Invalid JSON"),
+    "manifest not text": (lambda folder: (folder / MANIFEST).write_bytes(b"\xff\xfe"), "fetch the bundle again"),
+    "key missing": (lambda folder: (folder / MANIFEST).write_text('{"format": 1}'), "name: Field required"),
+    "newer format": (lambda folder: _change_manifest(folder, format=2, new=1), "format is 2, this version reads 1"),
+    "unknown key": (lambda folder: _change_manifest(folder, surprise=1), "surprise: Extra inputs"),
+    "model truncated": (lambda folder: (folder / MODEL).write_bytes(b"\x08"), "model.onnx differs from its digest"),
+    "model bit flipped": (lambda folder: _flip_bit(folder / MODEL), "model.onnx differs from its digest"),
+    "tokenizer bit flipped": (lambda folder: _flip_bit(folder / TOKENIZER), "tokenizer.json differs"),
+    "model missing": (lambda folder: (folder / MODEL).unlink(), "model.onnx is missing"),
+    "model not listed": (lambda folder: _change_manifest(folder, files={}), "lists no model.onnx"),
+    "surplus file": (lambda folder: (folder / "extra.bin").touch(), "holds extra.bin"),
+    "surplus folder": (lambda folder: (folder / "extra").mkdir(), "holds extra,"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_bundle_is_refused_before_anything_of_it_is_used(toy: Bundle, damage: str) -> None:
+    do, message = DAMAGES[damage]
+    do(toy.folder)
+    with pytest.raises(AssayError, match=re.escape(message)) as caught:
+        Bundle.load(toy.folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_listed_outside_the_folder_is_refused(toy: Bundle) -> None:
+    outside = toy.folder.parent / "outside"
+    outside.write_text("x")
+    _change_manifest(toy.folder, files=toy.manifest.files | {"../outside": digest_file(outside)})
+    with pytest.raises(AssayError, match="outside is missing"):
+        Bundle.load(toy.folder)
+
+
+def test_another_digest_than_the_promoted_one_is_refused(toy: Bundle) -> None:
+    assert Bundle.load(toy.folder, toy.digest).digest == toy.digest
+    with pytest.raises(AssayError, match="was promoted"):
+        Bundle.load(toy.folder, "0" * 64)
+
+
+def test_the_digest_covers_the_manifest_and_through_it_every_file(toy: Bundle) -> None:
+    _change_manifest(toy.folder, labels=["down", "sideways"])
+    assert Bundle.load(toy.folder).digest != toy.digest
+
+
+@pytest.mark.parametrize("name", [MODEL, TOKENIZER])
+def test_a_file_changed_after_the_check_makes_no_session(
+    toy: Bundle, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "InferenceSession", None)  # a call of it would be a TypeError
+    _flip_bit(toy.folder / name)
+    with pytest.raises(AssayError, match="changed while it was loaded"):
+        Engine(toy)

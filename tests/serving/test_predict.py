@@ -1,0 +1,219 @@
+import csv
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import serving.predict
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.predict import PredictionCounts, predict_file
+from tests.serving.conftest import BuildToy
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "a", "text": "good Apple 🎉", "label": "gold", "n": 1, "tags": ["x"]},
+    {"id": "b", "text": "bad Müller", "label": "gold", "n": 2.5, "tags": []},
+]
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    elif ".csv" in path.name:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return list(pq.read_table(path).to_pylist())
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    text = data.decode("utf-8")
+    return list(csv.DictReader(text.splitlines())) if ".csv" in path.name else [*map(json.loads, text.splitlines())]
+
+
+def _as_list(entities: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(entities) if isinstance(entities, str) else entities
+    return found
+
+
+@pytest.mark.parametrize("source", ["in.jsonl", "in.jsonl.gz", "in.csv", "in.parquet"])
+@pytest.mark.parametrize("target", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.csv.gz", "out.parquet"])
+def test_every_format_becomes_every_other_with_all_columns(
+    engine: Engine, tmp_path: Path, source: str, target: str
+) -> None:
+    counts = predict_file(engine, _write(tmp_path / source, ROWS), tmp_path / target)
+    first, second = _read(tmp_path / target)
+    assert (counts.rows, counts.errors, counts.errors_path) == (2, 0, None)
+    # input columns are kept, the gold label under another name
+    assert (first["id"], first["text"], first["input.label"], str(second["n"])) == ("a", "good Apple 🎉", "gold", "2.5")
+    assert (first["label"], second["label"]) == ("up", "down")
+    (entity,) = _as_list(first["entities"])
+    assert (entity["start"], entity["end"], entity["label"], entity["text"]) == (5, 10, "ORG", "Apple")
+    assert 0 < entity["score"] <= 1
+    up = first["probabilities"]["up"] if "jsonl" in target else float(first["probability.up"])
+    assert 0.5 < up < 1
+    assert str(first["truncated"]).lower() == "false"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted([source, target])
+
+
+def test_parquet_keeps_the_types_of_its_columns(engine: Engine, tmp_path: Path) -> None:
+    when = datetime(2024, 5, 1, 12, 30)
+    table = pa.table({"text": ["good"], "when": pa.array([when], pa.timestamp("ms")), "n": pa.array([3], pa.int8())})
+    pq.write_table(table, tmp_path / "in.parquet")
+    predict_file(engine, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    schema = pq.read_schema(tmp_path / "out.parquet")
+    assert [schema.field(name).type for name in table.column_names] == table.schema.types
+    assert _read(tmp_path / "out.parquet")[0]["when"] == when
+
+
+def test_columns_of_mixed_types_become_json_in_tables(engine: Engine, tmp_path: Path) -> None:
+    rows = [
+        {"text": "good", "mixed": 1},
+        {"text": "bad", "mixed": "one", "late": {"a": 1}},
+        {"text": "bad", "late": {}},
+    ]
+    predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / "out.parquet")
+    out = _read(tmp_path / "out.parquet")
+    assert [row["mixed"] for row in out] == ["1", '"one"', None]
+
+
+BAD_LINES: list[tuple[bytes, str, Any, str]] = [
+    (b'{"id": 1, "text": ', "in.jsonl:2", None, "not valid JSON"),
+    (b"[1]", "in.jsonl:3", None, "not a JSON object"),
+    (b'{"id": 4, "text": "\xff"}', "in.jsonl:4", None, "not valid UTF-8"),
+    (b'{"id": 5}', "", 5, "text is missing"),
+    (b'{"id": 6, "text": null}', "", 6, "text is missing"),
+    (b'{"id": 7, "text": "  "}', "", 7, "text is blank"),
+    (b'{"id": 8, "text": NaN}', "", 8, "text is nan, not a text"),
+    (b'{"id": 9, "text": ["good"]}', "", 9, "text is ['good'], not a text"),
+    (b'{"id": 10, "text": "' + b"x" * 1_000_000 + b'"}', "", 10, "text has 1000000 characters"),
+]
+
+
+def test_bad_rows_are_named_with_their_reason_and_the_rest_is_done(engine: Engine, tmp_path: Path) -> None:
+    # given good rows around every kind of bad row
+    lines = [b'{"id": 0, "text": "good"}', *(line for line, *_ in BAD_LINES), b'{"id": 11, "text": "bad", "x": NaN}']
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+    counts = predict_file(engine, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    # then all are accounted for
+    assert (counts.rows, counts.errors) == (2, len(BAD_LINES))
+    out = _read(tmp_path / "out.jsonl")
+    assert [(row["id"], row["label"]) for row in out] == [(0, "up"), (11, "down")]
+    assert out[1]["x"] is None
+    assert counts.errors_path == tmp_path / "out.jsonl.errors.jsonl"
+    errors = _read(counts.errors_path)
+    assert [error["row"] for error in errors] == list(range(2, 11))
+    for error, (_, position, row_id, reason) in zip(errors, BAD_LINES, strict=True):
+        assert error["id"] == (position or row_id)
+        assert error["reason"].startswith(reason)
+
+
+def test_texts_with_lone_surrogates_reach_every_format(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "good \\ud83d Apple"}\n')
+    for target in ("out.jsonl", "out.csv", "out.parquet"):
+        predict_file(engine, tmp_path / "in.jsonl", tmp_path / target)
+        (row,) = _read(tmp_path / target)
+        assert row["text"] == "good \ufffd Apple"
+        assert _as_list(row["entities"])[0]["start"] == 7
+
+
+def test_errors_of_an_earlier_run_do_not_stay(engine: Engine, tmp_path: Path) -> None:
+    stale = tmp_path / "out.jsonl.errors.jsonl"
+    stale.write_text("{}")
+    predict_file(engine, _write(tmp_path / "in.jsonl", ROWS), tmp_path / "out.jsonl")
+    assert not stale.exists()
+
+
+def test_pairs_are_read_from_two_columns(build_toy: BuildToy, tmp_path: Path) -> None:
+    engine = Engine(build_toy(pair=True), threads=1)
+    rows = [{"q": "good", "p": "fine"}, {"q": "good", "p": None}]
+    counts = predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / "o.csv", None, "q", "p")
+    assert (counts.rows, counts.errors) == (1, 1)
+
+
+def _predict(engine: Engine, folder: Path, rows: list[dict[str, Any]], **options: Any) -> PredictionCounts:
+    source = _write(folder / "in.jsonl", rows)
+    return predict_file(engine, source, **{"output": folder / "out.jsonl", **options})
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (ROWS, {"text_field": "body"}, "has no column 'body'; name one with --text: id, text, label, n, tags"),
+        (ROWS, {"pair_field": "b"}, "this model reads one text a row"),
+        ([], {}, "holds no rows"),
+        (ROWS, {"output": Path("in.jsonl")}, "--output is in.jsonl, the same file as --input"),
+        (ROWS, {"errors": Path("out.jsonl")}, "--errors is out.jsonl, the same file as --output"),
+        (ROWS, {"output": Path("out.xlsx")}, "unknown kind"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[dict[str, Any]],
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssayError, match=re.escape(message)):
+        _predict(engine, Path(), rows, **options)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out.csv.gz", "out.parquet"])
+def test_a_full_disk_is_one_line_and_leaves_the_old_output(toy: Bundle, tmp_path: Path, target: str) -> None:
+    # given rows whose answers are larger than a process may write
+    random = np.random.default_rng(0)
+    rows = [{"text": "good " + random.bytes(100).hex()} for _ in range(2000)]
+    _write(tmp_path / "in.jsonl", rows)
+    (tmp_path / target).write_text("old")
+    code = f"""
+import resource
+from pathlib import Path
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.predict import predict_file
+engine = Engine(Bundle.load(Path({str(toy.folder)!r})), threads=1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    predict_file(engine, Path("in.jsonl"), Path({target!r}))
+except AssayError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{target} cannot be written: File too large; free space or name another --output\n"
+    assert done.stderr == ""
+    assert (tmp_path / target).read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(["in.jsonl", target])
+
+
+def test_a_model_that_breaks_midway_leaves_no_output(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [*ROWS, {"id": "bad", "text": None}]
+    monkeypatch.setattr(engine, "_session", None)
+    with pytest.raises(AttributeError):
+        _predict(engine, tmp_path, rows)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.jsonl"]
+    assert serving.predict.MAX_CHARACTERS < 1_000_000
