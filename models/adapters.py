@@ -1,6 +1,6 @@
 """Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685) on the encoder, through peft."""
 
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, LoraModel
 from torch import nn
 
 from corpus.errors import AssayError
@@ -22,7 +22,7 @@ def add_adapters(network: Network, lora: Lora) -> None:
             known = sorted({name.rpartition(".")[2] for name in linear})
             raise AssayError(f"model.lora.targets names {target!r}; the encoder's linear layers are {', '.join(known)}")
     config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets)
-    network.encoder = get_peft_model(encoder, config)
+    network.replace_encoder(LoraModel(encoder, config, "default"))
     for name, parameter in network.encoder.named_parameters():
         if _in_pooler(name):
             parameter.requires_grad = True
@@ -32,7 +32,7 @@ def merge_adapters(network: Network) -> None:
     """Add the adapters' product to the weights they belong to; a network without adapters is left as it is."""
     merge = getattr(network.encoder, "merge_and_unload", None)
     if merge is not None:
-        network.encoder = merge()
+        network.replace_encoder(merge())
 
 
 def _in_pooler(name: str) -> bool:

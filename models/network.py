@@ -62,6 +62,7 @@ class Network(nn.Module):
     """An encoder with heads. `model` is a transformers model: the bare encoder where `joint` holds the heads.
 
     `crf` scores the tags of the token head during training; the forward pass gives its emissions.
+    `reads_type_ids` says whether the encoder tells the two texts of a pair apart by `token_type_ids`.
     """
 
     def __init__(self, model: PreTrainedModel, joint: JointHeads | None, crf: LinearChainCrf | None = None) -> None:
@@ -69,6 +70,7 @@ class Network(nn.Module):
         self.model = model
         self.joint = joint
         self.crf = crf
+        self.reads_type_ids = _reads_type_ids(model)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -103,18 +105,12 @@ class Network(nn.Module):
         """The encoder without its heads."""
         return self.model if self.joint is not None else getattr(self.model, self.model.base_model_prefix)
 
-    @encoder.setter
-    def encoder(self, encoder: nn.Module) -> None:
+    def replace_encoder(self, encoder: nn.Module) -> None:
+        """Put another encoder, for example one with adapters, behind the heads."""
         if self.joint is not None:
             self.model = cast(PreTrainedModel, encoder)
         else:
             setattr(self.model, self.model.base_model_prefix, encoder)
-
-    @property
-    def reads_type_ids(self) -> bool:
-        """Whether the encoder tells the two texts of a pair apart by `token_type_ids`."""
-        kinds: int = getattr(self.config, "type_vocab_size", 0) or 0
-        return kinds > 1 and "token_type_ids" in inspect.signature(self.model.forward).parameters
 
     def save(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors`, which transformers can load, and the heads of a joint model."""
@@ -215,6 +211,11 @@ def _pretrained(loader: Any, model: Model, **options: Any) -> PreTrainedModel:
 def _joint_heads(encoder: PreTrainedModel, classes: int, tags: int, dropout: float) -> JointHeads:
     pools = getattr(encoder, "pooler", None) is not None
     return JointHeads(encoder.config.hidden_size, classes, tags, dropout, pool=not pools)
+
+
+def _reads_type_ids(model: PreTrainedModel) -> bool:
+    kinds: int = getattr(model.config, "type_vocab_size", 0) or 0
+    return kinds > 1 and "token_type_ids" in inspect.signature(model.forward).parameters
 
 
 def _set_head_dropout(model: PreTrainedModel, dropout: float) -> None:

@@ -42,7 +42,7 @@ class UsedEmbedding(nn.Module):
 def train_used_rows(network: Network, used: Ints) -> None:
     """Put a `UsedEmbedding` in the place of the encoder's input embedding."""
     full = network.model.get_input_embeddings()
-    if isinstance(full, nn.Embedding):
+    if isinstance(full, nn.Embedding) and full.weight.requires_grad:
         network.model.set_input_embeddings(UsedEmbedding(full, used))
 
 

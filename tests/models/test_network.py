@@ -1,0 +1,95 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
+
+from corpus.errors import AssayError
+from models.network import JOINT_HEADS, build_network, load_network
+from models.tokenizer import load_tokenizer
+from recipes.recipe import Model
+
+IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("encoder", ["bert", "deberta"])
+@pytest.mark.parametrize(
+    ("loader", "classes", "tags"),
+    [(AutoModelForSequenceClassification, 3, 0), (AutoModelForTokenClassification, 0, 5)],
+)
+def test_one_head_loads_with_the_class_of_transformers(
+    request: pytest.FixtureRequest, tmp_path: Path, encoder: str, loader: Any, classes: int, tags: int
+) -> None:
+    folder = request.getfixturevalue(f"tiny_{encoder}_folder")
+    network = build_network(Model(encoder=str(folder), heads=["sentence" if classes else "tokens"]), classes, tags)
+    network.save(tmp_path)
+    ours = load_network(tmp_path, classes, tags)(IDS, MASK)
+    model = loader.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    theirs = model(input_ids=IDS, attention_mask=MASK).logits
+    torch.testing.assert_close(next(iter(ours.values())), theirs)
+
+
+@pytest.mark.parametrize("encoder", ["bert", "deberta"])
+def test_both_heads_are_read_back_and_the_encoder_loads_alone(
+    request: pytest.FixtureRequest, tmp_path: Path, encoder: str
+) -> None:
+    folder = request.getfixturevalue(f"tiny_{encoder}_folder")
+    network = build_network(Model(encoder=str(folder), heads=["tokens", "sentence"]), 3, 5).eval()
+    before = network(IDS, MASK)
+    network.save(tmp_path)
+    after = load_network(tmp_path, 3, 5)(IDS, MASK)
+    assert before["sentence"].shape == (2, 3)
+    assert before["tokens"].shape == (2, 5, 5)
+    for head, logits in before.items():
+        torch.testing.assert_close(after[head], logits)
+    assert (tmp_path / JOINT_HEADS).is_file()
+    AutoModel.from_pretrained(tmp_path)
+
+
+def test_padding_does_not_change_an_answer(tiny_bert_folder: Path) -> None:
+    network = build_network(Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"]), 3, 5).eval()
+    both, alone = network(IDS, MASK), network(IDS[1:, :3], MASK[1:, :3])
+    torch.testing.assert_close(both["sentence"][1:], alone["sentence"])
+    torch.testing.assert_close(both["tokens"][1:, :3], alone["tokens"])
+
+
+def test_half_precision_weights_are_trained_in_float32(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    BertModel.from_pretrained(tiny_bert_folder, dtype=torch.float16).save_pretrained(tmp_path)
+    network = build_network(Model(encoder=str(tmp_path), heads=["sentence"]), 2, 0)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_head_dropout_leaves_the_encoder_as_it_was(tiny_bert_folder: Path) -> None:
+    network = build_network(Model(encoder=str(tiny_bert_folder), heads=["tokens"], head_dropout=0.4), 0, 5)
+    dropouts = {name: module.p for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)}
+    assert dropouts.pop("model.dropout") == 0.4
+    assert set(dropouts.values()) == {0.1}
+
+
+@pytest.mark.parametrize("name", ["missing/folder", "owner/no-such-model"])
+def test_an_encoder_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = Model(encoder=name, revision="0" * 40, heads=["sentence"])
+    with pytest.raises(AssayError) as caught:
+        build_network(model, 2, 0)
+    assert "\n" not in str(caught.value)
+    assert f"model.encoder {name!r}" in str(caught.value)
+    with pytest.raises(AssayError, match=r"model\.encoder"):
+        load_tokenizer(model)
+
+
+def test_a_tokenizer_without_padding_is_refused(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    tokenizer = load_tokenizer(Model(encoder=str(tiny_bert_folder), heads=["sentence"]))
+    make: Any = PreTrainedTokenizerFast
+    bare = make(tokenizer_object=tokenizer.backend_tokenizer)
+    bare.save_pretrained(tmp_path)
+    with pytest.raises(AssayError, match="has no padding token"):
+        load_tokenizer(Model(encoder=str(tmp_path), heads=["sentence"]))
