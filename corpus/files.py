@@ -9,13 +9,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.document import BadRow, Document, shorten
 from corpus.errors import AssayError
+
+if TYPE_CHECKING:
+    import _csv
 
 TEXT_SUFFIXES = (".jsonl", ".csv")
 KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
@@ -139,21 +142,21 @@ def _json_row(row_id: str, line: bytes) -> Row | BadRow:
 def _csv_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, Row | BadRow]]:
     csv.field_size_limit(LARGEST_CELL)
     # surrogateescape keeps invalid bytes inside their own cell, where `_csv_row` finds them.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text)
-    header = next(reader, [])
-    if not header or len(set(header)) != len(header):
-        raise AssayError(f"{path} needs a first line of column names, each once; it reads {header!r:.200}")
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, BadRow(f"{path.name}:{reader.line_num}", f"not valid CSV: {error}", None)
-            continue
-        if cells:
-            yield reader.line_num, _csv_row(f"{path.name}:{reader.line_num}", header, cells)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text)
+        header = next(reader, [])
+        if not header or len(set(header)) != len(header):
+            raise AssayError(f"{path} needs a first line of column names, each once; it reads {header!r:.200}")
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield reader.line_num, BadRow(f"{path.name}:{reader.line_num}", f"not valid CSV: {error}", None)
+                continue
+            if cells:
+                yield reader.line_num, _csv_row(f"{path.name}:{reader.line_num}", header, cells)
 
 
 def _csv_row(row_id: str, header: list[str], cells: list[str]) -> Row | BadRow:
