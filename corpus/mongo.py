@@ -131,8 +131,10 @@ def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterat
         document = None
         try:
             with closing(_cursor(collection, query, position)) as cursor:
-                for document in cursor:
-                    yield document
+                while cursor.alive:
+                    # The loop ends at an empty batch too, behind which there may be more.
+                    for document in cursor:
+                        yield document
             return
         except PyMongoError as error:
             tries = 1 if document else tries + 1

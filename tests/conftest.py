@@ -1,6 +1,8 @@
 """Fixtures that tests of several folders share. What is heavy is imported where it is needed."""
 
+import os
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,8 @@ import pytest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+    from tests.mongo import Mongo
 
 TINY_TEXTS = [
     "Apple buys shares of Siemens in Munich, says Anna Meier.",
@@ -37,6 +41,24 @@ def store(tmp_path: Path, _mlflow_database: Path) -> Path:
     folder.mkdir()
     shutil.copy(_mlflow_database, folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture
+def mongo() -> "Iterator[Mongo]":
+    """A MongoDB with a database of the test's own: at MONGODB_URI where that is set, else the stand-in."""
+    from pymongo import MongoClient
+
+    from demo.wire import WireServer
+    from tests.mongo import Mongo
+
+    database = f"assay_test_{uuid.uuid4().hex[:12]}"
+    if uri := os.environ.get("MONGODB_URI"):
+        yield Mongo(uri, database, None)
+        with MongoClient[dict[str, Any]](uri) as client:
+            client.drop_database(database)
+        return
+    with WireServer() as server:
+        yield Mongo(server.uri, database, server)
 
 
 @pytest.fixture(scope="session")

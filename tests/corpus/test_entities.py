@@ -1,0 +1,142 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics.sequence_labeling import get_entities
+
+from corpus.entities import bio_entities, find_names, read_entities, whole_words
+from corpus.example import Entity
+from corpus.fields import EntityFields
+from corpus.values import UnreadableError
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "spans"),
+    [
+        ("Apple and Applesauce and pineApple", "Apple", [(0, 5)]),
+        ("buy $AAPL, not US$AAPL", "$AAPL", [(4, 9)]),
+        ("Acme Inc. and Acme Inc.com", "Acme Inc.", [(0, 9)]),
+        ('(Apple)\'s "Apple"-Apple', "Apple", [(1, 6), (11, 16), (18, 23)]),
+        ("Süß GmbH Süßwaren", "Süß", [(0, 3)]),
+        ("Rene\u0301 met Rene", "Rene", [(10, 14)]),
+        ("राम रामा", "राम", [(0, 3)]),
+        ("a_b a", "a", [(4, 5)]),
+        ("x.*y", ".*", []),
+        ("ha ha ha", "ha ha", [(0, 5), (3, 8)]),
+    ],
+)
+def test_whole_words(text: str, name: str, spans: list[tuple[int, int]]) -> None:
+    assert whole_words(text, name) == spans
+
+
+def test_case_is_ignored_only_on_request_and_offsets_stay_right() -> None:
+    text = "İstanbul: ACME wins"
+
+    assert whole_words(text, "Acme") == []
+    assert whole_words(text, "Acme", ignore_case=True) == [(10, 14)]
+
+
+def test_the_longest_name_comes_first_and_nothing_overlaps() -> None:
+    text = "Bank of Oslo buys Oslo Bank, says Oslo"
+    names = {"Oslo": "PLACE", "Bank of Oslo": "COMPANY", "Oslo Bank": "COMPANY"}
+
+    found = sorted(find_names(text, names))
+
+    assert [(text[e.start : e.end], e.label) for e in found] == [
+        ("Bank of Oslo", "COMPANY"),
+        ("Oslo Bank", "COMPANY"),
+        ("Oslo", "PLACE"),
+    ]
+
+
+def test_a_name_inside_a_longer_one_is_no_fault() -> None:
+    assert find_names("Apple Inc. rises", {"Apple": "X", "Apple Inc.": "Y"}) == [Entity(0, 10, "Y")]
+
+
+def test_first_occurrence_only() -> None:
+    assert find_names("Bo met Bo", {"Bo": "PERSON"}, occurrences="first") == [Entity(0, 2, "PERSON")]
+    assert len(find_names("Bo met Bo", {"Bo": "PERSON"})) == 2
+
+
+def test_a_name_that_is_not_there_is_named() -> None:
+    with pytest.raises(UnreadableError, match="entity is not in the text: Acme"):
+        find_names("Acmeology", {"Acme": "COMPANY"})
+
+
+@given(text=st.text(alphabet="ab .é", max_size=30), names=st.sets(st.text(alphabet="ab é", min_size=1, max_size=4)))
+def test_found_names_stand_in_the_text_and_never_overlap(text: str, names: set[str]) -> None:
+    there = {name: "X" for name in names if whole_words(text, name)}
+
+    found = sorted(find_names(text, there))
+
+    assert all(text[entity.start : entity.end] in there for entity in found)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(found))
+    assert bool(found) == bool(there)
+
+
+def test_offsets_and_names_in_one_list() -> None:
+    text = "Oslo: Bo Oslo praises Oslo"
+    items = [{"start": 6, "end": 13, "label": "PERSON", "text": "Bo Oslo"}, {"text": " Oslo "}]
+
+    found = read_entities(text, items, EntityFields())
+
+    assert found == (Entity(0, 4, "ENTITY"), Entity(6, 13, "PERSON"), Entity(22, 26, "ENTITY"))
+
+
+def test_inclusive_ends() -> None:
+    fields = EntityFields(end_inclusive=True)
+
+    assert read_entities("Bo!", [{"start": 0, "end": 1, "text": "Bo"}], fields) == (Entity(0, 2, "ENTITY"),)
+
+
+def test_overlapping_offsets_are_kept_for_the_validation_to_judge() -> None:
+    items = [{"start": 0, "end": 4, "label": "A"}, {"start": 2, "end": 5, "label": "B"}]
+
+    assert len(read_entities("abcde", items, EntityFields())) == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ({"text": "Bo"}, "entities are not a list"),
+        (["Bo"], "entity is not an object: Bo"),
+        ([{"label": "X"}], r"entity\.text is missing"),
+        ([{"text": "  "}], r"entity\.text is empty"),
+        ([{"text": "Bo", "label": 3}], r"entity\.label is not text: 3 \(int\)"),
+        ([{"text": "Al"}], "entity is not in the text: Al"),
+        ([{"text": "Bo", "label": "A"}, {"text": "Bo", "label": "B"}], "entity has two types: Bo is A and B"),
+        ([{"text": "Bo", "start": 1, "end": 3}], "entity differs from the text: 'Bo' against 'o ' at 1:3"),
+        ([{"start": 0, "end": 99}], "entity lies outside the text: 0:99 in 8 characters"),
+        ([{"start": -2, "end": 1}], "entity lies outside the text"),
+        ([{"start": 2, "end": 2}], "entity lies outside the text"),
+        ([{"start": 0}], r"entity\.end is not a whole number: missing"),
+        ([{"start": 0.0, "end": 2}], r"entity\.start is not a whole number: 0\.0"),
+        ([{"start": False, "end": 2}], r"entity\.start is not a whole number: False"),
+    ],
+)
+def test_bad_entities(items: object, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=reason):
+        read_entities("Bo sings", items, EntityFields())
+
+
+TAGS = st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])
+
+
+@given(st.lists(TAGS, min_size=1, max_size=12))
+def test_bio_spans_are_those_of_seqeval(tags: list[str]) -> None:
+    tokens = ["x" * (number % 3 + 1) for number in range(len(tags))]
+    text = " ".join(tokens)
+
+    found = bio_entities(tokens, tags)
+
+    begins = [sum(map(len, tokens[:number])) + number for number in range(len(tokens))]
+    expected = [(begins[a], begins[b] + len(tokens[b]), label) for label, a, b in get_entities(tags)]
+    assert [(entity.start, entity.end, entity.label) for entity in found] == expected
+    assert all(text[entity.start : entity.end].strip("x ") == "" for entity in found)
+
+
+@pytest.mark.parametrize("tag", ["X-A", "B-", "B", "3", "o", "S-A"])
+def test_unknown_tags(tag: str) -> None:
+    with pytest.raises(UnreadableError, match=f"tag is neither O nor B-TYPE nor I-TYPE: {tag}"):
+        bio_entities(["a"], [tag])
