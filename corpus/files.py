@@ -9,16 +9,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.document import BadRow, Document, shorten
 from corpus.errors import AssayError
-
-if TYPE_CHECKING:
-    import _csv
 
 TEXT_SUFFIXES = (".jsonl", ".csv")
 KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
