@@ -124,7 +124,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
             parity = compare_with_torch(network, engine, _parity_rows(source))
         with _timed("int8"):
             comparison = _try_int8(source, plain, small, engine)
-        precision, why = _choose(source.recipe.gate, comparison)
+        precision, why = choose_precision(source.recipe.gate, comparison)
         shipped = plain if precision == "fp32" else small
         _add_golden_rows(source, shipped)
         shutil.move(shipped, folder / BUNDLE)
@@ -173,7 +173,8 @@ def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8
     return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
 
 
-def _choose(gate: Gate, comparison: Int8Comparison | None) -> tuple[Literal["fp32", "int8"], str]:
+def choose_precision(gate: Gate, comparison: Int8Comparison | None) -> tuple[Literal["fp32", "int8"], str]:
+    """The precision that ships, and why: int8 where the F1 of no head falls by more than the gate allows."""
     if gate.int8 == "off":
         return "fp32", "gate.int8 is off"
     if comparison is None or not comparison.drop:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 
 from corpus.digest import digest_file
 from corpus.errors import AssayError
 from serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
 from serving.engine import Engine
-from serving.session import ort
 
 Damage = Callable[[Path], Any]
 
@@ -75,7 +75,7 @@ def test_the_digest_covers_the_manifest_and_through_it_every_file(toy: Bundle) -
 def test_a_file_changed_after_the_check_makes_no_session(
     toy: Bundle, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ort, "InferenceSession", None)  # a call of it would be a TypeError
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)  # a call of it would be a TypeError
     _flip_bit(toy.folder / name)
     with pytest.raises(AssayError, match="changed while it was loaded"):
         Engine(toy)

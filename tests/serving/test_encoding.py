@@ -1,5 +1,6 @@
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ KINDS = ["wordpiece", "unigram", "bytes"]
 
 
 def _tokenizer(kind: str) -> Tokenizer:
+    trainer: Any
     if kind == "wordpiece":
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)

@@ -85,7 +85,7 @@ def test_parquet_keeps_the_types_of_its_columns(engine: Engine, tmp_path: Path) 
 
 
 def test_columns_of_mixed_types_become_json_in_tables(engine: Engine, tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": "good", "mixed": 1},
         {"text": "bad", "mixed": "one", "late": {"a": 1}},
         {"text": "bad", "late": {}},
@@ -144,7 +144,7 @@ def test_errors_of_an_earlier_run_do_not_stay(engine: Engine, tmp_path: Path) ->
 
 def test_pairs_are_read_from_two_columns(build_toy: BuildToy, tmp_path: Path) -> None:
     engine = Engine(build_toy(pair=True), threads=1)
-    rows = [{"q": "good", "p": "fine"}, {"q": "good", "p": None}]
+    rows: list[dict[str, Any]] = [{"q": "good", "p": "fine"}, {"q": "good", "p": None}]
     counts = predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / "o.csv", None, "q", "p")
     assert (counts.rows, counts.errors) == (1, 1)
 

@@ -1,0 +1,99 @@
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle
+from serving.bundle import MODEL, Bundle
+
+
+@pytest.fixture
+def registry(store: Path, toy: Bundle) -> str:
+    """An MLflow whose model `toy` has the bundle as version 1, champion."""
+    uri = f"sqlite:///{store}/mlflow.db"
+    model = store / "model" / "artifacts"
+    shutil.copytree(toy.folder, model / "bundle")
+    client = MlflowClient(tracking_uri=uri)
+    client.create_registered_model("toy")
+    client.create_model_version("toy", model.parent.as_uri(), tags={BUNDLE_TAG: toy.digest})
+    client.set_registered_model_alias("toy", "champion", "1")
+    return uri
+
+
+def test_a_folder_is_opened_without_mlflow(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert open_bundle(toy.folder).digest == toy.digest
+    assert open_bundle(str(toy.folder)).digest == toy.digest
+
+
+@pytest.mark.parametrize("address", ["models:/toy@champion", "models:/toy/1"])
+def test_a_model_is_fetched_once_by_alias_or_version(registry: str, toy: Bundle, tmp_path: Path, address: str) -> None:
+    cache = tmp_path / "cache"
+    bundle = open_bundle(address, cache, registry)
+    assert bundle.digest == toy.digest
+    assert bundle.folder == cache / toy.digest
+    # the second time the registry's files are not needed
+    shutil.rmtree(tmp_path / "store" / "model")
+    assert open_bundle(address, cache, registry).digest == toy.digest
+    assert [path.name for path in cache.iterdir()] == [toy.digest]
+
+
+def test_files_that_changed_after_registration_never_enter_the_cache(registry: str, tmp_path: Path) -> None:
+    path = tmp_path / "store" / "model" / "artifacts" / "bundle" / MODEL
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(AssayError, match="differs from its digest"):
+        open_bundle("models:/toy@champion", tmp_path / "cache", registry)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_model_that_assay_did_not_register_is_refused(registry: str, tmp_path: Path) -> None:
+    MlflowClient(tracking_uri=registry).delete_model_version_tag("toy", "1", BUNDLE_TAG)
+    with pytest.raises(AssayError, match=re.escape("models:/toy/1 has no tag assay.bundle")):
+        open_bundle("models:/toy/1", tmp_path / "cache", registry)
+
+
+@pytest.mark.parametrize("address", ["models:/toy@challenger", "models:/toy/7", "models:/other@champion"])
+def test_what_the_registry_does_not_have_is_one_line(registry: str, tmp_path: Path, address: str) -> None:
+    with pytest.raises(AssayError, match=f"{address} cannot be had from sqlite") as caught:
+        open_bundle(address, tmp_path / "cache", registry)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_down_is_one_line_without_the_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(AssayError, match=r"cannot be had from http://\*\*\*@127\.0\.0\.1:9") as caught:
+        open_bundle("models:/toy@champion", tmp_path, "http://user:secret@127.0.0.1:9")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_mlflow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(AssayError, match=re.escape('pip install "assay[registry]"')):
+        open_bundle("models:/toy@champion")
+
+
+@pytest.mark.parametrize(
+    "address", ["models:/toy", "models:/toy@", "models:/toy/latest", "models:/a/b/1", "models:toy/1"]
+)
+def test_other_forms_of_address_are_refused(address: str) -> None:
+    with pytest.raises(AssayError, match="write models:/NAME@champion"):
+        open_bundle(address)
+
+
+def test_an_address_reads_as_it_is_written() -> None:
+    for text in ("models:/toy@champion", "models:/toy/3"):
+        assert str(ModelAddress.parse(text)) == text
+
+
+def test_the_environment_names_the_registry_before_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://here")
+    assert default_tracking_uri(tmp_path) == "http://here"
