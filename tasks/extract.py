@@ -10,9 +10,10 @@ from prefect import task
 
 from corpus.document import BadRow
 from corpus.documents import DocumentReader
-from corpus.errors import DataError
-from corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
+from corpus.errors import AssayError, DataError
+from corpus.snapshot import REJECTS, Counts, Snapshot, SnapshotWriter
 from recipes.recipe import Recipe
+from recipes.source import Source
 from tasks.progress import with_progress
 from tasks.run import Ref, Run
 from tasks.sources import describe_source, open_source, source_name
@@ -34,10 +35,15 @@ def extract(run: Run) -> Ref:
     inputs = {"source": recipe.source.model_dump(mode="json"), "heads": recipe.heads, "content": description}
 
     def make(folder: Path) -> None:
-        with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
-            _read_into(writer, recipe)
-            manifest = writer.finish()
-        _check_share(manifest, recipe, folder, run.folder)
+        try:
+            with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
+                _read_into(writer, recipe)
+                counts = writer.finish().counts
+            _check_share(counts, recipe.source, folder, run.folder)
+        except AssayError:
+            # Nothing stays that could be taken for a snapshot.
+            shutil.rmtree(folder)
+            raise
 
     ref = run.once("extract", inputs, make)
     counts = Snapshot.load(ref.path).manifest.counts
@@ -60,9 +66,8 @@ def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
             writer.add(*reader.read(document))
 
 
-def _check_share(manifest: SnapshotManifest, recipe: Recipe, folder: Path, keep: Path) -> None:
+def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:
     """Stop where there is nothing to learn from, or where the recipe does not fit the source."""
-    counts, source = manifest.counts, recipe.source
     if not counts.documents:
         raise DataError(f"{source_name(source)} is empty: it gave no document; check its name and filter")
     share = counts.rejects / max(1, counts.rows + counts.rejects)

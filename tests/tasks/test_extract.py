@@ -1,0 +1,187 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from corpus.errors import AssayError
+from corpus.snapshot import Counts, Snapshot
+from tasks.extract import extract
+from tasks.run import Run
+from tests.mongo import Mongo
+from tests.snapshots import make_run
+
+SENTENCE = {"Text": "Oslo shines", "Entities": [{"EntityName": "Oslo", "type": "PLACE"}], "sentiment": "good"}
+DOCUMENTS: list[dict[str, Any]] = [
+    {"_id": 1, "source": "blog", "Parse": [SENTENCE, SENTENCE]},
+    {"_id": 2, "source": "wire", "Parse": [SENTENCE, {**SENTENCE, "sentiment": None}, "broken"]},
+    {"_id": 3, "isRepost": True, "Parse": [SENTENCE]},
+    {"_id": 4, "Parse": []},
+    {"_id": 5, "Parse": "broken"},
+    {"_id": 6, "Parse": [{**SENTENCE, "Text": float("nan")}]},
+]
+PARSE_SOURCE: dict[str, Any] = {
+    "form": "parse",
+    "fields": {"slices": {"source": "source"}},
+    "entity": {"name": "EntityName", "label": "type"},
+    "max_reject_share": 0.6,
+}
+JOINT: dict[str, Any] = {
+    "model": {"scratch": {}, "heads": ["sentence", "tokens"]},
+    "gate": {"min_f1": {"sentence": 0.6, "tokens": 0.6}},
+}
+
+
+def file_run(tmp_path: Path, lines: list[str], key: str = "first", **source: Any) -> Run:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    values = {"kind": "files", "paths": {str(path): "all"}, "fields": {"label": "label"}, **source}
+    return make_run(tmp_path / "store", key, source=values)
+
+
+def mongo_run(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch, **source: Any) -> Run:
+    monkeypatch.setenv("ASSAY_TEST_MONGODB", mongo.uri)
+    values = {"kind": "mongo", "uri": "env:ASSAY_TEST_MONGODB", "database": mongo.database, "collection": "parses"}
+    return make_run(tmp_path / "store", source={**values, **PARSE_SOURCE, **source}, **JOINT)
+
+
+def rejects(folder: Path) -> dict[str, str]:
+    lines = [json.loads(line) for line in (folder / "rejects.jsonl").read_text().splitlines()]
+    return {line["id"]: line["reason"] for line in lines}
+
+
+def test_every_document_is_used_filtered_or_rejected(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("parses", DOCUMENTS)
+
+    snapshot = Snapshot.load(extract.fn(mongo_run(tmp_path, mongo, monkeypatch)).path)
+
+    assert snapshot.manifest.counts == Counts(documents=6, used=2, filtered=2, rejected=2, rows=3, rejects=4)
+    assert [example.id for example in snapshot.examples()] == ["1#0", "1#1", "2#0"]
+    assert [example.slices["source"] for example in snapshot.examples()] == ["blog", "blog", "wire"]
+    assert rejects(snapshot.folder) == {
+        "2#1": "sentiment is null",
+        "2#2": "sentence is not an object: broken",
+        "5": "Parse is not a list: broken",
+        "6#0": "Text is not text: nan (float)",
+    }
+
+
+def test_a_broken_cursor_changes_nothing_in_the_snapshot(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("parses", [{"_id": number, "Parse": [SENTENCE]} for number in range(300)])
+    straight = Snapshot.load(extract.fn(mongo_run(tmp_path / "a", mongo, monkeypatch, batch_size=50)).path)
+    mongo.breakable().break_cursor_after(90, times=3)
+
+    broken = Snapshot.load(extract.fn(mongo_run(tmp_path / "b", mongo, monkeypatch, batch_size=50)).path)
+
+    assert len(broken) == 300
+    assert broken.digest == straight.digest
+
+
+def test_the_snapshot_tells_its_source_without_the_address(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("parses", DOCUMENTS)
+    run = mongo_run(tmp_path, mongo, monkeypatch, filter={"_id": {"$lt": 4}}, limit=2)
+
+    ref = extract.fn(run)
+
+    snapshot = Snapshot.load(ref.path)
+    assert snapshot.manifest.counts.documents == 2
+    assert snapshot.manifest.source == {
+        "kind": "mongo",
+        "uri": "env:ASSAY_TEST_MONGODB",
+        "database": mongo.database,
+        "collection": "parses",
+        "filter": {"_id": {"$lt": 4}},
+        "limit": 2,
+    }
+    assert all(mongo.uri.encode() not in path.read_bytes() for path in ref.path.iterdir())
+
+
+def test_files_tell_their_digests_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    line = '{"text": "a", "label": "x"}'
+    first = extract.fn(file_run(tmp_path, [line]))
+
+    again = extract.fn(file_run(tmp_path, [line]))
+    changed = extract.fn(file_run(tmp_path, [line, line]))
+
+    assert again == first
+    assert changed.digest != first.digest
+    [(name, digest)] = Snapshot.load(first.path).manifest.source["files"].items()
+    assert name.endswith("rows.jsonl")
+    assert len(digest) == 64
+
+
+def test_a_local_data_set_with_its_own_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "news").mkdir()
+    for split in ("train", "validation"):
+        pq.write_table(pa.table({"text": ["a", "b"], "label": [0, 1]}), tmp_path / "news" / f"{split}.parquet")
+    source = {
+        "kind": "hub",
+        "path": str(tmp_path / "news"),
+        "splits": {"train": "train", "validation": "test"},
+        "fields": {"label": "label"},
+        "label_map": {"0": "bearish", "1": "bullish"},
+    }
+
+    snapshot = Snapshot.load(extract.fn(make_run(tmp_path / "store", source=source)).path)
+
+    found = [(example.id, example.label, example.split) for example in snapshot.examples()]
+    assert found == [
+        ("train:0", "bearish", "train"),
+        ("train:1", "bullish", "train"),
+        ("validation:0", "bearish", "test"),
+        ("validation:1", "bullish", "test"),
+    ]
+
+
+def test_too_many_rejects_stop_the_run_and_are_kept(tmp_path: Path) -> None:
+    good, empty, number = '{"text": "a", "label": "x"}', '{"text": "", "label": "x"}', '{"text": 4, "label": "x"}'
+    run = file_run(tmp_path, [good] * 5 + [empty] * 3 + [number, "broken"], max_reject_share=0.4)
+
+    with pytest.raises(AssayError) as caught:
+        extract.fn(run)
+
+    line = str(caught.value)
+    assert "5 of 10 rows" in line
+    assert "50.0%, source.max_reject_share is 40.0%" in line
+    assert "row rows:6: text is empty (3 in all); row rows:9: text is not text: 4 (int) (1 in all)" in line
+    assert line.endswith(f"see {run.folder / 'rejects.jsonl'}")
+    assert "\n" not in line
+    assert len(rejects(run.folder)) == 5
+    assert not list(tmp_path.rglob("snapshot.json"))
+
+
+def test_rejects_at_the_limit_pass(tmp_path: Path) -> None:
+    lines = ['{"text": "a", "label": "x"}', '{"text": ""}']
+
+    assert len(Snapshot.load(extract.fn(file_run(tmp_path, lines, max_reject_share=0.5)).path)) == 1
+
+
+def test_an_empty_collection_is_named(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AssayError, match=rf"the MongoDB collection {mongo.database}\.parses is empty"):
+        extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
+
+
+def test_a_source_of_which_everything_is_filtered(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("parses", DOCUMENTS[2:4])
+
+    with pytest.raises(AssayError, match="gave no row: all 2 documents are filtered out"):
+        extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
+
+
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    source = {"kind": "mongo", "uri": "env:NOT_SET", "database": "d", "collection": "c", "fields": {"label": "label"}}
+
+    with pytest.raises(AssayError, match=r"source\.uri is env:NOT_SET, but NOT_SET is not set"):
+        extract.fn(make_run(tmp_path, source=source))
