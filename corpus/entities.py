@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from corpus.example import Entity
@@ -74,8 +74,8 @@ def find_names(
 
 def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tuple[int, int]]:
     """Spans of `name` in `text`, overlapping ones too, with no word character right beside them."""
-    pattern = re.compile(f"(?=({re.escape(name)}))", re.IGNORECASE if ignore_case else 0)
-    return [match.span(1) for match in pattern.finditer(text) if _stands_alone(text, *match.span(1))]
+    found = _in_any_case(text, name) if ignore_case else _exact(text, name)
+    return [(start, end) for start, end in found if _stands_alone(text, start, end)]
 
 
 def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
@@ -118,6 +118,18 @@ def _offset(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableError(f"{name} is not a whole number", "missing" if value is MISSING else value)
     return value
+
+
+def _exact(text: str, name: str) -> Iterator[tuple[int, int]]:
+    # Not a pattern for each name: sources hold more names than `re` keeps compiled.
+    start = text.find(name)
+    while start >= 0:
+        yield start, start + len(name)
+        start = text.find(name, start + 1)
+
+
+def _in_any_case(text: str, name: str) -> Iterator[tuple[int, int]]:
+    return (match.span(1) for match in re.finditer(f"(?=({re.escape(name)}))", text, re.IGNORECASE))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
