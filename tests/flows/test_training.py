@@ -1,116 +1,161 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
 
-from corpus.errors import AssayError, DataError
+from corpus.errors import DataError
 from flows.training import TrainingOutcome, train
 from serving.address import open_bundle
 from serving.engine import Engine, Row
+from tasks.evaluate import Evaluation
 from tasks.registry import ModelRegistry
+from tasks.run import Step
 from tasks.session import RunState
 from tests.flows.tiny import make_recipe, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
 
-@pytest.fixture
-def no_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+class World:
+    """A corpus file, a store, and the first champion in it."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.corpus = write_rows(folder / "rows.jsonl")
+        self.store = store
+        self.first = self.run()
+
+    def run(self, *, from_step: Step | None = None, **changes: Any) -> TrainingOutcome:
+        return train(make_recipe(self.corpus, **changes), self.store, from_step=from_step)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry("tiny", self.first.tracking_uri, self.store)
+
+    @property
+    def champion(self) -> str | None:
+        version = self.registry.champion()
+        return version.number if version else None
 
 
-def registry(store: Path) -> ModelRegistry:
-    return ModelRegistry("tiny", f"sqlite:///{store.resolve()}/mlflow.db", store)
+@pytest.fixture(scope="module")
+def no_tracking_server() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
 
 
-def steps_done(outcome: TrainingOutcome, store: Path) -> dict[str, float]:
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None, no_tracking_server: None
+) -> World:
+    """One world for all tests here: a training takes seconds. Version 1 stays champion unless a test says else."""
+    folder = tmp_path_factory.mktemp("world")
+    store = folder / "store"
+    store.mkdir()
+    shutil.copy(mlflow_database, store / "mlflow.db")
+    return World(folder, store)
+
+
+def steps_begun(outcome: TrainingOutcome, store: Path) -> dict[str, float]:
     """When each finished step began."""
-    folder = store / "runs" / outcome.run
-    markers = [json.loads(path.read_text()) for path in folder.glob("*/step.json")]
+    markers = [json.loads(path.read_text()) for path in (store / "runs" / outcome.run).glob("*/step.json")]
     return {marker["step"]: marker["began"] for marker in markers}
 
 
-def test_a_good_model_becomes_champion_and_answers(corpus: Path, store: Path) -> None:
-    # given a recipe and an empty registry
-    outcome = train(make_recipe(corpus), store)
-    # then version 1 is champion, with its card, and the bundle of the registry answers
-    assert outcome.verdict.outcome == "passed", outcome.verdict.failed
-    assert outcome.promotion.promoted
-    champion = registry(store).champion()
-    assert champion is not None
-    assert champion.number == "1"
-    assert outcome.card.is_file()
-    bundle = open_bundle("models:/tiny@champion", tracking_uri=outcome.tracking_uri)
-    answer = Engine(bundle).predict([Row("Caramon falls again")])[0]
+def test_a_good_model_becomes_champion_and_answers(world: World) -> None:
+    first = world.first
+    assert first.verdict.outcome == "passed", first.verdict.failed
+    assert first.promotion.promoted
+    assert world.champion == "1"
+    assert first.card.is_file()
+    bundle = open_bundle("models:/tiny@champion", tracking_uri=first.tracking_uri)
+    answer = Engine(bundle).predict([Row("Caramon falls and falls again")])[0]
     assert answer.label == "bad"
     assert [(entity.start, entity.end) for entity in answer.entities] == [(0, 7)]
 
 
-def test_a_worse_model_is_refused_registered_and_leaves_the_champion(corpus: Path, store: Path) -> None:
-    train(make_recipe(corpus), store)
-    worse = train(make_recipe(corpus, training={"epochs": 1, "learning_rate": 1e-6}), store)
+def test_the_figures_in_mlflow_are_those_of_the_registered_bundle(world: World) -> None:
+    client = MlflowClient(tracking_uri=world.first.tracking_uri)
+    metrics = client.get_run(world.first.mlflow_run).data.metrics
+    evaluation = Evaluation.load(world.first.evaluation)
+    version = client.get_model_version("tiny", "1")
+    assert metrics["test.sentence.macro_f1"] == evaluation.figures["sentence.macro_f1"]
+    assert version.tags["assay.bundle"] == evaluation.bundle
+
+
+def test_the_pages_of_the_run_are_in_prefect(world: World) -> None:
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(limit=200)
+    by_key = {artifact.key: artifact for artifact in artifacts}
+    assert {"validation", "split", "verdict", "model-card"} <= set(by_key)
+    assert by_key["verdict"].description == "tiny: passed"
+
+
+def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: World) -> None:
+    worse = world.run(training={"epochs": 1, "learning_rate": 1e-6})
     assert worse.verdict.outcome == "refused"
-    assert {"score: sentence", "score: tokens"} <= {check.name for check in worse.verdict.failed}
-    assert any(check.name.startswith("champion") for check in worse.verdict.failed)
-    champion = registry(store).champion()
-    assert champion is not None
-    assert champion.number == "1"
-    version = MlflowClient(tracking_uri=worse.tracking_uri).get_model_version("tiny", "2")
-    assert version.tags["assay.outcome"] == "refused"
+    failed = {check.name for check in worse.verdict.failed}
+    assert {"score: sentence", "score: tokens", "champion: sentence", "champion: tokens"} <= failed
+    assert world.champion == "1"
+    assert worse.promotion.version is not None
+    assert worse.promotion.version.outcome == "refused"
 
 
-def test_a_dry_run_registers_nothing(corpus: Path, store: Path) -> None:
-    outcome = train(make_recipe(corpus, run_mode="dry_run"), store)
-    assert outcome.verdict.outcome == "passed"
-    assert not outcome.promotion.promoted
-    assert registry(store).champion() is None
-    assert MlflowClient(tracking_uri=outcome.tracking_uri).search_model_versions("name='tiny'") == []
+def test_a_dry_run_registers_nothing(world: World) -> None:
+    before = len(MlflowClient(tracking_uri=world.first.tracking_uri).search_model_versions("name='tiny'"))
+    outcome = world.run(run_mode="dry_run")
+    after = len(MlflowClient(tracking_uri=world.first.tracking_uri).search_model_versions("name='tiny'"))
+    assert outcome.promotion.version is None
+    assert after == before
 
 
-def test_from_step_does_that_step_and_the_later_ones_only(corpus: Path, store: Path) -> None:
-    first = train(make_recipe(corpus), store)
-    before = steps_done(first, store)
-    again = train(make_recipe(corpus), store, from_step="export")
-    after = steps_done(again, store)
-    assert again.run == first.run
+def test_from_step_does_that_step_and_the_later_ones_only(world: World) -> None:
+    other = world.run(registry={"name": "again"}, name="again")
+    before = steps_begun(other, world.store)
+    again = world.run(from_step="export", registry={"name": "again"}, name="again")
+    after = steps_begun(again, world.store)
+    assert again.run == other.run
     for step in ("extract", "validate", "split", "train"):
         assert after[step] == before[step]
     assert after["export"] > before["export"]
 
 
-def test_bad_data_stop_the_run_and_mended_data_are_read(corpus: Path, store: Path) -> None:
+def test_bad_data_stop_the_run_and_mended_data_are_read(world: World, tmp_path: Path) -> None:
     # given rows of one class only
-    rows = [json.loads(line) for line in corpus.read_text().splitlines()]
-    one_class = "".join(json.dumps(row) + "\n" for row in rows if row["label"] == "good")
-    everything = corpus.read_text()
-    corpus.write_text(one_class)
-    with pytest.raises(DataError, match="good"):
-        train(make_recipe(corpus), store)
+    corpus = write_rows(tmp_path / "rows.jsonl")
+    mended = corpus.read_text()
+    corpus.write_text("".join(line for line in mended.splitlines(keepends=True) if '"good"' in line))
+    recipe = make_recipe(corpus, name="mended", training={"epochs": 1}, run_mode="dry_run")
+    with pytest.raises(DataError, match="1 class"):
+        train(recipe, world.store)
     # when they are mended, the same recipe reads them anew
-    corpus.write_text(everything)
-    assert train(make_recipe(corpus), store).promotion.promoted
+    corpus.write_text(mended)
+    assert Evaluation.load(train(recipe, world.store).evaluation).rows
 
 
-def test_a_new_champion_is_compared_on_rows_that_it_never_saw(corpus: Path, store: Path) -> None:
-    train(make_recipe(corpus), store)
-    write_rows(corpus, 500)
-    second = train(make_recipe(corpus, training={"seed": 5}), store)
-    champion = {check.name: check for check in second.verdict.checks if check.name.startswith("champion")}
-    assert set(champion) == {"champion: sentence", "champion: tokens"}
-    assert all("not comparable" not in check.why for check in champion.values())
+def test_a_challenger_is_compared_on_rows_that_the_champion_never_saw(world: World) -> None:
+    write_rows(world.corpus, 500)
+    challenger = world.run(training={"seed": 5})
+    checks = {check.name: check for check in challenger.verdict.checks if check.name.startswith("champion")}
+    assert set(checks) == {"champion: sentence", "champion: tokens"}
+    assert all("of version 1" in check.measured for check in checks.values())
 
 
 @pytest.mark.slow  # starts the command three times, each of which imports torch, prefect and mlflow
 def test_a_killed_run_goes_on_where_it_was(corpus: Path, store: Path, tmp_path: Path) -> None:
     # given the command line, killed once training has left a checkpoint
-    recipe = make_recipe(corpus, training={"epochs": 30, "learning_rate": 0.002})
+    recipe = make_recipe(corpus, training={"epochs": 30})
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
@@ -134,13 +179,8 @@ def test_a_killed_run_goes_on_where_it_was(corpus: Path, store: Path, tmp_path: 
     assert state.state == "closed"
     assert next(store.glob("runs/*/extract-*/step.json")).stat().st_mtime_ns == extracted
     # and its figures equal those of a run that nobody killed
-    unbroken = train(make_recipe(corpus, training={"epochs": 30, "learning_rate": 0.002}), tmp_path / "other")
+    unbroken = train(recipe, tmp_path / "other")
     killed = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").get_run(state.mlflow_run).data.metrics
     straight = MlflowClient(tracking_uri=unbroken.tracking_uri).get_run(unbroken.mlflow_run).data.metrics
-    for name in ("sentence.macro_f1", "tokens.f1", "frame_accuracy"):
+    for name in ("test.sentence.macro_f1", "test.tokens.f1", "test.frame_accuracy"):
         assert killed[name] == straight[name]
-
-
-def test_errors_name_the_step_that_was_meant(corpus: Path, store: Path) -> None:
-    with pytest.raises(AssayError, match="no earlier run"):
-        train(make_recipe(corpus), store, from_step="train")

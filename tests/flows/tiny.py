@@ -14,13 +14,13 @@ FILLERS = ["today", "again", "in spring", "after noon", "as seen before", "says 
 
 
 def rows(count: int, seed: int) -> list[dict[str, Any]]:
-    """Sentences such as `Caramon falls again 17`: the verb is the class, the name an entity."""
+    """Sentences such as `Caramon falls and falls again bera`: the verb is the class, the name an entity."""
     draw = random.Random(seed)
     made = []
     for number in range(count):
         label = draw.choice(list(WORDS))
         name = draw.choice(NAMES)
-        text = f"{name} {WORDS[label]} {draw.choice(FILLERS)} {draw.choice(FILLERS)} {draw.choice(NAMES).lower()}"
+        text = f"{name} {WORDS[label]} and {WORDS[label]} {draw.choice(FILLERS)} {draw.choice(NAMES).lower()}"
         entities = [{"start": 0, "end": len(name), "label": "NAME", "text": name}]
         region = draw.choice(["north", "south"])
         made.append({"id": f"{seed}-{number}", "text": text, "label": label, "entities": entities, "region": region})
@@ -45,11 +45,11 @@ def make_recipe(corpus: Path, **changes: Any) -> Recipe:
         "validation": {"max_duplicate_share": 1.0},
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
         "model": {
-            "scratch": {"layers": 1, "hidden": 32, "attention_heads": 2, "vocabulary": 300},
+            "scratch": {"layers": 1, "hidden": 64, "attention_heads": 2, "vocabulary": 300},
             "heads": ["sentence", "tokens"],
             "max_length": 32,
         },
-        "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.01},
+        "training": {"epochs": 10, "batch_size": 8, "learning_rate": 0.001},
         "gate": {"min_f1": {"sentence": 0.7, "tokens": 0.7}, "slices": {"columns": ["region"]}},
         "registry": {"name": "tiny"},
     }
