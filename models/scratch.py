@@ -1,7 +1,7 @@
 """A small BERT from nothing: WordPiece trained on the training texts, random weights."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, PreTrainedTokenizerFast
@@ -13,12 +13,14 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Train an uncased WordPiece (Schuster and Nakajima 2012) that keeps accents; equal texts give an equal result."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL[1], max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    rows = list(texts)
+    learner = _tokenizer({})
+    pieces = _characters(learner, rows)
+    # The trainer numbers the characters inside words in the random order of a hash map, and settles ties between
+    # equally frequent pairs by these numbers. Given as special tokens, they have a number before it begins.
+    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=[*SPECIAL, *pieces], show_progress=False)
+    learner.train_from_iterator(rows, trainer)
+    tokenizer = _tokenizer(learner.get_vocab(with_added_tokens=True))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -28,6 +30,21 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     make: Any = PreTrainedTokenizerFast
     fast: PreTrainedTokenizerFast = make(tokenizer_object=tokenizer, **roles)
     return fast
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _characters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
+    """Every character of the normalised texts, as it begins a word and as it goes on with one, sorted."""
+    normalizer = cast(normalizers.Normalizer, tokenizer.normalizer)
+    found = {character for text in texts for character in normalizer.normalize_str(text) if not character.isspace()}
+    return sorted(found) + sorted(f"##{character}" for character in found)
 
 
 def scratch_config(scratch: Scratch, tokenizer: PreTrainedTokenizerFast, max_length: int) -> BertConfig:

@@ -1,18 +1,29 @@
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from safetensors.torch import load_file
+from transformers import (
+    AutoTokenizer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
+from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from models.checkpoint import Checkpoint
-from models.training import train
-from recipes.recipe import Head, Model, Training
+from models.training import WORK, train
+from recipes.recipe import Head, Lora, Model, Scratch, Training
 
 ROWS = [
     Example(
         id=str(index),
-        text=f"shares of {name} {verb}",
+        text=f"shares of {name} {verb}" + " today" * (index % 4),
         label="up" if verb == "rose" else "down",
         entities=(Entity(10, 10 + len(name), "ORG"),),
     )
@@ -20,7 +31,43 @@ ROWS = [
         (name, verb) for name in ["Bayer", "Siemens", "New York", "Süß & Söhne"] for verb in ["rose", "fell"] * 3
     )
 ]
-TRAINING = Training(epochs=2, batch_size=8, learning_rate=1e-3)
+TRAINING = Training(epochs=3, batch_size=8, learning_rate=1e-3)
+SCRATCH = Scratch(layers=1, hidden=16, attention_heads=2, vocabulary=100)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class _KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class _KillAt(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step == self._step:
+            raise _KilledError
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {
+        f"{file}.{name}": value
+        for file in ("model.safetensors", "heads.safetensors")
+        if (folder / file).is_file()
+        for name, value in load_file(folder / file).items()
+    }
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.parametrize("encoder", ["bert", "deberta"])
@@ -29,14 +76,140 @@ def test_every_pair_of_encoder_and_heads_trains_and_loads(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str, heads: list[Head]
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
-    train(ROWS, ROWS[:8], Model(encoder=str(folder), heads=heads, max_length=32), TRAINING, tmp_path)
+    one = TRAINING.model_copy(update={"epochs": 1})
+    train(ROWS, ROWS[:8], Model(encoder=str(folder), heads=heads, max_length=32), one, tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
     inputs = AutoTokenizer.from_pretrained(tmp_path)(ROWS[0].text, return_tensors="pt")
     logits = checkpoint.network()(inputs["input_ids"], inputs["attention_mask"])
-    assert sorted(logits) == sorted(heads)
-    assert all(len(wanted) == given.shape[-1] for wanted, given in _sizes(checkpoint, logits))
+    sizes = {"sentence": len(checkpoint.labels), "tokens": len(checkpoint.tags)}
+    assert {head: values.shape[-1] for head, values in logits.items()} == {head: sizes[head] for head in heads}
+    assert not (tmp_path / WORK).exists()
 
 
-def _sizes(checkpoint: Checkpoint, logits: dict[str, torch.Tensor]) -> list[tuple[list[str], torch.Tensor]]:
-    names = {"sentence": checkpoint.labels, "tokens": checkpoint.tags}
-    return [(names[head], values) for head, values in logits.items()]
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"heads": ["sentence", "tokens"], "crf": True},
+        {"heads": ["sentence"], "lora": Lora(r=4)},
+    ],
+)
+def test_a_killed_training_ends_as_an_unbroken_one_does(
+    tmp_path: Path, tiny_bert_folder: Path, options: dict[str, Any]
+) -> None:
+    model = Model(encoder=str(tiny_bert_folder), max_length=32, **options)
+    straight, broken = _new(tmp_path / "straight"), _new(tmp_path / "broken")
+    train(ROWS, ROWS[:8], model, TRAINING, straight)
+
+    # when it is killed within the second epoch, and once more within the third
+    losses: dict[int, float] = {}
+
+    def log(values: dict[str, float], step: int) -> None:
+        if "train.loss" in values:
+            losses[step] = values["train.loss"]
+
+    for step in (5, 8):
+        with pytest.raises(_KilledError):
+            train(ROWS, ROWS[:8], model, TRAINING, broken, log, [_KillAt(step)])
+        losses.clear()
+    train(ROWS, ROWS[:8], model, TRAINING, broken, log)
+
+    # then only the third epoch was trained again, and all weights and figures are those of the unbroken run
+    assert sorted(losses) == [7, 8, 9]
+    expected = _weights(straight)
+    for name, found in _weights(broken).items():
+        torch.testing.assert_close(found, expected[name], atol=1e-6, rtol=0, msg=name)
+    histories = [json.loads((folder / "history.json").read_text()) for folder in (straight, broken)]
+    assert histories[0]["epochs"] == histories[1]["epochs"]
+    assert histories[0]["loss"] == histories[1]["loss"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "unmarked"])
+def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path: Path, tiny_bert_folder: Path, harm: str) -> None:
+    # given a training that was killed behind its second epoch
+    model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=32)
+    with pytest.raises(_KilledError):
+        train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[_KillAt(8)])
+
+    # when its newest checkpoint is damaged
+    newest = tmp_path / WORK / "checkpoint-6"
+    if harm == "cut":
+        os.truncate(newest / "optimizer.pt", 100)
+    else:
+        (newest / "sealed.json").unlink()
+    steps: list[int] = []
+    train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
+
+    # then the one before is gone on with
+    assert min(steps) == 4
+    Checkpoint.load(tmp_path)
+
+
+def test_a_finished_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
+    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
+    steps: list[int] = []
+    train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
+    assert steps == []
+
+
+def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
+    # given a learning rate that ruins what the first epochs have learnt is unlikely to end on its best epoch
+    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    training = Training(epochs=6, batch_size=4, learning_rate=0.02, early_stopping=2)
+    train(ROWS, ROWS, model, training, tmp_path)
+    history = Checkpoint.load(tmp_path).history
+    scores = {entry["epoch"]: entry["score"] for entry in history["epochs"]}
+    assert scores[history["best_epoch"]] == max(scores.values())
+    assert history["best_epoch"] == min(epoch for epoch, score in scores.items() if score == max(scores.values()))
+    # stopped two epochs behind the best, or at the end
+    assert max(scores) == min(6, history["best_epoch"] + 2)
+
+
+def test_equal_trainings_give_equal_weights(tmp_path: Path) -> None:
+    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    training = Training(epochs=1, batch_size=8, class_weights="balanced", label_smoothing=0.1)
+    folders = [_new(tmp_path / name) for name in ("one", "two")]
+    for folder in folders:
+        train(ROWS, ROWS[:8], model, training, folder)
+    assert (folders[0] / "model.safetensors").read_bytes() == (folders[1] / "model.safetensors").read_bytes()
+    assert (folders[0] / "tokenizer.json").read_bytes() == (folders[1] / "tokenizer.json").read_bytes()
+
+
+def test_pairs_are_told_apart_by_segment(tmp_path: Path) -> None:
+    rows = [
+        Example(id=str(number), text="does it rain", text_pair=f"it {word}", label=word)
+        for number, word in enumerate(["rains", "shines"] * 8)
+    ]
+    train(rows, rows[:4], Model(scratch=SCRATCH, heads=["sentence"], max_length=16), TRAINING, tmp_path)
+    checkpoint = Checkpoint.load(tmp_path)
+    assert checkpoint.pair
+    assert checkpoint.uses_type_ids
+
+
+@pytest.mark.parametrize(
+    ("rows", "validation", "heads", "message"),
+    [
+        ([], ROWS, ["sentence"], "no training rows"),
+        (ROWS, [], ["sentence"], "no validation rows"),
+        ([row for row in ROWS if row.label == "up"], ROWS, ["sentence"], r"have the classes \['up'\]"),
+        ([Example(id="1", text="a", label="b")], ROWS, ["tokens"], "the training rows have no entity"),
+        (ROWS, [Example(id="v9", text="a", label="sideways")], ["sentence"], "row 'v9' has label 'sideways'"),
+    ],
+)
+def test_rows_that_do_not_fit_the_heads_are_one_line(
+    tmp_path: Path, rows: list[Example], validation: list[Example], heads: list[Head], message: str
+) -> None:
+    with pytest.raises(AssayError, match=message):
+        train(rows, validation, Model(scratch=SCRATCH, heads=heads, max_length=16), TRAINING, tmp_path)
+
+
+def test_a_loss_that_is_no_number_is_one_line(tmp_path: Path) -> None:
+    wild = Training(epochs=20, batch_size=8, learning_rate=1e12, max_grad_norm=1e12, warmup_ratio=0.0)
+    with pytest.raises(AssayError, match=r"lower training\.learning_rate"):
+        train(ROWS, ROWS[:8], Model(scratch=SCRATCH, heads=["sentence"], max_length=16), wild, tmp_path)
+
+
+def test_texts_longer_than_the_encoder_reads_are_refused_up_front(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=256)
+    with pytest.raises(AssayError, match=r"model\.max_length is 256: the encoder reads 128 tokens at most"):
+        train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
