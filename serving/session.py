@@ -66,6 +66,7 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
 
 def _options(threads: int, folder: Path) -> Any:
     options = ort.SessionOptions()
+    # Idle threads spin for a moment before they sleep (the default): batches follow each other without a pause.
     options.intra_op_num_threads = threads
     # One graph has no independent branches worth a second pool.
     options.inter_op_num_threads = 1

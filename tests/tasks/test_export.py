@@ -77,8 +77,7 @@ def test_onnx_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Ref) -
     assert report.parity_rows == len([row for row in EXAMPLES if int(row.id) % 3 == 0]) + 3
 
 
-# Said by transformers of a call that peft makes.
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+@pytest.mark.slow  # a training and an export
 def test_onnx_equals_torch_for_deberta_with_lora_and_int8_may_ship(tmp_path: Path, tiny_deberta_folder: Path) -> None:
     model = Model(encoder=str(tiny_deberta_folder), heads=["sentence"], lora=Lora(r=4), max_length=64)
     folder = export.fn(*_trained(tmp_path, model)).path
