@@ -67,7 +67,7 @@ def fill(uri: str) -> None:
     """Load the generated documents into the collection that the recipe reads."""
     from pymongo import MongoClient
 
-    with MongoClient(uri) as client:
+    with MongoClient[dict[str, object]](uri) as client:
         client["demo"]["parses"].insert_many(virtual_documents(DOCUMENTS, seed=7))
     out.print(f"{DOCUMENTS:,} documents in demo.parses", highlight=False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from serving.cpu import available_cores, cpu_flags
+from serving.cpu import available_threads, cpu_flags
 from tasks.tracking import tracking_uri, without_password
 
 TIMEOUT_S = 5.0
@@ -83,7 +83,7 @@ def _mongodb() -> Finding:
 
     shown = without_password(uri)
     try:
-        with MongoClient(uri, serverSelectionTimeoutMS=int(TIMEOUT_S * 1000)) as client:
+        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=int(TIMEOUT_S * 1000)) as client:
             client.admin.command("ping")
     except PyMongoError as error:
         reason = without_password(str(error).splitlines()[0])[:200]
@@ -116,7 +116,7 @@ def _gpu() -> Finding:
 def _cpu() -> Finding:
     flags = cpu_flags()
     int8 = "int8 in hardware" if {"avx512_vnni", "avx_vnni", "asimddp"} & set(flags) else "no int8 instructions"
-    return Finding("CPU", True, f"{available_cores()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
+    return Finding("CPU", True, f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
 
 
 def _http(what: str, url: str, shown: str, remedy: str) -> Finding:

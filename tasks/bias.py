@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from recipes.recipe import Head, SliceRule
-from tasks.answers import Answer, outcomes_of, rows_of
-from tasks.slices import OTHER, Slice, slice_interval, slices_by
-from tasks.statistics import REPLICAS, holm, slice_p_value
+from tasks.scoring.answers import Answer, outcomes_of, rows_of
+from tasks.scoring.slices import OTHER, Slice, slice_interval, slices_by
+from tasks.scoring.statistics import REPLICAS, holm, slice_p_value
 from tasks.verdict import Check
 
 # So that even after Holm's correction the smallest p-value of a bootstrap stays far below alpha.

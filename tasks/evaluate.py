@@ -15,13 +15,13 @@ from corpus.splits import Splits
 from recipes.recipe import Head
 from serving.bundle import Bundle, BundleManifest
 from serving.engine import Engine
-from tasks.answers import Answer, answer_rows, outcomes_of, read_answers, write_answers
-from tasks.figures import Figures, compute_figures
-from tasks.latency import measure_latency
-from tasks.mistakes import Mistake, Suspect, label_suspects, worst_mistakes
 from tasks.run import Ref, Run
-from tasks.slices import SliceFigure, slice_figures
-from tasks.statistics import Interval, f1_interval
+from tasks.scoring.answers import Answer, answer_rows, outcomes_of, read_answers, write_answers
+from tasks.scoring.figures import Figures, compute_figures
+from tasks.scoring.latency import measure_latency
+from tasks.scoring.mistakes import Mistake, Suspect, label_suspects, worst_mistakes
+from tasks.scoring.slices import SliceFigure, slice_figures
+from tasks.scoring.statistics import Interval, f1_interval
 
 EVALUATION = "evaluation.json"
 ROWS = "rows.parquet"

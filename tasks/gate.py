@@ -15,9 +15,17 @@ from prefect.cache_policies import NO_CACHE
 
 from corpus.errors import AssayError
 from tasks.bias import judge_slices
-from tasks.case import Case
-from tasks.challenge import check_champion
-from tasks.checks import check_data, check_int8, check_latency, check_parity, check_score, check_size, check_smoke
+from tasks.judging.case import Case
+from tasks.judging.challenge import check_champion
+from tasks.judging.checks import (
+    check_data,
+    check_int8,
+    check_latency,
+    check_parity,
+    check_score,
+    check_size,
+    check_smoke,
+)
 from tasks.pages import show_markdown
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict, verdict_markdown

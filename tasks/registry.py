@@ -21,14 +21,14 @@ from pydantic import BaseModel, ConfigDict
 from corpus.errors import AssayError
 from corpus.splits import Splits
 from serving.bundle import Bundle
-from tasks.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
-from tasks.connection import connect
-from tasks.history import Move, read_moves, shortened
-from tasks.lock import Lease, hold
 from tasks.run import Ref, Run
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
-from tasks.versions import NOT_THERE, Version, Versions
+from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
+from tasks.versions.connection import connect
+from tasks.versions.history import Move, read_moves, shortened
+from tasks.versions.lock import Lease, hold
+from tasks.versions.store import NOT_THERE, Version, Versions
 
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 

@@ -14,8 +14,7 @@ from corpus.splits import Splits
 from expectations.report import ValidationReport
 from models.checkpoint import Checkpoint
 from serving.bundle import Bundle
-from tasks.card import Card
-from tasks.connection import connect
+from tasks.cards.card import Card
 from tasks.evaluate import Evaluation
 from tasks.export import BUNDLE, ExportReport
 from tasks.pages import show_markdown
@@ -23,6 +22,7 @@ from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
+from tasks.versions.connection import connect
 
 HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
 

@@ -12,10 +12,10 @@ from corpus.snapshot import Snapshot
 from corpus.splits import SIDES, Side, Splits
 from recipes.recipe import Recipe
 from tasks import pages
-from tasks.assignment import Assignment, Rows, assign, read_rows
-from tasks.ledger import Ledger, ledger_path, open_ledger
 from tasks.run import Ref, Run
-from tasks.stratify import NO_SIDE, TEST, TRAIN
+from tasks.sides.assignment import Assignment, Rows, assign, read_rows
+from tasks.sides.ledger import Ledger, ledger_path, open_ledger
+from tasks.sides.stratify import NO_SIDE, TEST, TRAIN
 
 PAGE = "split.md"
 LABELS_SHOWN = 60

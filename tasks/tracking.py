@@ -25,6 +25,7 @@ from corpus.splits import Splits
 from recipes.recipe import Recipe
 from serving.cpu import cpu_flags
 from tasks.run import Ref, Run, code_digest
+from tasks.versions.connection import connect
 
 # MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
 MLFLOW_DIGEST_LENGTH = 36
@@ -69,7 +70,7 @@ class Tracking:
     def __init__(self, uri: str, run_id: str) -> None:
         self.uri = uri
         self.run_id = run_id
-        self._client = MlflowClient(tracking_uri=uri)
+        self._client = connect(uri)
 
     @classmethod
     def start(cls, recipe: Recipe, store: Path, key: str, run_id: str | None) -> Self:
@@ -80,7 +81,7 @@ class Tracking:
         """
         uri = tracking_uri_for(recipe, store)
         with mlflow_reachable(uri):
-            client = MlflowClient(tracking_uri=uri)
+            client = connect(uri)
             if run_id is not None and _exists(client, run_id):
                 client.update_run(run_id, status="RUNNING")
                 return cls(uri, run_id)
@@ -105,7 +106,7 @@ def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
     """Log the data set of the run with our digest, which covers every row, and the size of each side."""
     manifest = Snapshot.load(snapshot.path).manifest
     sides = Splits.load(splits.path).manifest
-    client = MlflowClient(tracking_uri=run.tracking_uri)
+    client = connect(run.tracking_uri)
     dataset = Dataset(
         name=run.recipe.name,
         digest=manifest.digest[:MLFLOW_DIGEST_LENGTH],

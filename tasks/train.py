@@ -13,9 +13,9 @@ from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
 from models.training import train as train_network
-from tasks.connection import connect
 from tasks.run import Ref, Run
 from tasks.tracking import mlflow_reachable
+from tasks.versions.connection import connect
 
 # MLflow takes at most 1000 metrics in one call.
 METRICS_A_BATCH = 1000

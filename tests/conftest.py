@@ -25,7 +25,7 @@ TINY_TEXTS = [
 
 
 @pytest.fixture(scope="session")
-def _mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sqlite registry with all its tables: making one takes seconds, copying one does not."""
     from mlflow import MlflowClient
 
@@ -35,11 +35,11 @@ def _mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path, _mlflow_database: Path) -> Path:
+def store(tmp_path: Path, mlflow_database: Path) -> Path:
     """A store folder with an empty MLflow in it."""
     folder = tmp_path / "store"
     folder.mkdir()
-    shutil.copy(_mlflow_database, folder / "mlflow.db")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
     return folder
 
 

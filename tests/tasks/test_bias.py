@@ -3,9 +3,9 @@ import numpy as np
 from corpus.example import Entity
 from recipes.recipe import SliceRule
 from serving.engine import ScoredEntity
-from tasks.answers import Answer
 from tasks.bias import judge_slices
-from tasks.slices import OTHER, slices_by
+from tasks.scoring.answers import Answer
+from tasks.scoring.slices import OTHER, slices_by
 
 RULE = SliceRule(columns=["medium"])
 

@@ -14,11 +14,11 @@ from corpus.splits import Side, Splits
 from serving.decoding import spans
 from serving.encoding import Unit
 from serving.engine import ScoredEntity
-from tasks.answers import Answer, outcomes_of
 from tasks.evaluate import Evaluation, evaluate, score_bundle
-from tasks.figures import calibration_bins, compute_figures, expected_calibration_error
-from tasks.mistakes import label_suspects
 from tasks.run import Ref, Run
+from tasks.scoring.answers import Answer, outcomes_of
+from tasks.scoring.figures import calibration_bins, compute_figures, expected_calibration_error
+from tasks.scoring.mistakes import label_suspects
 from tests.snapshots import make_run, write_snapshot
 
 CLASSES = {"good": "positive", "bad": "negative"}

@@ -15,12 +15,20 @@ from corpus.splits import Splits
 from expectations.report import CheckResult, ValidationReport
 from recipes.recipe import Recipe
 from serving.bundle import MODEL, Bundle
-from tasks.case import Case
-from tasks.challenge import check_champion
-from tasks.checks import check_data, check_int8, check_latency, check_parity, check_score, check_size, check_smoke
 from tasks.evaluate import evaluate
 from tasks.export import ExportReport
 from tasks.gate import gate
+from tasks.judging.case import Case
+from tasks.judging.challenge import check_champion
+from tasks.judging.checks import (
+    check_data,
+    check_int8,
+    check_latency,
+    check_parity,
+    check_score,
+    check_size,
+    check_smoke,
+)
 from tasks.parity import Int8Comparison
 from tasks.registry import ModelRegistry, Version
 from tasks.run import Ref, Run

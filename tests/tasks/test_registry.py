@@ -14,10 +14,10 @@ from mlflow.exceptions import MlflowException
 from corpus.errors import AssayError
 from serving.address import open_bundle
 from serving.bundle import Bundle
-from tasks.history import MOVE_TAG
-from tasks.lock import hold
 from tasks.registry import ChampionChanged, ModelRegistry, Move, Version
 from tasks.verdict import Check, Verdict
+from tasks.versions.history import MOVE_TAG
+from tasks.versions.lock import hold
 
 NAME = "toy"
 WORDS = {"good": "positive", "bad": "negative"}

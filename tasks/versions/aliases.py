@@ -8,8 +8,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from corpus.errors import AssayError
-from tasks.history import Move, read_moves, write_move
-from tasks.lock import Lease
+from tasks.versions.history import Move, read_moves, write_move
+from tasks.versions.lock import Lease
 
 CHAMPION = "champion"
 PREVIOUS = "previous"

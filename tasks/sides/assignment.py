@@ -11,10 +11,10 @@ from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES
 from recipes.recipe import Split
-from tasks.duplicates import Keys, cluster_keys, duplicates_of, find_clusters, read_keys
-from tasks.label_sets import LabelSets, read_label_sets
-from tasks.ledger import MIXED, Ledger
-from tasks.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray, draws, stratify
+from tasks.sides.duplicates import Keys, cluster_keys, duplicates_of, find_clusters, read_keys
+from tasks.sides.label_sets import LabelSets, read_label_sets
+from tasks.sides.ledger import MIXED, Ledger
+from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray, draws, stratify
 
 JOINS = "joins remembered sides"
 OF_TEST = "duplicate of a test row"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import AssayError
-from tasks.connection import SETTINGS, connect
+from tasks.versions.connection import SETTINGS, connect
 
 
 def test_what_the_environment_sets_stays(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,11 @@
 from corpus.splits import SplitsManifest
 from recipes.recipe import ChampionRule, Head
 from serving.bundle import BundleManifest
-from tasks.answers import classes_of, outcomes_of
-from tasks.case import Case
-from tasks.statistics import Comparison, Outcomes, compare
+from tasks.judging.case import Case
+from tasks.scoring.answers import classes_of, outcomes_of
+from tasks.scoring.statistics import Comparison, Outcomes, compare
 from tasks.verdict import Check
-from tasks.versions import Version
+from tasks.versions.store import Version
 
 
 def check_champion(case: Case, head: Head) -> Check:

@@ -7,9 +7,9 @@ from pathlib import Path
 import serving
 from recipes.recipe import Head
 from serving.engine import Engine
-from tasks.case import Case
-from tasks.figures import HEAD_F1
-from tasks.latency import measure_latency
+from tasks.judging.case import Case
+from tasks.scoring.figures import HEAD_F1
+from tasks.scoring.latency import measure_latency
 from tasks.verdict import Check
 
 SMOKE_SECONDS = 120

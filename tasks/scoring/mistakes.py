@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from corpus.example import Entity
 from recipes.recipe import Head
-from tasks.answers import Answer
-from tasks.statistics import Floats, Ints
+from tasks.scoring.answers import Answer
+from tasks.scoring.statistics import Floats, Ints
 
 SHOWN = 25
 CHARACTERS = 160

@@ -19,12 +19,12 @@ from expectations.report import ValidationReport
 from recipes.recipe import Head
 from serving.bundle import BundleManifest
 from serving.cpu import cpu_flags
+from tasks.cards.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
 from tasks.evaluate import Evaluation
 from tasks.export import ExportReport
-from tasks.figures import HEAD_F1
-from tasks.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
 from tasks.registry import PromotionResult
 from tasks.run import Run
+from tasks.scoring.figures import HEAD_F1
 from tasks.tracking import git_commit, without_password
 from tasks.verdict import Verdict
 

@@ -11,8 +11,8 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from models.scores import Score, entity_scores, frame_accuracy, sentence_scores
 from recipes.recipe import Head
-from tasks.answers import Answer, classes_of, outcomes_of, rows_of
-from tasks.statistics import Bools, Floats
+from tasks.scoring.answers import Answer, classes_of, outcomes_of, rows_of
+from tasks.scoring.statistics import Bools, Floats
 
 BINS = 15
 # The figure that stands for a head: in the gate, in the champion's comparison, in plots.

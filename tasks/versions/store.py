@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from corpus.atomic import atomic_folder
 from corpus.errors import AssayError
 from serving.bundle import Bundle
-from tasks.package import BUNDLE_TAG, log_bundle
+from tasks.versions.package import BUNDLE_TAG, log_bundle
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from corpus.example import ENTITY_TYPE, SLICE_PREFIX, Entity, Example
 from recipes.recipe import Head
 from serving.engine import Engine, Prediction, Row, ScoredEntity
-from tasks.statistics import Outcomes, class_outcomes, entity_outcomes
+from tasks.scoring.statistics import Outcomes, class_outcomes, entity_outcomes
 
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
 

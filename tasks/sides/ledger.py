@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError
-from tasks.duplicates import HASH_BYTES, NO_KEY, HashArray
-from tasks.stratify import NO_SIDE, TRAIN, SideArray
+from tasks.sides.duplicates import HASH_BYTES, NO_KEY, HashArray
+from tasks.sides.stratify import NO_SIDE, TRAIN, SideArray
 
 MIXED = 3  # what the key stands for was on several sides at once
 LOCK_TIMEOUT_S = 600.0

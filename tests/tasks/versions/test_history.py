@@ -2,7 +2,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tasks.history import MOVE_TAG, Move, read_moves, shortened, write_move
+from tasks.versions.history import MOVE_TAG, Move, read_moves, shortened, write_move
 
 
 def a_move(number: int, reason: str = "better") -> Move:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tasks.duplicates import HashArray
+from tasks.sides.duplicates import HashArray
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 NO_SIDE = -1

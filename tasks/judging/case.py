@@ -11,11 +11,11 @@ from expectations.report import ValidationReport
 from recipes.recipe import Gate
 from serving.bundle import Bundle
 from serving.engine import Engine
-from tasks.answers import Answer, answer_rows
 from tasks.evaluate import BUNDLE, Evaluation, read_test_rows
 from tasks.export import ExportReport
 from tasks.registry import ModelRegistry
 from tasks.run import Ref, Run
+from tasks.scoring.answers import Answer, answer_rows
 
 
 class Case:

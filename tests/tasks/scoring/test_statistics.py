@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from tasks.statistics import Outcomes, class_outcomes, compare, entity_outcomes, f1_interval, holm, slice_p_value
+from tasks.scoring.statistics import (
+    Outcomes,
+    class_outcomes,
+    compare,
+    entity_outcomes,
+    f1_interval,
+    holm,
+    slice_p_value,
+)
 
 CLASSES = ["a", "b", "c"]
 
@@ -137,7 +145,7 @@ def test_holm_against_values_by_hand() -> None:
 def test_replicas_are_drawn_in_chunks_without_changing_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = noisy_entities(300, 0.8, 1)
     whole = f1_interval(outcomes)
-    monkeypatch.setattr("tasks.statistics.CELLS_A_CHUNK", 50)
+    monkeypatch.setattr("tasks.scoring.statistics.CELLS_A_CHUNK", 50)
     assert f1_interval(outcomes) == whole
 
 

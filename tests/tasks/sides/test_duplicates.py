@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from corpus.example import Example
 from corpus.snapshot import Snapshot
-from tasks.duplicates import DuplicatesBy, cluster_keys, duplicates_of, find_clusters, read_keys
+from tasks.sides.duplicates import DuplicatesBy, cluster_keys, duplicates_of, find_clusters, read_keys
 from tests.snapshots import write_snapshot
 
 

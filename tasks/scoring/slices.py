@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from recipes.recipe import Head
-from tasks.answers import Answer, outcomes_of, rows_of
-from tasks.statistics import Bools, Interval, f1_interval
+from tasks.scoring.answers import Answer, outcomes_of, rows_of
+from tasks.scoring.statistics import Bools, Interval, f1_interval
 
 LENGTH = "text length"
 MISSING = "(missing)"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import AssayError
-from tasks.lock import hold
+from tasks.versions.lock import hold
 
 PROCESSES = 8
 TURNS = 5

@@ -5,8 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tasks.figures import CalibrationBin, Confusion
-from tasks.plots import (
+from tasks.cards.plots import (
     INK,
     LINE,
     MOST_CLASSES,
@@ -17,7 +16,8 @@ from tasks.plots import (
     curves_plot,
     slices_plot,
 )
-from tasks.slices import SliceFigure
+from tasks.scoring.figures import CalibrationBin, Confusion
+from tasks.scoring.slices import SliceFigure
 
 HARD_NAMES = [
     "a<b>&c",

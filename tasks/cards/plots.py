@@ -17,9 +17,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from recipes.recipe import Head
-from tasks.figures import CalibrationBin, Confusion
-from tasks.slices import SliceFigure
-from tasks.statistics import Floats, Ints
+from tasks.scoring.figures import CalibrationBin, Confusion
+from tasks.scoring.slices import SliceFigure
+from tasks.scoring.statistics import Floats, Ints
 
 # Stand-ins while matplotlib draws, unlike any colour it uses; the page's own colours take their place.
 INK, LINE, PAPER = "#010203", "#040506", "#070809"

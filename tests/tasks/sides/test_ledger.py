@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import AssayError
-from tasks.duplicates import NO_KEY, HashArray
-from tasks.ledger import MIXED, ledger_path, open_ledger
-from tasks.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray
+from tasks.sides.duplicates import NO_KEY, HashArray
+from tasks.sides.ledger import MIXED, ledger_path, open_ledger
+from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray
 
 
 def keys(*names: str) -> HashArray:

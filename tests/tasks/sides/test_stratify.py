@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from tasks.duplicates import HashArray
-from tasks.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, draws, stratify
+from tasks.sides.duplicates import HashArray
+from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, draws, stratify
 
 SHARES = (0.8, 0.1, 0.1)
 

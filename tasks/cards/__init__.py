@@ -1,0 +1,1 @@
+"""The model card: what it shows, its plots and templates."""

@@ -1,0 +1,1 @@
+"""The gate's evidence and its checks."""

@@ -1,0 +1,1 @@
+"""What a bundle answers to labelled rows, and the figures and tests made of that."""

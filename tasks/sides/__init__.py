@@ -1,0 +1,1 @@
+"""Which row goes to which side: near-duplicates, iterative stratification, the ledger of remembered sides."""
