@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus.cleaning import Cleaning
 from corpus.errors import AssayError
+from models.disk import weights_written_to
 from models.network import Network, load_network
 from serving.bundle import Crf
 
@@ -58,7 +59,8 @@ class Checkpoint:
         """Write the weights, then the marker. The tokenizer must lie in the folder already."""
         if not (folder / TOKENIZER).is_file():
             raise AssayError(f"{folder} holds no {TOKENIZER}; save the tokenizer before the checkpoint")
-        network.save(folder)
+        with weights_written_to(folder):
+            network.save(folder)
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         return cls(folder, manifest)
 

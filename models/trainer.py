@@ -19,6 +19,7 @@ from corpus.errors import AssayError
 from models import resume
 from models.batching import Batch, BucketLoader
 from models.callbacks import EarlyStopping, Log, Progress, Report
+from models.disk import weights_written_to
 from models.loss import HeadsLoss
 from models.network import Network
 from recipes.recipe import Training
@@ -123,8 +124,9 @@ class NetworkTrainer(Trainer):
         load_trainable(self.network, Path(resume_from_checkpoint))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
         folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        with weights_written_to(folder):
+            super()._save_checkpoint(model, trial)
         resume.seal(folder, self.key)
 
 
