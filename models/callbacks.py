@@ -1,5 +1,6 @@
 """What happens beside the training loop: figures are handed on, progress is shown, a hopeless training ends."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from corpus.errors import AssayError
 
 Log = Callable[[dict[str, float], int], None]
 SCORE = "eval_score"
+
+_logger = logging.getLogger(__name__)
 
 
 class Report(TrainerCallback):
@@ -41,6 +44,8 @@ class Report(TrainerCallback):
             )
         figures = {name.removeprefix("eval_"): value for name, value in values.items() if name.startswith("eval_")}
         if figures:
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            _logger.info("epoch %g: %s", values["epoch"], shown)
             self._log({f"validation.{name}": value for name, value in figures.items()}, state.global_step)
 
 
@@ -78,7 +83,10 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Open the bar, at the step the training begins at."""
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False)
+        # disable=None: no bar where nobody watches, in a log file for example.
+        self._bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False, disable=None
+        )
 
     def on_log(
         self,

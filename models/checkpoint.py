@@ -111,7 +111,11 @@ class Checkpoint:
 
     @property
     def history(self) -> dict[str, Any]:
-        """Curves and circumstances of the training: see `models.training`."""
+        """Curves and circumstances of the training.
+
+        `epochs` (figures of each), `loss` (pairs of step and loss), `best_epoch`, `device`, `precision`, `threads`;
+        `seconds` and `examples_per_second` are those of the last attempt, where a training was interrupted.
+        """
         history: dict[str, Any] = json.loads((self.folder / HISTORY).read_text(encoding="utf-8"))
         return history
 
