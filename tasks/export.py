@@ -24,8 +24,8 @@ from recipes.recipe import Gate, Recipe
 from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from serving.cpu import cpu_flags
 from serving.engine import Engine, Row
-from tasks.onnx_graph import export_graph, quantize_graph
-from tasks.parity import Int8Comparison, compare_precisions, compare_with_torch
+from tasks.exporting.onnx_graph import export_graph, quantize_graph
+from tasks.exporting.parity import Int8Comparison, compare_precisions, compare_with_torch
 from tasks.run import Ref, Run
 
 REPORT = "export.json"

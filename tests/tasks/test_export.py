@@ -17,8 +17,8 @@ from serving.decoding import Transitions
 from serving.engine import Engine, Row
 from serving.smoke import smoke_test
 from tasks.export import BUNDLE, ExportReport, choose_precision, export
-from tasks.onnx_graph import export_graph, quantize_graph
-from tasks.parity import Int8Comparison
+from tasks.exporting.onnx_graph import export_graph, quantize_graph
+from tasks.exporting.parity import Int8Comparison
 from tasks.run import Ref, Run
 from tests.snapshots import make_run, write_snapshot
 

@@ -17,6 +17,7 @@ from recipes.recipe import Recipe
 from serving.bundle import MODEL, Bundle
 from tasks.evaluate import evaluate
 from tasks.export import ExportReport
+from tasks.exporting.parity import Int8Comparison
 from tasks.gate import gate
 from tasks.judging.case import Case
 from tasks.judging.challenge import check_champion
@@ -29,7 +30,6 @@ from tasks.judging.checks import (
     check_size,
     check_smoke,
 )
-from tasks.parity import Int8Comparison
 from tasks.registry import ModelRegistry, Version
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
