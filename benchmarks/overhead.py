@@ -1,0 +1,83 @@
+"""What the pipeline costs on top of bare training and evaluation (`make bench-train`).
+
+One process runs the whole flow on SNIPS (extraction, validation, split, training, export, evaluation, gate,
+registration, model card), then trains and evaluates the same network on the same rows without any of it.
+Packages are imported and Prefect's temporary server is up before the clocks start.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from prefect import flow
+
+from benchmarks.encoder import minilm_folder
+from benchmarks.results import Row, write_rows
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from flows.local import run_training
+from models.batching import Collator
+from models.checkpoint import Checkpoint
+from models.dataset import EncodedRows, LabelSet
+from models.evaluation import figures, predict
+from models.training import train
+from recipes.loader import load_recipe
+from recipes.recipe import Recipe
+from serving.encoding import TextEncoder
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "snips"
+SIDES = {"train": "train", "dev": "validation", "test": "test"}
+COMMAND = "make bench-train"
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=2, help="fewer epochs make the overhead weigh more")
+    epochs = parser.parse_args().epochs
+    if not DATA.is_dir():
+        raise SystemExit(f"{DATA} is absent: this benchmark reads real rows from there")
+    paths = json.dumps({str(DATA / f"snips_{name}.jsonl"): side for name, side in SIDES.items()})
+    encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
+    recipe = load_recipe("snips", [*encoder, f"source.paths={paths}", f"training.epochs={epochs}"])
+    warm_up()
+    with tempfile.TemporaryDirectory() as folder:
+        store, bare_folder = Path(folder) / "store", Path(folder) / "bare"
+        bare_folder.mkdir()
+        begun = time.perf_counter()
+        run_training(recipe, store)
+        whole = time.perf_counter() - begun
+        bare = bare_seconds(recipe, store, bare_folder)
+    measure = "flow wall time against bare training and evaluation"
+    note = f"{whole:.0f} s against {bare:.0f} s, {epochs} epochs"
+    write_rows(
+        "train",
+        [Row(measure=measure, value=round(whole / bare, 3), better="lower", required=1.25, command=COMMAND, note=note)],
+    )
+
+
+@flow
+def warm_up() -> None:
+    """Starts Prefect's temporary server, where none was named."""
+
+
+def bare_seconds(recipe: Recipe, store: Path, folder: Path) -> float:
+    """Train on the rows that the flow trained on, and score its test rows."""
+    data = Snapshot.load(next(store.glob("runs/*/extract-*")))
+    sides = Splits.load(next(store.glob("runs/*/split-*")))
+    rows, validation, test = (sides.rows(data, side) for side in ("train", "validation", "test"))
+    begun = time.perf_counter()
+    train(rows, validation, recipe.model, recipe.training, folder)
+    checkpoint = Checkpoint.load(folder)
+    label_set = LabelSet(checkpoint.labels, checkpoint.tags)
+    encoder = TextEncoder.from_file(checkpoint.tokenizer_path, checkpoint.max_length, checkpoint.cleaning)
+    encoded = EncodedRows.write(folder / "test.arrow", test, encoder, label_set)
+    collate = Collator(checkpoint.pad_id, type_ids=checkpoint.uses_type_ids, sentence=True, tokens=True)
+    figures(test, predict(checkpoint.network(attention=None), encoded, collate, label_set), label_set)
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
