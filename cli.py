@@ -55,6 +55,10 @@ def run(
 
     loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
 
+    from flows.logs import join_prefect_logs
+
+    join_prefect_logs()
+
     from flows.local import run_training
 
     outcome = run_training(loaded, store, fresh=fresh, from_step=from_step)

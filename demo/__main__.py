@@ -14,6 +14,7 @@ from rich.table import Table
 from corpus.errors import AssayError
 from demo.virtual import virtual_documents
 from demo.wire import WireServer
+from flows.logs import join_prefect_logs
 from recipes.loader import load_recipe
 from recipes.recipe import Recipe
 
@@ -36,6 +37,7 @@ def main() -> None:
     with WireServer() as server:
         os.environ["ASSAY_DEMO_MONGODB"] = server.uri
         fill(server.uri)
+        join_prefect_logs()
         # Imported here: prefect, mlflow and torch take seconds, and the first line should not wait for them.
         from flows.local import run_training
 
