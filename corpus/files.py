@@ -37,7 +37,8 @@ def iter_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
         Number of the line (JSONL, CSV: of the row's last line) or of the row (Parquet), from 1, and the row.
 
     Raises:
-        AssayError: the file is missing, of an unknown kind, damaged as a whole, or a CSV without a header.
+        AssayError: the file is missing, of an unknown kind, damaged as a whole, a CSV without a header, or has
+            two columns of one name.
     """
     kind = file_kind(path)
     if not path.is_file():
@@ -172,6 +173,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=ROWS_A_BATCH):
                 for row in _batch_rows(path, number, batch):
                     number += 1
@@ -181,14 +183,23 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
 
 
 def _batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Row | BadRow]:
-    """Rows of a batch; where a text in it is not UTF-8, row by row, so that only its own row is lost."""
+    """Rows of a batch; where a value in it cannot be read, row by row, so that only its own row is lost."""
     try:
         yield from batch.to_pylist()
         return
-    except UnicodeDecodeError:
+    except ValueError:
         pass
     for index in range(batch.num_rows):
+        row_id = f"{path.name}:{before + index + 1}"
         try:
             yield batch.slice(index, 1).to_pylist()[0]
         except UnicodeDecodeError:
-            yield BadRow(f"{path.name}:{before + index + 1}", "not valid UTF-8", None)
+            yield BadRow(row_id, "not valid UTF-8", None)
+        except ValueError as error:  # a time of nanoseconds, which Python has not; pyarrow names the remedy
+            yield BadRow(row_id, f"not readable: {error}", None)
+
+
+def _check_columns(path: Path, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise AssayError(f"{path} has the column {twice[0]!r} more than once; rename one")

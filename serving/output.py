@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -49,13 +49,14 @@ def as_object(text: str, answer: Prediction, engine: Engine) -> Values:
 def open_writer(target: Path, path: Path, engine: Engine, columns: Sequence[Column]) -> Iterator[Writer]:
     """Open a writer in the format that the name of `target` asks for; the bytes go to `path`.
 
-    An input column whose name the answer needs becomes `input.NAME`, so that a gold label is never
-    overwritten. Tables (CSV, Parquet) have one column `probability.CLASS` a class; CSV holds entities as JSON.
+    An input column whose name the answer needs becomes `input.NAME` (or `input.input.NAME`, where that is there
+    already), so that a gold label is never overwritten. Tables (CSV, Parquet) have one column
+    `probability.CLASS` a class; CSV holds entities as JSON.
     """
     kind = file_kind(target)
     with _open(path, compressed=kind.endswith(".gz")) as file:
         if kind.startswith(".jsonl"):
-            yield _JsonlWriter(file, engine)
+            yield _JsonlWriter(file, engine, columns)
         elif kind.startswith(".csv"):
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
                 yield _CsvWriter(text, engine, columns)
@@ -76,13 +77,14 @@ def _open(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
 
 
 class _JsonlWriter:
-    def __init__(self, file: BinaryIO, engine: Engine) -> None:
+    def __init__(self, file: BinaryIO, engine: Engine, columns: Sequence[Column]) -> None:
         self._file = file
         self._engine = engine
+        self._names = _free_names(columns, _object_fields(engine))
 
     def write(self, row: Values, text: str, answer: Prediction) -> None:
-        values = as_object(text, answer, self._engine)
-        self._file.write(_to_json(_renamed(row, values) | values).encode("utf-8") + b"\n")
+        values = {self._names.get(name, name): value for name, value in row.items()}
+        self._file.write(_to_json(values | as_object(text, answer, self._engine)).encode("utf-8") + b"\n")
 
 
 class _CsvWriter:
@@ -90,8 +92,8 @@ class _CsvWriter:
         self._engine = engine
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, lineterminator="\n")
-        answer = dict.fromkeys(_answer_fields(engine))
-        self._csv.writerow([*_renamed(dict.fromkeys(self._columns), answer), *answer])
+        answer = _answer_fields(engine)
+        self._csv.writerow([*_free_names(columns, answer).values(), *answer])
 
     def write(self, row: Values, text: str, answer: Prediction) -> None:
         values = _flat(as_object(text, answer, self._engine))
@@ -103,8 +105,8 @@ class _ParquetWriter:
         self._engine = engine
         self._columns = columns
         answer = _answer_fields(engine)
-        names = _renamed({column.name: column.type for column in columns}, answer)
-        self._schema = pa.schema([*names.items(), *answer.items()])
+        names = _free_names(columns, answer)
+        self._schema = pa.schema([*((names[column.name], column.type) for column in columns), *answer.items()])
         self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[list[Any]] = []
 
@@ -155,8 +157,23 @@ def _flat(values: Values) -> Values:
     return flat
 
 
-def _renamed(row: Values, answer: Values) -> Values:
-    return {f"input.{name}" if name in answer else name: value for name, value in row.items()}
+def _object_fields(engine: Engine) -> list[str]:
+    """Keys of an answer in JSONL."""
+    return [*(["label", "probabilities"] if engine.labels else []), *(["entities"] if engine.tags else []), "truncated"]
+
+
+def _free_names(columns: Sequence[Column], answer: Collection[str]) -> dict[str, str]:
+    """Name of each input column in the output, each once and none that the answer needs."""
+    taken = {column.name for column in columns} | set(answer)
+    names = {}
+    for column in columns:
+        name = column.name
+        if name in answer:
+            while name in taken:
+                name = f"input.{name}"
+            taken.add(name)
+        names[column.name] = name
+    return names
 
 
 def _cell(value: Any) -> Any:

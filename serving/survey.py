@@ -65,7 +65,9 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple):  # an entry of an Arrow map, which must stay a pair
+        return tuple(map(plain, value))
+    if isinstance(value, list):
         return [plain(item) for item in value]
     return value
 

@@ -152,3 +152,10 @@ def test_a_file_on_two_sides(tmp_path: Path) -> None:
 
     with pytest.raises(AssayError, match=r"a\.jsonl as train and as test; a file has one side"):
         find_files({str(tmp_path / "*.jsonl"): "train", str(tmp_path / "a.jsonl"): "test"})
+
+
+def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array([2])], names=["text", "n", "n"])
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(AssayError, match=r"rows\.parquet has the column 'n' more than once"):
+        list(iter_rows(tmp_path / "rows.parquet"))

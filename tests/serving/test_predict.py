@@ -217,3 +217,28 @@ def test_a_model_that_breaks_midway_leaves_no_output(
         _predict(engine, tmp_path, rows)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.jsonl"]
     assert serving.predict.MAX_CHARACTERS < 1_000_000
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out.csv", "out.parquet"])
+def test_an_output_can_be_answered_again_and_again(engine: Engine, tmp_path: Path, target: str) -> None:
+    # given an answered file with a gold label: its columns `label` and `input.label` are both taken
+    rows = [{"text": "good", "input.label": "gold", "label": "first"}]
+    predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / target)
+    (row,) = _read(tmp_path / target)
+    assert (row["label"], row["input.label"], row["input.input.label"]) == ("up", "gold", "first")
+
+
+def test_map_columns_stay_maps(engine: Engine, tmp_path: Path) -> None:
+    kind = pa.map_(pa.string(), pa.int64())
+    table = pa.table({"text": ["good", "bad"], "counts": pa.array([[("a", 1)], []], kind)})
+    pq.write_table(table, tmp_path / "in.parquet")
+    predict_file(engine, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet")["counts"].to_pylist() == [[("a", 1)], []]
+
+
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(engine: Engine, tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["good"]), pa.array(["bad"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(AssayError, match="has the column 'text' more than once"):
+        predict_file(engine, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
