@@ -94,3 +94,9 @@ def test_characters_that_nothing_replaced_are_those_of_the_raw_text(raw: str) ->
 def test_a_megabyte_of_open_tags_is_cleaned_in_no_time(urls: Literal["keep", "drop", "token"]) -> None:
     clean = Cleaning(html=True, urls=urls, whitespace=True).apply("<a " * 50_000)
     assert clean.text.startswith("<a <a")
+
+
+def test_many_comments_that_never_close_are_cleaned_in_no_time() -> None:
+    text = "<!-- " * 50_000
+    assert Cleaning(html=True).apply(text).text == text
+    assert Cleaning(html=True).apply("a<!-- <b>\nx --><!-- y -->b").text == "a  b"
