@@ -24,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console()
+# What is shown quotes texts and labels: brackets and colons in them are no markup.
+out = Console(markup=False, emoji=False)
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped recipe.")]
 Overrides = Annotated[
@@ -78,7 +79,7 @@ def validate(
     from recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
-    out.print(f"recipe {loaded.name}: every key is known and agrees with the others", highlight=False)
+    out.print(f"recipe {loaded.name}: every key is known and agrees with the others", highlight=False, soft_wrap=True)
     if recipe_only:
         return
 
@@ -112,22 +113,24 @@ def predict(
 
         uri = default_tracking_uri(store)
     counts = predict_file(Engine(open_bundle(model, tracking_uri=uri)), input, output, errors, text, pair)
-    out.print(f"{counts.rows:,} rows answered in {output}", highlight=False)
+    out.print(f"{counts.rows:,} rows answered in {output}", highlight=False, soft_wrap=True)
     if counts.errors:
-        out.print(f"{counts.errors:,} bad rows in {counts.errors_path}", highlight=False)
+        out.print(f"{counts.errors:,} bad rows in {counts.errors_path}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def history(name: str, store: Store = Path(".assay")) -> None:
     """Show every move of a model's champion alias: when, from, to, why, by which run."""
     from tasks.registry import ModelRegistry
-    from tasks.tracking import tracking_uri
+    from tasks.tracking import tracking_uri, without_password
 
     registry = ModelRegistry(name, tracking_uri(None, store), store)
     table = Table("when", "from", "to", "why", "run", "forced", title=f"champion of {name}")
     moves = registry.history()
     if not moves:
-        raise AssayError(f"no version of {name!r} was ever champion in {registry.tracking_uri}; see assay run")
+        raise AssayError(
+            f"no version of {name!r} was ever champion in {without_password(registry.tracking_uri)}; see assay run"
+        )
     for move in moves:
         when = f"{move.when:%Y-%m-%d %H:%M:%S}"
         table.add_row(
@@ -148,7 +151,7 @@ def rollback(
     from tasks.tracking import tracking_uri
 
     move = ModelRegistry(name, tracking_uri(None, store), store).rollback(to, reason)
-    out.print(f"champion of {name}: version {move.source} -> version {move.target}", highlight=False)
+    out.print(f"champion of {name}: version {move.source} -> version {move.target}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -171,8 +174,8 @@ def show_outcome(outcome: "TrainingOutcome") -> None:
         table.add_row(check.name, check.measured, check.required, passed)
     out.print(table)
     for check in outcome.verdict.failed:
-        out.print(f"refused by {check.name}: {check.why}", highlight=False)
-    out.print(outcome.promotion.why, highlight=False)
+        out.print(f"refused by {check.name}: {check.why}", highlight=False, soft_wrap=True)
+    out.print(outcome.promotion.why, highlight=False, soft_wrap=True)
     out.print(f"model card: {outcome.card}", highlight=False, soft_wrap=True)
 
 
@@ -182,6 +185,11 @@ def main() -> None:
         app()
     except AssayError as error:
         sys.exit(complain(str(error)))
+    except ModuleNotFoundError as error:
+        # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
+        if error.name is None or (Path(__file__).parent / error.name.partition(".")[0]).exists():
+            raise
+        sys.exit(complain(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

@@ -24,7 +24,7 @@ NEW_ROWS = 200
 # One short pass with a tiny learning rate: the gate has to notice, nobody tells it.
 WORSE = ["training.epochs=1", "training.learning_rate=0.00002", "training.seed=99"]
 
-out = Console()
+out = Console(markup=False, emoji=False)  # generated texts hold brackets and colons
 
 
 def main() -> None:

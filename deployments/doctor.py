@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from serving.address import default_tracking_uri, without_password
 from serving.cpu import available_threads, cpu_flags
-from tasks.tracking import tracking_uri, without_password
 
 TIMEOUT_S = 5.0
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
@@ -28,18 +28,26 @@ class Finding(NamedTuple):
 
 def examine(store: Path) -> Iterator[Finding]:
     """Look at everything a run may need; nothing is changed, and no look takes longer than a few seconds."""
-    yield _packages()
+    missing = [name for name in PACKAGES if not _installed(name)]
+    yield _packages(missing)
     yield _store(store)
     yield _mlflow(store)
-    yield _prefect()
-    yield _mongodb()
-    yield _hub()
-    yield _gpu()
+    if not missing:  # they say where the rest is looked for
+        yield _prefect()
+        yield _mongodb()
+        yield _hub()
+        yield _gpu()
     yield _cpu()
 
 
-def _packages() -> Finding:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _packages(missing: list[str]) -> Finding:
     if missing:
         return Finding("packages", False, f"{', '.join(missing)} not installed; pip install 'assay[train]'")
     versions = (f"{name} {importlib.metadata.version(name.replace('_', '-'))}" for name in PACKAGES)
@@ -55,7 +63,7 @@ def _store(store: Path) -> Finding:
 
 
 def _mlflow(store: Path) -> Finding:
-    uri = tracking_uri(None, store)
+    uri = default_tracking_uri(store)
     shown = without_password(uri)
     if not uri.startswith(("http://", "https://")):
         return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")

@@ -123,12 +123,13 @@ def _registry_errors(wanted: ModelAddress, tracking_uri: str | None) -> Iterator
         yield
     except (MlflowException, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        where = _without_password(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow")
+        where = without_password(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow")
         raise AssayError(
-            f"{wanted} cannot be had from {where}: {_without_password(reason)}; check name and alias "
+            f"{wanted} cannot be had from {where}: {without_password(reason)}; check name and alias "
             "(assay history NAME), and that MLFLOW_TRACKING_URI names a server that is up"
         ) from error
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
+def without_password(text: str) -> str:
+    """The text with user and password taken out of every address in it."""
+    return re.sub(r"//[^/\s]+@", "//***@", text)

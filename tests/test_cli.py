@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -5,6 +6,9 @@ import pytest
 
 import cli
 from tests.flows.tiny import write_rows
+from tests.tasks.conftest import build_bundle
+
+ROOT = Path(__file__).parent.parent
 
 RECIPE = """
 name: tiny
@@ -91,3 +95,45 @@ def test_predict_with_a_folder_that_is_no_bundle_is_one_line(
     assert call(monkeypatch, "predict", "--model", tmp_path, "--input", rows, "--output", output) == 1
     assert "holds no bundle.json" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_without_the_training_extra_commands_name_it_and_a_bundle_still_answers(toy_files: tuple[Path, Path]) -> None:
+    bundle, rows = toy_files
+    answers = rows.with_name("answers.csv")
+    done = without_extras("predict", "--model", bundle, "--input", rows, "--output", answers)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert answers.read_text().startswith("text,label,")
+    done = without_extras("validate", "snips")
+    assert done.returncode == 1
+    assert done.stderr == "assay: prefect is not installed; this command needs pip install 'assay[train]'\n"
+    done = without_extras("doctor")
+    assert done.returncode == 0
+    assert "pip install 'assay[train]'" in " ".join(done.stdout.replace("│", "").split())
+
+
+@pytest.fixture
+def toy_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A bundle and a file of rows."""
+    bundle, rows = tmp_path / "bundle", tmp_path / "rows.jsonl"
+    bundle.mkdir()
+    build_bundle(bundle, {"good": "up", "bad": "down"}, {"Apple": "ORG"}, changes={})
+    rows.write_text('{"text": "good Apple"}\n')
+    return bundle, rows
+
+
+def without_extras(*words: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process that can import nothing but what the base install brings."""
+    code = """
+import sys
+extras = {"torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo", "bson",
+          "pandas", "sklearn", "scipy", "huggingface_hub", "onnx", "matplotlib", "jinja2", "filelock", "sqlalchemy"}
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in extras:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+import cli
+cli.main()
+"""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
