@@ -100,6 +100,8 @@ def _nearest(key: str) -> str:
     """The known key that the unknown one most resembles, if any does."""
     known = sorted(_known_keys(Recipe))
     last = {name.rpartition(".")[2]: name for name in reversed(known)}
+    if key in known:  # of another kind of source, say
+        return "; it does not go with the other keys, remove it"
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.75) or [
         last[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.6)
     ]

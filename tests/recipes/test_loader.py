@@ -48,6 +48,7 @@ def test_overrides_are_read_as_yaml(file: Path) -> None:
         ("trainig.epochs=3", "unknown key 'trainig' (value {'epochs': 3}); did you mean 'training'?"),
         ("split.metod=time", "did you mean 'split.method'?"),
         ("source.fields.lable=x", "did you mean 'source.fields.label'?"),
+        ("source.uri=env:X", "unknown key 'source.uri' (value 'env:X'); it does not go with the other keys, remove it"),
         ("qqqqqqqq=1", "unknown key 'qqqqqqqq' (value 1); remove it"),
         ("training.epochs=many", "'training.epochs' is 'many'"),
         ("training.epochs", "is not KEY=VALUE, for example --set training.epochs=3"),
