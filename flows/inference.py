@@ -10,7 +10,7 @@ from serving.engine import Engine
 from serving.predict import PredictionCounts, predict_file
 
 
-@flow(name="predict", flow_run_name="predict-{input.name}")
+@flow(name="predict", flow_run_name="predict-{input.name}", persist_result=False, result_serializer="json")
 def predict(model: str, input: Path, output: Path, errors: Path | None = None) -> PredictionCounts:
     """Answer every row of a file; bad rows go to the errors file with their reason.
 

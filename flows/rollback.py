@@ -9,7 +9,7 @@ from tasks.registry import ModelRegistry, Move
 from tasks.tracking import tracking_uri
 
 
-@flow(name="rollback", flow_run_name="rollback-{name}")
+@flow(name="rollback", flow_run_name="rollback-{name}", persist_result=False, result_serializer="json")
 def rollback(
     name: str, reason: str, to: str | None = None, store: Path = Path(".assay"), registry_uri: str | None = None
 ) -> Move:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 from pydantic import BaseModel
 
 from corpus.errors import AssayError
@@ -37,7 +39,8 @@ class TrainingOutcome(BaseModel):
     card: Path
 
 
-@flow(name="train", flow_run_name="train-{recipe.name}", retries=0)
+# What Prefect is told to keep of a result must never be a pickle.
+@flow(name="train", flow_run_name="train-{recipe.name}", retries=0, persist_result=False, result_serializer="json")
 def train(
     recipe: Recipe,
     store: Path = Path(".assay"),
@@ -50,10 +53,14 @@ def train(
     Args:
         recipe: everything the run depends on.
         store: folder of runs, ledger and, without a tracking server, of MLflow.
-        run_key: key of the run to open or go on with; none: the open run of this recipe.
+        run_key: key of the run to open or go on with; none: the id of the flow run where a deployment started
+            it, so that the next one reads fresh data, else the open run of this recipe.
         fresh: begin anew even where an open run exists.
         from_step: do this step and all later ones of the newest run again.
     """
+    if run_key is None and from_step is None:  # --from is about an earlier run
+        context = FlowRunContext.get()
+        run_key = deployment_key(context.flow_run if context else None)
     with open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
         snapshot = extract(run)
         validation = validate(run, snapshot)
@@ -73,6 +80,11 @@ def train(
             evaluation=evaluation.path,
             card=card,
         )
+
+
+def deployment_key(flow_run: FlowRun | None) -> str | None:
+    """Key of a run that a deployment started: the same when Prefect starts it again, another one next week."""
+    return str(flow_run.id) if flow_run is not None and flow_run.deployment_id is not None else None
 
 
 def _decide(

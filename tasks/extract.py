@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from corpus.document import BadRow
 from corpus.documents import DocumentReader
@@ -21,7 +22,7 @@ from tasks.sources import describe_source, open_source, source_name
 logger = logging.getLogger(__name__)
 
 
-@task
+@task(name="extract", cache_policy=NO_CACHE)
 def extract(run: Run) -> Ref:
     """Read the source of the recipe into a snapshot.
 
