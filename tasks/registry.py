@@ -33,6 +33,7 @@ from tasks.versions.store import NOT_THERE, Version, Versions
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 
 BUNDLE = "bundle"
+FAILED_TAG = "assay.failed"
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,11 @@ def promote(run: Run, export: Ref, evaluation: Ref, verdict: Verdict, splits: Re
     if recipe.run_mode == "dry_run":
         return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
     registry = ModelRegistry(recipe.registry.name, run.tracking_uri, run.store)
+    champion = registry.champion()
+    if champion and champion.bundle == verdict.bundle and verdict.outcome == "refused" and not verdict.forced:
+        # A run killed behind its promotion is judged again. What the champion was promoted on stays written on it.
+        why = f"refused: {_failed(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
+        return PromotionResult(version=champion, promoted=False, why=why)
     version = registry.register(run.mlflow_run, export.path / BUNDLE, verdict, _tags(run, verdict, evaluation, splits))
     if verdict.outcome == "refused" and not verdict.forced:
         return PromotionResult(version=version, promoted=False, why=f"refused: {_failed(verdict)}")
@@ -155,7 +161,10 @@ class ModelRegistry:
         _about(verdict, bundle.digest)
         own = {"assay.verdict": verdict.digest, "assay.outcome": verdict.outcome}
         with mlflow_reachable(self.tracking_uri):
-            return self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
+            version = self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
+            if verdict.outcome == "passed" and FAILED_TAG in version.tags:
+                self._client.delete_model_version_tag(self.name, version.number, FAILED_TAG)
+            return self._versions.get(version.number)
 
     def describe(self, version: Version, markdown: str) -> None:
         """Set the text that MLflow shows for a version."""
@@ -313,4 +322,4 @@ def _tags(run: Run, verdict: Verdict, evaluation: Ref, splits: Ref) -> dict[str,
         "assay.evaluation": evaluation.digest,
         "assay.run": run.key,
     }
-    return {**tags, "assay.failed": shortened(_failed(verdict))} if verdict.outcome == "refused" else tags
+    return {**tags, FAILED_TAG: shortened(_failed(verdict))} if verdict.outcome == "refused" else tags

@@ -12,12 +12,16 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from corpus.errors import AssayError
+from corpus.splits import Splits
+from recipes.recipe import Recipe
 from serving.address import open_bundle
 from serving.bundle import Bundle
-from tasks.registry import ChampionChanged, ModelRegistry, Move, Version
+from tasks.registry import ChampionChanged, ModelRegistry, Move, Version, promote
+from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
 from tasks.versions.history import MOVE_TAG
 from tasks.versions.lock import hold
+from tests.snapshots import recipe_values
 
 NAME = "toy"
 WORDS = {"good": "positive", "bad": "negative"}
@@ -242,6 +246,41 @@ def test_a_refused_candidate_is_not_promoted(candidate: MakeCandidate, registry:
     with pytest.raises(AssayError, match="was refused"):
         registry.promote(version, blank, None, "I like it")
     assert aliases(registry) == (None, None)
+
+
+def test_a_champion_that_is_judged_again_and_refused_keeps_what_it_was_promoted_on(
+    registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle, store: Path, tmp_path: Path
+) -> None:
+    # Given a run that was killed behind its promotion,
+    values = recipe_values(registry={"name": NAME})
+    run = Run(
+        key="k", recipe=Recipe.model_validate(values), store=store, tracking_uri=registry.tracking_uri,
+        mlflow_run=mlflow_run,
+    )  # fmt: skip
+    bundle = make_bundle("bundle", WORDS)
+    export, splits = Ref(path=bundle.folder.parent, digest="e"), Ref(path=tmp_path / "splits", digest="p")
+    splits.path.mkdir()
+    Splits.create({"r": "test"}, snapshot="s", method="stratified").save(splits.path)
+    passed = a_verdict(bundle)
+    assert promote.fn(run, export, export, passed, splits).promoted
+    # when the gate refuses it on its second start,
+    result = promote.fn(run, export, export, a_verdict(bundle, passed=False), splits)
+    # then the answer says so, and the version still tells by which verdict it serves.
+    assert not result.promoted
+    assert "stays so until a rollback" in result.why
+    champion = registry.champion()
+    assert champion is not None
+    assert (champion.outcome, champion.tags["assay.verdict"]) == ("passed", passed.digest)
+
+
+def test_a_candidate_that_passes_at_last_no_longer_names_what_failed(
+    registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle
+) -> None:
+    bundle = make_bundle("first", WORDS)
+    registry.register(mlflow_run, bundle.folder, a_verdict(bundle, passed=False), {"assay.failed": "latency"})
+    version = registry.register(mlflow_run, bundle.folder, a_verdict(bundle), {})
+    assert version.outcome == "passed"
+    assert "assay.failed" not in version.tags
 
 
 def test_a_verdict_without_checks_promotes_nothing(candidate: MakeCandidate, registry: ModelRegistry) -> None:
