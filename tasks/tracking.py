@@ -56,7 +56,7 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
         raise AssayError(
             f"MLflow at {without_password(uri)} did not do its part: {without_password(reason)}; "
             "check registry.tracking_uri and that the server is up (assay doctor)"
-        ) from error
+        ) from None  # MLflow's own message may quote the address with its password, and tracebacks print causes
 
 
 def without_password(text: str) -> str:
@@ -95,8 +95,9 @@ class Tracking:
     def end(self, status: Literal["FINISHED", "FAILED"]) -> None:
         """End the run. A registry that is down at the end of a failed run must not hide why it failed."""
         try:
-            self._client.set_terminated(self.run_id, status)
-        except MlflowException:
+            with mlflow_reachable(self.uri):
+                self._client.set_terminated(self.run_id, status)
+        except AssayError:
             if status == "FINISHED":
                 raise
 

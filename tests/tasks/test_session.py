@@ -1,3 +1,4 @@
+import traceback
 from pathlib import Path
 
 import pytest
@@ -101,4 +102,5 @@ def test_unreachable_mlflow_is_one_line_without_the_password(tmp_path: Path, mon
     with pytest.raises(AssayError, match=r"MLflow at http://\*\*\*@127.0.0.1:9") as error:
         run_to_the_end(tmp_path)
     assert "secret" not in str(error.value)
+    assert "secret" not in "".join(traceback.format_exception(error.value))
     assert "\n" not in str(error.value)
