@@ -73,6 +73,15 @@ class Scratch(Closed):
     attention_heads: int = Field(4, ge=1)
     vocabulary: int = Field(4000, ge=100)
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "Scratch":
+        if self.hidden % self.attention_heads:
+            raise ValueError(
+                f"model.scratch.hidden is {self.hidden}, which model.scratch.attention_heads {self.attention_heads} "
+                "does not divide; choose a multiple"
+            )
+        return self
+
 
 class Model(Closed):
     """The network: an encoder, an adapter, one or two heads."""
@@ -165,6 +174,15 @@ class Registry(Closed):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Registered model")
     tracking_uri: str | None = Field(None, description="MLflow; none: MLFLOW_TRACKING_URI, else sqlite below the store")
     experiment: str | None = Field(None, description="MLflow experiment; none: the model's name")
+
+    @model_validator(mode="after")
+    def _no_password_in_recipe(self) -> "Registry":
+        if "@" in (self.tracking_uri or ""):
+            raise ValueError(
+                "registry.tracking_uri holds credentials, which would be stored with every run and bundle; "
+                "leave it out and set MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        return self
 
 
 class Recipe(Closed):

@@ -1,12 +1,18 @@
 """Where rows come from and how a document becomes rows."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from corpus.fields import Form
 from corpus.mongo import ALLOWED_OPERATORS, refused_operators
+
+IN_SENTENCES = {
+    "label": "name it in source.parse.label",
+    "entities": "name them in source.parse.entities",
+    "text_pair": "pairs need the form rows or tokens",
+}
 
 
 class SourceBase(Form):
@@ -16,6 +22,15 @@ class SourceBase(Form):
         0.01, ge=0, le=1, description="Largest share of rejected rows; above it the run stops"
     )
     limit: int | None = Field(None, ge=1, description="Read at most so many documents (for a first try)")
+
+    @model_validator(mode="after")
+    def _fields_go_with_the_form(self) -> Self:
+        """A name that the form does not read would be ignored in silence."""
+        if self.form == "parse":
+            for name, instead in IN_SENTENCES.items():
+                if getattr(self.fields, name) is not None:
+                    raise ValueError(f"source.fields.{name} is not read in the form parse; {instead}")
+        return self
 
 
 class MongoSource(SourceBase):
@@ -37,7 +52,7 @@ class MongoSource(SourceBase):
 
     @model_validator(mode="after")
     def _no_password_in_recipe(self) -> "MongoSource":
-        if self.uri.startswith(("mongodb://", "mongodb+srv://")) and "@" in self.uri:
+        if "@" in self.uri:
             raise ValueError(
                 "source.uri holds credentials, which would be stored with every run; "
                 "put the address into an environment variable and write env:VARIABLE"

@@ -39,6 +39,21 @@ def test_credentials_under_a_wrong_key_are_not_repeated() -> None:
     assert "unknown key 'source.url' (value 'mongodb://***@host/db'); did you mean 'source.uri'?" in message
 
 
+def test_credentials_of_an_address_without_scheme_and_of_mlflow_are_refused() -> None:
+    for parts in (
+        {"source": {**MONGO, "uri": "me:secret@host:27017"}},
+        {"registry": {"name": "tiny", "tracking_uri": "https://me:secret@mlflow.example.org"}},
+    ):
+        message = refused(**parts)
+        assert "holds credentials" in message
+        assert "secret" not in message
+
+
+def test_a_field_that_the_form_does_not_read_is_refused() -> None:
+    message = refused(source={**MONGO, "form": "parse", "fields": {"label": "mood"}})
+    assert "source.fields.label is not read in the form parse; name it in source.parse.label" in message
+
+
 def test_an_address_without_credentials_is_taken() -> None:
     source = {**MONGO, "uri": "mongodb://localhost:27017"}
     assert Recipe.model_validate(recipe_values(source=source)).source.kind == "mongo"
