@@ -236,6 +236,14 @@ def test_data_with_a_critical_fault_are_refused(candidate: MakeCandidate, tmp_pa
     assert check.why == "unique-ids: the id 'r7' stands for two rows"
 
 
+def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    case = candidate().case(tmp_path)
+    unchecked = case.validation.model_copy(update={"checks": []})
+    case.__dict__["validation"] = unchecked
+    check = check_data(case)
+    assert (check.passed, check.why) == (False, "no check was made")
+
+
 def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
     case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}).case(tmp_path)
     check = check_score(case, "sentence")
