@@ -82,6 +82,15 @@ class Scratch(Closed):
             )
         return self
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "Scratch":
+        if self.hidden % self.attention_heads:
+            raise ValueError(
+                f"model.scratch.hidden is {self.hidden}, which model.scratch.attention_heads {self.attention_heads} "
+                "does not divide; choose a multiple"
+            )
+        return self
+
 
 class Model(Closed):
     """The network: an encoder, an adapter, one or two heads."""

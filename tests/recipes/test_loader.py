@@ -49,6 +49,8 @@ def test_overrides_are_read_as_yaml(file: Path) -> None:
         ("split.metod=time", "did you mean 'split.method'?"),
         ("source.fields.lable=x", "did you mean 'source.fields.label'?"),
         ("source.uri=env:X", "unknown key 'source.uri' (value 'env:X'); it does not go with the other keys, remove it"),
+        ("model.scratch.hidden=130", "model.scratch.hidden is 130, which model.scratch.attention_heads 4 does not"),
+        ("model.lora={r: 4}", "model.lora freezes the encoder, and model.scratch begins with random weights; use one"),
         ("qqqqqqqq=1", "unknown key 'qqqqqqqq' (value 1); remove it"),
         ("training.epochs=many", "'training.epochs' is 'many'"),
         ("training.epochs", "is not KEY=VALUE, for example --set training.epochs=3"),
