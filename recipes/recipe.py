@@ -82,15 +82,6 @@ class Scratch(Closed):
             )
         return self
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "Scratch":
-        if self.hidden % self.attention_heads:
-            raise ValueError(
-                f"model.scratch.hidden is {self.hidden}, which model.scratch.attention_heads {self.attention_heads} "
-                "does not divide; choose a multiple"
-            )
-        return self
-
 
 class Model(Closed):
     """The network: an encoder, an adapter, one or two heads."""
@@ -109,6 +100,8 @@ class Model(Closed):
     def _one_encoder(self) -> "Model":
         if (self.encoder is None) == (self.scratch is None):
             raise ValueError("model needs exactly one of model.encoder and model.scratch")
+        if self.lora is not None and self.scratch is not None:
+            raise ValueError("model.lora freezes the encoder, and model.scratch begins with random weights; use one")
         if self.crf and "tokens" not in self.heads:
             raise ValueError("model.crf is for the token head; add tokens to model.heads or leave crf out")
         if len(set(self.heads)) != len(self.heads):
