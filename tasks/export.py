@@ -20,7 +20,7 @@ from corpus.example import Example
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
-from recipes.recipe import Gate, Recipe
+from recipes.recipe import Gate, Head, Recipe
 from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from serving.cpu import cpu_flags
 from serving.engine import Engine, Row
@@ -124,7 +124,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
             parity = compare_with_torch(network, engine, _parity_rows(source))
         with _timed("int8"):
             comparison = _try_int8(source, plain, small, engine)
-        precision, why = choose_precision(source.recipe.gate, comparison)
+        precision, why = choose_precision(source.recipe.gate, comparison, source.recipe.heads)
         shipped = plain if precision == "fp32" else small
         _add_golden_rows(source, shipped)
         shutil.move(shipped, folder / BUNDLE)
@@ -173,12 +173,19 @@ def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8
     return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
 
 
-def choose_precision(gate: Gate, comparison: Int8Comparison | None) -> tuple[Literal["fp32", "int8"], str]:
-    """The precision that ships, and why: int8 where the F1 of no head falls by more than the gate allows."""
+def choose_precision(
+    gate: Gate, comparison: Int8Comparison | None, heads: Sequence[Head]
+) -> tuple[Literal["fp32", "int8"], str]:
+    """The precision that ships, and why: int8 where the F1 of no head falls by more than the gate allows.
+
+    What cannot be measured for one of the heads is not risked.
+    """
     if gate.int8 == "off":
         return "fp32", "gate.int8 is off"
-    if comparison is None or not comparison.drop:
-        return "fp32", "no labelled validation rows to judge int8 by"
+    if comparison is None:
+        return "fp32", "no validation rows to judge int8 by"
+    if unmeasured := [head for head in heads if head not in comparison.drop]:
+        return "fp32", f"no labelled validation rows to judge int8 by for the head {unmeasured[0]}"
     head, drop = max(comparison.drop.items(), key=lambda item: item[1])
     what = (
         f"int8 lowers the F1 of {head} by {drop:.4f} on {comparison.rows} validation rows "

@@ -61,7 +61,7 @@ def compare_precisions(fp32: Engine, int8: Engine, rows: Sequence[Example]) -> I
 
 
 def f1_scores(engine: Engine, rows: Sequence[Example]) -> dict[Head, float]:
-    """Macro-F1 of the sentence head, strict entity F1 of the token head; a head without labelled rows is left out."""
+    """Macro-F1 of the sentence head, strict entity F1 of the token head; a head with nothing to find is left out."""
     answers = engine.predict([Row(row.text, row.text_pair if engine.manifest.pair else None) for row in rows])
     scores: dict[Head, float] = {}
     pairs = list(zip(rows, answers, strict=True))
@@ -70,7 +70,7 @@ def f1_scores(engine: Engine, rows: Sequence[Example]) -> dict[Head, float]:
         gold, predicted = zip(*labels, strict=True)
         scores["sentence"] = sentence_scores(gold, predicted, engine.labels).macro_f1
     entities = [(row.entities, _entities(answer)) for row, answer in pairs if row.entities is not None]
-    if engine.tags and entities:
+    if engine.tags and any(gold for gold, _ in entities):
         scores["tokens"] = entity_scores(*zip(*entities, strict=True)).overall.f1
     return scores
 

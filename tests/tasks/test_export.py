@@ -174,6 +174,13 @@ def test_int8_ships_only_where_no_head_falls_too_far(int8: str, drop: float, pre
         drop={"sentence": -0.01, "tokens": drop},
         rows=50,
     )
-    chosen, said = choose_precision(gate, comparison)
+    chosen, said = choose_precision(gate, comparison, ["sentence", "tokens"])
     assert chosen == precision
     assert why in said
+
+
+def test_int8_is_not_risked_where_a_head_could_not_be_measured() -> None:
+    gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}})
+    comparison = Int8Comparison(f1_fp32={"sentence": 0.9}, f1_int8={"sentence": 0.9}, drop={"sentence": 0.0}, rows=50)
+    chosen, why = choose_precision(gate, comparison, ["sentence", "tokens"])
+    assert (chosen, why) == ("fp32", "no labelled validation rows to judge int8 by for the head tokens")
