@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from flows.training import TrainingOutcome
 
 REFUSED = 3  # exit code: the run ended well and the gate said no
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),  # no place to write to
+}
 
 app = typer.Typer(
     help="Train, assay, promote and serve NLP models.",

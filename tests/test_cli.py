@@ -137,3 +137,14 @@ cli.main()
 """
     command = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_store_that_is_a_file_is_one_line(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.write_text("a file")
+    assert call(monkeypatch, "validate", recipe, "--store", store) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"assay: {store}/")
+    assert error.endswith(": Not a directory; free some room or name another place, then start again\n")
