@@ -18,7 +18,9 @@ from recipes.recipe import Recipe
 from tasks.run import Step
 
 
-def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None) -> TrainingOutcome:
+def run_training(
+    recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None, force: str | None = None
+) -> TrainingOutcome:
     """Run the training flow here and now.
 
     Raises:
@@ -26,7 +28,7 @@ def run_training(recipe: Recipe, store: Path, *, fresh: bool = False, from_step:
     """
     one_line_errors()
     with temporary_settings(_patient_and_silent()):
-        return train(recipe, store, fresh=fresh, from_step=_step(from_step))
+        return train(recipe, store, fresh=fresh, from_step=_step(from_step), force=force)
 
 
 def _patient_and_silent() -> dict[Setting, Any]:

@@ -47,6 +47,7 @@ def train(
     run_key: str | None = None,
     fresh: bool = False,
     from_step: Step | None = None,
+    force: str | None = None,
 ) -> TrainingOutcome:
     """Train, assay and, if the model earned it, promote.
 
@@ -57,7 +58,13 @@ def train(
             it, so that the next one reads fresh data, else the open run of this recipe.
         fresh: begin anew even where an open run exists.
         from_step: do this step and all later ones of the newest run again.
+        force: why to promote even what the gate refuses; version and history carry it for ever.
+
+    Raises:
+        AssayError: the first error that a person can mend.
     """
+    if force is not None and not force.strip():
+        raise AssayError("a forced promotion needs a reason; say why, or leave force out")
     if run_key is None and from_step is None:  # --from is about an earlier run
         context = FlowRunContext.get()
         run_key = deployment_key(context.flow_run if context else None)
@@ -69,7 +76,7 @@ def train(
         checkpoint = train_model(run, snapshot, splits)
         bundle = export(run, checkpoint, snapshot, splits)
         evaluation = evaluate(run, bundle, snapshot, splits)
-        verdict, promotion = _decide(run, validation, bundle, evaluation, snapshot, splits)
+        verdict, promotion = _decide(run, validation, bundle, evaluation, snapshot, splits, force)
         card = report(run, validation, checkpoint, bundle, evaluation, snapshot, splits, verdict, promotion)
         return TrainingOutcome(
             run=run.key,
@@ -88,11 +95,13 @@ def deployment_key(flow_run: FlowRun | None) -> str | None:
 
 
 def _decide(
-    run: Run, validation: Ref, bundle: Ref, evaluation: Ref, snapshot: Ref, splits: Ref
+    run: Run, validation: Ref, bundle: Ref, evaluation: Ref, snapshot: Ref, splits: Ref, force: str | None
 ) -> tuple[Verdict, PromotionResult]:
     """Gate and promote; where another model became champion meanwhile, the gate runs again against that one."""
     for _ in range(GATE_ATTEMPTS):
         verdict = gate(run, validation, bundle, evaluation, snapshot, splits)
+        if verdict.outcome == "refused":
+            verdict = verdict.model_copy(update={"forced": force})
         try:
             return verdict, promote(run, bundle, evaluation, verdict, splits)
         except ChampionChanged:

@@ -14,7 +14,7 @@ import yaml
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
-from corpus.errors import DataError
+from corpus.errors import AssayError, DataError
 from flows.training import TrainingOutcome, train
 from serving.address import open_bundle
 from serving.engine import Engine, Row
@@ -35,8 +35,8 @@ class World:
         self.store = store
         self.first = self.run()
 
-    def run(self, *, from_step: Step | None = None, **changes: Any) -> TrainingOutcome:
-        return train(make_recipe(self.corpus, **changes), self.store, from_step=from_step)
+    def run(self, *, from_step: Step | None = None, force: str | None = None, **changes: Any) -> TrainingOutcome:
+        return train(make_recipe(self.corpus, **changes), self.store, from_step=from_step, force=force)
 
     @property
     def registry(self) -> ModelRegistry:
@@ -110,6 +110,21 @@ def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: Worl
     assert world.champion == "1"
     assert worse.promotion.version is not None
     assert worse.promotion.version.outcome == "refused"
+
+
+def test_a_refused_model_can_be_forced_with_a_reason_that_stays(world: World) -> None:
+    hopeless: dict[str, Any] = {
+        "name": "forced",
+        "registry": {"name": "forced"},
+        "training": {"epochs": 1, "learning_rate": 1e-6},
+    }
+    with pytest.raises(AssayError, match="needs a reason"):
+        world.run(force=" ", **hopeless)
+    outcome = world.run(force="the demo must show something", **hopeless)
+    assert outcome.verdict.outcome == "refused"
+    assert outcome.promotion.promoted
+    [move] = ModelRegistry("forced", outcome.tracking_uri, world.store).history()
+    assert move.forced == "the demo must show something"
 
 
 def test_a_dry_run_registers_nothing(world: World) -> None:
