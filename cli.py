@@ -127,10 +127,10 @@ def predict(
 @app.command()
 def history(name: str, store: Store = Path(".assay")) -> None:
     """Show every move of a model's champion alias: when, from, to, why, by which run."""
+    from serving.address import default_tracking_uri, without_password
     from tasks.registry import ModelRegistry
-    from tasks.tracking import tracking_uri, without_password
 
-    registry = ModelRegistry(name, tracking_uri(None, store), store)
+    registry = ModelRegistry(name, default_tracking_uri(store), store)
     table = Table("when", "from", "to", "why", "run", "forced", title=f"champion of {name}")
     moves = registry.history()
     if not moves:
@@ -153,10 +153,10 @@ def rollback(
     store: Store = Path(".assay"),
 ) -> None:
     """Put an earlier champion back."""
+    from serving.address import default_tracking_uri
     from tasks.registry import ModelRegistry
-    from tasks.tracking import tracking_uri
 
-    move = ModelRegistry(name, tracking_uri(None, store), store).rollback(to, reason)
+    move = ModelRegistry(name, default_tracking_uri(store), store).rollback(to, reason)
     out.print(f"champion of {name}: version {move.source} -> version {move.target}", highlight=False, soft_wrap=True)
 
 

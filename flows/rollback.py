@@ -5,8 +5,8 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from serving.address import default_tracking_uri
 from tasks.registry import ModelRegistry, Move
-from tasks.tracking import tracking_uri
 
 
 @flow(name="rollback", flow_run_name="rollback-{name}", persist_result=False, result_serializer="json")
@@ -28,4 +28,4 @@ def rollback(
 @task(name="move-back", cache_policy=NO_CACHE)
 def move_back(name: str, reason: str, to: str | None, store: Path, registry_uri: str | None) -> Move:
     """One move of the alias."""
-    return ModelRegistry(name, tracking_uri(registry_uri, store), store).rollback(to, reason)
+    return ModelRegistry(name, registry_uri or default_tracking_uri(store), store).rollback(to, reason)

@@ -68,6 +68,8 @@ def open_run(
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
     with _only_us(folder):
+        if found is not None and found != _load(folder / STATE):
+            raise AssayError(f"{folder} was gone on with by another process just now; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
         earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
         tracking = Tracking.start(recipe, store, key, earlier)
@@ -100,7 +102,7 @@ def open_run(
 
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
     """The newest run that may be gone on with."""
-    states = [RunState.model_validate_json(path.read_bytes()) for path in (store / "runs").glob(f"*/{STATE}")]
+    states = [_load(path) for path in (store / "runs").glob(f"*/{STATE}")]
     if key is not None:
         states = [state for state in states if state.key == key]
     elif from_step is not None:
@@ -108,6 +110,10 @@ def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | No
     else:
         states = [state for state in states if state.recipe_digest == recipe.digest and state.state == "open"]
     return max(states, key=lambda state: state.opened, default=None)
+
+
+def _load(path: Path) -> RunState:
+    return RunState.model_validate_json(path.read_bytes())
 
 
 def _new_key(recipe: Recipe) -> str:

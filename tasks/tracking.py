@@ -1,6 +1,5 @@
 """The MLflow run of a pipeline run: opened once, named by its id everywhere, ended whatever happens."""
 
-import os
 import platform
 import re
 import subprocess
@@ -23,6 +22,7 @@ from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from recipes.recipe import Recipe
+from serving.address import default_tracking_uri, without_password
 from serving.cpu import cpu_flags
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
@@ -34,12 +34,7 @@ PARAMETERS_A_BATCH = 100
 
 def tracking_uri_for(recipe: Recipe, store: Path) -> str:
     """The recipe's MLflow, else the one of the environment, else sqlite in the store."""
-    return tracking_uri(recipe.registry.tracking_uri, store)
-
-
-def tracking_uri(given: str | None, store: Path) -> str:
-    """The MLflow that is meant where perhaps none was named."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.resolve()}/mlflow.db"
+    return recipe.registry.tracking_uri or default_tracking_uri(store)
 
 
 @contextmanager
@@ -57,11 +52,6 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
             f"MLflow at {without_password(uri)} did not do its part: {without_password(reason)}; "
             "check registry.tracking_uri and that the server is up (assay doctor)"
         ) from None  # MLflow's own message may quote the address with its password, and tracebacks print causes
-
-
-def without_password(text: str) -> str:
-    """The text with user and password taken out of every address in it."""
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
 
 
 class Tracking:

@@ -9,6 +9,7 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from corpus.digest import digest_folder, digest_json
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
@@ -46,6 +47,7 @@ def train(run: Run, snapshot: Ref, splits: Ref) -> Ref:
         "splits": splits.digest,
         "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
+        "encoder": _encoder_digest(recipe.model.encoder),
     }
 
     def make(folder: Path) -> None:
@@ -58,6 +60,12 @@ def train(run: Run, snapshot: Ref, splits: Ref) -> Ref:
             _log_circumstances(log.client, run.mlflow_run, Checkpoint.load(folder))
 
     return run.once("train", inputs, make, resumable=True)
+
+
+def _encoder_digest(encoder: str | None) -> str | None:
+    """Digest of a local encoder's files, which may change behind one name; a hub model is pinned by its revision."""
+    folder = Path(encoder).expanduser() if encoder else None
+    return digest_json(digest_folder(folder)) if folder and folder.is_dir() else None
 
 
 class MetricLog:

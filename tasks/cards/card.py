@@ -17,6 +17,7 @@ from corpus.snapshot import SnapshotManifest
 from corpus.splits import SplitsManifest
 from expectations.report import ValidationReport
 from recipes.recipe import Head
+from serving.address import without_password
 from serving.bundle import BundleManifest
 from serving.cpu import cpu_flags
 from tasks.cards.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
@@ -25,7 +26,7 @@ from tasks.export import ExportReport
 from tasks.registry import PromotionResult
 from tasks.run import Run
 from tasks.scoring.figures import HEAD_F1
-from tasks.tracking import git_commit, without_password
+from tasks.tracking import git_commit
 from tasks.verdict import Verdict
 
 PACKAGES = ("assay", "torch", "transformers", "onnxruntime", "tokenizers", "scikit-learn", "prefect", "mlflow")
