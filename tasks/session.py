@@ -89,15 +89,23 @@ def open_run(
             mlflow_run=tracking.run_id,
             fresh_steps=STEPS[STEPS.index(from_step) :] if from_step else (),
         )
-        try:
+        with _ended(tracking, folder, state):
             yield run
-        except BaseException as error:
-            tracking.end("FAILED")
-            if isinstance(error, DataError):
-                _save(folder, state.model_copy(update={"state": "closed"}))
-            raise
-        tracking.end("FINISHED")
-        _save(folder, state.model_copy(update={"state": "closed"}))
+
+
+@contextmanager
+def _ended(tracking: Tracking, folder: Path, state: RunState) -> Iterator[None]:
+    """End the MLflow run as the block ends, and close the run where it is over or its data were at fault."""
+    closed = state.model_copy(update={"state": "closed"})
+    try:
+        yield
+    except BaseException as error:  # a keyboard interrupt, too, must not leave a run that looks alive
+        tracking.end("FAILED")
+        if isinstance(error, DataError):
+            _save(folder, closed)
+        raise
+    tracking.end("FINISHED")
+    _save(folder, closed)
 
 
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
