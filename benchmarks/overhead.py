@@ -50,7 +50,7 @@ def main() -> None:
         run_training(recipe, store)
         whole = time.perf_counter() - begun
         bare = bare_seconds(recipe, store, bare_folder)
-    measure = "flow wall time against bare training and evaluation"
+    measure = f"flow wall time against bare training and evaluation, {epochs} epoch{'s' * (epochs > 1)}"
     note = f"{whole:.0f} s against {bare:.0f} s, {epochs} epochs"
     write_rows(
         "train",
