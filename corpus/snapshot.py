@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from corpus.digest import canonical_json, digest_file
 from corpus.errors import AssayError
 from corpus.example import Example, arrow_schema, from_record, to_record
+from corpus.finished import read_marker
 
 MANIFEST = "snapshot.json"
 REJECTS = "rejects.jsonl"
@@ -73,10 +74,8 @@ class Snapshot:
         Raises:
             AssayError: there is no manifest, so the snapshot was never finished.
         """
-        path = folder / MANIFEST
-        if not path.is_file():
-            raise AssayError(f"{folder} holds no {MANIFEST}: not a finished snapshot; run the extraction again")
-        return cls(folder, SnapshotManifest.model_validate_json(path.read_bytes()))
+        marker = read_marker(folder, MANIFEST, "a finished snapshot", "run the extraction again")
+        return cls(folder, SnapshotManifest.model_validate_json(marker))
 
     @property
     def digest(self) -> str:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from corpus.digest import digest_json
-from corpus.errors import AssayError
 from corpus.example import Example
+from corpus.finished import read_marker
 from corpus.snapshot import Snapshot
 
 Side = Literal["train", "validation", "test"]
@@ -76,12 +76,10 @@ class Splits:
         Raises:
             AssayError: there is no manifest.
         """
-        path = folder / MANIFEST
-        if not path.is_file():
-            raise AssayError(f"{folder} holds no {MANIFEST}: not finished splits; run with --from split")
+        marker = read_marker(folder, MANIFEST, "finished splits", "run with --from split")
         table = pq.read_table(folder / ROWS)
         sides = dict(zip(table["id"].to_pylist(), table["side"].to_pylist(), strict=True))
-        return cls(sides, SplitsManifest.model_validate_json(path.read_bytes()))
+        return cls(sides, SplitsManifest.model_validate_json(marker))
 
     def save(self, folder: Path) -> None:
         """Write rows, then the manifest, into an existing folder."""

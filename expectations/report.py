@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from corpus.errors import AssayError
+from corpus.finished import read_marker
 
 Severity = Literal["critical", "warning", "info"]
 REPORT = "validation.json"
@@ -58,10 +58,7 @@ class ValidationReport(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        path = folder / REPORT
-        if not path.is_file():
-            raise AssayError(f"{folder} holds no {REPORT}: not a finished validation; run with --from validate")
-        return cls.model_validate_json(path.read_bytes())
+        return cls.model_validate_json(read_marker(folder, REPORT, "a finished validation", "run with --from validate"))
 
     def save(self, folder: Path) -> None:
         """Write the report into an existing folder."""

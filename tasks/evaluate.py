@@ -10,6 +10,7 @@ from pydantic import Field
 
 from corpus.errors import AssayError
 from corpus.example import Example
+from corpus.finished import read_marker
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from recipes.recipe import Head
@@ -56,10 +57,8 @@ class Evaluation(Figures):
         Raises:
             AssayError: there is no evaluation.
         """
-        path = folder / EVALUATION
-        if not path.is_file():
-            raise AssayError(f"{folder} holds no {EVALUATION}: not a finished evaluation; run with --from evaluate")
-        evaluation = cls.model_validate_json(path.read_bytes())
+        marker = read_marker(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
+        evaluation = cls.model_validate_json(marker)
         evaluation.rows = read_answers(folder / ROWS)
         return evaluation
 

@@ -15,8 +15,8 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from corpus.digest import digest_file
-from corpus.errors import AssayError
 from corpus.example import Example
+from corpus.finished import read_marker
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ from serving.engine import Engine, Row
 from tasks.exporting.onnx_graph import export_graph, quantize_graph
 from tasks.exporting.parity import Int8Comparison, compare_precisions, compare_with_torch
 from tasks.run import Ref, Run
+from tasks.scoring.answers import row_of
 
 REPORT = "export.json"
 BUNDLE = "bundle"
@@ -66,10 +67,7 @@ class ExportReport(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        path = folder / REPORT
-        if not path.is_file():
-            raise AssayError(f"{folder} holds no {REPORT}: not a finished export; run with --from export")
-        return cls.model_validate_json(path.read_bytes())
+        return cls.model_validate_json(read_marker(folder, REPORT, "a finished export", "run with --from export"))
 
 
 @dataclass(frozen=True)
@@ -195,13 +193,14 @@ def choose_precision(
 
 
 def _parity_rows(source: _Source) -> list[Row]:
-    return [*_hard_rows(source), *(_row(source, row) for row in _spread(source.rows, PARITY_ROWS))]
+    return [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in _spread(source.rows, PARITY_ROWS))]
 
 
 def _add_golden_rows(source: _Source, folder: Path) -> None:
     """Let the graph that ships answer a few rows, and keep the answers in its manifest."""
     bundle = Bundle.load(folder)
-    rows = [*_hard_rows(source), *(_row(source, row) for row in _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS)))]
+    labelled = _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS))
+    rows = [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in labelled)]
     golden = [
         GoldenRow(
             text=row.text,
@@ -213,10 +212,6 @@ def _add_golden_rows(source: _Source, folder: Path) -> None:
         for row, answer in zip(rows, Engine(bundle).predict(rows), strict=True)
     ]
     write_manifest(folder, bundle.manifest.model_copy(update={"golden": golden}))
-
-
-def _row(source: _Source, example: Example) -> Row:
-    return Row(example.text, example.text_pair if source.checkpoint.pair else None)
 
 
 def _hard_rows(source: _Source) -> list[Row]:

@@ -50,6 +50,11 @@ class Answer:
         return right, len(found) - right, len(gold) - right
 
 
+def row_of(example: Example, pair: bool) -> Row:
+    """An example as the engine takes it: its second text only where the model reads pairs."""
+    return Row(example.text, example.text_pair if pair else None)
+
+
 def answer_rows(engine: Engine, examples: Sequence[Example]) -> list[Answer]:
     """Put every example to the engine, in order.
 
@@ -57,7 +62,7 @@ def answer_rows(engine: Engine, examples: Sequence[Example]) -> list[Answer]:
         AssayError: a row has no second text though the model reads pairs.
     """
     pair = engine.manifest.pair
-    predictions = engine.predict([Row(example.text, example.text_pair if pair else None) for example in examples])
+    predictions = engine.predict([row_of(example, pair) for example in examples])
     return [_answer(engine, *both) for both in zip(examples, predictions, strict=True)]
 
 

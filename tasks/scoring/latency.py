@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpus.example import Example
-from serving.engine import Engine, Row
+from serving.engine import Engine
+from tasks.scoring.answers import row_of
 
 ROWS = 100
 WARM_UP = 5
@@ -35,7 +36,7 @@ def measure_latency(engines: Sequence[Engine], examples: Sequence[Example], rows
 
 
 def _time_row(engine: Engine, example: Example) -> float:
-    row = Row(example.text, example.text_pair if engine.manifest.pair else None)
+    row = row_of(example, engine.manifest.pair)
     begun = time.perf_counter()
     engine.predict([row])
     return time.perf_counter() - begun
