@@ -56,13 +56,14 @@ class Prediction:
 
     `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence
     head, `entities` is empty without a token head. `truncated`: the row was longer than the model reads, and
-    the answer rests on its beginning.
+    the answer rests on its beginning. `windows`: in how many parts the row was read.
     """
 
     label: str | None
     probabilities: tuple[float, ...]
     entities: tuple[ScoredEntity, ...]
     truncated: bool
+    windows: int = 1
 
 
 class Engine:
@@ -112,7 +113,39 @@ class Engine:
             first += len(window)
 
     def encode(self, rows: Sequence[Row]) -> list[EncodedText]:
-        """Rows as the graph takes them."""
+        """Rows as the graph takes them; `len` of each is the tokens that it costs. Safe in several threads.
+
+        Raises:
+            AssayError: a row has no second text where the model needs one, or has one where it takes none.
+        """
+        return self._encode(rows, 0)
+
+    def answer_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
+        """Answer encoded rows in one pass, padded to the longest of them. Safe in several threads.
+
+        Args:
+            batch: at least one row; the caller limits rows times longest.
+
+        Raises:
+            AssayError: the model's answer to a row is not a finite number.
+        """
+        return self._answer_batch(batch, range(len(batch)))
+
+    def warm(self) -> None:
+        """Answer one row and one full batch of each length class: the first pass of a shape is slower than the next.
+
+        Raises:
+            AssayError: the model's answer is not a finite number.
+        """
+        for length in _lengths_up_to(self.manifest.max_length):
+            row = Row("a " * length, "a" if self.manifest.pair else None)
+            (item,) = self.encode([row])
+            self.answer_batch([item])
+            self.answer_batch([item] * max(1, self._batch_tokens // len(item)))
+
+    def _encode(self, rows: Sequence[Row], first: int) -> list[EncodedText]:
+        for number, row in enumerate(rows, first):
+            _check_row(row, number, self.manifest.pair)
         return self._encoder.encode(
             [row.text for row in rows], [row.text_pair for row in rows], with_units=bool(self.tags)
         )
@@ -126,17 +159,20 @@ class Engine:
         return self._session.run(pad(batch, self.manifest.pad_id))
 
     def _predict_window(self, rows: Sequence[Row], first: int) -> list[Prediction]:
-        for number, row in enumerate(rows, first):
-            _check_row(row, number, self.manifest.pair)
-        encoded = self.encode(rows)
+        encoded = self._encode(rows, first)
         answers: dict[int, Prediction] = {}
-        for batch in _batches([len(row) for row in encoded], self._batch_tokens):
-            texts = [encoded[index] for index in batch]
-            logits = self.logits(texts)
-            for position, index in enumerate(batch):
-                own = {head: values[position] for head, values in logits.items()}
-                answers[index] = self.answer(texts[position], own, first + index)
+        for batch in _batches([len(item) for item in encoded], self._batch_tokens):
+            numbers = [first + index for index in batch]
+            answers |= zip(batch, self._answer_batch([encoded[index] for index in batch], numbers), strict=True)
         return [answers[index] for index in range(len(rows))]
+
+    def _answer_batch(self, batch: Sequence[EncodedText], numbers: Sequence[int]) -> list[Prediction]:
+        """As `answer_batch`; `numbers` of the rows are for messages."""
+        logits = self.logits(batch)
+        return [
+            self.answer(item, {head: values[place] for head, values in logits.items()}, number)
+            for place, (item, number) in enumerate(zip(batch, numbers, strict=True))
+        ]
 
     def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
         """Read the logits of one row: `sentence` (labels), `tokens` (length x tags). `number` is for messages."""
@@ -213,6 +249,14 @@ def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
         if position > cuts[-1] and (position - cuts[-1] + 1) * lengths[index] > budget:
             cuts.append(position)
     return [order[begin:end] for begin, end in pairwise([*cuts, len(order)]) if begin < end]
+
+
+def _lengths_up_to(longest: int) -> list[int]:
+    """16, 32, 64 ... and the longest itself."""
+    lengths = [16]
+    while lengths[-1] < longest:
+        lengths.append(2 * lengths[-1])
+    return [*lengths[:-1], longest]
 
 
 def _finite(values: npt.NDArray[np.float32], head: str, number: int) -> Floats:

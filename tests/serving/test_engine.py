@@ -1,7 +1,8 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import serving.engine
 from corpus.digest import digest_file
 from corpus.errors import AssayError
 from serving.bundle import MODEL, Bundle, Crf, write_manifest
+from serving.decoding import Floats
+from serving.encoding import EncodedText
 from serving.engine import Engine, Row
 from tests.serving.conftest import BuildToy
 
@@ -30,10 +33,10 @@ def _change_graph(bundle: Bundle, change: Any) -> Bundle:
     return Bundle.load(bundle.folder)
 
 
-def _set_table(model: onnx.ModelProto, name: str, value: float) -> None:
+def _set_table(model: onnx.ModelProto, name: str, value: float, *, unknown: bool = False) -> None:
     table = next(one for one in model.graph.initializer if one.name == name)
     array = numpy_helper.to_array(table).copy()
-    array[1:] = value  # all words but the unknown one
+    array[0 if unknown else 1 :] = value
     table.CopyFrom(numpy_helper.from_array(array, name))
 
 
@@ -51,6 +54,43 @@ def test_each_row_of_a_batch_has_the_answer_it_has_alone_in_its_place(engine: En
     rows = [Row(text) for text in TEXTS * 3]
     together = engine.predict(rows)
     assert together == [engine.predict([row])[0] for row in rows]
+
+
+def test_an_encoded_batch_is_answered_as_the_rows_are(engine: Engine) -> None:
+    rows = [Row(text) for text in TEXTS if text]
+    encoded = engine.encode(rows)
+    assert [len(item) for item in encoded] == [len(item.ids) for item in encoded]
+    assert engine.answer_batch(encoded) == engine.predict(rows)
+
+
+def test_threads_may_share_an_engine(engine: Engine) -> None:
+    rows = [Row(text) for text in TEXTS if text]
+    expected = engine.predict(rows)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: engine.answer_batch(engine.encode(rows)), range(64)))
+    assert all(answer == expected for answer in answers)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_warming_runs_every_length_class(build_toy: BuildToy, pair: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(build_toy(max_length=40, pair=pair), threads=1, batch_tokens=64)
+    real = engine.logits
+    shapes: list[tuple[int, int]] = []
+
+    def watched(batch: Sequence[EncodedText]) -> dict[str, Floats]:
+        shapes.append((len(batch), len(batch[0])))
+        return real(batch)
+
+    monkeypatch.setattr(engine, "logits", watched)
+    engine.warm()
+    assert {length for _, length in shapes} >= {40}
+    assert {rows for rows, _ in shapes} > {1}
+
+
+def test_warming_refuses_a_damaged_model(toy: Bundle) -> None:
+    engine = Engine(_change_graph(toy, lambda model: _set_table(model, "votes", np.nan, unknown=True)), threads=1)
+    with pytest.raises(AssayError, match="not finite"):
+        engine.warm()
 
 
 def test_no_rows_and_rows_without_words_are_answered(engine: Engine) -> None:
@@ -201,6 +241,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
 from serving.address import open_bundle
+from serving.decoding import Floats
+from serving.encoding import EncodedText
 from serving.engine import Engine, Row
 import serving.predict, serving.smoke
 assert Engine(open_bundle(Path({str(toy.folder)!r}))).predict([Row("good Apple")])[0].label == "up"
