@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
 import cli
+from cli.common import DIFFERS
 from corpus.digest import digest_file
 from flows.reproduce import reproduce
 from flows.training import TrainingOutcome, train
@@ -116,7 +117,7 @@ def test_what_differs_is_named_and_the_command_ends_with_4(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     # then
-    assert ended.value.code == cli.DIFFERS
+    assert ended.value.code == DIFFERS
     shown = " ".join(capsys.readouterr().out.split())
     assert f"in 1 of {len(answers)} answers" in shown
     assert "An Other" in shown

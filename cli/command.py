@@ -1,0 +1,63 @@
+"""The `assay` command as a whole: which commands there are, and what becomes of an error."""
+
+import errno
+import sys
+from pathlib import Path
+
+import typer
+
+from cli import data, operations, prediction, registry, training
+from corpus.errors import AssayError
+
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),  # no place to write to
+}
+
+app = typer.Typer(
+    help="Train, assay, promote and serve NLP models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+# In the order in which the help shows them; a command is called as its function is.
+COMMANDS = (
+    training.run,
+    data.validate,
+    data.bio,
+    prediction.predict,
+    registry.history,
+    registry.approve,
+    registry.rollback,
+    registry.reproduce,
+    registry.diff,
+    operations.api,
+    operations.doctor,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point: an error that a person can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except AssayError as error:
+        sys.exit(complain(str(error)))
+    except ModuleNotFoundError as error:
+        # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
+        if error.name is None or (Path(__file__).parents[1] / error.name.partition(".")[0]).exists():
+            raise
+        sys.exit(complain(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = error.filename or "the disk"
+        sys.exit(complain(f"{where}: {error.strerror}; free some room or name another place, then start again"))
+
+
+def complain(line: str) -> int:
+    """Say what is wrong on stderr; gives the exit code."""
+    sys.stderr.write(f"assay: {line}\n")
+    return 1

@@ -1,0 +1,50 @@
+"""`assay validate` and `assay bio`: the rows of a recipe, without a training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import Overrides, RecipePath, Store, out, say
+
+
+def validate(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+    recipe_only: Annotated[bool, typer.Option(help="Check the recipe and leave the data alone.")] = False,
+) -> None:
+    """Check a recipe, then read its source and check the data: no training, nothing registered."""
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    say(f"recipe {loaded.name}: every key is known and agrees with the others")
+    if recipe_only:
+        return
+
+    from flows.checking import check_data
+
+    validation, rows = check_data(loaded, store)
+    table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
+    for check in validation.checks:
+        table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
+    out.print(table)
+
+
+def bio(
+    recipe: RecipePath,
+    output: Annotated[Path, typer.Option(help=".jsonl: an object a row; any other: lines of word, tab and tag.")],
+    overrides: Overrides = None,
+    side: Annotated[str | None, typer.Option(help="train, validation or test; else every row.")] = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Write the rows that the newest run of a recipe has read as words with BIO tags."""
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+
+    from tasks.bio import dump_bio, parse_side
+
+    rows = dump_bio(loaded, store, output, parse_side(side))
+    say(f"{rows:,} rows in {output}")

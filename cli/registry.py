@@ -1,0 +1,111 @@
+"""`assay history`, `approve`, `rollback`, `reproduce` and `diff`: the versions of a model."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import DIFFERS, REFUSED, Store, out, say
+from corpus.errors import AssayError
+
+
+def history(name: str, store: Store = Path(".assay")) -> None:
+    """Show every move of a model's champion alias: when, from, to, why, by which run."""
+    from serving.address import default_tracking_uri, without_password
+    from tasks.registry import ModelRegistry
+
+    registry = ModelRegistry(name, default_tracking_uri(store), store)
+    table = Table("when", "from", "to", "why", "run", "forced", "approved by", "state", title=f"champion of {name}")
+    moves = registry.history()
+    if not moves:
+        raise AssayError(
+            f"no version of {name!r} was ever champion in {without_password(registry.tracking_uri)}; see assay run"
+        )
+    for move in moves:
+        when = f"{move.when:%Y-%m-%d %H:%M:%S}"
+        forced, approver = "FORCED" if move.forced else "", (move.approval and move.approval.approver) or ""
+        table.add_row(when, move.source or "-", move.target, move.reason, move.run or "-", forced, approver, move.state)
+    out.print(table)
+
+
+def approve(
+    name: str,
+    approver: Annotated[str, typer.Option(help="Who answers; stands in the history as declared.")],
+    version: Annotated[str | None, typer.Option(help="Version that waits; else the only one that does.")] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it.")] = False,
+    notes: Annotated[str, typer.Option(help="Why; stands in the history.")] = "",
+    store: Store = Path(".assay"),
+) -> None:
+    """Approve a model that the gate passed and that waits for a person, or refuse it.
+
+    Exit code 0: done; 3: its time was over, so it is refused; 1: an error, such as another champion by now.
+    """
+    from flows.answering import answer_pending
+
+    result = answer_pending(name, store, version, not refuse, approver, notes)
+    number = result.version.number if result.version else "?"
+    say(f"version {number} of {name}: {result.why}")
+    if not result.promoted and not refuse:
+        raise typer.Exit(REFUSED)
+
+
+def rollback(
+    name: str,
+    reason: Annotated[str, typer.Option(help="Stands in the history for ever.")],
+    to: Annotated[str | None, typer.Option(help="Version to put back; else the one before.")] = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Put an earlier champion back."""
+    from serving.address import default_tracking_uri
+    from tasks.registry import ModelRegistry
+
+    move = ModelRegistry(name, default_tracking_uri(store), store).rollback(to, reason)
+    say(f"champion of {name}: version {move.source} -> version {move.target}")
+
+
+def reproduce(
+    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    store: Store = Path(".assay"),
+) -> None:
+    """Train a version again from its rows, in an empty store, and compare sides, network, predictions and figures.
+
+    Nothing is registered. Exit code 0: equal to the last digit; 4: something differs; 1: an error.
+    """
+    from flows.logs import join_prefect_logs
+
+    join_prefect_logs()
+
+    from flows.local import run_reproduction
+    from tasks.lineage.tables import reproduction_tables
+
+    result = run_reproduction(model, store)
+    for table in reproduction_tables(result):
+        out.print(table)
+    if not result.equal:
+        say(f"what was made lies in {result.folder}")
+        raise typer.Exit(DIFFERS)
+
+
+def diff(
+    name: str,
+    before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of a version.")],
+    after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of another version.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: everything, with the id of each row.")] = False,
+    store: Store = Path(".assay"),
+) -> None:
+    """Compare two versions of a model: recipe, data, figures, surroundings, rows that changed sides."""
+    from serving.address import default_tracking_uri
+    from tasks.lineage.tables import diff_tables
+    from tasks.lineage.versions import diff_versions
+
+    found = diff_versions(name, before, after, default_tracking_uri(store))
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
+        return
+    tables = list(diff_tables(found))
+    for table in tables:
+        out.print(table)
+    if not tables:
+        say(f"versions {before} and {after} of {name} do not differ")

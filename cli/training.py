@@ -1,0 +1,77 @@
+"""`assay run`: from a recipe to a verdict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
+
+if TYPE_CHECKING:
+    from flows.training import TrainingOutcome
+
+
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+    fresh: Annotated[bool, typer.Option(help="Begin anew even where an unfinished run exists.")] = False,
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Do STEP and all later steps of the newest run again.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="STEP", help="Stop behind STEP: nothing is judged, and the run stays open.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Compute everything, register and move nothing.")] = False,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Promote even what the gate refuses; it is marked for ever.")
+    ] = None,
+) -> None:
+    """Run a recipe from its source to a verdict, and promote the model if it earned it.
+
+    Started again after a kill, it goes on where it was. Where the recipe asks for approval, a terminal asks for it.
+    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error.
+    """
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
+
+    from flows.logs import join_prefect_logs
+
+    join_prefect_logs()
+
+    from flows.local import run_steps, run_training
+
+    if until is not None:
+        for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
+            say(f"{step}: {path}")
+        return
+    outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
+    show_outcome(outcome)
+    promotion = outcome.promotion
+    if promotion.pending:
+        from flows.answering import ask_on_terminal
+
+        promotion = ask_on_terminal(outcome, store)
+        if promotion.pending:
+            raise typer.Exit(PENDING)
+        say(promotion.why)
+    if not promotion.promoted and (promotion.version or outcome.verdict.outcome != "passed"):
+        raise typer.Exit(REFUSED)
+
+
+def show_outcome(outcome: "TrainingOutcome") -> None:
+    """The verdict as a table, and where to look further."""
+    title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
+    table = Table("check", "measured", "required", "passed", title=title)
+    for check in outcome.verdict.checks:
+        passed = ("yes" if check.passed else "NO") if check.judged else "not judged"
+        table.add_row(check.name, check.measured, check.required, passed)
+    out.print(table)
+    for attempt in outcome.verdict.attempts:
+        say(str(attempt))
+    for check in outcome.verdict.failed:
+        say(f"refused by {check.name}: {check.why}")
+    say(outcome.promotion.why)
+    say(f"model card: {outcome.card}")

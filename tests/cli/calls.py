@@ -1,0 +1,16 @@
+"""Calling `assay` as a user does, in this process."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import cli
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
+    """Run the command in this process and give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["assay", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from tests.approvals import World
+from tests.cli.calls import call
+
+
+def test_history_of_an_unknown_model_is_one_line(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert call(monkeypatch, "history", "nobody", "--store", store) == 1
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_approve_answers_for_what_waits_and_history_tells_who(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert call(monkeypatch, "approve", "toy", "--approver", "Ann", "--store", store) == 1
+    assert "toy: versions that wait for approval: none" in capsys.readouterr().err
+    world = World(store, tmp_path)
+    world.go("second")
+    assert call(monkeypatch, "approve", "toy", "--approver", "Ann", "--notes", "fine", "--store", store) == 0
+    assert "version 2 of toy: champion instead of version 1" in capsys.readouterr().out
+    world.go("third one")
+    assert call(monkeypatch, "approve", "toy", "--approver", "Bob", "--refuse", "--store", store) == 0
+    assert "version 3 of toy: refused by Bob" in capsys.readouterr().out
+    assert world.registry.history()[-1].approval is not None
+    assert call(monkeypatch, "history", "toy", "--store", store) == 0
+    assert "Ann" in capsys.readouterr().out

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.calls import call
+from tests.flows.tiny import make_recipe, write_rows
+
+
+@pytest.mark.slow  # trains a network
+@pytest.mark.usefixtures("prefect_server")
+def test_run_without_a_terminal_ends_as_pending(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"), gate={"approval": "required"}, training={"epochs": 6})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    assert call(monkeypatch, "run", path, "--store", store) == 5
+    assert "assay approve tiny --version 1 --approver YOUR_NAME" in capsys.readouterr().out
+    assert call(monkeypatch, "run", path, "--store", store, "--from", "gate", "--dry-run") == 0
+    assert call(monkeypatch, "approve", "tiny", "--approver", "Ann", "--store", store) == 0
