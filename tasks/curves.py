@@ -78,14 +78,8 @@ def nested_curves(run: Run, step: str, name: str, parameters: Mapping[str, Any])
     with mlflow_reachable(run.tracking_uri):
         run_id = _nested_run(connect(run.tracking_uri), run, step, name, parameters)
     ours = run.model_copy(update={"mlflow_run": run_id})
-    tracking = Tracking(run.tracking_uri, run_id)
-    try:
-        with curves(ours) as log:
-            yield log
-    except BaseException:  # a keyboard interrupt, too, must not leave a run that looks alive
-        tracking.end("FAILED")
-        raise
-    tracking.end("FINISHED")
+    with Tracking(run.tracking_uri, run_id).ended(), curves(ours) as log:
+        yield log
 
 
 def _nested_run(client: MlflowClient, run: Run, step: str, name: str, parameters: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from filelock import FileLock, Timeout
-from prefect.exceptions import Pause
 from pydantic import BaseModel
 
 from corpus.atomic import atomic_path
@@ -92,25 +91,19 @@ def open_run(
             mlflow_run=tracking.run_id,
             fresh_steps=STEPS[STEPS.index(from_step) :] if from_step else (),
         )
-        with _ended(tracking, folder, state, keep_open=keep_open):
+        with _closed(folder, state, keep_open=keep_open), tracking.ended():
             yield run
 
 
 @contextmanager
-def _ended(tracking: Tracking, folder: Path, state: RunState, *, keep_open: bool) -> Iterator[None]:
-    """End the MLflow run as the block ends, and close the run where it is over or its data were at fault."""
+def _closed(folder: Path, state: RunState, *, keep_open: bool) -> Iterator[None]:
+    """Close the run behind the block, where it is over or its data were at fault."""
     closed = state.model_copy(update={"state": "closed"})
     try:
         yield
-    except Pause:  # suspended: it waits for a person, and goes on when Prefect starts it again
-        tracking.end("SCHEDULED")
+    except DataError:
+        _save(folder, closed)
         raise
-    except BaseException as error:  # a keyboard interrupt, too, must not leave a run that looks alive
-        tracking.end("FAILED")
-        if isinstance(error, DataError):
-            _save(folder, closed)
-        raise
-    tracking.end("FINISHED")
     if not keep_open:
         _save(folder, closed)
 

@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
 
 from corpus.digest import canonical_json
 from corpus.errors import AssayError
@@ -89,6 +90,23 @@ class Tracking:
             client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
             client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
             return cls(uri, run.info.run_id)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """End the run as the block ends.
+
+        Raises:
+            AssayError: the block ended well, and MLflow cannot be reached.
+        """
+        try:
+            yield
+        except Pause:  # suspended: it waits for a person, and goes on when Prefect starts it again
+            self.end("SCHEDULED")
+            raise
+        except BaseException:  # a keyboard interrupt, too, must not leave a run that looks alive
+            self.end("FAILED")
+            raise
+        self.end("FINISHED")
 
     def end(self, status: Literal["FINISHED", "FAILED", "SCHEDULED"]) -> None:
         """End the run. A registry that is down at the end of a failed run must not hide why it failed."""

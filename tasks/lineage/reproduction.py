@@ -101,12 +101,8 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
     tracking = Tracking.start(recipe, store, key, None, tracking_uri)
     with mlflow_reachable(tracking_uri):
         connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES, version.address)
-    try:
+    with tracking.ended():
         yield Run(key=key, recipe=recipe, store=folder, tracking_uri=tracking_uri, mlflow_run=tracking.run_id)
-    except BaseException:  # a keyboard interrupt, too, must not leave a run that looks alive
-        tracking.end("FAILED")
-        raise
-    tracking.end("FINISHED")
 
 
 @task(name="compare", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
