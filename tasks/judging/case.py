@@ -13,7 +13,7 @@ from serving.bundle import Bundle
 from serving.engine import Engine
 from tasks.evaluate import BUNDLE, Evaluation, read_test_rows
 from tasks.export import ExportReport
-from tasks.registry import ModelRegistry
+from tasks.registry import registry_of
 from tasks.run import Ref, Run
 from tasks.scoring.answers import Answer, answer_rows
 
@@ -48,7 +48,7 @@ class Case:
         self._evaluation = evaluation
         self._refs = snapshot, splits
         self._folder = folder
-        self._registry = ModelRegistry(run.recipe.registry.name, run.tracking_uri, run.store)
+        self._registry = registry_of(run)
         self.bundle = Bundle.load(export.path / BUNDLE)
         self.snapshot = Snapshot.load(snapshot.path).manifest
         self.splits = Splits.load(splits.path).manifest
