@@ -91,6 +91,11 @@ class Case:
         return evaluation
 
     @cached_property
+    def engine(self) -> Engine:
+        """The candidate, loaded."""
+        return Engine(self.bundle)
+
+    @cached_property
     def examples(self) -> list[Example]:
         """The test rows."""
         return read_test_rows(*self._refs)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import serving
 from recipes.recipe import Head
-from serving.engine import Engine
 from tasks.judging.case import Case
 from tasks.scoring.figures import HEAD_F1
 from tasks.scoring.latency import measure_latency
@@ -95,7 +94,7 @@ def check_smoke(case: Case) -> Check:
 
 def check_latency(case: Case, most_ms: float) -> Check:
     """95th percentile of a single row, on this machine, now; the champion takes turns with the candidate."""
-    engines = [Engine(case.bundle)]
+    engines = [case.engine]
     rival = case.champion is not None and case.champion_bundle.manifest.pair == case.bundle.manifest.pair
     if rival:
         engines.append(case.champion_engine)
