@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from prefect.settings import (
     PREFECT_SERVER_ANALYTICS_ENABLED,
@@ -12,6 +12,7 @@ from prefect.settings import (
 )
 from prefect.settings.legacy import Setting
 
+from corpus.choice import choose
 from corpus.errors import AssayError
 from flows.reproduce import reproduce
 from flows.steps import SINGLE_STEPS, run_until
@@ -19,6 +20,7 @@ from flows.training import TrainingOutcome, train
 from recipes.recipe import Recipe
 from tasks.lineage.reproduction import Reproduction
 from tasks.run import Step
+from tasks.session import STEPS
 
 
 def run_training(
@@ -42,15 +44,12 @@ def run_steps(
     Raises:
         AssayError: there is no such step, or the first error that a person can mend.
     """
+    singly = ", ".join(SINGLE_STEPS)
+    refusal = f"--until {until}: steps that can be done singly are {singly}; to judge and move nothing, use --dry-run"
+    last = choose(until, SINGLE_STEPS, refusal)
     one_line_errors()
-    for step in SINGLE_STEPS:
-        if step == until:
-            with temporary_settings(_patient_and_silent()):
-                return run_until(recipe, step, store, fresh=fresh, from_step=_step(from_step))
-    raise AssayError(
-        f"--until {until}: steps that can be done singly are {', '.join(SINGLE_STEPS)}; "
-        "to judge and move nothing, use --dry-run"
-    )
+    with temporary_settings(_patient_and_silent()):
+        return run_until(recipe, last, store, fresh=fresh, from_step=_step(from_step))
 
 
 def run_reproduction(model: str, store: Path) -> Reproduction:
@@ -90,10 +89,4 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 
 def _step(name: str | None) -> Step | None:
-    steps: tuple[Step, ...] = get_args(Step)
-    for step in steps:
-        if name == step:
-            return step
-    if name is None:
-        return None
-    raise AssayError(f"--from {name}: no such step; steps are {', '.join(steps)}")
+    return None if name is None else choose(name, STEPS, f"--from {name}: no such step; steps are {', '.join(STEPS)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.atomic import atomic_path
+from corpus.choice import choose
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.snapshot import Snapshot
@@ -71,12 +72,9 @@ def parse_side(name: str | None) -> Side | None:
     Raises:
         AssayError: there is none.
     """
-    for side in SIDES:
-        if side == name:
-            return side
     if name is None:
         return None
-    raise AssayError(f"--side {name}: no such side; sides are {', '.join(SIDES)}")
+    return choose(name, SIDES, f"--side {name}: no such side; sides are {', '.join(SIDES)}")
 
 
 def bio_row(example: Example, word: re.Pattern[str] = WORDS, side: Side | None = None) -> dict[str, Any]:

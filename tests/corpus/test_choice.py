@@ -1,0 +1,11 @@
+import pytest
+
+from corpus.choice import choose
+from corpus.errors import AssayError
+from corpus.splits import SIDES
+
+
+def test_a_name_is_one_of_the_choices_or_refused() -> None:
+    assert choose("test", SIDES, "never said") == "test"
+    with pytest.raises(AssayError, match="--side tset: no such side"):
+        choose("tset", SIDES, "--side tset: no such side")
