@@ -56,11 +56,6 @@ def judge_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Hea
     return [_check(finding, rule) for finding in find_slices(answers, rule, heads)]
 
 
-def failed_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head]) -> list[SliceFinding]:
-    """The slices that `judge_slices` fails; `slice_members(rows, finding.key)` finds their rows anywhere."""
-    return [finding for finding in find_slices(answers, rule, heads) if finding.failed]
-
-
 def find_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head]) -> list[SliceFinding]:
     """Every slice that the rule asks for, for each head, judged or not."""
     rows = {head: rows_of(answers, head) for head in heads}

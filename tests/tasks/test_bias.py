@@ -5,7 +5,7 @@ import numpy as np
 from corpus.example import Entity, Example
 from recipes.recipe import SliceRule
 from serving.engine import ScoredEntity
-from tasks.bias import failed_slices, judge_slices
+from tasks.bias import find_slices, judge_slices
 from tasks.scoring.answers import Answer
 from tasks.scoring.membership import OTHER, slice_members
 from tasks.scoring.slices import slices_by
@@ -95,7 +95,7 @@ def test_failed_slices_find_their_rows_among_rows_to_train_on() -> None:
     ]
     rule = SliceRule(columns=["medium"], text_length=True, expressions={"radio or long": "text_length >= 400"})
     # when they are judged, each definition of the slice fails for both heads,
-    failed = failed_slices(rows, rule, ["sentence", "tokens"])
+    failed = [finding for finding in find_slices(rows, rule, ["sentence", "tokens"]) if finding.failed]
     names = [finding.key.name for finding in failed if finding.head == "tokens"]
     assert names == ["medium=radio", "text length=106-500 characters", "expression=radio or long"]
     assert len(failed) == 6
