@@ -59,6 +59,7 @@ def judge_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Hea
 def find_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head]) -> list[SliceFinding]:
     """Every slice that the rule asks for, for each head, judged or not."""
     rows = {head: rows_of(answers, head) for head in heads}
+    whole = {head: float(np.nan_to_num(outcomes_of(rows[head], head).f1())) for head in heads}
     slices = [(head, one) for head in heads for one in slices_of(rows[head], rule)]
     judged = [number for number, (head, one) in enumerate(slices) if _can_be_judged(one, rows[head], head, rule)]
     replicas = max(REPLICAS, int(REPLICAS_A_TEST * len(judged) / rule.alpha))
@@ -67,7 +68,10 @@ def find_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head
         for head, one in (slices[number] for number in judged)
     ]
     adjusted = dict(zip(judged, holm(p_values), strict=True))
-    return [_finding(head, one, rows[head], rule, adjusted.get(number)) for number, (head, one) in enumerate(slices)]
+    return [
+        _finding(head, one, rows[head], whole[head], rule, adjusted.get(number))
+        for number, (head, one) in enumerate(slices)
+    ]
 
 
 def _can_be_judged(one: Slice, rows: Sequence[Answer], head: Head, rule: SliceRule) -> bool:
@@ -76,8 +80,9 @@ def _can_be_judged(one: Slice, rows: Sequence[Answer], head: Head, rule: SliceRu
     return bool(np.isfinite(slice_outcomes(one, rows, head).f1()))
 
 
-def _finding(head: Head, one: Slice, rows: Sequence[Answer], rule: SliceRule, p_value: float | None) -> SliceFinding:
-    whole = float(np.nan_to_num(outcomes_of(rows, head).f1()))
+def _finding(
+    head: Head, one: Slice, rows: Sequence[Answer], whole: float, rule: SliceRule, p_value: float | None
+) -> SliceFinding:
     interval = slice_interval(one, rows, head)
     short = interval is not None and interval.value < rule.min_ratio * whole
     return SliceFinding(
