@@ -5,7 +5,6 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 from pydantic import BaseModel
 
 from corpus.errors import AssayError
@@ -16,6 +15,7 @@ from tasks.attempts import Attempt
 from tasks.evaluate import evaluate
 from tasks.extract import extract
 from tasks.gate import gate
+from tasks.pages import current_flow_run
 from tasks.registry import ChampionChanged, PromotionResult, promote
 from tasks.report import report
 from tasks.run import Ref, Run, Step
@@ -68,8 +68,7 @@ def train(
     if force is not None and not force.strip():
         raise AssayError("a forced promotion needs a reason; say why, or leave force out")
     if run_key is None and from_step is None:  # --from is about an earlier run
-        context = FlowRunContext.get()
-        run_key = deployment_key(context.flow_run if context else None)
+        run_key = deployment_key(current_flow_run())
     with open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
         snapshot = extract(run)
         validation = validate(run, snapshot)

@@ -4,12 +4,12 @@ Nothing is locked while a question waits, and only what was judged is bound to t
 where the champion changes meanwhile, the gate judges anew, and the new verdict is a new question.
 """
 
-from prefect.context import FlowRunContext
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
 from corpus.errors import AssayError
+from tasks.pages import current_flow_run
 from tasks.registry import ChampionChanged, ModelRegistry, PromotionResult, Version, register, registry_of, settle
 from tasks.run import Ref, Run
 from tasks.verdict import Verdict, verdict_markdown
@@ -130,8 +130,8 @@ def _asked_before(registry: ModelRegistry, run: Run, verdict: Verdict) -> Approv
 
 def _deployed() -> bool:
     """Whether Prefect can start this flow run again: only runs of deployments can be suspended."""
-    context = FlowRunContext.get()
-    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+    flow_run = current_flow_run()
+    return flow_run is not None and flow_run.deployment_id is not None
 
 
 def _pending_version(registry: ModelRegistry, number: str | None) -> Version:

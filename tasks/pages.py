@@ -1,7 +1,14 @@
-"""What people see in the Prefect UI. Outside a flow run these do nothing, so that steps run as plain functions."""
+"""What steps know of Prefect and show in its UI. Outside a flow run they do nothing, and run as plain functions."""
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
+
+
+def current_flow_run() -> FlowRun | None:
+    """The flow run that the caller runs in; None outside of one."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
 
 
 def in_prefect_run() -> bool:

@@ -14,7 +14,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 
 from corpus.digest import canonical_json
@@ -25,6 +24,7 @@ from recipes.recipe import Recipe
 from serving.address import default_tracking_uri, without_password
 from tasks.lineage.keeping import keep_data
 from tasks.lineage.surroundings import surroundings, to_text
+from tasks.pages import current_flow_run
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
 
@@ -159,8 +159,7 @@ def _experiment(client: MlflowClient, recipe: Recipe, uri: str, store: Path) -> 
 
 
 def _tags(recipe: Recipe, key: str) -> dict[str, str]:
-    context = FlowRunContext.get()
-    flow_run = context.flow_run if context else None
+    flow_run = current_flow_run()
     tags = {
         MLFLOW_RUN_NAME: key,
         MLFLOW_SOURCE_NAME: f"assay {version('assay')}",
