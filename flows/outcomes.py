@@ -8,14 +8,13 @@ from mlflow.entities import Run as MlflowRun
 from pydantic import BaseModel
 
 from recipes.recipe import Recipe
-from tasks.lineage.keeping import ANSWERS, answers_folder
+from tasks.lineage.keeping import TEST_METRIC, answers_folder
 from tasks.report import VERDICT
+from tasks.scoring.answers import ANSWERS
 from tasks.tracking import mlflow_reachable, tracking_uri_for
 from tasks.verdict import Verdict
 from tasks.versions.connection import connect
 from tasks.versions.store import Versions
-
-TEST = "test."
 
 
 class Outcome(BaseModel):
@@ -49,7 +48,11 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
         metrics: dict[str, float] = run.data.metrics
         return Outcome(
             mlflow_run=run.info.run_id,
-            figures={name.removeprefix(TEST): metrics[name] for name in sorted(metrics) if name.startswith(TEST)},
+            figures={
+                name.removeprefix(TEST_METRIC): metrics[name]
+                for name in sorted(metrics)
+                if name.startswith(TEST_METRIC)
+            },
             verdict=verdict,
             version=version.address if version else None,
         )

@@ -17,7 +17,7 @@ from recipes.recipe import Head
 from serving.bundle import Bundle, BundleManifest
 from serving.engine import Engine
 from tasks.run import Ref, Run
-from tasks.scoring.answers import Answer, answer_rows, outcomes_of, read_answers, write_answers
+from tasks.scoring.answers import ANSWERS, Answer, answer_rows, outcomes_of, read_answers, write_answers
 from tasks.scoring.figures import Figures, compute_figures
 from tasks.scoring.latency import measure_latency
 from tasks.scoring.mistakes import Mistake, Suspect, label_suspects, worst_mistakes
@@ -25,7 +25,6 @@ from tasks.scoring.slices import SliceFigure, slice_figures
 from tasks.scoring.statistics import Interval, f1_interval
 
 EVALUATION = "evaluation.json"
-ROWS = "rows.parquet"
 BUNDLE = "bundle"
 
 
@@ -47,7 +46,7 @@ class Evaluation(Figures):
 
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
-        write_answers(self.rows, folder / ROWS)
+        write_answers(self.rows, folder / ANSWERS)
         (folder / EVALUATION).write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
     @classmethod
@@ -59,7 +58,7 @@ class Evaluation(Figures):
         """
         marker = read_marker(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
         evaluation = cls.model_validate_json(marker)
-        evaluation.rows = read_answers(folder / ROWS)
+        evaluation.rows = read_answers(folder / ANSWERS)
         return evaluation
 
 

@@ -17,7 +17,7 @@ from serving.bundle import Bundle
 from tasks.cards.card import Card
 from tasks.evaluate import Evaluation
 from tasks.export import BUNDLE, ExportReport
-from tasks.lineage.keeping import keep_answers
+from tasks.lineage.keeping import TEST_METRIC, keep_answers
 from tasks.pages import show_markdown
 from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run
@@ -94,5 +94,5 @@ def log_figures(client: MlflowClient, run_id: str, figures: dict[str, float], pr
     """The figures on test rows, as metrics of the run and of the logged model behind the version."""
     model_id = promotion.version.model_id if promotion.version else None
     now = int(time.time() * 1000)
-    metrics = [Metric(f"test.{name}", value, now, step=0, model_id=model_id) for name, value in figures.items()]
+    metrics = [Metric(TEST_METRIC + name, value, now, step=0, model_id=model_id) for name, value in figures.items()]
     client.log_batch(run_id, metrics=metrics)

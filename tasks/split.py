@@ -15,11 +15,10 @@ from tasks import pages
 from tasks.run import Ref, Run
 from tasks.sides.assignment import Assignment, Rows, assign, read_rows
 from tasks.sides.duplicates import HashArray
-from tasks.sides.ledger import Ledger, ledger_path, open_ledger
+from tasks.sides.ledger import LEDGER, Ledger, ledger_path, open_ledger
 from tasks.sides.stratify import NO_SIDE, TEST, TRAIN
 
 PAGE = "split.md"
-LEDGER = "ledger.parquet"
 LABELS_SHOWN = 60
 
 _logger = logging.getLogger(__name__)

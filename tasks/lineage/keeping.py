@@ -13,9 +13,10 @@ from corpus.snapshot import Snapshot
 from corpus.splits import MANIFEST as SPLITS_JSON
 from corpus.splits import ROWS as SPLITS_ROWS
 from corpus.splits import Splits
+from tasks.scoring.answers import ANSWERS
+from tasks.sides.ledger import LEDGER
 
-LEDGER = "ledger.parquet"
-ANSWERS = "rows.parquet"
+TEST_METRIC = "test."  # what names of figures on test rows begin with
 # Larger data stay in the store alone, and are found there by their digest.
 LARGEST_SNAPSHOT = 64 * 2**20
 DIGEST_LENGTH = 12

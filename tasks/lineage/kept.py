@@ -16,15 +16,15 @@ from corpus.snapshot import MANIFEST as SNAPSHOT_JSON
 from corpus.snapshot import SnapshotManifest
 from corpus.splits import Splits
 from serving.address import ModelAddress
-from tasks.lineage.keeping import ANSWERS, LEDGER, answers_folder, data_folder
+from tasks.lineage.keeping import TEST_METRIC, answers_folder, data_folder
 from tasks.lineage.surroundings import from_text
-from tasks.scoring.answers import Answer, read_answers
+from tasks.scoring.answers import ANSWERS, Answer, read_answers
+from tasks.sides.ledger import LEDGER
 from tasks.tracking import ENVIRONMENT, RECIPE, mlflow_reachable
 from tasks.versions.aliases import Aliases
 from tasks.versions.connection import connect
 from tasks.versions.store import Version, Versions
 
-TEST = "test."
 # They are taken anew on every machine and in every run.
 MEASURED_TIME = "latency."
 
@@ -132,7 +132,8 @@ def read_figures(client: MlflowClient, version: Version) -> dict[str, float]:
     """Figures of a version on test rows, without times. They lie with the logged model: a run may make several."""
     model = client.get_logged_model(version.model_id) if version.model_id else None
     metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    figures = {metric.key.removeprefix(TEST): metric.value for metric in metrics if metric.key.startswith(TEST)}
+    ours = [metric for metric in metrics if metric.key.startswith(TEST_METRIC)]
+    figures = {metric.key.removeprefix(TEST_METRIC): metric.value for metric in ours}
     return comparable(figures)
 
 

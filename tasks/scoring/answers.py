@@ -16,6 +16,7 @@ from recipes.recipe import Head
 from serving.engine import Engine, Prediction, Row, ScoredEntity
 from tasks.scoring.statistics import Outcomes, class_outcomes, entity_outcomes
 
+ANSWERS = "rows.parquet"
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
 
 

@@ -21,6 +21,7 @@ from corpus.errors import AssayError
 from tasks.sides.duplicates import HASH_BYTES, NO_KEY, HashArray
 from tasks.sides.stratify import NO_SIDE, TRAIN, SideArray
 
+LEDGER = "ledger.parquet"  # beside the splits: what it knew of their rows before
 MIXED = 3  # what the key stands for was on several sides at once
 LOCK_TIMEOUT_S = 600.0
 _SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trained", pa.bool_())])

@@ -14,10 +14,10 @@ from cli.common import DIFFERS
 from corpus.digest import digest_file
 from flows.reproduce import reproduce
 from flows.training import TrainingOutcome, train
-from tasks.lineage.keeping import ANSWERS, answers_folder
+from tasks.lineage.keeping import answers_folder
 from tasks.lineage.reproduction import REPRODUCES, Reproduction
 from tasks.lineage.surroundings import surroundings, to_text
-from tasks.scoring.answers import read_answers, write_answers
+from tasks.scoring.answers import ANSWERS, read_answers, write_answers
 from tasks.sides.ledger import ledger_path
 from tasks.tracking import ENVIRONMENT
 from tests.flows.tiny import make_recipe, write_rows

@@ -10,8 +10,8 @@ import pytest
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.splits import Splits
-from tasks.sides.ledger import ledger_path
-from tasks.split import LEDGER, PAGE, split
+from tasks.sides.ledger import LEDGER, ledger_path
+from tasks.split import PAGE, split
 from tests.snapshots import make_run, spans, write_snapshot
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
