@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array, Object, Property
 
 import corpus
 import serving
@@ -20,6 +21,15 @@ BUNDLE_TAG = "assay.bundle"
 SERVING = Path(serving.__file__).parent
 CORPUS = Path(corpus.__file__).parent
 MODEL_CODE = SERVING / "pyfunc.py"
+ENTITY = Object(
+    [
+        Property("start", DataType.long),
+        Property("end", DataType.long),
+        Property("label", DataType.string),
+        Property("text", DataType.string),
+        Property("score", DataType.double),
+    ]
+)
 
 
 def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedModel:
@@ -51,8 +61,8 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
 
 def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:
     """Write the MLflow model into a new folder; the bundle lies under `artifacts/bundle` of it."""
-    # Remarks on type hints, which we do without, and on MLflow's own calls of pandas. They are recorded to be
-    # dropped: MLflow sets filters of its own while it works.
+    # Remarks on MLflow's own calls of pandas. They are recorded to be dropped: MLflow sets filters of its own while
+    # it works.
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
         warnings.filterwarnings("ignore", module=r"mlflow\.")
         # It takes a second, and only those who register need it.
@@ -86,10 +96,15 @@ def requirements() -> list[str]:
 
 def signature(manifest: BundleManifest) -> ModelSignature:
     """Columns in and out, by the heads that the bundle has."""
-    text = DataType.string
     names = ["text", "text_pair"] if manifest.pair else ["text"]
-    inputs = [ColSpec(text, name) for name in names]
-    return ModelSignature(inputs=Schema([*inputs]))
+    outputs = []
+    if manifest.labels:
+        outputs.append(ColSpec(DataType.string, "label"))
+        outputs += [ColSpec(DataType.double, f"probability.{label}") for label in manifest.labels]
+    if manifest.tags:
+        outputs.append(ColSpec(Array(ENTITY), "entities"))
+    outputs.append(ColSpec(DataType.boolean, "truncated"))
+    return ModelSignature(Schema([ColSpec(DataType.string, name) for name in names]), Schema([*outputs]))
 
 
 def input_example(manifest: BundleManifest) -> pd.DataFrame:
