@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from cli import data, operations, prediction, registry, training
+from cli import data, operations, prediction, registry, serving, training
 from corpus.errors import AssayError
 
 DISK_ERRORS = {
@@ -27,6 +27,7 @@ COMMANDS = (
     data.validate,
     data.bio,
     prediction.predict,
+    serving.serve,
     registry.history,
     registry.approve,
     registry.rollback,

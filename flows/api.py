@@ -31,11 +31,12 @@ from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
 from corpus.errors import AssayError
-from flows.guard import TOKEN_VARIABLE, check_token, guard, read_body
+from flows.guard import TOKEN_VARIABLE, check_token, read_body
 from flows.outcomes import Outcome, find_outcome, read_predictions
 from flows.overrides import Fault, FaultyParametersError, faults_of, override
 from recipes.loader import parse_recipe
 from recipes.recipe import Recipe
+from serving.http.guard import guard
 
 FLOW = "train"
 # Only runs that were started here are told of here.

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from corpus.files import file_kind
 from serving.engine import Engine, Prediction
+from serving.objects import as_object
 from serving.survey import Column, plain
 
 ROWS_A_BATCH = 1_000
@@ -29,20 +30,6 @@ class Writer(Protocol):
 
     def write(self, row: Values, text: str, answer: Prediction) -> None:
         """Add one input row, its text and its answer."""
-
-
-def as_object(text: str, answer: Prediction, engine: Engine) -> Values:
-    """The answer as an object: `label` and `probabilities`, `entities`, as far as the model has them; `truncated`."""
-    values: Values = {}
-    if engine.labels:
-        probabilities = dict(zip(engine.labels, answer.probabilities, strict=True))
-        values |= {"label": answer.label, "probabilities": probabilities}
-    if engine.tags:
-        values["entities"] = [
-            {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
-            for e in answer.entities
-        ]
-    return values | {"truncated": answer.truncated}
 
 
 @contextmanager

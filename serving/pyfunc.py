@@ -15,7 +15,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.engine import Engine, Prediction, Row
-from serving.output import as_object
+from serving.objects import as_object
 
 
 class AssayModel(PythonModel):

@@ -1,0 +1,61 @@
+"""`assay serve`: a model over HTTP."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.common import Store
+
+
+def serve(
+    model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="AIP_HTTP_PORT")] = 8080,
+    threads: Annotated[int | None, typer.Option(min=1, help="Batches at once; else one for each CPU.")] = None,
+    follow: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How often to look at the alias; 0: never.")
+    ] = 30,
+    token: Annotated[str | None, typer.Option(metavar="env:NAME", help="Variable that holds the bearer token.")] = None,
+    deadline: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="How long a request may wait.")] = 1.0,
+    max_body: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Most bytes of a body.")] = 2 * 1024 * 1024,
+    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = 1_000,
+    queue_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait.")] = 65_536,
+    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch, padding counted.")] = 2_048,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Name to answer to beside localhost; may be repeated.")
+    ] = None,
+    drain: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="From SIGTERM to the closed door.")] = 1.0,
+    store: Store = Path(".assay"),
+) -> None:
+    """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.
+
+    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 0.
+    """
+    from serving.http.settings import Limits, Settings, read_token
+
+    uri = None
+    if model.startswith("models:"):
+        from serving.address import default_tracking_uri
+
+        uri = default_tracking_uri(store)
+    settings = Settings(
+        model=model,
+        host=host,
+        port=port,
+        threads=threads,
+        follow=follow,
+        token=read_token(token),
+        allowed_hosts=tuple(allow_host or ()),
+        drain=drain,
+        tracking_uri=uri,
+        limits=Limits(
+            deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens
+        ),
+    )
+
+    from serving.http.server import serve as answer
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    answer(settings)

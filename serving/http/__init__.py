@@ -1,0 +1,1 @@
+"""The HTTP server: requests of several protocols through one batcher to the model that the registry names."""

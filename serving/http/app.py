@@ -1,0 +1,94 @@
+"""The application: all protocols and pages of one server."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from serving.http import openapi, pages
+from serving.http.answering import Answering
+from serving.http.batcher import Batcher
+from serving.http.context import Context
+from serving.http.errors import Refusal
+from serving.http.guard import guard, is_loopback
+from serving.http.headers import AnswerHeaders
+from serving.http.metrics import Metrics
+from serving.http.model import Slot
+from serving.http.protocols import mlflow, predict, v2
+from serving.http.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Probes know no token, and the page asks for it.
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/ping", "/health", "/v2/health/live", "/v2/health/ready")
+Background = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def make_app(
+    settings: Settings, slot: Slot, batcher: Batcher, metrics: Metrics, background: Background | None = None
+) -> Starlette:
+    """The application.
+
+    Args:
+        settings: who is let in, and the limits.
+        slot: the model.
+        batcher: that answers; it is stopped with the application.
+        metrics: of this server.
+        background: what runs beside the requests.
+    """
+    context = Context(slot, Answering(slot, batcher, settings.limits, metrics), metrics)
+    metrics.watch(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            if background is None:
+                yield
+            else:
+                async with background():
+                    yield
+        finally:
+            batcher.stop()
+
+    return Starlette(
+        # Those that are asked most come first: routes are tried in their order.
+        routes=[
+            *predict.routes(context),
+            *v2.routes(context),
+            *mlflow.routes(context),
+            *pages.routes(context),
+            *openapi.routes(),
+        ],
+        middleware=[Middleware(AnswerHeaders, slot=slot), *_guards(settings)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
+
+
+def _guards(settings: Settings) -> list[Middleware]:
+    if settings.token or is_loopback(settings.host):
+        return [guard(settings.token, OPEN_PATHS, settings.allowed_hosts)]
+    return []
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # narrows the type
+    content: dict[str, Any] = {"error": error.detail}
+    if isinstance(error, Refusal) and error.row is not None:
+        content["row"] = error.row
+    return JSONResponse(content, error.status_code, headers=error.headers)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return JSONResponse({"error": "the server failed; the operator finds more in the log"}, 500)
+
+
+HANDLERS: dict[Any, ExceptionHandler] = {HTTPException: _refuse, Exception: _fail}

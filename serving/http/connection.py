@@ -1,0 +1,82 @@
+"""One connection: uvicorn's own protocol, with limits on how much and how long callers may send before it counts."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from serving.http.settings import Limits
+
+
+class GuardedConnection(HttpToolsProtocol):
+    """Closes connections whose headers are too large or come too slowly. Subclasses say what `limits` are."""
+
+    limits = Limits()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head: int | None = None  # bytes of the headers that are being read; None between requests
+        self._clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a connection that says nothing is closed as well."""
+        super().connection_made(transport)
+        self._start_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the headers have grown too large."""
+        if self._head is None and (self.cycle is None or self.cycle.response_complete):
+            self._head = 0
+            self._start_clock()
+        if self._head is not None:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head is not None and self._head > self.limits.header:
+            self._close_with(b"431 Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock and start the request, unless its headers are too large."""
+        self._head = None
+        self._stop_clock()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
+            self._close_with(b"431 Request Header Fields Too Large")
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Of a request that was refused, nothing is read."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """As `on_body`."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _start_clock(self) -> None:
+        if self._clock is None:
+            self._clock = self.loop.call_later(self.limits.header_seconds, self._close_with, b"408 Request Timeout")
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _close_with(self, status: bytes) -> None:
+        self._stop_clock()
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()

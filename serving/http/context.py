@@ -1,0 +1,65 @@
+"""What a request of any protocol goes through: counted, timed, its faults as JSON."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.engine import Row
+from serving.http.answering import Answered, Answering
+from serving.http.errors import Refusal
+from serving.http.metrics import Metrics
+from serving.http.model import Slot
+from serving.http.requests import checked
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of a server that its routes need."""
+
+    slot: Slot
+    answering: Answering
+    metrics: Metrics
+
+    async def answer(self, request: Request, rows: Sequence[Row]) -> Answered:
+        """Check rows and answer them.
+
+        Raises:
+            Refusal: they are not answered.
+        """
+        pair = self.slot.model.engine.manifest.pair
+        return await self.answering.answer(request, checked(rows, pair=pair))
+
+    def counted(self, protocol: str, endpoint: Endpoint) -> Endpoint:
+        """The endpoint, with its successes, failures and seconds in the metrics."""
+        success = self.metrics.success.labels(protocol)
+        duration = self.metrics.duration.labels(protocol)
+
+        async def run(request: Request) -> Response:
+            begun = time.perf_counter()
+            try:
+                response = await endpoint(request)
+            except Refusal as refusal:
+                self.metrics.failure.labels(protocol, refusal.reason).inc()
+                raise
+            success.inc()
+            duration.observe(time.perf_counter() - begun)
+            return response
+
+        return run
+
+
+class Json(Response):
+    """JSON, written by pydantic's serialiser."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Values as bytes."""
+        return to_json(content)

@@ -1,0 +1,70 @@
+"""The process: listens until SIGTERM, lets load balancers go elsewhere, finishes what it began, and ends with 0."""
+
+import logging
+import signal
+import time
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from serving.http.connection import GuardedConnection
+from serving.http.model import Slot
+from serving.http.settings import Limits, Settings
+
+logger = logging.getLogger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends in two steps: not ready any more, and `drain` seconds later no new connections."""
+
+    def __init__(self, config: uvicorn.Config, slot: Slot, drain: float) -> None:
+        super().__init__(config)
+        self._slot = slot
+        self._drain = drain
+        self._end: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal, or the one of a keyboard, ends it at once."""
+        # Not remembered as uvicorn does, which raises the signal again at the end: an orderly end is no failure.
+        if self._end is None and sig == signal.SIGTERM:
+            self._slot.draining = True
+            self._end = time.monotonic() + self._drain
+        elif self.should_exit:
+            self.force_exit = True
+        else:
+            self._slot.draining = True
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second: whether it is time to end."""
+        if self._end is not None and time.monotonic() >= self._end:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run(app: Starlette, settings: Settings, slot: Slot) -> None:
+    """Listen and answer until the process is told to end."""
+    DrainingServer(configure(app, settings), slot, settings.drain).run()
+
+
+def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve the application."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=_connection(settings.limits),
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_config=None,  # as all else of the process
+        log_level="warning",
+        timeout_graceful_shutdown=max(1, round(settings.stop)),
+        timeout_keep_alive=75,  # longer than proxies keep theirs: nginx 60 s, others less
+    )
+
+
+def _connection(limits: Limits) -> type[GuardedConnection]:
+    """Uvicorn makes connections of a class: one that knows the limits."""
+    return type("LimitedConnection", (GuardedConnection,), {"limits": limits})

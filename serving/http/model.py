@@ -1,0 +1,110 @@
+"""The model that answers, and the place it stands in: loaded, warmed and checked before it gets there."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving.bundle import Bundle
+from serving.engine import Engine, Row
+from serving.http.cost import BatchCost
+from serving.smoke import smoke_test
+
+_SEED_ROWS = (1, 4, 16)
+_SEED_WORDS = (8, 32)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a bundle comes from: the registered model, its version and alias; a folder has neither."""
+
+    name: str
+    version: str | None = None
+    alias: str | None = None
+
+
+@dataclass(eq=False)
+class ServedModel:
+    """An engine and what is known of its model. `figures` and `card` may come later than the model does."""
+
+    engine: Engine
+    origin: Origin
+    cost: BatchCost = field(default_factory=BatchCost)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    card: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the registered model, else that in the bundle."""
+        return self.origin.name
+
+    @property
+    def digest(self) -> str:
+        """Of the bundle."""
+        return self.engine.digest
+
+    @property
+    def version_name(self) -> str:
+        """The version for protocols that want a text: of a folder, the beginning of its digest."""
+        return self.origin.version or self.digest[:12]
+
+    def identity(self) -> dict[str, Any]:
+        """What every answer says of the model that gave it."""
+        return {"name": self.name, "version": self.origin.version, "digest": self.digest}
+
+
+def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int = 2048) -> ServedModel:
+    """Make a model that may answer: loaded, its golden rows as at export, every shape run once, its cost measured.
+
+    Args:
+        bundle: a verified bundle.
+        origin: where it comes from; none: a folder.
+        batch_tokens: most tokens of a batch.
+
+    Raises:
+        AssayError: it cannot be loaded, or a golden row is answered otherwise than at export.
+    """
+    # One thread: the batcher runs several batches at once.
+    engine = Engine(bundle, threads=1, batch_tokens=batch_tokens)
+    smoke_test(engine)
+    engine.warm()
+    model = ServedModel(engine, origin or Origin(bundle.manifest.name))
+    _measure(model)
+    return model
+
+
+def _measure(model: ServedModel) -> None:
+    """Time a few batches, so that the first requests already know how long others will take."""
+    pair = "a" if model.engine.manifest.pair else None
+    for words in _SEED_WORDS:
+        item = model.engine.encode([Row("a " * words, pair)])[0]
+        for rows in _SEED_ROWS:
+            begun = time.perf_counter()
+            model.engine.answer_batch([item] * rows)
+            model.cost.observe(rows, rows * len(item), time.perf_counter() - begun)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A version that was to serve and may not."""
+
+    version: str | None
+    digest: str | None
+    reason: str
+    at: str
+
+
+class Slot:
+    """The model that answers now, and the state of the server around it. Changed on the event loop only."""
+
+    def __init__(self, model: ServedModel, *, degraded: bool = False) -> None:
+        self.model = model
+        # Whether the registry could not be asked: the model may be older than the alias.
+        self.degraded = degraded
+        self.refused: Refused | None = None
+        self.draining = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests should be sent here."""
+        return not self.draining

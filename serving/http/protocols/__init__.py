@@ -1,0 +1,1 @@
+"""The protocols: each module reads one kind of request and writes its kind of answer."""

@@ -1,0 +1,215 @@
+"""The Open Inference Protocol, version 2 (github.com/kserve/open-inference-protocol, REST).
+
+Inputs are the tensors `text` and, for a model of pairs, `text_pair`, of BYTES, one element a row. Outputs are
+`label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, a JSON list a row) and `truncated` (BOOL).
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.engine import Row
+from serving.http import errors
+from serving.http.answering import Answered
+from serving.http.context import Context, Json
+from serving.http.model import ServedModel
+from serving.http.protocols.predict import objects
+from serving.http.requests import parse, read_body
+
+Nested = list[Any]
+
+
+class InputTensor(BaseModel):
+    """A tensor of the request: `data` is flat, in row-major order, or nested as the shape says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(examples=["text"])
+    shape: list[int] = Field(examples=[[1]])
+    datatype: str = Field(examples=["BYTES"])
+    data: Nested = Field(examples=[["Nice."]])
+    parameters: dict[str, Any] | None = None
+
+
+class RequestedOutput(BaseModel):
+    """An output that is asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(BaseModel):
+    """Body of `/v2/models/NAME/infer`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str | None = Field(None, description="Comes back in the answer")
+    inputs: list[InputTensor]
+    outputs: list[RequestedOutput] | None = Field(None, description="None: all")
+    parameters: dict[str, Any] | None = None
+
+
+class OutputTensor(BaseModel):
+    """A tensor of the answer, flat."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class InferResponse(BaseModel):
+    """The answer to `/infer`."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
+def read_rows(request: InferRequest, *, pair: bool) -> list[Row]:
+    """The rows of the input tensors.
+
+    Raises:
+        Refusal: 422, a tensor is missing, unknown, or not what its shape says.
+    """
+    names = ["text", "text_pair"] if pair else ["text"]
+    tensors = {tensor.name: tensor for tensor in request.inputs}
+    if sorted(tensors) != names or len(request.inputs) != len(names):
+        found = ", ".join(tensor.name for tensor in request.inputs) or "none"
+        raise errors.Refusal(422, f"inputs are {found[:200]}; this model takes {' and '.join(names)}", "invalid")
+    columns = [_texts(tensors[name]) for name in names]
+    if len({len(column) for column in columns}) > 1:
+        raise errors.Refusal(422, "text and text_pair have not the same number of elements", "invalid")
+    return [Row(*row) for row in zip(*columns, strict=True)]
+
+
+def _texts(tensor: InputTensor) -> list[str]:
+    if tensor.datatype != "BYTES":
+        raise errors.Refusal(422, f"input {tensor.name}: datatype is {tensor.datatype[:20]!r}; send BYTES", "invalid")
+    data = list(_flat(tensor.data))
+    count = 1
+    for size in tensor.shape:
+        count *= size
+    if len(tensor.shape) not in (1, 2) or tensor.shape[1:] not in ([], [1]) or count != len(data):
+        raise errors.Refusal(
+            422,
+            f"input {tensor.name}: shape is {tensor.shape[:5]}, but there are {len(data)} elements; "
+            f"send shape [{len(data)}]",
+            "invalid",
+        )
+    for number, value in enumerate(data):
+        if not isinstance(value, str):
+            raise errors.Refusal(422, f"row {number}: {tensor.name} is not a text", "invalid", row=number)
+    return data
+
+
+def _flat(data: Nested) -> Iterator[Any]:
+    for value in data:
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def output_tensors(answered: Answered) -> Iterator[dict[str, Any]]:
+    """All outputs that the model has."""
+    engine, rows, answers = answered.model.engine, objects(answered), answered.predictions
+    count = len(answers)
+    if engine.labels:
+        yield _tensor("label", "BYTES", [count], [answer.label for answer in answers])
+        flat = [value for answer in answers for value in answer.probabilities]
+        yield _tensor("probabilities", "FP32", [count, len(engine.labels)], flat)
+    if engine.tags:
+        yield _tensor("entities", "BYTES", [count], [to_json(row["entities"]).decode() for row in rows])
+    yield _tensor("truncated", "BOOL", [count], [answer.truncated for answer in answers])
+
+
+def _tensor(name: str, datatype: str, shape: list[int], data: Sequence[Any]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def describe_model(model: ServedModel) -> dict[str, Any]:
+    """The metadata of the model: its tensors, and how to read them."""
+    engine = model.engine
+    inputs = ["text", "text_pair"] if engine.manifest.pair else ["text"]
+    outputs: list[tuple[str, str, list[int]]] = []
+    if engine.labels:
+        outputs += [("label", "BYTES", [-1]), ("probabilities", "FP32", [-1, len(engine.labels)])]
+    if engine.tags:
+        outputs.append(("entities", "BYTES", [-1]))
+    outputs.append(("truncated", "BOOL", [-1]))
+    return {
+        "name": model.name,
+        "versions": [model.version_name],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in inputs],
+        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in outputs],
+        "parameters": {"labels": engine.labels, "digest": model.digest},
+    }
+
+
+def routes(context: Context) -> list[Route]:
+    """The routes of this protocol."""
+    slot = context.slot
+
+    def named(request: Request) -> ServedModel:
+        model = slot.model
+        name, number = request.path_params["model"], request.path_params.get("version")
+        if name != model.name or number not in (None, model.version_name):
+            asked = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
+            raise errors.Refusal(404, f"no model {asked} is here; {model.name} {model.version_name} is", "not_found")
+        return model
+
+    async def infer(request: Request) -> Response:
+        model = named(request)
+        body = parse(InferRequest, await read_body(request, context.answering.limits))
+        answered = await context.answer(request, read_rows(body, pair=model.engine.manifest.pair))
+        return Json(_infer_response(body, answered))
+
+    async def metadata(request: Request) -> Response:
+        return Json(describe_model(named(request)))
+
+    async def model_ready(request: Request) -> Response:
+        return Json({"name": named(request).name, "ready": slot.ready}, 200 if slot.ready else 503)
+
+    async def ready(request: Request) -> Response:
+        return Json({"ready": slot.ready}, 200 if slot.ready else 503)
+
+    async def live(request: Request) -> Response:
+        return Json({"live": True})
+
+    async def server(request: Request) -> Response:
+        return Json({"name": "assay", "version": version("assay"), "extensions": []})
+
+    counted = context.counted("v2", infer)
+    both = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    return [
+        *(Route(f"{path}/infer", counted, methods=["POST"]) for path in both),
+        *(Route(f"{path}/ready", model_ready) for path in both),
+        *(Route(path, metadata) for path in both),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
+        Route("/v2", server),
+    ]
+
+
+def _infer_response(request: InferRequest, answered: Answered) -> dict[str, Any]:
+    outputs = {tensor["name"]: tensor for tensor in output_tensors(answered)}
+    asked = [output.name for output in request.outputs] if request.outputs is not None else list(outputs)
+    if unknown := [name for name in asked if name not in outputs]:
+        raise errors.Refusal(422, f"there is no output {unknown[0][:80]!r}; there are {', '.join(outputs)}", "invalid")
+    return {
+        "model_name": answered.model.name,
+        "model_version": answered.model.version_name,
+        **({"id": request.id} if request.id is not None else {}),
+        "outputs": [outputs[name] for name in asked],
+    }

@@ -1,0 +1,68 @@
+"""`assay serve`: from settings to a server that answers."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from serving.address import ModelAddress
+from serving.bundle import Bundle
+from serving.cpu import available_threads
+from serving.http.app import Background, make_app
+from serving.http.batcher import Batcher
+from serving.http.follower import Follower
+from serving.http.guard import is_loopback
+from serving.http.lifecycle import run
+from serving.http.metrics import Metrics
+from serving.http.model import Slot, load_model
+from serving.http.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Answer until the process is told to end.
+
+    Raises:
+        AssayError: the model cannot be had or does not load.
+    """
+    metrics = Metrics()
+    slot, background = open_slot(settings, metrics)
+    limits = settings.limits
+    threads = settings.threads or available_threads()
+    batcher = Batcher(threads, limits.batch_tokens, limits.queue_tokens, metrics)
+    app = make_app(settings, slot, batcher, metrics, background)
+    if not settings.token and not is_loopback(settings.host):
+        logger.warning("%s is reached by others and no --token guards it", settings.host)
+    model = slot.model
+    logger.info(
+        "%s %s (%s) answers on http://%s:%d with %d threads",
+        *(model.name, model.version_name, model.engine.manifest.precision, settings.host, settings.port, threads),
+    )
+    run(app, settings, slot)
+
+
+def open_slot(settings: Settings, metrics: Metrics) -> tuple[Slot, Background | None]:
+    """The first model, and what looks for its successors.
+
+    Raises:
+        AssayError: there is none that may answer.
+    """
+    if not settings.model.startswith("models:"):
+        slot = Slot(load_model(Bundle.load(Path(settings.model)), batch_tokens=settings.limits.batch_tokens))
+        metrics.serves(slot.model)
+        return slot, None
+    follower = Follower(ModelAddress.parse(settings.model), settings, metrics)
+    slot = follower.start()
+
+    @asynccontextmanager
+    async def follow() -> AsyncIterator[None]:
+        task = asyncio.create_task(follower.follow(slot))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return slot, follow if settings.follow > 0 and follower.address.alias else None

@@ -1,0 +1,19 @@
+"""An answer as an object of plain values, as JSON carries it. Imports nothing heavy: the HTTP server uses it too."""
+
+from typing import Any
+
+from serving.engine import Engine, Prediction
+
+
+def as_object(text: str, answer: Prediction, engine: Engine) -> dict[str, Any]:
+    """The answer as an object: `label` and `probabilities`, `entities`, as far as the model has them; `truncated`."""
+    values: dict[str, Any] = {}
+    if engine.labels:
+        probabilities = dict(zip(engine.labels, answer.probabilities, strict=True))
+        values |= {"label": answer.label, "probabilities": probabilities}
+    if engine.tags:
+        values["entities"] = [
+            {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
+            for e in answer.entities
+        ]
+    return values | {"truncated": answer.truncated}

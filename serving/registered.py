@@ -1,0 +1,156 @@
+"""Bundles of the MLflow registry: which one an address means, its bytes, its figures and card. Imports mlflow late."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from corpus.atomic import atomic_folder
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+
+BUNDLE_TAG = "assay.bundle"
+CARD = "card.html"
+# Of the metrics of a run, those on test rows.
+_FIGURES = "test."
+_ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
+
+
+class ModelAddress(NamedTuple):
+    """`models:/NAME@ALIAS` or `models:/NAME/NUMBER`: exactly one of alias and number is set."""
+
+    name: str
+    alias: str | None
+    number: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelAddress":
+        """Read an address.
+
+        Raises:
+            AssayError: it has another form.
+        """
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            raise AssayError(f"{text!r} is no model address; write models:/NAME@champion or models:/NAME/3")
+        return cls(match["name"], match["alias"], match["number"])
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}@{self.alias}" if self.alias else f"models:/{self.name}/{self.number}"
+
+
+class RegisteredVersion(NamedTuple):
+    """A version of the registry, and the digest of its bundle."""
+
+    name: str
+    number: str
+    digest: str
+    run_id: str | None = None
+
+
+class Registry:
+    """An MLflow registry, as a server or a prediction reads it."""
+
+    def __init__(self, tracking_uri: str | None) -> None:
+        """Make a client; nothing is asked yet.
+
+        Args:
+            tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
+
+        Raises:
+            AssayError: mlflow is not installed.
+        """
+        self._tracking_uri = tracking_uri
+        try:
+            from mlflow import MlflowClient
+        except ImportError as error:
+            raise AssayError(
+                'models:/ addresses need mlflow, which is not installed; pip install "assay[registry]"'
+            ) from error
+        with self._errors("the registry"):
+            self._client = MlflowClient(tracking_uri=tracking_uri)
+
+    def find(self, wanted: ModelAddress) -> RegisteredVersion:
+        """The version that an address means now.
+
+        Raises:
+            AssayError: there is none, it was not registered by this package, or the registry cannot be reached.
+        """
+        with self._errors(wanted):
+            if wanted.alias:
+                found = self._client.get_model_version_by_alias(wanted.name, wanted.alias)
+            else:
+                found = self._client.get_model_version(wanted.name, wanted.number or "")
+        digest = found.tags.get(BUNDLE_TAG)
+        if digest is None:
+            raise AssayError(
+                f"{wanted} has no tag {BUNDLE_TAG}: it was not registered by assay; train it with assay run"
+            )
+        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None)
+
+    def fetch(self, version: RegisteredVersion, cache: Path) -> Bundle:
+        """The bundle of a version: downloaded once into the cache, and verified whenever it is opened.
+
+        Raises:
+            AssayError: the bytes are not those that were registered, or the registry cannot be reached.
+        """
+        folder = cache / version.digest
+        if not folder.exists():
+            with self._errors(f"models:/{version.name}/{version.number}"):
+                self._download(version, folder)
+        return Bundle.load(folder, version.digest)
+
+    def figures(self, version: RegisteredVersion) -> Mapping[str, float]:
+        """Figures on test rows that the run of a version has left; none where they are not there."""
+        if version.run_id is None:
+            return {}
+        with self._errors(f"models:/{version.name}/{version.number}"):
+            metrics = self._client.get_run(version.run_id).data.metrics
+        return {name.removeprefix(_FIGURES): value for name, value in metrics.items() if name.startswith(_FIGURES)}
+
+    def card(self, version: RegisteredVersion) -> str | None:
+        """The model card of a version as HTML; None where its run has none (yet)."""
+        if version.run_id is None:
+            return None
+        with self._errors(f"models:/{version.name}/{version.number}"), tempfile.TemporaryDirectory() as folder:
+            if CARD not in {artifact.path for artifact in self._client.list_artifacts(version.run_id)}:
+                return None
+            return Path(self._client.download_artifacts(version.run_id, CARD, folder)).read_text(encoding="utf-8")
+
+    def _download(self, version: RegisteredVersion, folder: Path) -> None:
+        from mlflow.artifacts import download_artifacts
+
+        # Not a models:/ address: MLflow looks these up in the registry of the process, not in the one given.
+        source = self._client.get_model_version_download_uri(version.name, version.number)
+        with atomic_folder(folder) as partial, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            found = download_artifacts(
+                artifact_uri=f"{source}/artifacts/bundle", dst_path=scratch, tracking_uri=self._tracking_uri
+            )
+            for file in Path(found).iterdir():
+                shutil.move(file, partial)
+            # Before it gets its name: what does not verify never enters the cache.
+            Bundle.load(partial, version.digest)
+
+    @contextmanager
+    def _errors(self, wanted: Any) -> Iterator[None]:
+        """Turn what mlflow raises into one line."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            where = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow"
+            raise AssayError(
+                f"{wanted} cannot be had from {without_password(where)}: {without_password(reason)}; check name and "
+                "alias (assay history NAME), and that MLFLOW_TRACKING_URI names a server that is up"
+            ) from error
+
+
+def without_password(text: str) -> str:
+    """The text with user and password taken out of every address in it."""
+    return re.sub(r"//[^/\s]+@", "//***@", text)

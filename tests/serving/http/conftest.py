@@ -1,0 +1,147 @@
+"""Real applications on bundles whose answers are known; a heavy bundle, so that requests have to wait."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from starlette.testclient import TestClient
+
+from corpus.digest import digest_file
+from serving.bundle import MODEL, Bundle, write_manifest
+from serving.http.app import make_app
+from serving.http.batcher import Batcher
+from serving.http.lifecycle import DrainingServer, configure
+from serving.http.metrics import Metrics
+from serving.http.model import Origin, Slot, load_model
+from serving.http.settings import Limits, Settings
+
+LOCAL = "http://127.0.0.1"
+Serve = Callable[..., TestClient]
+Listen = Callable[..., "Listening"]
+
+
+@pytest.fixture
+def heavy(build_toy: Callable[..., Bundle]) -> Bundle:
+    """The bundle, with products before its answer that take about a millisecond a token and change nothing."""
+    bundle = build_toy("heavy")
+    model = onnx.load(bundle.model_path)
+    nodes, width = model.graph.node, 512
+    weights = np.full((width, width), 1e-3, dtype=np.float32)
+    model.graph.initializer.extend(
+        [
+            numpy_helper.from_array(weights, "heavy.weights"),
+            numpy_helper.from_array(np.ones((1, width), dtype=np.float32), "heavy.first"),
+            numpy_helper.from_array(np.zeros((width, 2), dtype=np.float32), "heavy.none"),
+            numpy_helper.from_array(np.array([1]), "heavy.axis"),
+        ]
+    )
+    last = next(node for node in nodes if node.output[0] == "sentence")
+    last.output[0] = "light"
+    nodes.append(helper.make_node("MatMul", ["column", "heavy.first"], ["heavy.0"]))
+    for number in range(40):
+        nodes.append(helper.make_node("MatMul", [f"heavy.{number}", "heavy.weights"], [f"heavy.{number + 1}"]))
+    nodes.append(helper.make_node("ReduceSum", ["heavy.40", "heavy.axis"], ["heavy.sum"], keepdims=0))
+    nodes.append(helper.make_node("MatMul", ["heavy.sum", "heavy.none"], ["heavy.zero"]))
+    nodes.append(helper.make_node("Add", ["light", "heavy.zero"], ["sentence"]))
+    return rewrite(bundle, model)
+
+
+def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
+    """The bundle with another graph."""
+    onnx.save(model, bundle.model_path)
+    files = {**bundle.manifest.files, MODEL: digest_file(bundle.model_path)}
+    write_manifest(bundle.folder, bundle.manifest.model_copy(update={"files": files, **changes}))
+    return Bundle.load(bundle.folder)
+
+
+def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, Slot, Batcher, Metrics]:
+    """The parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
+    own = {name: options.pop(name) for name in ("token", "host", "port", "allowed_hosts", "drain") if name in options}
+    threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
+    settings = Settings(model=str(bundle.folder), limits=Limits(**options), **own)
+    metrics = Metrics()
+    slot = Slot(load_model(bundle, origin, settings.limits.batch_tokens))
+    metrics.serves(slot.model)
+    batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
+    return settings, slot, batcher, metrics
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Gives `serve(bundle, **options)`: a caller of the application, in this process and without a socket."""
+    with ExitStack() as stack:
+
+        def start(bundle: Bundle, headers: dict[str, str] | None = None, **options: Any) -> TestClient:
+            app = make_app(*make_parts(bundle, **options))
+            return stack.enter_context(TestClient(app, base_url=LOCAL, headers=headers, raise_server_exceptions=False))
+
+        yield start
+
+
+@pytest.fixture
+def client(serve: Serve, toy: Bundle) -> TestClient:
+    """A caller of the toy model."""
+    return serve(toy)
+
+
+class Listening:
+    """A server on a socket, in a thread."""
+
+    def __init__(self, parts: tuple[Settings, Slot, Batcher, Metrics]) -> None:
+        self.settings, self.slot, self.batcher, self.metrics = parts
+        config = configure(make_app(*parts), self.settings)
+        self.server = DrainingServer(config, self.slot, self.settings.drain)
+        self._thread = threading.Thread(target=self.server.run)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self.server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"{LOCAL}:{self.port}"
+
+    @contextmanager
+    def running(self) -> Iterator["Listening"]:
+        """Start it, and end it."""
+        self._thread.start()
+        wait_until(lambda: self.server.started)
+        try:
+            yield self
+        finally:
+            self.server.should_exit = True
+            self._thread.join()
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    """Gives `listen(bundle, **options)`: a server that listens on a port of this machine."""
+    with ExitStack() as stack:
+
+        def start(bundle: Bundle, **options: Any) -> Listening:
+            return stack.enter_context(Listening(make_parts(bundle, port=0, **options)).running())
+
+        yield start
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something that another thread or process does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def metric(client: TestClient, name: str) -> float:
+    """The sum of a metric over its labels."""
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)

@@ -1,0 +1,185 @@
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import onnx
+import pytest
+
+from serving.bundle import Bundle
+from serving.encoding import EncodedText
+from serving.engine import Row
+from serving.http.batcher import Batcher
+from serving.http.errors import Refusal
+from serving.http.metrics import Metrics
+from serving.http.model import ServedModel, load_model
+from serving.http.ticket import Ticket
+from tests.serving.http.conftest import rewrite
+
+
+@contextmanager
+def batching(threads: int = 1, batch_tokens: int = 2048) -> Iterator[Batcher]:
+    batcher = Batcher(threads, batch_tokens, 10**6, Metrics())
+    try:
+        yield batcher
+    finally:
+        batcher.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batch-")]
+
+
+def encode(model: ServedModel, *texts: str) -> list[EncodedText]:
+    return model.engine.encode([Row(text) for text in texts])
+
+
+def ticket(model: ServedModel, *texts: str, seconds: float = 30) -> Ticket:
+    now = time.monotonic()
+    return Ticket(model, encode(model, *texts), now, now + seconds)
+
+
+def test_each_ticket_gets_its_own_answers_in_their_order(toy: Bundle) -> None:
+    model = load_model(toy)
+    texts = [" ".join(["good"] * (1 + n % 7)) if n % 3 else "bad" for n in range(90)]
+
+    async def ask() -> list[list[str | None]]:
+        with batching(threads=3, batch_tokens=32) as batcher:
+            tickets = [ticket(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
+            for one in tickets:
+                batcher.submit(one)
+            return [[answer.label for answer in await one.answered] for one in tickets]
+
+    found = asyncio.run(ask())
+    assert [label for labels in found for label in labels] == [
+        "up" if text.startswith("good") else "down" for text in texts
+    ]
+
+
+def test_what_waits_while_the_thread_is_busy_is_one_batch(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(heavy)
+    sizes: list[int] = []
+    spy_on_batches(model, sizes, monkeypatch)
+
+    async def ask() -> None:
+        with batching() as batcher:
+            tickets = [ticket(model, "good " * 20) for _ in range(9)]
+            for one in tickets:
+                batcher.submit(one)
+                await asyncio.sleep(0.001)
+            await asyncio.gather(*(one.answered for one in tickets))
+
+    asyncio.run(ask())
+    # The first row found the thread free and did not wait for others; those that came meanwhile went together.
+    assert sizes[0] < 9
+    assert len(sizes) < 9
+    assert sum(sizes) == 9
+
+
+def test_rows_of_a_caller_who_has_gone_are_not_computed(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(heavy)
+    sizes: list[int] = []
+    spy_on_batches(model, sizes, monkeypatch)
+
+    async def ask() -> None:
+        with batching() as batcher:
+            first, *others = [ticket(model, "good " * 60) for _ in range(5)]
+            batcher.submit(first)
+            await asyncio.sleep(0.01)
+            for one in others:
+                batcher.submit(one)
+            for one in others[:3]:
+                one.drop()
+            await asyncio.gather(first.answered, others[3].answered)
+            assert batcher.waiting_tokens == batcher.waiting_rows == 0
+
+    asyncio.run(ask())
+    assert sum(sizes) == 2
+
+
+def test_rows_whose_time_is_over_are_refused_and_not_computed(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(heavy)
+    sizes: list[int] = []
+    spy_on_batches(model, sizes, monkeypatch)
+
+    async def ask() -> None:
+        with batching() as batcher:
+            first, late = ticket(model, "good " * 60), ticket(model, "good", seconds=0.001)
+            batcher.submit(first)
+            await asyncio.sleep(0.005)
+            batcher.submit(late)
+            with pytest.raises(Refusal) as caught:
+                await late.answered
+            assert caught.value.status_code == 504
+            await first.answered
+
+    asyncio.run(ask())
+    assert sum(sizes) == 1
+
+
+def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
+    graph = onnx.load(toy.model_path)
+    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    table = onnx.numpy_helper.to_array(votes).copy()
+    word = load_model(toy).engine.encode([Row("fine")])[0].ids[0]
+    table[word] = np.nan
+    votes.CopyFrom(onnx.numpy_helper.from_array(table, "votes"))
+    model = load_model(rewrite(toy, graph))
+
+    async def ask() -> None:
+        with batching() as batcher:
+            tickets = [ticket(model, text) for text in ("good", "fine", "bad")]
+            for one in tickets:
+                batcher.submit(one)
+            good, broken, bad = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+            assert not isinstance(good, BaseException)
+            assert not isinstance(bad, BaseException)
+            assert (good[0].label, bad[0].label) == ("up", "down")
+            assert isinstance(broken, Refusal)
+            assert (broken.status_code, broken.reason, broken.row) == (500, "not_finite", 0)
+
+    asyncio.run(ask())
+
+
+def test_rows_of_two_models_never_meet_in_a_batch(build_toy: Callable[..., Bundle]) -> None:
+    first, second = load_model(build_toy("first")), load_model(build_toy("second", labels=["down", "up"]))
+
+    async def ask() -> list[str | None]:
+        with batching() as batcher:
+            tickets = [ticket(model, "good") for model in (first, second) * 10]
+            for one in tickets:
+                batcher.submit(one)
+            return [answers[0].label for answers in await asyncio.gather(*(one.answered for one in tickets))]
+
+    # The second bundle names its classes the other way round.
+    assert asyncio.run(ask()) == [first.engine.predict([Row("good")])[0].label,
+                                  second.engine.predict([Row("good")])[0].label] * 10  # fmt: skip
+
+
+def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
+    model = load_model(heavy)
+
+    async def ask() -> list[object]:
+        with batching() as batcher:
+            tickets = [ticket(model, "good " * 60) for _ in range(12)]
+            for one in tickets:
+                batcher.submit(one)
+            await asyncio.sleep(0.02)
+        # What ran was answered, and is delivered now.
+        found = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+        with pytest.raises(Refusal, match="stopping"):
+            batcher.submit(ticket(model, "good"))
+        return list(found)
+
+    found = asyncio.run(ask())
+    assert any(isinstance(one, Refusal) and one.status_code == 503 for one in found)
+
+
+def spy_on_batches(model: ServedModel, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note the size of each batch that is really computed."""
+    real = model.engine.answer_batch
+
+    def spy(batch: Sequence[EncodedText]) -> object:
+        sizes.append(len(batch))
+        return real(batch)
+
+    monkeypatch.setattr(model.engine, "answer_batch", spy)
