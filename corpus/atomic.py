@@ -9,13 +9,19 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
     """Give a path beside `target` to write to; it takes the target's place when the block ends well.
 
     When the block raises, what was written is removed and the target is as it was.
+
+    Args:
+        target: what is to be.
+        folder: where to write until then, on the same file system; none: beside the target.
     """
+    folder = folder or target.parent
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=folder)
     os.close(handle)
     partial = Path(name)
     try:

@@ -1,32 +1,20 @@
 """Rows of JSONL, CSV and Parquet files, read as a stream: memory holds one line or one record batch."""
 
-import csv
 import glob
-import gzip
-import io
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from corpus.document import BadRow, Document, shorten
+from corpus.document import BadRow, Document
 from corpus.errors import AssayError
+from corpus.lines import LineRows, Numbered
+from corpus.parquet import batch_rows, read_batches
 
 TEXT_SUFFIXES = (".jsonl", ".csv")
 KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
-ROWS_A_BATCH = 1_000
-# The csv module refuses cells above 128 Ki characters unless told otherwise.
-LARGEST_CELL = 64 * 1024 * 1024
-
-Row = dict[str, Any]
 
 
-def iter_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
+def iter_rows(path: Path) -> Iterator[Numbered]:
     """Read one file row by row.
 
     A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
@@ -40,20 +28,27 @@ def iter_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
         AssayError: the file is missing, unreadable, of an unknown kind, damaged as a whole, a CSV without a header,
             or has two columns of one name.
     """
+    kind = check_file(path)
+    if kind != ".parquet":
+        yield from LineRows(path, kind)
+        return
+    number = 0
+    for batch in read_batches(path):
+        for row in batch_rows(path, number, batch):
+            number += 1
+            yield number, row
+
+
+def check_file(path: Path) -> str:
+    """As `file_kind`, for a file that must be there.
+
+    Raises:
+        AssayError: there is no such file, or it is of an unknown kind.
+    """
     kind = file_kind(path)
     if not path.is_file():
         raise AssayError(f"{path} is not a file; check the path")
-    if kind == ".parquet":
-        yield from _parquet_rows(path)
-        return
-    read = _jsonl_rows if kind.startswith(".jsonl") else _csv_rows
-    try:
-        with _open(path) as file:
-            yield from read(path, file)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise AssayError(f"{path} is damaged: {error}; copy the file again") from error
-    except OSError as error:
-        raise AssayError(f"{path} cannot be read: {error.strerror}; check its rights and its disk") from error
+    return kind
 
 
 def file_kind(path: Path) -> str:
@@ -95,10 +90,6 @@ def read_files(files: Mapping[Path, str]) -> Iterator[Document | BadRow]:
                 yield Document(f"{names[path]}:{number}", row, None if side == "all" else side)
 
 
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.GzipFile(path)) if file_kind(path).endswith(".gz") else path.open("rb")
-
-
 def _matches(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
     if path.is_file():
@@ -116,92 +107,3 @@ def _short_names(files: list[Path]) -> dict[Path, str]:
     stems = {path: path.name[: -len(file_kind(path))] for path in files}
     count = Counter(stems.values())
     return {path: stem if count[stem] == 1 else path.as_posix() for path, stem in stems.items()}
-
-
-def _jsonl_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, Row | BadRow]]:
-    for number, line in enumerate(file, start=1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.strip():
-            yield number, _json_row(f"{path.name}:{number}", line)
-
-
-def _json_row(row_id: str, line: bytes) -> Row | BadRow:
-    try:
-        text = line.decode("utf-8")
-        row = json.loads(text)
-    except UnicodeDecodeError as error:
-        return BadRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
-    except (ValueError, RecursionError) as error:
-        return BadRow(row_id, f"not valid JSON: {error}", shorten(text))
-    if not isinstance(row, dict):
-        return BadRow(row_id, f"not a JSON object: {type(row).__name__}", shorten(row))
-    return row
-
-
-def _csv_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, Row | BadRow]]:
-    csv.field_size_limit(LARGEST_CELL)
-    # surrogateescape keeps invalid bytes inside their own cell, where `_csv_row` finds them.
-    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        reader = csv.reader(text)
-        header = next(reader, [])
-        if not header or len(set(header)) != len(header):
-            raise AssayError(f"{path} needs a first line of column names, each once; it reads {header!r:.200}")
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield reader.line_num, BadRow(f"{path.name}:{reader.line_num}", f"not valid CSV: {error}", None)
-                continue
-            if cells:
-                yield reader.line_num, _csv_row(f"{path.name}:{reader.line_num}", header, cells)
-
-
-def _csv_row(row_id: str, header: list[str], cells: list[str]) -> Row | BadRow:
-    if len(cells) != len(header):
-        return BadRow(row_id, f"wrong number of cells: {len(cells)}, the header has {len(header)}", shorten(cells))
-    if not all(map(_is_utf8, cells)):
-        return BadRow(row_id, "not valid UTF-8", shorten(repr(cells)))
-    return dict(zip(header, cells, strict=True))
-
-
-def _is_utf8(text: str) -> bool:
-    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=ROWS_A_BATCH):
-                for row in _batch_rows(path, number, batch):
-                    number += 1
-                    yield number, row
-    except (pa.ArrowInvalid, OSError) as error:
-        raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}") from error
-
-
-def _batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Row | BadRow]:
-    """Rows of a batch; where a value in it cannot be read, row by row, so that only its own row is lost."""
-    try:
-        yield from batch.to_pylist()
-        return
-    except ValueError:
-        pass
-    for index in range(batch.num_rows):
-        row_id = f"{path.name}:{before + index + 1}"
-        try:
-            yield batch.slice(index, 1).to_pylist()[0]
-        except UnicodeDecodeError:
-            yield BadRow(row_id, "not valid UTF-8", None)
-        except ValueError as error:  # a time of nanoseconds, which Python has not; pyarrow names the remedy
-            yield BadRow(row_id, f"not readable: {error}", None)
-
-
-def _check_columns(path: Path, names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise AssayError(f"{path} has the column {twice[0]!r} more than once; rename one")

@@ -4,20 +4,17 @@ pymongo is imported where it is used, so that recipes can be checked without it.
 """
 
 import logging
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from corpus.bson_order import behind
 from corpus.document import Document
 from corpus.errors import AssayError
+from corpus.mongo_connection import TIME_IS_UP, MongoQuery, brief, connect, mendable, open_collection
 
 if TYPE_CHECKING:
-    from pymongo import MongoClient
     from pymongo.collection import Collection
 
 logger = logging.getLogger(__name__)
@@ -27,35 +24,10 @@ _OF_LISTS = ("$all", "$elemMatch", "$size")
 _JOINING = ("$and", "$or", "$nor", "$not")
 # Neither code ($where, $function, $expr) nor patterns of unbounded cost ($regex).
 ALLOWED_OPERATORS = frozenset((*_COMPARING, *_OF_LISTS, *_JOINING))
-TIME_IS_UP = 50
 # CursorNotFound, CursorKilled, QueryPlanKilled, MaxTimeMSExpired: the server gave the cursor up.
 CURSOR_LOST = frozenset({43, 237, 175, TIME_IS_UP})
-AUTHENTICATION_FAILED = 18
 TRIES_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 0.2
-
-
-@dataclass(frozen=True)
-class MongoQuery:
-    """What is read from where. `uri` is the real address; it is in no error, log line or `repr`."""
-
-    uri: str = field(repr=False)
-    database: str
-    collection: str
-    filter: Mapping[str, Any] = field(default_factory=dict)
-    fields: Sequence[str] = ()
-    batch_size: int = 1000
-    timeout_s: float = 30
-
-    @property
-    def name(self) -> str:
-        """`DATABASE.COLLECTION`."""
-        return f"{self.database}.{self.collection}"
-
-    @property
-    def timeout_ms(self) -> int:
-        """`timeout_s` as the driver takes it; 0 would mean for ever."""
-        return max(1, int(self.timeout_s * 1000))
 
 
 def read_mongo(query: MongoQuery) -> Iterator[Document]:
@@ -67,11 +39,11 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
     """
     if refused := refused_operators(query.filter):
         raise AssayError(
-            f"source.filter holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
+            f"{query.words.filter} holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
         )
-    with _connect(query) as client:
-        for document in _scan(_open(client, query), query):
-            yield Document(_id_text(document["_id"]), document)
+    with connect(query) as client:
+        for document in _scan(open_collection(client, query), query):
+            yield Document(id_text(document["_id"]), document)
 
 
 def refused_operators(filter_: Any) -> list[str]:
@@ -82,44 +54,6 @@ def refused_operators(filter_: Any) -> list[str]:
     if isinstance(filter_, list | tuple):
         return [name for value in filter_ for name in refused_operators(value)]
     return []
-
-
-def _connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-
-    milliseconds = query.timeout_ms
-    try:
-        client: MongoClient[dict[str, Any]] = MongoClient(
-            query.uri,
-            appname="assay",
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            socketTimeoutMS=2 * milliseconds,  # the server's own limit, max_time_ms, comes first
-        )
-    except (PyMongoError, ValueError):
-        # The driver's message may quote a part of the password.
-        raise AssayError("source.uri stands for no valid mongodb:// or mongodb+srv:// address; check it") from None
-    try:
-        client.admin.command("ping")
-    except PyMongoError as error:
-        client.close()
-        raise _mendable(query, error) from None
-    return client
-
-
-def _open(client: "MongoClient[dict[str, Any]]", query: MongoQuery) -> "Collection[dict[str, Any]]":
-    from bson.binary import UuidRepresentation
-    from bson.codec_options import CodecOptions, DatetimeConversion
-
-    options: CodecOptions[dict[str, Any]] = CodecOptions(
-        tz_aware=True,
-        uuid_representation=UuidRepresentation.STANDARD,
-        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-        # Invalid UTF-8 then costs its own document only: lone surrogates are rejected later.
-        unicode_decode_error_handler="surrogateescape",
-    )
-    return client[query.database].get_collection(query.collection, codec_options=options)
 
 
 def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterator[dict[str, Any]]:
@@ -139,10 +73,8 @@ def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterat
         except PyMongoError as error:
             tries = 1 if document else tries + 1
             if not _cursor_lost(error) or tries >= TRIES_WITHOUT_PROGRESS:
-                raise _mendable(query, error) from None
-            logger.warning(
-                "the cursor on %s broke; going on behind the last _id (%s)", query.name, _brief(query, error)
-            )
+                raise mendable(query, error) from None
+            logger.warning("the cursor on %s broke; going on behind the last _id (%s)", query.name, brief(query, error))
             time.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
         if document:
             position = behind(document["_id"])
@@ -168,44 +100,6 @@ def _cursor_lost(error: Exception) -> bool:
     return isinstance(error, AutoReconnect) and not isinstance(error, ServerSelectionTimeoutError)
 
 
-def _mendable(query: MongoQuery, error: Exception) -> AssayError:
-    """One line without secrets, and without the driver's error as its cause, which would print them."""
-    from pymongo.errors import ConnectionFailure, OperationFailure
-
-    where = f"MongoDB at {_hosts(query.uri)}"
-    if isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED:
-        return AssayError(f"{where} refused the user or password; check the address that source.uri stands for")
-    if isinstance(error, OperationFailure) and error.code == TIME_IS_UP:
-        return AssayError(
-            f"{where}: {query.name} gave no document for {query.timeout_s:g} s; "
-            "raise source.timeout_s, or add an index for source.filter"
-        )
-    if isinstance(error, ConnectionFailure):
-        return AssayError(
-            f"{where} cannot be reached within {query.timeout_s:g} s; "
-            "start it, check the address that source.uri stands for, or raise source.timeout_s"
-        )
-    return AssayError(f"{where} refused to read {query.name}: {_brief(query, error)}")
-
-
-def _brief(query: MongoQuery, error: Exception) -> str:
-    """The driver's message in one line, without the server's whole reply and without credentials."""
-    text = " ".join(str(error).partition(", full error")[0].split())
-    credentials = _without_scheme(query.uri).rpartition("@")[0]
-    password = credentials.partition(":")[2]
-    for secret in filter(None, (query.uri, credentials, password, unquote(password))):
-        text = text.replace(secret, "***")
-    return f"{type(error).__name__}: {text}"
-
-
-def _hosts(uri: str) -> str:
-    """The hosts of an address, without user, password and options."""
-    return re.split("[/?]", _without_scheme(uri).rpartition("@")[2])[0]
-
-
-def _without_scheme(uri: str) -> str:
-    return re.sub(r"^[a-z+]*://", "", uri)
-
-
-def _id_text(value: Any) -> str:
+def id_text(value: Any) -> str:
+    """An `_id` of any type, for people."""
     return value.hex() if isinstance(value, bytes) else str(value)

@@ -12,8 +12,13 @@ def as_object(text: str, answer: Prediction, engine: Engine) -> dict[str, Any]:
         probabilities = dict(zip(engine.labels, answer.probabilities, strict=True))
         values |= {"label": answer.label, "probabilities": probabilities}
     if engine.tags:
-        values["entities"] = [
-            {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
-            for e in answer.entities
-        ]
+        values["entities"] = entity_objects(text, answer)
     return values | {"truncated": answer.truncated}
+
+
+def entity_objects(text: str, answer: Prediction) -> list[dict[str, Any]]:
+    """The entities of an answer, each with its piece of the text."""
+    return [
+        {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
+        for e in answer.entities
+    ]

@@ -3,21 +3,20 @@
 import csv
 import gzip
 import io
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from corpus.files import file_kind
 from serving.engine import Engine, Prediction
-from serving.objects import as_object
+from serving.objects import as_object, entity_objects
+from serving.portions import Portion, to_json
+from serving.row_groups import RowGroups, open_table
 from serving.survey import Column, plain
 
-ROWS_A_BATCH = 1_000
 _ENTITY = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string()), ("score", pa.float64())]
 )
@@ -26,30 +25,40 @@ Values = dict[str, Any]
 
 
 class Writer(Protocol):
-    """Takes rows one at a time."""
+    """Takes answered rows, a portion at a time."""
 
-    def write(self, row: Values, text: str, answer: Prediction) -> None:
-        """Add one input row, its text and its answer."""
+    def write(
+        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+    ) -> Mapping[int, str]:
+        """Add the rows of these indices, with their texts and answers.
+
+        Returns:
+            Why a row was refused, by its index: a file refuses none.
+        """
 
 
 @contextmanager
-def open_writer(target: Path, path: Path, engine: Engine, columns: Sequence[Column]) -> Iterator[Writer]:
-    """Open a writer in the format that the name of `target` asks for; the bytes go to `path`.
+def open_writer(
+    kind: str, path: Path, engine: Engine, columns: Sequence[Column], *, header: bool = True
+) -> Iterator[Writer]:
+    """Open a writer of a kind of file, such as `.csv.gz`.
 
     An input column whose name the answer needs becomes `input.NAME` (or `input.input.NAME`, where that is there
     already), so that a gold label is never overwritten. Tables (CSV, Parquet) have one column
-    `probability.CLASS` a class; CSV holds entities as JSON.
+    `probability.CLASS` a class; CSV holds entities as JSON. `header`: whether CSV begins with the names.
     """
-    kind = file_kind(target)
     with _open(path, compressed=kind.endswith(".gz")) as file:
         if kind.startswith(".jsonl"):
             yield _JsonlWriter(file, engine, columns)
         elif kind.startswith(".csv"):
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
-                yield _CsvWriter(text, engine, columns)
+                yield _CsvWriter(text, engine, columns, header)
         else:
-            with _ParquetWriter(file, engine, columns) as writer:
-                yield writer
+            answer = _answer_fields(engine)
+            names = _free_names(columns, answer)
+            schema = pa.schema([*((names[column.name], column.type) for column in columns), *answer.items()])
+            with open_table(file, schema) as table:
+                yield _ParquetWriter(table, schema, engine, columns)
 
 
 @contextmanager
@@ -67,63 +76,68 @@ class _JsonlWriter:
     def __init__(self, file: BinaryIO, engine: Engine, columns: Sequence[Column]) -> None:
         self._file = file
         self._engine = engine
-        self._names = _free_names(columns, _object_fields(engine))
+        names = _free_names(columns, _object_fields(engine))
+        self._renamed = {old: new for old, new in names.items() if old != new}
 
-    def write(self, row: Values, text: str, answer: Prediction) -> None:
-        values = {self._names.get(name, name): value for name, value in row.items()}
-        self._file.write(_to_json(values | as_object(text, answer, self._engine)).encode("utf-8") + b"\n")
+    def write(
+        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+    ) -> Mapping[int, str]:
+        lines = [
+            to_json(self._own(row) | as_object(text, answer, self._engine))
+            for row, text, answer in zip(portion.rows(good), texts, answers, strict=True)
+        ]
+        self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+        return {}
+
+    def _own(self, row: Values) -> Values:
+        renamed = self._renamed
+        return {renamed.get(name, name): value for name, value in row.items()} if renamed else row
 
 
 class _CsvWriter:
-    def __init__(self, file: io.TextIOWrapper, engine: Engine, columns: Sequence[Column]) -> None:
+    def __init__(self, file: io.TextIOWrapper, engine: Engine, columns: Sequence[Column], header: bool) -> None:
         self._engine = engine
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, lineterminator="\n")
         answer = _answer_fields(engine)
-        self._csv.writerow([*_free_names(columns, answer).values(), *answer])
+        if header:
+            self._csv.writerow([*_free_names(columns, answer).values(), *answer])
 
-    def write(self, row: Values, text: str, answer: Prediction) -> None:
-        values = _flat(as_object(text, answer, self._engine))
-        self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *values.values()]))
+    def write(
+        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+    ) -> Mapping[int, str]:
+        for row, text, answer in zip(portion.rows(good), texts, answers, strict=True):
+            values = _flat(as_object(text, answer, self._engine))
+            self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *values.values()]))
+        return {}
 
 
 class _ParquetWriter:
-    def __init__(self, file: BinaryIO, engine: Engine, columns: Sequence[Column]) -> None:
+    def __init__(self, table: RowGroups, schema: pa.Schema, engine: Engine, columns: Sequence[Column]) -> None:
+        self._table = table
+        self._schema = schema
         self._engine = engine
         self._columns = columns
-        answer = _answer_fields(engine)
-        names = _free_names(columns, answer)
-        self._schema = pa.schema([*((names[column.name], column.type) for column in columns), *answer.items()])
-        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
-        self._rows: list[list[Any]] = []
 
-    def write(self, row: Values, text: str, answer: Prediction) -> None:
-        values = _flat(as_object(text, answer, self._engine))
-        own = [
-            _to_json(v) if c.as_json and v is not None else plain(v) for c in self._columns for v in [row.get(c.name)]
-        ]
-        self._rows.append([*own, *values.values()])
-        if len(self._rows) == ROWS_A_BATCH:
-            self._flush()
+    def write(
+        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+    ) -> Mapping[int, str]:
+        own = portion.arrays(good, self._columns)
+        arrays = [*own, *_answer_arrays(self._engine, texts, answers)]
+        self._table.add(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        return {}
 
-    def __enter__(self) -> "_ParquetWriter":
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._writer.close()
-        finally:
-            # Else its destructor would write the footer, into a file that is closed by then.
-            self._writer.is_open = False
-
-    def _flush(self) -> None:
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
-            arrays = [pa.array(values, type=field.type) for values, field in zip(columns, self._schema, strict=True)]
-            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-            self._rows = []
+def _answer_arrays(engine: Engine, texts: Sequence[str], answers: Sequence[Prediction]) -> list[pa.Array]:
+    """Answers as columns; in the order of `_answer_fields`."""
+    arrays = []
+    if engine.labels:
+        scores = np.array([answer.probabilities for answer in answers], dtype=np.float32)
+        arrays = [pa.array([answer.label for answer in answers], pa.string()), *map(pa.array, scores.T)]
+    if engine.tags:
+        entities = [plain(entity_objects(text, answer)) for text, answer in zip(texts, answers, strict=True)]
+        arrays.append(pa.array(entities, pa.list_(_ENTITY)))
+    return [*arrays, pa.array([answer.truncated for answer in answers], pa.bool_())]
 
 
 def _answer_fields(engine: Engine) -> dict[str, pa.DataType]:
@@ -166,8 +180,4 @@ def _free_names(columns: Sequence[Column], answer: Collection[str]) -> dict[str,
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _to_json(value) if isinstance(value, list | dict) else plain(value)
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(plain(value), ensure_ascii=False, default=str)
+    return to_json(value) if isinstance(value, list | dict) else plain(value)

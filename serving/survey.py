@@ -1,5 +1,6 @@
-"""A first look through a file: how many rows, which columns, of which types. Progress and tables need it."""
+"""A first look through an input: how many rows, which columns, of which types, and where each shard begins."""
 
+import base64
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -10,9 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from corpus.document import BadRow
-from corpus.files import file_kind, iter_rows
+from corpus.files import check_file, iter_rows
+from corpus.lines import LineRows, Place
 
 ROWS_A_LOOK = 1_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -20,7 +23,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a file; `as_json` where its values have no type in common and a table must hold them as JSON."""
+    """A column of an input; `as_json` where its values have no type in common and a table must hold them as JSON."""
 
     name: str
     type: pa.DataType
@@ -29,10 +32,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Rows of a file, bad ones included, and its columns in the order in which they first occur."""
+    """Rows of an input, bad ones included, its columns in the order in which they first occur, and its shards.
+
+    `starts` says where each shard begins, in words of the source that was surveyed; there is one shard at least.
+    """
 
     rows: int
     columns: list[Column]
+    shard_rows: int
+    starts: list[str]
 
     @property
     def names(self) -> list[str]:
@@ -40,21 +48,67 @@ class Survey:
         return [column.name for column in self.columns]
 
 
-def survey_file(path: Path) -> Survey:
+class SurveyRecord(BaseModel):
+    """A survey as JSON."""
+
+    rows: int
+    types: str
+    as_json: list[bool]
+    shard_rows: int
+    starts: list[str]
+
+    @classmethod
+    def of(cls, survey: Survey) -> "SurveyRecord":
+        """To be kept."""
+        schema = pa.schema([(column.name, column.type) for column in survey.columns])
+        types = base64.b64encode(schema.serialize().to_pybytes()).decode()
+        as_json = [column.as_json for column in survey.columns]
+        return cls(rows=survey.rows, types=types, as_json=as_json, shard_rows=survey.shard_rows, starts=survey.starts)
+
+    def survey(self) -> Survey:
+        """What was kept."""
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.types)))
+        columns = [Column(field.name, field.type, own) for field, own in zip(schema, self.as_json, strict=True)]
+        return Survey(self.rows, columns, self.shard_rows, self.starts)
+
+
+def survey_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Survey:
     """Look through a file; memory holds one portion of it.
+
+    Args:
+        path: JSONL, CSV or Parquet.
+        shard_rows: rows of a shard.
+        with_types: whether types of columns matter; if not, any may come out.
 
     Raises:
         AssayError: the file is missing, damaged, or of an unknown kind.
     """
-    if file_kind(path) == ".parquet" and path.is_file() and (known := _parquet_survey(path)):
-        return known
+    kind = check_file(path)
+    if kind == ".parquet":
+        return _parquet_survey(path, shard_rows)
+    reader = LineRows(path, kind)
+    rows = iter(reader)
     types: dict[str, pa.DataType | None] = {}
+    starts: list[str] = []
     total = 0
-    rows = (row for _, row in iter_rows(path))
-    while portion := list(islice(rows, ROWS_A_LOOK)):
+    merge = _merge_types if with_types and not kind.startswith(".csv") else _merge_names
+    while True:
+        into = total % shard_rows
+        place = reader.place
+        portion = [row for _, row in islice(rows, min(ROWS_A_LOOK, shard_rows - into))]
+        if not portion:
+            columns = [_column(name, found) for name, found in types.items()]
+            return Survey(total, columns, shard_rows, starts or ["0:0"])
+        if not into:
+            starts.append(f"{place.offset}:{place.line}")
         total += len(portion)
-        _merge_types(types, [row for row in portion if not isinstance(row, BadRow)])
-    return Survey(total, [_column(name, found) for name, found in types.items()])
+        merge(types, [row for row in portion if not isinstance(row, BadRow)])
+
+
+def place_of(start: str) -> Place:
+    """The place in a file of lines that a survey wrote down."""
+    offset, _, line = start.partition(":")
+    return Place(int(offset), int(line))
 
 
 def plain(value: Any) -> Any:
@@ -72,14 +126,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _parquet_survey(path: Path) -> Survey | None:
-    """What the footer says; none if it cannot be read, for the reader to say why."""
+def _parquet_survey(path: Path, shard_rows: int) -> Survey:
+    """What the footer says."""
     try:
         with pq.ParquetFile(path) as file:
             columns = [Column(field.name, field.type) for field in file.schema_arrow]
-            return Survey(file.metadata.num_rows, columns)
+            rows = file.metadata.num_rows
     except (pa.ArrowInvalid, OSError):
-        return None
+        next(iter_rows(path), None)  # says what is wrong
+        raise
+    return Survey(rows, columns, shard_rows, [str(start) for start in range(0, rows or 1, shard_rows)])
+
+
+def _merge_names(types: dict[str, pa.DataType | None], rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if not row.keys() <= types.keys():
+            types.update(dict.fromkeys((name for name in row if name not in types), pa.string()))
 
 
 def _merge_types(types: dict[str, pa.DataType | None], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,7 +9,8 @@ from bson import Binary, ObjectId
 from pymongo.errors import OperationFailure
 
 from corpus.errors import AssayError
-from corpus.mongo import MongoQuery, _mendable, read_mongo, refused_operators
+from corpus.mongo import read_mongo, refused_operators
+from corpus.mongo_connection import MongoQuery, mendable
 from tests.mongo import Mongo
 
 # Every type, in the order in which MongoDB sorts them, and several values of each.
@@ -147,7 +148,7 @@ def test_no_error_line_holds_the_password(uri: str) -> None:
 def test_what_the_server_says_is_scrubbed(said: str) -> None:
     query = MongoQuery("mongodb://anna:p%40ss@host/?a=b", "d", "c")
 
-    line = str(_mendable(query, OperationFailure(f"cannot take {said},\nsorry, full error: {{}}", code=8000)))
+    line = str(mendable(query, OperationFailure(f"cannot take {said},\nsorry, full error: {{}}", code=8000)))
 
     assert line == "MongoDB at host refused to read d.c: OperationFailure: cannot take ***, sorry"
 

@@ -1,0 +1,103 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import AssayError
+from serving.engine import Engine
+from serving.predict import PredictionCounts, Request, predict_request
+from tests.serving.test_job import BrokenOffError, break_after, contents, rows, write
+
+NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
+
+
+def fill(folder: Path) -> Path:
+    """Files of 57, 30, 9 and no rows; one row of the second is bad."""
+    (folder / "deep").mkdir(parents=True)
+    write(folder / "a.jsonl", rows(57))
+    write(folder / "b.parquet", [*rows(29), {"id": "bad", "text": " "}])
+    write(folder / "deep" / "c.csv.gz", rows(9))
+    (folder / "deep" / "d.jsonl").touch()
+    (folder / "_SUCCESS").touch()
+    (folder / ".hidden.txt").touch()
+    return folder
+
+
+def predict(engine: Engine, folder: Path, output: Path) -> PredictionCounts:
+    return predict_request(engine, Request(str(folder), str(output), shard_rows=10))
+
+
+def test_a_folder_becomes_a_folder_of_the_same_names(engine: Engine, tmp_path: Path) -> None:
+    counts = predict(engine, fill(tmp_path / "in"), tmp_path / "out")
+
+    assert (counts.rows, counts.errors) == (95, 1)
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert found == sorted([*NAMES, "b.parquet.errors.jsonl"])
+    assert [row["id"] for row in contents(tmp_path / "out" / "b.parquet")] == [str(number) for number in range(29)]
+
+
+def test_a_folder_goes_on_behind_its_last_file_and_shard(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an unbroken run, and one that broke off in the second file
+    predict(engine, fill(tmp_path / "in"), tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+        break_after(engine, 70, patch)
+        predict(engine, tmp_path / "in", tmp_path / "out")
+    first = (tmp_path / "out" / "a.jsonl").stat()
+    assert not (tmp_path / "out" / "b.parquet").exists()
+
+    counts = predict(engine, tmp_path / "in", tmp_path / "out")
+
+    # then the first file is the very same file, and all bytes are the same
+    assert counts.model_dump(exclude={"output", "errors_path"}) == {
+        "rows": 95,
+        "errors": 1,
+        "truncated": 0,
+        "resumed": 67,
+    }
+    second = (tmp_path / "out" / "a.jsonl").stat()
+    assert (first.st_ino, first.st_mtime_ns) == (second.st_ino, second.st_mtime_ns)
+    for name in [*NAMES, "b.parquet.errors.jsonl"]:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "out" / ".shards").exists()
+
+
+def test_files_of_another_content_are_answered_again(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+        break_after(engine, 70, patch)
+        predict(engine, fill(tmp_path / "in"), tmp_path / "out")
+    write(tmp_path / "in" / "a.jsonl", rows(7))
+
+    assert predict(engine, tmp_path / "in", tmp_path / "out").rows == 7 + 29 + 9
+
+
+@pytest.mark.parametrize(
+    ("files", "output", "errors", "message"),
+    [
+        ([], "out", None, "in holds no files; nothing to predict"),
+        (["notes.txt"], "out", None, "in/notes.txt is of an unknown kind"),
+        (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside of it"),
+        (["a.jsonl"], "in", None, "--output is in, which lies in --input in"),
+        (["a.jsonl"], "out", Path("e.jsonl"), "--errors is e.jsonl, one file; of a folder, bad rows lie beside"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: list[str],
+    output: str,
+    errors: Path | None,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name in files:
+        Path("in", name).write_text('{"text": "good"}\n')
+    with pytest.raises(AssayError, match=re.escape(message)):
+        predict_request(engine, Request("in", output, errors))
+    assert not list(tmp_path.rglob("*.shards"))
+    assert not Path("out").exists()
