@@ -57,8 +57,14 @@ class Population:
         return counter.tally(self.codes[:, :width]), counter.tally(self.codes[:, width:])
 
 
-def make_population(results: RowResults, disagreement: float, difference: float) -> Population | None:
-    """The population with this share of differing rows and this difference; None where they exclude each other."""
+def make_population(
+    results: RowResults, disagreement: float, difference: float, unlike: float = 0.0
+) -> Population | None:
+    """The population with this share of differing rows and this difference; None where they exclude each other.
+
+    With `unlike`, the candidate is better on the first class and worse on the others, so that the two are not the
+    same mixture even where their F1 is the same; below 0 the other way round, above -1 and below 1.
+    """
     codes, counts = results.pairs
     share = counts / counts.sum()
     width = codes.shape[1] // 2
@@ -68,7 +74,8 @@ def make_population(results: RowResults, disagreement: float, difference: float)
     )
     equal = Population(codes, share, results.models[0].classes)
     better = np.sign(_merit(codes[:, :width], equal.classes) - _merit(codes[:, width:], equal.classes))
-    return _tilt(equal, better, difference)
+    own = np.where(codes[:, 0] == 0, 1.0, -1.0)
+    return _tilt(replace(equal, share=share * (1 + unlike * own * better)), better, difference)
 
 
 def _tilt(equal: Population, better: Floats, difference: float) -> Population | None:

@@ -19,6 +19,11 @@ class ChampionRule(Closed):
     )
     improve: bool = Field(False, description="The lower bound of the primary head's difference must be above 0")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the bound")
+    many_challengers: Literal["told", "corrected"] = Field(
+        "told",
+        description="told: the verdict says how many were judged on the same test rows. corrected: the k-th needs a "
+        "confidence of 1 - (1 - confidence) / (k (k + 1)), so that all of them together err as seldom as it says",
+    )
     allow_not_comparable: bool = Field(
         False, description="Pass when the champion has other labels, or may have trained on the test rows"
     )

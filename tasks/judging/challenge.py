@@ -7,7 +7,8 @@ from recipes.recipe import ChampionRule, Head
 from serving.bundle import BundleManifest
 from tasks.judging.case import Case
 from tasks.scoring.answers import classes_of, outcomes_of
-from tasks.scoring.statistics import Comparison, Outcomes, compare
+from tasks.scoring.paired import Comparison, compare
+from tasks.scoring.statistics import Outcomes
 from tasks.verdict import Check
 from tasks.versions.store import Version
 
@@ -20,7 +21,7 @@ def check_champion(case: Case, head: Head) -> Check:
     rule = case.rules.champion
     improve = rule.improve and head == case.run.recipe.primary
     name = f"champion: {head}"
-    required = f"a difference above {0 if improve else -rule.margin:g} with {rule.confidence:.0%} confidence"
+    required = f"a difference above {0 if improve else -rule.margin:g} with {_percent(_confidence(case))} confidence"
     champion = case.champion
     if champion is None:
         return Check(name=name, measured="no champion yet", required=required, passed=True, why="the first of its name")
@@ -86,17 +87,31 @@ def _not_comparable(name: str, required: str, obstacle: str, rule: ChampionRule)
 def _compare(case: Case, head: Head, improve: bool, name: str, required: str) -> Check:
     rule = case.rules.champion
     threshold = 0.0 if improve else -rule.margin
+    confidence = _confidence(case)
     ours, theirs = _outcomes(case, head)
-    result = compare(ours, theirs, threshold=threshold, confidence=rule.confidence)
+    result = compare(ours, theirs, threshold=threshold, confidence=confidence)
     passed = result.lower > threshold
     return Check(
         name=name,
-        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {rule.confidence:.0%} confidence "
+        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {_percent(confidence)} confidence "
         f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.champion.number if case.champion else '?'})",
         required=required,
         passed=passed,
-        why=_why(result, passed, improve, rule.confidence) + _other_chances(case, passed and improve),
+        why=_why(result, passed, improve, confidence) + _other_chances(case, passed and improve),
     )
+
+
+def _confidence(case: Case) -> float:
+    """What a challenger needs, the recipe's confidence or a corrected one.
+
+    Corrected, the k-th challenger on the same test rows may err with (1 - confidence) / (k (k + 1)). These shares
+    add up to 1 - confidence, however many follow (alpha spending, as in Foster & Stine 2008).
+    """
+    rule = case.rules.champion
+    if rule.many_challengers == "told":
+        return rule.confidence
+    count = case.challengers_before + 1
+    return 1 - (1 - rule.confidence) / (count * (count + 1))
 
 
 def _outcomes(case: Case, head: Head) -> tuple[Outcomes, Outcomes]:
@@ -117,7 +132,15 @@ def _other_chances(case: Case, better: bool) -> str:
     """The more challengers, the likelier that one of them is better by luck on just these rows."""
     if not better or not case.challengers_before:
         return ""
-    return f"; others judged on these rows before: {case.challengers_before}, so luck had as many more chances"
+    count = case.challengers_before + 1
+    if case.rules.champion.many_challengers == "corrected":
+        return f"; challenger {count} judged on these rows, which the confidence allows for"
+    return f"; challenger {count} judged on these rows, so luck had {count} chances"
+
+
+def _percent(share: float) -> str:
+    """95%, 99.75%."""
+    return f"{100 * share:.5g}%"
 
 
 def _detectable(result: Comparison, confidence: float) -> float:

@@ -1,4 +1,4 @@
-"""Bootstrap tests on F1: intervals, the paired comparison of two models, a slice against the whole.
+"""Bootstrap tests on F1: intervals, a slice against the whole, a class against the mean of all.
 
 A replica draws as many rows as there are, with replacement. F1 depends on a row only through a few
 integers, and many rows share the same ones, so that a replica is one draw of a multinomial over the
@@ -45,7 +45,13 @@ class Outcomes:
     def f1(self) -> float:
         """F1 of these rows; not a number where no row holds anything to find."""
         distinct, frequency = np.unique(self.codes, axis=0, return_counts=True)
-        return float(_f1(np.tensordot(frequency, self.tally(distinct), axes=1)))
+        return float(mean_f1(np.tensordot(frequency, self.tally(distinct), axes=1)))
+
+    def perfect(self) -> Ints:
+        """Codes of a model that gets every one of these rows right."""
+        if self.classes is not None:
+            return self.codes[:, [0, 0]]
+        return np.stack([self.codes[:, 0] + self.codes[:, 2], *np.zeros_like(self.codes[:, :2].T)], axis=1)
 
     def of_class(self, code: int) -> "Outcomes":
         """One class against all others, over the same rows: its F1 counts the rows wrongly put into it, too."""
@@ -76,59 +82,11 @@ class Interval:
         return f"{self.value:.3f} (95 % interval {self.low:.3f}-{self.high:.3f})"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """F1 of the candidate minus F1 of the champion.
-
-    `lower` is the one-sided lower bound of the difference; `p_value` belongs to the null hypothesis that the
-    difference is at most the threshold that was asked for.
-    """
-
-    difference: float
-    lower: float
-    p_value: float
-
-
 def f1_interval(outcomes: Outcomes, *, replicas: int = REPLICAS, seed: int = SEED) -> Interval:
     """F1 with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
     drawn = _bootstrap(outcomes.codes, lambda codes: outcomes.tally(codes)[:, None], replicas, seed)[:, 0]
     low, high = _quantiles(drawn, 0.025, 0.975)
     return Interval(outcomes.f1(), low, high)
-
-
-def compare(
-    candidate: Outcomes,
-    champion: Outcomes,
-    *,
-    threshold: float = 0.0,
-    confidence: float = 0.95,
-    replicas: int = REPLICAS,
-    seed: int = SEED,
-) -> Comparison:
-    """Paired bootstrap of two models on the same rows (Koehn 2004, "Statistical significance tests for MT").
-
-    Args:
-        candidate: outcomes of the model that asks for promotion.
-        champion: outcomes of the present one, row by row on the same rows.
-        threshold: the null hypothesis is a difference of at most this: 0 to improve, -margin not to be worse.
-        confidence: of the one-sided lower bound.
-        replicas: bootstrap samples.
-        seed: of the draws, so that a verdict can be computed again.
-
-    Raises:
-        ValueError: the two have different numbers of rows or classes.
-    """
-    if len(candidate) != len(champion) or candidate.classes != champion.classes:
-        raise ValueError("a paired comparison needs the same rows and the same classes for both models")
-    width = candidate.codes.shape[1]
-
-    def tally(codes: Ints) -> Floats:
-        return np.stack([candidate.tally(codes[:, :width]), champion.tally(codes[:, width:])], axis=1)
-
-    drawn = _bootstrap(np.hstack([candidate.codes, champion.codes]), tally, replicas, seed)
-    differences = drawn[:, 0] - drawn[:, 1]
-    (lower,) = _quantiles(differences, 1 - confidence)
-    return Comparison(candidate.f1() - champion.f1(), lower, _p_value(differences > threshold))
 
 
 def slice_p_value(
@@ -178,16 +136,7 @@ def class_p_value(
     return _p_value(drawn[:, 1] < min_ratio * drawn[:, 0])
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for testing several hypotheses at once (Holm 1979, step-down), in the order given."""
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    return [float(value) for value in np.minimum(adjusted, 1.0)]
-
-
-def _f1(sums: Floats) -> Floats:
+def mean_f1(sums: Floats) -> Floats:
     """Mean F1 over the classes that have gold rows: ... x 3 x classes to ...
 
     Two models on the same rows are thus averaged over the same classes. With one class it is micro-F1.
@@ -200,21 +149,45 @@ def _f1(sums: Floats) -> Floats:
     return mean
 
 
-def _bootstrap(codes: Ints, tally: Callable[[Ints], Floats], replicas: int, seed: int) -> Floats:
-    """F1 of every replica: replicas x parts, where `tally` gives rows x parts x 3 x classes."""
-    if not len(codes):
-        raise ValueError("a bootstrap needs at least one row")
-    distinct, frequency = np.unique(codes, axis=0, return_counts=True)
-    tallies = tally(distinct)
-    flat = tallies.reshape(len(distinct), -1)
+def draw_f1(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int) -> Floats:
+    """F1 of test sets that are drawn at random.
+
+    Args:
+        tallies: of each distinct row: distinct rows x parts x 3 x classes.
+        share: how often each comes, 1 together.
+        rows: of a test set.
+        replicas: test sets.
+        seed: of the draws.
+
+    Returns:
+        replicas x parts.
+    """
+    flat = tallies.reshape(len(tallies), -1)
     chunk = max(1, CELLS_A_CHUNK // max(flat.shape))
     random = np.random.default_rng(seed)
     drawn = []
     for begin in range(0, replicas, chunk):
         size = min(chunk, replicas - begin)
-        weights = random.multinomial(len(codes), frequency / len(codes), size=size)
-        drawn.append(_f1((weights @ flat).reshape(size, *tallies.shape[1:])))
+        weights = random.multinomial(rows, share, size=size)
+        drawn.append(mean_f1((weights @ flat).reshape(size, *tallies.shape[1:])))
     return np.concatenate(drawn)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for testing several hypotheses at once (Holm 1979, step-down), in the order given."""
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    return [float(value) for value in np.minimum(adjusted, 1.0)]
+
+
+def _bootstrap(codes: Ints, tally: Callable[[Ints], Floats], replicas: int, seed: int) -> Floats:
+    """F1 of every replica: replicas x parts, where `tally` gives rows x parts x 3 x classes."""
+    if not len(codes):
+        raise ValueError("a bootstrap needs at least one row")
+    distinct, frequency = np.unique(codes, axis=0, return_counts=True)
+    return draw_f1(tally(distinct), frequency / len(codes), len(codes), replicas, seed)
 
 
 def _quantiles(drawn: Floats, *levels: float) -> list[float]:

@@ -437,8 +437,20 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
         client.create_model_version("toy", "file:///gone", tags={"assay.bundle": bundle, "assay.splits": splits})
     check = check_champion(case, "sentence")
     assert check.passed
-    assert "others judged on these rows before: 2" in check.why
-    assert "others" not in check_champion(case, "tokens").why
+    assert "challenger 3 judged on these rows, so luck had 3 chances" in check.why
+
+
+@pytest.mark.usefixtures("champion")
+def test_many_challengers_can_be_made_to_share_the_chance_of_error(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    rules = {"champion": {"improve": True, "many_challengers": "corrected"}}
+    case = candidate(in_store=champion_store, gate_rules=rules).case(tmp_path)
+    case.challengers_before = 2
+    # The third one may err with a twelfth of the 5 %.
+    check = check_champion(case, "sentence")
+    assert check.required == "a difference above 0 with 99.583% confidence"
+    assert check.why.endswith("challenger 3 judged on these rows, which the confidence allows for")
 
 
 @pytest.mark.usefixtures("champion")

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -8,7 +6,6 @@ from tasks.scoring.statistics import (
     Outcomes,
     class_outcomes,
     class_p_value,
-    compare,
     entity_outcomes,
     f1_interval,
     holm,
@@ -69,53 +66,6 @@ def test_multinomial_draws_agree_with_drawing_rows_one_by_one() -> None:
     assert interval.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.005)
 
 
-def test_comparison_finds_a_real_difference() -> None:
-    gold, better = noisy_classes(1000, 0.9, seed=1)
-    _, worse = noisy_classes(1000, 0.8, seed=1)
-    result = compare(class_outcomes(gold, better, CLASSES), class_outcomes(gold, worse, CLASSES))
-    assert result.difference == pytest.approx(0.1, abs=0.02)
-    assert 0 < result.lower < result.difference
-    assert result.p_value < 0.01
-
-
-def test_comparison_of_equally_good_models_rarely_finds_one_better() -> None:
-    # Given pairs of independent models of the same quality, when each is tested at 5 %,
-    results = [
-        compare(noisy_entities(400, 0.8, s), noisy_entities(400, 0.8, 9000 + s), replicas=400) for s in range(200)
-    ]
-    # then about 10 of 200 look better by chance (two to three standard errors).
-    assert 2 <= sum(result.lower > 0 for result in results) <= 18
-
-
-def test_bound_and_p_value_agree() -> None:
-    candidate, champion = noisy_entities(500, 0.82, 1), noisy_entities(500, 0.80, 2)
-    for margin in np.linspace(-0.05, 0.1, 16):
-        result = compare(candidate, champion, threshold=-float(margin))
-        assert (result.lower > -margin) == (result.p_value < 0.05)
-
-
-def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
-    # Given a champion that errs on the same rows but for ten more, when compared,
-    codes = noisy_entities(500, 0.8, 1).codes
-    worse = codes.copy()
-    worse[:10] = [0, 2, 2]
-    result = compare(Outcomes(codes), Outcomes(worse))
-    # then the spread comes from these ten rows only, far below that of one F1 (about 0.013).
-    assert result.difference - result.lower < 0.012
-    assert result.lower > 0
-
-
-def test_a_model_is_not_better_than_itself() -> None:
-    outcomes = noisy_entities(200, 0.8, 1)
-    result = compare(outcomes, outcomes)
-    assert (result.difference, result.lower, result.p_value) == (0, 0, 1)
-
-
-def test_comparison_refuses_different_rows() -> None:
-    with pytest.raises(ValueError, match="same rows"):
-        compare(noisy_entities(10, 0.5, 1), noisy_entities(11, 0.5, 1))
-
-
 def test_slice_that_falls_short_gets_a_small_p_value() -> None:
     good, bad = noisy_entities(800, 0.9, 1), noisy_entities(200, 0.5, 2)
     outcomes = Outcomes(np.vstack([good.codes, bad.codes]))
@@ -164,11 +114,3 @@ def test_replicas_are_drawn_in_chunks_without_changing_the_answer(monkeypatch: p
     whole = f1_interval(outcomes)
     monkeypatch.setattr("tasks.scoring.statistics.CELLS_A_CHUNK", 50)
     assert f1_interval(outcomes) == whole
-
-
-def test_two_thousand_replicas_of_three_thousand_rows_take_less_than_two_seconds() -> None:
-    gold, first = noisy_classes(3000, 0.9, 1)
-    _, second = noisy_classes(3000, 0.85, 1)
-    begun = time.perf_counter()
-    compare(class_outcomes(gold, first, CLASSES), class_outcomes(gold, second, CLASSES))
-    assert time.perf_counter() - begun < 2
