@@ -20,6 +20,7 @@ from corpus.finished import read_marker
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
+from models.deberta import rewritten
 from recipes.recipe import Gate, Head, Recipe
 from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from serving.cpu import cpu_flags
@@ -109,7 +110,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
-        with _timed("graph"):
+        with _timed("graph"), rewritten(network, source.checkpoint.max_length):
             plain.mkdir()
             export_graph(
                 network,

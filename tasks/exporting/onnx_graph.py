@@ -86,7 +86,8 @@ def quantize_graph(source: Path, target: Path) -> None:
             reduce_range=True,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=_head_products(model),
-            extra_options={"MatMulConstBOnly": True},
+            # The type of what follows an operator of the domain com.microsoft, of which onnx knows nothing.
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     quantized = onnx.load(target)
     _strip(quantized)

@@ -85,6 +85,10 @@ def test_onnx_equals_torch_for_deberta_with_lora_and_int8_may_ship(tmp_path: Pat
     assert report.parity_max_difference < 1e-4
     assert report.parity_labels_equal
     bundle = Bundle.load(folder / BUNDLE)
+    # made from the rewritten attention
+    kinds = {node.op_type for node in onnx.load(folder / BUNDLE / MODEL).graph.node}
+    assert "SkipLayerNormalization" in kinds
+    assert not kinds & {"GatherElements", "Tile"}
     assert (report.precision, bundle.manifest.precision, bundle.manifest.reduced_range) == ("int8", "int8", True)
     assert smoke_test(Engine(bundle, threads=1)) == 8
 

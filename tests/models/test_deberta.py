@@ -1,0 +1,156 @@
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, DebertaV2Config
+
+from models.deberta import InferenceEncoder, rewritten
+from models.network import Network, quiet
+from tasks.exporting.onnx_graph import export_graph, quantize_graph
+
+LONGEST = 512
+V3 = {
+    "relative_attention": True,
+    "position_buckets": 256,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+}
+
+
+def make_network(heads: str = "sentence", **changes: Any) -> Network:
+    """A DeBERTa with random weights, two layers of two heads, V3's settings but for the changes."""
+    torch.manual_seed(0)
+    make: Any = DebertaV2Config
+    config = make(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        # Large enough that attention is far from even and an error in it shows, small enough that rounding does not.
+        initializer_range=0.15,
+        num_labels=3,
+        **(V3 | changes),
+    )
+    loader: Any = AutoModelForSequenceClassification if heads == "sentence" else AutoModelForTokenClassification
+    with quiet():
+        return Network(loader.from_config(config), None).eval()
+
+
+def batch(length: int, rows: int = 2) -> dict[str, Tensor]:
+    """Random rows, the last of which ends in padding."""
+    generator = torch.Generator().manual_seed(length)
+    mask = torch.ones(rows, length, dtype=torch.int64)
+    mask[-1, length // 2 + 1 :] = 0
+    return {"input_ids": torch.randint(5, 100, (rows, length), generator=generator), "attention_mask": mask}
+
+
+def states(network: Network, inputs: dict[str, Tensor]) -> Tensor:
+    """What the encoder says of each token."""
+    with torch.inference_mode():
+        encoded: Tensor = network.encoder(**inputs).last_hidden_state
+    return encoded[inputs["attention_mask"].bool()]
+
+
+def test_every_length_gives_what_transformers_gives() -> None:
+    network = make_network()
+    for length in range(1, LONGEST + 1):
+        inputs = batch(length)
+        wanted = states(network, inputs)
+        with rewritten(network, LONGEST):
+            torch.testing.assert_close(states(network, inputs), wanted, atol=1e-5, rtol=0, msg=f"length {length}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"position_buckets": 8, "max_position_embeddings": 40},
+        {"position_buckets": -1, "max_position_embeddings": 20},
+        {"share_att_key": False},
+        {"share_att_key": False, "pos_att_type": ["c2p"]},
+        {"pos_att_type": ["p2c"]},
+        {"pos_att_type": []},
+        {"relative_attention": False, "pos_att_type": None},
+        {"norm_rel_ebd": "none", "position_biased_input": True, "type_vocab_size": 2},
+        {"hidden_act": "gelu_new", "embedding_size": 16},
+    ],
+    ids=str,
+)
+def test_every_kind_of_model_gives_what_transformers_gives(changes: dict[str, Any]) -> None:
+    network = make_network(**changes)
+    longest = min(LONGEST, changes.get("max_position_embeddings", LONGEST))
+    for length in (1, 2, 9, 20, longest):
+        inputs = batch(length)
+        wanted = states(network, inputs)
+        with rewritten(network, longest):
+            torch.testing.assert_close(states(network, inputs), wanted, atol=1e-5, rtol=0)
+
+
+def test_the_network_is_as_before_behind_the_rewrite() -> None:
+    network = make_network()
+    before, encoder = {name: value.clone() for name, value in network.state_dict().items()}, network.encoder
+    with rewritten(network, 64):
+        assert isinstance(network.encoder, InferenceEncoder)
+    assert network.encoder is encoder
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("heads", ["sentence", "tokens"])
+def test_the_exported_graph_equals_torch(tmp_path: Path, heads: str) -> None:
+    network = make_network(heads, share_att_key=False)
+    with rewritten(network, LONGEST):
+        export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    for shape in ((1, 3), (7, 33), (3, 300), (1, LONGEST)):
+        inputs = batch(shape[1], shape[0])
+        with torch.inference_mode():
+            wanted = network(**inputs)[heads].numpy()
+        given = session.run([heads], {name: value.numpy() for name, value in inputs.items()})[0]
+        real = inputs["attention_mask"].numpy() if heads == "tokens" else np.ones(shape[0])
+        np.testing.assert_allclose(given * real[..., None], wanted * real[..., None], atol=1e-5)
+
+
+def test_the_graph_picks_by_shape_and_projects_no_position(tmp_path: Path) -> None:
+    network = make_network()
+    with rewritten(network, LONGEST):
+        export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
+    quantize_graph(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    for name in ("model.onnx", "int8.onnx"):
+        graph = onnx.load(tmp_path / name).graph
+        kinds = {node.op_type for node in graph.node}
+        assert not kinds & {"GatherElements", "Tile", "Expand", "Where"}
+        assert [node.op_type for node in graph.node].count("Erf") == 1  # of the pooler, one token a row
+        assert {"SkipLayerNormalization", "BiasGelu", "FusedMatMul"} <= kinds
+        # What is made of constants alone would be made again in every call.
+        constants = {value.name for value in graph.initializer}
+        made = [node.name for node in graph.node if node.input and set(node.input) - {""} <= constants]
+        assert not made
+    products = [node for node in onnx.load(tmp_path / "model.onnx").graph.node if node.op_type in ("MatMul", "Gemm")]
+    # Six dense layers, two products with positions and one with values a layer; pooler and head.
+    assert len(products) == 2 * (6 + 3) + 2
+
+
+def test_what_cannot_be_rewritten_is_left_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    network = make_network(conv_kernel_size=3, conv_act="gelu")
+    encoder = network.encoder
+    with caplog.at_level(logging.WARNING), rewritten(network, 64):
+        assert network.encoder is encoder
+    assert [record.message for record in caplog.records] == [
+        "this DeBERTa is exported as transformers has it, which is slower: it has a convolution (conv_kernel_size)"
+    ]
+
+
+def test_other_encoders_are_left(tiny_bert_folder: Path) -> None:
+    with quiet():
+        network = Network(AutoModelForSequenceClassification.from_pretrained(tiny_bert_folder), None)
+    encoder = network.encoder
+    with rewritten(network, 64):
+        assert network.encoder is encoder
