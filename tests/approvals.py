@@ -21,8 +21,8 @@ from tasks.approval import approve
 from tasks.registry import ModelRegistry, PromotionResult, promote
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
+from tests.bundles import build_bundle
 from tests.snapshots import recipe_values
-from tests.tasks.conftest import build_bundle
 
 WORDS = {"good": "positive", "bad": "negative"}
 

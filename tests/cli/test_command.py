@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundles import build_bundle
 from tests.cli.calls import call
-from tests.tasks.conftest import build_bundle
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from serving.bundle import Bundle
 from serving.engine import Engine
-from tests.tasks.conftest import build_bundle
+from tests.bundles import build_bundle
 
 CLASSES = {"good": "up", "fine": "up", "bad": "down"}
 ENTITIES = {"Apple": "ORG", "Müller": "PER", "München": "LOC"}
