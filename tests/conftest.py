@@ -151,6 +151,17 @@ def _unigram(texts: Sequence[str], vocabulary: int) -> "PreTrainedTokenizerFast"
     return fast
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch works with one thread, so that sums come out the same each time."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A temporary Prefect server with a database of its own."""

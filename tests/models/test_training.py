@@ -24,6 +24,8 @@ from models.checkpoint import Checkpoint
 from models.training import WORK, train
 from recipes.recipe import Head, Lora, Model, Scratch, Training
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS = [
     Example(
         id=str(index),
@@ -37,14 +39,6 @@ ROWS = [
 ]
 TRAINING = Training(epochs=3, batch_size=8, learning_rate=1e-3)
 SCRATCH = Scratch(layers=1, hidden=16, attention_heads=2, vocabulary=100)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class _KilledError(Exception):

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ from tasks.exporting.onnx_graph import export_graph, quantize_graph
 from tasks.exporting.parity import Int8Comparison
 from tasks.run import Ref, Run
 from tests.snapshots import make_run, write_snapshot
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAMES = ["Bayer", "Siemens", "New York", "Süß & Söhne"]
 EXAMPLES = [
@@ -46,14 +47,6 @@ def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> t
 def joint_export(joint: tuple[Run, Ref, Ref, Ref]) -> Ref:
     run, checkpoint, snapshot, splits = joint
     return export.fn(run, checkpoint, snapshot, splits)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _trained(folder: Path, model: Model, int8: str = "auto") -> tuple[Run, Ref, Ref, Ref]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
@@ -16,16 +15,10 @@ from tasks.tuning.result import TuningResult
 from tasks.tuning.trial import Plan, run_trial
 from tests.snapshots import make_run, write_snapshot
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WORDS = {"up": ["rose", "gained"], "down": ["fell", "sank"]}
 SPACE: dict[str, Any] = {"training.learning_rate": {"low": 1e-3, "high": 3e-2, "log": True}}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
