@@ -1,25 +1,19 @@
 """Runs that train more than once: after a low score, and for a slice that is served badly."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.training import TrainingOutcome, train
 from tasks.tuning.result import TuningResult
-from tests.flows.tiny import make_recipe, rows
+from tests.flows.tiny import RunCommand, make_recipe, rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
@@ -134,25 +128,14 @@ def test_a_run_killed_inside_its_search_ends_as_an_unbroken_one(
         training={"epochs": 12},
         tuning={"trials": 3, "space": {"training.learning_rate": {"low": 1e-4, "high": 2e-3, "log": True}}},
     )
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 240
-    while not finished_trials(store) or not list(store.glob("runs/*/trial-*.partial/**/checkpoint-*/sealed.json")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    command = RunCommand(recipe, store, tmp_path)
+    in_the_second = "runs/*/trial-*.partial/**/checkpoint-*/sealed.json"
+    command.kill_when(lambda: finished_trials(store) and list(store.glob(in_the_second)), seconds=240)
     [first] = finished_trials(store)
     done_at = first.stat().st_mtime_ns
 
     # when it is started again
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = command.run()
 
     # then it ends with the trials, the settings and the figures of a run that nobody killed
     assert done.returncode == 0, done.stderr

@@ -1,16 +1,10 @@
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
@@ -22,7 +16,7 @@ from tasks.evaluate import Evaluation
 from tasks.registry import ModelRegistry
 from tasks.run import Step
 from tasks.session import RunState
-from tests.flows.tiny import make_recipe, write_rows
+from tests.flows.tiny import RunCommand, make_recipe, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
@@ -171,26 +165,13 @@ def test_a_challenger_is_compared_on_rows_that_the_champion_never_saw(world: Wor
 def test_a_killed_run_goes_on_where_it_was(corpus: Path, store: Path, tmp_path: Path) -> None:
     # given the command line, killed once training has left a checkpoint
     recipe = make_recipe(corpus, training={"epochs": 30})
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")}
-    # A process group of its own: the temporary Prefect server is a child, and would outlive its parent.
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while not list(store.glob("runs/*/train-*.partial/**/checkpoint-*/*.json")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    command = RunCommand(recipe, store, tmp_path)
+    command.kill_when(lambda: list(store.glob("runs/*/train-*.partial/**/checkpoint-*/*.json")), seconds=240)
     [state] = [RunState.model_validate_json(path.read_bytes()) for path in store.glob("runs/*/run.json")]
     assert state.state == "open"
     extracted = next(store.glob("runs/*/extract-*/step.json")).stat().st_mtime_ns
     # when it is started again
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = command.run()
     # then the same run ends, extraction was not repeated, and one version exists
     assert done.returncode == 0, done.stderr
     [state] = [RunState.model_validate_json(path.read_bytes()) for path in store.glob("runs/*/run.json")]

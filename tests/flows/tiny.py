@@ -1,9 +1,17 @@
-"""A tiny corpus that a tiny network learns in seconds, and its recipe."""
+"""A tiny corpus that a tiny network learns in seconds, its recipe, and `assay run` on it."""
 
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from recipes.loader import parse_recipe
 from recipes.recipe import Recipe
@@ -56,3 +64,38 @@ def make_recipe(corpus: Path, **changes: Any) -> Recipe:
     for section, change in changes.items():
         values[section] = {**values.get(section, {}), **change} if isinstance(change, dict) else change
     return parse_recipe(values, "test")
+
+
+class RunCommand:
+    """`assay run` in a process of its own, with a Prefect of its own."""
+
+    def __init__(self, recipe: Recipe, store: Path, folder: Path) -> None:
+        """Write the recipe into `folder`, where Prefect's files lie, too."""
+        file = folder / "recipe.yaml"
+        file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        self._command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
+        self._environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect")}
+
+    def run(self) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end."""
+        return subprocess.run(self._command, env=self._environment, capture_output=True, text=True, check=False)
+
+    def kill_when(self, reached: Callable[[], object], seconds: float) -> None:
+        """Start it, and kill it once it has come that far."""
+        # A process group of its own: the temporary Prefect server is a child, and would outlive its parent.
+        process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + seconds
+        try:
+            while not reached():
+                assert process.poll() is None, "the run ended before it could be killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
