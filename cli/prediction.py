@@ -31,9 +31,9 @@ def predict(
 
     uri = None
     if model.startswith("models:"):
-        from serving.address import default_tracking_uri
+        from serving.address import existing_tracking_uri
 
-        uri = default_tracking_uri(store)
+        uri = existing_tracking_uri(store)
     with stoppable("no output is half-written, and the same command goes on behind the last whole shard"):
         engine = Engine(open_bundle(model, tracking_uri=uri))
         counts = predict_request(engine, Request(input, output, errors, text, pair, shard_rows))

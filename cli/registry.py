@@ -13,10 +13,10 @@ from corpus.errors import AssayError
 
 def history(name: str, store: Store = Path(".assay")) -> None:
     """Show every move of a model's champion alias: when, from, to, why, by which run."""
-    from serving.address import default_tracking_uri, without_password
+    from serving.address import existing_tracking_uri, without_password
     from tasks.registry import ModelRegistry
 
-    registry = ModelRegistry(name, default_tracking_uri(store), store)
+    registry = ModelRegistry(name, existing_tracking_uri(store), store)
     table = Table("when", "from", "to", "why", "run", "forced", "approved by", "state", title=f"champion of {name}")
     moves = registry.history()
     if not moves:
@@ -58,10 +58,10 @@ def rollback(
     store: Store = Path(".assay"),
 ) -> None:
     """Put an earlier champion back."""
-    from serving.address import default_tracking_uri
+    from serving.address import existing_tracking_uri
     from tasks.registry import ModelRegistry
 
-    move = ModelRegistry(name, default_tracking_uri(store), store).rollback(to, reason)
+    move = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
     say(f"champion of {name}: version {move.source} -> version {move.target}")
 
 
@@ -96,11 +96,11 @@ def diff(
     store: Store = Path(".assay"),
 ) -> None:
     """Compare two versions of a model: recipe, data, figures, surroundings, rows that changed sides."""
-    from serving.address import default_tracking_uri
+    from serving.address import existing_tracking_uri
     from tasks.lineage.tables import diff_tables
     from tasks.lineage.versions import diff_versions
 
-    found = diff_versions(name, before, after, default_tracking_uri(store))
+    found = diff_versions(name, before, after, existing_tracking_uri(store))
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=2) + "\n")
         return

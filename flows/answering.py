@@ -13,7 +13,7 @@ from prefect.flow_runs import resume_flow_run
 from prefect.settings import PREFECT_API_URL
 
 from flows.training import TrainingOutcome
-from serving.address import default_tracking_uri
+from serving.address import existing_tracking_uri
 from tasks.approval import ApprovalForm, decide
 from tasks.registry import ModelRegistry, PromotionResult
 
@@ -60,7 +60,7 @@ def answer_pending(
     Raises:
         AssayError: nothing waits, its time is over, or the champion changed meanwhile.
     """
-    result = decide(ModelRegistry(name, default_tracking_uri(store), store), number, approve, approver, notes)
+    result = decide(ModelRegistry(name, existing_tracking_uri(store), store), number, approve, approver, notes)
     approval = result.version.approval if result.version else None
     if approval is not None:
         _wake(approval.run, ApprovalForm(approve=approve, approver=approver, notes=notes))

@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.attempts import best_candidate
-from serving.address import default_tracking_uri
+from serving.address import existing_tracking_uri
 from tasks.evaluate import evaluate
 from tasks.lineage.kept import lineages
 from tasks.lineage.reproduction import Reproduction, compare, open_reproduction
@@ -26,7 +26,7 @@ def reproduce(model: str, store: Path = Path(".assay"), registry_uri: str | None
     Raises:
         AssayError: there is no such version, it left no lineage, or its rows are gone.
     """
-    uri = registry_uri or default_tracking_uri(store)
+    uri = registry_uri or existing_tracking_uri(store)
     with lineages(uri, model) as (lineage,), open_reproduction(lineage, store, uri) as run:
         snapshot = find_snapshot(run, lineage, store)
         splits = split(run, snapshot)

@@ -6,17 +6,22 @@ mlflow is imported only for a `models:/` address.
 import os
 from pathlib import Path
 
+from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG, ModelAddress, Registry, without_password
 
 __all__ = [
     "BUNDLE_TAG",
+    "SQLITE",
     "ModelAddress",
     "default_cache",
     "default_tracking_uri",
+    "existing_tracking_uri",
     "open_bundle",
     "without_password",
 ]
+
+SQLITE = "sqlite:///"
 
 
 def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: str | None = None) -> Bundle:
@@ -47,4 +52,19 @@ def default_cache() -> Path:
 
 def default_tracking_uri(store: Path) -> str:
     """The MLflow of the environment, else the sqlite file in the store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.resolve()}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{store.resolve()}/mlflow.db"
+
+
+def existing_tracking_uri(store: Path) -> str:
+    """As `default_tracking_uri`, for who only asks: where there is no file, MLflow would make an empty one.
+
+    Raises:
+        AssayError: the store has no MLflow, and the environment names none.
+    """
+    uri = default_tracking_uri(store)
+    database = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not database.exists():
+        raise AssayError(
+            f"there is no {database}: no run was made there; name its store (--store) or MLFLOW_TRACKING_URI"
+        )
+    return uri

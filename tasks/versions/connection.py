@@ -6,6 +6,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
+from serving.address import SQLITE
 
 # MLflow knows these as environment variables only.
 SETTINGS = {
@@ -16,8 +17,6 @@ SETTINGS = {
     # One bar a bundle of three files says nothing.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-
-SQLITE = "sqlite:///"
 
 
 def connect(tracking_uri: str) -> MlflowClient:

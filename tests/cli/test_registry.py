@@ -14,6 +14,29 @@ def test_history_of_an_unknown_model_is_one_line(
     assert "nobody" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["history", "toy"],
+        ["approve", "toy", "--approver", "Ann"],
+        ["rollback", "toy", "--reason", "worse"],
+        ["diff", "toy", "1", "2"],
+        ["predict", "--model", "models:/toy@champion", "--input", "rows.jsonl", "--output", "answers.jsonl"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_store_without_runs_is_said_to_have_none_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, *words, "--store", tmp_path / "nothing") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"assay: there is no {tmp_path}/nothing/mlflow.db: no run was made there")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_approve_answers_for_what_waits_and_history_tells_who(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
