@@ -1,18 +1,21 @@
-"""Read a source and check its rows, with nothing trained, registered or kept."""
+"""Read a source and check its rows, with nothing trained or registered."""
 
 import shutil
 from pathlib import Path
 
+from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from recipes.recipe import Recipe
 from tasks.extract import extract
-from tasks.run import Run
+from tasks.run import Ref, Run, newest_result
 from tasks.split import split
-from tasks.validate import ValidationReport, validate
+from tasks.validate import DOCS, ValidationReport, validate
 
 
 def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
     """Extract, validate and split as a run would, without Prefect or MLflow.
+
+    Where a critical check fails, its Data Docs stay in `checks/RECIPE/docs` of the store, and the error names them.
 
     Returns:
         The report and the number of rows.
@@ -21,14 +24,28 @@ def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
         AssayError: the source cannot be read, a critical check failed, or the rows cannot be split.
     """
     folder = store / "checks" / recipe.name
+    docs = folder / DOCS
+    shutil.rmtree(docs, ignore_errors=True)  # those of an earlier call
     # A store of its own: the ledger of sides must not hear of rows that no run has used.
     run = Run(key="check", recipe=recipe, store=folder, tracking_uri="", mlflow_run="")
     try:
         snapshot = extract.fn(run)
-        report = ValidationReport.load(validate.fn(run, snapshot).path)
+        report = _validate(run, snapshot, docs)
         split.fn(run, snapshot)
         return report, len(Snapshot.load(snapshot.path))
     finally:
         # What was rejected stays: the error line points to it.
         for part in (folder / "ledger", *run.folder.glob("*/")):
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _validate(run: Run, snapshot: Ref, docs: Path) -> ValidationReport:
+    """The report; where it is bad, its pages are moved to `docs` before everything else goes."""
+    try:
+        return ValidationReport.load(validate.fn(run, snapshot).path)
+    except DataError as error:
+        result = newest_result(run.folder, "validate")
+        if result is None:
+            raise
+        shutil.move(result / DOCS, docs)
+        raise DataError(f"{error}; every check: {docs / 'index.html'}") from error

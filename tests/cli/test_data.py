@@ -14,10 +14,17 @@ def test_validate_shows_every_check_and_keeps_nothing(
     assert not list((tmp_path / "store").rglob("*.parquet"))
 
 
-def test_validate_stops_at_bad_data(
+def test_validate_stops_at_bad_data_and_keeps_the_report(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
     assert call(monkeypatch, "validate", recipe, "--store", store, "--set", "validation.labels=[good]") == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert "bad" in error
+    # the pages stay until the data are checked again, and nothing else does
+    pages = store / "checks" / "tiny" / "docs" / "index.html"
+    assert error.endswith(f"; every check: {pages}")
+    assert pages.is_file()
+    assert not list(store.rglob("*.parquet"))
+    assert call(monkeypatch, "validate", recipe, "--store", store) == 0
+    assert not pages.exists()
