@@ -53,17 +53,22 @@ def open_run(
     Args:
         recipe: what to run.
         store: folder of all runs.
-        key: key of the run; a deployment hands in its flow run's id.
+        key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
         fresh: begin anew even where an open run exists.
         from_step: go on with the newest run of this recipe, open or closed, and do this step and all
             later ones again.
         keep_open: the block ends before the run does, so that it stays open for the next start.
 
     Raises:
-        AssayError: another process works on the run, or `from_step` finds none.
+        AssayError: another process works on the run, the run of that key is closed, or `from_step` finds none.
     """
     store = store.resolve()
     found = None if fresh else _find_run(recipe, store, key, from_step)
+    if found is not None and found.state == "closed" and from_step is None:
+        raise AssayError(
+            f"run {found.key} is closed, and its data may be old; begin another one (without run_key), or do "
+            "steps of it again (--from STEP)"
+        )
     if from_step is not None and found is None:
         raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
     key = found.key if found else key or _new_key(recipe)

@@ -20,8 +20,15 @@ RECIPE = Recipe.model_validate(VALUES)
 OTHER = Recipe.model_validate({**VALUES, "training": {"epochs": 7}})
 
 
-def run_to_the_end(store: Path, recipe: Recipe = RECIPE, *, fresh: bool = False, from_step: Step | None = None) -> Run:
-    with open_run(recipe, store, fresh=fresh, from_step=from_step) as run:
+def run_to_the_end(
+    store: Path,
+    recipe: Recipe = RECIPE,
+    *,
+    key: str | None = None,
+    fresh: bool = False,
+    from_step: Step | None = None,
+) -> Run:
+    with open_run(recipe, store, key=key, fresh=fresh, from_step=from_step) as run:
         return run
 
 
@@ -80,6 +87,15 @@ def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) 
 def test_from_step_without_an_earlier_run_says_so(store: Path) -> None:
     with pytest.raises(AssayError, match="--from train: tiny has no earlier run"):
         run_to_the_end(store, from_step="train")
+
+
+def test_a_run_is_gone_on_with_by_its_key_until_it_is_closed(store: Path) -> None:
+    failed = run_and_fail(store, AssayError("disk full"))
+    assert run_to_the_end(store, key=failed.key).mlflow_run == failed.mlflow_run
+    with pytest.raises(AssayError, match=f"run {failed.key} is closed"):
+        run_to_the_end(store, key=failed.key)
+    assert status(failed) == "FINISHED"
+    assert run_to_the_end(store, key=failed.key, from_step="gate").key == failed.key
 
 
 def test_two_processes_do_not_share_a_run(store: Path) -> None:
