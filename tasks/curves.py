@@ -23,7 +23,8 @@ STEP_TAG = "assay.step"
 class MetricLog:
     """Gathers metrics and sends them many at a time: a call for each step would cost more than the step.
 
-    `also` gives further names to metrics.
+    `also` gives further names to metrics. A training that goes on from a checkpoint does the steps behind it again;
+    figures that MLflow has of them are not sent twice.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, also: Mapping[str, str] | None = None) -> None:
@@ -31,6 +32,7 @@ class MetricLog:
         self.run_id = run_id
         self._also = also or {}
         self._waiting: list[Metric] = []
+        self._known: dict[tuple[str, int], float] | None = None
 
     def add(self, values: dict[str, float], step: int) -> None:
         """Take the figures of one step; validation figures, once an epoch, send what has gathered."""
@@ -42,10 +44,21 @@ class MetricLog:
 
     def flush(self) -> Self:
         """Send what has gathered."""
-        for begin in range(0, len(self._waiting), METRICS_A_BATCH):
-            self.client.log_batch(self.run_id, metrics=self._waiting[begin : begin + METRICS_A_BATCH])
+        known = self._known_before()
+        new = [metric for metric in self._waiting if known.get((metric.key, metric.step)) != metric.value]
+        for begin in range(0, len(new), METRICS_A_BATCH):
+            self.client.log_batch(self.run_id, metrics=new[begin : begin + METRICS_A_BATCH])
         self._waiting = []
         return self
+
+    def _known_before(self) -> dict[tuple[str, int], float]:
+        """The latest values that earlier attempts have logged, by name and step; asked for once."""
+        if self._known is None:
+            names = self.client.get_run(self.run_id).data.metrics
+            found = [metric for name in names for metric in self.client.get_metric_history(self.run_id, name)]
+            found.sort(key=lambda metric: metric.timestamp)
+            self._known = {(metric.key, metric.step): metric.value for metric in found}
+        return self._known
 
 
 @contextmanager
