@@ -13,17 +13,22 @@ from tasks.report import VERDICT
 from tasks.scoring.answers import ANSWERS
 from tasks.tracking import mlflow_reachable, tracking_uri_for
 from tasks.verdict import Verdict
+from tasks.versions.answers import Answers
 from tasks.versions.connection import connect
-from tasks.versions.store import Versions
+from tasks.versions.store import Version, Versions
 
 
 class Outcome(BaseModel):
-    """Where a run has come to. Figures are on test rows; verdict and version are None until there are some."""
+    """Where a run has come to. Figures are on test rows; verdict and version are None until there are some.
+
+    `pending`: the verdict is what a person is asked about; figures and answers come behind that.
+    """
 
     mlflow_run: str
     figures: dict[str, float]
     verdict: Verdict | None
     version: str | None
+    pending: bool = False
 
 
 def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
@@ -43,8 +48,12 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
         run = _mlflow_run(client, flow_run, recipe)
         if run is None:
             return None
+        versions = Versions(client, recipe.registry.name, uri)
         verdict = _verdict(client, run.info.run_id)
-        version = Versions(client, recipe.registry.name, uri).find(verdict.bundle) if verdict else None
+        asked = None if verdict else _asked_about(versions, flow_run)
+        if asked is not None:
+            verdict = Answers(client, versions).verdict(asked)
+        version = versions.find(verdict.bundle) if verdict else None
         metrics: dict[str, float] = run.data.metrics
         return Outcome(
             mlflow_run=run.info.run_id,
@@ -55,16 +64,17 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
             },
             verdict=verdict,
             version=version.address if version else None,
+            pending=asked is not None,
         )
 
 
 def read_predictions(outcome: Outcome, recipe: Recipe, store: Path) -> bytes | None:
-    """The answers to the test rows, as Parquet; None before the verdict.
+    """The answers to the test rows, as Parquet; None before the verdict, and while the run waits for approval.
 
     Raises:
         AssayError: MLflow cannot be reached.
     """
-    if outcome.verdict is None:
+    if outcome.verdict is None or outcome.pending:
         return None
     uri = tracking_uri_for(recipe, store)
     path = f"{answers_folder(outcome.verdict.bundle)}/{ANSWERS}"
@@ -82,6 +92,11 @@ def _mlflow_run(client: MlflowClient, flow_run: str, recipe: Recipe) -> MlflowRu
         [experiment.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1
     )
     return found[0] if found else None
+
+
+def _asked_about(versions: Versions, flow_run: str) -> Version | None:
+    """The version that the run waits to have approved."""
+    return next((one for one in versions.waiting() if one.approval and one.approval.run == flow_run), None)
 
 
 def _verdict(client: MlflowClient, run_id: str) -> Verdict | None:

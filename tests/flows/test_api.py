@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -17,6 +18,7 @@ from flows.api import make_app, serve
 from flows.guard import LARGEST_BODY
 from flows.training import train
 from recipes.recipe import Recipe
+from tests.approvals import World
 from tests.flows.tiny import make_recipe
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -62,6 +64,23 @@ def test_a_repeated_request_that_names_itself_starts_one_run(client: TestClient,
     first, second = (client.post("/runs", json=body, headers=key).json()["id"] for _ in range(2))
     assert first == second
     assert client.post("/runs", json=body).json()["id"] != first
+
+
+def test_a_run_that_waits_for_approval_shows_its_verdict(client: TestClient, store: Path, tmp_path: Path) -> None:
+    # given a run that was started here, and whose model waits
+    recipe = make_recipe(tmp_path / "rows.jsonl", name=f"toy-{uuid4().hex[:6]}", registry={"name": "toy"})
+    parameters = {"recipe": recipe.model_dump(mode="json"), "store": str(store)}
+    Runner().add_flow(train, name=recipe.name, parameters=parameters)
+    run_id = client.post("/runs", json={"recipe": recipe.name}).json()["id"]
+    world = World(store, tmp_path)
+    MlflowClient(tracking_uri=world.uri).set_tag(world.mlflow_run, "prefect.flow_run", run_id)
+    assert client.get(f"/runs/{run_id}").json()["verdict"] is None
+    assert world.go("second", key=run_id).pending
+    # when somebody asks, the verdict is there; what the end of the run leaves, is not
+    shown = client.get(f"/runs/{run_id}").json()
+    assert (shown["outcome"], shown["version"], shown["predictions"]) == ("pending", "models:/toy/2", None)
+    assert [check["name"] for check in shown["verdict"]["checks"]] == ["latency"]
+    assert client.get(f"/runs/{run_id}/predictions").status_code == 404
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer \xe9"])
