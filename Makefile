@@ -11,7 +11,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias figures clean
+.PHONY: help install demo pictures test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install  ## the whole job on generated data: train, gate, promote, predict, refuse
 	$(BIN)/python -m demo
+
+pictures: install  ## take the pictures of the page for the docs, after make demo
+	$(BIN)/python -m demo.pictures
 
 # Two test processes share the cores: threads that spin while they wait would take them from each other.
 test: export OMP_WAIT_POLICY = passive

@@ -1,0 +1,195 @@
+"""The page in a browser: what a person types, sees and hears of."""
+
+import json
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.servers import Server, serving
+
+pytestmark = pytest.mark.slow  # a browser, and servers as processes
+
+
+def read(page: Page, text: str) -> None:
+    """Type a text and wait for the answer."""
+    page.locator("#text").fill(text)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#status")).to_contain_text("read:")
+
+
+def test_it_tells_which_model_answers(page: Page) -> None:
+    expect(page).to_have_title("toy · Assay")
+    expect(page.get_by_role("heading", name="toy")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("fp32")
+    digest = page.request.get(f"{page.url}model").json()["digest"]
+    expect(page.locator("#facts code")).to_have_text(digest[:12])
+    # There is no card, and no link to one.
+    expect(page.get_by_role("link")).to_have_count(0)
+
+
+def test_entities_are_marked_where_they_are_behind_an_emoji_and_letters_of_two_code_points(page: Page) -> None:
+    # Given characters that are two units of UTF-16, and one that is two code points,
+    text = f"good 😀🇩🇪 {unicodedata.normalize('NFD', 'für')} Apple, says Müller"
+    # when it is read,
+    read(page, text)
+    # then the marks hold the entities, and the text stands as it was typed.
+    expect(page.locator("mark")).to_have_text(["AppleORG", "MüllerPER"])
+    shown = page.locator(".read").evaluate(
+        "read => { const copy = read.cloneNode(true); copy.querySelectorAll('b').forEach(b => b.remove());"
+        " return copy.textContent; }"
+    )
+    assert shown == text
+    page.get_by_text("2 entities").click()
+    expect(page.locator("tbody tr").first).to_contain_text(f"{text.index('Apple')}–{text.index('Apple') + 5}")
+
+
+def test_the_classes_are_shown_with_their_probabilities_the_likeliest_first(page: Page) -> None:
+    read(page, "bad")
+    expect(page.locator("dt")).to_have_text(["down", "up"])
+    expect(page.locator("dt.best")).to_have_text("down")
+    # The toy's votes: softmax(0.1, 2) and an unknown word's.
+    widths = page.locator(".bar").evaluate_all(
+        "bars => bars.map(bar => parseFloat(getComputedStyle(bar, '::before').width) / bar.clientWidth)"
+    )
+    shares = [float(share.removesuffix(" %")) / 100 for share in page.locator("dd:not(.bar)").all_text_contents()]
+    assert widths == pytest.approx(shares, abs=0.01)
+    assert sum(shares) == pytest.approx(1, abs=0.002)
+
+
+def test_lines_are_texts_of_their_own_unless_told_otherwise(page: Page) -> None:
+    read(page, "good Apple\n\nbad")
+    expect(page.locator("#rows > li")).to_have_count(2)
+    expect(page.locator("#status")).to_contain_text("2 texts read")
+    page.get_by_label("Each line").uncheck()
+    read(page, "good Apple\n\nbad")
+    expect(page.locator("#rows > li")).to_have_count(1)
+
+
+def test_an_example_is_read_with_the_keyboard_alone(page: Page) -> None:
+    # From the text: the lines, the button, the first example.
+    expect(page.locator("#text")).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#text")).to_have_value("good apple")
+    expect(page.locator("dt.best")).to_have_text("up")
+
+
+def test_texts_are_never_read_as_markup(page: Page) -> None:
+    read(page, "<img src=x onerror=document.title='broken'> good Apple</b>")
+    expect(page.locator(".read")).to_have_text("<img src=x onerror=document.title='broken'> good AppleORG</b>")
+    expect(page).to_have_title("toy · Assay")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_same_can_be_had_as_json_and_with_curl(page: Page) -> None:
+    read(page, "good Apple's 'quotes' $HOME \\ \"two\"")
+    page.get_by_text("The answer as JSON").click()
+    shown = json.loads(page.locator("#json").inner_text())
+    page.get_by_text("The same with curl").click()
+    done = subprocess.run(["bash", "-c", page.locator("#curl").inner_text()], capture_output=True, check=True)
+    assert json.loads(done.stdout)["predictions"] == shown["predictions"]
+
+
+def test_json_can_be_copied(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    read(page, "good")
+    page.get_by_text("The answer as JSON").click()
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert json.loads(page.evaluate("navigator.clipboard.readText()"))["predictions"][0]["label"] == "up"
+
+
+def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
+    # Given a server that is busy once,
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "busy"})
+
+    page.route("**/predict", refuse_once)
+    # when a text is to be read,
+    page.locator("#text").fill("good")
+    page.keyboard.press("Control+Enter")
+    # then the page says so, waits and asks again.
+    expect(page.locator("#status")).to_contain_text("busy; trying again in 1 second")
+    expect(page.locator("dt.best")).to_have_text("up")
+    assert len(refused) == 1
+
+
+def test_waiting_for_a_busy_server_can_be_stopped(page: Page) -> None:
+    page.route("**/predict", lambda route: route.fulfill(status=429, headers={"Retry-After": "60"}, json={}))
+    page.locator("#text").fill("good")
+    page.get_by_role("button", name="Read").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Read")).to_be_visible()
+    expect(page.locator("#status")).to_have_text("")
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("good\n" * 1001, "more text than the server takes"), (" \n ", "there are no rows; send at least one text")],
+)
+def test_what_the_server_refuses_is_told(page: Page, text: str, told: str) -> None:
+    page.locator("#text").fill(text)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_a_server_that_is_gone_is_told_and_can_be_asked_again(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    with serving(bundle, tmp_path / "log") as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page).to_have_title("toy · Assay")
+        server.kill()
+        page.locator("#text").fill("good")
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+        server.start()
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator("dt.best")).to_have_text("up")
+        expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_guarded_server_gets_the_token_that_is_typed(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    secret = "a-token-of-24-characters"
+    options = ("--token", "env:TOY_TOKEN")
+    with serving(bundle, tmp_path / "log", *options, TOY_TOKEN=secret) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.get_by_role("alert")).to_contain_text("wants a token")
+        page.get_by_label("Token").fill(secret)
+        page.get_by_role("button", name="Try again").click()
+        expect(page).to_have_title("toy · Assay")
+        read(page, "good")
+        assert secret not in page.locator("#curl").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1100])
+def test_nobody_is_left_out(browser: Browser, server: Server, scheme: str, width: int) -> None:
+    """WCAG 2.2 AA as far as a machine can tell, and nothing to be scrolled sideways."""
+    with browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light", viewport={"width": width, "height": 800}
+    ) as context:
+        page = context.new_page()
+        page.goto(server.url)
+        page.locator("#facts li").first.wait_for()
+        read(page, "good Apple says Müller in München\nbad " + "Donaudampfschifffahrt" * 20)
+        for summary in page.locator("summary").all():
+            summary.click()
+        page.evaluate("document.getElementById('problem').textContent = 'a problem'")
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        assert found.response["violations"] == [], found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
