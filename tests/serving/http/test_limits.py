@@ -1,0 +1,117 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from serving.bundle import Bundle
+from tests.serving.http.conftest import Serve
+
+JSON = {"Content-Type": "application/json"}
+PATHS = ["/predict", "/invocations", "/v2/models/toy/infer"]
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve: Serve, toy: Bundle) -> None:
+    client = serve(toy, body=1000)
+    answer = client.post("/predict", content=b" " * 1001, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]) == (
+        413, "the body is larger than 1000 bytes; send several requests"
+    )  # fmt: skip
+
+    def unannounced() -> Iterator[bytes]:
+        yield from [b" " * 100] * 11
+
+    assert client.post("/predict", content=unannounced(), headers=JSON).status_code == 413
+    assert client.post("/predict", content=json.dumps({"text": "x" * 980}), headers=JSON).status_code == 200
+
+
+def test_too_many_rows_are_refused(serve: Serve, toy: Bundle) -> None:
+    client = serve(toy, rows=3)
+    assert client.post("/predict", json={"texts": ["good"] * 3}).status_code == 200
+    answer = client.post("/predict", json={"texts": ["good"] * 4})
+    assert (answer.status_code, answer.json()["error"]) == (
+        413, "4 rows are more than 3; send them in several requests"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
+def test_what_a_form_of_another_site_could_send_is_refused(client: TestClient, kind: str) -> None:
+    answer = client.post("/predict", content=b'{"text": "good"}', headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["error"]) == (415, "send the header Content-Type: application/json")
+
+
+@pytest.mark.parametrize("sent", ["0", "-5", "1.5", "soon", "", "9" * 30, "60001"])
+def test_a_deadline_that_is_none_is_named(client: TestClient, sent: str) -> None:
+    answer = client.post("/predict", json={"text": "good"}, headers={"X-Deadline-Ms": sent})
+    assert answer.status_code == 422
+    assert "send 1 to 60000" in answer.json()["error"]
+
+
+def test_a_deadline_that_can_be_kept_is(client: TestClient) -> None:
+    assert client.post("/predict", json={"text": "good"}, headers={"X-Deadline-Ms": "60000"}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One server for many examples."""
+    from serving.http.app import make_app
+    from tests.serving.conftest import CLASSES, ENTITIES
+    from tests.serving.http.conftest import LOCAL, make_parts
+    from tests.tasks.conftest import build_bundle
+
+    parts = make_parts(build_bundle(tmp_path_factory.mktemp("bundle"), CLASSES, ENTITIES))
+    with TestClient(make_app(*parts), base_url=LOCAL, raise_server_exceptions=False) as client:
+        yield client
+
+
+KEYS = st.sampled_from(
+    ["text", "texts", "rows", "text_pair", "inputs", "instances", "dataframe_split", "dataframe_records", "columns",
+     "data", "name", "shape", "datatype", "outputs", "id", "parameters"]
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+REQUESTS = st.dictionaries(KEYS, ANYTHING, max_size=4)
+
+
+def check(answer: Any) -> None:
+    """Either it was answered, or the caller is told in JSON what is wrong; never is the server at fault."""
+    assert answer.status_code in (200, 400, 413, 422)
+    content = answer.json()
+    if answer.status_code != 200:
+        assert isinstance(content["error"], str)
+        assert content["error"]
+        assert "\n" not in content["error"]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(PATHS), body=REQUESTS | ANYTHING)
+def test_no_request_breaks_the_server(shared: TestClient, path: str, body: Any) -> None:
+    check(shared.post(path, content=json.dumps(body).encode(), headers=JSON))
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(PATHS), body=st.binary(max_size=60))
+def test_no_bytes_break_the_server(shared: TestClient, path: str, body: bytes) -> None:
+    check(shared.post(path, content=body, headers=JSON))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=4))
+def test_every_text_is_answered_or_named(shared: TestClient, texts: list[str]) -> None:
+    answer = shared.post("/predict", content=json.dumps({"texts": texts}).encode(), headers=JSON)
+    blank = next((number for number, text in enumerate(texts) if not text.strip()), None)
+    surrogates = any("\ud800" <= letter <= "\udfff" for text in texts for letter in text)
+    if surrogates:
+        assert answer.status_code == 400
+    elif blank is not None:
+        assert (answer.status_code, answer.json()["row"]) == (422, blank)
+    else:
+        assert answer.status_code == 200
+        for text, row in zip(texts, answer.json()["predictions"], strict=True):
+            assert all(text[one["start"] : one["end"]] == one["text"] for one in row["entities"])

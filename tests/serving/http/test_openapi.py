@@ -1,0 +1,70 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from serving.http import openapi
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(references(one) for one in value.values()))
+    if isinstance(value, list):
+        return set().union(*(references(one) for one in value))
+    return set()
+
+
+def test_every_reference_leads_somewhere(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    found = references(document)
+    assert "#/components/schemas/PredictRequest" in found
+    assert {name.rpartition("/")[2] for name in found} <= set(document["components"]["schemas"])
+
+
+def test_every_path_is_served_by_its_method(client: TestClient) -> None:
+    # Given paths with their parameters filled in,
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        filled = re.sub(r"\{model\}", "toy", path).replace("{version}", "3")
+        for method, operation in methods.items():
+            # then none of them is unknown, and those with a body name it.
+            status = client.request(method.upper(), filled).status_code
+            assert status not in (404, 405) or filled == "/card", path
+            assert ("requestBody" in operation) == (method == "post")
+            names = re.findall(r"\{(\w+)\}", path)
+            assert [one["name"] for one in operation["parameters"] if one["in"] == "path"] == names
+
+
+def test_examples_of_the_schemas_are_answered(client: TestClient) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    (example,) = schemas["PredictRequest"]["examples"]
+    assert client.post("/predict", json=example).status_code == 200
+    tensor = {
+        name: field["examples"][0]
+        for name, field in schemas["InputTensor"]["properties"].items()
+        if "examples" in field
+    }
+    assert client.post("/v2/models/toy/infer", json={"inputs": [tensor]}).status_code == 200
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    answer = client.get("/docs")
+    page = Tags()
+    page.feed(answer.text)
+    assert not page.tags & {"script", "style", "iframe", "img", "link"}
+    assert all(link == "openapi.json" or link.startswith("#") for link in page.links)
+    for path in openapi.document()["paths"]:
+        assert path in answer.text
