@@ -6,14 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Entity:
-    """A span of the text: character offsets, end exclusive, and its type."""
-
-    start: int
-    end: int
-    label: str
+from corpus.entity import Entity as Entity  # examples and their entities are imported together
 
 
 @dataclass(frozen=True, slots=True)

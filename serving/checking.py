@@ -8,9 +8,7 @@ from corpus.document import BadRow
 from serving.engine import Row
 from serving.portions import Portion
 from serving.shards import Rejects
-
-# Far beyond what any model here reads; a longer "text" is a broken export.
-MAX_CHARACTERS = 100_000
+from serving.texts import text_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,4 @@ def _row_fault(values: Sequence[Any], fields: Sequence[str]) -> str | None:
 
 def _fault(field: str, value: Any) -> str | None:
     """Why a text cannot be answered."""
-    if isinstance(value, str):
-        if not value or value.isspace():
-            return f"{field} is blank"
-        if len(value) > MAX_CHARACTERS:
-            return f"{field} has {len(value)} characters, more than {MAX_CHARACTERS}"
-        return None
-    if isinstance(value, BadRow):
-        return value.reason
-    return f"{field} is missing" if value is None else f"{field} is {value!r:.80}, not a text"
+    return value.reason if isinstance(value, BadRow) else text_fault(value, field)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpus.example import Entity
+from corpus.entity import Entity
 from serving.encoding import Unit
 
 Floats = npt.NDArray[np.float32]

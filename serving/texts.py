@@ -8,12 +8,10 @@ MAX_CHARACTERS = 100_000
 
 def text_fault(value: Any, field: str) -> str | None:
     """Why the text of a row cannot be answered; None if it can."""
-    if value is None:
-        return f"{field} is missing"
-    if not isinstance(value, str):
-        return f"{field} is {value!r:.80}, not a text"
-    if not value.strip():
-        return f"{field} is blank"
-    if len(value) > MAX_CHARACTERS:
-        return f"{field} has {len(value)} characters, more than {MAX_CHARACTERS}"
-    return None
+    if isinstance(value, str):
+        if not value or value.isspace():
+            return f"{field} is blank"
+        if len(value) > MAX_CHARACTERS:
+            return f"{field} has {len(value)} characters, more than {MAX_CHARACTERS}"
+        return None
+    return f"{field} is missing" if value is None else f"{field} is {value!r:.80}, not a text"

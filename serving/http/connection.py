@@ -9,6 +9,8 @@ from uvicorn.server import ServerState
 
 from serving.http.settings import Limits
 
+_LAST_WORD = 0.3  # seconds
+
 
 class GuardedConnection(HttpToolsProtocol):
     """Closes connections whose headers are too large or come too slowly. Subclasses say what `limits` are."""
@@ -65,6 +67,13 @@ class GuardedConnection(HttpToolsProtocol):
         """Stop the clock."""
         self._stop_clock()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server ends: a caller who has just connected may have sent a request that is still on its way."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.loop.call_later(_LAST_WORD, super().shutdown)
+        else:
+            super().shutdown()
 
     def _start_clock(self) -> None:
         if self._clock is None:

@@ -1,5 +1,6 @@
 """What MLflow's scoring server offers: `/invocations`, `/ping`, `/health`, `/version`. Vertex's `instances`, too.
 
+Answers are those that `mlflow models serve` gives of the same model: flat, with a key `probability.CLASS` a class.
 Vertex AI names port and routes in AIP_HTTP_PORT, AIP_PREDICT_ROUTE and AIP_HEALTH_ROUTE.
 """
 
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from serving.engine import Row
 from serving.http import errors
 from serving.http.context import Context, Json
-from serving.http.protocols.predict import RowAnswer, objects
+from serving.http.protocols.predict import EntityAnswer, objects
 from serving.http.requests import TextRow, parse, read_body
 
 Texts = list[str | TextRow]
@@ -67,10 +68,30 @@ class InvocationRequest(BaseModel):
         return [Row(one) if isinstance(one, str) else Row(one.text, one.text_pair) for one in given]
 
 
+class FlatAnswer(BaseModel):
+    """The answer to one row; also `probability.CLASS` for each class."""
+
+    model_config = ConfigDict(extra="allow")
+
+    label: str | None = None
+    entities: list[EntityAnswer] | None = None
+    truncated: bool
+
+
 class InvocationResponse(BaseModel):
     """Answers in the order of the rows."""
 
-    predictions: list[RowAnswer]
+    predictions: list[FlatAnswer]
+
+
+def flat(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as the frame of MLflow's model has it."""
+    values: dict[str, Any] = {}
+    for name, value in answer.items():
+        values |= (
+            {f"probability.{label}": p for label, p in value.items()} if name == "probabilities" else {name: value}
+        )
+    return values
 
 
 def _rows_of_frame(frame: SplitFrame) -> list[Row]:
@@ -99,7 +120,7 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
 
     async def invoke(request: Request) -> Response:
         body = parse(InvocationRequest, await read_body(request, context.answering.limits))
-        return Json({"predictions": objects(await context.answer(request, body.as_rows()))})
+        return Json({"predictions": [flat(one) for one in objects(await context.answer(request, body.as_rows()))]})
 
     async def ping(request: Request) -> Response:
         return PlainTextResponse("\n", 200 if slot.ready else 503)

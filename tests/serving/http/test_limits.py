@@ -58,9 +58,9 @@ def test_a_deadline_that_can_be_kept_is(client: TestClient) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One server for many examples."""
     from serving.http.app import make_app
+    from tests.bundles import build_bundle
     from tests.serving.conftest import CLASSES, ENTITIES
     from tests.serving.http.conftest import LOCAL, make_parts
-    from tests.tasks.conftest import build_bundle
 
     parts = make_parts(build_bundle(tmp_path_factory.mktemp("bundle"), CLASSES, ENTITIES))
     with TestClient(make_app(*parts), base_url=LOCAL, raise_server_exceptions=False) as client:

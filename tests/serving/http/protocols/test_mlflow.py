@@ -28,6 +28,9 @@ def test_every_form_that_mlflow_takes_is_answered_alike(client: TestClient, body
     assert answer.status_code == 200
     InvocationResponse.model_validate(answer.json())
     assert [row["label"] for row in answer.json()["predictions"]] == ["up", "down"]
+    assert list(answer.json()["predictions"][0]) == [
+        *("label", "probability.down", "probability.up", "entities", "truncated")
+    ]
     assert answer.json()["predictions"][0]["entities"][0]["text"] == "Apple"
 
 

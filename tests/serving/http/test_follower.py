@@ -1,0 +1,259 @@
+import asyncio
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from serving.bundle import MODEL, Bundle
+from serving.engine import Row
+from serving.http.app import make_app
+from serving.http.batcher import Batcher
+from serving.http.follower import Follower
+from serving.http.lifecycle import DrainingServer, configure
+from serving.http.metrics import Metrics
+from serving.http.model import Slot
+from serving.http.server import open_slot
+from serving.http.settings import Settings
+from serving.registered import BUNDLE_TAG, ModelAddress
+from tests.serving.http.conftest import LOCAL, wait_until
+
+CHAMPION = ModelAddress("toy", "champion", None)
+BuildToy = Callable[..., Bundle]
+
+
+class Shelf:
+    """A real registry in sqlite, to which bundles are added as versions."""
+
+    def __init__(self, store: Path) -> None:
+        self.uri = f"sqlite:///{store}/mlflow.db"
+        self.store = store
+        self.client = MlflowClient(tracking_uri=self.uri)
+        self.client.create_registered_model("toy")
+
+    def add(self, bundle: Bundle, run_id: str | None = None) -> str:
+        """The number of a new version."""
+        folder = self.store / f"model-{bundle.folder.name}"
+        shutil.copytree(bundle.folder, folder / "artifacts" / "bundle")
+        tags = {BUNDLE_TAG: bundle.digest}
+        return str(self.client.create_model_version("toy", folder.as_uri(), run_id=run_id, tags=tags).version)
+
+    def crown(self, number: str) -> None:
+        """Make a version the champion."""
+        self.client.set_registered_model_alias("toy", "champion", number)
+
+    def path(self, bundle: Bundle) -> Path:
+        """Where the registry keeps the files of a version."""
+        return self.store / f"model-{bundle.folder.name}" / "artifacts" / "bundle"
+
+
+@pytest.fixture
+def shelf(store: Path) -> Shelf:
+    return Shelf(store)
+
+
+@pytest.fixture
+def settings(shelf: Shelf, tmp_path: Path) -> Settings:
+    return Settings(str(CHAMPION), tracking_uri=shelf.uri, cache=tmp_path / "cache", follow=0.05, port=0)
+
+
+def follower(settings: Settings) -> Follower:
+    return Follower(CHAMPION, settings, Metrics())
+
+
+def label(slot: Slot, text: str) -> str | None:
+    return slot.model.engine.predict([Row(text)])[0].label
+
+
+def test_a_new_champion_takes_over(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
+    first, second = build_toy("first"), build_toy("second", max_length=32)
+    shelf.crown(shelf.add(first))
+    following = follower(settings)
+    slot = following.start()
+    assert (slot.model.digest, slot.model.origin.version, slot.degraded) == (first.digest, "1", False)
+    # A look that finds nothing new changes nothing.
+    model = slot.model
+    asyncio.run(following.look(slot))
+    assert slot.model is model
+    shelf.crown(shelf.add(second))
+    asyncio.run(following.look(slot))
+    assert (slot.model.digest, slot.model.origin.version) == (second.digest, "2")
+    # Back again, as a rollback does.
+    shelf.crown("1")
+    asyncio.run(following.look(slot))
+    assert (slot.model.digest, slot.model.origin.version) == (first.digest, "1")
+
+
+def _other_file(shelf: Shelf, bundle: Bundle) -> None:
+    (shelf.path(bundle) / MODEL).write_bytes(b"no graph")
+
+
+def _lost(shelf: Shelf, bundle: Bundle) -> None:
+    shutil.rmtree(shelf.path(bundle))
+
+
+@pytest.mark.parametrize(
+    ("damage", "changes", "reason"),
+    [
+        (_other_file, {}, "differs from its digest"),
+        (_lost, {}, "cannot be had from"),
+        (None, {"labels": ["down", "up", "sideways"]}, "output sentence has 2 values"),
+        (None, {"golden": [{"text": "good", "label": "down", "probabilities": [0.9, 0.1]}]}, "golden row 0"),
+    ],
+)
+def test_a_broken_champion_is_refused_and_the_old_one_stays(
+    shelf: Shelf,
+    settings: Settings,
+    build_toy: BuildToy,
+    damage: Callable[[Shelf, Bundle], None] | None,
+    changes: dict[str, object],
+    reason: str,
+) -> None:
+    # Given a champion that serves, and a broken one that takes its alias,
+    shelf.crown(shelf.add(build_toy("first")))
+    following = follower(settings)
+    slot = following.start()
+    good = slot.model
+    broken = build_toy("broken", **{"golden": [{"text": "good"}], **changes})
+    number = shelf.add(broken)
+    if damage:
+        damage(shelf, broken)
+    shelf.crown(number)
+    # when the alias is looked at, more than once,
+    asyncio.run(following.look(slot))
+    asyncio.run(following.look(slot))
+    # then the old one answers, and it is told why: once, not at each look.
+    assert slot.model is good
+    assert slot.refused is not None
+    assert slot.refused.version == "2"
+    assert reason in slot.refused.reason
+    assert b"assay_model_refused_total 1.0" in following._metrics.render()
+    # A good champion after it clears that.
+    shelf.crown(shelf.add(build_toy("third", max_length=16)))
+    asyncio.run(following.look(slot))
+    state = slot.model.origin.version, slot.refused is None
+    assert state == ("3", True)
+
+
+def test_without_a_registry_the_last_good_version_answers(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    bundle = build_toy("first")
+    shelf.crown(shelf.add(bundle))
+    follower(settings).start()
+    # Given a start with the registry down,
+    down = Settings(str(CHAMPION), tracking_uri="http://127.0.0.1:9", cache=settings.cache)
+    following = follower(down)
+    slot = following.start()
+    assert (slot.model.digest, slot.model.origin.version, slot.degraded) == (bundle.digest, "1", True)
+    assert b"assay_registry_degraded 1.0" in following._metrics.render()
+    # then the first look that succeeds ends it.
+    asyncio.run(follower(settings).look(slot))
+    assert not slot.degraded
+
+
+def test_a_cache_that_was_changed_is_not_trusted(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    bundle = build_toy("first")
+    shelf.crown(shelf.add(bundle))
+    follower(settings).start()
+    assert settings.cache is not None
+    (settings.cache / bundle.digest / MODEL).write_bytes(b"other")
+    down = Settings(str(CHAMPION), tracking_uri="http://127.0.0.1:9", cache=settings.cache)
+    with pytest.raises(AssayError, match="cannot be had from"):
+        follower(down).start()
+
+
+def test_a_broken_champion_at_the_start_leaves_the_last_good_one(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy
+) -> None:
+    shelf.crown(shelf.add(build_toy("first")))
+    follower(settings).start()
+    broken = build_toy("broken", labels=["down", "up", "sideways"], golden=[{"text": "good"}])
+    shelf.crown(shelf.add(broken))
+    slot = follower(settings).start()
+    assert slot.model.origin.version == "1"
+    assert slot.refused is not None
+    assert not slot.degraded
+
+
+def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy
+) -> None:
+    shelf.crown(shelf.add(build_toy("first")))
+    following = follower(settings)
+    slot = following.start()
+    model = slot.model
+    shelf.client.delete_registered_model_alias("toy", "champion")
+    asyncio.run(following.look(slot))
+    assert (slot.model, slot.degraded) == (model, True)
+
+
+def test_figures_and_card_come_after_the_promotion(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy, tmp_path: Path
+) -> None:
+    experiment = shelf.client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    run = shelf.client.create_run(experiment).info.run_id
+    shelf.crown(shelf.add(build_toy("first"), run))
+    following = follower(settings)
+    slot = following.start()
+    assert (dict(slot.model.figures), slot.model.card) == ({}, None)
+    shelf.client.log_metric(run, "test.sentence.macro_f1", 0.75)
+    shelf.client.log_metric(run, "loss", 0.1)
+    shelf.client.log_text(run, "<h1>Toy</h1>", "card.html")
+    asyncio.run(following.look(slot))
+    assert (dict(slot.model.figures), slot.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
+
+
+def test_champions_change_under_load_without_a_failed_request(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy
+) -> None:
+    # Given a server that follows the alias, and clients that never stop asking,
+    bundles = [build_toy(f"v{number}", max_length=16 + number) for number in range(1, 5)]
+    shelf.crown(shelf.add(bundles[0]))
+    metrics = Metrics()
+    slot, background = open_slot(settings, metrics)
+    app = make_app(settings, slot, Batcher(2, 2048, 65536, metrics), metrics, background)
+    server = DrainingServer(configure(app, settings), slot, 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    stop = threading.Event()
+    statuses: Counter[int] = Counter()
+    versions: set[str] = set()
+
+    def ask() -> None:
+        with httpx.Client(base_url=f"{LOCAL}:{port}") as client:
+            while not stop.is_set():
+                answer = client.post("/predict", json={"texts": ["good Apple", "bad"]})
+                statuses[answer.status_code] += 1
+                content = answer.json()
+                versions.add(content["model"]["version"])
+                assert [row["label"] for row in content["predictions"]] == ["up", "down"]
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    # when the champion changes three times,
+    for bundle in bundles[1:]:
+        shelf.crown(shelf.add(bundle))
+        wait_until(lambda bundle=bundle: slot.model.digest == bundle.digest)  # type: ignore[misc]
+        seen = sum(statuses.values())
+        wait_until(lambda seen=seen: sum(statuses.values()) > seen + 20)  # type: ignore[misc]
+    stop.set()
+    for client in clients:
+        client.join()
+    server.should_exit = True
+    thread.join()
+    # then every request was answered, by each of the four.
+    assert set(statuses) == {200}
+    assert versions == {"1", "2", "3", "4"}

@@ -1,0 +1,185 @@
+"""More requests than the model can take, callers who hang up, and callers who are slow, on a real socket."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from serving.bundle import Bundle
+from tests.serving.http.conftest import LOCAL, Listen, Listening, wait_until
+
+LONG = "good " * 60
+
+
+def post(text: str, *, headers: str = "") -> bytes:
+    return post_rows([text], headers=headers)
+
+
+def post_rows(texts: list[str], *, headers: str = "") -> bytes:
+    body = json.dumps({"texts": texts}).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+@contextmanager
+def connected(server: Listening) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        yield connection
+
+
+def computed(server: Listening) -> float:
+    """Rows that were computed so far."""
+    lines = server.metrics.render().decode().splitlines()
+    return float(next(line for line in lines if line.startswith("assay_inference_count_total")).split()[1])
+
+
+def test_who_would_wait_too_long_is_refused_at_once(listen: Listen, heavy: Bundle) -> None:
+    server = listen(heavy, deadline=0.3)
+
+    async def flood() -> list[tuple[httpx.Response, float]]:
+        limits = httpx.Limits(max_connections=80)
+        async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=30) as client:
+
+            async def ask() -> tuple[httpx.Response, float]:
+                begun = time.monotonic()
+                return await client.post("/predict", json={"text": LONG}), time.monotonic() - begun
+
+            return await asyncio.gather(*(ask() for _ in range(80)))
+
+    answers = asyncio.run(flood())
+    refused = [answer for answer, _ in answers if answer.status_code == 429]
+    good = [answer for answer, _ in answers if answer.status_code == 200]
+    assert good
+    assert len(good) < len(answers)
+    assert {answer.status_code for answer, _ in answers} <= {200, 429, 504}
+    assert refused
+    for answer in refused:
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "try again" in answer.json()["error"]
+    # When the flood is over, the next one is answered as ever.
+    assert httpx.post(f"{server.url}/predict", json={"text": LONG}).status_code == 200
+
+
+def test_a_queue_that_is_full_takes_nothing_more(listen: Listen, heavy: Bundle) -> None:
+    server = listen(heavy, deadline=60, queue_tokens=50)
+    with connected(server) as many:
+        many.sendall(post_rows([LONG] * 80))
+        wait_until(lambda: server.batcher.waiting_tokens >= 50)
+        answer = httpx.post(f"{server.url}/predict", json={"text": "good"})
+        assert answer.status_code == 429
+        assert many.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_caller_says_how_long_it_may_take(listen: Listen, heavy: Bundle) -> None:
+    server = listen(heavy, deadline=0.04)
+    with connected(server) as many:
+        many.sendall(post_rows([LONG] * 80, headers="X-Deadline-Ms: 60000\r\n"))
+        wait_until(lambda: server.batcher.waiting_tokens >= 50)
+        assert httpx.post(f"{server.url}/predict", json={"text": "good"}).status_code in (429, 504)
+        patient = {"X-Deadline-Ms": "60000"}
+        assert (
+            httpx.post(f"{server.url}/predict", json={"text": "good"}, headers=patient, timeout=60).status_code == 200
+        )
+        assert many.recv(12) == b"HTTP/1.1 200"
+    assert computed(server) == 81
+
+
+def test_a_caller_who_hangs_up_costs_nothing(listen: Listen, heavy: Bundle) -> None:
+    server = listen(heavy, deadline=60)
+    with connected(server) as first:
+        first.sendall(post(LONG))
+        wait_until(lambda: server.batcher._running_tokens > 0)
+        for _ in range(5):
+            with connected(server) as gone:
+                gone.sendall(post(LONG))
+        wait_until(lambda: b'reason="gone"} 5.0' in server.metrics.render() or server.batcher.waiting_rows == 0)
+        assert first.recv(12) == b"HTTP/1.1 200"
+    wait_until(lambda: server.batcher.waiting_rows == 0 and server.batcher._running_tokens == 0)
+    assert computed(server) < 6
+
+
+def test_slow_callers_hold_nobody_up(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, header_seconds=30, body_seconds=30)
+    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    try:
+        for number, connection in enumerate(slow):
+            half = post("good")[: 20 if number % 2 else -3]
+            connection.sendall(half)
+        begun = time.monotonic()
+        for _ in range(20):
+            assert httpx.post(f"{server.url}/predict", json={"text": "good"}).status_code == 200
+        assert time.monotonic() - begun < 10
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_headers_and_bodies_that_never_end_are_given_up(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, header_seconds=0.2, body_seconds=0.2)
+    with connected(server) as silent, connected(server) as head, connected(server) as body:
+        head.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0")
+        body.sendall(post("good")[:-3])
+        assert silent.recv(100).startswith(b"HTTP/1.1 408")
+        assert head.recv(100).startswith(b"HTTP/1.1 408")
+        assert body.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_the_clock_of_the_headers_starts_anew_with_each_request(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, header_seconds=0.4)
+    with connected(server) as connection:
+        for _ in range(3):
+            connection.sendall(post("good"))
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(0.3)
+        connection.sendall(b"GET /")
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_headers_that_are_too_large_are_refused(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, header=2000)
+    with connected(server) as whole:
+        whole.sendall(post("good", headers=f"X-Long: {'x' * 3000}\r\n"))
+        assert whole.recv(100).startswith(b"HTTP/1.1 431")
+    with connected(server) as endless:
+        endless.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 3000)
+        assert endless.recv(100).startswith(b"HTTP/1.1 431")
+    with connected(server) as good:
+        good.sendall(post("good" * 600))
+        assert good.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_long_request_leaves_room_for_others(listen: Listen, heavy: Bundle) -> None:
+    server = listen(heavy, deadline=60)
+
+    async def ask() -> tuple[float, float]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            begun = time.monotonic()
+
+            async def timed(texts: list[str], wait: float) -> float:
+                await asyncio.sleep(wait)
+                assert (await client.post("/predict", json={"texts": texts})).status_code == 200
+                return time.monotonic() - begun
+
+            many, one = await asyncio.gather(timed([LONG] * 40, 0), timed(["good"], 0.05))
+            return many, one
+
+    many, one = asyncio.run(ask())
+    # The short request came later and was answered long before the long one's end.
+    assert one < many / 2
+
+
+def test_garbage_on_the_socket_is_answered_and_closed(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy)
+    for garbage in (
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    ):
+        with connected(server) as connection:
+            connection.sendall(garbage)
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+    assert httpx.get(f"{LOCAL}:{server.port}/ping").status_code == 200
