@@ -53,6 +53,12 @@ def headline_sentiment(seeds: int) -> RowResults:
     return _classified("headlines", [row["text"] for row in rows], [row["sentiment"] for row in rows], seeds)
 
 
+def request_intents(seeds: int) -> RowResults:
+    """Seven classes of equal size, requests to a voice assistant: macro-F1."""
+    rows = _read("snips", ["snips_train", "snips_dev", "snips_test"])
+    return _classified("requests", [" ".join(row["tokens"]) for row in rows], [row["intent"] for row in rows], seeds)
+
+
 def headline_entities(seeds: int) -> RowResults:
     """Financial entities of headlines: strict entity F1."""
     sentences = [_tagged(row) for row in _headlines()]
