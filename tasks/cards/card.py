@@ -26,6 +26,7 @@ from tasks.export import ExportReport
 from tasks.registry import PromotionResult
 from tasks.run import Run
 from tasks.scoring.figures import HEAD_F1
+from tasks.scoring.slices import SliceFigure, figures_asked_for
 from tasks.tracking import git_commit
 from tasks.verdict import Verdict
 
@@ -85,6 +86,13 @@ class Card(BaseModel):
             if name in figures
         ]
 
+    @cached_property
+    def slices(self) -> list[SliceFigure]:
+        """What the recipe asks for by class and condition, then every column and the text's length, by head."""
+        evaluation, rule = self.evaluation, self.run.recipe.gate.slices
+        asked = [figure for head in evaluation.heads for figure in figures_asked_for(evaluation.rows, head, rule)]
+        return asked + evaluation.slices
+
     @property
     def plots(self) -> dict[str, Markup]:
         """Those that there are data for, as SVG."""
@@ -92,9 +100,9 @@ class Card(BaseModel):
         drawn = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
         if evaluation.confusion:
             drawn["confusion"] = confusion_plot(evaluation.confusion)
-        if any(one.f1 is not None for one in evaluation.slices):
+        if any(one.f1 is not None for one in self.slices):
             overall = {head: interval.value for head, interval in evaluation.intervals.items()}
-            drawn["slices"] = slices_plot(evaluation.slices, overall)
+            drawn["slices"] = slices_plot(self.slices, overall)
         if evaluation.calibration:
             drawn["calibration"] = calibration_plot(evaluation.calibration)
         # matplotlib escapes every name that it writes into an SVG.

@@ -172,6 +172,19 @@ def slice_figures(answers: Sequence[Answer], head: Head) -> list[SliceFigure]:
     return [_figure(one, rows, head) for one in slices]
 
 
+def figures_asked_for(answers: Sequence[Answer], head: Head, rule: SliceRule) -> list[SliceFigure]:
+    """Figures of the classes and conditions that a recipe judges; `slice_figures` holds columns and text length.
+
+    Raises:
+        AssayError: a condition names a column that the rows do not have.
+    """
+    rows = rows_of(answers, head)
+    if not rows:
+        return []
+    slices = (slices_by_label(rows) if rule.label else []) + slices_by_expression(rows, rule)
+    return [_figure(one, rows, head) for one in slices]
+
+
 def _slices(answers: Sequence[Answer], keys: Iterable[SliceKey]) -> list[Slice]:
     return [Slice(key, slice_members(answers, key)) for key in keys]
 

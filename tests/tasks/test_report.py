@@ -84,7 +84,9 @@ def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
 
 
 def a_run(store: Path, tmp_path: Path) -> Run:
-    run = make_run(store, description=f"Sentences about companies {HOSTILE}")
+    slices = {"label": True, "expressions": {"long ones": "text_length > 30"}}
+    gate = {"min_f1": {"sentence": 0.6}, "slices": slices}
+    run = make_run(store, description=f"Sentences about companies {HOSTILE}", gate=gate)
     client = MlflowClient(tracking_uri=run.tracking_uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     return run.model_copy(update={"mlflow_run": client.create_run(experiment).info.run_id})
@@ -271,6 +273,9 @@ def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
         "0.512",
     ):
         assert part in page.text
+    # The plot of slices shows the recipe's classes and conditions, too.
+    for name in ("label = positive", "expression = long ones", "medium = web", "text length ="):
+        assert name in page.text
 
 
 def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
