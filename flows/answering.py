@@ -16,6 +16,7 @@ from flows.training import TrainingOutcome
 from serving.address import existing_tracking_uri
 from tasks.approval import ApprovalForm, decide
 from tasks.registry import ModelRegistry, PromotionResult
+from tasks.report import report_answer
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,9 @@ def ask_on_terminal(outcome: TrainingOutcome, store: Path) -> PromotionResult:
     except typer.Abort:
         return promotion
     registry = ModelRegistry(version.name, outcome.tracking_uri, store)
-    return decide(registry, version.number, approve, approver, notes)
+    result = decide(registry, version.number, approve, approver, notes)
+    report_answer(store, outcome.run, result)
+    return result
 
 
 def answer_pending(
@@ -63,6 +66,7 @@ def answer_pending(
     result = decide(ModelRegistry(name, existing_tracking_uri(store), store), number, approve, approver, notes)
     approval = result.version.approval if result.version else None
     if approval is not None:
+        report_answer(store, approval.run, result)
         _wake(approval.run, ApprovalForm(approve=approve, approver=approver, notes=notes))
     return result
 

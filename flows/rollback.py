@@ -6,7 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from serving.address import default_tracking_uri
+from serving.address import existing_tracking_uri
 from tasks.registry import ModelRegistry, Move
 
 
@@ -31,4 +31,4 @@ def move_back(
     name: str, reason: str, to: str | None, store: Path, registry_uri: str | None, run: str | None = None
 ) -> Move:
     """One move of the alias; `run` is the flow run that asked for it."""
-    return ModelRegistry(name, registry_uri or default_tracking_uri(store), store).rollback(to, reason, run)
+    return ModelRegistry(name, registry_uri or existing_tracking_uri(store), store).rollback(to, reason, run)

@@ -1,5 +1,6 @@
 """The step that writes the model card and hands it to MLflow and Prefect."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import ValidationError
 
 from corpus.atomic import atomic_path
 from corpus.snapshot import Snapshot
@@ -26,6 +28,9 @@ from tasks.verdict import Verdict
 from tasks.versions.connection import connect
 
 HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
+WAITING = "card.json"  # kept while a person is asked, so that the card can be written again
+
+_logger = logging.getLogger(__name__)
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -71,16 +76,13 @@ def report(
         verdict=verdict,
         promotion=promotion,
     )
-    markdown = card.markdown()
-    files = {HTML: card.html(), MARKDOWN: markdown, VERDICT: verdict.model_dump_json(indent=2)}
-    for name, text in files.items():
-        with atomic_path(run.folder / name) as partial:
-            # Texts of the data may hold lone surrogates.
-            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    markdown = _publish(card)
+    if promotion.pending:
+        _write(run.folder / WAITING, card.model_dump_json())
+    elif promotion.version:  # a dry run in between leaves the question open
+        (run.folder / WAITING).unlink(missing_ok=True)
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
-        for name in files:
-            client.log_artifact(run.mlflow_run, str(run.folder / name))
         keep_answers(client, run.mlflow_run, card.evaluation.bundle, evaluation.path)
         log_figures(client, run.mlflow_run, card.evaluation.figures, promotion)
     if promotion.version:
@@ -88,6 +90,51 @@ def report(
         registry.describe(promotion.version, markdown)
     show_markdown("model-card", markdown, f"{run.recipe.name}: {card.outcome}")
     return run.folder / HTML
+
+
+def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None:
+    """Write the card of a run that has ended anew, once the answer that its candidate waited for is there.
+
+    A run that was suspended has left no card yet, and writes it when it goes on.
+
+    Args:
+        store: folder of all runs.
+        run_key: of the run that asked.
+        promotion: what became of its candidate.
+
+    Raises:
+        AssayError: MLflow cannot be reached.
+    """
+    kept = store / "runs" / run_key / WAITING
+    if not kept.exists():
+        return
+    try:
+        card = Card.model_validate_json(kept.read_bytes())
+    except ValidationError:
+        _logger.warning("%s is of another version of assay: the card beside it stays as it was", kept)
+        return
+    run = card.run.model_copy(update={"store": store.resolve()})
+    _publish(card.model_copy(update={"run": run, "promotion": promotion}))
+    kept.unlink()
+
+
+def _publish(card: Card) -> str:
+    """Write the files of a card into the folder of its run and log them; gives the Markdown."""
+    run, markdown = card.run, card.markdown()
+    files = {HTML: card.html(), MARKDOWN: markdown, VERDICT: card.verdict.model_dump_json(indent=2)}
+    for name, text in files.items():
+        _write(run.folder / name, text)
+    with mlflow_reachable(run.tracking_uri):
+        client = connect(run.tracking_uri)
+        for name in files:
+            client.log_artifact(run.mlflow_run, str(run.folder / name))
+    return markdown
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as partial:
+        # Texts of the data may hold lone surrogates.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def log_figures(client: MlflowClient, run_id: str, figures: dict[str, float], promotion: PromotionResult) -> None:

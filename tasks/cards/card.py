@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.snapshot import SnapshotManifest
 from corpus.splits import SplitsManifest
@@ -42,10 +41,28 @@ HEADLINES = {
 }
 
 
-class Card(BaseModel):
-    """What the templates show. `history` is that of the training, see `models.checkpoint.Checkpoint`."""
+def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
+    """Where a model was made, given the fields of its card."""
+    run, history = card["run"], card["history"]
+    return {
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "run": run.key,
+        "MLflow": f"run {run.mlflow_run} at {without_password(run.tracking_uri)}",
+        "source commit": git_commit() or "unknown",
+        "trained on": f"{history['device']}, {history['precision']}",
+        "processor": f"{platform.machine()}: {' '.join(cpu_flags())}",
+        "system": f"{platform.platform()}, Python {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+class Card(BaseModel):
+    """What the templates show. `history` is that of the training, see `models.checkpoint.Checkpoint`.
+
+    As JSON it can be shown again when an answer has come, on another machine, too.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     run: Run
     validation: ValidationReport
@@ -57,6 +74,7 @@ class Card(BaseModel):
     evaluation: Evaluation
     verdict: Verdict
     promotion: PromotionResult
+    environment: dict[str, str] = Field(default_factory=environment_of)
 
     def html(self) -> str:
         """One file for the browser: plots, styles and all."""
@@ -123,20 +141,6 @@ class Card(BaseModel):
             "splits": self.splits.digest,
             "recipe": self.run.recipe.digest,
             "verdict": self.verdict.digest,
-        }
-
-    @cached_property
-    def environment(self) -> Mapping[str, str]:
-        """Where it was made."""
-        return {
-            "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            "run": self.run.key,
-            "MLflow": f"run {self.run.mlflow_run} at {without_password(self.run.tracking_uri)}",
-            "source commit": git_commit() or "unknown",
-            "trained on": f"{self.history['device']}, {self.history['precision']}",
-            "processor": f"{platform.machine()}: {' '.join(cpu_flags())}",
-            "system": f"{platform.platform()}, Python {platform.python_version()}",
-            "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         }
 
     def _interval(self, head: Head | None) -> str:

@@ -16,12 +16,14 @@ from corpus.splits import Splits
 from expectations.report import CheckResult, ValidationReport
 from models.checkpoint import CheckpointManifest
 from serving.bundle import Bundle
+from tasks.approval import decide
 from tasks.attempts import Attempt, SliceChange
 from tasks.evaluate import evaluate
 from tasks.registry import ModelRegistry, PromotionResult, promote
-from tasks.report import report
+from tasks.report import report, report_answer
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
+from tasks.versions.approvals import Approval
 from tests.snapshots import make_run, write_snapshot
 
 HOSTILE = "<script>alert(1)</script>"
@@ -44,8 +46,8 @@ class Finished:
     splits: Ref
     verdict: Verdict
 
-    def promote(self) -> PromotionResult:
-        return promote.fn(self.run, self.export, self.evaluation, self.verdict, self.splits)
+    def promote(self, approval: Approval | None = None) -> PromotionResult:
+        return promote.fn(self.run, self.export, self.evaluation, self.verdict, self.splits, approval)
 
     def report(self, promotion: PromotionResult) -> Path:
         return report.fn(
@@ -320,6 +322,34 @@ def test_a_refused_candidate_has_a_card_and_a_version_but_is_not_champion(finish
     assert registry.version("1").tags["assay.failed"] == "score: sentence"
     assert registry.version("1").outcome == "refused"
     assert "refused: score: sentence" in page.text
+
+
+@pytest.mark.parametrize(
+    ("approved", "said"), [(True, "# tiny: passed\n\n"), (False, "# tiny: refused\n\n")], ids=["approved", "refused"]
+)
+def test_the_card_of_a_run_that_waited_shows_the_answer(
+    finished: Finished, tmp_path: Path, approved: bool, said: str
+) -> None:
+    # given a run that has ended, while its model waits for a person
+    approval = Approval.ask(finished.verdict, finished.run.key, hours=1)
+    card = finished.report(finished.promote(approval))
+    waited = card.read_text(encoding="utf-8")
+    assert "waits for approval" in waited
+    # when the answer comes
+    registry = ModelRegistry("tiny", finished.run.tracking_uri, finished.run.store)
+    report_answer(finished.run.store, finished.run.key, decide(registry, None, approved, "Ann"))
+    # then the card on disk and in MLflow says what became of it, and all else stands there as before
+    page = Page(card.read_text(encoding="utf-8"))
+    assert "waits for approval" not in page.text
+    assert page.tags == Page(waited).tags
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    logged = Path(client.download_artifacts(finished.run.mlflow_run, "card.md", str(tmp_path)))
+    assert logged.read_text(encoding="utf-8").startswith(said)
+    # and an answer comes once
+    assert not (finished.run.folder / "card.json").exists()
+    written = card.stat().st_mtime_ns
+    report_answer(finished.run.store, finished.run.key, finished.promote())
+    assert card.stat().st_mtime_ns == written
 
 
 def test_a_dry_run_registers_nothing_and_still_reports(finished: Finished) -> None:
