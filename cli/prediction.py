@@ -11,24 +11,53 @@ from cli.stopping import stoppable
 
 def predict(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
-    input: Annotated[str, typer.Option(help="JSONL, CSV or Parquet file, possibly gzipped, or a folder of them.")],
-    output: Annotated[str, typer.Option(help="Output file, its extension sets the format; for a folder, a folder.")],
+    input: Annotated[
+        str,
+        typer.Option(
+            help="JSONL, CSV or Parquet file, possibly gzipped; a folder of them; "
+            "or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option(help="File, its extension sets the format; for a folder, a folder; or a collection.")
+    ],
     errors: Annotated[Path | None, typer.Option(help="Where bad rows go; else beside the output.")] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Rows kept together: what a broken-off command loses at most.")
     ] = 8192,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Field of a collection to put into the output; may be repeated.")
+    ] = None,
+    filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
+    id: Annotated[str | None, typer.Option(help="Column of a file that becomes _id in a collection.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a silent MongoDB is an error.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
-    """Answer every row of a file or folder. Bad rows go to the errors file with their reason, and the rest is done.
+    """Answer every row of a file, folder or collection.
 
-    Broken off and started again, it goes on behind the last whole shard.
+    Bad rows go to the errors file with their reason, and the rest is done. Broken off and started again, it goes on
+    behind the last whole shard.
     """
     from serving.address import open_bundle
+    from serving.batch.addresses import parse_filter
     from serving.engine import Engine
     from serving.predict import Request, predict_request
 
+    request = Request(
+        input=input,
+        output=output,
+        errors=errors,
+        text_field=text,
+        pair_field=pair,
+        shard_rows=shard_rows,
+        state=store / "predict",
+        filter=parse_filter(filter),
+        keep=keep or [],
+        id_field=id,
+        timeout_s=timeout,
+    )
     uri = None
     if model.startswith("models:"):
         from serving.address import existing_tracking_uri
@@ -36,7 +65,7 @@ def predict(
         uri = existing_tracking_uri(store)
     with stoppable("no output is half-written, and the same command goes on behind the last whole shard"):
         engine = Engine(open_bundle(model, tracking_uri=uri))
-        counts = predict_request(engine, Request(input, output, errors, text, pair, shard_rows))
+        counts = predict_request(engine, request)
     say(f"{counts.rows:,} rows answered in {output}")
     if counts.resumed:
         say(f"{counts.resumed:,} rows were done before")

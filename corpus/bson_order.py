@@ -1,4 +1,4 @@
-"""How MongoDB sorts values of different types, and the filter for what sorts behind a value."""
+"""How MongoDB sorts values of different types, and the filters for what sorts behind a value or before it."""
 
 import math
 import re
@@ -40,10 +40,35 @@ def behind(last_id: Any) -> dict[str, Any]:
         return {"_id": {"$in": []}}
     if name in SINGLE:
         return later
-    if isinstance(last_id, float) and math.isnan(last_id):
+    if _is_nan(last_id):
         # NaN is the lowest number, and no number is $gt it.
         return {"$or": [{"_id": {"$type": "number", "$ne": last_id}}, later]}
     return {"$or": [{"_id": {"$gt": last_id}}, later]}
+
+
+def up_to(last_id: Any) -> dict[str, Any]:
+    """The filter for every `_id` that is `last_id` or sorts before it."""
+    name = bson_type(last_id)
+    if name == "maxKey":
+        return {}
+    position = next(index for index, names in enumerate(BSON_ORDER) if name in names)
+    parts: list[dict[str, Any]] = [{"_id": {"$lte": last_id}}]
+    if name == "number":
+        parts.append({"_id": math.nan})  # the lowest number, and no number is $lte it
+    if position:
+        parts.append({"_id": {"$type": [alias for names in BSON_ORDER[:position] for alias in names]}})
+        parts.append({"_id": None})  # named by value, too, for servers that do not know it as a type
+    return {"$or": parts}
+
+
+def between(after: Any, last: Any) -> dict[str, Any]:
+    """The filter for every `_id` that sorts behind `after` and is `last` or sorts before it.
+
+    Both of one type make one range of the index of `_id`.
+    """
+    if bson_type(after) == bson_type(last) and bson_type(after) not in SINGLE and not _is_nan(after):
+        return {"_id": {"$gt": after, "$lte": last}}
+    return {"$and": [behind(after), up_to(last)]}
 
 
 def bson_type(value: Any) -> str:
@@ -56,6 +81,10 @@ def bson_type(value: Any) -> str:
         if isinstance(value, types):
             return name
     raise TypeError(f"{type(value).__name__} is no BSON type")
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _types() -> Iterator[tuple[Any, str]]:

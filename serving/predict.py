@@ -1,16 +1,24 @@
-"""Answer every row of a file or folder: what is bad goes to an errors file with its reason, and the rest is done."""
+"""Answer every row of a file, folder or collection: bad rows go to an errors file with the reason, the rest is done."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from corpus.digest import digest_json
 from corpus.errors import AssayError
-from corpus.files import file_kind
+from corpus.files import check_file, file_kind, iter_rows
+from corpus.mongo_connection import hosts
+from serving.batch.addresses import is_mongo, mongo_query
+from serving.batch.folder import predict_folder
+from serving.batch.job import ROWS_A_SHARD, Job, survey_job
+from serving.batch.mongo_source import MongoSource
+from serving.batch.mongo_target import MongoTarget
+from serving.batch.progress import rows_bar
+from serving.batch.running import PredictionCounts, run_job
+from serving.batch.sources import FileSource, Source
+from serving.batch.targets import FileTarget, Target
 from serving.engine import Engine
-from serving.folder import predict_folder
-from serving.job import ROWS_A_SHARD, Job, PredictionCounts, run_job, survey_job
-from serving.progress import rows_bar
-from serving.sources import FileSource
-from serving.targets import FileTarget
 
 __all__ = ["PredictionCounts", "Request", "predict_file", "predict_request"]
 
@@ -19,9 +27,12 @@ __all__ = ["PredictionCounts", "Request", "predict_file", "predict_request"]
 class Request:
     """What a user asks for.
 
-    `input` and `output` are files or folders. `errors`: where bad rows go; none: beside the output. `shard_rows`:
-    rows that are kept together; an input of more than that keeps what is done, until all is done, in a folder
-    `.OUTPUT.shards` beside the output.
+    `input` and `output` are files, folders, or collections (see `serving.batch.addresses`). `errors`: where bad rows
+    go; none: beside the output. `shard_rows`: rows that are kept together; an input of more than that keeps what is
+    done, until all is done, in a folder `.OUTPUT.shards` beside the output, or in `state` for a collection.
+
+    Of a collection, `filter` takes documents, and `keep` names fields that go into the output beside `_id` and text.
+    `id_field`: the column of a file that becomes the `_id` of a document; none: `_id` if there is one, else `id`.
     """
 
     input: str
@@ -30,23 +41,24 @@ class Request:
     text_field: str = "text"
     pair_field: str | None = None
     shard_rows: int = ROWS_A_SHARD
+    state: Path = Path(".assay/predict")
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    keep: Sequence[str] = ()
+    id_field: str | None = None
+    timeout_s: float = 30
 
 
 def predict_request(engine: Engine, request: Request) -> PredictionCounts:
     """Answer what is asked for. Broken off and called again, it goes on behind the last whole shard.
 
     Raises:
-        AssayError: a path, a column or the model does not fit, the input is empty, or the disk is full.
+        AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
-    if Path(request.input).is_dir():
-        if request.errors:
-            raise AssayError(
-                f"--errors is {request.errors}, one file; of a folder, bad rows lie beside each output: leave it out"
-            )
-        return predict_folder(engine, Path(request.input), Path(request.output), file_job(request))
-    job = file_job(request)
+    job = make_job(request, engine)
+    if is_folder(request):
+        return predict_folder(engine, Path(request.input), Path(request.output), job)
     survey = survey_job(job, engine)
-    with rows_bar(Path(request.input).name, survey.rows) as bar:
+    with rows_bar(Path(job.source.name).name, survey.rows) as bar:
         return run_job(job, engine, survey, bar)
 
 
@@ -64,7 +76,7 @@ def predict_file(
     Args:
         engine: the model.
         input: JSONL, CSV or Parquet, possibly gzipped.
-        output: in the format of its extension: all input columns and the answer (see `serving.output`). It
+        output: in the format of its extension: all input columns and the answer (see `serving.batch.output`). It
             appears whole or not at all.
         errors: JSON lines of row number, id and reason, only made when a row is bad; none: `OUTPUT.errors.jsonl`.
         text_field: column of the text.
@@ -77,26 +89,78 @@ def predict_file(
     return predict_request(engine, Request(str(input), str(output), errors, text_field, pair_field, shard_rows))
 
 
-def file_job(request: Request) -> Job:
-    """The prediction of a file, or what those of all files of a folder have in common."""
-    input, output = Path(request.input), Path(request.output)
-    errors = request.errors or output.with_name(output.name + ".errors.jsonl")
-    if not input.is_dir():
-        _check_paths(input, output, errors)
-    return Job(
-        source=FileSource(input),
-        target=FileTarget(output),
-        errors=errors,
-        work=output.with_name(f".{output.name}.shards"),
-        text_field=request.text_field,
-        pair_field=request.pair_field,
-        shard_rows=request.shard_rows,
-    )
+def is_folder(request: Request) -> bool:
+    """Whether files of a folder are to become files of another."""
+    return not is_mongo(request.input) and Path(request.input).is_dir()
 
 
-def _check_paths(input: Path, output: Path, errors: Path) -> None:
+def make_job(request: Request, engine: Engine) -> Job:
+    """What is to be done; for a folder, what the jobs of its files have in common.
+
+    Raises:
+        AssayError: an address is none, or options do not go together.
+    """
+    _check_options(request)
+    source, target = _source(request, engine), _target(request)
+    if isinstance(target, FileTarget):
+        beside, name = target.path.parent, target.path.name
+        work = beside / f".{name}.shards"
+    else:
+        beside, name = Path(), target.name
+        work = request.state / f"{name}-{digest_json([request.input, request.output])[:12]}"
+    errors = request.errors or beside / f"{name}.errors.jsonl"
+    if isinstance(target, FileTarget) and not is_folder(request):
+        _check_paths(request.input, target.path, errors)
+    return Job(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
+
+
+def _source(request: Request, engine: Engine) -> Source:
+    if not is_mongo(request.input):
+        return FileSource(Path(request.input))
+    texts = [request.text_field, request.pair_field or "text_pair"][: 1 + engine.manifest.pair]
+    fields = list(dict.fromkeys([*texts, *request.keep]))
+    return MongoSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
+
+
+def _target(request: Request) -> Target:
+    if not is_mongo(request.output):
+        return FileTarget(Path(request.output))
+    query = mongo_query("--output", request.output, {}, [], request.timeout_s)
+    if not is_mongo(request.input):
+        id_field = request.id_field or _id_column(Path(request.input))
+        return MongoTarget(query, id_field, from_mongo=False)
+    source = mongo_query("--input", request.input, {}, [], request.timeout_s)
+    return MongoTarget(query, in_place=(hosts(source.uri), source.name) == (hosts(query.uri), query.name))
+
+
+def _id_column(path: Path) -> str:
+    """`_id` where the first row has it, else `id`."""
+    check_file(path)
+    first = next((row for _, row in iter_rows(path) if isinstance(row, dict)), {})
+    return "_id" if "_id" in first else "id"
+
+
+def _check_options(request: Request) -> None:
+    given = {"--filter": request.filter, "--keep": request.keep}
+    if not is_mongo(request.input) and (option := next((name for name, value in given.items() if value), None)):
+        raise AssayError(f"{option} is for a collection, and --input is {request.input}; leave {option} out")
+    if request.id_field and (is_mongo(request.input) or not is_mongo(request.output)):
+        raise AssayError(f"--id is {request.id_field!r}; it is for a file that goes into a collection: leave it out")
+    if not is_folder(request):
+        return
+    if request.errors:
+        raise AssayError(
+            f"--errors is {request.errors}, one file; of a folder, bad rows lie beside each output: leave it out"
+        )
+    if is_mongo(request.output):
+        raise AssayError(f"--input is {request.input}, a folder, and --output a collection; give file by file")
+
+
+def _check_paths(input: str, output: Path, errors: Path) -> None:
     file_kind(output)
-    places = {"--input": input, "--output": output, "--errors": errors}
+    places = {"--output": output, "--errors": errors}
+    if not is_mongo(input):
+        places = {"--input": Path(input), **places}
     seen: dict[Path, str] = {}
     for option, path in places.items():
         other = seen.setdefault(path.resolve(), option)

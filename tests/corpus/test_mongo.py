@@ -1,6 +1,7 @@
 import os
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from bson import Binary, ObjectId
 from pymongo.errors import OperationFailure
 
+from corpus.bson_order import behind, between, up_to
 from corpus.errors import AssayError
 from corpus.mongo import read_mongo, refused_operators
 from corpus.mongo_connection import MongoQuery, mendable
@@ -167,3 +169,15 @@ def test_a_refused_password_is_one_line(mongo: Mongo) -> None:
 @pytest.mark.skipif("MONGODB_URI" in os.environ, reason="says what the stand-in does")
 def test_a_missing_collection_gives_nothing(mongo: Mongo) -> None:
     assert ids(mongo.query("nothing")) == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, len(MIXED_IDS)])
+def test_ranges_of_ids_of_all_types_hold_each_once(mongo: Mongo, size: int) -> None:
+    mongo.fill("mixed", [{"_id": value} for value in MIXED_IDS])
+    edges = MIXED_IDS[size - 1 :: size]
+    filters = [up_to(edges[0]), *(between(after, last) for after, last in pairwise(edges)), behind(edges[-1])]
+
+    found = [ids(mongo.query("mixed", filter=filter_)) for filter_ in filters]
+
+    assert [value for part in found for value in part] == MIXED_IDS
+    assert all(len(part) == size for part in found[: len(edges)])

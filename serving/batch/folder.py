@@ -11,13 +11,14 @@ from corpus.atomic import atomic_path
 from corpus.digest import digest_file
 from corpus.errors import AssayError
 from corpus.files import file_kind
+from serving.batch.job import Job, survey_job
+from serving.batch.progress import Watcher, rows_bar
+from serving.batch.running import PredictionCounts, run_job
+from serving.batch.shards import locked
+from serving.batch.sources import FileSource
+from serving.batch.survey import Survey
+from serving.batch.targets import FileTarget
 from serving.engine import Engine
-from serving.job import Job, PredictionCounts, run_job, survey_job
-from serving.progress import Watcher, rows_bar
-from serving.shards import locked
-from serving.sources import FileSource
-from serving.survey import Survey
-from serving.targets import FileTarget
 
 STATE = ".shards"
 

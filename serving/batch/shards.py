@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from corpus.atomic import atomic_path
 from corpus.digest import digest_file
 from corpus.errors import AssayError
-from serving.portions import to_json
+from serving.batch.portions import to_json
 
 LOCK = "lock"
 

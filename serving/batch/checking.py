@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.document import BadRow
+from serving.batch.portions import Portion
+from serving.batch.shards import Rejects
 from serving.engine import Row
-from serving.portions import Portion
-from serving.shards import Rejects
 from serving.texts import text_fault
 
 

@@ -14,8 +14,8 @@ from corpus.errors import AssayError
 from corpus.files import check_file
 from corpus.lines import LineRows
 from corpus.parquet import batch_rows, read_batches
-from serving.portions import ROWS_A_PORTION, BatchPortion, Portion, RowPortion
-from serving.survey import Survey, place_of, survey_file
+from serving.batch.portions import ROWS_A_PORTION, BatchPortion, Portion, RowPortion
+from serving.batch.survey import Survey, place_of, survey_file
 
 END = 1 << 20
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from corpus.atomic import atomic_path
 from corpus.files import file_kind
 from corpus.parquet import read_batches
+from serving.batch.output import Writer, open_writer
+from serving.batch.row_groups import open_table
+from serving.batch.sources import Form
+from serving.batch.survey import Column
 from serving.engine import Engine
-from serving.output import Writer, open_writer
-from serving.row_groups import open_table
-from serving.sources import Form
-from serving.survey import Column
 
 COPY_BLOCK = 1 << 20
 ROWS_A_JOIN = 8_192

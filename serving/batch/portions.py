@@ -10,7 +10,7 @@ import pyarrow as pa
 from corpus.document import BadRow
 from corpus.lines import Numbered, Row
 from corpus.values import MISSING, pick
-from serving.survey import Column, plain
+from serving.batch.survey import Column, plain
 
 ROWS_A_PORTION = 1_024
 

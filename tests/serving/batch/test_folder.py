@@ -6,7 +6,7 @@ import pytest
 from corpus.errors import AssayError
 from serving.engine import Engine
 from serving.predict import PredictionCounts, Request, predict_request
-from tests.serving.test_job import BrokenOffError, break_after, contents, rows, write
+from tests.serving.batch.test_running import BrokenOffError, break_after, contents, rows, write
 
 NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
 

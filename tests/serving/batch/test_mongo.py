@@ -1,0 +1,277 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bson import Binary, ObjectId, json_util
+from pymongo import MongoClient
+
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.predict import PredictionCounts, Request, predict_request
+from tests.mongo import Mongo
+from tests.serving.batch.test_running import BrokenOffError, break_after
+
+# Every type, in the order in which MongoDB sorts them, and several values of each.
+MIXED_IDS: list[Any] = [
+    *(None, -2.5, 3, 7, 2**40, "", "a", "b", "é", {"a": 2}, {"b": 1}),
+    *(b"", b"ab", UUID(int=5)),
+    *(ObjectId("0" * 24), ObjectId("f" * 24), False, True),
+    *(datetime(1960, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
+]
+
+
+@pytest.fixture
+def predict(engine: Engine, mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Gives `predict(input, output, **options)`; `>NAME` is a collection of the test's database."""
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    monkeypatch.setattr("corpus.mongo.FIRST_PAUSE_S", 0)
+    monkeypatch.chdir(tmp_path)
+
+    def run(input: str, output: str, **options: Any) -> PredictionCounts:
+        here = f"mongo:env:TEST_MONGO/{mongo.database}/"
+        request = Request(input.replace(">", here), output.replace(">", here), **{"shard_rows": 3, **options})
+        return predict_request(engine, request)
+
+    return run
+
+
+def documents(mongo: Mongo, collection: str) -> list[dict[str, Any]]:
+    with MongoClient[dict[str, Any]](mongo.uri, uuidRepresentation="standard", tz_aware=True) as client:
+        return list(client[mongo.database][collection].find(sort=[("_id", 1)]))
+
+
+def texts(count: int) -> list[dict[str, Any]]:
+    return [{"_id": number, "text": f"{'good' if number % 2 else 'bad'} Apple {number}"} for number in range(count)]
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out.csv", "out.parquet"])
+def test_a_collection_becomes_a_file(mongo: Mongo, predict: Any, target: str) -> None:
+    ids: list[Any] = [1, "x", ObjectId("a" * 24)]
+    mongo.fill("texts", [{"_id": id_, "text": "good", "n": {"a": 1}, "other": 1} for id_ in ids])
+
+    counts = predict(">texts", target, keep=["n"])
+
+    assert (counts.rows, counts.errors) == (3, 0)
+    if target.endswith("jsonl"):
+        rows = [json_util.loads(line) for line in Path(target).read_text().splitlines()]
+        assert [row["_id"] for row in rows] == ids
+        assert rows[0]["n"] == {"a": 1}
+    elif target.endswith("parquet"):
+        rows = pq.read_table(target).to_pylist()
+        assert [row["_id"] for row in rows] == ["1", "x", "a" * 24]
+        assert rows[0]["n"] == '{"a": 1}'
+    else:
+        assert Path(target).read_text().splitlines()[0].startswith("_id,text,n,label,probability.down,probability.up,")
+        rows = []
+    assert all(row["label"] == "up" and "other" not in row for row in rows)
+
+
+def test_answers_go_into_the_documents_that_were_read(mongo: Mongo, predict: Any, engine: Engine) -> None:
+    mongo.fill("texts", [*texts(10), {"_id": "bad", "text": None, "kept": 1}])
+
+    counts = predict(">texts", ">texts")
+
+    assert (counts.rows, counts.errors) == (10, 1)
+    *good, bad = documents(mongo, "texts")
+    assert bad == {"_id": "bad", "text": None, "kept": 1}
+    assert [one["prediction"]["label"] for one in good] == ["down", "up"] * 5
+    answer = good[1]["prediction"]
+    assert answer["entities"][0]["text"] == "Apple"
+    assert answer["model"] == {"name": "toy", "digest": engine.digest}
+    assert sorted(answer["probabilities"]) == ["down", "up"]
+    errors = [json.loads(line) for line in Path(f"{mongo.database}.texts.errors.jsonl").read_text().splitlines()]
+    assert errors == [{"row": 11, "id": "bad", "reason": "text is missing"}]
+    assert not list(Path(".assay/predict").iterdir())
+
+
+def test_ids_of_all_types_reach_another_collection_and_twice_is_once(mongo: Mongo, predict: Any) -> None:
+    mongo.fill("mixed", [{"_id": id_, "text": "good", "deep": {"n": 1, "m": 2}} for id_ in reversed(MIXED_IDS)])
+
+    for _ in range(2):
+        assert predict(">mixed", ">answers", keep=["deep.n"]).rows == len(MIXED_IDS)
+
+    found = documents(mongo, "answers")
+    assert [one["_id"] for one in found] == MIXED_IDS
+    assert all(one["deep"] == {"n": 1} and one["prediction"]["label"] == "up" for one in found)
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", ">answers", ">texts"])
+def test_a_broken_off_collection_goes_on_behind_its_last_shard(
+    mongo: Mongo, predict: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    mongo.fill("texts", texts(20))
+    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+        break_after(engine, 10, patch)
+        predict(">texts", output)
+    # documents that come meanwhile: in front, between, behind
+    mongo.fill("texts", [{"_id": id_, "text": "good"} for id_ in (-1, 15.5, 99)])
+
+    counts = predict(">texts", output)
+
+    # then what lies in shards that were still to come is answered, and nothing twice
+    assert (counts.rows, counts.resumed) == (21, 9)
+    if output == "out.jsonl":
+        found = [json.loads(line)["_id"] for line in Path(output).read_text().splitlines()]
+    else:
+        found = [one["_id"] for one in documents(mongo, output[1:]) if "prediction" in one]
+    assert found == sorted([*range(20), 15.5])
+
+
+def test_documents_that_go_meanwhile_are_no_error(
+    mongo: Mongo, predict: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("texts", texts(12))
+    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+        break_after(engine, 4, patch)
+        predict(">texts", ">texts")
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        client[mongo.database]["texts"].delete_many({"_id": {"$gte": 5, "$lt": 10}})
+
+    assert predict(">texts", ">texts").rows == 3 + 2 + 2
+    assert [one["_id"] for one in documents(mongo, "texts")] == [*range(5), 10, 11]
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["cursor lost", "connection cut"])
+def test_a_cursor_that_dies_costs_nothing(mongo: Mongo, predict: Any, cut: bool) -> None:
+    mongo.fill("texts", texts(2500))
+    mongo.breakable().break_cursor_after(700, times=4, cut=cut)
+
+    assert predict(">texts", "out.jsonl", shard_rows=1500).rows == 2500
+
+    found = [json.loads(line)["_id"] for line in Path("out.jsonl").read_text().splitlines()]
+    assert found == list(range(2500))
+
+
+def test_only_documents_that_the_filter_takes_are_read(mongo: Mongo, predict: Any) -> None:
+    mongo.fill("texts", [{**one, "odd": one["_id"] % 2} for one in texts(20)])
+    assert predict(">texts", ">texts", filter={"odd": 1}).rows == 10
+    assert predict(">texts", ">texts", filter={"prediction": {"$exists": False}}).rows == 10
+
+
+def test_poison_documents_cost_themselves_only(mongo: Mongo, predict: Any) -> None:
+    poison: list[Any] = [None, 7, ["good"], {"a": "good"}, "", " \n", "x" * 200_000, Binary(b"\x00"), float("nan")]
+    mongo.fill("texts", [*texts(5), *({"_id": 100 + n, "text": text} for n, text in enumerate(poison)), {"_id": 999}])
+
+    counts = predict(">texts", ">answers", errors=Path("bad.jsonl"))
+
+    assert (counts.rows, counts.errors) == (5, len(poison) + 1)
+    bad = [json.loads(line) for line in Path("bad.jsonl").read_text().splitlines()]
+    assert [one["id"] for one in bad] == [*range(100, 100 + len(poison)), 999]
+
+
+def test_a_file_goes_into_a_collection(mongo: Mongo, predict: Any) -> None:
+    lines = [
+        '{"_id": {"$oid": "aaaaaaaaaaaaaaaaaaaaaaaa"}, "text": "good", "n": 1}',
+        '{"_id": {"$ne": null}, "text": "good"}',
+        '{"_id": "x", "text": "bad \\ud83d", "n": NaN}',
+        '{"text": "good"}',
+        '{"_id": 2, "text": "good", "n": 123456789012345678901234567890}',
+        '{"_id": 3, "text": "fine"}',
+    ]
+    Path("in.jsonl").write_text("\n".join(lines))
+
+    counts = predict("in.jsonl", ">answers")
+
+    assert (counts.rows, counts.errors) == (5, 1)
+    found = {str(one["_id"]): one for one in documents(mongo, "answers")}
+    assert found["a" * 24]["n"] == 1
+    assert found["3"]["prediction"]["label"] == "up"
+    assert (found["x"]["text"], found["x"]["n"]) == ("bad \ufffd", None)
+    assert found["2"]["n"] == "123456789012345678901234567890"  # BSON has no number as large
+    assert counts.errors_path
+    (bad,) = map(json.loads, counts.errors_path.read_text().splitlines())
+    assert bad == {"row": 4, "id": None, "reason": "_id is missing"}
+
+
+def test_columns_of_every_type_of_parquet_go_into_a_collection(mongo: Mongo, predict: Any) -> None:
+    table = pa.table(
+        {
+            "key": [1, 2],
+            "text": ["good", "bad"],
+            "day": [datetime(2026, 1, 2).date()] * 2,
+            "price": [Decimal("1.50")] * 2,
+            "when": [datetime(2026, 1, 2, 3, tzinfo=UTC)] * 2,
+        }
+    )
+    pq.write_table(table, "in.parquet")
+
+    predict("in.parquet", ">answers", id_field="key")
+
+    first = documents(mongo, "answers")[0]
+    assert first["_id"] == 1
+    assert first["day"] == datetime(2026, 1, 2, tzinfo=UTC)
+    assert str(first["price"]) == "1.50"
+    assert first["when"] == datetime(2026, 1, 2, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "message"),
+    [
+        ({"text": "good"}, {}, "--id is 'id', but there is no such column; name one of text"),
+        ({"text": "good", "id": 1, "a.b": 1}, {}, "the column 'a.b' cannot be a field beside the answers in MongoDB"),
+        ({"text": "good", "id": 1, "prediction": 1}, {}, "the column 'prediction' cannot be a field"),
+        ({"text": "good", "id": 1}, {"keep": ["n"]}, "--keep is for a collection, and --input is in.jsonl"),
+        ({"text": "good", "id": 1}, {"filter": {"n": 1}}, "--filter is for a collection"),
+    ],
+)
+def test_what_cannot_go_into_a_collection_is_one_line(
+    predict: Any, row: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    Path("in.jsonl").write_text(json.dumps(row))
+    with pytest.raises(AssayError, match=re.escape(message)):
+        predict("in.jsonl", ">answers", **options)
+
+
+def test_an_empty_collection_is_one_line(mongo: Mongo, predict: Any) -> None:
+    mongo.fill("texts", texts(1))
+    with pytest.raises(AssayError, match=r"\.texts holds no rows; nothing to predict"):
+        predict(">texts", "out.jsonl", filter={"_id": 7})
+
+
+RUN = """
+import sys, time
+from pathlib import Path
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.predict import Request, predict_request
+engine = Engine(Bundle.load(Path(sys.argv[1])), threads=1)
+whole = engine.predict_stream
+def slow(texts):
+    for answer in whole(texts):
+        time.sleep(0.01)
+        yield answer
+engine.predict_stream = slow
+predict_request(engine, Request(sys.argv[2], sys.argv[3], shard_rows=3))
+"""
+
+
+def test_a_kill_in_the_middle_leaves_no_document_without_answer(
+    mongo: Mongo, predict: Any, toy: Bundle, tmp_path: Path
+) -> None:
+    mongo.fill("texts", texts(60))
+    addresses = [f"mongo:env:TEST_MONGO/{mongo.database}/{name}" for name in ("texts", "answers")]
+    process = subprocess.Popen([sys.executable, "-c", RUN, toy.folder.as_posix(), *addresses], env=os.environ)
+    while not list(tmp_path.glob(".assay/predict/*/0000004.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    counts = predict(">texts", ">answers")
+
+    assert counts.rows == 60
+    assert 15 <= counts.resumed < 60
+    assert [one["_id"] for one in documents(mongo, "answers")] == list(range(60))
