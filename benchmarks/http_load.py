@@ -153,6 +153,7 @@ def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None)
         "good": len(good),
         "statuses": Counter(status for _, status, _, _ in outcome.answers),
         "broken": outcome.broken,
+        "offered": len(outcome.answers) + outcome.broken,
         "p50": quantile(good, 0.5),
         "p99": quantile(good, 0.99),
         "longest": good[-1] if good else None,

@@ -56,25 +56,25 @@ class Answering:
         begun = time.monotonic()
         model = self.slot.model
         allowed = read_deadline(request, self.limits)
-        self._check_room(model, allowed, rows)
+        self._check_room(allowed, rows)
         items = await self._encode(model, rows)
         predictions = await self._compute(request, model, items, allowed)
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
         return Answered(model, rows, predictions, time.monotonic() - begun)
 
-    def busy(self) -> float:
-        """Seconds that a request with the usual deadline would wait too long; 0 if it may come in."""
+    def excess_wait(self, allowed: float) -> float | None:
+        """Seconds that a request would wait that may wait for `allowed` seconds; None if it may come in."""
         wait = self._batcher.expected_wait(self.slot.model.cost)
         full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
-        return wait if full or wait > self.limits.deadline * _ADMITTED_SHARE else 0.0
+        return wait if full or wait > allowed * _ADMITTED_SHARE else None
 
-    def _check_room(self, model: ServedModel, allowed: float, rows: Sequence[Row]) -> None:
+    def _check_room(self, allowed: float, rows: Sequence[Row]) -> None:
         if len(rows) > self.limits.rows:
             raise errors.Refusal(
                 413, f"{len(rows)} rows are more than {self.limits.rows}; send them in several requests", "too_large"
             )
-        wait = self._batcher.expected_wait(model.cost)
-        if wait > allowed * _ADMITTED_SHARE or self._batcher.waiting_tokens >= self._batcher.queue_tokens:
+        wait = self.excess_wait(allowed)
+        if wait is not None:
             raise errors.overloaded(wait)
 
     async def _encode(self, model: ServedModel, rows: Sequence[Row]) -> list[EncodedText]:

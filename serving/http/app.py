@@ -23,6 +23,7 @@ from serving.http.metrics import Metrics
 from serving.http.model import Slot
 from serving.http.protocols import mlflow, predict, v2
 from serving.http.settings import Settings
+from serving.http.shedding import Shedder
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ def make_app(
         metrics: of this server.
         background: what runs beside the requests.
     """
-    context = Context(slot, Answering(slot, batcher, settings.limits, metrics), metrics)
+    answering = Answering(slot, batcher, settings.limits, metrics)
+    context = Context(slot, answering, metrics)
     metrics.watch(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
@@ -57,7 +59,7 @@ def make_app(
         finally:
             batcher.stop()
 
-    return Starlette(
+    app = Starlette(
         # Those that are asked most come first: routes are tried in their order.
         routes=[
             *predict.routes(context),
@@ -70,6 +72,8 @@ def make_app(
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    app.state.shedder = Shedder(answering, metrics)
+    return app
 
 
 def _guards(settings: Settings) -> list[Middleware]:

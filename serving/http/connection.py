@@ -1,4 +1,8 @@
-"""One connection: uvicorn's own protocol, with limits on how much and how long callers may send before it counts."""
+"""One connection: uvicorn's own protocol, with limits on what counts as a request, and a short way to say no.
+
+While the server is overloaded, most requests are refused, and what that costs is missing where others are answered.
+So they are refused here, before a task is made of them: in a tenth of the time that the application would take.
+"""
 
 import asyncio
 from typing import Any
@@ -8,14 +12,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.http.settings import Limits
+from serving.http.shedding import Shedder
 
 _LAST_WORD = 0.3  # seconds
 
 
 class GuardedConnection(HttpToolsProtocol):
-    """Closes connections whose headers are too large or come too slowly. Subclasses say what `limits` are."""
+    """Closes connections whose headers are too large or come too slowly; refuses what would wait too long.
+
+    Subclasses say what `limits` and `shedder` are.
+    """
 
     limits = Limits()
+    shedder: Shedder | None = None
 
     def __init__(
         self,
@@ -27,6 +36,8 @@ class GuardedConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._head: int | None = None  # bytes of the headers that are being read; None between requests
         self._clock: asyncio.TimerHandle | None = None
+        self._refusal: bytes | None = None  # the answer to the request that is being read, where that is refused
+        self._refused_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that says nothing is closed as well."""
@@ -51,17 +62,39 @@ class GuardedConnection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
             self._close_with(b"431 Request Header Fields Too Large")
             return
-        super().on_headers_complete()
+        self._refusal = self._refuse()
+        if self._refusal is None:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Of a request that was refused, nothing is read."""
-        if not self.transport.is_closing():
+        """Of a request that was refused, nothing is kept."""
+        if self._refusal is not None:
+            self._refused_bytes += len(body)
+            if self._refused_bytes > self.limits.body:
+                self._close_with(b"413 Content Too Large")
+        elif not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """As `on_body`."""
+        """The request is whole: say no where it was refused."""
+        if self._refusal is None:
+            if not self.transport.is_closing():
+                super().on_message_complete()
+            return
+        answer, self._refusal, self._refused_bytes = self._refusal, None, 0
         if not self.transport.is_closing():
-            super().on_message_complete()
+            self.transport.write(answer)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _refuse(self) -> bytes | None:
+        # A request behind one that is not answered yet must wait for its turn, and goes the usual way.
+        if self.shedder is None or not (self.cycle is None or self.cycle.response_complete):
+            return None
+        if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
+            return None
+        return self.shedder.refuse(self.url, self.headers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import time
 from types import FrameType
 
@@ -13,6 +14,8 @@ from serving.http.model import Slot
 from serving.http.settings import Limits, Settings
 
 logger = logging.getLogger(__name__)
+
+_SWITCH_SECONDS = 0.0005
 
 
 class DrainingServer(uvicorn.Server):
@@ -45,6 +48,8 @@ class DrainingServer(uvicorn.Server):
 
 def run(app: Starlette, settings: Settings, slot: Slot) -> None:
     """Listen and answer until the process is told to end."""
+    # The event loop never holds Python's lock for long; threads that answer must not wait for their turn at it.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     DrainingServer(configure(app, settings), slot, settings.drain).run()
 
 
@@ -54,7 +59,7 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http=_connection(settings.limits),
+        http=_connection(app, settings.limits),
         ws="none",
         access_log=False,
         server_header=False,
@@ -65,6 +70,6 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _connection(limits: Limits) -> type[GuardedConnection]:
+def _connection(app: Starlette, limits: Limits) -> type[GuardedConnection]:
     """Uvicorn makes connections of a class: one that knows the limits."""
-    return type("LimitedConnection", (GuardedConnection,), {"limits": limits})
+    return type("LimitedConnection", (GuardedConnection,), {"limits": limits, "shedder": app.state.shedder})

@@ -1,0 +1,53 @@
+"""The bundle that benchmarks of serving answer with: MiniLM fine-tuned on tweets, exported to int8."""
+
+import json
+import os
+from pathlib import Path
+
+from benchmarks.encoder import minilm_folder
+from corpus.atomic import atomic_folder
+from corpus.example import Example
+from models.checkpoint import Checkpoint
+from models.training import train
+from recipes.loader import load_recipe
+from recipes.recipe import Training
+from serving.bundle import Bundle
+from tasks.export import BUNDLE, _Source, export_bundle
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "twitter_financial"
+PLACE = Path(os.environ.get("ASSAY_STORE", ".assay")) / "benchmarks" / "financial-tweets-int8"
+LABELS = ("bearish", "bullish", "neutral")
+# Enough for answers that rounding does not turn; how good they are is measured elsewhere.
+TRAIN_ROWS = 3200
+VALIDATION_ROWS = 256
+
+
+def open_minilm_bundle(place: Path = PLACE) -> Bundle:
+    """The bundle in `place`; it is made the first time."""
+    if not (place / BUNDLE).is_dir():
+        with atomic_folder(place) as folder:
+            _make(folder)
+    return Bundle.load(place / BUNDLE)
+
+
+def read_texts() -> list[str]:
+    """The texts of the published validation side."""
+    return [row.text for row in _read("validation")]
+
+
+def _make(folder: Path) -> None:
+    changes = [f"model.encoder={minilm_folder()}", "model.revision=null", "model.lora=null", "gate.int8_max_drop=1"]
+    recipe = load_recipe("financial-tweets", changes)
+    rows = _read("train")
+    learnt, held = rows[:TRAIN_ROWS], rows[TRAIN_ROWS : TRAIN_ROWS + VALIDATION_ROWS]
+    checkpoint = folder / "checkpoint"
+    checkpoint.mkdir()
+    train(learnt, held, recipe.model, Training(epochs=1, batch_size=32, learning_rate=2e-4), checkpoint)
+    report = export_bundle(_Source(recipe, Checkpoint.load(checkpoint), "0" * 64, held), folder)
+    assert report.precision == "int8", report.why
+
+
+def _read(side: str) -> list[Example]:
+    with (DATA / f"twitter_financial_{side}.jsonl").open(encoding="utf-8") as lines:
+        rows = list(map(json.loads, lines))
+    return [Example(str(number), row["text"], label=LABELS[row["label"]]) for number, row in enumerate(rows)]

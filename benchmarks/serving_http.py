@@ -1,0 +1,246 @@
+"""The server against its engine, against `mlflow models serve`, and under ten times its load (`make bench-serving`).
+
+All on the same rows, bundle and machine, in interleaved rounds; the medians of the ratios count. Clients, server and
+the engine it is held against share the cores, so that the share of the load generator is reported.
+"""
+
+import argparse
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import Row, write_rows
+from benchmarks.serving_bundle import open_minilm_bundle, read_texts
+from serving.bundle import Bundle
+from serving.cpu import available_threads
+from serving.engine import Engine
+from serving.engine import Row as TextRow
+
+COMMAND = "make bench-serving"
+HOST = "127.0.0.1"
+CLIENTS = 64
+ROUNDS = 5
+OVERLOAD = 10
+OVERLOAD_SECONDS = 8
+OVERLOAD_ROUNDS = 3
+OVERLOAD_CONNECTIONS = 2000
+# MLflow answers so slowly that a share of the rows is enough for a figure.
+MLFLOW_ROWS = 400
+START_SECONDS = 90
+# Whatever hangs must not keep the machine from others.
+LOAD_SECONDS = 60
+
+
+def main() -> None:
+    """Measure what was asked for, by default everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--quick", action="store_true", help="one round; nothing is recorded")
+    arguments = parser.parse_args()
+    bundle = open_minilm_bundle()
+    for name in arguments.parts or PARTS:
+        rows = PARTS[name](bundle, 1 if arguments.quick else arguments.rounds)
+        if arguments.quick:
+            print("\n".join(f"{row.measure}: {row.value:g} ({row.note})" for row in rows))
+        else:
+            write_rows("serving_http", rows)
+
+
+def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
+    """Single rows of 64 clients against the same rows in one call of the engine."""
+    texts = read_texts()
+    engine, rows = Engine(bundle), [TextRow(text) for text in texts]
+    engine.warm()
+    ratios, shares, equal = [], [], []
+    with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
+        load(port, "/predict", bodies)
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            expected = [answer.label for answer in engine.predict(rows)]
+            batch = len(rows) / (time.perf_counter() - begun)
+            found = load(port, "/predict", bodies, answers=True)
+            http = found["good"] / found["seconds"]
+            ratios.append(http / batch)
+            shares.append(found["cpu_share"])
+            equal.append(agreement(found["answers"], expected))
+            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({found['statuses']}), generator {shares[-1]:.1%}")
+    note = (
+        f"the load generator took {statistics.median(shares):.1%} of one core of {cores()}; "
+        f"{min(equal):.2%} of the labels equal"
+    )
+    return [figure(f"HTTP, {CLIENTS} clients, single rows, against the batch engine", ratios, 0.8, 0.9, note)]
+
+
+def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
+    """Single rows of 64 clients, against MLflow's own server on the same bundle."""
+    texts = read_texts()[:MLFLOW_ROWS]
+    frame = {"columns": ["text"]}
+    ratios = []
+    with (
+        serving(bundle) as ours,
+        mlflow_serving(bundle) as theirs,
+        requests(texts, lambda text: {"dataframe_split": {**frame, "data": [[text]]}}) as bodies,
+    ):
+        load(ours, "/invocations", bodies)
+        for _ in range(rounds):
+            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, theirs)]
+            ratios.append(rates[0] / rates[1])
+            print(f"ours {rates[0]:.0f} rows/s, mlflow models serve {rates[1]:.0f}")
+    note = f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both"
+    return [figure(f"HTTP against mlflow models serve, {CLIENTS} clients, single rows", ratios, 4, 8, note)]
+
+
+def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
+    """Ten times as many requests as can be answered, sent whatever becomes of them."""
+    texts = read_texts()
+    shares, longest, refusals, generators, offered = [], [], [], [], []
+    with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
+        load(port, "/predict", bodies)
+        for _ in range(min(rounds, OVERLOAD_ROUNDS)):
+            peak = rate(load(port, "/predict", bodies))
+            found = load(port, "/predict", bodies, rate=OVERLOAD * peak)
+            shares.append(rate(found) / peak)
+            longest.append(found["p99"])
+            refusals.append(found["refused_p99"] or 0.0)
+            generators.append(found["cpu_share"])
+            offered.append(found["offered"] / found["seconds"] / peak)
+            print(f"peak {peak:.0f}, goodput {rate(found):.0f} rows/s, {found}")
+    sent = f"{statistics.median(offered):.1f} times the peak sent"
+    note = f"{sent}; the load generator took {statistics.median(generators):.1%} of one core of {cores()}"
+    refused = f"p99 of refusals {statistics.median(refusals) * 1000:.0f} ms, measured by the generator"
+    return [
+        figure(f"{OVERLOAD}x overload: goodput against the peak", shares, 0.85, 0.95, note),
+        figure(f"{OVERLOAD}x overload: p99 of accepted requests, seconds", longest, 1.0, None, refused, "lower"),
+    ]
+
+
+@contextmanager
+def serving(bundle: Bundle) -> Iterator[int]:
+    """`assay serve` as it is started; gives its port."""
+    port = free_port()
+    with process([sys.executable, "-m", "cli", "serve", "--model", str(bundle.folder), "--port", str(port)], port):
+        yield port
+
+
+@contextmanager
+def mlflow_serving(bundle: Bundle) -> Iterator[int]:
+    """`mlflow models serve` of the bundle as it is registered; gives its port."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
+        import mlflow.pyfunc
+
+        import serving.pyfunc
+
+        path = f"{folder}/model"
+        code = Path(serving.pyfunc.__file__)
+        artifacts = {"bundle": str(bundle.folder.resolve())}
+        mlflow.pyfunc.save_model(path, python_model=str(code), artifacts=artifacts, pip_requirements=[])
+        command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", path, "-p", str(port)]
+        with process([*command, "--env-manager", "local", "--host", HOST], port):
+            yield port
+
+
+@contextmanager
+def process(command: list[str], port: int) -> Iterator[None]:
+    """A server process, once it answers; ended with all its children."""
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + START_SECONDS
+        while not answers(port):
+            if started.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"it did not start: {' '.join(command)}")
+            time.sleep(0.2)
+        yield
+    finally:
+        subprocess.run(["kill", "-TERM", "--", f"-{started.pid}"], check=False)
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:
+            subprocess.run(["kill", "-KILL", "--", f"-{started.pid}"], check=False)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody answers there."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as answer:  # our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def requests(texts: list[str], body: Callable[[str], Mapping[str, Any]]) -> Iterator[Path]:
+    """A file of one body a line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bodies.jsonl"
+        path.write_text("".join(f"{json.dumps(body(text))}\n" for text in texts), encoding="utf-8")
+        yield path
+
+
+def load(port: int, path: str, bodies: Path, *, answers: bool = False, rate: float | None = None) -> dict[str, Any]:
+    """Send the requests from a process of their own; gives what it tells, and the answers where they are asked for."""
+    place = bodies.with_name("answers.json")
+    command = [sys.executable, "-m", "benchmarks.http_load", str(port), path, str(bodies), "--limit", str(LOAD_SECONDS)]
+    command += ["--answers", str(place)] if answers else []
+    if rate is None:
+        command += ["--clients", str(CLIENTS)]
+    else:
+        command += ["--clients", str(OVERLOAD_CONNECTIONS), "--rate", str(rate), "--seconds", str(OVERLOAD_SECONDS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LOAD_SECONDS + 20)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "answers": json.loads(place.read_text(encoding="utf-8"))} if answers else found
+
+
+def rate(found: Mapping[str, Any]) -> float:
+    """Good answers a second."""
+    return float(found["good"] / found["seconds"])
+
+
+def agreement(found: Mapping[str, str], expected: list[str | None]) -> float:
+    """Share of rows that HTTP and engine label alike."""
+    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in found.items()}
+    return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
+
+
+def figure(
+    measure: str, values: list[float], required: float, aim: float | None, note: str, better: Any = "higher"
+) -> Row:
+    """The median of rounds."""
+    rounded = [round(value, 3) for value in values]
+    return Row(
+        measure=measure, value=statistics.median(rounded), better=better, required=required, aim=aim,
+        spread=(min(rounded), max(rounded)), command=COMMAND, note=note,
+    )  # fmt: skip
+
+
+def cores() -> str:
+    """How many cores all of them share."""
+    return f"{available_threads()} that all share"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+PARTS: dict[str, Callable[[Bundle, int], list[Row]]] = {
+    "engine": against_the_engine,
+    "mlflow": against_mlflow,
+    "overload": overloaded,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Saying no in a few microseconds: the answer to a request that would wait too long, as bytes."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from serving.http.answering import Answering
+from serving.http.context import Json
+from serving.http.errors import overloaded
+from serving.http.headers import DEFAULTS
+from serving.http.metrics import Metrics
+
+# Callers who say how long they can wait, or that they wait for a word to go on, are heard by the application.
+_HEARD = frozenset((b"x-deadline-ms", b"expect"))
+_PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
+
+
+class Shedder:
+    """Knows whether the queue is too long, and the answer to that."""
+
+    def __init__(self, answering: Answering, metrics: Metrics) -> None:
+        self._answering = answering
+        # A path that is none of these is one of the v2 protocol, or will be as soon as somebody listens.
+        self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
+        self._other = metrics.failure.labels("v2", "overloaded")
+
+    def refuse(self, path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """The whole answer to a request that would wait too long; None for one that may come in."""
+        wait = self._answering.excess_wait(self._answering.limits.deadline)
+        if wait is None or any(name in _HEARD for name, _ in headers):
+            return None
+        self._counters.get(path, self._other).inc()
+        return _answer(round(wait, 1))
+
+
+@lru_cache(maxsize=64)
+def _answer(wait: float) -> bytes:
+    refusal = overloaded(wait)
+    body = Json({"error": refusal.detail}).body
+    fields = {**DEFAULTS, **(refusal.headers or {}), "Content-Type": "application/json", "Content-Length": len(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 429 Too Many Requests\r\n{lines}\r\n".encode() + bytes(body)
