@@ -11,7 +11,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pictures test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias figures clean
+.PHONY: help install demo pictures test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ bench-gate: install  ## how often the gate errs, and what it can tell
 bench-spacy: install  ## medical terms against spaCy, which this installs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
+
+bench-serving: install  ## the server against its engine, MLflow's server and ten times its load
+	$(BIN)/python -m benchmarks.serving_http
 
 bench-bias: install  ## whether bias put into the training data is found, and only that
 	$(BIN)/python -m benchmarks.bias_power

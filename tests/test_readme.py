@@ -33,7 +33,7 @@ def test_shipped_recipes_load_and_open_with_the_command_that_runs_them(name: str
 def test_commands_of_the_readme_exist_with_their_options() -> None:
     commands = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines() if line]
     assays = [words for words in commands if words[0] == "assay"]
-    assert {words[1] for words in assays} == {"validate", "run", "predict", "history", "doctor"}
+    assert {words[1] for words in assays} == {"validate", "run", "predict", "serve", "history", "doctor"}
     for words in assays:
         shown = CliRunner().invoke(cli.app, [words[1], "--help"]).output
         for option in (word for word in words if word.startswith("--")):

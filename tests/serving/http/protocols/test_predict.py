@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from starlette.testclient import TestClient
 
@@ -8,7 +10,7 @@ from serving.bundle import Bundle
 from serving.engine import Engine, Row
 from serving.http.protocols.predict import PredictResponse
 from serving.texts import MAX_CHARACTERS
-from tests.serving.http.conftest import Serve, metric
+from tests.serving.http.conftest import Serve, metric, rewrite
 
 
 @pytest.mark.parametrize(
@@ -90,3 +92,20 @@ def test_a_model_of_pairs_wants_both_texts(serve: Serve, build_toy: Callable[...
 
 
 GOLDEN = [{"text": "good", "text_pair": "bad", "label": "down", "probabilities": [0.5249792, 0.4750208]}]
+
+
+def test_an_answer_that_is_no_number_is_the_servers_fault(serve: Serve, toy: Bundle) -> None:
+    graph = onnx.load(toy.model_path)
+    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    table = onnx.numpy_helper.to_array(votes).copy()
+    table[Engine(toy, threads=1).encode([Row("fine")])[0].ids[0]] = np.nan
+    votes.CopyFrom(onnx.numpy_helper.from_array(table, "votes"))
+    client = serve(rewrite(toy, graph))
+    answer = client.post("/predict", json={"texts": ["good", "bad bad", "fine"]})
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "error": "row 2: the model's answer is not a finite number; the operator finds more in the log",
+        "row": 2,
+    }
+    assert 'reason="not_finite"} 1.0' in client.get("/metrics").text
+    assert client.post("/predict", json={"text": "good"}).status_code == 200

@@ -1,0 +1,38 @@
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from tests.cli.calls import call
+
+DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
+
+
+def test_the_page_of_serving_names_every_option_and_no_other() -> None:
+    shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(cli.app, ["serve", "--help"]).output))
+    table = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `--")]
+    told = set(re.findall(r"--[a-z-]+", " ".join(line.split("|")[1] for line in table)))
+    assert told == shown - {"--help", "--model", "--store"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ([], "holds no bundle.json"),
+        (["--token", "secret"], "is not env:NAME"),
+        (["--token", "env:NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE holds 0 characters"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    error: str,
+) -> None:
+    assert call(monkeypatch, "serve", "--model", tmp_path, *options) == 1
+    written = capsys.readouterr().err
+    assert error in written
+    assert written.count("\n") == 1
