@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
