@@ -67,7 +67,8 @@ bench-spacy: install  ## medical terms against spaCy, which this installs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
 
-bench-serving: install  ## the server against its engine, MLflow's server and ten times its load
+bench-serving: install  ## DeBERTa's rewritten graph; the server against its engine, MLflow's server and ten times its load
+	$(BIN)/python -m benchmarks.deberta
 	$(BIN)/python -m benchmarks.serving_http
 
 bench-bias: install  ## whether bias put into the training data is found, and only that

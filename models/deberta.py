@@ -20,16 +20,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.activations import GELUActivation
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.deberta_v2.modeling_deberta_v2 import (
+    DebertaV2ForSequenceClassification,
     DebertaV2Layer,
     DebertaV2Model,
     DisentangledSelfAttention,
     make_log_bucket_position,
 )
 
-from models.deberta_operators import dense_add_norm, dense_gelu, product_with_transposed
+from models.deberta_operators import product_with_transposed
 from models.network import Network
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,9 @@ def rewritten(network: Network, max_length: int) -> Iterator[None]:
         _log.warning("this DeBERTa is exported as transformers has it, which is slower: %s", reason)
         yield
         return
-    network.replace_encoder(InferenceEncoder(stock, max_length))
+    # The sentence head of transformers pools the first token alone.
+    first_only = isinstance(network.model, DebertaV2ForSequenceClassification)
+    network.replace_encoder(InferenceEncoder(stock, max_length, first_only=first_only))
     try:
         yield
     finally:
@@ -76,20 +78,25 @@ class InferenceEncoder(nn.Module):
     Args:
         model: supported, in eval mode.
         max_length: longest input in tokens.
+        first_only: give the state of the first token alone; the last layer need not work out the others.
     """
 
-    def __init__(self, model: DebertaV2Model, max_length: int) -> None:
+    def __init__(self, model: DebertaV2Model, max_length: int, *, first_only: bool = False) -> None:
         super().__init__()
         self.config = model.config
         self.embeddings = model.embeddings
         encoder: Any = model.encoder
         distances: Tensor | None = encoder.get_rel_embedding()
-        self.layers = nn.ModuleList(_Layer(layer, distances, max_length) for layer in encoder.layer)
+        last = len(encoder.layer) - 1
+        self.layers = nn.ModuleList(
+            _Layer(layer, distances, max_length, first_only=first_only and number == last)
+            for number, layer in enumerate(encoder.layer)
+        )
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None, **_: Any
     ) -> BaseModelOutput:
-        """States of the last layer (B x L x hidden); those of padding mean nothing.
+        """States of the last layer: B x L x hidden, or B x 1 x hidden; those of padding mean nothing.
 
         Args:
             input_ids: B x L.
@@ -97,31 +104,36 @@ class InferenceEncoder(nn.Module):
             token_type_ids: B x L, where the model has types.
         """
         embedded = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
-        batch, length, width = embedded.shape
+        batch, _length, width = embedded.shape
         # One row a token: a linear layer is then one product with its bias.
         states = embedded.reshape(-1, width)
         padding = (1 - attention_mask).to(states.dtype) * torch.finfo(states.dtype).min
         padding = padding[:, None, None, :]
         for layer in self.layers:
             states = layer(states, padding)
-        return BaseModelOutput(last_hidden_state=states.view(batch, length, width))
+        return BaseModelOutput(last_hidden_state=states.view(batch, -1, width))
 
 
 class _Layer(nn.Module):
     """A layer: attention, then the two dense layers."""
 
-    def __init__(self, stock: DebertaV2Layer, distances: Tensor | None, max_length: int) -> None:
+    def __init__(
+        self, stock: DebertaV2Layer, distances: Tensor | None, max_length: int, *, first_only: bool = False
+    ) -> None:
         super().__init__()
-        self.attention = DisentangledAttention(stock.attention.self, distances, max_length)
+        self.attention = DisentangledAttention(stock.attention.self, distances, max_length, first_only=first_only)
         self.mix, self.norm = stock.attention.output.dense, stock.attention.output.LayerNorm
         self.widen, self.activation = stock.intermediate.dense, stock.intermediate.intermediate_act_fn
-        self.gelu = isinstance(self.activation, GELUActivation)
         self.narrow, self.last_norm = stock.output.dense, stock.output.LayerNorm
 
     def forward(self, states: Tensor, padding: Tensor) -> Tensor:
-        attended = dense_add_norm(self.mix, self.norm, self.attention(states, padding), states)
-        wide = dense_gelu(self.widen, attended) if self.gelu else self.activation(self.widen(attended))
-        return dense_add_norm(self.narrow, self.last_norm, wide, attended)
+        mixed = self.mix(self.attention(states, padding))
+        if self.attention.first_only:
+            states = first_tokens(states, padding.shape[0])
+        attended = self.norm(mixed + states)
+        wide = self.activation(self.widen(attended))
+        result: Tensor = self.last_norm(self.narrow(wide) + attended)
+        return result
 
 
 class DisentangledAttention(nn.Module):
@@ -138,14 +150,18 @@ class DisentangledAttention(nn.Module):
         stock: the module of transformers.
         distances: embeddings of the buckets, normalised; none without relative attention.
         max_length: longest text in tokens.
+        first_only: only the first token of each text asks.
     """
 
-    def __init__(self, stock: DisentangledSelfAttention, distances: Tensor | None, max_length: int) -> None:
+    def __init__(
+        self, stock: DisentangledSelfAttention, distances: Tensor | None, max_length: int, *, first_only: bool = False
+    ) -> None:
         super().__init__()
-        self.heads, self.max_length = stock.num_attention_heads, max_length
+        self.heads, self.width = stock.num_attention_heads, stock.attention_head_size
+        self.max_length, self.first_only = max_length, first_only
         kinds = stock.pos_att_type if stock.relative_attention else []
         factor = 1 + ("c2p" in stock.pos_att_type) + ("p2c" in stock.pos_att_type)
-        scale = 1 / math.sqrt(stock.attention_head_size * factor)
+        scale = 1 / math.sqrt(self.width * factor)
         self.query, self.key, self.value = _scaled(stock.query_proj, scale), stock.key_proj, stock.value_proj
         self.position_keys: Tensor | None
         self.position_queries: Tensor | None
@@ -162,36 +178,55 @@ class DisentangledAttention(nn.Module):
         self.register_buffer("position_queries", queries)
 
     def forward(self, states: Tensor, padding: Tensor) -> Tensor:
-        """Attended states.
+        """Attended states: (B L) x hidden, or B x hidden.
 
         Args:
             states: (B L) x hidden.
             padding: B x 1 x 1 x L, 0 for tokens, the lowest number for padding.
         """
-        batch, length = padding.shape[0], padding.shape[-1]
+        batch = padding.shape[0]
+        asking = first_tokens(states, batch) if self.first_only else states
         query, key, value = (
-            project(states).view(batch, length, self.heads, -1).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
+            project(inputs).view(batch, -1, self.heads, self.width).transpose(1, 2)
+            for project, inputs in ((self.query, asking), (self.key, states), (self.value, states))
         )
         scores = product_with_transposed(query, key)
         if self.position_keys is not None:
-            scores = scores + self._by_distance(query, self.position_keys)
+            scores = scores + self._content_to_position(query, self.position_keys, key.shape[2])
         if self.position_queries is not None:
-            scores = scores + self._by_distance(key, self.position_queries).transpose(-1, -2)
+            scores = scores + self._position_to_content(key, self.position_queries)
         attended: Tensor = (scores + padding).softmax(-1) @ value
-        return attended.transpose(1, 2).reshape(batch * length, -1)
+        return attended.transpose(1, 2).reshape(-1, self.heads * self.width)
 
     def _by_head(self, rows: Tensor) -> Tensor:
         """Heads x head width x rows, from rows x hidden."""
-        return rows.detach().view(len(rows), self.heads, -1).permute(1, 2, 0).contiguous()
+        return rows.detach().view(len(rows), self.heads, self.width).permute(1, 2, 0).contiguous()
 
-    def _by_distance(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """B x heads x L x L: each vector with the position that each other token has from it."""
-        batch, heads, length, _ = vectors.shape
+    def _content_to_position(self, query: Tensor, positions: Tensor, length: int) -> Tensor:
+        """B x heads x queries x L; the columns of the positions are the distances max_length ... -max_length."""
         middle = self.max_length
-        products = vectors @ positions[:, :, middle - length : middle + length + 1]
-        odd = torch.arange(length) * 2 + 1
-        return products.view(batch, heads, 2 * length + 1, length).index_select(2, odd)
+        if self.first_only:
+            return query @ positions[:, :, middle : middle + length]
+        return _odd_rows(query @ positions[:, :, middle - length : middle + length + 1])
+
+    def _position_to_content(self, key: Tensor, positions: Tensor) -> Tensor:
+        """B x heads x queries x L; the columns of the positions are the distances -max_length ... max_length."""
+        middle, length = self.max_length, key.shape[2]
+        if self.first_only:
+            distances = positions[:, :, middle - length + 1 : middle + 1].flip(-1)
+            return (key * distances.transpose(1, 2)).sum(-1).unsqueeze(2)
+        return _odd_rows(key @ positions[:, :, middle - length : middle + length + 1]).transpose(-1, -2)
+
+
+def _odd_rows(products: Tensor) -> Tensor:
+    """B x heads x L x (2L+1), read as matrices of L columns, without every other row."""
+    batch, heads, length, columns = products.shape
+    return products.view(batch, heads, columns, length).index_select(2, torch.arange(length) * 2 + 1)
+
+
+def first_tokens(states: Tensor, batch: int) -> Tensor:
+    """B x hidden, from (B L) x hidden."""
+    return states.view(batch, -1, states.shape[-1])[:, 0]
 
 
 def distance_rows(stock: DisentangledSelfAttention, max_length: int) -> Tensor:

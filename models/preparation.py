@@ -13,6 +13,7 @@ from models.adapters import add_adapters
 from models.batching import Collator
 from models.checkpoint import CheckpointManifest
 from models.dataset import EncodedRows, LabelSet
+from models.deberta_training import score_faster
 from models.network import Network, build_network
 from models.scratch import scratch_config, train_tokenizer
 from models.tokenizer import load_tokenizer
@@ -73,6 +74,7 @@ def new_network(rows: Sequence[Example], model: Model, label_set: LabelSet) -> t
         tokenizer = load_tokenizer(model)
         network = build_network(model, classes, tags)
     _check_length(network, model)
+    score_faster(network)
     if model.lora is not None:
         add_adapters(network, model.lora)
     return network, tokenizer

@@ -14,6 +14,8 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
+from tasks.exporting.position_products import quantize_position_products
+
 OPSET = 18
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 HEADS = ("sentence", "tokens")
@@ -90,6 +92,7 @@ def quantize_graph(source: Path, target: Path) -> None:
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     quantized = onnx.load(target)
+    quantize_position_products(quantized)
     _strip(quantized)
     onnx.save(quantized, target)
 

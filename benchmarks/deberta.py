@@ -1,0 +1,151 @@
+"""DeBERTa on a CPU: the rewritten graph against transformers' own, exported alike (`make bench-serving`).
+
+The shape is DeBERTa-v3-xsmall's with random weights, which cost the same time as trained ones. All graphs run with
+the options of the engine. Rounds are interleaved and the median of the ratios counts, since other load on the machine
+falls on all.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import torch
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, DebertaV2Config
+
+from benchmarks.results import Row, write_rows
+from models.deberta import rewritten
+from models.network import Network, quiet
+from serving.cpu import available_threads
+from tasks.exporting.onnx_graph import export_graph, quantize_graph
+
+COMMAND = "make bench-serving"
+LONGEST = 512
+VOCABULARY = 128100
+SHAPES = ((1, 16), (8, 32), (32, 64), (8, 128), (2, 256))
+# Of 2 x 256 it is asked that the rewrite is no slower in float32.
+LONG = (2, 256)
+# A measurement of one graph in one round lasts as many tokens, at least one batch.
+TOKENS_A_ROUND = 1024
+
+Runner = Callable[[dict[str, npt.NDArray[np.int64]]], list[npt.NDArray[np.float32]]]
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--heads", choices=["sentence", "tokens"], nargs="+", default=["tokens", "sentence"])
+    parser.add_argument("--no-record", action="store_true", help="print the rows only")
+    arguments = parser.parse_args()
+    for heads in arguments.heads:
+        rows = measure(heads, arguments.rounds)
+        if arguments.no_record:
+            print("\n".join(row.model_dump_json() for row in rows))
+        else:
+            write_rows("deberta", rows)
+
+
+def measure(heads: str, rounds: int) -> list[Row]:
+    """Rows of all shapes for one kind of head."""
+    with tempfile.TemporaryDirectory() as name:
+        graphs = make_graphs(Path(name), heads)
+        runners = {kind: _runner(path) for kind, path in graphs.items()}
+    return [row for shape in SHAPES for row in _rows(heads, shape, _times(runners, shape, rounds))]
+
+
+def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
+    """Export the same weights as transformers has them, rewritten, and rewritten in int8."""
+    network = make_network(heads)
+    paths = {kind: folder / f"{kind}.onnx" for kind in ("plain", "fp32", "int8")}
+    export_graph(network, paths["plain"], type_ids=False, max_length=LONGEST)
+    with rewritten(network, LONGEST):
+        export_graph(network, paths["fp32"], type_ids=False, max_length=LONGEST)
+    quantize_graph(paths["fp32"], paths["int8"])
+    return paths
+
+
+def make_network(heads: str) -> Network:
+    """DeBERTa-v3-xsmall with random weights and three classes or tags."""
+    torch.manual_seed(0)
+    make: Any = DebertaV2Config
+    config = make(
+        vocab_size=VOCABULARY,
+        hidden_size=384,
+        num_hidden_layers=12,
+        num_attention_heads=6,
+        intermediate_size=1536,
+        max_position_embeddings=LONGEST,
+        relative_attention=True,
+        position_buckets=256,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        type_vocab_size=0,
+        position_biased_input=False,
+        num_labels=3,
+    )
+    loader: Any = AutoModelForSequenceClassification if heads == "sentence" else AutoModelForTokenClassification
+    with quiet():
+        return Network(loader.from_config(config), None).eval()
+
+
+def _runner(path: Path) -> Runner:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = available_threads(), 1
+    options.enable_mem_pattern = False
+    session: Any = ort.InferenceSession(path.read_bytes(), options, ["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)
+
+
+def _times(runners: dict[str, Runner], shape: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+    """Seconds a batch of each graph in each round."""
+    ids = np.random.default_rng(0).integers(5, VOCABULARY, shape)
+    inputs = {"input_ids": ids, "attention_mask": np.ones(shape, dtype=np.int64)}
+    answers = {kind: run(inputs)[0] for kind, run in runners.items()}
+    np.testing.assert_allclose(answers["fp32"], answers["plain"], atol=1e-4)
+    batches = max(1, TOKENS_A_ROUND // ids.size)
+    times: dict[str, list[float]] = {kind: [] for kind in runners}
+    for _ in range(rounds):
+        for kind, run in runners.items():
+            began = time.perf_counter()
+            for _ in range(batches):
+                run(inputs)
+            times[kind].append((time.perf_counter() - began) / batches)
+    return times
+
+
+def _rows(heads: str, shape: tuple[int, int], times: dict[str, list[float]]) -> list[Row]:
+    no_slower = shape == LONG
+    return [
+        _row(f"DeBERTa {heads} {shape[0]}x{shape[1]}, {name}", times["plain"], times[kind], required, aim)
+        for kind, name, required, aim in (
+            ("fp32", "fp32 against the plain fp32 export", 1.0 if no_slower else 1.2, None if no_slower else 1.5),
+            ("int8", "int8 against the plain fp32 export", 2.3, 3.0),
+        )
+    ]
+
+
+def _row(measure: str, plain: Sequence[float], ours: Sequence[float], required: float, aim: float | None) -> Row:
+    ratios = [theirs / own for theirs, own in zip(plain, ours, strict=True)]
+    return Row(
+        measure=measure,
+        value=round(statistics.median(ratios), 2),
+        better="higher",
+        required=required,
+        aim=aim,
+        spread=(round(min(ratios), 2), round(max(ratios), 2)),
+        command=COMMAND,
+        note=f"{statistics.median(ours) * 1000:.1f} against {statistics.median(plain) * 1000:.1f} ms, "
+        f"{len(ratios)} interleaved rounds",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""int8 for the products of DeBERTa's rewritten attention with its positions, which the quantiser passes over.
+
+The positions are constant, but cut to the length of the text before they are multiplied (`models/deberta.py`), and the
+quantiser of onnxruntime only takes products with what is itself a constant.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+# Seven bits, as for all weights: see `quantize_graph`.
+LARGEST = 63
+
+
+def quantize_position_products(model: onnx.ModelProto) -> int:
+    """Turn products with cut constants into int8, in place; the other side is quantised in each call.
+
+    Returns:
+        How many there were.
+    """
+    found = list(_products(model.graph))
+    for product, constant in found:
+        scale, zero = _quantize(constant)
+        a, name = product.input[0], product.name
+        quantised = [f"{name}_{part}" for part in ("quantized", "scale", "zero_point")]
+        model.graph.initializer.extend([scale, zero])
+        position = list(model.graph.node).index(product)
+        model.graph.node.insert(
+            position, helper.make_node("DynamicQuantizeLinear", [a], quantised, name=f"{name}_quantize")
+        )
+        inputs = [quantised[0], product.input[1], quantised[1], scale.name, quantised[2], zero.name]
+        integer = helper.make_node(
+            "MatMulIntegerToFloat", inputs, list(product.output), name=f"{name}_int8", domain="com.microsoft"
+        )
+        product.CopyFrom(integer)
+    return len(found)
+
+
+def _products(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
+    """Products whose right side is cut from a constant of three dimensions (heads, head width, distances)."""
+    constants = {value.name: value for value in graph.initializer if len(value.dims) == 3}
+    cut = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Slice"}
+    for node in graph.node:
+        if node.op_type == "MatMul" and cut.get(node.input[1]) in constants:
+            yield node, constants[cut[node.input[1]]]
+
+
+def _quantize(constant: onnx.TensorProto) -> tuple[onnx.TensorProto, onnx.TensorProto]:
+    """Round a constant in place; its scale and zero point."""
+    values = numpy_helper.to_array(constant)
+    scale = np.float32(max(float(np.abs(values).max()), 1e-9) / LARGEST)
+    constant.CopyFrom(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), constant.name))
+    return (
+        numpy_helper.from_array(np.asarray(scale), f"{constant.name}_scale"),
+        numpy_helper.from_array(np.asarray(0, dtype=np.int8), f"{constant.name}_zero_point"),
+    )
