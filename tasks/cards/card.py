@@ -57,6 +57,13 @@ def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def slices_on(card: Mapping[str, Any]) -> list[SliceFigure]:
+    """What the recipe asks for by class and condition, then every column and the text's length, by head."""
+    evaluation, rule = card["evaluation"], card["run"].recipe.gate.slices
+    asked = [figure for head in evaluation.heads for figure in figures_asked_for(evaluation.rows, head, rule)]
+    return [*asked, *evaluation.slices]
+
+
 class Card(BaseModel):
     """What the templates show. `history` is that of the training, see `models.checkpoint.Checkpoint`.
 
@@ -75,6 +82,8 @@ class Card(BaseModel):
     evaluation: Evaluation
     verdict: Verdict
     promotion: PromotionResult
+    # Computed once: the JSON of an evaluation has no rows, and another machine is another environment.
+    slices: list[SliceFigure] = Field(default_factory=slices_on)
     environment: dict[str, str] = Field(default_factory=environment_of)
 
     def html(self) -> str:
@@ -104,13 +113,6 @@ class Card(BaseModel):
             for name, title in HEADLINES.items()
             if name in figures
         ]
-
-    @cached_property
-    def slices(self) -> list[SliceFigure]:
-        """What the recipe asks for by class and condition, then every column and the text's length, by head."""
-        evaluation, rule = self.evaluation, self.run.recipe.gate.slices
-        asked = [figure for head in evaluation.heads for figure in figures_asked_for(evaluation.rows, head, rule)]
-        return asked + evaluation.slices
 
     @property
     def plots(self) -> dict[str, Markup]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tasks.conftest import build_bundle
+from tests.bundles import build_bundle
 
 
 @pytest.fixture(scope="session")

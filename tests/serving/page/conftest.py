@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.bundles import build_bundle
 from tests.servers import Server, serving
 from tests.serving.conftest import CLASSES, ENTITIES
-from tests.tasks.conftest import build_bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
