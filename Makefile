@@ -55,6 +55,7 @@ format: install  ## mend style
 
 bench-train: install  ## training speed against the padded Trainer, flow against bare training
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.deberta_training
 	$(BIN)/python -m benchmarks.overhead
 
 bench-quality: install  ## the shipped recipes on real data

@@ -12,6 +12,7 @@ row, and picks the scores with an index the size of the result. Here
 It is the same arithmetic in another order, so results differ by rounding alone.
 """
 
+import copy
 import logging
 import math
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.activations import GELUActivation
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.deberta_v2.modeling_deberta_v2 import (
     DebertaV2ForSequenceClassification,
@@ -123,8 +125,14 @@ class _Layer(nn.Module):
         super().__init__()
         self.attention = DisentangledAttention(stock.attention.self, distances, max_length, first_only=first_only)
         self.mix, self.norm = stock.attention.output.dense, stock.attention.output.LayerNorm
-        self.widen, self.activation = stock.intermediate.dense, stock.intermediate.intermediate_act_fn
-        self.narrow, self.last_norm = stock.output.dense, stock.output.LayerNorm
+        self.activation = stock.intermediate.intermediate_act_fn
+        self.widen, self.narrow = stock.intermediate.dense, stock.output.dense
+        self.last_norm = stock.output.LayerNorm
+        if isinstance(self.activation, GELUActivation):
+            # gelu(x) is x/2 (1 + erf(x/√2)): with √½ in the weights before and behind it, y (1 + erf(y)).
+            self.activation = _ErfGate()
+            self.widen = _scaled(self.widen, math.sqrt(0.5), math.sqrt(0.5))
+            self.narrow = _scaled(self.narrow, math.sqrt(0.5))
 
     def forward(self, states: Tensor, padding: Tensor) -> Tensor:
         mixed = self.mix(self.attention(states, padding))
@@ -134,6 +142,11 @@ class _Layer(nn.Module):
         wide = self.activation(self.widen(attended))
         result: Tensor = self.last_norm(self.narrow(wide) + attended)
         return result
+
+
+class _ErfGate(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return values * (1 + torch.erf(values))
 
 
 class DisentangledAttention(nn.Module):
@@ -162,7 +175,7 @@ class DisentangledAttention(nn.Module):
         kinds = stock.pos_att_type if stock.relative_attention else []
         factor = 1 + ("c2p" in stock.pos_att_type) + ("p2c" in stock.pos_att_type)
         scale = 1 / math.sqrt(self.width * factor)
-        self.query, self.key, self.value = _scaled(stock.query_proj, scale), stock.key_proj, stock.value_proj
+        self.query, self.key, self.value = _scaled(stock.query_proj, scale, scale), stock.key_proj, stock.value_proj
         self.position_keys: Tensor | None
         self.position_queries: Tensor | None
         keys = queries = None
@@ -238,7 +251,8 @@ def distance_rows(stock: DisentangledSelfAttention, max_length: int) -> Tensor:
     return (distances.long() + span).clamp(0, 2 * span - 1)
 
 
-def _scaled(linear: nn.Linear, scale: float) -> nn.Linear:
-    scaled = nn.Linear(linear.in_features, linear.out_features)
-    scaled.weight.data, scaled.bias.data = linear.weight.data * scale, linear.bias.data * scale
+def _scaled(linear: nn.Linear, weight: float, bias: float = 1.0) -> nn.Linear:
+    scaled = copy.deepcopy(linear)
+    scaled.weight.data *= weight
+    scaled.bias.data *= bias
     return scaled

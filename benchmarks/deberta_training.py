@@ -1,0 +1,107 @@
+"""Training steps of DeBERTa on this machine: our relative scores against those of transformers (`make bench-train`).
+
+Layers as in DeBERTa-v3-xsmall, but only three of them, and a small vocabulary: forward, backward, no optimizer. Rounds
+are interleaved and the median of the ratios counts, since other load on the machine falls on both.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, DebertaV2Config
+
+from benchmarks.results import Row, write_rows
+from models.adapters import add_adapters
+from models.deberta_training import score_faster
+from models.hardware import choose_precision, training_device
+from models.network import Network, quiet
+from recipes.recipe import Lora
+
+COMMAND = "make bench-train"
+SHAPES = ((32, 32), (8, 128))
+VOCABULARY = 5000
+REQUIRED = 1.1
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-record", action="store_true", help="print the rows only")
+    arguments = parser.parse_args()
+    rows = list(measure(arguments.rounds))
+    if arguments.no_record:
+        print("\n".join(row.model_dump_json() for row in rows))
+    else:
+        write_rows("deberta_training", rows)
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """A row for each way to train and each shape of batches."""
+    precisions = dict.fromkeys(["fp32", choose_precision("auto", training_device())])
+    for lora, precision in product((False, True), precisions):
+        theirs, ours = make_network(lora=lora), make_network(lora=lora)
+        score_faster(ours)
+        for shape in SHAPES:
+            steps = [_step(network, shape, bf16=precision == "bf16") for network in (theirs, ours)]
+            times = [[step() for step in steps] for _ in range(rounds + 1)][1:]
+            ratios = [stock / own for stock, own in times]
+            stock, own = (statistics.median(column) * 1000 for column in zip(*times, strict=True))
+            yield Row(
+                measure=f"DeBERTa training step, {'LoRA' if lora else 'full'}, {precision}, {shape[0]}x{shape[1]}",
+                value=round(statistics.median(ratios), 2),
+                better="higher",
+                required=REQUIRED,
+                spread=(round(min(ratios), 2), round(max(ratios), 2)),
+                command=COMMAND,
+                note=f"{own:.0f} against {stock:.0f} ms, {rounds} interleaved rounds",
+            )
+
+
+def make_network(*, lora: bool) -> Network:
+    """Random weights, in training mode."""
+    torch.manual_seed(0)
+    make: Any = DebertaV2Config
+    config = make(
+        vocab_size=VOCABULARY,
+        hidden_size=384,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        intermediate_size=1536,
+        relative_attention=True,
+        position_buckets=256,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+    )
+    loader: Any = AutoModelForSequenceClassification
+    with quiet():
+        network = Network(loader.from_config(config), None)
+    if lora:
+        add_adapters(network, Lora())
+    return network.train()
+
+
+def _step(network: Network, shape: tuple[int, int], *, bf16: bool) -> Callable[[], float]:
+    """Seconds of one forward and backward pass."""
+    ids = torch.randint(5, VOCABULARY, shape)
+    mask = torch.ones_like(ids)
+
+    def step() -> float:
+        began = time.perf_counter()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            loss = network(ids, mask)["sentence"].float().square().mean()
+        loss.backward()
+        network.zero_grad(set_to_none=True)
+        return time.perf_counter() - began
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
