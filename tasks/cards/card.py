@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
