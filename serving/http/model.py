@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.engine import Engine, Row
 from serving.http.cost import BatchCost
@@ -62,14 +63,20 @@ def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int =
         batch_tokens: most tokens of a batch.
 
     Raises:
-        AssayError: it cannot be loaded, or a golden row is answered otherwise than at export.
+        AssayError: it cannot be loaded or run, or a golden row is answered otherwise than at export.
     """
     # One thread: the batcher runs several batches at once.
     engine = Engine(bundle, threads=1, batch_tokens=batch_tokens)
-    smoke_test(engine)
-    engine.warm()
     model = ServedModel(engine, origin or Origin(bundle.manifest.name))
-    _measure(model)
+    try:
+        smoke_test(engine)
+        engine.warm()
+        _measure(model)
+    except AssayError:
+        raise
+    except Exception as error:  # onnxruntime's errors have no common base below Exception
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise AssayError(f"{bundle.folder} loads but does not run: {reason}; export the model again") from error
     return model
 
 

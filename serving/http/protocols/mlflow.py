@@ -120,7 +120,10 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
 
     async def invoke(request: Request) -> Response:
         body = parse(InvocationRequest, await read_body(request, context.answering.limits))
-        return Json({"predictions": [flat(one) for one in objects(await context.answer(request, body.as_rows()))]})
+        answered = await context.answer(request, body.as_rows())
+        # The protocol has no place for the version.
+        version_header = {"X-Model-Version": answered.model.version_name}
+        return Json({"predictions": [flat(one) for one in objects(answered)]}, headers=version_header)
 
     async def ping(request: Request) -> Response:
         return PlainTextResponse("\n", 200 if slot.ready else 503)

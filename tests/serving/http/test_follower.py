@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import onnx
 import pytest
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
-from serving.bundle import MODEL, Bundle
+from serving.bundle import MODEL, Bundle, GoldenRow
 from serving.engine import Row
 from serving.http.app import make_app
 from serving.http.batcher import Batcher
@@ -21,7 +22,7 @@ from serving.http.model import Slot
 from serving.http.server import open_slot
 from serving.http.settings import Settings
 from serving.registered import BUNDLE_TAG, ModelAddress
-from tests.serving.http.conftest import LOCAL, wait_until
+from tests.serving.http.conftest import LOCAL, rewrite, wait_until
 
 CHAMPION = ModelAddress("toy", "champion", None)
 BuildToy = Callable[..., Bundle]
@@ -140,6 +141,22 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     assert state == ("3", True)
 
 
+def test_a_graph_that_loads_and_does_not_run_is_refused(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
+    shelf.crown(shelf.add(build_toy("first")))
+    following = follower(settings)
+    slot = following.start()
+    # Given a champion whose tokenizer knows words that its graph does not,
+    bundle = build_toy("short")
+    graph = onnx.load(bundle.model_path)
+    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    votes.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(votes)[:1], "votes"))
+    shelf.crown(shelf.add(rewrite(bundle, graph, golden=[GoldenRow(text="good")])))
+    asyncio.run(following.look(slot))
+    assert slot.model.origin.version == "1"
+    assert slot.refused is not None
+    assert "loads but does not run" in slot.refused.reason
+
+
 def test_without_a_registry_the_last_good_version_answers(
     shelf: Shelf, settings: Settings, build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +260,7 @@ def test_champions_change_under_load_without_a_failed_request(
     clients = [threading.Thread(target=ask) for _ in range(4)]
     for client in clients:
         client.start()
+    wait_until(lambda: sum(statuses.values()) > 20)
     # when the champion changes three times,
     for bundle in bundles[1:]:
         shelf.crown(shelf.add(bundle))

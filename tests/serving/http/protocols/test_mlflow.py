@@ -27,6 +27,7 @@ def test_every_form_that_mlflow_takes_is_answered_alike(client: TestClient, body
     answer = client.post("/invocations", json=body)
     assert answer.status_code == 200
     InvocationResponse.model_validate(answer.json())
+    assert answer.headers["x-model-version"] == "3"
     assert [row["label"] for row in answer.json()["predictions"]] == ["up", "down"]
     assert list(answer.json()["predictions"][0]) == [
         *("label", "probability.down", "probability.up", "entities", "truncated")
