@@ -11,7 +11,8 @@ from corpus.document import BadRow, Document
 from corpus.errors import AssayError
 from corpus.files import find_files, read_files
 from corpus.hub import read_hub
-from corpus.mongo import MongoQuery, read_mongo
+from corpus.mongo import read_mongo
+from corpus.mongo_connection import MongoQuery
 from recipes.source import FilesSource, HubSource, MongoSource, Source
 
 
