@@ -65,8 +65,6 @@ def rewritten(network: Network, max_length: int) -> Iterator[None]:
 def unsupported(model: DebertaV2Model) -> str | None:
     """Why a DeBERTa cannot be rewritten; none if it can."""
     encoder: Any = model.encoder
-    if encoder.conv is not None:
-        return "it has a convolution (conv_kernel_size)"
     if model.z_steps > 1:
         return "it repeats its last layer (z_steps)"
     if not all(type(layer.attention.self) is DisentangledSelfAttention for layer in encoder.layer):
@@ -90,8 +88,9 @@ class InferenceEncoder(nn.Module):
         encoder: Any = model.encoder
         distances: Tensor | None = encoder.get_rel_embedding()
         last = len(encoder.layer) - 1
+        self.convolution: nn.Module | None = encoder.conv
         self.layers = nn.ModuleList(
-            _Layer(layer, distances, max_length, first_only=first_only and number == last)
+            _Layer(layer, distances, max_length, first_only=first_only and number == last > 0)
             for number, layer in enumerate(encoder.layer)
         )
 
@@ -105,14 +104,18 @@ class InferenceEncoder(nn.Module):
             attention_mask: B x L, 1 for tokens, 0 for padding.
             token_type_ids: B x L, where the model has types.
         """
-        embedded = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
-        batch, _length, width = embedded.shape
+        # Only a convolution would let padding reach its neighbours.
+        mask = None if self.convolution is None else attention_mask
+        embedded = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids, mask=mask)
+        batch, length, width = embedded.shape
         # One row a token: a linear layer is then one product with its bias.
         states = embedded.reshape(-1, width)
         padding = (1 - attention_mask).to(states.dtype) * torch.finfo(states.dtype).min
         padding = padding[:, None, None, :]
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
             states = layer(states, padding)
+            if number == 0 and self.convolution is not None:
+                states = self.convolution(embedded, states.view(batch, length, width), attention_mask).flatten(0, 1)
         return BaseModelOutput(last_hidden_state=states.view(batch, -1, width))
 
 
