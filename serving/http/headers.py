@@ -1,6 +1,5 @@
 """Headers that every answer carries."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.model import Slot
@@ -12,6 +11,9 @@ DEFAULTS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+# As they are sent, names in lower case: they are added to every answer.
+_FIELDS = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
 
 class AnswerHeaders:
@@ -26,11 +28,10 @@ class AnswerHeaders:
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
-                    headers.setdefault(name, value)
+                own = {name for name, _ in message["headers"]}
+                message["headers"] += [field for field in _FIELDS if field[0] not in own]
                 if self._slot.draining:
-                    headers["Connection"] = "close"
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         await self._app(scope, receive, add if scope["type"] == "http" else send)
