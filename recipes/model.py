@@ -48,7 +48,12 @@ class Model(Closed):
     heads: list[Head] = Field(min_length=1, max_length=2, description="sentence, tokens, or both (JointBERT)")
     lora: Lora | None = Field(None, description="Train low-rank adapters instead of the whole encoder")
     crf: bool = Field(False, description="Conditional random field on the token head")
-    max_length: int = Field(256, ge=8, le=512, description="Longest input in tokens; what is longer is truncated")
+    max_length: int = Field(256, ge=8, le=512, description="Longest input in tokens; see long_texts for what is longer")
+    long_texts: Literal["truncate", "windows"] = Field(
+        "truncate",
+        description="Beyond max_length, in evaluation and serving. truncate: the rest is not read. windows: the text "
+        "is read in overlapping windows, of which the sentence's probabilities are the mean",
+    )
     cleaning: Cleaning = Field(default_factory=Cleaning, description="Done to every text, in training and serving")
     dropout: float | None = Field(None, ge=0, lt=1, description="Inside the encoder; none: as it was published")
     head_dropout: float = Field(0.1, ge=0, lt=1, description="Before the heads")

@@ -147,6 +147,8 @@ class Recipe(Closed):
         self.gate.slices.check_against(self.source.fields.slices, self.heads)
         if self.gate.counterfactual is not None:
             self.gate.counterfactual.check_against(pair=self.source.fields.text_pair is not None)
+        if self.model.long_texts == "windows" and self.source.fields.text_pair is not None:
+            raise ValueError("model.long_texts is windows, but the rows are pairs, which cannot be; set truncate")
         if self.split.method == "time" and self.source.fields.time is None:
             raise ValueError("split.method is time: name the field in source.fields.time")
         return self

@@ -15,6 +15,7 @@ MANIFEST = "bundle.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 FORMAT: Literal[1] = 1
+LongTexts = Literal["truncate", "windows"]
 
 
 class Crf(BaseModel):
@@ -62,6 +63,7 @@ class BundleManifest(BaseModel):
     precision: Literal["fp32", "int8"]
     cpu_flags: list[str] = Field(description="Of the CPU that the figures were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
+    long_texts: LongTexts = Field("truncate", description="What happens to texts longer than `max_length`")
     files: dict[str, str] = Field(description="SHA-256 of each file beside the manifest")
     snapshot: str
     recipe: dict[str, Any]
@@ -70,7 +72,10 @@ class BundleManifest(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 that covers the manifest and, through it, every file."""
-        return digest_json(self.model_dump(mode="json"))
+        fields = self.model_dump(mode="json")
+        if self.long_texts == "truncate":
+            del fields["long_texts"]  # bundles that are older than the choice keep their digest
+        return digest_json(fields)
 
 
 class Bundle:

@@ -1,15 +1,8 @@
-"""Text to token ids, and tokens back to characters of the raw text. Training and serving both use it.
-
-A *unit* is what a token label sits on: a maximal run of tokens that belong to one word of the
-tokenizer's pre-tokenizer and to one kind of character (letters and digits, or else), so that the comma
-in "Apple," is a unit of its own also for tokenizers whose words include it. The label of a unit is
-read from, and trained on, its first token. Combining marks belong to the letter before them.
-"""
+"""Text to token ids, and tokens back to characters of the raw text. Training and serving both use it."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,39 +10,56 @@ import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from corpus.cleaning import Cleaning, CleanText
+from corpus.errors import AssayError
+from serving.units import Unit, units_of
+from serving.windows import overlap_of, share_units, weights_of
 
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """First token of a unit, and its span in the raw text."""
-
-    token: int
-    start: int
-    end: int
+__all__ = ["EncodedText", "TextEncoder", "Unit", "pad"]
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """One encoded row: token ids, segment ids, the units of the first text, and whether tokens were cut off."""
+    """One encoded row: token ids, segment ids, the units of the first text, and whether tokens were cut off.
+
+    A text that is read in windows is its first window, and has the others in `rest`. Each window has the units that
+    it speaks for, and a `weight` in the answer to the whole text. `len` counts the tokens of all windows.
+    """
 
     ids: list[int]
     type_ids: list[int]
     units: list[Unit]
     truncated: bool
+    weight: int = 1
+    rest: tuple["EncodedText", ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids) + sum(len(window.ids) for window in self.rest)
+
+    @property
+    def windows(self) -> tuple["EncodedText", ...]:
+        """All windows, the first included."""
+        return (self, *self.rest)
 
 
 class TextEncoder:
-    """Cleans and tokenises rows with one tokenizer, one maximal length and one cleaning."""
+    """Cleans and tokenises rows with one tokenizer, one maximal length and one cleaning.
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int, cleaning: Cleaning) -> None:
+    Args:
+        tokenizer: of the `tokenizers` library.
+        max_length: longest input in tokens.
+        cleaning: done to every text.
+        windows: read what is longer in overlapping windows; else only its beginning.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int, cleaning: Cleaning, *, windows: bool = False) -> None:
         self.tokenizer = tokenizer
         self.cleaning = cleaning
         self.max_length = max_length
+        self.windows = windows
+        self._special = tokenizer.num_special_tokens_to_add(False)
+        self._overlap = overlap_of(max_length, self._special) if windows else 0
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length=max_length)
+        tokenizer.enable_truncation(max_length=max_length, stride=self._overlap)
 
     @classmethod
     def from_file(cls, path: Path, max_length: int, cleaning: Cleaning) -> "TextEncoder":
@@ -59,38 +69,57 @@ class TextEncoder:
     def encode(
         self, texts: Sequence[str], pairs: Sequence[str | None] | None = None, *, with_units: bool = True
     ) -> list[EncodedText]:
-        """Encode rows in one call of the Rust tokenizer. Units are left empty when they are not asked for."""
+        """Encode rows in one call of the Rust tokenizer. Units are left empty when they are not asked for.
+
+        Raises:
+            AssayError: a pair is to be read in windows, which only single texts are.
+        """
         clean = [self.cleaning.apply(_encodable(text)) for text in texts]
         inputs: list[str | tuple[str, str]] = [text.text for text in clean]
         for row, pair in enumerate(pairs or ()):
             if pair is not None:
+                if self.windows:
+                    raise AssayError("long_texts is windows, but the model reads pairs; let it truncate them")
                 inputs[row] = (clean[row].text, self.cleaning.apply(_encodable(pair)).text)
-        encodings = self.tokenizer.encode_batch(inputs)
+        # Without units nobody asks for offsets, and the tokenizer need not keep them.
+        encodings = (self.tokenizer.encode_batch if with_units else self.tokenizer.encode_batch_fast)(inputs)
         return [
-            EncodedText(
+            self._in_windows(encoding, text, with_units)
+            if self.windows and encoding.overflowing
+            else EncodedText(
                 ids=encoding.ids,
                 type_ids=encoding.type_ids,
-                units=_units(encoding, text) if with_units else [],
+                units=units_of(encoding, text) if with_units else [],
                 truncated=bool(encoding.overflowing),
             )
             for encoding, text in zip(encodings, clean, strict=True)
         ]
 
+    def _in_windows(self, encoding: Encoding, text: CleanText, with_units: bool) -> EncodedText:
+        parts = [encoding, *encoding.overflowing]
+        units = share_units([units_of(part, text) for part in parts]) if with_units else [[] for _ in parts]
+        weights = weights_of([len(part.ids) for part in parts], self._overlap, self._special)
+        first, *rest = (
+            EncodedText(part.ids, part.type_ids, own, truncated=False, weight=weight)
+            for part, own, weight in zip(parts, units, weights, strict=True)
+        )
+        return replace(first, rest=tuple(rest))
+
 
 def pad(rows: Sequence[EncodedText], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """Pad rows to the longest of them.
+    """Pad rows, or windows of rows, to the longest of them.
 
     Returns:
         `input_ids`, `attention_mask` and `token_type_ids`, each rows x longest, int64.
     """
-    shape = (len(rows), max(len(row) for row in rows))
+    shape = (len(rows), max(len(row.ids) for row in rows))
     ids = np.full(shape, pad_id, dtype=np.int64)
     mask = np.zeros(shape, dtype=np.int64)
     types = np.zeros(shape, dtype=np.int64)
     for index, row in enumerate(rows):
-        ids[index, : len(row)] = row.ids
-        mask[index, : len(row)] = 1
-        types[index, : len(row)] = row.type_ids
+        ids[index, : len(row.ids)] = row.ids
+        mask[index, : len(row.ids)] = 1
+        types[index, : len(row.ids)] = row.type_ids
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
@@ -100,36 +129,3 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _encodable(text: str) -> str:
     """The text with lone surrogates, which no UTF-8 can carry, as U+FFFD: offsets stay as they are."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
-
-
-def _units(encoding: Encoding, clean: CleanText) -> list[Unit]:
-    units: list[Unit] = []
-    text = clean.text
-    word, kind, begin, finish, first = None, None, 0, 0, 0
-    rows = zip(encoding.word_ids, encoding.sequence_ids, encoding.offsets, strict=True)
-    for token, (word_id, sequence, (start, end)) in enumerate(rows):
-        if sequence != 0 or word_id is None:
-            continue
-        # Byte-level and sentencepiece tokenizers count the space before a word as part of it.
-        while start < end and text[start].isspace():
-            start += 1
-        # The bytes of one character may be several tokens, each with the offsets of the whole character.
-        if start >= end or (kind is not None and end <= finish):
-            continue
-        new_kind = kind if _is_mark(text[start]) else text[start].isalnum()
-        if (word_id, new_kind) != (word, kind):
-            if kind is not None:
-                units.append(Unit(first, *clean.raw_span(begin, finish)))
-            word, kind, begin, first = word_id, new_kind, start, token
-        finish = end
-        # A tokenizer that strips accents leaves the marks of decomposed text outside its tokens.
-        while finish < len(text) and _is_mark(text[finish]):
-            finish += 1
-    if kind is not None:
-        units.append(Unit(first, *clean.raw_span(begin, finish)))
-    return units
-
-
-def _is_mark(character: str) -> bool:
-    """Whether it is a combining mark: accents of decomposed text, vowel signs of Indic scripts."""
-    return not character.isascii() and unicodedata.category(character).startswith("M")

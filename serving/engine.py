@@ -11,23 +11,26 @@ Example:
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from corpus.errors import AssayError
-from serving.bundle import MODEL, TOKENIZER, Bundle
+from serving.answers import Prediction, Reader, ScoredEntity
+from serving.bundle import MODEL, TOKENIZER, Bundle, LongTexts
 from serving.cpu import available_threads, cpu_flags, saturates_int8
-from serving.decoding import Floats, softmax, spans
+from serving.decoding import Floats
 from serving.encoding import EncodedText, TextEncoder, pad
 from serving.session import Session, open_session
 
+__all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
+
 BATCH_TOKENS = 2048
-WINDOW_ROWS = 1024
-WINDOW_CHARACTERS = 2_000_000
+THREADS_OF_A_BATCH = 1
+PORTION_ROWS = 1024
+PORTION_CHARACTERS = 2_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -41,41 +44,45 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredEntity:
-    """An entity in character offsets of the raw text, end exclusive; `score` is the mean probability of its tags."""
+class _Piece:
+    """A window, and the place of its row in the portion."""
 
-    start: int
-    end: int
-    label: str
-    score: float
+    row: int
+    window: EncodedText
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer to one row.
+_Read = tuple[_Piece, dict[str, Floats]]
 
-    `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence
-    head, `entities` is empty without a token head. `truncated`: the row was longer than the model reads, and
-    the answer rests on its beginning. `windows`: in how many parts the row was read.
-    """
 
-    label: str | None
-    probabilities: tuple[float, ...]
-    entities: tuple[ScoredEntity, ...]
-    truncated: bool
-    windows: int = 1
+@dataclass(frozen=True)
+class _Running:
+    """Encoded rows, and the batches of their windows on the way."""
+
+    items: Sequence[EncodedText]
+    runs: Sequence[Future[list[_Read]]]
 
 
 class Engine:
-    """Runs one bundle. Safe to share between threads: nothing changes after it was made."""
+    """Runs one bundle. Safe to share between threads: nothing changes after it was made.
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, batch_tokens: int = BATCH_TOKENS) -> None:
+    Each batch runs on one thread, and as many batches at once as there are threads: no thread waits for the others
+    at the end of each operator, which measured faster than one batch on all of them (docs/speed.md).
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        long_texts: LongTexts | None = None,
+    ) -> None:
         """Load graph and tokenizer.
 
         Args:
             bundle: a bundle that was opened, and so verified.
-            threads: of the matrix products; none: all CPUs that this process may use.
+            threads: batches that run at once; none: as many as this process has CPUs.
             batch_tokens: most tokens of a batch, padding counted.
+            long_texts: `truncate`, or read in overlapping `windows`; none: as the bundle says, and was judged by.
 
         Raises:
             AssayError: files changed since the bundle was opened, or the graph is not what the manifest says.
@@ -86,13 +93,18 @@ class Engine:
         self.labels = manifest.labels
         self.tags = manifest.tags
         self._batch_tokens = batch_tokens
-        self._transitions = manifest.crf.transitions() if manifest.crf else None
+        self._reader = Reader(manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None)
         self._encoder = TextEncoder(
-            Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)), manifest.max_length, manifest.cleaning
+            Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),
+            manifest.max_length,
+            manifest.cleaning,
+            windows=(long_texts or manifest.long_texts) == "windows",
         )
         self._session: Session = open_session(
-            _verified_bytes(bundle, MODEL), manifest, bundle.model_path, threads or available_threads()
+            _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_OF_A_BATCH
         )
+        # Threads of the pool start when they are first needed.
+        self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="assay-engine")
         if manifest.precision == "int8" and not manifest.reduced_range:
             _warn_of_saturation(bundle)
 
@@ -106,11 +118,20 @@ class Engine:
         return list(self.predict_stream(rows))
 
     def predict_stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
-        """As `predict`, for any number of rows: memory holds one window of them."""
+        """As `predict`, for any number of rows: memory holds two portions of them.
+
+        While one portion runs, the next is read and tokenised.
+        """
         first = 0
-        for window in _windows(rows):
-            yield from self._predict_window(window, first)
-            first += len(window)
+        running: _Running | None = None
+        for portion in _portions(rows):
+            begun = self._begin(portion, first)
+            first += len(portion)
+            if running is not None:
+                yield from self._finish(running)
+            running = begun
+        if running is not None:
+            yield from self._finish(running)
 
     def encode(self, rows: Sequence[Row]) -> list[EncodedText]:
         """Rows as the graph takes them; `len` of each is the tokens that it costs. Safe in several threads.
@@ -121,15 +142,21 @@ class Engine:
         return self._encode(rows, 0)
 
     def answer_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
-        """Answer encoded rows in one pass, padded to the longest of them. Safe in several threads.
+        """Answer encoded rows on the thread of the caller, padded to the longest of them. Safe in several threads.
 
         Args:
-            batch: at least one row; the caller limits rows times longest.
+            batch: at least one row; the caller limits rows times longest. Only what is in windows runs in several
+                passes, if it is more than the engine's `batch_tokens`.
 
         Raises:
             AssayError: the model's answer to a row is not a finite number.
         """
-        return self._answer_batch(batch, range(len(batch)))
+        pieces = [_Piece(row, window) for row, item in enumerate(batch) for window in item.windows]
+        if len(pieces) == len(batch):
+            return self._read(batch, [self._run(pieces, 0)])
+        lengths = [len(piece.window.ids) for piece in pieces]
+        runs = [[pieces[i] for i in indices] for indices in _batches(lengths, self._batch_tokens)]
+        return self._read(batch, [self._run(run, 0) for run in runs])
 
     def warm(self) -> None:
         """Answer one row and one full batch of each length class: the first pass of a shape is slower than the next.
@@ -139,9 +166,21 @@ class Engine:
         """
         for length in _lengths_up_to(self.manifest.max_length):
             row = Row("a " * length, "a" if self.manifest.pair else None)
-            (item,) = self.encode([row])
+            item = replace(self.encode([row])[0], rest=())
             self.answer_batch([item])
             self.answer_batch([item] * max(1, self._batch_tokens // len(item)))
+
+    def logits(self, batch: Sequence[EncodedText]) -> dict[str, Floats]:
+        """Run the graph once, on the first window of each row.
+
+        Returns:
+            `sentence` (rows x labels) and `tokens` (rows x longest x tags), as far as the model has them.
+        """
+        return self._session.run(pad(batch, self.manifest.pad_id))
+
+    def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
+        """Read the logits of a row's first window: `sentence` (labels), `tokens` (length x tags)."""
+        return self._reader.of_row(text, [self._reader.of_window(text, logits, number)])
 
     def _encode(self, rows: Sequence[Row], first: int) -> list[EncodedText]:
         for number, row in enumerate(rows, first):
@@ -150,55 +189,30 @@ class Engine:
             [row.text for row in rows], [row.text_pair for row in rows], with_units=bool(self.tags)
         )
 
-    def logits(self, batch: Sequence[EncodedText]) -> dict[str, Floats]:
-        """Run the graph once.
+    def _begin(self, rows: Sequence[Row], first: int) -> "_Running":
+        """Encode a portion and hand its batches to the pool."""
+        items = self._encode(rows, first)
+        pieces = [_Piece(row, window) for row, item in enumerate(items) for window in item.windows]
+        batches = _batches([len(piece.window.ids) for piece in pieces], self._batch_tokens)
+        # The costly ones first: none is left alone at the end.
+        runs = [[pieces[index] for index in batch] for batch in reversed(batches)]
+        return _Running(items, [self._pool.submit(self._run, run, first) for run in runs])
 
-        Returns:
-            `sentence` (rows x labels) and `tokens` (rows x longest x tags), as far as the model has them.
-        """
-        return self._session.run(pad(batch, self.manifest.pad_id))
+    def _finish(self, running: "_Running") -> list[Prediction]:
+        return self._read(running.items, [future.result() for future in running.runs])
 
-    def _predict_window(self, rows: Sequence[Row], first: int) -> list[Prediction]:
-        encoded = self._encode(rows, first)
-        answers: dict[int, Prediction] = {}
-        for batch in _batches([len(item) for item in encoded], self._batch_tokens):
-            numbers = [first + index for index in batch]
-            answers |= zip(batch, self._answer_batch([encoded[index] for index in batch], numbers), strict=True)
-        return [answers[index] for index in range(len(rows))]
-
-    def _answer_batch(self, batch: Sequence[EncodedText], numbers: Sequence[int]) -> list[Prediction]:
-        """As `answer_batch`; `numbers` of the rows are for messages."""
-        logits = self.logits(batch)
+    def _run(self, pieces: Sequence[_Piece], first: int) -> list[_Read]:
+        """One pass of the graph; `first` is the number of the first row, for messages."""
+        logits = self.logits([piece.window for piece in pieces])
         return [
-            self.answer(item, {head: values[place] for head, values in logits.items()}, number)
-            for place, (item, number) in enumerate(zip(batch, numbers, strict=True))
+            (piece, self._reader.of_window(piece.window, _at(logits, place), first + piece.row))
+            for place, piece in enumerate(pieces)
         ]
 
-    def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
-        """Read the logits of one row: `sentence` (labels), `tokens` (length x tags). `number` is for messages."""
-        label, probabilities = None, ()
-        if self.labels:
-            scores = softmax(_finite(logits["sentence"], "sentence", number))
-            label, probabilities = self.labels[int(scores.argmax())], tuple(scores.tolist())
-        entities: tuple[ScoredEntity, ...] = ()
-        if self.tags and text.units:
-            units = logits["tokens"][[unit.token for unit in text.units]]
-            entities = self._entities(text, _finite(units, "tokens", number))
-        return Prediction(label, probabilities, entities, text.truncated)
-
-    def _entities(self, text: EncodedText, logits: Floats) -> tuple[ScoredEntity, ...]:
-        """Entities from the logits of the units (units x tags)."""
-        path = logits.argmax(axis=-1) if self._transitions is None else self._transitions.best_path(logits)
-        found = spans([self.tags[tag] for tag in path], text.units)
-        if not found:
-            return ()
-        chosen = softmax(logits)[np.arange(len(path)), path]
-        starts = np.array([unit.start for unit in text.units])
-        ends = np.array([unit.end for unit in text.units])
-        return tuple(
-            ScoredEntity(e.start, e.end, e.label, float(chosen[(starts >= e.start) & (ends <= e.end)].mean()))
-            for e in found
-        )
+    def _read(self, items: Sequence[EncodedText], runs: Iterable[list[_Read]]) -> list[Prediction]:
+        """The answers to rows whose windows have run, in any order."""
+        found = {id(piece.window): own for run in runs for piece, own in run}
+        return [self._reader.of_row(item, [found[id(window)] for window in item.windows]) for item in items]
 
 
 def _verified_bytes(bundle: Bundle, name: str) -> bytes:
@@ -226,19 +240,19 @@ def _check_row(row: Row, number: int, pair: bool) -> None:
         raise AssayError(f"row {number}: text_pair is {row.text_pair[:40]!r}, but this model reads one text; drop it")
 
 
-def _windows(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Rows in portions that are limited in number and in characters (but hold one row at least)."""
-    window: list[Row] = []
+    portion: list[Row] = []
     characters = 0
     for row in rows:
         size = len(row.text) + len(row.text_pair or "")
-        if window and (len(window) == WINDOW_ROWS or characters + size > WINDOW_CHARACTERS):
-            yield window
-            window, characters = [], 0
-        window.append(row)
+        if portion and (len(portion) == PORTION_ROWS or characters + size > PORTION_CHARACTERS):
+            yield portion
+            portion, characters = [], 0
+        portion.append(row)
         characters += size
-    if window:
-        yield window
+    if portion:
+        yield portion
 
 
 def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -259,9 +273,5 @@ def _lengths_up_to(longest: int) -> list[int]:
     return [*lengths[:-1], longest]
 
 
-def _finite(values: npt.NDArray[np.float32], head: str, number: int) -> Floats:
-    if not np.isfinite(values).all():
-        raise AssayError(
-            f"row {number}: the {head} logits are not finite numbers; the model is damaged, train or export it again"
-        )
-    return values
+def _at(logits: dict[str, Floats], place: int) -> dict[str, Floats]:
+    return {head: values[place] for head, values in logits.items()}

@@ -6,14 +6,18 @@ from serving.engine import Engine, Prediction
 
 
 def as_object(text: str, answer: Prediction, engine: Engine) -> dict[str, Any]:
-    """The answer as an object: `label` and `probabilities`, `entities`, as far as the model has them; `truncated`."""
+    """The answer as an object: `label` and `probabilities`, `entities`, as far as the model has them; `truncated`.
+
+    A text that was read in several windows says in how many: `windows`.
+    """
     values: dict[str, Any] = {}
     if engine.labels:
         probabilities = dict(zip(engine.labels, answer.probabilities, strict=True))
         values |= {"label": answer.label, "probabilities": probabilities}
     if engine.tags:
         values["entities"] = entity_objects(text, answer)
-    return values | {"truncated": answer.truncated}
+    values["truncated"] = answer.truncated
+    return values | ({"windows": answer.windows} if answer.windows > 1 else {})
 
 
 def entity_objects(text: str, answer: Prediction) -> list[dict[str, Any]]:

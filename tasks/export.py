@@ -19,6 +19,7 @@ from corpus.example import Example
 from corpus.finished import read_marker
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
+from models.bert import trimmed
 from models.checkpoint import Checkpoint
 from models.deberta import rewritten
 from recipes.recipe import Gate, Head, Recipe
@@ -110,7 +111,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
-        with _timed("graph"), rewritten(network, source.checkpoint.max_length):
+        with _timed("graph"), rewritten(network, source.checkpoint.max_length), trimmed(network):
             plain.mkdir()
             export_graph(
                 network,
@@ -150,6 +151,7 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
         type_ids=checkpoint.uses_type_ids,
         pad_id=checkpoint.pad_id,
         max_length=checkpoint.max_length,
+        long_texts=source.recipe.model.long_texts,
         cleaning=checkpoint.cleaning,
         crf=checkpoint.crf,
         precision=precision,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from tasks.exporting.position_products import quantize_position_products
 
-OPSET = 18
+# The first with GELU as one operator, which is 7 % of the time of an int8 BERT.
+OPSET = 20
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 HEADS = ("sentence", "tokens")
 

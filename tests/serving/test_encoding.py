@@ -49,8 +49,10 @@ def _tokenizer(kind: str) -> Tokenizer:
 TOKENIZERS = {kind: _tokenizer(kind) for kind in KINDS}
 
 
-def _encoder(kind: str, max_length: int = 64, **cleaning: bool | str) -> TextEncoder:
-    return TextEncoder(TOKENIZERS[kind], max_length, Cleaning.model_validate(cleaning))
+def encoder_of(kind: str, max_length: int = 64, *, windows: bool = False, **cleaning: bool | str) -> TextEncoder:
+    # A copy: an encoder sets the truncation of its tokenizer.
+    tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
+    return TextEncoder(tokenizer, max_length, Cleaning.model_validate(cleaning), windows=windows)
 
 
 def _words(encoder: TextEncoder, text: str) -> list[str]:
@@ -71,7 +73,7 @@ def _words(encoder: TextEncoder, text: str) -> list[str]:
     ],
 )
 def test_a_word_is_bounded_by_units_in_raw_offsets(kind: str, text: str, word: str) -> None:
-    (encoded,) = _encoder(kind).encode([text])
+    (encoded,) = encoder_of(kind).encode([text])
     start = text.index(word)
     assert start in {unit.start for unit in encoded.units}
     assert start + len(word) in {unit.end for unit in encoded.units}
@@ -79,21 +81,21 @@ def test_a_word_is_bounded_by_units_in_raw_offsets(kind: str, text: str, word: s
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_of_plain_text_are_units(kind: str) -> None:
-    assert _words(_encoder(kind), "Apple, rose 35 %") == ["Apple", ",", "rose", "35", "%"]
+    assert _words(encoder_of(kind), "Apple, rose 35 %") == ["Apple", ",", "rose", "35", "%"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_offsets_of_cleaned_text_refer_to_the_raw_text(kind: str) -> None:
     # given markup, a character reference and a URL, which cleaning takes out
     text = "<b>M&uuml;ller</b>  &amp; Apple https://t.co/x rose"
-    words = _words(_encoder(kind, html=True, urls="drop", whitespace=True), text)
+    words = _words(encoder_of(kind, html=True, urls="drop", whitespace=True), text)
     assert words == ["M&uuml;ller", "&amp;", "Apple", "rose"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text(max_size=40))
 def test_units_lie_in_the_text_in_order_without_overlap(kind: str, text: str) -> None:
-    (encoded,) = _encoder(kind).encode([text])
+    (encoded,) = encoder_of(kind).encode([text])
     edges = [edge for unit in encoded.units for edge in (unit.start, unit.end)]
     assert edges == sorted(edges)
     assert all(0 <= unit.start < unit.end <= len(text) for unit in encoded.units)
@@ -102,24 +104,24 @@ def test_units_lie_in_the_text_in_order_without_overlap(kind: str, text: str) ->
 
 @pytest.mark.parametrize("text", ["", " \n", "\ud83d x", "\ud83d\ude00 Apple"])
 def test_texts_without_words_and_lone_surrogates_are_encoded(text: str) -> None:
-    words = _words(_encoder("wordpiece"), text)
+    words = _words(encoder_of("wordpiece"), text)
     assert words[-1:] in ([], ["x"], ["Apple"])
 
 
 def test_what_is_too_long_is_cut_and_said_so() -> None:
-    encoder = _encoder("wordpiece", max_length=8)
+    encoder = encoder_of("wordpiece", max_length=8)
     long, short = encoder.encode(["Apple " * 20, "Apple"])
     assert (len(long), long.truncated, short.truncated) == (8, True, False)
 
 
 def test_units_of_a_pair_are_those_of_the_first_text() -> None:
-    (encoded,) = _encoder("wordpiece").encode(["the shares"], ["Apple fell"])
+    (encoded,) = encoder_of("wordpiece").encode(["the shares"], ["Apple fell"])
     assert [(unit.start, unit.end) for unit in encoded.units] == [(0, 3), (4, 10)]
     assert set(encoded.type_ids) == {0, 1}
 
 
 def test_padding_fills_up_to_the_longest_row() -> None:
-    rows = _encoder("wordpiece").encode(["Apple fell", "Apple"])
+    rows = encoder_of("wordpiece").encode(["Apple fell", "Apple"])
     arrays = pad(rows, pad_id=9)
     lengths: Sequence[int] = [len(row) for row in rows]
     assert arrays["input_ids"].shape == (2, max(lengths))

@@ -115,8 +115,8 @@ def test_batches_hold_rows_of_like_length_within_the_token_budget() -> None:
     assert [index for batch in batches for index in batch] == sorted(range(len(lengths)), key=lengths.__getitem__)
 
 
-def test_a_stream_is_read_one_window_ahead(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.engine, "WINDOW_ROWS", 4)
+def test_a_stream_is_read_two_portions_ahead(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.engine, "PORTION_ROWS", 4)
     taken = 0
 
     def rows() -> Iterator[Row]:
@@ -127,14 +127,14 @@ def test_a_stream_is_read_one_window_ahead(engine: Engine, monkeypatch: pytest.M
 
     answers = engine.predict_stream(rows())
     next(answers)
-    assert taken <= 5
+    assert taken <= 2 * 4 + 1
     assert len(list(answers)) == 99
 
 
-def test_windows_are_limited_in_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.engine, "WINDOW_CHARACTERS", 10)
-    windows = serving.engine._windows([Row("x" * size) for size in (4, 4, 4, 50, 1)])
-    assert [len(window) for window in windows] == [2, 1, 1, 1]
+def test_portions_are_limited_in_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.engine, "PORTION_CHARACTERS", 10)
+    portions = serving.engine._portions([Row("x" * size) for size in (4, 4, 4, 50, 1)])
+    assert [len(portion) for portion in portions] == [2, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("table", "head"), [("votes", "sentence"), ("scores", "tokens")])

@@ -1,0 +1,116 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertConfig,
+    CamembertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
+
+from models.bert import FirstTokenLayer, trimmed
+from models.network import JointHeads, Network, quiet
+from tasks.exporting.onnx_graph import export_graph, quantize_graph
+
+FAMILY = [BertConfig, CamembertConfig, ElectraConfig, RobertaConfig, XLMRobertaConfig]
+
+
+def make_network(config_class: Any = BertConfig, loader: Any = AutoModelForSequenceClassification) -> Network:
+    """Two layers of random weights, large enough that attention is uneven."""
+    torch.manual_seed(0)
+    config = config_class(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        initializer_range=0.2,
+        num_labels=3,
+        max_position_embeddings=72,
+    )
+    with quiet():
+        return Network(loader.from_config(config, attn_implementation="eager"), None).eval()
+
+
+def joint(network: Network) -> Network:
+    encoder: Any = network.model.base_model
+    return Network(encoder, JointHeads(32, 3, 5, 0.0, pool=False)).eval()
+
+
+def batch(rows: int = 3, length: int = 17) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(length)
+    mask = torch.ones(rows, length, dtype=torch.int64)
+    mask[-1, length // 2 :] = 0
+    return {"input_ids": torch.randint(5, 100, (rows, length), generator=generator), "attention_mask": mask}
+
+
+def answers(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    with torch.inference_mode():
+        return {head: values[:, : inputs["attention_mask"][-1].sum()] for head, values in network(**inputs).items()}
+
+
+@pytest.mark.parametrize("config_class", FAMILY, ids=lambda one: one.__name__)
+def test_sentence_heads_of_the_family_answer_as_before(config_class: Any) -> None:
+    network = make_network(config_class)
+    wanted = answers(network, batch())
+    with trimmed(network):
+        assert isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
+        torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
+    assert not isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
+
+
+def test_heads_that_read_every_token_keep_the_last_layer_and_the_answers() -> None:
+    for network in (make_network(loader=AutoModelForTokenClassification), joint(make_network())):
+        wanted = answers(network, batch())
+        with trimmed(network):
+            assert not isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
+            torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
+
+
+def test_other_encoders_are_left_alone() -> None:
+    network = make_network(DistilBertConfig)
+    wanted = answers(network, batch())
+    with trimmed(network):
+        torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
+
+
+@pytest.mark.slow  # two exports
+@pytest.mark.parametrize("heads", ["sentence", "joint"])
+def test_the_graph_is_as_lean_as_what_was_measured(tmp_path: Path, heads: str) -> None:
+    network = make_network() if heads == "sentence" else joint(make_network())
+    with trimmed(network):
+        export_graph(network, tmp_path / "plain.onnx", type_ids=False, max_length=64)
+    quantize_graph(tmp_path / "plain.onnx", tmp_path / "int8.onnx")
+    # One operator a GELU; a mask that is computed once, without a choice for each pair of tokens.
+    nodes = [node.op_type for node in onnx.load(tmp_path / "plain.onnx").graph.node]
+    assert nodes.count("Gelu") == 2
+    assert not {"Erf", "Where", "And", "GatherND"} & set(nodes)
+    # After onnxruntime's own fusions each quantised product is one operator, its bias included.
+    fused = [node.op_type for node in _optimised(tmp_path / "int8.onnx", tmp_path).graph.node]
+    assert not {"SkipLayerNormalization", "MultiHeadAttention", "MatMulInteger", "QAttention"} & set(fused)
+    assert fused.count("MatMulIntegerToFloat") + fused.count("DynamicQuantizeMatMul") >= 12
+    # and it answers as torch does.
+    inputs = batch()
+    session = ort.InferenceSession(tmp_path / "plain.onnx")
+    given = session.run(None, {name: values.numpy() for name, values in inputs.items()})
+    for values, wanted in zip(given, answers(network, inputs).values(), strict=True):
+        np.testing.assert_allclose(values[:, : wanted.shape[1]], wanted.numpy(), atol=1e-5)
+
+
+def _optimised(path: Path, folder: Path) -> onnx.ModelProto:
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(path, options)
+    return onnx.load(options.optimized_model_filepath)
