@@ -20,7 +20,7 @@ from math import ceil, sqrt
 import numpy as np
 from scipy.optimize import brentq
 
-from tasks.scoring.statistics import REPLICAS, SEED, Floats, Ints, Outcomes, draw_f1, mean_f1
+from tasks.scoring.statistics import REPLICAS, SEED, Floats, Ints, Outcomes, distinct_rows, draw_f1, mean_f1
 
 ADDED = 1.0  # rows, see above
 STEEPEST = 30.0  # exp of it: how much more often the extreme row may come than an average one
@@ -186,9 +186,9 @@ def _pair(candidate: Outcomes, champion: Outcomes) -> _Pairs | None:
     halves = np.concatenate([np.full(differ.sum(), 0.5), np.full(len(mistakes), ADDED / 2 / len(mistakes))])
     codes = np.concatenate([seen[~differ], unlike, np.roll(unlike, width, axis=1)])
     weights = np.concatenate([np.ones(len(seen) - differ.sum()), halves, halves])
-    distinct, place = np.unique(codes, axis=0, return_inverse=True)
+    distinct, place = distinct_rows(codes)
     tallies = np.stack([candidate.tally(distinct[:, :width]), champion.tally(distinct[:, width:])], axis=1)
-    return _Pairs(len(candidate), tallies, np.bincount(place.ravel(), weights).astype(np.float64))
+    return _Pairs(len(candidate), tallies, np.bincount(place, weights).astype(np.float64))
 
 
 def _with_mistakes(outcomes: Outcomes) -> Ints:

@@ -79,6 +79,15 @@ def test_a_model_is_not_better_than_itself() -> None:
     assert (result.difference, result.lower, result.p_value) == (0, 0, 1)
 
 
+def test_a_difference_that_such_rows_cannot_have() -> None:
+    # Given two models that differ on two rows of 400, then no reweighting makes them differ by 0.999 of F1.
+    codes = noisy_entities(400, 0.8, 1).codes
+    other = codes.copy()
+    other[:2] = [0, 2, 2]
+    assert p_value(Outcomes(codes), Outcomes(other), threshold=0.999) == 1
+    assert p_value(Outcomes(codes), Outcomes(other), threshold=-0.999) < 0.001
+
+
 def test_p_value_alone_is_that_of_the_comparison() -> None:
     candidate, champion = noisy_entities(300, 0.82, 1), noisy_entities(300, 0.80, 2)
     assert p_value(candidate, champion, threshold=-0.02) == compare(candidate, champion, threshold=-0.02).p_value

@@ -6,6 +6,7 @@ from tasks.scoring.statistics import (
     Outcomes,
     class_outcomes,
     class_p_value,
+    distinct_rows,
     entity_outcomes,
     f1_interval,
     holm,
@@ -46,6 +47,14 @@ def test_entity_f1_is_micro() -> None:
 
 def test_f1_without_anything_to_find_is_not_a_number() -> None:
     assert np.isnan(entity_outcomes([(0, 1, 0)]).f1())
+
+
+@pytest.mark.parametrize("largest", [5, 2**40])
+def test_distinct_rows_are_those_of_numpy(largest: int) -> None:
+    codes = np.random.default_rng(1).integers(0, 3, (50, 4)) * (largest // 2)
+    rows, place = distinct_rows(codes)
+    assert rows.tolist() == np.unique(codes, axis=0).tolist()
+    assert rows[place].tolist() == codes.tolist()
 
 
 def test_interval_covers_the_true_figure_as_often_as_it_says() -> None:
