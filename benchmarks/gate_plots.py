@@ -57,6 +57,7 @@ def draw_challengers(chances: Mapping[str, Floats]) -> None:
                 axis.plot(np.arange(1, len(chance) + 1), chance, color=colour, label=name)
         axis.axhline(0.05, color="#888888", linewidth=0.8, linestyle="--")
         axis.set(xlabel="equal challengers in a row, same test rows", ylabel="one of them promoted", ylim=(0, None))
+        axis.set_xticks([1, 5, 10, 15, 20])
         axis.legend(frameon=False)
         _save(figure, IMAGES / "gate-challengers.svg")
 

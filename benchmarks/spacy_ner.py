@@ -2,7 +2,8 @@
 
 Same rows, same split, same measure (strict entity F1 over character spans, all types together), mean of the
 same seeds. spaCy trains a blank German pipeline with its convolutional entity recogniser; of its iterations, as
-of our epochs, the one with the best validation F1 is kept.
+of our epochs, the one with the best validation F1 is kept. Ours is measured with the encoder at hand, an English one,
+and with a small one trained from nothing, whose word pieces are those of the German training rows.
 """
 
 import argparse
@@ -27,6 +28,13 @@ COMMAND = "make bench-spacy"
 ITERATIONS = 30
 DROPOUT = 0.2
 BATCH_SIZE = 8
+SCRATCH = [
+    "model.encoder=null",
+    "model.scratch={layers: 2, hidden: 128, attention_heads: 4, vocabulary: 4000}",
+    "training.learning_rate=0.001",
+    "training.head_learning_rate=0.002",
+]
+OURS: dict[str, list[str]] = {"MiniLM, English": [], "from scratch": SCRATCH}
 
 
 def main() -> None:
@@ -41,8 +49,10 @@ def main() -> None:
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     sides = read_sides()
     theirs = [spacy_f1(sides, seed, arguments.iterations, arguments.dropout) for seed in seeds]
-    ours = [run_recipe("medical-ner", medical_overrides(seed)).figures["tokens.f1"] for seed in seeds]
-    rows = to_rows(ours, theirs)
+    rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", theirs)]
+    for name, overrides in OURS.items():
+        runs = [run_recipe("medical-ner", [*medical_overrides(seed), *overrides]) for seed in seeds]
+        rows.append(to_row(name, [run.figures["tokens.f1"] for run in runs], theirs))
     if arguments.quick:
         show(rows)
     else:
@@ -100,15 +110,12 @@ def strict_f1(nlp: Any, rows: Sequence[Example]) -> float:
     return entity_scores([row.entities or () for row in rows], found).overall.f1
 
 
-def to_rows(ours: Sequence[float], theirs: Sequence[float]) -> list[Row]:
-    """The peer's mean, and how far ours lies above it."""
+def to_row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+    """How far ours lies above the peer, seed by seed."""
     differences = [our - their for our, their in zip(ours, theirs, strict=True)]
-    name = f"medical-ner: strict entity F1{{}}, mean of {len(ours)} seeds"
     note = f"ours {', '.join(f'{f1:.3f}' for f1 in ours)}; spaCy {', '.join(f'{f1:.3f}' for f1 in theirs)}"
-    return [
-        _row(name.format(" of spaCy"), theirs),
-        _row(name.format(" above spaCy's"), differences).model_copy(update={"required": 0.0, "note": note}),
-    ]
+    row = _row(f"medical-ner ({name}): strict entity F1 above spaCy's, mean of {len(ours)} seeds", differences)
+    return row.model_copy(update={"required": 0.0, "note": note})
 
 
 def _row(measure: str, values: Sequence[float]) -> Row:
