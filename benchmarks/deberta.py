@@ -42,28 +42,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--heads", choices=["sentence", "tokens"], nargs="+", default=["tokens", "sentence"])
+    parser.add_argument("--graphs", type=Path, help="keep the exported graphs here, and use those that are here")
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
     for heads in arguments.heads:
-        rows = measure(heads, arguments.rounds)
+        with tempfile.TemporaryDirectory() as name:
+            graphs = make_graphs((arguments.graphs or Path(name)) / heads, heads)
+            rows = measure(heads, graphs, arguments.rounds)
         if arguments.no_record:
             print("\n".join(row.model_dump_json() for row in rows))
         else:
             write_rows("deberta", rows)
 
 
-def measure(heads: str, rounds: int) -> list[Row]:
+def measure(heads: str, graphs: dict[str, Path], rounds: int) -> list[Row]:
     """Rows of all shapes for one kind of head."""
-    with tempfile.TemporaryDirectory() as name:
-        graphs = make_graphs(Path(name), heads)
-        runners = {kind: _runner(path) for kind, path in graphs.items()}
+    runners = {kind: _runner(path) for kind, path in graphs.items()}
     return [row for shape in SHAPES for row in _rows(heads, shape, _times(runners, shape, rounds))]
 
 
 def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
     """Export the same weights as transformers has them, rewritten, and rewritten in int8."""
-    network = make_network(heads)
     paths = {kind: folder / f"{kind}.onnx" for kind in ("plain", "fp32", "int8")}
+    if all(path.is_file() for path in paths.values()):
+        return paths
+    folder.mkdir(parents=True, exist_ok=True)
+    network = make_network(heads)
     export_graph(network, paths["plain"], type_ids=False, max_length=LONGEST)
     with rewritten(network, LONGEST):
         export_graph(network, paths["fp32"], type_ids=False, max_length=LONGEST)

@@ -21,10 +21,7 @@ def score_faster(network: nn.Module) -> None:
 
 
 class ShiftedSelfAttention(DisentangledSelfAttention):
-    """Attention that projects each distance once for all rows, and picks scores by a change of shape.
-
-    See `models.deberta.DisentangledAttention` for why the odd rows are the scores.
-    """
+    """Attention that projects each distance once for all rows, and picks scores by a change of shape."""
 
     def disentangled_attention_bias(
         self, query_layer: Tensor, key_layer: Tensor, relative_pos: Tensor, rel_embeddings: Tensor, scale_factor: int
@@ -58,7 +55,11 @@ class ShiftedSelfAttention(DisentangledSelfAttention):
         return keys, modules.pos_query_proj(embeddings) if "p2c" in self.pos_att_type else None
 
     def _by_distance(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Heads x B x L x L, from vectors ((B heads) x L x head width) and positions ((2L+1) x hidden)."""
+        """Heads x B x L x L, from vectors ((B heads) x L x head width) and positions ((2L+1) x hidden).
+
+        What belongs to vector i and token j lies in column L-i+j of their products, so at the address
+        i(2L+1) + L-i+j = (2i+1)L + j: read as a matrix of L columns, the odd rows are the scores.
+        """
         heads, (_, length, width) = self.num_attention_heads, vectors.shape
         # All rows of a head in one product.
         by_head = vectors.view(-1, heads, length, width).transpose(0, 1).reshape(heads, -1, width)
