@@ -12,7 +12,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pictures test check lint types layers format bench-train bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
+.PHONY: help install demo pictures test check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ bench-train: install  ## training speed against the padded Trainer, flow against
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.deberta_training
 	$(BIN)/python -m benchmarks.overhead
+
+bench-predict: install  ## assay predict on a million rows: memory and speed from the first to the last
+	$(BIN)/python -m benchmarks.predict_scale
 
 bench-quality: install  ## the shipped recipes on real data
 	$(BIN)/python -m benchmarks.quality

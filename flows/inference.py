@@ -1,29 +1,180 @@
-"""Predict a file with a registered model."""
+"""Predict a whole source with a registered model, in parts that run as mapped tasks."""
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
 
-from prefect import flow, task
+from prefect import flow, task, unmapped
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import BaseModel
 
 from serving.address import open_bundle
+from serving.batch.job import ROWS_A_SHARD, keep_plan, survey_job
+from serving.batch.progress import Unwatched
+from serving.batch.running import PredictionCounts, answer_shards, finish
+from serving.batch.shards import locked, runs
 from serving.engine import Engine
-from serving.predict import PredictionCounts, predict_file
+from serving.predict import Request, is_folder, make_job, predict_request
+
+PARTS = 20
 
 
-@flow(name="predict", flow_run_name="predict-{input.name}", persist_result=False, result_serializer="json")
-def predict(model: str, input: Path, output: Path, errors: Path | None = None) -> PredictionCounts:
-    """Answer every row of a file; bad rows go to the errors file with their reason.
+class Part(BaseModel):
+    """Consecutive shards; `stop` is the first behind them."""
+
+    start: int
+    stop: int
+
+
+class Prepared(BaseModel):
+    """What is still to be done: the parts, and how many shards there are and were done before."""
+
+    parts: list[Part]
+    shards: int
+    resumed_rows: int
+
+
+# The engine uses all cores, so one part at a time: for several machines, give the flow a runner such as Ray's, and an
+# output on a file system that they share.
+ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
+
+
+@flow(
+    name="predict",
+    flow_run_name="predict-{input}",
+    persist_result=False,
+    result_serializer="json",
+    task_runner=ONE_AT_A_TIME,
+)
+def predict(
+    model: str,
+    input: str,
+    output: str,
+    errors: Path | None = None,
+    text_field: str = "text",
+    pair_field: str | None = None,
+    keep: Sequence[str] = (),
+    filter: Mapping[str, Any] | None = None,
+    store: Path = Path(".assay"),
+    shard_rows: int = ROWS_A_SHARD,
+    parts: int = PARTS,
+) -> PredictionCounts:
+    """Answer every row of a source; bad rows go to the errors file with their reason.
+
+    A run that failed or was killed is started again with the same parameters, and goes on behind its whole shards.
 
     Args:
         model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder.
-        input: JSONL, CSV or Parquet, possibly gzipped.
-        output: where to, in the format of its extension; appears whole or not at all.
+        input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them (one task answers it), or
+            `mongo:env:VARIABLE/DATABASE/COLLECTION`.
+        output: a file, in the format of its extension, which appears whole or not at all; a folder; or a collection.
         errors: where bad rows go; none: beside the output.
+        text_field: field that holds the text.
+        pair_field: field that holds the second text of a pair.
+        keep: fields of a collection to put into the output.
+        filter: which documents of a collection.
+        store: keeps what is done of a collection until all is done.
+        shard_rows: rows of a shard.
+        parts: about how many tasks.
     """
-    return predict_rows(model, input, output, errors)
+    request = Request(
+        input=input,
+        output=output,
+        errors=errors,
+        text_field=text_field,
+        pair_field=pair_field,
+        shard_rows=shard_rows,
+        state=store / "predict",
+        filter=filter or {},
+        keep=keep,
+    )
+    if is_folder(request):
+        return predict_whole(model, request)
+    job = make_job(request, engine_of(model))
+    with locked(job.work, job.target.name):
+        ready = prepare(model, request, parts)
+        answered = answer_part.map(unmapped(model), unmapped(request), ready.parts)
+        _follow(ready, answered, f"rows of {job.source.name}")
+        return join(model, request, ready.resumed_rows)
+
+
+@task(name="predict-prepare", cache_policy=NO_CACHE)
+def prepare(model: str, request: Request, parts: int) -> Prepared:
+    """Look through the source, and say what is still to be done."""
+    engine = engine_of(model)
+    job = make_job(request, engine)
+    survey = survey_job(job, engine)
+    keep_plan(job, engine, survey)
+    finished = job.shards().finished()
+    shards = range(len(survey.starts))
+    missing = [shard for shard in shards if shard not in finished]
+    size = -(-len(missing) // parts) or 1
+    found = [
+        Part(start=start, stop=min(start + size, run.stop))
+        for run in runs(missing)
+        for start in range(run.start, run.stop, size)
+    ]
+    done = sum(marker.rows for marker in finished.values())
+    return Prepared(parts=found, shards=len(shards), resumed_rows=done)
+
+
+@task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
+def answer_part(model: str, request: Request, part: Part) -> Part:
+    """Answer the shards of a part that are not whole yet."""
+    engine = engine_of(model)
+    job = make_job(request, engine)
+    survey = survey_job(job, engine)
+    shards = range(part.start, part.stop)
+    finished = job.shards().finished(shards)
+    for missing in runs(shard for shard in shards if shard not in finished):
+        answer_shards(job, engine, survey, missing, Unwatched())
+    return part
+
+
+@task(name="predict-join", cache_policy=NO_CACHE)
+def join(model: str, request: Request, resumed_rows: int) -> PredictionCounts:
+    """Make the output of all shards."""
+    engine = engine_of(model)
+    job = make_job(request, engine)
+    return finish(job, engine, survey_job(job, engine), resumed_rows)
 
 
 @task(name="predict", cache_policy=NO_CACHE)
-def predict_rows(model: str, input: Path, output: Path, errors: Path | None) -> PredictionCounts:
-    """One file through one model."""
-    return predict_file(Engine(open_bundle(model)), input, output, errors)
+def predict_whole(model: str, request: Request) -> PredictionCounts:
+    """A folder: file by file, in one task."""
+    return predict_request(engine_of(model), request)
+
+
+@lru_cache(maxsize=1)
+def engine_of(model: str) -> Engine:
+    """The engine, loaded once in a process; an alias is followed when the next flow run starts."""
+    return Engine(open_bundle(model))
+
+
+def _follow(ready: Prepared, answered: Sequence[PrefectFuture[Part]], what: str) -> None:
+    """Show how far it is, part by part, as an artifact.
+
+    Raises:
+        Exception: the first that a part ended with, when all have ended.
+    """
+    progress = cast(UUID, create_progress_artifact(_percent(0, ready), key="predict", description=what))
+    done = 0
+    for future in as_completed(list(answered)):
+        future.wait()
+        if future.state.is_completed():
+            part = future.result()
+            done += part.stop - part.start
+            update_progress_artifact(progress, _percent(done, ready))
+    for future in answered:
+        future.result()
+
+
+def _percent(done: int, ready: Prepared) -> float:
+    """Of all shards, those done before included."""
+    todo = sum(part.stop - part.start for part in ready.parts)
+    return round(100 * (ready.shards - todo + done) / ready.shards, 1)

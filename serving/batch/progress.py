@@ -28,6 +28,16 @@ class Watcher(Protocol):
         """So many more rows are done."""
 
 
+class Unwatched:
+    """Nobody is told."""
+
+    def resume(self, rows: int) -> None:
+        """See `Watcher`."""
+
+    def advance(self, rows: int) -> None:
+        """See `Watcher`."""
+
+
 class _Speed(ProgressColumn):
     """Rows a second."""
 

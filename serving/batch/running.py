@@ -18,7 +18,7 @@ from serving.batch.answering import Columns, answer_portions
 from serving.batch.job import Job, keep_plan, plan_is_current
 from serving.batch.portions import Portion
 from serving.batch.progress import Watcher
-from serving.batch.shards import Rejects, ShardDraft, ShardFolder, ShardMarker, locked
+from serving.batch.shards import Rejects, ShardDraft, ShardFolder, ShardMarker, locked, runs
 from serving.batch.survey import Survey
 from serving.batch.targets import join_bytes
 from serving.engine import Engine
@@ -54,7 +54,7 @@ def run_job(job: Job, engine: Engine, survey: Survey, watcher: Watcher) -> Predi
         done = sum(marker.rows for marker in finished.values())
         watcher.resume(done)
         missing = [shard for shard in range(len(survey.starts)) if shard not in finished]
-        for shards in _runs(missing):
+        for shards in runs(missing):
             answer_shards(job, engine, survey, shards, watcher)
         return finish(job, engine, survey, done)
 
@@ -133,17 +133,6 @@ def _counts(job: Job, markers: list[ShardMarker], resumed: int) -> PredictionCou
         errors_path=job.errors if errors else None,
         resumed=resumed,
     )
-
-
-def _runs(shards: list[int]) -> list[range]:
-    """The same numbers as ranges: what follows each other is read in one pass."""
-    runs: list[range] = []
-    for shard in shards:
-        if runs and runs[-1].stop == shard:
-            runs[-1] = range(runs[-1].start, shard + 1)
-        else:
-            runs.append(range(shard, shard + 1))
-    return runs
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,11 +70,13 @@ class ShardFolder:
     suffix: str | None
     _markers: dict[int, ShardMarker] = field(default_factory=dict, repr=False)
 
-    def finished(self) -> dict[int, ShardMarker]:
-        """The shards that are whole: each of their files has the digest that the marker says."""
+    def finished(self, only: range | None = None) -> dict[int, ShardMarker]:
+        """The shards (of these numbers) that are whole: each file has the digest that the marker says."""
         for path in self.folder.glob("*.json"):
-            if path.stem.isdigit() and int(path.stem) not in self._markers and (marker := self._read(path)):
-                self._markers[int(path.stem)] = marker
+            number = int(path.stem) if path.stem.isdigit() else -1
+            wanted = number >= 0 and (only is None or number in only)
+            if wanted and number not in self._markers and (marker := self._read(path)):
+                self._markers[number] = marker
         return dict(sorted(self._markers.items()))
 
     @contextmanager
@@ -110,6 +112,17 @@ class ShardFolder:
         except (ValidationError, OSError):
             return None
         return marker if whole else None
+
+
+def runs(shards: Iterable[int]) -> list[range]:
+    """Rising numbers as ranges: what follows each other is read in one pass."""
+    found: list[range] = []
+    for shard in shards:
+        if found and found[-1].stop == shard:
+            found[-1] = range(found[-1].start, shard + 1)
+        else:
+            found.append(range(shard, shard + 1))
+    return found
 
 
 @contextmanager

@@ -1,9 +1,18 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import cli
+from tests.bundles import build_bundle
 from tests.cli.calls import call
 from tests.flows.tiny import write_rows
+from tests.mongo import Mongo
 
 
 def test_predict_with_a_folder_that_is_no_bundle_is_one_line(
@@ -14,3 +23,84 @@ def test_predict_with_a_folder_that_is_no_bundle_is_one_line(
     assert call(monkeypatch, "predict", "--model", tmp_path, "--input", rows, "--output", output) == 1
     assert "holds no bundle.json" in capsys.readouterr().err
     assert not output.exists()
+
+
+def toy_bundle(folder: Path) -> Path:
+    (folder / "bundle").mkdir()
+    return build_bundle(folder / "bundle", {"good": "up", "bad": "down"}, {}).folder
+
+
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = toy_bundle(tmp_path)
+    address = "mongodb://anna:geheim@127.0.0.1/news/texts"
+    output = tmp_path / "out.jsonl"
+    assert call(monkeypatch, "predict", "--model", bundle, "--input", address, "--output", output) == 1
+    said = capsys.readouterr().err
+    assert "geheim" not in said
+    assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in said
+
+
+def test_predict_goes_from_a_collection_into_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mongo: Mongo,
+) -> None:
+    bundle = toy_bundle(tmp_path)
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    mongo.fill("texts", [{"_id": 1, "body": "good", "n": 1}, {"_id": 2, "n": 2}, {"_id": 3, "body": "bad", "n": 9}])
+    here = f"mongo:env:TEST_MONGO/{mongo.database}/texts"
+    words: list[str | Path] = [
+        "predict",
+        "--model",
+        bundle,
+        "--input",
+        here,
+        "--output",
+        tmp_path / "out.jsonl",
+        "--text",
+        "body",
+    ]
+    assert call(monkeypatch, *words, "--keep", "n", "--filter", '{"n": {"$lt": 5}}') == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["_id"], row["n"], row["label"]) for row in rows] == [(1, 1, "up")]
+    assert "1 rows answered" in capsys.readouterr().out
+    assert call(monkeypatch, *words, "--filter", '{"n": {"$where": "1"}}') == 1
+    assert "--filter holds the operator '$where'" in capsys.readouterr().err
+
+
+def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_path: Path) -> None:
+    bundle = toy_bundle(tmp_path)
+    lines = [json.dumps({"id": number, "text": "good " * 50}) for number in range(20_000)]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "cli",
+        "predict",
+        "--model",
+        bundle,
+        "--input",
+        "in.jsonl",
+        "--output",
+        "out.jsonl",
+    ]
+    words += ["--shard-rows", "100"]
+    work = tmp_path / ".out.jsonl.shards"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while not (work / "0000003.json").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.startswith("assay: stopped by SIGTERM; no output is half-written, and the same command goes on behind")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out.jsonl").exists()
+    assert not [path.name for path in work.iterdir() if path.name.startswith(".")]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "20,000 rows answered in out.jsonl" in done.stdout
+    assert "rows were done before" in done.stdout

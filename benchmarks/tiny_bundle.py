@@ -1,0 +1,75 @@
+"""A bundle small enough that what surrounds the model can be seen: 2 layers, 64 wide, both heads, hardly trained."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from corpus.cleaning import Cleaning
+from corpus.digest import digest_file
+from corpus.example import Entity, Example
+from demo.virtual import virtual_documents
+from models.checkpoint import Checkpoint
+from models.training import train
+from recipes.recipe import Model, Scratch, Training
+from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, write_manifest
+from serving.cpu import cpu_flags
+from tasks.exporting.onnx_graph import export_graph
+
+TRAINING_ROWS = 1_000
+SCRATCH = Scratch(layers=2, hidden=64, attention_heads=2, vocabulary=2_000)
+MAX_LENGTH = 64
+
+
+def virtual_examples(count: int, seed: int) -> list[Example]:
+    """Sentences of the virtual data set with their first entities of each name."""
+    found: list[Example] = []
+    for sentence in _sentences(count, seed):
+        text = sentence["Text"]
+        spans = [(text.find(one["EntityName"]), one) for one in sentence["Entities"]]
+        entities = [Entity(at, at + len(one["EntityName"]), one["type"]) for at, one in sorted(spans, key=_start)]
+        if all(at >= 0 for at, _ in spans):
+            found.append(Example(str(len(found)), text, label=sentence["sentiment"], entities=tuple(entities)))
+    return found
+
+
+def tiny_bundle(folder: Path) -> Bundle:
+    """Train, export in float32, write the manifest."""
+    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=MAX_LENGTH)
+    examples = virtual_examples(TRAINING_ROWS, seed=1)
+    work, bundle = folder / "checkpoint", folder / "bundle"
+    work.mkdir()
+    bundle.mkdir()
+    train(examples, examples[:100], model, Training(epochs=1, batch_size=32, learning_rate=2e-3), work)
+    checkpoint = Checkpoint.load(work)
+    network = checkpoint.network(attention="eager")
+    export_graph(network, bundle / MODEL, type_ids=checkpoint.uses_type_ids, max_length=MAX_LENGTH)
+    (bundle / TOKENIZER).write_bytes(checkpoint.tokenizer_path.read_bytes())
+    manifest = BundleManifest(
+        name="tiny",
+        labels=checkpoint.labels,
+        tags=checkpoint.tags,
+        pair=False,
+        type_ids=checkpoint.uses_type_ids,
+        pad_id=checkpoint.pad_id,
+        max_length=MAX_LENGTH,
+        cleaning=Cleaning(),
+        precision="fp32",
+        cpu_flags=cpu_flags(),
+        files={name: digest_file(bundle / name) for name in (MODEL, TOKENIZER)},
+        snapshot="0" * 64,
+        recipe={},
+        golden=[],
+    )
+    write_manifest(bundle, manifest)
+    return Bundle.load(bundle)
+
+
+def _sentences(count: int, seed: int) -> Iterator[dict[str, Any]]:
+    for document in virtual_documents(count, seed):
+        for sentence in document["Parse"] if isinstance(document.get("Parse"), list) else []:
+            if isinstance(sentence, dict) and isinstance(sentence.get("Text"), str) and sentence.get("sentiment"):
+                yield sentence
+
+
+def _start(span: tuple[int, Any]) -> int:
+    return span[0]

@@ -1,0 +1,103 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+import flows.inference
+from flows.inference import predict
+from serving.engine import Prediction, Row
+from tests.bundles import build_bundle
+from tests.mongo import Mongo
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    flows.inference.engine_of.cache_clear()
+    folder = tmp_path_factory.mktemp("bundle")
+    yield str(build_bundle(folder, {"good": "up", "bad": "down"}, {"Apple": "ORG"}).folder)
+    flows.inference.engine_of.cache_clear()
+
+
+def write(path: Path, count: int) -> Path:
+    lines = [json.dumps({"id": number, "text": f"good Apple {number}"}) for number in range(count)]
+    path.write_text("\n".join([*lines, '{"id": "bad"}']) + "\n")
+    return path
+
+
+def progress() -> list[float]:
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["predict"])))
+    return [float(str(artifact.data)) for artifact in found]
+
+
+def test_a_file_is_answered_in_mapped_parts(bundle: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", 57)
+
+    counts = predict(bundle, str(source), str(tmp_path / "out.jsonl"), shard_rows=5, parts=4)
+
+    assert (counts.rows, counts.errors, counts.resumed) == (57, 1, 0)
+    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["id"] for answer in answers] == list(range(57))
+    assert 100.0 in progress()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "in.jsonl",
+        "out.jsonl",
+        "out.jsonl.errors.jsonl",
+    ]
+
+
+def test_a_flow_that_failed_goes_on_behind_its_whole_shards(
+    bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a flow whose third part fails, with all its retries
+    source, target = str(write(tmp_path / "in.jsonl", 57)), tmp_path / "out.jsonl"
+    engine = flows.inference.engine_of(bundle)
+    whole = engine.predict_stream
+
+    def stream(texts: Iterator[Row]) -> Iterator[Prediction]:
+        for row, answer in zip(rows := list(texts), whole(rows), strict=True):
+            if row.text.endswith(" 33"):
+                raise OSError("the machine is gone")
+            yield answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "predict_stream", stream)
+        with pytest.raises(Exception, match="the machine is gone"):
+            predict(bundle, source, str(target), shard_rows=5, parts=4)
+    assert not target.exists()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / ".out.jsonl.shards").glob("0*")}
+    assert len(before) > 10
+
+    # when it is started again
+    counts = predict(bundle, source, str(target), shard_rows=5, parts=4)
+
+    assert counts.rows == 57
+    assert counts.resumed >= 40
+    assert len(target.read_text().splitlines()) == 57
+
+
+def test_a_collection_is_answered_in_place(
+    bundle: str, mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    monkeypatch.chdir(tmp_path)
+    mongo.fill("texts", [{"_id": number, "text": "good"} for number in range(20)])
+    address = f"mongo:env:TEST_MONGO/{mongo.database}/texts"
+
+    assert predict(bundle, address, address, shard_rows=7, parts=3).rows == 20
+    assert predict(bundle, address, "out.jsonl", filter={"prediction.label": "up"}).rows == 20
+
+
+def test_a_folder_is_answered_by_one_task(bundle: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write(tmp_path / "in" / f"{name}.jsonl", 9)
+
+    counts = predict(bundle, str(tmp_path / "in"), str(tmp_path / "out"))
+
+    assert (counts.rows, counts.errors) == (18, 2)
