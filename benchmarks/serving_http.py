@@ -6,6 +6,7 @@ the engine it is held against share the cores, so that the share of the load gen
 
 import argparse
 import json
+import signal
 import socket
 import statistics
 import subprocess
@@ -48,6 +49,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help="one round; nothing is recorded")
     arguments = parser.parse_args()
+    # Who ends it must not leave the servers behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     bundle = open_minilm_bundle()
     for name in arguments.parts or PARTS:
         rows = PARTS[name](bundle, 1 if arguments.quick else arguments.rounds)
@@ -154,7 +157,8 @@ def mlflow_serving(bundle: Bundle) -> Iterator[int]:
 @contextmanager
 def process(command: list[str], port: int) -> Iterator[None]:
     """A server process, once it answers; ended with all its children."""
-    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    # A group, to end it with its children, but no session of its own: Linux would schedule that apart from the others.
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
     try:
         end = time.monotonic() + START_SECONDS
         while not answers(port):
