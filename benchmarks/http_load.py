@@ -22,10 +22,13 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Outcome:
-    """What came back: number of the request, status, seconds, body."""
+    """What came back: number of the request, status, seconds, body; what broke, and what no connection was free for."""
 
     answers: list[tuple[int, int, float, bytes]] = field(default_factory=list)
     broken: int = 0
+    unsent: int = 0
+    in_time: int = 0  # good answers that came before the sending ended
+    sending: bool = True
 
 
 class Connection(asyncio.Protocol):
@@ -62,7 +65,9 @@ class Connection(asyncio.Protocol):
             return
         body, self._received = self._received[end + 4 :], b""
         seconds = time.perf_counter() - self._begun
-        self._load.outcome.answers.append((self._number, int(head[9:12]), seconds, body))
+        status, outcome = int(head[9:12]), self._load.outcome
+        outcome.answers.append((self._number, status, seconds, body))
+        outcome.in_time += status == 200 and outcome.sending
         self._number = -1
         self._load.free(self)
 
@@ -99,7 +104,7 @@ class Load:
         return time.perf_counter() - begun
 
     async def run_open(self, rate: float, seconds: float, most_connections: int) -> float:
-        """Requests at a rate; those that find no connection free are counted as broken."""
+        """Requests at a rate; those that find no connection free are counted as unsent."""
         await self._connect(most_connections)
         numbers = cycle(range(len(self._requests)))
         begun, sent = time.perf_counter(), 0
@@ -110,9 +115,11 @@ class Load:
                 if self._idle:
                     self._idle.popleft().send(number, self._requests[number])
                 else:
-                    self.outcome.broken += 1
+                    self.outcome.unsent += 1
             await asyncio.sleep(0.001)
         passed = time.perf_counter() - begun
+        # What still comes was waiting: it is no part of what was answered in this time.
+        self.outcome.sending = False
         while len(self._idle) < self._connections:
             await asyncio.sleep(0.01)
         return passed
@@ -153,7 +160,9 @@ def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None)
         "good": len(good),
         "statuses": Counter(status for _, status, _, _ in outcome.answers),
         "broken": outcome.broken,
-        "offered": len(outcome.answers) + outcome.broken,
+        "sent": len(outcome.answers) + outcome.broken,
+        "unsent": outcome.unsent,
+        "in_time": outcome.in_time,
         "p50": quantile(good, 0.5),
         "p99": quantile(good, 0.99),
         "longest": good[-1] if good else None,
