@@ -90,7 +90,7 @@ def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
     count = f"{rows:,} rows"
     note = (
         f"{course.seconds:.0f} s, {rows / course.seconds:,.0f} rows/s from start to end; median of the {edge} whole "
-        f"shards of 8,192 rows in each; model of 2 layers, 64 wide, both heads; JSONL to JSONL"
+        f"shards of 8,192 rows in each; model of 2 layers, 64 wide, a sentence head; JSONL to JSONL"
     )
     pace = [round(course.pace(last, clock) / course.pace(first, clock), 3) for clock in (0, 1)]
     memory = f"{early:.0f} MB at most in the first 100,000 rows, {late:.0f} MB behind them, joining the shards included"

@@ -1,4 +1,4 @@
-"""A bundle small enough that what surrounds the model can be seen: 2 layers, 64 wide, both heads, hardly trained."""
+"""A bundle so small that what surrounds the model can be seen: 2 layers, 64 wide, one sentence head, hardly trained."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def virtual_examples(count: int, seed: int) -> list[Example]:
 
 def tiny_bundle(folder: Path) -> Bundle:
     """Train, export in float32, write the manifest."""
-    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=MAX_LENGTH)
+    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=MAX_LENGTH)
     examples = virtual_examples(TRAINING_ROWS, seed=1)
     work, bundle = folder / "checkpoint", folder / "bundle"
     work.mkdir()
