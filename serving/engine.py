@@ -27,7 +27,8 @@ from serving.session import Session, open_session
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 
-BATCH_TOKENS = 2048
+# More tokens a batch gain no speed, since each batch runs on one thread, and cost memory.
+BATCH_TOKENS = 1024
 THREADS_OF_A_BATCH = 1
 PORTION_ROWS = 1024
 PORTION_CHARACTERS = 2_000_000

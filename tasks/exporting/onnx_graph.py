@@ -15,6 +15,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from tasks.exporting.position_products import quantize_position_products
+from tasks.exporting.word_table import quantize_word_table
 
 # The first with GELU as one operator, which is 7 % of the time of an int8 BERT.
 OPSET = 20
@@ -76,6 +77,8 @@ def export_graph(network: nn.Module, path: Path, *, type_ids: bool, max_length: 
 def quantize_graph(source: Path, target: Path) -> None:
     """Write the graph with int8 weights for its matrix products (dynamic, per channel), heads left in float32.
 
+    The table of word embeddings is stored in 8 bits, too.
+
     Weights use 7 bits (`reduce_range`): their products with 8-bit activations cannot overflow 16 bits, so that
     the answers are the same on CPUs with and without VNNI.
     """
@@ -94,6 +97,7 @@ def quantize_graph(source: Path, target: Path) -> None:
         )
     quantized = onnx.load(target)
     quantize_position_products(quantized)
+    quantize_word_table(quantized)
     _strip(quantized)
     onnx.save(quantized, target)
 
