@@ -72,7 +72,8 @@ bench-spacy: install  ## medical terms against spaCy, which this installs
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
 
-bench-serving: install  ## DeBERTa's rewritten graph; the server against its engine, MLflow's server and ten times its load
+bench-serving: install  ## the engine against peers and the CPU's limit, DeBERTa's rewritten graph, the server against engine, MLflow, overload
+	$(BIN)/python -m benchmarks.serving_batch
 	$(BIN)/python -m benchmarks.deberta
 	$(BIN)/python -m benchmarks.serving_http
 
