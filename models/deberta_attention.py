@@ -67,21 +67,21 @@ class DisentangledAttention(nn.Module):
         return attended.transpose(1, 2).reshape(-1, self.heads * self.width)
 
     def _by_head(self, rows: Tensor) -> Tensor:
-        """Heads x head width x rows, from rows x hidden."""
-        return rows.detach().view(len(rows), self.heads, self.width).permute(1, 2, 0).contiguous()
+        """Heads x 1 x head width x rows, from rows x hidden."""
+        return rows.detach().view(len(rows), self.heads, 1, self.width).permute(1, 2, 3, 0).contiguous()
 
     def _content_to_position(self, query: Tensor, positions: Tensor, length: int) -> Tensor:
         """B x heads x queries x L; the columns of the positions are the distances max_length ... -max_length."""
         middle = self.max_length
         if self.first_only:
-            return query @ positions[:, :, middle : middle + length]
+            return query @ positions[:, 0, :, middle : middle + length]
         return _by_distance(query, positions, middle)
 
     def _position_to_content(self, key: Tensor, positions: Tensor) -> Tensor:
         """B x heads x queries x L; the columns of the positions are the distances -max_length ... max_length."""
         middle, length = self.max_length, key.shape[2]
         if self.first_only:
-            distances = positions[:, :, middle - length + 1 : middle + 1].flip(-1)
+            distances = positions[:, 0, :, middle - length + 1 : middle + 1].flip(-1)
             return (key * distances.transpose(1, 2)).sum(-1).unsqueeze(2)
         return _by_distance(key, positions, middle).transpose(-1, -2)
 
@@ -96,14 +96,14 @@ def _by_distance(vectors: Tensor, positions: Tensor, middle: int) -> Tensor:
 
     Args:
         vectors: B x heads x L x head width.
-        positions: heads x head width x columns; one column on is one token on.
+        positions: heads x 1 x head width x columns; one column on is one token on.
         middle: the column of distance 0.
     """
     batch, heads, length, width = vectors.shape
     half = length // 2
     columns = 3 * half + 1
-    windows = [positions[:, :, begin : begin + columns] for begin in (middle - half, middle - 2 * half)]
-    products = vectors.view(batch, heads, 2, half, width) @ torch.stack(windows, dim=1)
+    windows = [positions[..., begin : begin + columns] for begin in (middle - half, middle - 2 * half)]
+    products = vectors.view(batch, heads, 2, half, width) @ torch.cat(windows, dim=1)
     behind = (3 * torch.arange(half)[:, None] + torch.tensor([1, 2])).flatten()
     scores = products.view(batch, heads, 2, columns, half).index_select(3, behind)
     return scores.view(batch, heads, length, length)

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 # Seven bits, as for all weights: see `quantize_graph`.
 LARGEST = 63
 # What lies between a constant and the product: pieces of it, one beside the other.
-PIECES = {"Slice", "Unsqueeze", "Concat"}
+PIECES = {"Slice", "Squeeze", "Concat"}
 
 
 def quantize_position_products(model: onnx.ModelProto) -> int:
@@ -41,8 +41,8 @@ def quantize_position_products(model: onnx.ModelProto) -> int:
 
 
 def _products(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
-    """Products whose right side is cut from a constant of three dimensions (heads, head width, distances)."""
-    constants = {value.name: value for value in graph.initializer if len(value.dims) == 3}
+    """Products whose right side is cut from a constant of a dimension more than a dense layer has."""
+    constants = {value.name: value for value in graph.initializer if len(value.dims) > 2}
     made_of = {node.output[0]: node.input[0] for node in graph.node if node.op_type in PIECES}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in made_of:
