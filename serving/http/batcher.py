@@ -5,6 +5,8 @@ cost no more a token than large ones, and none of them waits for another thread 
 """
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # A batch gains nothing from more tokens than this takes, and who comes next waits for its end.
 BATCH_SECONDS = 0.1
+# Niceness of the threads that compute, against that of the event loop.
+_GIVING_WAY = 5
 # More of them would only be looked at again and again while the queue is long.
 MOST_CANDIDATES = 512
 
@@ -93,6 +97,7 @@ class Batcher:
             worker.join()
 
     def _work(self) -> None:
+        _give_way()
         while batch := self._next():
             self._answer(batch)
             with self._changed:
@@ -151,6 +156,13 @@ class Batcher:
         model.cost.observe(len(batch), padded, seconds)
         self._metrics.computed(len(batch), padded, sum(job.tokens for job in batch), seconds)
         batch[0].ticket.loop.call_soon_threadsafe(_deliver, batch, answers)
+
+
+def _give_way() -> None:
+    """Let the event loop have a CPU whenever it wants one: what it does is short, and refusals must not wait."""
+    # Linux knows a priority for each thread.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVING_WAY)
 
 
 def _answers(batch: Sequence[Job]) -> list[Prediction | Exception]:
