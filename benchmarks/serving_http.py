@@ -103,7 +103,7 @@ def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
             print(f"ours {rates[0]:.0f} rows/s, mlflow models serve {rates[1]:.0f}")
     note = (
         f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both; "
-        "both run the same engine, and a row costs next to nothing less in a batch than alone"
+        "both run the same engine, so that only batches and MLflow's own overhead can be won"
     )
     return [figure(f"HTTP against mlflow models serve, {CLIENTS} clients, single rows", ratios, 4, 8, note)]
 
