@@ -21,7 +21,7 @@ from serving.http.ticket import Job, Ticket
 
 logger = logging.getLogger(__name__)
 
-# A batch gains nothing from more tokens than this takes, and who comes next waits for its end.
+# A batch gains little from more tokens than this takes, and who comes next waits for its end.
 BATCH_SECONDS = 0.1
 # Niceness of the threads that compute, against that of the event loop.
 _GIVING_WAY = 5

@@ -7,7 +7,7 @@ def pick(lengths: Sequence[int], most_tokens: int, overhead_tokens: float) -> li
     """The oldest row, and the waiting rows that are as long as it is or nearly so.
 
     The oldest row is always in, so that none waits for ever. Others join while the padding that they bring costs
-    less than a batch of their own would: on a CPU a batch gains nothing from its size as such.
+    less than a batch of their own would: on a CPU a batch gains little from its size as such.
 
     Args:
         lengths: tokens of each waiting row, the oldest first; at least one.
