@@ -135,9 +135,14 @@ def _answer_arrays(engine: Engine, texts: Sequence[str], answers: Sequence[Predi
         scores = np.array([answer.probabilities for answer in answers], dtype=np.float32)
         arrays = [pa.array([answer.label for answer in answers], pa.string()), *map(pa.array, scores.T)]
     if engine.tags:
-        entities = [plain(entity_objects(text, answer)) for text, answer in zip(texts, answers, strict=True)]
+        entities = [_entities(text, answer) for text, answer in zip(texts, answers, strict=True)]
         arrays.append(pa.array(entities, pa.list_(_ENTITY)))
     return [*arrays, pa.array([answer.truncated for answer in answers], pa.bool_())]
+
+
+def _entities(text: str, answer: Prediction) -> Any:
+    found = entity_objects(text, answer)
+    return found if text.isascii() else plain(found)
 
 
 def _answer_fields(engine: Engine) -> dict[str, pa.DataType]:
