@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Bench:
             "fp32": lambda: _rate(fp32, rows),
             "alone": lambda: self._piped(self._texts[::ALONE_STEP], 1)[0],
             "batched": lambda: self._piped(self._texts[::BATCHED_STEP], size)[0],
-            **{f"limit {name}": (lambda one=one: one.rows_a_second(len(rows), tokens)) for name, one in limits.items()},
+            **{f"limit {name}": partial(one.rows_a_second, len(rows), tokens) for name, one in limits.items()},
         }
         figures: dict[str, list[float]] = {name: [] for name in ways}
         agreement = self._agreement(int8, fp32, size)  # which warms all of them, too
