@@ -37,6 +37,7 @@ EDGE = 100_000
 SPEED_ROWS = 10_000
 ROUNDS = 5
 PAUSE_S = 0.1
+SPREAD = 7_654_321  # has no factor in common with 10: the marks of ten million rows differ
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -52,6 +53,12 @@ class Course:
     def peak(self, first: int, last: int) -> float:
         """Most memory while the shards of these numbers were made."""
         return max(size for shard, size in self.memory if first <= shard < last)
+
+    def tenths(self, clock: int) -> str:
+        """Median microseconds a row in each tenth of the run."""
+        step = max(2, len(self.shards) // 10)
+        parts = [slice(begin, begin + step + 1) for begin in range(0, step * 10, step)]
+        return " ".join(f"{self.pace(part, clock) / ROWS_A_SHARD * 1e6:.0f}" for part in parts if self.shards[part][1:])
 
     def pace(self, shards: slice, clock: int) -> float:
         """Median seconds of a shard; clock 0 is the wall's, 1 the CPU's."""
@@ -93,11 +100,12 @@ def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
         f"shards of 8,192 rows in each; model of 2 layers, 64 wide, a sentence head; JSONL to JSONL"
     )
     pace = [round(course.pace(last, clock) / course.pace(first, clock), 3) for clock in (0, 1)]
+    trend = [f"microseconds a row in each tenth: {course.tenths(clock)}" for clock in (0, 1)]
     memory = f"{early:.0f} MB at most in the first 100,000 rows, {late:.0f} MB behind them, joining the shards included"
     return [
         _row(f"assay predict on {count}: peak memory behind the first 100,000 against in them", late / early, memory),
-        _row(f"assay predict on {count}: seconds a row, last 100,000 against first", pace[0], note),
-        _row(f"assay predict on {count}: CPU seconds a row, last 100,000 against first", pace[1], note),
+        _row(f"assay predict on {count}: seconds a row, last 100,000 against first", pace[0], f"{note}; {trend[0]}"),
+        _row(f"assay predict on {count}: CPU seconds a row, last 100,000 against first", pace[1], trend[1]),
     ]
 
 
@@ -156,10 +164,11 @@ def speed_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
 
 
 def texts(count: int) -> Iterator[dict[str, Any]]:
-    """Rows with distinct texts."""
+    """Rows with distinct texts that are as long at the end as at the beginning."""
     bases = [example.text for example in virtual_examples(10_000, seed=2)]
     for number in range(count):
-        yield {"id": number, "source": "newswire", "text": f"{bases[number % len(bases)]} ({number})"}
+        mark = number * SPREAD % 10**7
+        yield {"id": number, "source": "newswire", "text": f"{bases[number % len(bases)]} ({mark:07d})"}
 
 
 def _run(engine: Engine, source: Path, target: Path) -> Callable[[], Any]:
