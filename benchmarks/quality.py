@@ -51,9 +51,12 @@ class Effort:
 def main() -> None:
     """Run what was asked for, by default everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipes", nargs="*", choices=list(BENCHMARKS))
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch, a share; nothing is recorded")
     arguments = parser.parse_args()
+    # Python 3.11's own check of choices refuses a list that may be empty and is.
+    if unknown := sorted(set(arguments.recipes) - set(BENCHMARKS)):
+        parser.error(f"no recipe {unknown[0]!r} here; choose from {', '.join(BENCHMARKS)}")
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: these benchmarks read real data sets from there")
     for name in arguments.recipes or BENCHMARKS:

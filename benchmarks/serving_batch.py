@@ -57,6 +57,7 @@ model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
 pipe = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(sys.argv[2]))
 pipe(json.load(sys.stdin), batch_size=32, truncation=True, max_length=int(sys.argv[3]))
 """
+PARTS = ("speed", "memory")
 RESIDENT = """
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
 """
@@ -65,14 +66,14 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=("speed", "memory"))
+    parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; none: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name))
-        for part in arguments.parts or ("speed", "memory"):
+        for part in arguments.part or PARTS:
             rows = bench.speed(arguments.rounds) if part == "speed" else [bench.memory()]
             if arguments.no_record:
                 print("\n".join(row.model_dump_json() for row in rows))
