@@ -159,12 +159,13 @@ class Bench:
         speeds = ", ".join(f"{name} {statistics.median(values):.0f}" for name, values in figures.items())
         note = f"rows/s: {speeds}; best batch size of the pipeline {size}; {agreement}"
         counted = "counted are the products that the graph computes, which leaves out what no head reads"
+        rest = "; the rest is attention, normalisation, GELU and tokenisation, which stay float32"
         wanted = [
             ("batch: int8 engine against transformers.pipeline, batch 1", "int8", "alone", 8, 11, note),
             ("batch: int8 engine against transformers.pipeline, best batch size", "int8", "batched", 5, 7, ""),
             ("batch: int8 engine against the float32 engine", "int8", "fp32", 1.9, 2.5, ""),
             ("batch: share of the limit of matrix products, float32", "fp32", "limit fp32", 0.75, 0.85, counted),
-            ("batch: share of the limit of matrix products, int8", "int8", "limit int8", 0.55, 0.7, counted),
+            ("batch: share of the limit of matrix products, int8", "int8", "limit int8", 0.55, 0.7, counted + rest),
         ]
         rows = []
         for measure, one, other, required, aim, why in wanted:
@@ -172,11 +173,13 @@ class Bench:
             rows.append(
                 Row(
                     measure=measure,
-                    value=round(statistics.median(ratios), 2),
+                    value=round(
+                        statistics.median(ratios), 3
+                    ),  # a share just below its requirement must not look reached
                     better="higher",
                     required=required,
                     aim=aim,
-                    spread=(round(min(ratios), 2), round(max(ratios), 2)),
+                    spread=(round(min(ratios), 3), round(max(ratios), 3)),
                     command=COMMAND,
                     note=why,
                 )
