@@ -17,10 +17,11 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from serving.cpu import available_threads
+from serving.engine import BATCH_TOKENS
 from tasks.exporting.onnx_graph import OPSET, quantize_graph
 
-# Rows of a product: about the tokens of a batch.
-TOKENS = 1024
+# Rows of a product: the tokens of a batch.
+TOKENS = BATCH_TOKENS
 SECONDS = 0.25
 
 
