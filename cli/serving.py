@@ -37,9 +37,9 @@ def serve(
 
     uri = None
     if model.startswith("models:"):
-        from serving.address import default_tracking_uri
+        from serving.address import existing_tracking_uri
 
-        uri = default_tracking_uri(store)
+        uri = existing_tracking_uri(store)
     settings = Settings(
         model=model,
         host=host,

@@ -36,3 +36,12 @@ def test_what_cannot_be_served_is_one_line(
     written = capsys.readouterr().err
     assert error in written
     assert written.count("\n") == 1
+
+
+def test_a_store_without_runs_is_one_line_and_stays_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert call(monkeypatch, "serve", "--model", "models:/news@champion", "--store", tmp_path) == 1
+    assert "no run was made there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
