@@ -75,14 +75,11 @@ def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
     return paths
 
 
-def make_network(heads: str) -> Network:
-    """DeBERTa-v3-xsmall with random weights and three classes or tags."""
-    torch.manual_seed(0)
+def xsmall_config(**changes: Any) -> DebertaV2Config:
+    """The shape of DeBERTa-v3-xsmall, but for what is changed."""
     make: Any = DebertaV2Config
-    config = make(
-        vocab_size=VOCABULARY,
+    config: DebertaV2Config = make(
         hidden_size=384,
-        num_hidden_layers=12,
         num_attention_heads=6,
         intermediate_size=1536,
         max_position_embeddings=LONGEST,
@@ -93,8 +90,15 @@ def make_network(heads: str) -> Network:
         pos_att_type=["p2c", "c2p"],
         type_vocab_size=0,
         position_biased_input=False,
-        num_labels=3,
+        **changes,
     )
+    return config
+
+
+def make_network(heads: str) -> Network:
+    """DeBERTa-v3-xsmall with random weights and three classes or tags."""
+    torch.manual_seed(0)
+    config = xsmall_config(vocab_size=VOCABULARY, num_hidden_layers=12, num_labels=3)
     loader: Any = AutoModelForSequenceClassification if heads == "sentence" else AutoModelForTokenClassification
     with quiet():
         return Network(loader.from_config(config), None).eval()

@@ -12,8 +12,9 @@ from itertools import product
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, DebertaV2Config
+from transformers import AutoModelForSequenceClassification
 
+from benchmarks.deberta import xsmall_config
 from benchmarks.results import Row, write_rows
 from models.adapters import add_adapters
 from models.deberta_training import score_faster
@@ -65,20 +66,7 @@ def measure(rounds: int) -> Iterator[Row]:
 def make_network(*, lora: bool) -> Network:
     """Random weights, in training mode."""
     torch.manual_seed(0)
-    make: Any = DebertaV2Config
-    config = make(
-        vocab_size=VOCABULARY,
-        hidden_size=384,
-        num_hidden_layers=3,
-        num_attention_heads=6,
-        intermediate_size=1536,
-        relative_attention=True,
-        position_buckets=256,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        pos_att_type=["p2c", "c2p"],
-        position_biased_input=False,
-    )
+    config = xsmall_config(vocab_size=VOCABULARY, num_hidden_layers=3)
     loader: Any = AutoModelForSequenceClassification
     with quiet():
         network = Network(loader.from_config(config), None)

@@ -25,3 +25,16 @@ Store = Annotated[
 def say(line: str) -> None:
     """Show one line as it stands: no colours, no breaks at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)
+
+
+def registry_uri(model: str, store: Path) -> str | None:
+    """The MLflow that a models:/ address is looked up in; None for a bundle folder.
+
+    Raises:
+        AssayError: the store has no MLflow, and the environment names none.
+    """
+    if not model.startswith("models:"):
+        return None
+    from serving.address import existing_tracking_uri
+
+    return existing_tracking_uri(store)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Store, say
+from cli.common import Store, registry_uri, say
 from cli.stopping import stoppable
 
 
@@ -58,11 +58,7 @@ def predict(
         id_field=id,
         timeout_s=timeout,
     )
-    uri = None
-    if model.startswith("models:"):
-        from serving.address import existing_tracking_uri
-
-        uri = existing_tracking_uri(store)
+    uri = registry_uri(model, store)
     with stoppable("no output is half-written, and the same command goes on behind the last whole shard"):
         engine = Engine(open_bundle(model, tracking_uri=uri))
         counts = predict_request(engine, request)

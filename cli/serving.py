@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Store
+from cli.common import Store, registry_uri
+from serving.http.settings import Limits, Settings, read_token
 
 
 def serve(
@@ -18,11 +19,15 @@ def serve(
         float, typer.Option(min=0, metavar="SECONDS", help="How often to look at the alias; 0: never.")
     ] = 30,
     token: Annotated[str | None, typer.Option(metavar="env:NAME", help="Variable that holds the bearer token.")] = None,
-    deadline: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="How long a request may wait.")] = 1.0,
-    max_body: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Most bytes of a body.")] = 2 * 1024 * 1024,
-    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = 1_000,
-    queue_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait.")] = 65_536,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch, padding counted.")] = 2_048,
+    deadline: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="How long a request may wait.")
+    ] = Limits.deadline,
+    max_body: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Most bytes of a body.")] = Limits.body,
+    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = Limits.rows,
+    queue_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait.")] = Limits.queue_tokens,
+    batch_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens of a batch, padding counted.")
+    ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Name to answer to beside localhost; may be repeated.")
     ] = None,
@@ -33,13 +38,6 @@ def serve(
 
     SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 0.
     """
-    from serving.http.settings import Limits, Settings, read_token
-
-    uri = None
-    if model.startswith("models:"):
-        from serving.address import existing_tracking_uri
-
-        uri = existing_tracking_uri(store)
     settings = Settings(
         model=model,
         host=host,
@@ -49,7 +47,7 @@ def serve(
         token=read_token(token),
         allowed_hosts=tuple(allow_host or ()),
         drain=drain,
-        tracking_uri=uri,
+        tracking_uri=registry_uri(model, store),
         limits=Limits(
             deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens
         ),

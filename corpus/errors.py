@@ -1,4 +1,4 @@
-"""The error that a person can mend."""
+"""The error that a person can mend, and what a foreign one says in a line."""
 
 
 class AssayError(Exception):
@@ -11,3 +11,8 @@ class AssayError(Exception):
 
 class DataError(AssayError):
     """The data themselves are at fault: whoever mends them wants them read again, not a snapshot of before."""
+
+
+def first_line(error: Exception, most: int = 300) -> str:
+    """What an error says first, in at most so many characters; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]

@@ -8,7 +8,8 @@ from mlflow.entities import Run as MlflowRun
 from pydantic import BaseModel
 
 from recipes.recipe import Recipe
-from tasks.lineage.keeping import TEST_METRIC, answers_folder
+from serving.registered import figures_on_test_rows
+from tasks.lineage.keeping import answers_folder
 from tasks.report import VERDICT
 from tasks.scoring.answers import ANSWERS
 from tasks.tracking import mlflow_reachable, tracking_uri_for
@@ -54,14 +55,9 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
         if asked is not None:
             verdict = Answers(client, versions).verdict(asked)
         version = versions.find(verdict.bundle) if verdict else None
-        metrics: dict[str, float] = run.data.metrics
         return Outcome(
             mlflow_run=run.info.run_id,
-            figures={
-                name.removeprefix(TEST_METRIC): metrics[name]
-                for name in sorted(metrics)
-                if name.startswith(TEST_METRIC)
-            },
+            figures=dict(sorted(figures_on_test_rows(run.data.metrics).items())),
             verdict=verdict,
             version=version.address if version else None,
             pending=asked is not None,

@@ -11,7 +11,7 @@ from corpus.files import check_file, file_kind, iter_rows
 from corpus.mongo_connection import hosts
 from serving.batch.addresses import is_mongo, mongo_query
 from serving.batch.folder import predict_folder
-from serving.batch.job import ROWS_A_SHARD, Job, survey_job
+from serving.batch.job import ROWS_A_SHARD, Job, survey_job, text_fields
 from serving.batch.mongo_source import MongoSource
 from serving.batch.mongo_target import MongoTarget
 from serving.batch.progress import rows_bar
@@ -117,7 +117,7 @@ def make_job(request: Request, engine: Engine) -> Job:
 def _source(request: Request, engine: Engine) -> Source:
     if not is_mongo(request.input):
         return FileSource(Path(request.input))
-    texts = [request.text_field, request.pair_field or "text_pair"][: 1 + engine.manifest.pair]
+    texts = text_fields(engine, request.text_field, request.pair_field)
     fields = list(dict.fromkeys([*texts, *request.keep]))
     return MongoSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
 

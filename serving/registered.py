@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpus.atomic import atomic_folder
-from corpus.errors import AssayError
+from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
 
 BUNDLE_TAG = "assay.bundle"
 CARD = "card.html"
-# Of the metrics of a run, those on test rows.
-_FIGURES = "test."
+TEST_METRIC = "test."  # what names of figures on test rows begin with
 _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 
 
@@ -110,7 +109,7 @@ class Registry:
             return {}
         with self._errors(f"models:/{version.name}/{version.number}"):
             metrics = self._client.get_run(version.run_id).data.metrics
-        return {name.removeprefix(_FIGURES): value for name, value in metrics.items() if name.startswith(_FIGURES)}
+        return figures_on_test_rows(metrics)
 
     def card(self, version: RegisteredVersion) -> str | None:
         """The model card of a version as HTML; None where its run has none (yet)."""
@@ -143,12 +142,17 @@ class Registry:
         try:
             yield
         except (MlflowException, OSError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            reason = first_line(error, 200)
             where = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow"
             raise AssayError(
                 f"{wanted} cannot be had from {without_password(where)}: {without_password(reason)}; check name and "
                 "alias (assay history NAME), and that MLFLOW_TRACKING_URI names a server that is up"
             ) from error
+
+
+def figures_on_test_rows(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Of the metrics of a run, those on test rows, as the evaluation names them."""
+    return {name.removeprefix(TEST_METRIC): value for name, value in metrics.items() if name.startswith(TEST_METRIC)}
 
 
 def without_password(text: str) -> str:

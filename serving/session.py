@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from corpus.errors import AssayError
+from corpus.errors import AssayError, first_line
 from serving.bundle import BundleManifest
 from serving.decoding import Floats
 
@@ -52,7 +52,7 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
     try:
         session = Session(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
     except Exception as error:  # onnxruntime's errors have no common base below Exception
-        raise AssayError(f"{path} is refused by onnxruntime {ort.__version__}: {_first_line(error)}") from error
+        raise AssayError(f"{path} is refused by onnxruntime {ort.__version__}: {first_line(error)}") from error
     _check_names("inputs", session.inputs, _expected_inputs(manifest), path)
     outputs = _expected_outputs(manifest)
     _check_names("outputs", session.outputs, list(outputs), path)
@@ -92,7 +92,3 @@ def _check_names(kind: str, found: list[str], expected: list[str], path: Path) -
         raise AssayError(
             f"{path} has the {kind} {sorted(found)}, its manifest asks for {sorted(expected)}; export again"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -16,10 +16,11 @@ from corpus.splits import Splits
 from expectations.report import ValidationReport
 from models.checkpoint import Checkpoint
 from serving.bundle import Bundle
+from serving.registered import TEST_METRIC
 from tasks.cards.card import Card
 from tasks.evaluate import Evaluation
 from tasks.export import BUNDLE, ExportReport
-from tasks.lineage.keeping import TEST_METRIC, keep_answers
+from tasks.lineage.keeping import keep_answers
 from tasks.pages import show_markdown
 from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run

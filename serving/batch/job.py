@@ -46,7 +46,7 @@ class Job:
 
     def fields(self, engine: Engine) -> list[str]:
         """The columns that the model reads: of the text, and of the second text for a model of pairs."""
-        return [self.text_field, self.pair_field or "text_pair"] if engine.manifest.pair else [self.text_field]
+        return text_fields(engine, self.text_field, self.pair_field)
 
     def key(self, engine: Engine) -> str:
         """Digest of all that the shards depend on."""
@@ -63,6 +63,11 @@ class Job:
     def shards(self) -> ShardFolder:
         """What is finished so far."""
         return ShardFolder(self.work, self.target.suffix)
+
+
+def text_fields(engine: Engine, text: str, pair: str | None) -> list[str]:
+    """The columns that a model reads: of the text, and for pairs of the second text (none named: `text_pair`)."""
+    return [text, pair or "text_pair"] if engine.manifest.pair else [text]
 
 
 def survey_job(job: Job, engine: Engine, *, may_be_empty: bool = False) -> Survey:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.errors import AssayError
+from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
 from serving.engine import Engine, Row
 from serving.http.cost import BatchCost
+from serving.http.settings import Limits
 from serving.smoke import smoke_test
 
 _SEED_ROWS = (1, 4, 16)
@@ -54,7 +55,7 @@ class ServedModel:
         return {"name": self.name, "version": self.origin.version, "digest": self.digest}
 
 
-def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int = 2048) -> ServedModel:
+def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int = Limits.batch_tokens) -> ServedModel:
     """Make a model that may answer: loaded, its golden rows as at export, every shape run once, its cost measured.
 
     Args:
@@ -75,8 +76,9 @@ def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int =
     except AssayError:
         raise
     except Exception as error:  # onnxruntime's errors have no common base below Exception
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise AssayError(f"{bundle.folder} loads but does not run: {reason}; export the model again") from error
+        raise AssayError(
+            f"{bundle.folder} loads but does not run: {first_line(error)}; export the model again"
+        ) from error
     return model
 
 

@@ -16,7 +16,6 @@ from corpus.splits import Splits
 from tasks.scoring.answers import ANSWERS
 from tasks.sides.ledger import LEDGER
 
-TEST_METRIC = "test."  # what names of figures on test rows begin with
 # Larger data stay in the store alone, and are found there by their digest.
 LARGEST_SNAPSHOT = 64 * 2**20
 DIGEST_LENGTH = 12

@@ -16,7 +16,8 @@ from corpus.snapshot import MANIFEST as SNAPSHOT_JSON
 from corpus.snapshot import SnapshotManifest
 from corpus.splits import Splits
 from serving.address import ModelAddress
-from tasks.lineage.keeping import TEST_METRIC, answers_folder, data_folder
+from serving.registered import figures_on_test_rows
+from tasks.lineage.keeping import answers_folder, data_folder
 from tasks.lineage.surroundings import from_text
 from tasks.scoring.answers import ANSWERS, Answer, read_answers
 from tasks.sides.ledger import LEDGER
@@ -132,9 +133,7 @@ def read_figures(client: MlflowClient, version: Version) -> dict[str, float]:
     """Figures of a version on test rows, without times. They lie with the logged model: a run may make several."""
     model = client.get_logged_model(version.model_id) if version.model_id else None
     metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    ours = [metric for metric in metrics if metric.key.startswith(TEST_METRIC)]
-    figures = {metric.key.removeprefix(TEST_METRIC): metric.value for metric in ours}
-    return comparable(figures)
+    return comparable(figures_on_test_rows({metric.key: metric.value for metric in metrics}))
 
 
 def comparable(figures: dict[str, float]) -> dict[str, float]:

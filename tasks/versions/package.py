@@ -16,8 +16,8 @@ from mlflow.types.schema import Array, Object, Property
 import corpus
 import serving
 from serving.bundle import Bundle, BundleManifest
+from serving.registered import BUNDLE_TAG
 
-BUNDLE_TAG = "assay.bundle"
 SERVING = Path(serving.__file__).parent
 CORPUS = Path(corpus.__file__).parent
 MODEL_CODE = SERVING / "pyfunc.py"

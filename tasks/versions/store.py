@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from corpus.atomic import atomic_folder
 from corpus.errors import AssayError
 from serving.bundle import Bundle
+from serving.registered import BUNDLE_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
-from tasks.versions.package import BUNDLE_TAG, log_bundle
+from tasks.versions.package import log_bundle
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"

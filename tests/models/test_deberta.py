@@ -23,6 +23,16 @@ V3 = {
     "pos_att_type": ["p2c", "c2p"],
     "position_biased_input": False,
 }
+# What attention can be other than V3's.
+ATTENTION_KINDS: list[dict[str, Any]] = [
+    {"position_buckets": 8, "max_position_embeddings": 40},
+    {"position_buckets": -1, "max_position_embeddings": 20},
+    {"share_att_key": False},
+    {"share_att_key": False, "pos_att_type": ["c2p"]},
+    {"pos_att_type": ["p2c"]},
+    {"pos_att_type": []},
+    {"relative_attention": False, "pos_att_type": None},
+]
 
 
 def make_network(heads: str = "tokens", **changes: Any) -> Network:
@@ -72,13 +82,7 @@ def test_every_length_gives_what_transformers_gives() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"position_buckets": 8, "max_position_embeddings": 40},
-        {"position_buckets": -1, "max_position_embeddings": 20},
-        {"share_att_key": False},
-        {"share_att_key": False, "pos_att_type": ["c2p"]},
-        {"pos_att_type": ["p2c"]},
-        {"pos_att_type": []},
-        {"relative_attention": False, "pos_att_type": None},
+        *ATTENTION_KINDS,
         {"norm_rel_ebd": "none", "position_biased_input": True, "type_vocab_size": 2},
         {"hidden_act": "gelu_new", "embedding_size": 16},
         {"conv_kernel_size": 3, "conv_act": "gelu"},

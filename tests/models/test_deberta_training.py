@@ -10,18 +10,9 @@ from models.adapters import add_adapters, merge_adapters
 from models.deberta_training import ShiftedSelfAttention, score_faster
 from models.network import Network, quiet
 from recipes.recipe import Lora
-from tests.models.test_deberta import batch, make_network
+from tests.models.test_deberta import ATTENTION_KINDS, batch, make_network
 
-KINDS: list[dict[str, Any]] = [
-    {},
-    {"position_buckets": 8, "max_position_embeddings": 40},
-    {"position_buckets": -1, "max_position_embeddings": 20},
-    {"share_att_key": False},
-    {"share_att_key": False, "pos_att_type": ["c2p"]},
-    {"pos_att_type": ["p2c"]},
-    {"pos_att_type": []},
-    {"relative_attention": False, "pos_att_type": None},
-]
+KINDS = [{}, *ATTENTION_KINDS]
 
 
 def learn(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

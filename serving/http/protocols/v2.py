@@ -19,8 +19,8 @@ from serving.http import errors
 from serving.http.answering import Answered
 from serving.http.context import Context, Json
 from serving.http.model import ServedModel
-from serving.http.protocols.predict import objects
 from serving.http.requests import parse, read_body
+from serving.objects import entity_objects
 
 Nested = list[Any]
 
@@ -122,14 +122,16 @@ def _flat(data: Nested) -> Iterator[Any]:
 
 def output_tensors(answered: Answered) -> Iterator[dict[str, Any]]:
     """All outputs that the model has."""
-    engine, rows, answers = answered.model.engine, objects(answered), answered.predictions
+    engine, answers = answered.model.engine, answered.predictions
     count = len(answers)
     if engine.labels:
         yield _tensor("label", "BYTES", [count], [answer.label for answer in answers])
         flat = [value for answer in answers for value in answer.probabilities]
         yield _tensor("probabilities", "FP32", [count, len(engine.labels)], flat)
     if engine.tags:
-        yield _tensor("entities", "BYTES", [count], [to_json(row["entities"]).decode() for row in rows])
+        pairs = zip(answered.rows, answers, strict=True)
+        found = [to_json(entity_objects(row.text, answer)).decode() for row, answer in pairs]
+        yield _tensor("entities", "BYTES", [count], found)
     yield _tensor("truncated", "BOOL", [count], [answer.truncated for answer in answers])
 
 
