@@ -24,6 +24,7 @@ ALLOWED = (
     "label_smoothing",
     "tokens_weight",
     "class_weights",
+    "keep",
     "early_stopping",
     "precision",
     "seed",

@@ -113,7 +113,7 @@ class Checkpoint:
     def history(self) -> dict[str, Any]:
         """Curves and circumstances of the training.
 
-        `epochs` (figures of each), `loss` (pairs of step and loss), `best_epoch`, `device`, `precision`, `threads`;
+        `epochs` (figures of each), `loss` (pairs of step and loss), `kept_epoch`, `device`, `precision`, `threads`;
         `seconds` and `examples_per_second` are those of the last attempt, where a training was interrupted.
         """
         history: dict[str, Any] = json.loads((self.folder / HISTORY).read_text(encoding="utf-8"))

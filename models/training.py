@@ -55,7 +55,7 @@ def train(
 
     Args:
         train_rows: rows to learn from; classes and entity types are theirs.
-        validation_rows: rows that decide which epoch is kept.
+        validation_rows: rows that decide which epoch is kept, and are scored after each.
         model: section `model` of the recipe.
         training: section `training` of the recipe.
         folder: where the checkpoint goes; it exists.
@@ -80,7 +80,7 @@ def train(
         trainer = make_trainer(network, data, model, training, precision, work, log or _ignore)
         for callback in callbacks:
             trainer.add_callback(callback)
-        history = _fit(trainer, precision)
+        history = _fit(trainer, training, precision)
         _finish(network)
         (folder / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
         Checkpoint.save(folder, network, manifest.model_copy(update={"crf": crf_scores(network)}))
@@ -129,28 +129,26 @@ def make_trainer(
     )
 
 
-def _fit(trainer: NetworkTrainer, precision: str) -> dict[str, Any]:
-    """Train to the end, put the best epoch's weights into the network, and tell how it went."""
+def _fit(trainer: NetworkTrainer, training: Training, precision: str) -> dict[str, Any]:
+    """Train to the end, put the weights of the epoch that is kept into the network, and tell how it went."""
     began = time.monotonic()
     work = Path(str(trainer.args.output_dir))
     newest = newest_checkpoint(work, trainer.key)
     if newest is not None:
         _logger.info("going on from %s", newest.name)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
-    best = work / f"checkpoint-{trainer.state.best_global_step}"
-    if best.is_dir():
-        load_trainable(trainer.network, best)
     entries = trainer.state.log_history
     epochs = [entry for entry in entries if SCORE in entry]
+    kept = trainer.state.best_global_step if training.keep == "best" else trainer.state.global_step
+    if (checkpoint := work / f"checkpoint-{kept}").is_dir():
+        load_trainable(trainer.network, checkpoint)
     return {
         "device": device_name(trainer.args.device),
         "precision": precision,
         "threads": torch.get_num_threads(),
         "seconds": time.monotonic() - began,
         "examples_per_second": trainer.examples_per_second,
-        "best_epoch": next(
-            (entry["epoch"] for entry in epochs if entry["step"] == trainer.state.best_global_step), None
-        ),
+        "kept_epoch": next((entry["epoch"] for entry in epochs if entry["step"] == kept), None),
         "epochs": [{name.removeprefix("eval_"): value for name, value in entry.items()} for entry in epochs],
         "loss": [[entry["step"], entry["loss"]] for entry in entries if "loss" in entry],
     }

@@ -28,12 +28,23 @@ class Training(Closed):
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare classes of the sentence weigh more"
     )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Epoch that becomes the checkpoint. best: by validation score. last: where the learning rate "
+        "has fallen to 0; steadier with few validation rows",
+    )
     early_stopping: int | None = Field(None, ge=1, description="Stop after so many epochs without a better figure")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the processor or GPU computes it in hardware"
     )
     seed: int = 13
     deterministic: bool = Field(False, description="Same result to the last bit on one machine; slower")
+
+    @model_validator(mode="after")
+    def _early_stopping_keeps_the_best(self) -> "Training":
+        if self.early_stopping is not None and self.keep == "last":
+            raise ValueError("early_stopping waits for a best epoch, and keep: last would not keep it; drop one")
+        return self
 
 
 class Range(Closed):

@@ -164,10 +164,21 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     train(ROWS, ROWS, model, training, tmp_path)
     history = Checkpoint.load(tmp_path).history
     scores = {entry["epoch"]: entry["score"] for entry in history["epochs"]}
-    assert scores[history["best_epoch"]] == max(scores.values())
-    assert history["best_epoch"] == min(epoch for epoch, score in scores.items() if score == max(scores.values()))
+    assert scores[history["kept_epoch"]] == max(scores.values())
+    assert history["kept_epoch"] == min(epoch for epoch, score in scores.items() if score == max(scores.values()))
     # stopped two epochs behind the best, or at the end
-    assert max(scores) == min(6, history["best_epoch"] + 2)
+    assert max(scores) == min(6, history["kept_epoch"] + 2)
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
+    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    # such steps ruin what was learnt before, so that the last epoch is not the best one
+    training = Training(epochs=4, batch_size=4, learning_rate=0.2, max_grad_norm=100, keep="last")
+    train(ROWS, ROWS, model, training, tmp_path)
+    checkpoint = Checkpoint.load(tmp_path)
+    scores = [entry["score"] for entry in checkpoint.history["epochs"]]
+    assert scores[-1] < max(scores)
+    assert checkpoint.history["kept_epoch"] == 4
 
 
 def test_equal_trainings_give_equal_weights(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def write_checkpoint(folder: Path, bundle: Bundle) -> Ref:
         "threads": 2,
         "seconds": 12.5,
         "examples_per_second": 130.4,
-        "best_epoch": 3.0,
+        "kept_epoch": 3.0,
         "epochs": [
             {"epoch": epoch, "step": 10 * epoch, "sentence.macro_f1": 1 - 0.5 / epoch, "tokens.f1": 1 - 0.7 / epoch}
             for epoch in range(1, 6)
