@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from cli import data, operations, prediction, registry, serving, training
+from cli import data, monitoring, operations, prediction, registry, serving, training
 from corpus.errors import AssayError
 
 DISK_ERRORS = {
@@ -28,6 +28,7 @@ COMMANDS = (
     data.bio,
     prediction.predict,
     serving.serve,
+    monitoring.monitor,
     registry.history,
     registry.approve,
     registry.rollback,

@@ -14,11 +14,14 @@ from prefect.settings.legacy import Setting
 
 from corpus.choice import choose
 from corpus.errors import AssayError
+from flows.monitoring import monitor
 from flows.reproduce import reproduce
 from flows.steps import SINGLE_STEPS, run_until
 from flows.training import TrainingOutcome, train
 from recipes.recipe import Recipe
 from tasks.lineage.reproduction import Reproduction
+from tasks.monitoring.report import DriftReport
+from tasks.monitoring.window import Window
 from tasks.run import Step
 from tasks.session import STEPS
 
@@ -61,6 +64,17 @@ def run_reproduction(model: str, store: Path) -> Reproduction:
     one_line_errors()
     with temporary_settings(_patient_and_silent()):
         return reproduce(model, store)
+
+
+def run_monitoring(model: str, window: Window, store: Path, *, retrain: bool | None = None) -> DriftReport:
+    """Compare a window with what a version was trained on, here and now.
+
+    Raises:
+        AssayError: the first error that a person can mend.
+    """
+    one_line_errors()
+    with temporary_settings(_patient_and_silent()):
+        return monitor(model, window, retrain, store)
 
 
 def _patient_and_silent() -> dict[Setting, Any]:

@@ -8,17 +8,20 @@ from corpus.digest import digest_json
 from corpus.fields import Closed
 from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
 from recipes.model import Head, Lora, Model, Scratch
+from recipes.monitoring import DriftLimits, Monitoring
 from recipes.source import Source
 from recipes.training import Mitigation, Range, Retrigger, Training, Tuning
 
 __all__ = [
     "ChampionRule",
     "CounterfactualRule",
+    "DriftLimits",
     "Gate",
     "Head",
     "Lora",
     "Mitigation",
     "Model",
+    "Monitoring",
     "Range",
     "Recipe",
     "Registry",
@@ -104,6 +107,7 @@ class Recipe(Closed):
     tuning: Tuning | None = Field(None, description="none: settings are taken as they stand")
     gate: Gate
     retrigger: Retrigger = Retrigger()
+    monitoring: Monitoring = Monitoring()
     registry: Registry
     run_mode: Literal["enabled", "dry_run"] = Field("enabled", description="dry_run: compute everything, move nothing")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +19,7 @@ from serving.address import without_password
 from serving.bundle import BundleManifest
 from serving.cpu import cpu_flags
 from tasks.cards.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
+from tasks.cards.templates import template_environment
 from tasks.evaluate import Evaluation
 from tasks.export import ExportReport
 from tasks.registry import PromotionResult
@@ -154,24 +154,4 @@ def _figure(name: str, value: float) -> str:
     return f"{value:.1f}" if name.endswith("_ms") else f"{value:.3f}"
 
 
-def _cell(value: object) -> str:
-    """A value as one cell of a Markdown table: nothing in it is read as Markdown or HTML."""
-    text = " ".join(str(value).split())
-    for character in "\\`*_[]|":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = _cell
-    return environment
-
-
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = template_environment(Path(__file__).parent)

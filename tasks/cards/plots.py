@@ -87,7 +87,7 @@ def confusion_plot(confusion: Confusion) -> Figure:
     _draw_cells(axes, shares)
     if len(labels) <= MOST_NUMBERED:
         _write_counts(axes, counts, shares)
-    names = [_short(label) for label in labels]
+    names = [short_name(label) for label in labels]
     axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), xlabel="answered", ylabel="labelled")
     crowded = sum(map(len, names)) > CHARACTERS_AN_INCH * size * 0.6
     axes.set_xticks(range(len(labels)), names, rotation=90 if crowded else 0)
@@ -179,7 +179,7 @@ def _slice_panel(axes: Axes, rows: Sequence[SliceFigure], head: Head, overall: f
     axes.plot(figures[0], places, "o", color=SERIES[0], markersize=5)
     if overall is not None:
         axes.axvline(overall, color=SERIES[1], linewidth=1, linestyle="--")
-    axes.set_yticks(places, [f"{_short(one.column)} = {_short(one.value)}  ({one.rows:,})" for one in rows])
+    axes.set_yticks(places, [f"{short_name(one.column)} = {short_name(one.value)}  ({one.rows:,})" for one in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_title("classes of sentences" if head == "sentence" else "entities", loc="left", fontsize=10)
     axes.grid(axis="x", linewidth=0.6)
@@ -201,7 +201,7 @@ def _is_score(name: str) -> bool:
     return name.endswith(("f1", "accuracy"))
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """One line without characters that no XML may hold."""
     printable = re.sub(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", " ", name)
     return textwrap.shorten(printable, NAME_LENGTH, placeholder="…") or printable[:NAME_LENGTH]

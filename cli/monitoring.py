@@ -1,0 +1,54 @@
+"""`assay monitor`: whether what comes in is still what the champion was trained on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import REFUSED, Store, out, say
+
+
+def monitor(
+    model: Annotated[str, typer.Option(help="models:/NAME@champion or models:/NAME/VERSION.")],
+    window: Annotated[
+        str,
+        typer.Option(
+            help="What came in: a file or glob (JSONL, CSV, Parquet), mongo:env:VARIABLE/DATABASE/COLLECTION, "
+            "or the log of a server, log:FOLDER."
+        ),
+    ],
+    filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only rows of this time or later, ISO 8601.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only rows before this time.")] = None,
+    retrain: Annotated[
+        bool | None, typer.Option(help="Train anew where a limit is passed; else as the recipe says.")
+    ] = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Hold a window of rows against the snapshot that a version was trained on, and write a report.
+
+    Exit code 0: no drift; 3: a limit was passed; 1: an error.
+    """
+    from serving.batch.addresses import parse_filter
+    from tasks.monitoring.window import Window
+
+    rows = Window(address=window, filter=parse_filter(filter), since=since, until=until)
+
+    from flows.logs import join_prefect_logs
+
+    join_prefect_logs()
+
+    from flows.local import run_monitoring
+
+    report = run_monitoring(model, rows, store, retrain=retrain)
+    table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
+    for one in report.findings:
+        figures = ("" if value is None else f"{value:.3g}" for value in (one.effect, one.limit, one.p_value))
+        drift = "YES" if one.drifted else "not judged" if one.effect is None else "no"
+        table.add_row(one.name, one.reference, one.window, *figures, drift)
+    out.print(table)
+    say(report.summary)
+    say(f"report: {report.page}")
+    if report.drifted:
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,26 @@
+"""How pages are made of templates: the card's, and others in its style."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+
+def template_environment(folder: Path) -> Environment:
+    """Templates of a folder; they may include `style.css.j2`, and write cells of Markdown with the filter `cell`."""
+    environment = Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell
+    return environment
+
+
+def cell(value: object) -> str:
+    """A value as one cell of a Markdown table: nothing in it is read as Markdown or HTML."""
+    text = " ".join(str(value).split())
+    for character in "\\`*_[]|":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,1 @@
+"""Whether what comes in is still what the champion was trained on: rows observed, tested, reported."""

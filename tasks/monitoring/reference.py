@@ -1,0 +1,130 @@
+"""What a champion is held against: the rows of its snapshot that it was not trained on, read by itself."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from corpus.atomic import atomic_folder
+from corpus.digest import digest_json
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot
+from corpus.splits import Side, Splits
+from recipes.loader import parse_recipe
+from recipes.recipe import Recipe
+from serving.address import open_bundle
+from serving.bundle import Bundle
+from serving.engine import Engine
+from tasks.lineage.kept import Lineage, lineages
+from tasks.lineage.snapshots import find_snapshot
+from tasks.monitoring.embedding import Embedder
+from tasks.monitoring.observed import Reference, observe
+from tasks.monitoring.words import vocabulary_of
+from tasks.run import Ref, Run, code_digest
+from tasks.scoring.answers import row_of
+
+MARKER = "reference.json"
+
+
+class Champion(BaseModel):
+    """The version that answers, by its number: an alias may move meanwhile."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    number: str
+    bundle: str
+    snapshot: str
+    mlflow_run: str
+    tracking_uri: str
+    recipe: Recipe
+
+    @property
+    def address(self) -> str:
+        """`models:/NAME/NUMBER`."""
+        return f"models:/{self.name}/{self.number}"
+
+    def open(self) -> Bundle:
+        """Its bundle, verified.
+
+        Raises:
+            AssayError: the registry cannot be reached, or the bundle is not what was registered.
+        """
+        return open_bundle(self.address, tracking_uri=self.tracking_uri)
+
+
+@task(name="find-champion", cache_policy=NO_CACHE)
+def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion, Ref]:
+    """The version behind an address, and the reference to hold windows against: made once for each version.
+
+    Raises:
+        AssayError: there is no such version, it left no lineage, or its rows are gone.
+    """
+    with lineages(tracking_uri, model) as (lineage,):
+        champion = _champion(lineage, tracking_uri)
+        folder = store.resolve() / "monitoring" / champion.name
+        inputs = {"bundle": champion.bundle, "rule": champion.recipe.monitoring.model_dump(), "code": code_digest()}
+        target = folder / f"reference-{digest_json(inputs)[:16]}"
+        if not (target / MARKER).is_file():
+            run = Run(
+                key="monitoring",
+                recipe=champion.recipe,
+                store=folder,
+                tracking_uri=tracking_uri,
+                mlflow_run=champion.mlflow_run,
+            )
+            snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
+            with atomic_folder(target) as partial:
+                _observe(champion, snapshot, lineage.splits).save(partial)
+                (partial / MARKER).write_text(champion.model_dump_json(indent=2), encoding="utf-8")
+    return champion, Ref(path=target, digest=digest_json(inputs))
+
+
+def draw(rows: Iterable[Example], most: int, seed: int) -> list[Example]:
+    """At most so many rows, each as likely as any other, in their order; memory holds no more."""
+    random, kept = Random(seed), list[tuple[int, Example]]()  # noqa: S311  # a sample, no secret
+    for number, row in enumerate(rows):
+        if len(kept) < most:
+            kept.append((number, row))
+        elif (place := random.randrange(number + 1)) < most:
+            kept[place] = (number, row)
+    return [row for _, row in sorted(kept, key=lambda one: one[0])]
+
+
+def _champion(lineage: Lineage, tracking_uri: str) -> Champion:
+    version = lineage.version
+    return Champion(
+        name=version.name,
+        number=version.number,
+        bundle=version.bundle,
+        snapshot=lineage.snapshot.digest,
+        mlflow_run=str(version.run_id),
+        tracking_uri=tracking_uri,
+        recipe=parse_recipe(lineage.recipe, f"the recipe of {version.address}"),
+    )
+
+
+def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Reference:
+    rule = champion.recipe.monitoring
+    bundle = champion.open()
+    engine = Engine(bundle)
+
+    def side(wanted: Side) -> Iterable[Example]:
+        return (example for example in snapshot.examples() if splits.sides.get(example.id) == wanted)
+
+    test = draw(side("test"), rule.max_rows, rule.seed)
+    # Rows that chose the epoch or the settings fill up what is missing; labels are compared on test rows alone.
+    more = draw(side("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    if not test:
+        raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
+    words = vocabulary_of(text for example in side("train") for text in _texts(example, bundle.manifest.pair))
+    return Reference(observe(engine, Embedder(bundle, engine), [*test, *more]), len(test), frozenset(words))
+
+
+def _texts(example: Example, pair: bool) -> Sequence[str]:
+    row = row_of(example, pair)
+    return (row.text, row.text_pair) if row.text_pair else (row.text,)

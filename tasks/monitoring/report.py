@@ -1,0 +1,141 @@
+"""What a window was found to be: figures as JSON, and a page with pictures that needs nothing else."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+from pydantic import BaseModel, Field
+
+from corpus.atomic import atomic_path
+from tasks.cards.templates import template_environment
+from tasks.monitoring.drift import Finding
+from tasks.monitoring.observed import Observed, Reference
+from tasks.monitoring.plots import effects_plot, numbers_plot, shares_plot
+from tasks.monitoring.words import unknown_share
+from tasks.scoring.answers import Answer
+from tasks.scoring.statistics import Floats
+
+JSON, HTML = "drift.json", "drift.html"
+
+
+class DriftReport(BaseModel):
+    """One window beside the snapshot that a version was trained on.
+
+    `rows` are those compared, `seen` those that the window held; `unreadable` could not be read, `others` were
+    answered by other versions and hold no text to answer anew.
+    """
+
+    model: str
+    recipe: str
+    snapshot: str
+    window: str
+    seen: int
+    rows: int
+    reference_rows: int
+    unreadable: int = 0
+    faults: str = ""
+    others: int = 0
+    alpha: float
+    findings: list[Finding]
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    folder: Path = Path()
+
+    @property
+    def page(self) -> Path:
+        """The report for people."""
+        return self.folder / HTML
+
+    @property
+    def drifted(self) -> list[Finding]:
+        """The signals that passed their limit."""
+        return [one for one in self.findings if one.drifted]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything was: a window may hold too few rows."""
+        return any(one.effect is not None for one in self.findings)
+
+    @property
+    def outcome(self) -> str:
+        """One word: drift, stable, or open where nothing was judged."""
+        return "drift" if self.drifted else "stable" if self.judged else "open"
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        if not self.judged:
+            return f"{self.model}: nothing judged, {self.rows} rows are too few"
+        if not self.drifted:
+            return f"{self.model}: no drift in {self.rows} rows"
+        return f"{self.model}: drift in {self.rows} rows: {', '.join(one.name for one in self.drifted)}"
+
+    def markdown(self) -> str:
+        """The report without pictures, for Prefect."""
+        return _ENVIRONMENT.get_template("drift.md.j2").render(report=self)
+
+
+def write_report(report: DriftReport, reference: Reference, window: Observed, folder: Path) -> DriftReport:
+    """Write JSON and page into a folder of their own; gives the report with the place of its page."""
+    folder = folder / f"{report.at:%Y%m%d-%H%M%S-%f}"
+    report = report.model_copy(update={"folder": folder})
+    plots = _plots(report, reference, window)
+    page = _ENVIRONMENT.get_template("drift.html.j2").render(report=report, plots=plots)
+    for name, text in ((HTML, page), (JSON, report.model_dump_json(indent=2))):
+        with atomic_path(folder / name) as partial:
+            # Texts of the data may hold lone surrogates.
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return report
+
+
+def _plots(report: DriftReport, reference: Reference, window: Observed) -> dict[str, Markup]:
+    drawn = {}
+    if report.judged:
+        drawn["effects"] = effects_plot(report.findings)
+    if numbers := _numbers(reference, window):
+        drawn["numbers"] = numbers_plot(numbers)
+    if shares := _shares(reference.observed.answers, window.answers):
+        drawn["shares"] = shares_plot(shares)
+    # matplotlib escapes every name that it writes into an SVG.
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+
+
+def _numbers(reference: Reference, window: Observed) -> list[tuple[str, Floats, Floats]]:
+    """Those signals that are numbers, as far as both sides know them."""
+    before, now = _signals(reference.observed, reference), _signals(window, reference)
+    return [(name, before[name], now[name]) for name in before if len(before[name]) and len(now.get(name, ()))]
+
+
+def _signals(observed: Observed, reference: Reference) -> dict[str, Floats]:
+    answers = observed.answers
+    found = {"characters of a text": _array(one.characters for one in answers)}
+    if observed.texts is not None:
+        found["share of unknown words"] = _array(unknown_share(text, reference.vocabulary) for text in observed.texts)
+    found["confidence of the class"] = _array(max(one.probabilities) for one in answers if one.probabilities)
+    if any(one.predicted_entities for one in reference.observed.answers):
+        found["entities in a text"] = _array(len(one.predicted_entities) for one in answers)
+    return found
+
+
+def _shares(reference: Sequence[Answer], window: Sequence[Answer]) -> list[tuple[str, list[str], list[str]]]:
+    samples = [
+        ("classes answered", _classes(reference), _classes(window)),
+        ("types of entities", _types(reference), _types(window)),
+    ]
+    return [(name, before, now) for name, before, now in samples if before and now]
+
+
+def _classes(answers: Sequence[Answer]) -> list[str]:
+    return [one.predicted for one in answers if one.predicted is not None]
+
+
+def _types(answers: Sequence[Answer]) -> list[str]:
+    return [entity.label for one in answers for entity in one.predicted_entities]
+
+
+def _array(values: Iterable[float]) -> Floats:
+    return np.array(list(values), dtype=np.float64)
+
+
+_ENVIRONMENT = template_environment(Path(__file__).parent)
