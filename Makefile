@@ -12,7 +12,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo pictures test check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
+.PHONY: help install demo up down pictures test check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install  ## the whole job on generated data: train, gate, promote, predict, refuse
 	$(BIN)/python -m demo
+
+up: install  ## Prefect and MLflow servers and workers on this machine, everything deployed: docs/operating.md
+	$(BIN)/assay up
+
+down: install  ## end what make up started
+	$(BIN)/assay down
 
 pictures: install  ## take the pictures of the page for the docs, after make demo
 	$(BIN)/python -m demo.pictures

@@ -35,6 +35,9 @@ COMMANDS = (
     registry.reproduce,
     registry.diff,
     operations.api,
+    operations.up,
+    operations.down,
+    operations.deploy,
     operations.doctor,
 )
 for command in COMMANDS:

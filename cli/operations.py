@@ -1,4 +1,4 @@
-"""`assay api` and `assay doctor`: Assay on a machine."""
+"""`assay api`, `assay up`, `down` and `deploy`, `assay doctor`: Assay on a machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Store, out
+from cli.common import Store, out, say
 
 
 def api(
@@ -22,6 +22,48 @@ def api(
     from flows.api import serve
 
     serve(host, port, store, no_token=no_token)
+
+
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+    store: Store = Path(".assay"),
+) -> None:
+    """Start a Prefect server, an MLflow server and a worker for each pool on this machine, and deploy everything.
+
+    They listen on the loopback alone, and go on behind this command until `assay down`. Their logs lie in
+    `services` of the store. PostgreSQL in place of sqlite: PREFECT_API_DATABASE_CONNECTION_URL and
+    MLFLOW_BACKEND_STORE_URI.
+    """
+    from deployments.machine import Machine
+
+    machine = Machine(store.resolve(), prefect_port, mlflow_port)
+    for name in machine.up():
+        say(name)
+    say(f"Prefect: http://127.0.0.1:{prefect_port}    MLflow: http://127.0.0.1:{mlflow_port}")
+    for variable, value in machine.environment.items():
+        say(f"export {variable}={value}")
+
+
+def down(store: Store = Path(".assay")) -> None:
+    """End what `assay up` started. Runs in progress go on where they were after the next `assay up`."""
+    from deployments.machine import Machine
+
+    stopped = Machine(store.resolve(), 0, 0).processes.stop()
+    say(f"ended: {', '.join(stopped) or 'nothing was running'}")
+
+
+def deploy(
+    recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE]...", help="Your own recipe files.")] = None,
+) -> None:
+    """Put work pools, deployments and automations on the Prefect server in PREFECT_API_URL.
+
+    With recipes: their trainings, on demand, by schedule and on drift. Without: all of deployments/prefect.yaml.
+    """
+    from deployments.deploy import deploy as put
+
+    for name in put(recipes or []):
+        say(name)
 
 
 def doctor(store: Store = Path(".assay")) -> None:

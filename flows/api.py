@@ -1,13 +1,13 @@
 """Training over HTTP: start a deployed recipe with other settings, and ask what became of it.
 
-`POST /runs` starts a run of the deployment `train/RECIPE` through the Prefect API and answers at once;
-`GET /runs/ID` tells how far it is. Training itself happens where the deployment runs.
+`POST /runs` starts a run of the deployment `train/RECIPE-on-demand`, or `train/RECIPE`, through the Prefect API and
+answers at once; `GET /runs/ID` tells how far it is. Training itself happens where the deployment runs.
 """
 
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -38,7 +38,7 @@ from recipes.loader import parse_recipe
 from recipes.recipe import Recipe
 from serving.http.guard import guard
 
-FLOW = "train"
+FLOW, ON_DEMAND = "train", "on-demand"
 # Only runs that were started here are told of here.
 TAG = "assay-api"
 PARQUET = "application/vnd.apache.parquet"
@@ -129,10 +129,10 @@ async def find_deployment(client: PrefectClient, recipe: str) -> DeploymentRespo
     Raises:
         FaultyParametersError: there is none.
     """
-    try:
-        deployment = await client.read_deployment_by_name(f"{FLOW}/{recipe}")
-    except ObjectNotFound:
-        deployment = None
+    deployment = None
+    for name in (f"{recipe}-{ON_DEMAND}", recipe):
+        with suppress(ObjectNotFound):
+            deployment = deployment or await client.read_deployment_by_name(f"{FLOW}/{name}")
     if deployment is None or "recipe" not in deployment.parameters:
         flows = FlowFilter(name=FlowFilterName(any_=[FLOW]))
         names = sorted(one.name for one in await client.read_deployments(flow_filter=flows))

@@ -1,0 +1,115 @@
+"""All of Assay on one machine without containers: Prefect and MLflow servers and workers, on the loopback alone."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from corpus.errors import AssayError
+from deployments.deploy import POOLS, deploy
+from deployments.processes import Processes
+from serving.address import SQLITE
+
+HOST = "127.0.0.1"
+PATIENCE_S = 300.0  # a busy machine, and the first start, which makes the tables
+POLL_S = 2
+
+
+class Machine(NamedTuple):
+    """Where it lies and listens."""
+
+    store: Path
+    prefect_port: int
+    mlflow_port: int
+
+    @property
+    def processes(self) -> Processes:
+        """What runs, with its logs."""
+        return Processes(self.store / "services")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What whoever works with the servers has in the environment."""
+        return {
+            "PREFECT_API_URL": f"http://{HOST}:{self.prefect_port}/api",
+            "MLFLOW_TRACKING_URI": f"http://{HOST}:{self.mlflow_port}",
+            "ASSAY_STORE": str(self.store),
+        }
+
+    def up(self) -> list[str]:
+        """Start everything, and create pools, deployments and automations. What was started goes if a part fails.
+
+        Returns:
+            The names of the deployments.
+
+        Raises:
+            AssayError: something runs already, or a part does not start; the line holds what it said last.
+        """
+        if running := self.processes.running():
+            names = ", ".join(one.name for one in running)
+            raise AssayError(f"{names} of {self.store} run already; end them first: assay down --store {self.store}")
+        try:
+            self._start_servers()
+            with temporary_settings({PREFECT_API_URL: self.environment["PREFECT_API_URL"]}):
+                os.environ.update(self.environment)
+                deployments = deploy()
+                self._start_workers()
+        except BaseException:  # a keyboard interrupt, too, must not leave half of it running
+            self.processes.stop()
+            raise
+        return deployments
+
+    def _start_servers(self) -> None:
+        home, quiet = str(self.store / "prefect"), {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        python = [sys.executable, "-m"]
+        prefect = ["prefect", "server", "start", "--host", HOST, "--port", str(self.prefect_port)]
+        # PREFECT_API_DATABASE_CONNECTION_URL and MLFLOW_BACKEND_STORE_URI of the caller name PostgreSQL in place
+        # of sqlite: in the environment, not in a command that everybody sees.
+        self.processes.start("prefect", [*python, *prefect], {"PREFECT_HOME": home, **quiet, **self._pages()})
+        database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db"
+        mlflow = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
+        artifacts = ["--artifacts-destination", str(self.store / "mlartifacts")]
+        # Jobs are for the evaluation of prompts: two more processes that nobody here needs.
+        settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self.processes.start("mlflow", [*python, *mlflow, *artifacts], settings)
+        for name, address in (
+            ("prefect", f"{self.environment['PREFECT_API_URL']}/health"),
+            ("mlflow", f"{self.environment['MLFLOW_TRACKING_URI']}/health"),
+        ):
+            self.processes.wait_until(name, lambda address=address: _answers(address), PATIENCE_S)  # type: ignore[misc]
+
+    def _pages(self) -> dict[str, str]:
+        return {
+            "PREFECT_UI_API_URL": self.environment["PREFECT_API_URL"],
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        }
+
+    def _start_workers(self) -> None:
+        environment = {
+            **self.environment,
+            "PREFECT_HOME": str(self.store / "prefect"),
+            "PREFECT_WORKER_QUERY_SECONDS": str(POLL_S),
+        }
+        for pool in POOLS:
+            command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-1"]
+            self.processes.start(pool, [sys.executable, "-m", *command], environment)
+        for pool in POOLS:
+            self.processes.wait_until(pool, lambda pool=pool: _has_worker(pool), PATIENCE_S)  # type: ignore[misc]
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=2):  # noqa: S310  # our own http address
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def _has_worker(pool: str) -> bool:
+    with get_client(sync_client=True) as client:
+        return any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(pool))
