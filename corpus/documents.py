@@ -1,6 +1,6 @@
 """Documents to examples: the forms `rows`, `tokens` and `parse`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from corpus.document import Document, shorten
@@ -8,6 +8,7 @@ from corpus.entities import bio_entities, read_entities
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.fields import Form
+from corpus.plain_parse import PlainParse
 from corpus.slices import slice_field, slice_value
 from corpus.values import MISSING, UnreadableError, class_label, column, iso_time, pick, plain_text, row_id
 
@@ -38,6 +39,10 @@ class DocumentReader:
         self._form = form
         self._needs_label = needs_label
         self._needs_entities = needs_entities
+        plain = PlainParse(form, needs_label=needs_label, needs_entities=needs_entities)
+        self._plain = plain if PlainParse.fits(form) else None
+        fields = form.fields
+        self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
         if needs_label and form.form != "parse" and form.fields.label is None:
             raise AssayError("the sentence head learns classes: name their field in source.fields.label")
         if needs_entities and form.form == "rows" and form.fields.entities is None:
@@ -52,6 +57,8 @@ class DocumentReader:
             document_id = self._document_id(document)
         except UnreadableError as error:
             return [], [(document.position, str(error), shorten(document.values))]
+        if self._plain and (found := self._plain.read(document_id, document.values, document.side)) is not None:
+            return found, []
         if self._form.form == "parse":
             return self._read_parse(document, document_id)
         try:
@@ -97,7 +104,7 @@ class DocumentReader:
 
     def _sentence(self, document: Document, sentence: Any, sentence_id: str) -> Example:
         parse = self._form.parse
-        if not isinstance(sentence, Mapping):
+        if not isinstance(sentence, dict) and not isinstance(sentence, Mapping):
             raise UnreadableError("sentence is not an object", sentence)
         text = plain_text(pick(sentence, parse.text), parse.text)
         return Example(
@@ -154,20 +161,22 @@ class DocumentReader:
     def _columns(self, document: Document, *places: Mapping[str, Any]) -> dict[str, Any]:
         """Split, group, time and slices, each from the first place that has the field."""
         fields = self._form.fields
+        if not self._has_columns:
+            return {"split": document.side}
 
         def find(name: str | None) -> Any:
-            return MISSING if name is None else next(_present(places, name), MISSING)
+            if name is not None:
+                for place in places:
+                    if (value := pick(place, name)) is not MISSING:
+                        return value
+            return MISSING
 
         return {
-            "split": _side(find(fields.split), fields.split) or document.side,
-            "group": column(find(fields.group), f"{fields.group}"),
-            "time": iso_time(find(fields.time), f"{fields.time}"),
+            "split": _side(find(fields.split), fields.split) or document.side if fields.split else document.side,
+            "group": column(find(fields.group), fields.group) if fields.group else None,
+            "time": iso_time(find(fields.time), fields.time) if fields.time else None,
             "slices": {name: slice_value(what, find, document.position) for name, what in fields.slices.items()},
         }
-
-
-def _present(places: tuple[Mapping[str, Any], ...], name: str) -> Iterator[Any]:
-    return (value for place in places if (value := pick(place, name)) is not MISSING)
 
 
 def _side(value: Any, name: str | None) -> str | None:

@@ -26,19 +26,22 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
         raise UnreadableError("entities are not a list", items)
     placed: list[Entity] = []
     names: dict[str, str] = {}
+    start, end = fields.start, fields.end
     for item in items:
-        if not isinstance(item, Mapping):
+        # Readers of databases give dicts, which are told faster than other mappings.
+        if not isinstance(item, dict) and not isinstance(item, Mapping):
             raise UnreadableError("entity is not an object", item)
         label = _label(item, fields)
-        for span in _spans(item, fields):
-            if pick(span, fields.start) in (MISSING, None) and pick(span, fields.end) in (MISSING, None):
+        for span in (item,) if fields.spans is None else _spans(item, fields.spans):
+            if _is_none(pick(span, start)) and _is_none(pick(span, end)):
                 name = plain_text(pick(span, fields.name), f"entity.{fields.name}").strip()
                 if names.setdefault(name, label) != label:
                     raise UnreadableError("entity has two types", f"{name} is {names[name]} and {label}")
             else:
                 placed.append(_placed(text, span, label, fields))
-    placed += find_names(text, names, placed, occurrences=fields.occurrences, ignore_case=fields.ignore_case)
-    return tuple(sorted(placed))
+    if names:
+        placed += find_names(text, names, placed, occurrences=fields.occurrences, ignore_case=fields.ignore_case)
+    return tuple(sorted(placed, key=_order) if len(placed) > 1 else placed)
 
 
 def find_names(
@@ -56,17 +59,17 @@ def find_names(
     Raises:
         UnreadableError: a name does not stand in the text as a whole word.
     """
-    free = [True] * len(text)
+    used = bytearray(len(text))
     for entity in taken:
-        free[entity.start : entity.end] = [False] * (entity.end - entity.start)
+        used[entity.start : entity.end] = b"\1" * (entity.end - entity.start)
     found: list[Entity] = []
-    for name in sorted(names, key=lambda name: (-len(name), name)):
+    for name in sorted(names, key=lambda name: (-len(name), name)) if len(names) > 1 else names:
         spans = whole_words(text, name, ignore_case=ignore_case)
         if not spans:
             raise UnreadableError("entity is not in the text", name)
         for start, end in spans:
-            if all(free[start:end]):
-                free[start:end] = [False] * (end - start)
+            if used.find(1, start, end) < 0:
+                used[start:end] = b"\1" * (end - start)
                 found.append(Entity(start, end, names[name]))
                 if occurrences == "first":
                     break
@@ -76,7 +79,7 @@ def find_names(
 def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tuple[int, int]]:
     """Spans of `name` in `text`, overlapping ones too, with no word character right beside them."""
     found = _in_any_case(text, name) if ignore_case else _exact(text, name)
-    return [(start, end) for start, end in found if _stands_alone(text, start, end)]
+    return [(start, end) for start, end in found if stands_alone(text, start, end)]
 
 
 def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
@@ -114,14 +117,20 @@ def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
     return plain_text(label, f"entity.{fields.label}", default=fields.default_label)
 
 
-def _spans(item: Mapping[str, Any], fields: EntityFields) -> list[Mapping[str, Any]]:
-    """The objects that hold name and offsets: the entity object itself, or those of its list of spans."""
-    if fields.spans is None:
-        return [item]
-    spans = pick(item, fields.spans)
+def _spans(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects of an entity's list of spans, which hold name and offsets."""
+    spans = pick(item, name)
     if not isinstance(spans, list) or not all(isinstance(span, Mapping) for span in spans):
-        raise UnreadableError(f"entity.{fields.spans} is not a list of objects", spans)
+        raise UnreadableError(f"entity.{name} is not a list of objects", spans)
     return spans
+
+
+def _is_none(value: Any) -> bool:
+    return value is MISSING or value is None
+
+
+def _order(entity: Entity) -> tuple[int, int, str]:
+    return entity.start, entity.end, entity.label
 
 
 def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields) -> Entity:
@@ -130,7 +139,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
     name = pick(item, fields.name)
-    if name not in (MISSING, None) and text[start:end] != name:
+    if not _is_none(name) and text[start:end] != name:
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
     return Entity(start, end, label)
 
@@ -153,10 +162,13 @@ def _in_any_case(text: str, name: str) -> Iterator[tuple[int, int]]:
     return (match.span(1) for match in re.finditer(f"(?=({re.escape(name)}))", text, re.IGNORECASE))
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no word character is right beside a span."""
     return not (start > 0 and _in_word(text[start - 1])) and not (end < len(text) and _in_word(text[end]))
 
 
 def _in_word(character: str) -> bool:
     """Letters, digits, the underscore, and the marks that combine with the letter before them."""
-    return character.isalnum() or character == "_" or unicodedata.category(character).startswith("M")
+    if character.isascii():
+        return character.isalnum() or character == "_"
+    return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from corpus.bson_order import behind
 from corpus.document import Document
 from corpus.errors import AssayError
-from corpus.mongo_connection import TIME_IS_UP, MongoQuery, brief, connect, mendable, open_collection
+from corpus.mongo_connection import TIME_IS_UP, MongoQuery, brief, bson_options, connect, mendable, open_collection
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -37,13 +37,26 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
         AssayError: the address or filter is refused, the server cannot be reached, or the cursor broke
             several times at the same place.
     """
+    for batch in read_encoded(query):
+        yield from decode(batch)
+
+
+def read_encoded(query: MongoQuery) -> Iterator[bytes]:
+    """The same documents as they come over the wire, a batch at a time, for other processes to decode."""
     if refused := refused_operators(query.filter):
         raise AssayError(
             f"{query.words.filter} holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
         )
     with connect(query) as client:
-        for document in _scan(open_collection(client, query), query):
-            yield Document(id_text(document["_id"]), document)
+        yield from _scan(open_collection(client, query), query)
+
+
+def decode(batch: bytes) -> Iterator[Document]:
+    """The documents of an encoded batch."""
+    import bson
+
+    for document in bson.decode_all(batch, bson_options()):
+        yield Document(id_text(document["_id"]), document)
 
 
 def refused_operators(filter_: Any) -> list[str]:
@@ -56,33 +69,36 @@ def refused_operators(filter_: Any) -> list[str]:
     return []
 
 
-def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterator[dict[str, Any]]:
+def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterator[bytes]:
     from pymongo.errors import PyMongoError
 
     position: dict[str, Any] | None = None
     tries = 0
     while True:
-        document = None
+        batch = b""
         try:
             with closing(_cursor(collection, query, position)) as cursor:
                 while cursor.alive:
                     # The loop ends at an empty batch too, behind which there may be more.
-                    for document in cursor:
-                        yield document
+                    for found in cursor:
+                        if found:
+                            batch = found
+                            yield batch
             return
         except PyMongoError as error:
-            tries = 1 if document else tries + 1
+            tries = 1 if batch else tries + 1
             if not _cursor_lost(error) or tries >= TRIES_WITHOUT_PROGRESS:
                 raise mendable(query, error) from None
             logger.warning("the cursor on %s broke; going on behind the last _id (%s)", query.name, brief(query, error))
             time.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
-        if document:
-            position = behind(document["_id"])
+        if batch:
+            *_, last = decode(batch)
+            position = behind(last.values["_id"])
 
 
 def _cursor(collection: "Collection[dict[str, Any]]", query: MongoQuery, position: Mapping[str, Any] | None) -> Any:
     conditions = [dict(condition) for condition in (query.filter, position) if condition]
-    return collection.find(
+    return collection.find_raw_batches(
         {"$and": conditions} if conditions else {},
         projection=dict.fromkeys(query.fields, 1) or None,
         sort=[("_id", 1)],

@@ -14,5 +14,6 @@ def normalise(text: str) -> str:
     those have nothing in common.
     """
     folded = text.casefold()
-    bare = _DIGITS.sub("0", _URL.sub(" ", folded))
+    bare = _URL.sub(" ", folded) if "://" in folded or "www." in folded else folded
+    bare = _DIGITS.sub("0", bare)
     return " ".join((bare if _LETTER.search(bare) else folded).split())

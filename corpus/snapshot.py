@@ -1,7 +1,5 @@
 """A snapshot: what a source held when it was read, as Parquet parts with a digest of their content."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from corpus.digest import canonical_json, digest_file
+from corpus.content import ContentHash
+from corpus.digest import digest_file
 from corpus.errors import AssayError
-from corpus.example import Example, arrow_schema, from_record, to_record
+from corpus.example import Example, arrow_schema, from_batch
 from corpus.finished import read_marker
+from corpus.portion import Counts, Portion, Tally
 
 MANIFEST = "snapshot.json"
 REJECTS = "rejects.jsonl"
@@ -28,22 +28,6 @@ class Part(BaseModel):
     name: str
     rows: int
     sha256: str
-
-
-class Counts(BaseModel):
-    """What became of everything that was there: documents = used + filtered + rejected.
-
-    A document is `used` when it gave at least one row, `filtered` when the recipe leaves it out,
-    `rejected` when none of it could be read. `rejects` counts lines of `rejects.jsonl`: a document
-    may give good rows and rejects as well.
-    """
-
-    documents: int = 0
-    used: int = 0
-    filtered: int = 0
-    rejected: int = 0
-    rows: int = 0
-    rejects: int = 0
 
 
 class SnapshotManifest(BaseModel):
@@ -79,7 +63,7 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical JSON of every row, in order."""
+        """SHA-256 of what the rows hold, in order (`corpus.content`)."""
         return self.manifest.digest
 
     @property
@@ -103,7 +87,7 @@ class Snapshot:
     def examples(self) -> Iterator[Example]:
         """Rows in order, one at a time."""
         for batch in self.batches():
-            yield from map(from_record, batch.to_pylist())
+            yield from from_batch(batch)
 
     def to_table(self, columns: list[str] | None = None) -> pa.Table:
         """The asked-for columns of all rows: memory grows with the rows, so ask for few."""
@@ -136,8 +120,8 @@ class SnapshotWriter:
         self._parts: list[Part] = []
         self._labels: Counter[str] = Counter()
         self._entity_labels: Counter[str] = Counter()
-        self._hash = hashlib.sha256()
-        self._batch: list[dict[str, Any]] = []
+        self._hash = ContentHash()
+        self._tally = Tally()
         self._part: pq.ParquetWriter | None = None
         self._part_rows = 0
         self._rejects = (folder / REJECTS).open("w", encoding="utf-8", errors="backslashreplace")
@@ -155,27 +139,18 @@ class SnapshotWriter:
 
         A document with neither was filtered out.
         """
-        examples, rejects = list(examples), list(rejects)
-        for example in examples:
-            self._add_row(example)
-        for row_id, reason, row in rejects:
-            line = {"id": row_id, "reason": reason, "row": row}
-            self._rejects.write(json.dumps(line, ensure_ascii=False, default=repr) + "\n")
-        counts = self._counts
-        counts.documents += 1
-        counts.rows += len(examples)
-        counts.rejects += len(rejects)
-        counts.used += bool(examples)
-        counts.rejected += bool(rejects and not examples)
-        counts.filtered += not examples and not rejects
+        self._tally.take(list(examples), rejects)
+        if len(self._tally.examples) >= ROWS_A_BATCH:
+            self._flush()
 
-    @property
-    def counts(self) -> Counts:
-        """What was taken so far."""
-        return self._counts
+    def add_portion(self, portion: Portion) -> None:
+        """Take many documents at once."""
+        self._flush()
+        self._write_portion(portion)
 
     def finish(self) -> SnapshotManifest:
         """Close the last part and write the manifest."""
+        self._flush()
         self._end_part()
         self._rejects.close()
         manifest = SnapshotManifest(
@@ -190,29 +165,28 @@ class SnapshotWriter:
         (self._folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         return manifest
 
-    def _add_row(self, example: Example) -> None:
-        record = to_record(example)
-        self._hash.update(canonical_json(record) + b"\n")
-        if example.label is not None:
-            self._labels[example.label] += 1
-        self._entity_labels.update(entity.label for entity in example.entities or ())
-        self._batch.append(record)
-        if len(self._batch) >= ROWS_A_BATCH:
-            self._write_batch()
+    def _flush(self) -> None:
+        """Write what is gathered."""
+        tally, self._tally = self._tally, Tally()
+        self._write_portion(tally.portion(self._schema))
 
-    def _write_batch(self) -> None:
-        if not self._batch:
+    def _write_portion(self, portion: Portion) -> None:
+        self._rejects.writelines(portion.reject_lines)
+        self._counts += portion.counts
+        batch = portion.batch
+        if not len(batch):
             return
+        self._hash.update(batch)
+        self._labels.update(_value_counts(batch["label"]))
+        self._entity_labels.update(_value_counts(batch["entities"].flatten().field("label")))
         if self._part is None:
             self._part = pq.ParquetWriter(self._next_path(), self._schema, compression="zstd")
-        self._part.write_batch(pa.RecordBatch.from_pylist(self._batch, schema=self._schema))
-        self._part_rows += len(self._batch)
-        self._batch = []
+        self._part.write_batch(batch)
+        self._part_rows += len(batch)
         if self._part_rows >= ROWS_A_PART:
             self._end_part()
 
     def _end_part(self) -> None:
-        self._write_batch()
         if self._part is None:
             return
         self._part.close()
@@ -222,3 +196,7 @@ class SnapshotWriter:
 
     def _next_path(self) -> Path:
         return self._folder / f"part-{len(self._parts):05d}.parquet"
+
+
+def _value_counts(values: pa.Array) -> dict[str, int]:
+    return {pair["values"]: pair["counts"] for pair in values.drop_null().value_counts().to_pylist()}

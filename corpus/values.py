@@ -34,6 +34,8 @@ def pick(values: Mapping[str, Any], name: str) -> Any:
     """The field of that name; where there is none, a dotted name reaches into nested objects."""
     if name in values:
         return values[name]
+    if "." not in name:
+        return MISSING
     node: Any = values
     for part in name.split("."):
         if not isinstance(node, Mapping) or part not in node:
@@ -53,7 +55,11 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     Raises:
         UnreadableError: no text, blank, longer than `LONGEST_TEXT`, or with NUL characters or lone surrogates.
     """
-    if default is not None and value in (MISSING, None):
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isascii() and "\0" not in value:
+        # Nearly every text: a millionth call must be cheap.
+        if not value.isspace():
+            return value
+    elif default is not None and (value is MISSING or value is None):
         return default
     if value is MISSING:
         raise UnreadableError(f"{name} is missing")
@@ -91,6 +97,9 @@ def column(value: Any, name: str) -> str | None:
     """
     if value is MISSING or value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
+    if isinstance(value, str):
+        _check_characters(value, name)
+        return value
     if isinstance(value, Mapping | list | tuple):
         raise UnreadableError(f"{name} is not a single value", value)
     if isinstance(value, bool):
@@ -155,6 +164,8 @@ def _show(value: Any) -> str:
 def _check_characters(text: str, name: str) -> None:
     if "\0" in text:
         raise UnreadableError(f"{name} holds a NUL character", f"at {text.index(chr(0))}")
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

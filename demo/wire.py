@@ -29,8 +29,9 @@ HEADER = struct.Struct("<iiii")
 class WireServer:
     """Serves one store on a free port of this machine while its `with` block lasts."""
 
-    def __init__(self) -> None:
-        self._store = Store()
+    def __init__(self, store: Any = None) -> None:
+        """Serve `store`, anything whose `answer` gives the reply to a command; none: an empty one of `demo.store`."""
+        self._store = store or Store()
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.store = self._store
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -67,7 +68,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
-    store: Store
+    store: Any
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

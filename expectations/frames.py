@@ -26,6 +26,7 @@ _ENTITY_FAULTS: dict[str, Callable[[str, faults.Entities], Iterator[Entity]]] = 
     "fault.padded": faults.padded,
     "fault.cut_word": faults.cutting_words,
 }
+_NO_FAULTS: dict[str, Any] = dict.fromkeys([*_ENTITY_FAULTS, "fault.unknown"])
 
 
 class RowFrame:
@@ -36,10 +37,11 @@ class RowFrame:
         self._tokens = "tokens" in recipe.model.heads
         self._pair = recipe.source.fields.text_pair is not None
         self._allowed = None if allowed is None else frozenset(allowed)
-        self._rows: list[dict[str, Any]] = []
+        self._columns: dict[str, list[Any]] = {}
+        self._rows = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._rows
 
     def add(self, example: Example) -> None:
         """Flatten one example."""
@@ -55,22 +57,29 @@ class RowFrame:
             row |= {"text_pair_length": _length(example.text_pair), "fault.blank_pair": _blank(example.text_pair)}
         if self._tokens:
             row |= self._entity_columns(example)
-        self._rows.append(row)
+        if not self._rows:
+            self._columns = {name: [] for name in row}
+        for name, value in row.items():
+            self._columns[name].append(value)
+        self._rows += 1
 
     def take(self) -> pd.DataFrame:
         """The rows since the last call."""
         # object: a column of None alone must not become one of floats, and None must stay None.
-        frame = pd.DataFrame(self._rows, dtype="object")
-        self._rows = []
+        frame = pd.DataFrame(self._columns, dtype="object")
+        self._columns, self._rows = {}, 0
         return frame
 
     def _entity_columns(self, example: Example) -> dict[str, Any]:
         entities = example.entities or ()
-        columns: dict[str, Any] = {"entities": None if example.entities is None else len(entities)}
-        for column, find in _ENTITY_FAULTS.items():
-            columns[column] = _describe(example.text, find(example.text, entities)) if entities else None
-        unknown = (entity for entity in entities if self._allowed is not None and entity.label not in self._allowed)
-        return columns | {"fault.unknown": _describe(example.text, unknown)}
+        columns: dict[str, Any] = {"entities": None if example.entities is None else len(entities), **_NO_FAULTS}
+        if not faults.in_order(example.text, entities):
+            for column, find in _ENTITY_FAULTS.items():
+                columns[column] = _describe(example.text, find(example.text, entities))
+        if self._allowed is not None:
+            unknown = (entity for entity in entities if entity.label not in self._allowed)
+            columns["fault.unknown"] = _describe(example.text, unknown)
+        return columns
 
 
 def schema_frame(snapshot: Snapshot) -> pd.DataFrame:

@@ -4,11 +4,11 @@ Rows stream past; 20 bytes of hashes a row are kept (twice that while they are s
 counts of each class. Texts are not kept.
 """
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -115,8 +115,16 @@ def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _answer(example: Example) -> str:
     """What the labels of a row say, so that near-duplicates with other offsets compare equal."""
-    entities = [(entity.label, normalise(example.text[entity.start : entity.end])) for entity in example.entities or ()]
-    return json.dumps([example.label, sorted(entities, key=repr)])
+    entities = [
+        (entity.label, _normalised(example.text[entity.start : entity.end])) for entity in example.entities or ()
+    ]
+    return repr((example.label, sorted(entities, key=repr)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _normalised(name: str) -> str:
+    """Names come again and again."""
+    return normalise(name)
 
 
 def _hash(*texts: str) -> int:

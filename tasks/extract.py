@@ -1,25 +1,30 @@
 """Extract: from the source to a snapshot."""
 
+import itertools
 import json
 import logging
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.document import BadRow
 from corpus.documents import DocumentReader
 from corpus.errors import AssayError, DataError
-from corpus.snapshot import REJECTS, Counts, Snapshot, SnapshotWriter
+from corpus.mongo import read_encoded
+from corpus.portion import Counts, Portion, PortionReader
+from corpus.readers import read_portions
+from corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
 from recipes.recipe import Recipe
-from recipes.source import Source
+from recipes.source import MongoSource, Source
 from tasks.progress import with_progress
 from tasks.run import Ref, Run
-from tasks.sources import describe_source, open_source, source_name
+from tasks.sources import describe_source, mongo_query, open_source, source_name
 
 logger = logging.getLogger(__name__)
+DOCUMENTS_A_PORTION = 1_000
 
 
 @task(name="extract", cache_policy=NO_CACHE)
@@ -56,15 +61,26 @@ def extract(run: Run) -> Ref:
 
 
 def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
-    reader = DocumentReader(
-        recipe.source, needs_label="sentence" in recipe.heads, needs_entities="tokens" in recipe.heads
-    )
-    documents = open_source(recipe.source, reader.field_names())
-    for document in with_progress(documents, "documents read", recipe.source.limit):
-        if isinstance(document, BadRow):
-            writer.add([], [(document.id, document.reason, document.row)])
-        else:
-            writer.add(*reader.read(document))
+    needs = {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
+    for portion in with_progress(_portions(recipe, needs), "documents read", recipe.source.limit, _documents):
+        writer.add_portion(portion)
+
+
+def _portions(recipe: Recipe, needs: dict[str, bool]) -> Iterator[Portion]:
+    """What the source gives, a portion at a time; helpers read a whole collection."""
+    source = recipe.source
+    reader = PortionReader(source, **needs)
+    fields = DocumentReader(source, **needs).field_names()
+    if isinstance(source, MongoSource) and source.limit is None:
+        yield from read_portions(read_encoded(mongo_query(source, fields)), source, **needs)
+        return
+    documents = open_source(source, fields)
+    while chunk := list(itertools.islice(documents, DOCUMENTS_A_PORTION)):
+        yield reader.read(chunk)
+
+
+def _documents(portion: Portion) -> int:
+    return portion.counts.documents
 
 
 def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -75,3 +76,17 @@ def test_entities_that_cut_a_word_are_no_fault_of_the_tags() -> None:
 )
 def test_bio_tags_are_valid_when_each_i_continues_its_type(tags: list[str], valid: bool) -> None:
     assert entities.is_valid_bio(tags, {"A", "C-D"}) is valid
+
+
+def test_what_is_in_order_at_a_look_has_no_fault_for_any_finder() -> None:
+    draw = random.Random(4)
+    seen = {True: 0, False: 0}
+    for _ in range(20_000):
+        text = "".join(draw.choices("ab1 _-é\u0301\u00a0", k=draw.randrange(1, 12)))
+        cuts = sorted(draw.choices(range(-1, len(text) + 2), k=2 * draw.randrange(3)))
+        pairs = [Entity(cuts[at], cuts[at + 1], draw.choice("XY")) for at in range(0, len(cuts), 2)]
+        found = [one for find in CHECKS for one in find(text, pairs)]
+        if entities.in_order(text, pairs):
+            assert not found, (text, pairs)
+        seen[not found] += 1
+    assert min(seen.values()) > 1_000

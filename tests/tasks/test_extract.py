@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import AssayError
-from corpus.snapshot import Counts, Snapshot
+from corpus.portion import Counts
+from corpus.snapshot import Snapshot
 from tasks.extract import extract
 from tasks.run import Run
 from tests.mongo import Mongo

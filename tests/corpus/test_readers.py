@@ -1,0 +1,56 @@
+from typing import Any
+
+import bson
+import pyarrow as pa
+import pytest
+
+from corpus import readers
+from corpus.errors import AssayError
+from corpus.fields import Form
+from corpus.mongo import decode
+from corpus.portion import Portion, PortionReader
+from corpus.readers import read_portions
+from demo.virtual import virtual_documents
+
+FORM = Form.model_validate(
+    {
+        "form": "parse",
+        "fields": {"slices": {"source": "source"}},
+        "entity": {"name": "EntityName", "label": "type"},
+    }
+)
+NEEDS: dict[str, Any] = {"needs_label": True, "needs_entities": True}
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[bytes]:
+    documents = [bson.encode(document) for document in virtual_documents(1_200, seed=3)]
+    return [b"".join(documents[begin : begin + 40]) for begin in range(0, len(documents), 40)]
+
+
+def whole(portions: list[Portion]) -> tuple[pa.Table, list[str], dict[str, int]]:
+    counts = sum((portion.counts for portion in portions[1:]), portions[0].counts)
+    lines = [line for portion in portions for line in portion.reject_lines]
+    return pa.Table.from_batches([portion.batch for portion in portions]), lines, counts.model_dump()
+
+
+def test_helpers_give_what_one_process_gives_in_the_same_order(batches: list[bytes]) -> None:
+    alone = PortionReader(FORM, **NEEDS)
+    expected = whole([alone.read(decode(batch)) for batch in batches])
+    found = whole(list(read_portions(batches, FORM, **NEEDS, helpers=2)))
+    assert found[0].equals(expected[0])
+    assert found[1:] == expected[1:]
+    assert expected[2]["documents"] == 1_200
+    assert expected[1]
+
+
+def test_few_batches_start_no_helper(batches: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(readers, "_Helper")
+    few = batches[: readers.BATCHES_ALONE]
+    assert len(list(read_portions(few, FORM, **NEEDS, helpers=2))) == len(few)
+
+
+def test_a_helper_that_dies_is_an_error_of_one_line(batches: list[bytes]) -> None:
+    broken = [*batches[: readers.BATCHES_ALONE], b"\x05\0\0\0\0\xff not BSON"]
+    with pytest.raises(AssayError, match="a process that reads documents ended with code 1; free memory"):
+        list(read_portions(broken, FORM, **NEEDS, helpers=2))
