@@ -62,9 +62,14 @@ class Answering:
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
         return Answered(model, rows, predictions, time.monotonic() - begun)
 
-    def excess_wait(self, allowed: float) -> float | None:
-        """Seconds that a request would wait that may wait for `allowed` seconds; None if it may come in."""
-        wait = self._batcher.expected_wait(self.slot.model.cost)
+    def excess_wait(self, allowed: float, arriving: int = 0) -> float | None:
+        """Seconds that a request would wait that may wait for `allowed` seconds; None if it may come in.
+
+        Args:
+            allowed: seconds.
+            arriving: requests that were let in and are not in the queue yet.
+        """
+        wait = self._batcher.expected_wait(self.slot.model.cost, arriving)
         full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
         return wait if full or wait > allowed * _ADMITTED_SHARE else None
 

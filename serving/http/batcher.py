@@ -26,7 +26,7 @@ BATCH_SECONDS = 0.1
 # Niceness of the threads that compute, against that of the event loop.
 _GIVING_WAY = 5
 # More of them would only be looked at again and again while the queue is long.
-MOST_CANDIDATES = 512
+MOST_CANDIDATES = 128
 
 
 class Batcher:
@@ -65,11 +65,11 @@ class Batcher:
         """Rows that wait."""
         return len(self._waiting)
 
-    def expected_wait(self, cost: BatchCost) -> float:
-        """Seconds that a row would wait that came now."""
+    def expected_wait(self, cost: BatchCost, arriving: int = 0) -> float:
+        """Seconds that a row would wait that came now, behind `arriving` rows that are not in the queue yet."""
         # What runs is half done on average.
-        tokens = self._waiting_tokens + self._running_tokens / 2
-        return cost.seconds(len(self._waiting), tokens) / self.threads
+        tokens = self._waiting_tokens + self._running_tokens / 2 + arriving * cost.tokens_a_row
+        return cost.seconds(len(self._waiting) + arriving, tokens) / self.threads
 
     def tokens_of_a_batch(self, cost: BatchCost) -> int:
         """Most tokens that one batch takes of a model that costs this."""

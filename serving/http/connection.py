@@ -11,6 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.http.requests import WHOLE
 from serving.http.settings import Limits
 from serving.http.shedding import Shedder
 
@@ -38,6 +39,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._clock: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None  # the answer to the request that is being read, where that is refused
         self._refused_bytes = 0
+        self._refused_at = 0.0  # on the clock of the event loop
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that says nothing is closed as well."""
@@ -45,8 +47,12 @@ class GuardedConnection(HttpToolsProtocol):
         self._start_clock()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the headers have grown too large."""
-        if self._head is None and (self.cycle is None or self.cycle.response_complete):
+        """Read on, unless the headers have grown too large, or it is a plain request to be refused."""
+        if self._head is None and self._refusal is None and (self.cycle is None or self.cycle.response_complete):
+            if (answer := self._refuse_plain(data)) is not None:
+                self._stop_clock()
+                self._say_no(answer)
+                return
             self._head = 0
             self._start_clock()
         if self._head is not None:
@@ -79,14 +85,35 @@ class GuardedConnection(HttpToolsProtocol):
         """The request is whole: say no where it was refused."""
         if self._refusal is None:
             if not self.transport.is_closing():
+                self.scope["state"][WHOLE] = True
                 super().on_message_complete()
             return
         answer, self._refusal, self._refused_bytes = self._refusal, None, 0
         if not self.transport.is_closing():
-            self.transport.write(answer)
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._say_no(answer)
+
+    def _say_no(self, answer: bytes) -> None:
+        """Send a refusal; the connection stays for the next request."""
+        self.transport.write(answer)
+        self._refused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_open(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been silent for long. Refusals do not set the clock back, which costs time."""
+        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._keep_open(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_open(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _refuse_plain(self, data: bytes) -> bytes | None:
+        if self.shedder is None or len(data) > self.limits.header:
+            return None
+        return self.shedder.refuse_plain(data)
 
     def _refuse(self) -> bytes | None:
         # A request behind one that is not answered yet must wait for its turn, and goes the usual way.

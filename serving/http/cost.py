@@ -7,7 +7,8 @@ _LEAST_OVERHEAD = 1e-4  # seconds; a fit to noise must not say that batches cost
 class BatchCost:
     """A straight line through the batches seen so far, the latest counting most.
 
-    `per_token` are seconds a token (padding counted), `overhead` seconds a batch, `rows` those of a usual batch.
+    `per_token` are seconds a token (padding counted), `overhead` seconds a batch, `rows` those of a usual batch,
+    `tokens_a_row` those of a usual row.
     Threads share it without a lock: what one of them overwrites is one sample of many.
     """
 
@@ -15,11 +16,13 @@ class BatchCost:
         self.per_token = 0.0
         self.overhead = _LEAST_OVERHEAD
         self.rows = 1.0
+        self.tokens_a_row = 0.0
         self._weight = self._x = self._y = self._xx = self._xy = 0.0
 
     def observe(self, rows: int, tokens: int, seconds: float) -> None:
         """Take one batch into the fit."""
         self.rows = _FORGET * self.rows + (1 - _FORGET) * rows
+        self.tokens_a_row = _FORGET * self.tokens_a_row + (1 - _FORGET) * tokens / rows
         self._weight = self._weight * _FORGET + 1
         self._x = self._x * _FORGET + tokens
         self._y = self._y * _FORGET + seconds

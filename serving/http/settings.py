@@ -29,7 +29,7 @@ class Limits:
     """Time for a caller to send the body."""
     queue_tokens: int = 65_536
     """Most tokens that wait."""
-    batch_tokens: int = 2_048
+    batch_tokens: int = 512
     """Most tokens of a batch, padding counted."""
 
 

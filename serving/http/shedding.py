@@ -1,5 +1,6 @@
 """Saying no in a few microseconds: the answer to a request that would wait too long, as bytes."""
 
+import asyncio
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -8,6 +9,7 @@ from serving.http.context import Json
 from serving.http.errors import overloaded
 from serving.http.headers import DEFAULTS
 from serving.http.metrics import Metrics
+from serving.http.plain import path_of_plain_post
 
 # Callers who say how long they can wait, or that they wait for a word to go on, are heard by the application.
 _HEARD = frozenset((b"x-deadline-ms", b"expect"))
@@ -15,19 +17,46 @@ _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 
 class Shedder:
-    """Knows whether the queue is too long, and the answer to that."""
+    """Knows whether the queue is too long, and the answer to that.
+
+    The event loop reads from all connections that have something to say, and only then runs what their requests
+    began: those that were let in meanwhile are counted until it has, or far too many would be.
+    """
 
     def __init__(self, answering: Answering, metrics: Metrics) -> None:
         self._answering = answering
         # A path that is none of these is one of the v2 protocol, or will be as soon as somebody listens.
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
         self._other = metrics.failure.labels("v2", "overloaded")
+        self._arriving = 0
 
     def refuse(self, path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """The whole answer to a request that would wait too long; None for one that may come in."""
-        wait = self._answering.excess_wait(self._answering.limits.deadline)
+        """The whole answer to a request that would wait too long; None for one that comes in, and is counted."""
+        wait = self._wait()
         if wait is None or any(name in _HEARD for name, _ in headers):
+            self._let_in()
             return None
+        return self._count(path, wait)
+
+    def refuse_plain(self, data: bytes) -> bytes | None:
+        """As `refuse`, of what came over a connection; None for whatever has to be parsed, and nothing is counted."""
+        wait = self._wait()
+        if wait is None or (path := path_of_plain_post(data)) is None:
+            return None
+        return self._count(path, wait)
+
+    def _wait(self) -> float | None:
+        return self._answering.excess_wait(self._answering.limits.deadline, self._arriving)
+
+    def _let_in(self) -> None:
+        if not self._arriving:
+            asyncio.get_running_loop().call_soon(self._all_arrived)
+        self._arriving += 1
+
+    def _all_arrived(self) -> None:
+        self._arriving = 0
+
+    def _count(self, path: bytes, wait: float) -> bytes:
         self._counters.get(path, self._other).inc()
         return _answer(round(wait, 1))
 

@@ -1,13 +1,21 @@
 """Refusals that are sent before the application hears of the request."""
 
+import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.bundle import Bundle
+from serving.http.answering import Answering
+from serving.http.batcher import Batcher
+from serving.http.metrics import Metrics
+from serving.http.model import Slot, load_model
+from serving.http.settings import Limits
+from serving.http.shedding import Shedder
 from tests.serving.http.conftest import Listen, Listening
 from tests.serving.http.test_waiting import connected, post
 
@@ -85,3 +93,48 @@ def test_a_refused_body_is_not_read_without_end(full: Listening) -> None:
             b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 6000
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle) -> None:
+    # each alone would have to wait for 0.1 s, and half a second is allowed
+    metrics = Metrics()
+    batcher = Batcher(1, 512, 65_536, metrics)
+    model = load_model(toy)
+    model.cost.per_token, model.cost.tokens_a_row, model.cost.overhead = 0.01, 10.0, 0.0
+    shedder = Shedder(Answering(Slot(model), batcher, Limits(deadline=1.0), metrics), metrics)
+
+    async def arrive(count: int) -> int:
+        return sum(shedder.refuse(b"/predict", []) is None for _ in range(count))
+
+    async def arrive_twice() -> tuple[int, int]:
+        first = await arrive(20)
+        await asyncio.sleep(0)
+        return first, await arrive(20)
+
+    try:
+        # once the event loop has run what they began, they are known by the queue itself
+        assert asyncio.run(arrive_twice()) == (6, 6)
+    finally:
+        batcher.stop()
+
+
+def test_a_connection_that_is_only_refused_is_closed_when_it_falls_silent(
+    listen: Listen, toy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.http.lifecycle.KEEP_ALIVE_SECONDS", 1)
+    server = listen(toy)
+    server.batcher._waiting_tokens += 10**9
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(post("good"))
+            assert receive(connection)[0] == 429
+        # behind the end of the clock as the first answer set it
+        for _ in range(2):
+            time.sleep(0.7)
+            connection.sendall(post("good"))
+            assert receive(connection)[0] == 429
+        begun = time.monotonic()
+        connection.settimeout(10)
+        assert connection.recv(100) == b""
+        assert 0.5 < time.monotonic() - begun < 5
+    server.batcher._waiting_tokens -= 10**9
