@@ -12,7 +12,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
+.PHONY: help install demo up down pictures test faults check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,14 @@ pictures: install  ## take the pictures of the page for the docs, after make dem
 test: export OMP_WAIT_POLICY = passive
 test: install  ## run all tests
 	$(BIN)/pytest -n 2 --dist loadfile
+
+faults: export ASSAY_FAULTS = long
+faults: export ASSAY_FAULTS_COUNTS = $(abspath .assay/faults.jsonl)
+faults: install  ## break it in every way we know, long; writes the counts into docs/reliability.md
+	mkdir -p .assay
+	rm -f $(ASSAY_FAULTS_COUNTS)
+	$(BIN)/pytest tests/faults
+	$(BIN)/python -m tests.faults.page
 
 check: lint types layers  ## linters, types, layers
 

@@ -131,9 +131,9 @@ def iso_time(value: Any, name: str) -> str | None:
         return None
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return (time.astimezone(UTC) if time.tzinfo else time).isoformat()
+    except (TypeError, ValueError, OverflowError):  # the last days of the year 9999 lie beyond it in UTC
         raise UnreadableError(f"{name} is not a time in ISO 8601", value) from None
-    return (time.astimezone(UTC) if time.tzinfo else time).isoformat()
 
 
 def year(value: Any, name: str) -> str | None:

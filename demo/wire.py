@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
 
 from demo.store import ConnectionCutError, Faults, Store
 
@@ -22,6 +23,8 @@ OP_REPLY = 1
 OP_QUERY = 2004
 OP_MSG = 2013
 CHECKSUM_PRESENT = 1
+# A date that Python has no year for is a date all the same.
+ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 MORE_TO_COME = 2
 HEADER = struct.Struct("<iiii")
 
@@ -143,6 +146,6 @@ def _command(body: bytes, flags: int) -> dict[str, Any]:
             command = bson.decode(section)
         else:
             name, _, documents = section[4:].partition(b"\0")
-            sequences[name.decode()] = bson.decode_all(documents)
+            sequences[name.decode()] = bson.decode_all(documents, ANY_DATE)
         at += 1 + size
     return command | sequences

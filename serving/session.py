@@ -10,6 +10,7 @@ import onnxruntime as ort
 from corpus.errors import AssayError, first_line
 from serving.bundle import BundleManifest
 from serving.decoding import Floats
+from serving.graph_check import check_graph
 
 # What goes wrong is raised; onnxruntime would print it as well.
 _FATAL_ONLY = 4
@@ -47,8 +48,10 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
         threads: of the matrix products.
 
     Raises:
-        AssayError: onnxruntime refuses the graph, or its inputs or outputs differ from the manifest.
+        AssayError: the graph asks for other files or foreign operators, onnxruntime refuses it, or its inputs or
+            outputs differ from the manifest.
     """
+    check_graph(model, path)
     try:
         session = Session(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
     except Exception as error:  # onnxruntime's errors have no common base below Exception

@@ -15,8 +15,7 @@ from serving.engine import Engine, Row
 from tasks.evaluate import Evaluation
 from tasks.registry import ModelRegistry
 from tasks.run import Step
-from tasks.session import RunState
-from tests.flows.tiny import RunCommand, make_recipe, write_rows
+from tests.flows.tiny import make_recipe, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
@@ -159,27 +158,3 @@ def test_a_challenger_is_compared_on_rows_that_the_champion_never_saw(world: Wor
     checks = {check.name: check for check in challenger.verdict.checks if check.name.startswith("champion")}
     assert set(checks) == {"champion: sentence", "champion: tokens"}
     assert all("of version 1" in check.measured for check in checks.values())
-
-
-@pytest.mark.slow  # starts the command three times, each of which imports torch, prefect and mlflow
-def test_a_killed_run_goes_on_where_it_was(corpus: Path, store: Path, tmp_path: Path) -> None:
-    # given the command line, killed once training has left a checkpoint
-    recipe = make_recipe(corpus, training={"epochs": 30})
-    command = RunCommand(recipe, store, tmp_path)
-    command.kill_when(lambda: list(store.glob("runs/*/train-*.partial/**/checkpoint-*/*.json")), seconds=240)
-    [state] = [RunState.model_validate_json(path.read_bytes()) for path in store.glob("runs/*/run.json")]
-    assert state.state == "open"
-    extracted = next(store.glob("runs/*/extract-*/step.json")).stat().st_mtime_ns
-    # when it is started again
-    done = command.run()
-    # then the same run ends, extraction was not repeated, and one version exists
-    assert done.returncode == 0, done.stderr
-    [state] = [RunState.model_validate_json(path.read_bytes()) for path in store.glob("runs/*/run.json")]
-    assert state.state == "closed"
-    assert next(store.glob("runs/*/extract-*/step.json")).stat().st_mtime_ns == extracted
-    # and its figures equal those of a run that nobody killed
-    unbroken = train(recipe, tmp_path / "other")
-    killed = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").get_run(state.mlflow_run).data.metrics
-    straight = MlflowClient(tracking_uri=unbroken.tracking_uri).get_run(unbroken.mlflow_run).data.metrics
-    for name in ("test.sentence.macro_f1", "test.tokens.f1", "test.frame_accuracy"):
-        assert killed[name] == straight[name]

@@ -1,0 +1,161 @@
+"""A run that is killed in every step, one after the other, and started again: it ends as if nothing had been."""
+
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+from prefect.settings import PREFECT_API_URL
+
+from corpus.digest import digest_file
+from recipes.recipe import Recipe
+from serving.address import open_bundle
+from tasks.registry import ModelRegistry
+from tasks.run import MARKER
+from tests.faults.counts import LONG, count, many
+from tests.faults.victim import CONTEXT, POINTS, Point, _train, train_until
+from tests.flows.tiny import make_recipe
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+SETTINGS: dict[str, Any] = {"training": {"epochs": 6}, "gate": {"min_f1": {"sentence": 0.3, "tokens": 0.0}}}
+
+
+class Trial:
+    """A recipe, a store, and the starts of `train` on them."""
+
+    def __init__(self, recipe: Recipe, store: Path, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.store = store
+        self.recipe = folder / "recipe.yaml"
+        self.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        self.report = folder / "outcome.json"
+
+    def start(self, point: Point | None = None) -> int | None:
+        """Run until the point, or to the end."""
+        return train_until(point, self.recipe, self.store, PREFECT_API_URL.value() or "", self.report)
+
+    def start_for(self, seconds: float) -> bool:
+        """Run, and kill it after so many seconds; says whether it was killed before its end."""
+        process = CONTEXT.Process(
+            target=_train, args=(None, self.recipe, self.store, PREFECT_API_URL.value() or "", self.report)
+        )
+        process.start()
+        process.join(seconds)
+        alive = process.is_alive()
+        process.kill()
+        process.join()
+        assert alive or process.exitcode == 0
+        return alive
+
+    @property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry("tiny", f"sqlite:///{self.store}/mlflow.db", self.store)
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking_uri=f"sqlite:///{self.store}/mlflow.db")
+
+    def finished(self) -> dict[str, int]:
+        """The finished steps, each with the time of its marker; every one of them is whole."""
+        found = {}
+        for marker in self.store.glob(f"runs/*/*/{MARKER}"):
+            if not marker.parent.name.endswith(".partial"):
+                for name, digest in json.loads(marker.read_text())["files"].items():
+                    assert digest_file(marker.parent / name) == digest, marker.parent
+                found[marker.parent.name] = marker.stat().st_mtime_ns
+        return found
+
+    def figures(self) -> dict[str, float]:
+        """What the run measured, but for what took how long."""
+        outcome = json.loads(self.report.read_text())
+        metrics = self.client.get_run(outcome["mlflow_run"]).data.metrics
+        timed = ("latency", "seconds", "per_second", "memory")
+        return {name: value for name, value in metrics.items() if not any(word in name for word in timed)}
+
+    def check_end(self) -> None:
+        """One run, one version, one move, and a champion that answers."""
+        [state] = [json.loads(path.read_text()) for path in self.store.glob("runs/*/run.json")]
+        assert state["state"] == "closed"
+        assert self.client.get_run(state["mlflow_run"]).info.status == "FINISHED"
+        assert len(self.client.search_model_versions("name = 'tiny'")) == 1
+        assert [(move.target, move.state) for move in self.registry.history() if move.state != "undone"] == [
+            ("1", "done")
+        ]
+        champion = self.registry.champion()
+        assert champion is not None
+        uri = f"sqlite:///{self.store}/mlflow.db"
+        assert open_bundle("models:/tiny@champion", self.store / "cache", uri).digest == champion.bundle
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None
+) -> Iterator[tuple[Recipe, dict[str, float]]]:
+    """The recipe, and the figures of a run that nobody killed."""
+    from tests.flows.tiny import write_rows
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    recipe = make_recipe(write_rows(folder / "rows.jsonl"), **SETTINGS)
+    store = folder / "store"
+    store.mkdir()
+    shutil.copy(mlflow_database, store / "mlflow.db")
+    trial = Trial(recipe, store, folder)
+    assert trial.start() == 0
+    trial.check_end()
+    return recipe, trial.figures()
+
+
+def killed_at(points: Sequence[Point], trial: Trial) -> None:
+    """Kill the run at each point in turn; what was finished before stays as it is."""
+    done: dict[str, int] = {}
+    for point in points:
+        assert trial.start(point) == -signal.SIGKILL, point.name
+        now = trial.finished()
+        assert {name: now.get(name) for name in done} == done, f"{point.name}: a finished step was repeated"
+        done = now
+
+
+@pytest.mark.slow  # each kill is a start
+def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
+    unbroken: tuple[Recipe, dict[str, float]], store: Path, tmp_path: Path
+) -> None:
+    recipe, figures = unbroken
+    trial = Trial(recipe, store, tmp_path / "trial")
+    points = [point for point in POINTS if LONG or point.often]
+
+    killed_at(points, trial)
+    assert trial.start() == 0
+
+    trial.check_end()
+    assert trial.figures() == figures
+    count("kill -9 at every point of a run: each step, upload, registration, promotion", len(points), "kills")
+
+
+@pytest.mark.skipif(not LONG, reason="make faults: each kill is a start of the whole run")
+def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
+    unbroken: tuple[Recipe, dict[str, float]], tmp_path: Path, mlflow_database: Path
+) -> None:
+    recipe, figures = unbroken
+    kills = 0
+    for seed in range(many(1, 5)):
+        draw = random.Random(seed)
+        store = tmp_path / f"store{seed}"
+        store.mkdir()
+        shutil.copy(mlflow_database, store / "mlflow.db")
+        trial = Trial(recipe, store, tmp_path / f"trial{seed}")
+        until = time.monotonic() + 300
+        while trial.start_for(draw.uniform(2, 15)):
+            kills += 1
+            trial.finished()
+            assert time.monotonic() < until
+        trial.check_end()
+        assert trial.figures() == figures
+    count("kill -9 at random times of a run", kills, "kills")

@@ -1,0 +1,154 @@
+"""Rows that nobody would write on purpose: each good one is kept, each bad one is rejected with its reason."""
+
+import csv
+import io
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Binary, Int64
+from bson.datetime_ms import DatetimeMS
+
+from corpus.snapshot import REJECTS, Snapshot
+from tasks.extract import extract
+from tasks.run import Run
+from tests.faults.counts import count, many
+from tests.mongo import Mongo
+from tests.snapshots import make_run
+
+ROWS = many(3_000, 100_000)
+HUGE = 50 * 1024 * 1024  # characters
+
+
+def nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+# What cannot be a text or a class, as MongoDB and JSON can hold it.
+BAD_TEXTS: list[Any] = [None, 7, 2.5, float("nan"), True, "", "   ", "\t\n", [], ["good"], {}, nested(60)]
+BAD_TEXTS += ["good \0 good", "\ud83d bad"]
+BAD_LABELS: list[Any] = [None, {}, [], ["up"], "", " ", nested(60)]
+# Odd, and right all the same.
+ODD_TEXTS = ["👩‍🔬 good", "good" + "\u0301" * 200, "\u202egood", "\ufeffgood", "good\r\n\u2028bad"]
+
+
+def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Documents, and whether each is good."""
+    draw = random.Random(seed)
+    for number in range(ROWS):
+        one: dict[str, Any] = {"_id": number, "text": f"{draw.choice(['good', 'bad'])} {number}", "label": "up"}
+        kind = draw.randrange(5)
+        if kind == 0:
+            one["text"] = draw.choice(bad_texts)
+        elif kind == 1:
+            one["label"] = draw.choice(BAD_LABELS)
+        elif kind == 2:
+            del one[draw.choice(["text", "label"])]
+        elif kind == 3:
+            one["text"] = f"{draw.choice(ODD_TEXTS)} {number}"
+        yield one, kind > 2
+
+
+def check(run: Run, good: list[str], total: int) -> None:
+    """Good rows and rejects are all there were, each once; every reject says why."""
+    snapshot = Snapshot.load(extract.fn(run).path)
+    counts = snapshot.manifest.counts
+    assert (counts.documents, counts.rows, counts.rejects) == (total, len(good), total - len(good))
+    assert [row.id for row in snapshot.examples()] == good
+    rejects = [json.loads(line) for line in (snapshot.folder / REJECTS).read_text(encoding="utf-8").splitlines()]
+    assert len(rejects) == total - len(good)
+    assert all(reject["reason"] and reject["id"] for reject in rejects)
+
+
+def mongo_run(mongo: Mongo, store: Path, **source: Any) -> Run:
+    values = {"kind": "mongo", "uri": "env:TEST_MONGO", "database": mongo.database, "collection": "poison"}
+    return make_run(store, source={**values, "fields": {"label": "label"}, "max_reject_share": 1, **source})
+
+
+def test_poison_documents_of_mongodb(mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_bson = [text for text in BAD_TEXTS if text != "\ud83d bad"] + [Binary(b"\x00\xff"), Int64(2**60)]
+    made = list(documents(1, of_bson))
+    for begin in range(0, len(made), 10_000):
+        mongo.fill("poison", (one for one, _ in made[begin : begin + 10_000]))
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    check(mongo_run(mongo, tmp_path), [str(one["_id"]) for one, good in made if good], len(made))
+    count("poison documents in MongoDB", len(made), "documents, good + rejected = all")
+
+
+def test_dates_that_are_none_and_documents_of_megabytes(
+    mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whens = [
+        *(datetime(2026, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC), "9999-12-31T23:59:59+00:00", None),
+        *("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", DatetimeMS(2**62), "yesterday", {"date": 1}, []),
+    ]
+    made = [{"_id": number, "text": "good", "label": "up", "when": when} for number, when in enumerate(whens)]
+    mongo.fill("poison", [*made, {"_id": len(made), "text": "x" * (15 * 1024 * 1024), "label": "up"}])
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    run = mongo_run(mongo, tmp_path, fields={"label": "label", "time": "when"})
+    check(run, ["0", "1", "2", "3"], len(made) + 1)
+
+
+def file_run(path: Path, store: Path) -> Run:
+    fields = {"id": "_id", "label": "label"}
+    source = {"kind": "files", "paths": {str(path): "all"}, "fields": fields, "max_reject_share": 1}
+    return make_run(store, source=source)
+
+
+def test_poison_lines_of_jsonl(tmp_path: Path) -> None:
+    path, good, total = tmp_path / "rows.jsonl", list[str](), 0
+    broken = [
+        *(b"{", b"null", b"[1]", b'"good"', b"\xff\xfe\x00", b'{"text": "good\xff"}', b"{'text': 1}", b"NaN", b"}{"),
+        *(b"[" * 5_000, b'{"a":' * 5_000, b'{"text": "good", "label": "up"', b"\x00\x00", b'{"_id": {"$oid": 1}}'),
+    ]
+    draw = random.Random(2)
+    with path.open("wb") as file:
+        for one, is_good in documents(2):
+            if draw.randrange(5) == 0:
+                file.write(draw.choice(broken) + b"\n")
+            else:
+                file.write(json.dumps(one).encode() + b"\n")
+                good += [str(one["_id"])] if is_good else []
+            total += 1
+        file.write(json.dumps({"_id": "huge", "text": "x" * HUGE, "label": "up"}).encode() + b"\n")
+    check(file_run(path, tmp_path), good, total + 1)
+    count("poison lines of JSONL, with one text of 50 MB", total, "lines, good + rejected = all")
+
+
+def test_poison_rows_of_csv(tmp_path: Path) -> None:
+    path, good, total = tmp_path / "rows.csv", list[str](), 0
+    broken = [b"1,good", b"1,good,up,too,many", b'1,"go\xffod",up', b"1,,up", b"1,good,", b",,"]
+    draw = random.Random(3)
+    with path.open("wb") as file:
+        file.write(b"_id,text,label\n")
+        for number in range(ROWS):
+            total += 1
+            if draw.randrange(3):
+                text = f"{draw.choice(ODD_TEXTS)} {number}"
+                file.write(csv_line(f"r{number}", text, "up"))
+                good.append(f"r{number}")
+            else:
+                file.write(draw.choice(broken) + b"\n")
+    check(file_run(path, tmp_path), good, total)
+    count("poison rows of CSV", total, "rows, good + rejected = all")
+
+
+def csv_line(*cells: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerow(cells)
+    return text.getvalue().encode()
+
+
+def test_the_same_id_twice_is_one_clear_end(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"_id": number % 90, "text": f"good {number}", "label": "up"} for number in range(100)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    snapshot = Snapshot.load(extract.fn(file_run(path, tmp_path)).path)
+    assert snapshot.manifest.counts.rows + snapshot.manifest.counts.rejects == 100

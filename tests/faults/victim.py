@@ -1,0 +1,110 @@
+"""`train` in a process that kills itself at a given point: with SIGKILL, so that nothing is tidied up."""
+
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Forked from a server that has imported everything: a start costs no import of torch, prefect and mlflow.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["flows.training", "mlflow.pyfunc", "tests.faults.victim"])
+PATIENCE_S = 300
+
+
+class Point(NamedTuple):
+    """A call of the package: the process dies in front of it, or behind it."""
+
+    name: str
+    place: str
+    """`module:function` or `module:Class.method`."""
+    nth: int = 1
+    about: str = ""
+    """The call counts only if this is in its first argument."""
+    behind: bool = False
+    often: bool = False
+    """Also in the normal suite; the rest under `make faults`."""
+
+
+def _unnamed(step: str) -> Point:
+    return Point(f"{step}, whole but without its name", "tasks.run:publish_folder", about=f"/{step}-")
+
+
+POINTS = (
+    Point("extraction, in the middle of its rows", "corpus.snapshot:SnapshotWriter.add", nth=250, often=True),
+    _unnamed("extract"),
+    _unnamed("validate"),
+    _unnamed("split"),
+    Point("training, behind its second checkpoint", "models.resume:seal", nth=2, behind=True, often=True),
+    _unnamed("train"),
+    Point("export, in front of the manifest", "serving.bundle:write_manifest", often=True),
+    _unnamed("export"),
+    _unnamed("evaluate"),
+    Point("upload, the model announced and no file there", "mlflow:MlflowClient.log_model_artifacts"),
+    Point("registration, in front of the version", "mlflow:MlflowClient.create_model_version"),
+    Point("between registration and promotion", "tasks.versions.registry:ModelRegistry.promote", often=True),
+    Point("promotion, in front of the alias", "mlflow:MlflowClient.set_registered_model_alias"),
+    Point("promotion, behind the alias", "mlflow:MlflowClient.set_registered_model_alias", behind=True, often=True),
+    Point("behind the promotion", "tasks.versions.registry:ModelRegistry.promote", behind=True),
+)
+
+
+def train_until(point: Point | None, recipe: Path, store: Path, prefect_api: str, report: Path) -> int | None:
+    """Run the recipe in another process, which dies at the point; gives its exit code (-9: killed)."""
+    process = CONTEXT.Process(target=_train, args=(point, recipe, store, prefect_api, report))
+    process.start()
+    process.join(PATIENCE_S)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError(f"the run neither ended nor reached {point}")
+    return process.exitcode
+
+
+def _train(point: Point | None, recipe: Path, store: Path, prefect_api: str, report: Path) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.local import run_training
+    from recipes.loader import load_recipe
+
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if point is not None:
+        _set_trap(point)
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        outcome = run_training(load_recipe(str(recipe)), store)
+    report.write_text(outcome.model_dump_json(), encoding="utf-8")
+
+
+def _set_trap(point: Point) -> None:
+    """Replace the function wherever it was imported to."""
+    module_name, _, path = point.place.partition(":")
+    module = importlib.import_module(module_name)
+    holder_name, _, method = path.rpartition(".")
+    holder = getattr(module, holder_name) if holder_name else module
+    original = getattr(holder, method)
+    trap = _trap(point, original)
+    setattr(holder, method, trap)
+    if not holder_name:
+        import sys
+
+        for other in list(sys.modules.values()):
+            if getattr(other, method, None) is original:
+                setattr(other, method, trap)
+
+
+def _trap(point: Point, original: Callable[..., Any]) -> Callable[..., Any]:
+    calls = 0
+
+    def trapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += not point.about or point.about in str(args[0])
+        due = calls == point.nth and (not point.about or point.about in str(args[0]))
+        if due and not point.behind:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **kwargs)
+        if due:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return trapped
