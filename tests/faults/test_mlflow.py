@@ -1,0 +1,158 @@
+"""An MLflow server that fails at one call after the other: a clear end, and a second try completes it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from serving.bundle import Bundle
+from tasks.registry import ModelRegistry, Version
+from tasks.verdict import Check, Verdict
+from tests.bundles import build_bundle
+from tests.faults.counts import LONG, count, many
+from tests.faults.faulty_http import Fault, FaultyProxy
+from tests.ports import free_port
+
+NAME = "toy"
+MODES: tuple[Fault, ...] = ("500", "429", "down", "lost", "slow")
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Iterator[int]:
+    """A real MLflow server; gives its port."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
+    port = free_port()
+    words = ["server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination"]
+    command = [sys.executable, "-m", "mlflow", *words, f"{folder}/artifacts", "--port", str(port), "--workers", "1"]
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    until = time.monotonic() + 300
+    while not _answers(port):
+        assert process.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    yield port
+    os.killpg(process.pid, 9)
+    process.wait()
+    log.close()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many tries as ever, without the pauses in between."""
+    settings = {"MAX_RETRIES": "2", "BACKOFF_FACTOR": "0", "BACKOFF_JITTER": "0", "TIMEOUT": "2"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+class Shop:
+    """Candidates one after the other, through a proxy and without it."""
+
+    def __init__(self, proxy: FaultyProxy, store: Path, folder: Path) -> None:
+        self.proxy = proxy
+        self.store = store
+        self.folder = folder
+        self.direct = f"http://127.0.0.1:{proxy.target}"
+        self.client = MlflowClient(tracking_uri=self.direct)
+        self.run = str(self.client.create_run(self.client.create_experiment("toy")).info.run_id)
+        self._made = 0
+
+    def candidate(self) -> tuple[Bundle, Verdict]:
+        self._made += 1
+        folder = self.folder / f"bundle{self._made}"
+        folder.mkdir()
+        bundle = build_bundle(folder, {"good": "up", "bad": "down"}, {}, changes={"max_length": 20 + self._made})
+        check = Check(name="score: sentence", measured="0.9", required="0.6", passed=True, why="macro-F1")
+        return bundle, Verdict(
+            recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[check], forced=None
+        )
+
+    def registry(self, url: str) -> ModelRegistry:
+        return ModelRegistry(NAME, url, self.store)
+
+    def champion(self) -> Version | None:
+        return self.registry(self.direct).champion()
+
+    def promote(self, url: str, bundle: Bundle, verdict: Verdict) -> None:
+        registry = self.registry(url)
+        version = registry.register(self.run, bundle.folder, verdict, {"assay.ledger": "one"})
+        registry.promote(version, verdict, registry.champion(), "better")
+
+    def try_with(self, faults: Callable[[int], Fault | None], name: str) -> bool:
+        """Promote a new candidate while MLflow fails; then once more, when it is well. Whether the first try ended."""
+        bundle, verdict = self.candidate()
+        before = self.champion()
+        self.proxy.begin(faults)
+        first = True
+        try:
+            self.promote(self.proxy.url, bundle, verdict)
+        except AssayError as error:
+            first = False
+            assert "\n" not in str(error), name
+            champion = self.champion()
+            assert champion is None or champion.bundle in (bundle.digest, before.bundle if before else None), name
+        self.proxy.begin(lambda number: None)
+        self.promote(self.proxy.url, bundle, verdict)
+        self._check(bundle, before, name)
+        return first
+
+    def _check(self, bundle: Bundle, before: Version | None, name: str) -> None:
+        registry = self.registry(self.direct)
+        champion, previous = registry.champion(), registry.previous()
+        assert champion is not None, name
+        assert champion.bundle == bundle.digest, name
+        assert (previous and previous.number) == (before and before.number), name
+        same = f"name = '{NAME}' AND tags.`assay.bundle` = '{bundle.digest}'"
+        assert len(self.client.search_model_versions(same)) == 1, name
+        moves = [move for move in registry.history() if move.target == champion.number]
+        assert [move.state for move in moves if move.state != "undone"] == ["done"], name
+
+
+@pytest.fixture
+def shop(mlflow_server: int, tmp_path: Path, impatient: None) -> Iterator[Shop]:
+    with FaultyProxy(mlflow_server) as proxy:
+        yield Shop(proxy, tmp_path / "store", tmp_path)
+
+
+@pytest.mark.slow  # each fault is a registration and a promotion, twice
+def test_a_server_that_fails_at_a_call_costs_nothing_but_that_try(shop: Shop) -> None:
+    # given how many calls a registration and a promotion are
+    assert shop.try_with(lambda number: None, "whole")
+    bundle, verdict = shop.candidate()
+    shop.proxy.begin(lambda number: None)
+    shop.promote(shop.proxy.url, bundle, verdict)
+    calls = len(shop.proxy.requests)
+    assert calls > 20
+    # when each of them fails in every way: once, which is tried again, and from there on for good
+    cases = [(call, mode, for_good) for call in range(1, calls + 1) for mode in MODES for for_good in (False, True)]
+    chosen = cases if LONG else cases[7 :: len(cases) // many(10, 1)]
+    failed = 0
+    for call, mode, for_good in chosen:
+
+        def faults(number: int, call: int = call, mode: Fault = mode, for_good: bool = for_good) -> Fault | None:
+            return mode if number == call or (for_good and number > call) else None
+
+        ended = shop.try_with(faults, f"{mode} at call {call} of {calls}, {'for good' if for_good else 'once'}")
+        assert not (for_good and ended and mode in ("500", "down"))
+        failed += not ended
+    # then each second try has completed it, with one version and one move
+    count("MLflow answers 500, 429, late, not at all, or its answer is lost, at each call", len(chosen), "faults")
+    assert failed > len(chosen) / 4
