@@ -31,6 +31,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Name to answer to beside localhost; may be repeated.")
     ] = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Answer only with bundles that its owner signed.", envvar="ASSAY_PUBLIC_KEY"),
+    ] = None,
     drain: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="From SIGTERM to the closed door.")] = 1.0,
     store: Store = Path(".assay"),
 ) -> None:
@@ -47,6 +51,7 @@ def serve(
         token=read_token(token),
         allowed_hosts=tuple(allow_host or ()),
         drain=drain,
+        public_key=public_key,
         tracking_uri=registry_uri(model, store),
         limits=Limits(
             deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens

@@ -9,6 +9,7 @@ from pathlib import Path
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG, ModelAddress, Registry, without_password
+from serving.signatures import public_key, verify
 
 __all__ = [
     "BUNDLE_TAG",
@@ -18,6 +19,7 @@ __all__ = [
     "default_tracking_uri",
     "existing_tracking_uri",
     "open_bundle",
+    "open_folder",
     "without_password",
 ]
 
@@ -39,10 +41,23 @@ def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: st
         AssayError: nothing is there, the registry cannot be reached, or the bundle is not what was registered.
     """
     if not str(address).startswith("models:"):
-        return Bundle.load(Path(address))
+        return open_folder(Path(address), public_key())
     wanted = ModelAddress.parse(str(address))
-    registry = Registry(tracking_uri)
+    registry = Registry(tracking_uri, public_key())
     return registry.fetch(registry.find(wanted), cache or default_cache())
+
+
+def open_folder(folder: Path, key: str | None) -> Bundle:
+    """Open and verify a bundle folder. Where a public key is set, its signature lies beside it: `FOLDER.sig`.
+
+    Raises:
+        AssayError: it is no bundle, changed, or not signed as asked.
+    """
+    bundle = Bundle.load(folder)
+    if key:
+        signature = folder.with_name(folder.name + ".sig")
+        verify(bundle, signature.read_text(encoding="utf-8") if signature.is_file() else None, key, str(folder))
+    return bundle
 
 
 def default_cache() -> Path:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from corpus.atomic import atomic_folder
 from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
+from serving.signatures import SIGNATURE_TAG, verify
 
 BUNDLE_TAG = "assay.bundle"
 CARD = "card.html"
@@ -49,21 +50,24 @@ class RegisteredVersion(NamedTuple):
     number: str
     digest: str
     run_id: str | None = None
+    signature: str | None = None
 
 
 class Registry:
     """An MLflow registry, as a server or a prediction reads it."""
 
-    def __init__(self, tracking_uri: str | None) -> None:
+    def __init__(self, tracking_uri: str | None, public_key: str | None = None) -> None:
         """Make a client; nothing is asked yet.
 
         Args:
             tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
+            public_key: whose signature a bundle must carry (`serving.signatures`); none: no signature is asked for.
 
         Raises:
             AssayError: mlflow is not installed.
         """
         self._tracking_uri = tracking_uri
+        self._public_key = public_key
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -89,19 +93,24 @@ class Registry:
             raise AssayError(
                 f"{wanted} has no tag {BUNDLE_TAG}: it was not registered by assay; train it with assay run"
             )
-        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None)
+        signature = found.tags.get(SIGNATURE_TAG)
+        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None, signature)
 
     def fetch(self, version: RegisteredVersion, cache: Path) -> Bundle:
         """The bundle of a version: downloaded once into the cache, and verified whenever it is opened.
 
         Raises:
-            AssayError: the bytes are not those that were registered, or the registry cannot be reached.
+            AssayError: the bytes are not those that were registered, a signature is missing or another's, or the
+                registry cannot be reached.
         """
         folder = cache / version.digest
         if not folder.exists():
             with self._errors(f"models:/{version.name}/{version.number}"):
                 self._download(version, folder)
-        return Bundle.load(folder, version.digest)
+        bundle = Bundle.load(folder, version.digest)
+        if self._public_key:
+            verify(bundle, version.signature, self._public_key, f"models:/{version.name}/{version.number}")
+        return bundle
 
     def figures(self, version: RegisteredVersion) -> Mapping[str, float]:
         """Figures on test rows that the run of a version has left; none where they are not there."""

@@ -155,7 +155,14 @@ def _experiment(client: MlflowClient, recipe: Recipe, uri: str, store: Path) -> 
         return str(found.experiment_id)
     # Without a server, MLflow would put artifacts into the folder the command was called in.
     location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
-    return client.create_experiment(name, artifact_location=location)
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        # MLflow's client repeats a request whose answer was lost; and another run may have come first.
+        found = client.get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+        return str(found.experiment_id)
 
 
 def _tags(recipe: Recipe, key: str) -> dict[str, str]:

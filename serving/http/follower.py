@@ -16,6 +16,7 @@ from serving.http.metrics import Metrics
 from serving.http.model import Origin, Refused, ServedModel, Slot, load_model
 from serving.http.settings import Settings
 from serving.registered import ModelAddress, RegisteredVersion, Registry
+from serving.signatures import verify
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class LastGood(BaseModel):
     name: str
     number: str
     digest: str
+    signature: str | None = None
 
 
 class Follower:
@@ -50,10 +52,11 @@ class Follower:
             os.environ.setdefault(name, value)
         self.address = address
         self._seconds = settings.follow
+        self._public_key = settings.public_key
         self._batch_tokens = settings.limits.batch_tokens
         self._cache = settings.cache or default_cache()
         self._metrics = metrics
-        self._registry = Registry(settings.tracking_uri)
+        self._registry = Registry(settings.tracking_uri, settings.public_key)
 
     def start(self) -> Slot:
         """The slot with its first model: what the address means, else the version that answered last.
@@ -143,6 +146,8 @@ class Follower:
         try:
             last = LastGood.model_validate_json(self._last_path.read_bytes())
             bundle = Bundle.load(self._cache / last.digest, last.digest)
+            if self._public_key:
+                verify(bundle, last.signature, self._public_key, f"models:/{last.name}/{last.number}")
             model = load_model(bundle, self._origin(last.number), self._batch_tokens)
         except (OSError, ValueError, AssayError):
             raise error from None
@@ -157,7 +162,7 @@ class Follower:
         self._metrics.degraded.set(degraded)
 
     def _remember(self, version: RegisteredVersion) -> None:
-        last = LastGood(name=version.name, number=version.number, digest=version.digest)
+        last = LastGood(name=version.name, number=version.number, digest=version.digest, signature=version.signature)
         try:
             with atomic_path(self._last_path) as partial:
                 partial.write_text(last.model_dump_json(), encoding="utf-8")

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from serving.address import ModelAddress
-from serving.bundle import Bundle
+from serving.address import ModelAddress, open_folder
 from serving.cpu import available_threads
 from serving.http.app import Background, make_app
 from serving.http.batcher import Batcher
@@ -50,7 +49,8 @@ def open_slot(settings: Settings, metrics: Metrics) -> tuple[Slot, Background | 
         AssayError: there is none that may answer.
     """
     if not settings.model.startswith("models:"):
-        slot = Slot(load_model(Bundle.load(Path(settings.model)), batch_tokens=settings.limits.batch_tokens))
+        bundle = open_folder(Path(settings.model), settings.public_key)
+        slot = Slot(load_model(bundle, batch_tokens=settings.limits.batch_tokens))
         metrics.serves(slot.model)
         return slot, None
     follower = Follower(ModelAddress.parse(settings.model), settings, metrics)

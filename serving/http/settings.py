@@ -57,6 +57,8 @@ class Settings:
     """Most seconds that requests in flight have to finish."""
     tracking_uri: str | None = None
     """MLflow; none: MLFLOW_TRACKING_URI."""
+    public_key: str | None = None
+    """Whose signature a bundle must carry: a path or PEM text; none: digests alone."""
     cache: Path | None = None
     """Where bundles of the registry are kept; none: the user's cache folder."""
     limits: Limits = field(default_factory=Limits)

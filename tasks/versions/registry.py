@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from corpus.errors import AssayError
 from serving.bundle import Bundle
+from serving.signatures import SIGNATURE_TAG, sign, signing_key
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
@@ -278,9 +279,12 @@ class ModelRegistry:
             yield lease
 
     def _verify(self, version: Version) -> None:
-        """Fetch what would serve, so that no alias points to bytes that differ from those assayed."""
+        """Fetch what would serve, so that no alias points to bytes that differ from those assayed; sign it."""
         with tempfile.TemporaryDirectory() as folder:
-            self.fetch(version, Path(folder) / BUNDLE)
+            bundle = self.fetch(version, Path(folder) / BUNDLE)
+            if key := signing_key():
+                with mlflow_reachable(self.tracking_uri):
+                    self._client.set_model_version_tag(self.name, version.number, SIGNATURE_TAG, sign(bundle, key))
 
     def _aliased(self, alias: str) -> Version | None:
         with mlflow_reachable(self.tracking_uri):

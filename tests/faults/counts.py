@@ -14,6 +14,11 @@ def many(fast: int, long: int) -> int:
     return long if LONG else fast
 
 
+def check_line(error: Exception, about: str = "") -> None:
+    """What a person is told is one line."""
+    assert "\n" not in str(error), about
+
+
 def count(fault: str, tried: int, what: str, wrong: int = 0) -> None:
     """Write down what was tried, once its test has seen how it ended.
 

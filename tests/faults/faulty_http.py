@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 # 500, 429: answered without asking the server. down: no answer. lost: the server did it, and its answer is lost.
 # slow: later than the client waits.
 Fault = Literal["500", "429", "down", "lost", "slow"]
-SLOW_S = 2.5
+SLOW_S = 6.5
 _OF_THE_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 
 

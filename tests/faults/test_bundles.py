@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def sound(tmp_path: Path) -> Bundle:
 
 
 @pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The sessions that were begun."""
     made: list[Any] = []
     original = onnxruntime.InferenceSession

@@ -5,7 +5,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class Trial:
 @pytest.fixture(scope="module")
 def unbroken(
     tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None
-) -> Iterator[tuple[Recipe, dict[str, float]]]:
+) -> tuple[Recipe, dict[str, float]]:
     """The recipe, and the figures of a run that nobody killed."""
     from tests.flows.tiny import write_rows
 

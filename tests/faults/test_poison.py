@@ -85,7 +85,7 @@ def test_poison_documents_of_mongodb(mongo: Mongo, tmp_path: Path, monkeypatch: 
 def test_dates_that_are_none_and_documents_of_megabytes(
     mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whens = [
+    whens: list[Any] = [
         *(datetime(2026, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC), "9999-12-31T23:59:59+00:00", None),
         *("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", DatetimeMS(2**62), "yesterday", {"date": 1}, []),
     ]

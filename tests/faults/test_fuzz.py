@@ -1,0 +1,202 @@
+"""Requests and bytes that nobody thought of: an answer, or a 4xx that names the fault; the server never fails."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
+from starlette.testclient import TestClient
+
+from corpus.cleaning import Cleaning
+from corpus.document import Document
+from corpus.documents import DocumentReader
+from corpus.errors import AssayError
+from corpus.fields import Fields, Form
+from corpus.lines import LineRows
+from corpus.mongo import ALLOWED_OPERATORS, refused_operators
+from serving.bundle import Bundle
+from serving.encoding import TextEncoder
+from serving.graph_check import check_graph
+from serving.http.app import make_app
+from serving.http.openapi import document
+from tests.bundles import build_bundle
+from tests.faults.counts import check_line, count, many
+from tests.serving.http.conftest import LOCAL, make_parts
+
+DECODERS = many(1_000, 100_000)
+REQUESTS = many(200, 25_000)  # for each operation of the document and each of both modes
+often = settings(max_examples=DECODERS, suppress_health_check=list(HealthCheck), deadline=None, database=None)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return build_bundle(tmp_path_factory.mktemp("toy"), {"good": "up", "bad": "down"}, {"Apple": "ORG"})
+
+
+@pytest.fixture(scope="module")
+def client(bundle: Bundle) -> Iterator[TestClient]:
+    """The server, with queues that no fuzzer fills."""
+    parts = make_parts(bundle, deadline=60.0)
+    with TestClient(make_app(*parts), base_url=LOCAL, raise_server_exceptions=False) as client:
+        yield client
+
+
+SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
+OPERATIONS: list[Any] = [result.ok() for result in SCHEMA.get_all_operations() if isinstance(result, Ok)]
+NAMES = [f"{operation.method.upper()} {operation.path}" for operation in OPERATIONS]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["as told", "not as told"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
+def test_requests_made_of_the_document_never_break_the_server(
+    client: TestClient, operation: Any, mode: GenerationMode
+) -> None:
+    tried = 0
+    examples = REQUESTS if operation.method == "post" else REQUESTS // 20
+
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), deadline=None, database=None)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def send(case: Any) -> None:
+        nonlocal tried
+        tried += 1
+        answer = client.request(**as_sent(case))
+        assert answer.status_code < 500, answer.text
+        if answer.status_code >= 400 and operation.method == "post":
+            assert "\n" not in answer.json()["error"]
+
+    try:
+        send()
+    except Unsatisfiable:
+        pytest.skip("nothing of it can be told wrongly")
+    count("requests made of the OpenAPI document, as told and not as told (schemathesis)", tried, "requests, no 5xx")
+
+
+def as_sent(case: Any) -> dict[str, Any]:
+    """The request as the test client takes it; header values that no HTTP client can send are left out."""
+    words = case.as_transport_kwargs(base_url=LOCAL)
+    names = ("method", "url", "headers", "params", "cookies", "data", "json")
+    sent = {name: words[name] for name in names if words.get(name) is not None}
+    if "data" in sent:
+        sent["content"] = sent.pop("data")
+    sent["headers"] = {name: value for name, value in sent.get("headers", {}).items() if value.isprintable()}
+    return sent
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+LINES = st.one_of(
+    st.binary(max_size=80),
+    ANYTHING.map(lambda value: json.dumps(value).encode()),
+    ANYTHING.map(lambda value: json.dumps(value).encode()[:-1]),
+)
+
+
+@often
+@given(lines=st.lists(LINES, max_size=5))
+def test_no_line_of_a_file_breaks_its_reader(tmp_path: Path, lines: list[bytes]) -> None:
+    for kind in (".jsonl", ".csv"):
+        path = tmp_path / f"rows{kind}"
+        path.write_bytes(b"\n".join(lines))
+        try:
+            list(LineRows(path, kind))
+        except AssayError as error:
+            check_line(error)
+
+
+ROWS = Form(
+    fields=Fields(
+        label="label", entities="entities", time="time", group="group", split="split", slices={"year": "time:year"}
+    )
+)
+READER = DocumentReader(ROWS, needs_label=True, needs_entities=True)
+KEYS = st.sampled_from(["text", "label", "entities", "time", "group", "split", "id", "_id", "start", "end", "value"])
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@often
+@given(values=st.dictionaries(KEYS, NESTED, max_size=8))
+def test_every_document_is_rows_or_rejects(values: dict[str, Any]) -> None:
+    rows, rejects = READER.read(Document("1", values))
+    assert len(rows) + len(rejects) == 1
+    assert all(reason for _, reason, _ in rejects)
+
+
+PARSE_KEYS = st.sampled_from(["Text", "Entities", "sentiment", "isRepost", "text", "start", "end", "label"])
+PARSED = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.floats() | st.text(max_size=6) | st.sampled_from(["a b", "up"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PARSE_KEYS, inner, max_size=5),
+    max_leaves=14,
+)
+SENTENCES = st.fixed_dictionaries(
+    {"Text": st.text(max_size=9) | PARSED, "sentiment": st.sampled_from(["up", "down"]) | PARSED},
+    optional={"Entities": st.lists(st.dictionaries(PARSE_KEYS, PARSED, max_size=4), max_size=3) | PARSED},
+)
+
+
+@often
+@given(values=st.fixed_dictionaries({"Parse": st.lists(SENTENCES | PARSED, max_size=4) | PARSED, "isRepost": PARSED}))
+def test_the_quick_way_through_parse_results_is_the_slow_way(values: dict[str, Any]) -> None:
+    quick = DocumentReader(Form(form="parse"), needs_label=True, needs_entities=True)
+    slow = DocumentReader(Form(form="parse"), needs_label=True, needs_entities=True)
+    slow._plain = None
+    assert repr(quick.read(Document("1", values))) == repr(slow.read(Document("1", values)))
+
+
+@often
+@given(data=st.binary(max_size=300), at=st.integers(0, 2_000), flipped=st.integers(1, 255))
+def test_no_graph_breaks_the_check_of_graphs(bundle: Bundle, data: bytes, at: int, flipped: int) -> None:
+    whole = bytearray(bundle.model_path.read_bytes())
+    whole[at % len(whole)] ^= flipped
+    for model in (data, bytes(whole), bytes(whole[: at % len(whole)])):
+        try:
+            check_graph(model, Path("model.onnx"))
+        except AssayError as error:
+            check_line(error)
+
+
+@often
+@given(text=st.text(max_size=200), pair=st.none() | st.text(max_size=50))
+def test_offsets_of_every_text_are_those_of_the_raw_text(bundle: Bundle, text: str, pair: str | None) -> None:
+    encoder = TextEncoder.from_file(bundle.tokenizer_path, 16, Cleaning())
+    (encoded,) = encoder.encode([text], [pair])
+    assert all(0 <= unit.start <= unit.end <= len(text) for unit in encoded.units)
+
+
+OPERATORS = st.sampled_from(["$where", "$function", "$expr", "$regex", "$gt", "$in", "$eq", "$or", "a", "$jsonSchema"])
+
+
+@often
+@given(
+    filter_=st.recursive(st.text() | st.integers(), lambda inner: st.dictionaries(OPERATORS, inner) | st.lists(inner))
+)
+def test_only_operators_on_the_list_reach_the_database(filter_: Any) -> None:
+    left = {key for key in keys_of(filter_) if key.startswith("$")} - ALLOWED_OPERATORS
+    assert set(refused_operators(filter_)) == left
+
+
+def test_what_the_decoders_were_given_is_counted() -> None:
+    count("random bytes, documents, graphs, texts and filters into the decoders (hypothesis)", 6 * DECODERS, "inputs")
+
+
+def keys_of(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from keys_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys_of(inner)

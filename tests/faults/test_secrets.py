@@ -1,0 +1,79 @@
+"""Canary secrets in every place where people put them: nothing that a run writes or says holds one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.faults.counts import count
+from tests.flows.tiny import make_recipe, rows
+from tests.mongo import Mongo
+
+CANARY = "canary-7c1f9e-geheim"
+ROOT = Path(__file__).parents[2]
+
+
+def holding(folder: Path) -> Iterator[Path]:
+    """Files below a folder that hold the secret, also inside of zips and sqlite (both keep texts as they are)."""
+    for path in folder.rglob("*"):
+        if path.is_file() and CANARY.encode() in path.read_bytes():
+            yield path
+
+
+def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
+    """What the command says with the loudest logging."""
+    loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *words],
+        env={**os.environ, **loud, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow  # starts the command, which imports torch, prefect and mlflow
+@pytest.mark.parametrize("ending", ["good", "no such server", "wrong password", "wrong data"])
+def test_no_secret_leaves_the_environment(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
+    # given a password in the address of MongoDB, a token, and the password of MLflow
+    home = tmp_path / "home"
+    home.mkdir()
+    documents = [{**row, "_id": row["id"]} for row in rows(300, 1)]
+    mongo.fill("rows", documents if ending != "wrong data" else [{"_id": 1, "text": 5}])
+    host = mongo.uri.removeprefix("mongodb://") if ending != "no such server" else "127.0.0.1:9"
+    # the stand-in knows no users, and so no right password: there the secret is an option that it does not read
+    user = f"anna:{CANARY}@" if ending in ("no such server", "wrong password") else ""
+    address = f"mongodb://{user}{host}/" + ("" if user else f"?appname={CANARY}")
+    recipe = make_recipe(tmp_path / "none", training={"epochs": 1}, gate={"min_f1": {"sentence": 0.0, "tokens": 0.0}})
+    values: dict[str, Any] = recipe.model_dump(mode="json")
+    values["source"] = {
+        "kind": "mongo",
+        "uri": "env:CANARY_MONGO",
+        "database": mongo.database,
+        "collection": "rows",
+        "timeout_s": 3,
+        "fields": {"label": "label", "entities": "entities", "slices": {"region": "region"}},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    code, text = said(
+        *("run", str(tmp_path / "recipe.yaml"), "--store", str(store)),
+        home=home,
+        CANARY_MONGO=address,
+        ASSAY_TOKEN=CANARY,
+        MLFLOW_TRACKING_PASSWORD=CANARY,
+        MLFLOW_TRACKING_USERNAME="anna",
+        HF_TOKEN=CANARY,
+    )
+    # then the secret is nowhere
+    assert code == {"good": 0}.get(ending, 1), text
+    assert CANARY not in text
+    assert list(holding(store)) == []
+    assert list(holding(home)) == []
+    count("canary secrets in addresses and tokens, searched for in all that a run wrote and said", 5, "secrets")

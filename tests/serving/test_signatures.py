@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from serving.address import open_bundle
+from serving.bundle import MODEL, Bundle
+from serving.http.metrics import Metrics
+from serving.http.server import open_slot
+from serving.http.settings import Settings
+from serving.signatures import PUBLIC_KEY, SIGNATURE_TAG, SIGNING_KEY, sign, verify
+from tasks.registry import ModelRegistry
+from tasks.verdict import Check, Verdict
+
+BuildToy = Callable[..., Bundle]
+
+
+def key_pair() -> tuple[str, str]:
+    """A private and a public key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+PRIVATE, PUBLIC = key_pair()
+_, STRANGER = key_pair()
+
+
+def test_what_was_signed_is_verified(toy: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text(PRIVATE)
+    for key in (PRIVATE, str(tmp_path / "key.pem")):
+        verify(toy, sign(toy, key), PUBLIC, "toy")
+
+
+def test_what_another_signed_or_changed_is_refused(toy: Bundle) -> None:
+    signature = sign(toy, PRIVATE)
+    with pytest.raises(AssayError, match="toy is not signed by the holder of ASSAY_PUBLIC_KEY"):
+        verify(toy, signature, STRANGER, "toy")
+    with pytest.raises(AssayError, match="is not signed by"):
+        verify(toy, "{}", PUBLIC, "toy")
+    with pytest.raises(AssayError, match="toy carries no signature"):
+        verify(toy, None, PUBLIC, "toy")
+    (toy.folder / MODEL).write_bytes(b"other")
+    with pytest.raises(AssayError, match="is not signed by"):
+        verify(toy, signature, PUBLIC, "toy")
+
+
+def test_a_key_that_is_none_is_one_line_without_a_word_of_it(toy: Bundle, tmp_path: Path) -> None:
+    for key in (PUBLIC, "-----BEGIN NONSENSE-----", str(tmp_path / "nowhere.pem")):
+        with pytest.raises(AssayError, match="ASSAY_SIGNING_KEY signs nothing") as caught:
+            sign(toy, key)
+        assert "\n" not in str(caught.value)
+        assert "NONSENSE" not in str(caught.value)
+
+
+@pytest.fixture
+def promoted(toy: Bundle, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A registry whose champion was promoted with the key; gives its address."""
+    monkeypatch.setenv(SIGNING_KEY, PRIVATE)
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    run = client.create_run(client.create_experiment("toy", (tmp_path / "artifacts").as_uri())).info.run_id
+    check = Check(name="score", measured="1", required="0", passed=True, why="F1")
+    verdict = Verdict(recipe="r", bundle=toy.digest, snapshot="s", splits="p", champion=None, checks=[check])
+    registry = ModelRegistry("toy", uri, store)
+    registry.promote(registry.register(run, toy.folder, verdict, {}), verdict, None, "first")
+    return uri
+
+
+def test_promotion_signs_and_who_has_the_public_key_verifies(
+    promoted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PUBLIC_KEY, PUBLIC)
+    assert open_bundle("models:/toy@champion", tmp_path / "cache", promoted).manifest.name == "toy"
+    monkeypatch.setenv(PUBLIC_KEY, STRANGER)
+    with pytest.raises(AssayError, match="models:/toy/1 is not signed by"):
+        open_bundle("models:/toy@champion", tmp_path / "cache", promoted)
+
+
+def test_a_server_answers_with_signed_bundles_only(promoted: str, tmp_path: Path) -> None:
+    def settings(key: str) -> Settings:
+        return Settings("models:/toy@champion", tracking_uri=promoted, cache=tmp_path / "cache", public_key=key)
+
+    # a model that was verified is the last good one, also without the registry
+    slot, _ = open_slot(settings(PUBLIC), Metrics())
+    assert slot.model.origin.version == "1"
+    # neither the registry nor the cache help somebody whose key is another
+    with pytest.raises(AssayError, match="is not signed by"):
+        open_slot(settings(STRANGER), Metrics())
+    # nor does a version without a signature
+    MlflowClient(tracking_uri=promoted).delete_model_version_tag("toy", "1", SIGNATURE_TAG)
+    slot, _ = open_slot(settings(PUBLIC), Metrics())
+    assert slot.refused is not None
+    assert "carries no signature" in slot.refused.reason
+
+
+def test_a_folder_is_signed_beside_it(toy: Bundle) -> None:
+    settings = Settings(str(toy.folder), public_key=PUBLIC)
+    with pytest.raises(AssayError, match="carries no signature"):
+        open_slot(settings, Metrics())
+    toy.folder.with_name(toy.folder.name + ".sig").write_text(sign(toy, PRIVATE))
+    assert open_slot(settings, Metrics())[0].model.digest == toy.digest
