@@ -145,7 +145,7 @@ def test_a_server_that_fails_at_a_call_costs_nothing_but_that_try(shop: Shop) ->
     # (an answer that is late takes its time in the test, too, so not all of them)
     every = [(call, mode, for_good) for call in range(1, calls + 1) for mode in MODES for for_good in (False, True)]
     cases = [case for case in every if case[1] != "slow" or case[0] % 8 == 1]
-    chosen = cases if LONG else cases[7 :: len(cases) // many(10, 1)]
+    chosen = cases if LONG else cases[7 :: len(cases) // many(5, 1)]
     failed = 0
     for call, mode, for_good in chosen:
 
