@@ -132,7 +132,7 @@ def shop(mlflow_server: int, tmp_path: Path, impatient: None) -> Iterator[Shop]:
         yield Shop(proxy, tmp_path / "store", tmp_path)
 
 
-@pytest.mark.slow  # each fault is a registration and a promotion, twice
+@pytest.mark.skipif(not LONG, reason="make faults: each fault is a registration and a promotion, twice")
 def test_a_server_that_fails_at_a_call_costs_nothing_but_that_try(shop: Shop) -> None:
     # given how many calls a registration and a promotion are
     assert shop.try_with(lambda number: None, "whole")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.faults.counts import count
+from tests.faults.counts import LONG, count
 from tests.flows.tiny import make_recipe, rows
 from tests.mongo import Mongo
 
@@ -39,7 +39,7 @@ def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.slow  # starts the command, which imports torch, prefect and mlflow
+@pytest.mark.skipif(not LONG, reason="make faults: a whole run by the command for each ending")
 @pytest.mark.parametrize("ending", ["good", "no such server", "wrong password", "wrong data"])
 def test_no_secret_leaves_the_environment(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
     # given a password in the address of MongoDB, a token, and the password of MLflow
