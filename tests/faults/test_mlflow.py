@@ -127,9 +127,11 @@ class Shop:
 
 
 @pytest.fixture
-def shop(mlflow_server: int, tmp_path: Path, impatient: None) -> Iterator[Shop]:
+def shop(mlflow_server: int, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shop]:
     with FaultyProxy(mlflow_server) as proxy:
-        yield Shop(proxy, tmp_path / "store", tmp_path)
+        shop = Shop(proxy, tmp_path / "store", tmp_path)
+        request.getfixturevalue("impatient")  # a server that has just started takes its time for the first requests
+        yield shop
 
 
 @pytest.mark.skipif(not LONG, reason="make faults: each fault is a registration and a promotion, twice")
