@@ -21,6 +21,9 @@ def monitor(
     filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
     since: Annotated[str | None, typer.Option(help="Only rows of this time or later, ISO 8601.")] = None,
     until: Annotated[str | None, typer.Option(help="Only rows before this time.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="File of labels that came late: id, and label or entities.")
+    ] = None,
     retrain: Annotated[
         bool | None, typer.Option(help="Train anew where a limit is passed; else as the recipe says.")
     ] = None,
@@ -33,7 +36,7 @@ def monitor(
     from serving.batch.addresses import parse_filter
     from tasks.monitoring.window import Window
 
-    rows = Window(address=window, filter=parse_filter(filter), since=since, until=until)
+    rows = Window(address=window, filter=parse_filter(filter), since=since, until=until, labels=labels)
 
     from flows.logs import join_prefect_logs
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.common import Store, registry_uri
-from serving.http.settings import Limits, Settings, read_token
+from serving.http.settings import Limits, LogSettings, Settings, read_token
 
 
 def serve(
@@ -36,6 +36,12 @@ def serve(
         typer.Option(metavar="PATH", help="Answer only with bundles that its owner signed.", envvar="ASSAY_PUBLIC_KEY"),
     ] = None,
     drain: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="From SIGTERM to the closed door.")] = 1.0,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write lengths and answers there, for assay monitor.")
+    ] = None,
+    log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are written.")] = 1.0,
+    log_texts: Annotated[bool, typer.Option("--log-texts", help="Write the texts, too.")] = False,
+    log_days: Annotated[float, typer.Option(min=0, help="Remove what was written longer ago.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
     """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.
@@ -53,6 +59,7 @@ def serve(
         drain=drain,
         public_key=public_key,
         tracking_uri=registry_uri(model, store),
+        log=LogSettings(log, log_share, log_texts, log_days) if log else None,
         limits=Limits(
             deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens
         ),

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from serving.http import openapi, pages
+from serving.http.answer_log import AnswerLog
 from serving.http.answering import Answering
 from serving.http.batcher import Batcher
 from serving.http.context import Context
@@ -45,7 +46,8 @@ def make_app(
         background: what runs beside the requests.
     """
     answering = Answering(slot, batcher, settings.limits, metrics)
-    context = Context(slot, answering, metrics)
+    log = AnswerLog(settings.log, metrics) if settings.log else None
+    context = Context(slot, answering, metrics, log)
     metrics.watch(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
@@ -58,6 +60,8 @@ def make_app(
                     yield
         finally:
             batcher.stop()
+            if log is not None:
+                log.stop()
 
     app = Starlette(
         # Those that are asked most come first: routes are tried in their order.

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.engine import Row
+from serving.http.answer_log import AnswerLog
 from serving.http.answering import Answered, Answering
 from serving.http.errors import Refusal
 from serving.http.metrics import Metrics
@@ -26,6 +27,7 @@ class Context:
     slot: Slot
     answering: Answering
     metrics: Metrics
+    log: AnswerLog | None = None
 
     async def answer(self, request: Request, rows: Sequence[Row]) -> Answered:
         """Check rows and answer them.
@@ -34,7 +36,10 @@ class Context:
             Refusal: they are not answered.
         """
         pair = self.slot.model.engine.manifest.pair
-        return await self.answering.answer(request, checked(rows, pair=pair))
+        answered = await self.answering.answer(request, checked(rows, pair=pair))
+        if self.log is not None:
+            self.log.offer(request, answered)
+        return answered
 
     def counted(self, protocol: str, endpoint: Endpoint) -> Endpoint:
         """The endpoint, with its successes, failures and seconds in the metrics."""

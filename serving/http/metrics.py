@@ -52,6 +52,8 @@ class Metrics:
         self.swaps = Counter("assay_model_swaps", "Models that took over", registry=registry)
         self.refused = Counter("assay_model_refused", "Models that were to take over and may not", registry=registry)
         self.degraded = Gauge("assay_registry_degraded", "1 while the registry cannot be asked", registry=registry)
+        self.logged = Counter("assay_log_rows", "Rows written to the log of answers", registry=registry)
+        self.log_dropped = Counter("assay_log_dropped_rows", "Rows that the log had no room for", registry=registry)
 
     def picked(self, waits: Iterable[float]) -> None:
         """Rows that waited so long make a batch."""

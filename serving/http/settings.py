@@ -34,6 +34,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    """What is written where."""
+
+    folder: Path
+    """Takes files of JSON lines; several servers may share it."""
+    share: float = 1.0
+    """Share of the rows that are written, drawn at random."""
+    texts: bool = False
+    """Write the texts themselves; else their length and the answer only."""
+    days: float = 30
+    """Files older than that are removed."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole server."""
 
@@ -61,6 +75,8 @@ class Settings:
     """Whose signature a bundle must carry: a path or PEM text; none: digests alone."""
     cache: Path | None = None
     """Where bundles of the registry are kept; none: the user's cache folder."""
+    log: LogSettings | None = None
+    """Where inputs and answers are written; none: nowhere."""
     limits: Limits = field(default_factory=Limits)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from random import Random
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -23,6 +22,7 @@ from tasks.lineage.kept import Lineage, lineages
 from tasks.lineage.snapshots import find_snapshot
 from tasks.monitoring.embedding import Embedder
 from tasks.monitoring.observed import Reference, observe
+from tasks.monitoring.sampling import draw
 from tasks.monitoring.words import vocabulary_of
 from tasks.run import Ref, Run, code_digest
 from tasks.scoring.answers import row_of
@@ -67,7 +67,8 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
     with lineages(tracking_uri, model) as (lineage,):
         champion = _champion(lineage, tracking_uri)
         folder = store.resolve() / "monitoring" / champion.name
-        inputs = {"bundle": champion.bundle, "rule": champion.recipe.monitoring.model_dump(), "code": code_digest()}
+        rule = champion.recipe.monitoring.model_dump(include={"max_rows", "seed"})
+        inputs = {"bundle": champion.bundle, "rule": rule, "code": code_digest()}
         target = folder / f"reference-{digest_json(inputs)[:16]}"
         if not (target / MARKER).is_file():
             run = Run(
@@ -82,17 +83,6 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
                 _observe(champion, snapshot, lineage.splits).save(partial)
                 (partial / MARKER).write_text(champion.model_dump_json(indent=2), encoding="utf-8")
     return champion, Ref(path=target, digest=digest_json(inputs))
-
-
-def draw(rows: Iterable[Example], most: int, seed: int) -> list[Example]:
-    """At most so many rows, each as likely as any other, in their order; memory holds no more."""
-    random, kept = Random(seed), list[tuple[int, Example]]()  # noqa: S311  # a sample, no secret
-    for number, row in enumerate(rows):
-        if len(kept) < most:
-            kept.append((number, row))
-        elif (place := random.randrange(number + 1)) < most:
-            kept[place] = (number, row)
-    return [row for _, row in sorted(kept, key=lambda one: one[0])]
 
 
 def _champion(lineage: Lineage, tracking_uri: str) -> Champion:

@@ -1,9 +1,10 @@
-"""A window of what came in: rows of files or a collection, in the form of the recipe, labels where there are any."""
+"""A window of what came in: rows in the form of the recipe, or those that a server wrote down."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,9 +19,11 @@ from serving.batch.addresses import is_mongo, mongo_query
 from serving.engine import Engine
 from tasks.monitoring.embedding import Embedder
 from tasks.monitoring.observed import Observed, observe
-from tasks.monitoring.reference import draw
+from tasks.monitoring.sampling import draw
+from tasks.monitoring.server_log import PREFIX, Labels, Logged, read_labels, read_log
 
-EXAMPLES_OF_FAULTS = 3
+MOST_FAULTS = 3
+Row = TypeVar("Row")
 
 
 class Window(BaseModel):
@@ -34,9 +37,10 @@ class Window(BaseModel):
     )
     filter: dict[str, Any] = Field(default_factory=dict, description="Which documents of a collection")
     since: str | None = Field(
-        None, description="Only rows of this time or later, ISO 8601 (of files: source.fields.time)"
+        None, description="Only rows of this time or later, ISO 8601; of files and collections by source.fields.time"
     )
     until: str | None = Field(None, description="Only rows before this time")
+    labels: Path | None = Field(None, description="File of labels that came late: id, and label or entities")
     timeout_s: float = Field(30, gt=0, description="Seconds until a silent MongoDB is an error")
 
 
@@ -50,17 +54,26 @@ class Counts(BaseModel):
 
 
 @dataclass
-class Faults:
-    """Rows of a window that could not be read, by reason."""
+class Tally:
+    """Counts while rows are read."""
 
+    seen: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, reason: str) -> None:
-        """One more; the kind of a reason stands before its colon."""
+    def fault(self, reason: str) -> None:
+        """One more that could not be read; the kind of a reason stands before its colon."""
         self.reasons[reason.partition(": ")[0]] += 1
 
-    def __str__(self) -> str:
-        return "; ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(EXAMPLES_OF_FAULTS))
+    def through(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, counted."""
+        for row in rows:
+            self.seen += 1
+            yield row
+
+    def counts(self, others: int = 0) -> Counts:
+        """What was counted."""
+        faults = "; ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(MOST_FAULTS))
+        return Counts(seen=self.seen, unreadable=self.reasons.total(), faults=faults, others=others)
 
 
 def observe_window(window: Window, recipe: Recipe, engine: Engine, embedder: Embedder) -> tuple[Observed, Counts]:
@@ -76,33 +89,39 @@ def observe_window(window: Window, recipe: Recipe, engine: Engine, embedder: Emb
         AssayError: the window cannot be read.
         DataError: it holds no row.
     """
-    faults, rule = Faults(), recipe.monitoring
-    seen = 0
+    labels = read_labels(window.labels, recipe) if window.labels else {}
+    tally, rule = Tally(), recipe.monitoring
+    if window.address.startswith(PREFIX):
+        logged = draw(tally.through(_read_log(window, labels, tally)), rule.max_rows, rule.seed)
+        observed = _observe_log(logged, engine, embedder)
+    else:
+        examples = draw(tally.through(_read(window, recipe, labels, tally)), rule.max_rows, rule.seed)
+        logged, observed = [], observe(engine, embedder, examples) if examples else Observed([])
+    counts = tally.counts(others=max(0, len(logged) - len(observed)))
+    if not len(observed):
+        why = f"{counts.others} rows of other versions" if counts.others else counts.faults or "it is empty"
+        raise DataError(f"the window {window.address} holds no row to compare: {why}")
+    return observed, counts
 
-    def counted() -> Iterator[Example]:
-        nonlocal seen
-        for example in read_window(window, recipe, faults):
-            seen += 1
-            yield example
 
-    examples = draw(counted(), rule.max_rows, rule.seed)
-    if not examples:
-        raise DataError(f"the window {window.address} holds no row that can be read: {faults or 'it is empty'}")
-    counts = Counts(seen=seen, unreadable=faults.reasons.total(), faults=str(faults))
-    return observe(engine, embedder, examples), counts
+def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> Observed:
+    """With texts, the champion reads them again; else what it answered counts, and what others answered does not."""
+    examples = [row.example for row in logged if row.example is not None]
+    if examples and len(examples) == len(logged):
+        return observe(engine, embedder, examples)
+    return Observed([row.answer for row in logged if row.bundle == engine.digest])
 
 
-def read_window(window: Window, recipe: Recipe, faults: Faults) -> Iterator[Example]:
-    """The rows, in order, one at a time. What a row lacks of class or entities is None.
+def _read_log(window: Window, labels: Labels, tally: Tally) -> Iterator[Logged]:
+    for row in read_log(Path(window.address.removeprefix(PREFIX)), labels):
+        if isinstance(row, BadRow):
+            tally.fault(row.reason)
+        elif _in_time(row.time, window):
+            yield row
 
-    Args:
-        window: where they are.
-        recipe: of the champion: how a document becomes rows.
-        faults: takes what could not be read.
 
-    Raises:
-        AssayError: there is nothing to read, or MongoDB does not answer.
-    """
+def _read(window: Window, recipe: Recipe, labels: Labels, tally: Tally) -> Iterator[Example]:
+    """The rows of files or of a collection; what one lacks of class or entities is None."""
     form = recipe.source
     labelled = DocumentReader(
         form,
@@ -112,22 +131,26 @@ def read_window(window: Window, recipe: Recipe, faults: Faults) -> Iterator[Exam
     bare = DocumentReader(form, needs_label=False, needs_entities=False)
     for document in _documents(window, labelled.field_names()):
         if isinstance(document, BadRow):
-            faults.add(document.reason)
+            tally.fault(document.reason)
             continue
         examples, rejects = labelled.read(document)
         if rejects:  # labels come late, or never: the texts count nevertheless
-            examples, rejects = _better(examples, bare.read(document))
+            whole = {example.id: example for example in examples}
+            examples, rejects = bare.read(document)
+            examples = [whole.get(example.id, example) for example in examples]
         for _, reason, _ in rejects:
-            faults.add(reason)
-        yield from (one for one in examples if _in_time(one.time, window))
+            tally.fault(reason)
+        for example in examples:
+            if _in_time(example.time, window):
+                yield _with_label(example, labels)
 
 
-def _better(
-    labelled: list[Example], read: tuple[list[Example], list[tuple[str, str, Any]]]
-) -> tuple[list[Example], list[tuple[str, str, Any]]]:
-    """Rows as they could be read without labels, with labels where they have some."""
-    whole: Mapping[str, Example] = {example.id: example for example in labelled}
-    return [whole.get(example.id, example) for example in read[0]], read[1]
+def _with_label(example: Example, labels: Labels) -> Example:
+    right = labels.get(example.id)
+    if right is None:
+        return example
+    entities = example.entities if right.entities is None else right.entities
+    return replace(example, label=right.label or example.label, entities=entities)
 
 
 def _documents(window: Window, fields: list[str]) -> Iterable[Document | BadRow]:

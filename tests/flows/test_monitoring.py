@@ -1,15 +1,24 @@
 """A champion trained for real, and windows beside what it was trained on."""
 
+import json
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
 
+import cli
+from corpus.errors import AssayError
 from flows.monitoring import monitor
 from flows.training import train
 from tasks.monitoring.window import Window
-from tests.flows.tiny import make_recipe, write_rows
+from tests.flows.tiny import make_recipe, rows, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+CHAMPION = "models:/tiny@champion"
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +30,37 @@ def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> P
     return folder / "store"
 
 
+def write_drifted(path: Path, count: int = 80) -> Path:
+    """Rows about something else, all of one class, and without labels."""
+    texts = [f"{row['text'].split()[0]} rises and climbs beyond every shore" for row in rows(count, 3)]
+    lines = [json.dumps({"id": f"new-{number}", "text": text}) for number, text in enumerate(texts)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def drift_events() -> list[dict[str, Any]]:
+    """Those of the model that Prefect has heard of, once it has."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with get_client(sync_client=True) as client:
+            answer = client._client.post("/events/filter", json={"filter": {"event": {"name": ["assay.drift"]}}})
+        if found := answer.json()["events"]:
+            return list(found)
+        time.sleep(0.2)
+    return []
+
+
+def versions(store: Path) -> int:
+    return len(MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").search_model_versions("name='tiny'"))
+
+
 def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: Path) -> None:
-    report = monitor(
-        "models:/tiny@champion", Window(address=str(write_rows(tmp_path / "in.jsonl", 150, 2))), store=trained
-    )
+    window = Window(address=str(write_rows(tmp_path / "in.jsonl", 150, 2)))
+
+    report = monitor(CHAMPION, window, store=trained)
 
     assert report.drifted == []
-    assert {one.name for one in report.findings} == {
+    assert {one.name for one in report.findings if one.effect is not None} == {
         "length of the text",
         "words unknown to the training rows",
         "words of the text",
@@ -41,3 +74,48 @@ def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: P
         "F1 of entities",
     }
     assert "no drift in 150 rows" in report.page.read_text()
+
+
+def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_path: Path) -> None:
+    window = Window(address=str(write_drifted(tmp_path / "in.jsonl")))
+    before = versions(trained)
+
+    report = monitor(CHAMPION, window, retrain=True, store=trained)
+
+    assert {"words of the text", "embedding of the text", "classes answered"} <= {one.name for one in report.drifted}
+    [event] = drift_events()
+    assert event["resource"]["prefect.resource.id"] == "assay.model.tiny"
+    assert event["resource"]["assay.recipe"] == "tiny"
+    assert event["payload"]["signals"]["classes answered"]["effect"] > 0.1
+    client = MlflowClient(tracking_uri=f"sqlite:///{trained}/mlflow.db")
+    run = client.get_model_version("tiny", "1").run_id
+    assert client.get_run(run).data.metrics["drift.classes_answered"] > 0.1
+    kept = {path.path.rpartition("/")[2] for path in client.list_artifacts(run, f"monitoring/{report.folder.name}")}
+    assert kept == {"drift.html", "drift.json"}
+    # the same rows make the same model, which is the version that is there: the gate has judged it again
+    assert versions(trained) >= before
+    assert len(list((trained / "runs").glob("*/verdict.json"))) == 2
+
+
+def test_the_command_ends_with_3_where_a_limit_is_passed(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_drifted(tmp_path / "in.jsonl")
+    words = ["assay", "monitor", "--model", "models:/tiny/1", "--window", "in.jsonl", "--store", str(trained)]
+    monkeypatch.setattr(sys, "argv", words)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 3
+    shown = capsys.readouterr().out
+    assert "drift in 80 rows" in shown
+    assert "drift.html" in shown
+
+
+def test_what_is_not_there_is_named(trained: Path) -> None:
+    with pytest.raises(AssayError, match="no version with the alias 'other'"):
+        monitor("models:/tiny@other", Window(address="in.jsonl"), store=trained)
+    with pytest.raises(AssayError, match=r"no\.jsonl"):
+        monitor(CHAMPION, Window(address="no.jsonl"), store=trained)

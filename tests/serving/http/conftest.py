@@ -62,7 +62,8 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
 
 def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, Slot, Batcher, Metrics]:
     """The parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
-    own = {name: options.pop(name) for name in ("token", "host", "port", "allowed_hosts", "drain") if name in options}
+    names = ("token", "host", "port", "allowed_hosts", "drain", "log")
+    own = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **own)
     metrics = Metrics()

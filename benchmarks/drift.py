@@ -1,0 +1,226 @@
+"""Whether real drift raises the alarm, and only that (`make bench-drift`).
+
+Product reviews of 2003 to 2018: what is bought, how long people write and how many stars they give changed over these
+years. In each seed a small model (TF-IDF, latent semantics, logistic regression) learns from reviews up to 2012;
+windows of other reviews of these years must be silent, windows with reviews of 2014 and later must not. The tests,
+effects and limits are those of `assay monitor`, with the defaults of the recipe; labels are known, so that F1 is among
+the signals. In the years, category and time go together (the data hold other categories in other years).
+"""
+
+import argparse
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from benchmarks.drift_plots import draw_years
+from benchmarks.results import Row, write_rows
+from recipes.loader import load_recipe
+from recipes.monitoring import Monitoring
+from tasks.monitoring.drift import Finding, find_drift
+from tasks.monitoring.observed import Observed, Reference
+from tasks.monitoring.words import vocabulary_of
+from tasks.scoring.answers import Answer
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazon_reviews.jsonl.gz"
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "drift-by-year.svg"
+COMMAND = "make bench-drift"
+SEEDS = 20
+NEEDED = 19
+LAST_YEAR, LATER = 2012, 2014
+TRAIN, REFERENCE, WINDOW, LARGE, SMALL = 4000, 1500, 500, 4000, 100
+WIDTH = 64
+# Share of the window that is of the later years; `NEEDED` windows of 20 must alarm at the one that is asked for.
+SHARES = (0.1, 0.25, 0.5, 1.0)
+ASKED = 0.5
+YEARS = range(2008, 2019)
+YEAR_TRAIN, YEAR_WINDOW = 2011, 300
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Text, class and year of every review."""
+
+    texts: list[str]
+    labels: list[str]
+    years: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A window of a kind: how many of its rows are of the later years, and whether it must alarm."""
+
+    name: str
+    rows: int
+    share: float
+    required: float | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A small champion: from texts to vectors, from vectors to classes, and what it is held against."""
+
+    vectors: Pipeline
+    classes: LogisticRegression
+    reference: Reference
+
+    @classmethod
+    def train(cls, reviews: Reviews, train: Places, held_out: Places) -> "Model":
+        """Learn from some reviews, and read others that were held out."""
+        texts = [reviews.texts[place] for place in train]
+        vectors = make_pipeline(TfidfVectorizer(min_df=3, sublinear_tf=True), TruncatedSVD(WIDTH, random_state=0))
+        classes = LogisticRegression(class_weight="balanced", max_iter=300)
+        classes.fit(vectors.fit_transform(texts), [reviews.labels[place] for place in train])
+        observed = observe(reviews, held_out, vectors, classes)
+        return cls(vectors, classes, Reference(observed, len(observed), frozenset(vocabulary_of(texts))))
+
+    def findings(self, reviews: Reviews, places: Places, rule: Monitoring) -> list[Finding]:
+        """What monitoring says of a window."""
+        return find_drift(self.reference, observe(reviews, places, self.vectors, self.classes), rule)
+
+
+def main() -> None:
+    """Run all seeds, record the rows, draw the years."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="with fewer than 20 nothing is recorded")
+    seeds = parser.parse_args().seeds
+    if not DATA.is_file():
+        raise SystemExit(f"{DATA} is absent: this benchmark reads real reviews from there")
+    reviews = read_reviews()
+    rule = Monitoring()
+    trials = [run_seed(reviews, rule, seed) for seed in track(range(seeds))]
+    rows = [make_row(case, each) for case, each in zip(cases(), zip(*trials, strict=True), strict=True)]
+    years = by_year(reviews, rule)
+    rows.append(year_row(years))
+    if seeds < SEEDS:
+        print("\n".join(f"{row.measure}: {row.value:g}, {row.note}" for row in rows))
+    else:
+        write_rows("drift", rows)
+    draw_years(years, YEAR_TRAIN, PICTURE)
+
+
+def cases() -> list[Case]:
+    """The windows of each seed."""
+    later = [Case(f"windows of {WINDOW}", WINDOW, share, NEEDED if share >= ASKED else None) for share in SHARES]
+    return [
+        *(Case(f"windows of {rows}", rows, 0, NEEDED) for rows in (SMALL, WINDOW, LARGE)),
+        *later,
+        Case(f"windows of {SMALL}", SMALL, 1, None),
+    ]
+
+
+def read_reviews() -> Reviews:
+    """The reviews with the classes of the recipe `product-reviews`."""
+    names = load_recipe("product-reviews").source.label_map
+    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return Reviews(
+        texts=[row["text"] for row in rows],
+        labels=[names[str(int(row["rating"]))] for row in rows],
+        years=np.array([row["year"] for row in rows]),
+    )
+
+
+def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[Finding]]:
+    """One model, and a window for each case."""
+    draw = np.random.default_rng(seed)
+    before = draw.permutation(np.flatnonzero(reviews.years <= LAST_YEAR))
+    later = draw.permutation(np.flatnonzero(reviews.years >= LATER))
+    model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
+    fresh = before[TRAIN + REFERENCE :]
+    found = []
+    for case in cases():
+        new = round(case.share * case.rows)
+        places = np.concatenate([draw.choice(later, new, False), draw.choice(fresh, case.rows - new, False)])
+        found.append(model.findings(reviews, places, rule))
+    return found
+
+
+def observe(reviews: Reviews, places: Places, vectors: Pipeline, classes: LogisticRegression) -> Observed:
+    """Reviews as a champion would read them."""
+    texts = [reviews.texts[place] for place in places]
+    embeddings = vectors.transform(texts)
+    probabilities = classes.predict_proba(embeddings)
+    answers = [
+        Answer(
+            id=str(place),
+            gold=reviews.labels[place],
+            predicted=str(classes.classes_[row.argmax()]),
+            probabilities=tuple(map(float, row)),
+            gold_entities=None,
+            predicted_entities=(),
+            characters=len(text),
+            truncated=False,
+            slices={},
+        )
+        for place, text, row in zip(places, texts, probabilities, strict=True)
+    ]
+    return Observed(answers, texts, embeddings)
+
+
+def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[Finding]]:
+    """Each year beside the years up to `YEAR_TRAIN`: what assay monitor would say of its reviews."""
+    draw = np.random.default_rng(0)
+    before = draw.permutation(np.flatnonzero(reviews.years <= YEAR_TRAIN))
+    model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
+    used = set(before[: TRAIN + REFERENCE].tolist())
+    found = {}
+    for year in YEARS:
+        fresh = np.array([place for place in np.flatnonzero(reviews.years == year) if place not in used])
+        if len(fresh) >= rule.min_rows:
+            places = draw.choice(fresh, min(YEAR_WINDOW, len(fresh)), False)
+            found[year] = model.findings(reviews, places, rule)
+    return found
+
+
+def make_row(case: Case, trials: Sequence[list[Finding]]) -> Row:
+    """How many of the windows did what they should."""
+    alarms = sum(any(one.drifted for one in findings) for findings in trials)
+    what = f"{case.share:.0%} of {LATER} and later" if case.share else f"all of the years up to {LAST_YEAR}"
+    return Row(
+        measure=f"{case.name} reviews, {what}: of {len(trials)} {'with' if case.share else 'without'} an alarm",
+        value=alarms if case.share else len(trials) - alarms,
+        better="higher",
+        required=case.required,
+        command=COMMAND,
+        note=describe(trials),
+    )
+
+
+def describe(trials: Sequence[list[Finding]]) -> str:
+    """The median effect of each signal, and how often it alarmed."""
+    parts = []
+    for place, finding in enumerate(trials[0]):
+        each = [findings[place] for findings in trials]
+        effects = [one.effect for one in each if one.effect is not None]
+        alarms = sum(one.drifted for one in each)
+        parts.append(f"{finding.name} {np.median(effects):.2f} ({alarms})")
+    return "median effect (alarms): " + ", ".join(parts)
+
+
+def year_row(years: dict[int, list[Finding]]) -> Row:
+    """Years with an alarm, among those that the model knows nothing of."""
+    alarmed = [year for year, findings in years.items() if any(one.drifted for one in findings)]
+    after = [year for year in years if year > YEAR_TRAIN]
+    return Row(
+        measure=f"by year, a model of {YEAR_TRAIN} and before: later years of {len(after)} with an alarm",
+        value=sum(year in alarmed for year in after),
+        better="higher",
+        command=COMMAND,
+        note=f"alarms in {', '.join(map(str, alarmed))}; at most {YEAR_WINDOW} reviews a year",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Windows: files, collections and the log of a server, with and without labels."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpus.errors import AssayError, DataError
+from recipes.recipe import Recipe
+from serving.engine import Engine
+from tasks.monitoring.embedding import Embedder
+from tasks.monitoring.observed import Observed
+from tasks.monitoring.sampling import draw
+from tasks.monitoring.window import Counts, Window, observe_window
+from tests.mongo import Mongo
+from tests.snapshots import recipe_values
+from tests.tasks.conftest import MakeBundle
+
+
+class Reading:
+    """A toy champion that reads windows."""
+
+    def __init__(self, make_bundle: MakeBundle) -> None:
+        bundle = make_bundle(classes={"good": "up", "bad": "down"}, entities={"Acme": "ORG"})
+        self.engine = Engine(bundle, threads=1)
+        self.embedder = Embedder(bundle, self.engine)
+
+    def observe(self, address: str, max_rows: int = 1000, **options: Any) -> tuple[Observed, Counts]:
+        fields = {"id": "id", "label": "label", "time": "at"}
+        source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields, "label_map": {"1": "up"}}
+        recipe = Recipe.model_validate(recipe_values(source=source, monitoring={"max_rows": max_rows}))
+        return observe_window(Window(address=address, **options), recipe, self.engine, self.embedder)
+
+
+@pytest.fixture
+def reading(make_bundle: MakeBundle) -> Reading:
+    return Reading(make_bundle)
+
+
+def write(path: Path, *rows: dict[str, Any] | str) -> str:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return str(path)
+
+
+def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(reading: Reading, tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}, {"id": "c"}, "{"]
+
+    observed, counts = reading.observe(write(tmp_path / "in.jsonl", *rows))
+
+    assert [(one.id, one.gold, one.predicted) for one in observed.answers] == [("a", "up", "up"), ("b", None, "down")]
+    assert (counts.seen, counts.unreadable) == (2, 2)
+    assert "text is missing (1)" in counts.faults
+
+
+def test_labels_come_late_by_their_id(reading: Reading, tmp_path: Path) -> None:
+    rows = write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}, {"id": "b", "text": "bad"})
+    labels = write(tmp_path / "labels.jsonl", {"id": "b", "label": "1"}, {"id": "z", "label": "down"})
+
+    observed, _ = reading.observe(rows, labels=Path(labels))
+
+    assert [one.gold for one in observed.answers] == [None, "up"]
+
+
+def test_a_label_that_cannot_be_read_is_named(reading: Reading, tmp_path: Path) -> None:
+    rows, labels = (
+        write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}),
+        write(tmp_path / "l.jsonl", {"label": "1"}),
+    )
+    with pytest.raises(AssayError, match=r"l\.jsonl: row 1 is no label.*id"):
+        reading.observe(rows, labels=Path(labels))
+
+
+def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path) -> None:
+    rows = [{"id": str(day), "text": "good", "at": f"2026-11-{day:02}T08:00:00Z"} for day in range(1, 11)]
+    address = write(tmp_path / "in.jsonl", *rows)
+
+    assert len(reading.observe(address, since="2026-11-04", until="2026-11-08")[0]) == 4
+    with pytest.raises(DataError, match=r"source\.fields\.time"):
+        reading.observe(write(tmp_path / "no.jsonl", {"id": "a", "text": "good"}), since="2026-11-04")
+
+
+def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no row to compare: text is missing"):
+        reading.observe(write(tmp_path / "in.jsonl", {"id": "c"}))
+
+
+def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_MONGO", mongo.uri)
+    rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de"} for number in range(20)]
+    mongo.fill("texts", [*rows, {"_id": 99, "id": "99", "text": "good", "lang": "en"}])
+
+    observed, counts = reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"})
+
+    assert (len(observed), counts.seen) == (20, 20)
+
+
+def logged(name: str, digest: str, **more: Any) -> dict[str, Any]:
+    head = {"id": name, "at": "2026-11-21T08:00:00.000+00:00", "name": "toy", "version": "3", "digest": digest}
+    answer = {"characters": 4, "truncated": False, "label": "up", "confidence": 0.9}
+    return {**head, **answer, "entities": [{"start": 0, "end": 4, "label": "ORG", "score": 0.7}], **more}
+
+
+def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading, tmp_path: Path) -> None:
+    own = reading.engine.digest
+    write(tmp_path / "answers-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
+    labels = write(tmp_path / "labels.jsonl", {"id": "a", "label": "down"})
+
+    observed, counts = reading.observe(f"log:{tmp_path}", labels=Path(labels))
+
+    [answer] = observed.answers
+    assert (answer.gold, answer.predicted, answer.probabilities, answer.characters) == ("down", "up", (0.9,), 4)
+    assert (observed.texts, counts.others, counts.unreadable) == (None, 1, 1)
+
+
+def test_a_log_with_texts_is_read_again_by_the_champion(reading: Reading, tmp_path: Path) -> None:
+    write(tmp_path / "answers-1.jsonl", logged("a", "other", text="bad Acme"))
+
+    observed, _ = reading.observe(f"log:{tmp_path}", since="2026-11-21")
+
+    assert (observed.answers[0].predicted, observed.texts) == ("down", ["bad Acme"])
+    with pytest.raises(DataError, match="no row to compare"):
+        reading.observe(f"log:{tmp_path}", since="2026-11-22")
+
+
+def test_a_folder_without_a_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="assay serve --log"):
+        reading.observe(f"log:{tmp_path}")
+
+
+def test_a_sample_is_even_and_keeps_the_order() -> None:
+    drawn = [draw(range(1000), 100, seed) for seed in range(50)]
+    assert all(rows == sorted(rows) and len(set(rows)) == 100 for rows in drawn)
+    mean = sum(map(sum, drawn)) / 5000
+    assert 480 < mean < 520
