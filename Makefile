@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-serving figures clean
+.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -107,6 +107,9 @@ bench-serving: install  ## the engine against peers and the CPU's limit, DeBERTa
 
 bench-bias: install  ## whether bias put into the training data is found, and only that
 	$(BIN)/python -m benchmarks.bias_power
+
+bench-drift: install  ## whether drift over the years raises the alarm, and only that
+	$(BIN)/python -m benchmarks.drift
 
 figures: install  ## write docs/results.md from the rows of the benchmarks
 	$(BIN)/python -m benchmarks.figures

@@ -32,7 +32,7 @@ from tasks.monitoring.words import vocabulary_of
 from tasks.scoring.answers import Answer
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazon_reviews.jsonl.gz"
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "drift-by-year.svg"
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "drift-by-year.png"
 COMMAND = "make bench-drift"
 SEEDS = 20
 NEEDED = 19

@@ -44,9 +44,9 @@ def write(path: Path, *rows: dict[str, Any] | str) -> str:
 
 
 def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(reading: Reading, tmp_path: Path) -> None:
-    rows = [{"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}, {"id": "c"}, "{"]
+    good, bare = {"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}
 
-    observed, counts = reading.observe(write(tmp_path / "in.jsonl", *rows))
+    observed, counts = reading.observe(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
 
     assert [(one.id, one.gold, one.predicted) for one in observed.answers] == [("a", "up", "up"), ("b", None, "down")]
     assert (counts.seen, counts.unreadable) == (2, 2)
