@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean
+.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,13 @@ bench-train: install  ## training speed against the padded Trainer, flow against
 
 bench-predict: install  ## assay predict on a million rows: memory and speed from the first to the last
 	$(BIN)/python -m benchmarks.predict_scale
+
+bench-volume: install  ## a million parse documents from MongoDB to sides: speed, memory, how the cost grows
+	$(BIN)/python -m benchmarks.volume
+
+bench-ray: install  ## batch prediction on a Ray cluster of two workers, which this installs
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	$(BIN)/python -m benchmarks.ray_predict
 
 bench-quality: install  ## the shipped recipes on real data
 	$(BIN)/python -m benchmarks.quality

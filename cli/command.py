@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from cli import data, monitoring, operations, prediction, registry, serving, training
+from cli import data, keeping, monitoring, operations, prediction, registry, serving, training
 from corpus.errors import AssayError
 
 DISK_ERRORS = {
@@ -34,6 +34,9 @@ COMMANDS = (
     registry.rollback,
     registry.reproduce,
     registry.diff,
+    keeping.copy,
+    keeping.clean,
+    keeping.forget,
     operations.api,
     operations.up,
     operations.down,

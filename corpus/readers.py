@@ -26,7 +26,7 @@ from corpus.mongo import decode
 from corpus.portion import Portion, PortionReader
 
 # Starting helpers takes half a second: as long as reading so many batches without them.
-BATCHES_ALONE = 20
+BATCHES_ALONE = 10
 WAITING_A_HELPER = 2
 LENGTH = struct.Struct("<q")
 

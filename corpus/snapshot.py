@@ -31,7 +31,10 @@ class Part(BaseModel):
 
 
 class SnapshotManifest(BaseModel):
-    """`snapshot.json`, written last: a folder without it is not a snapshot."""
+    """`snapshot.json`, written last: a folder without it is not a snapshot.
+
+    `erased` counts rows that were taken out later because somebody asked for it; the others of `counts` are as read.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,6 +45,7 @@ class SnapshotManifest(BaseModel):
     labels: dict[str, int]
     entity_labels: dict[str, int]
     source: dict[str, Any]
+    erased: int = 0
 
 
 class Snapshot:

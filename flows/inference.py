@@ -63,6 +63,7 @@ def predict(
     store: Path = Path(".assay"),
     shard_rows: int = ROWS_A_SHARD,
     parts: int = PARTS,
+    threads: int | None = None,
 ) -> PredictionCounts:
     """Answer every row of a source; bad rows go to the errors file with their reason.
 
@@ -81,6 +82,7 @@ def predict(
         store: keeps what is done of a collection until all is done.
         shard_rows: rows of a shard.
         parts: about how many tasks.
+        threads: of the engine in each process; none: all cores. Where a runner does parts at the same time, one each.
     """
     request = Request(
         input=input,
@@ -94,19 +96,19 @@ def predict(
         keep=keep,
     )
     if is_folder(request):
-        return predict_whole(model, request)
-    job = make_job(request, engine_of(model))
+        return predict_whole(model, request, threads)
+    job = make_job(request, engine_of(model, threads))
     with locked(job.work, job.target.name):
-        ready = prepare(model, request, parts)
-        answered = answer_part.map(unmapped(model), unmapped(request), ready.parts)
+        ready = prepare(model, request, parts, threads)
+        answered = answer_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
         _follow(ready, answered, f"rows of {job.source.name}")
-        return join(model, request, ready.resumed_rows)
+        return join(model, request, ready.resumed_rows, threads)
 
 
 @task(name="predict-prepare", cache_policy=NO_CACHE)
-def prepare(model: str, request: Request, parts: int) -> Prepared:
+def prepare(model: str, request: Request, parts: int, threads: int | None = None) -> Prepared:
     """Look through the source, and say what is still to be done."""
-    engine = engine_of(model)
+    engine = engine_of(model, threads)
     job = make_job(request, engine)
     survey = survey_job(job, engine)
     keep_plan(job, engine, survey)
@@ -124,9 +126,9 @@ def prepare(model: str, request: Request, parts: int) -> Prepared:
 
 
 @task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
-def answer_part(model: str, request: Request, part: Part) -> Part:
+def answer_part(model: str, request: Request, part: Part, threads: int | None = None) -> Part:
     """Answer the shards of a part that are not whole yet."""
-    engine = engine_of(model)
+    engine = engine_of(model, threads)
     job = make_job(request, engine)
     survey = survey_job(job, engine)
     shards = range(part.start, part.stop)
@@ -137,23 +139,23 @@ def answer_part(model: str, request: Request, part: Part) -> Part:
 
 
 @task(name="predict-join", cache_policy=NO_CACHE)
-def join(model: str, request: Request, resumed_rows: int) -> PredictionCounts:
+def join(model: str, request: Request, resumed_rows: int, threads: int | None = None) -> PredictionCounts:
     """Make the output of all shards."""
-    engine = engine_of(model)
+    engine = engine_of(model, threads)
     job = make_job(request, engine)
     return finish(job, engine, survey_job(job, engine), resumed_rows)
 
 
 @task(name="predict", cache_policy=NO_CACHE)
-def predict_whole(model: str, request: Request) -> PredictionCounts:
+def predict_whole(model: str, request: Request, threads: int | None = None) -> PredictionCounts:
     """A folder: file by file, in one task."""
-    return predict_request(engine_of(model), request)
+    return predict_request(engine_of(model, threads), request)
 
 
 @lru_cache(maxsize=1)
-def engine_of(model: str) -> Engine:
+def engine_of(model: str, threads: int | None = None) -> Engine:
     """The engine, loaded once in a process; an alias is followed when the next flow run starts."""
-    return Engine(open_bundle(model))
+    return Engine(open_bundle(model), threads=threads)
 
 
 def _follow(ready: Prepared, answered: Sequence[PrefectFuture[Part]], what: str) -> None:

@@ -6,7 +6,7 @@ such a key, or a group, form a cluster, and clusters are what is put on sides.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,12 @@ def read_keys(snapshot: Snapshot, by: DuplicatesBy) -> Keys:
             duplicates += key
         group += b"".join(NO_KEY if value is None else _hash("group", value) for value in groups)
     return Keys(_hashes(content), _hashes(duplicates), _hashes(group))
+
+
+def all_keys(text: str, pair: str | None) -> set[bytes]:
+    """Every key that a row may have in a ledger, whatever its recipe calls a duplicate; not its group's."""
+    found = (_row_keys(text, pair, by) for by in get_args(DuplicatesBy))
+    return {key for text_key, whole_key, key in found for key in (whole_key or text_key, key)}
 
 
 def _row_keys(text: str, pair: str | None, by: DuplicatesBy) -> tuple[bytes, bytes | None, bytes]:

@@ -84,6 +84,18 @@ class Ledger:
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
 
+    def forget(self, keys: HashArray) -> int:
+        """Take keys out; gives how many there were."""
+        positions, known = self._find(np.unique(keys))
+        if not known.any():
+            return 0
+        kept = np.ones(len(self._keys), dtype=bool)
+        kept[positions[known]] = False
+        self._keys, self._sides, self._trained = self._keys[kept], self._sides[kept], self._trained[kept]
+        self.revision += 1
+        self._write(self._path, np.arange(len(self._keys)))
+        return int(known.sum())
+
     def save_part(self, keys: HashArray, path: Path) -> None:
         """Write what is known of some keys as a ledger of the same id: enough to put their rows on sides again."""
         positions, known = self._find(np.unique(keys))
@@ -160,7 +172,10 @@ def _digest(table: pa.Table) -> str:
 
 
 def _key_bytes(table: pa.Table) -> bytes:
-    return b"".join(table["key"].to_pylist())
+    parts = ((chunk, memoryview(chunk.buffers()[1] or b"")) for chunk in table["key"].chunks)
+    return b"".join(
+        content[chunk.offset * HASH_BYTES : (chunk.offset + len(chunk)) * HASH_BYTES] for chunk, content in parts
+    )
 
 
 def _fold(

@@ -28,6 +28,7 @@ NO_SIDE = -1
 # Equal wishes are met in this order: a label is first learnt, then judged.
 _PRECEDENCE = (TRAIN, TEST, VALIDATION)
 _UNWANTED = 1e-9
+KEYS_AT_ONCE = 10_000  # as Python objects, which are three times as large
 
 SideArray = NDArray[np.int8]
 
@@ -86,9 +87,10 @@ def draws(keys: HashArray, seed: int) -> NDArray[np.uint64]:
     """A number for each key, as good as random, that depends on seed and key alone."""
     salt = str(seed).encode()
     width = keys.dtype.itemsize
-    hashed = b"".join(
-        hashlib.blake2b(key.ljust(width, b"\0"), digest_size=8, key=salt).digest() for key in keys.tolist()
-    )
+    hashed = bytearray()
+    for begin in range(0, len(keys), KEYS_AT_ONCE):
+        for key in keys[begin : begin + KEYS_AT_ONCE].tolist():
+            hashed += hashlib.blake2b(key.ljust(width, b"\0"), digest_size=8, key=salt).digest()
     return np.frombuffer(hashed, dtype="<u8")
 
 

@@ -1,0 +1,103 @@
+"""Batch prediction on Ray: two workers against one, and one against no Ray at all, on two cores.
+
+One thread a worker. The cluster and the Prefect server are up before the clock starts, and every worker has loaded the
+model: what is measured is the flow from its first look at the input to the joined output.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import ray
+from prefect.testing.utilities import prefect_test_harness
+from prefect_ray.context import remote_options
+from ray.cluster_utils import Cluster
+
+from benchmarks.predict_scale import texts
+from benchmarks.results import Row, write_rows
+from benchmarks.tiny_bundle import tiny_bundle
+from flows.inference import predict
+from flows.runners import task_runner
+
+COMMAND = "make bench-ray"
+ROWS = 60_000
+ROUNDS = 2
+PARTS = 8
+SHARD_ROWS = 1_500
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    rows = parser.parse_args().rows
+    with tempfile.TemporaryDirectory() as name, prefect_test_harness(server_startup_timeout=120):
+        folder = Path(name)
+        bundle, source = tiny_bundle(folder).folder, folder / "rows.jsonl"
+        with source.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in texts(rows))
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        try:
+            cluster.add_node(num_cpus=1, resources={"first": 1})
+            cluster.add_node(num_cpus=1)
+            seconds = _in_turns(_runs(f"ray:{cluster.address}", bundle, source, rows))
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
+    write_rows("ray", _rows(seconds, rows))
+
+
+def _runs(where: str, bundle: Path, source: Path, rows: int) -> dict[str, Callable[[], None]]:
+    def run(runner: str, options: AbstractContextManager[Any]) -> None:
+        output = source.with_name("answers.jsonl")
+        with options:
+            flow = predict.with_options(task_runner=task_runner(runner))
+            counts = flow(str(bundle), str(source), str(output), shard_rows=SHARD_ROWS, parts=PARTS, threads=1)
+        assert counts.rows == rows
+        output.unlink()
+
+    return {
+        "no Ray": lambda: run("threads:1", nullcontext()),
+        "one": lambda: run(where, remote_options(num_cpus=1, resources={"first": 1})),
+        "two": lambda: run(where, remote_options(num_cpus=1)),
+    }
+
+
+def _in_turns(runs: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(ROUNDS + 1):
+        for name, run in runs.items():
+            begun = time.perf_counter()
+            run()
+            if number:  # the first round loads the model into every worker
+                seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def _rows(seconds: dict[str, list[float]], rows: int) -> list[Row]:
+    speedup = [one / two for one, two in zip(seconds["one"], seconds["two"], strict=True)]
+    overhead = [one / plain - 1 for one, plain in zip(seconds["one"], seconds["no Ray"], strict=True)]
+    note = ", ".join(f"{name}: {statistics.median(found):.1f} s" for name, found in seconds.items())
+    note += f"; {rows:,} rows, {PARTS} tasks, {ROUNDS} rounds in turns, model of 2 layers, JSONL to JSONL"
+    return [
+        _row("predict on Ray: speed of two workers against one", "higher", speedup, 1.6, note),
+        _row("predict on Ray: what one worker takes longer than without Ray", "lower", overhead, 0.1, note),
+    ]
+
+
+def _row(measure: str, better: Any, values: list[float], required: float, note: str) -> Row:
+    spread = round(min(values), 3), round(max(values), 3)
+    value = round(statistics.median(values), 3)
+    return Row(
+        measure=measure, value=value, better=better, required=required, spread=spread, command=COMMAND, note=note
+    )
+
+
+if __name__ == "__main__":
+    main()

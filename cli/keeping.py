@@ -1,0 +1,114 @@
+"""`assay copy`, `assay clean` and `assay forget`: versions moved, old results cleared, rows erased.
+
+Each shows first what it would do, and does it with `--yes`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.common import Store, out, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")]
+MIB = 2**20
+NOT_DONE = "nothing was changed; do it with --yes"
+
+
+def copy(
+    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    to: Annotated[str, typer.Option(help="MLflow of the other registry.")],
+    to_store: Annotated[Path, typer.Option(help="Folder of the other registry's lease and ledger.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model there; else the same.")] = None,
+    promote: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Make it champion there, if the verdict was about the champion there."),
+    ] = None,
+    yes: Yes = False,
+    store: Store = Path(".assay"),
+) -> None:
+    """Copy a version to another registry, with its bundle, its run, its verdict and its lineage."""
+    from serving.address import existing_tracking_uri
+    from tasks.keeping.copying import Place, copy_version, plan_copy, promote_copy
+
+    source, target = Place(existing_tracking_uri(store), store), Place(to, to_store)
+    plan = plan_copy(model, source, target, name)
+    what = f"{plan.version.address} ({plan.version.outcome}, bundle {plan.version.bundle[:12]})"
+    if plan.there:
+        say(f"{what} is {plan.there.address} of {target.name} already")
+    else:
+        size = f"{plan.files} files, {plan.bytes / MIB:.1f} MiB"
+        say(f"{what}: {size}, from {source.name} to {plan.name} of {target.name}")
+    if not yes:
+        say(NOT_DONE)
+        return
+    made = copy_version(plan, source, target)
+    say(f"{made.address} of {target.name}")
+    if promote:
+        move = promote_copy(made, plan, source, target, promote)
+        say(f"champion of {made.name}: version {made.number}" if move else "it was the champion already")
+
+
+def clean(
+    keep_runs: Annotated[int, typer.Option(min=1, help="Newest closed runs of each recipe that stay whole.")] = 3,
+    older_than_days: Annotated[float, typer.Option(min=0, help="Younger runs stay whole.")] = 30,
+    yes: Yes = False,
+    store: Store = Path(".assay"),
+) -> None:
+    """Remove snapshots, checkpoints and results of old closed runs; what a version can be made from again stays."""
+    from tasks.keeping import cleaning
+    from tasks.keeping.needed import needed_snapshots
+
+    plan = cleaning.plan_cleaning(store, keep_runs, older_than_days, needed_snapshots(store))
+    done = cleaning.clean(plan, store) if yes else plan
+    table = Table("run", "what", "days", "MiB")
+    for one in done:
+        table.add_row(one.run, one.what, f"{one.days:.0f}", f"{one.bytes / MIB:.1f}")
+    if done:
+        out.print(table)
+    size = sum(one.bytes for one in done) / MIB
+    say(f"{len(done)} folders, {size:.1f} MiB" + ("" if not yes else " removed"))
+    if not yes:
+        say(NOT_DONE)
+
+
+def forget(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows, or of documents with their rows.")],
+    yes: Yes = False,
+    store: Store = Path(".assay"),
+) -> None:
+    """Erase rows from snapshots and ledger, and say which versions trained on them."""
+    from serving.address import existing_tracking_uri
+    from tasks.keeping import forgetting
+
+    uri = existing_tracking_uri(store)
+    plan = forgetting.plan_forgetting(ids, store, uri)
+    _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
+    _show("version", ((one.address, _sides(one.sides)) for one in plan.versions))
+    if not plan.found and not plan.versions:
+        say(f"no snapshot of {store} and no version holds {', '.join(ids)}")
+        return
+    if not yes:
+        say(NOT_DONE)
+        return
+    keys = forgetting.forget(plan, store, uri)
+    say(f"erased from {len(plan.found)} snapshots and their results; {keys} keys left the ledger")
+    trained = [one.address for one in plan.versions if "train" in one.sides]
+    if trained:
+        say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
+
+
+def _sides(sides: dict[str, int]) -> str:
+    return ", ".join(f"{count} in {side}" for side, count in sides.items())
+
+
+def _show(what: str, rows: "Iterable[tuple[str, str]]") -> None:
+    table = Table(what, "holds")
+    for row in rows:
+        table.add_row(*row)
+    if table.row_count:
+        out.print(table)

@@ -1,0 +1,75 @@
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpus.errors import AssayError
+from flows.inference import predict
+from flows.runners import requesting, task_runner
+from tests.bundles import build_bundle
+
+ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
+pytest.importorskip("prefect_ray", reason="the extra [ray] is not installed")
+ROWS = 60_000
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head that takes no task, and two workers of one core, each a process of its own."""
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        found.add_node(num_cpus=1)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+@pytest.mark.slow  # a cluster of three nodes starts, and one of them dies
+@pytest.mark.filterwarnings("default")
+def test_every_row_is_answered_once_though_a_worker_is_killed(
+    cluster: Any, prefect_server: None, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    bundle = build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {})
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps({"id": row, "text": f"good {row}"}) + "\n" for row in range(ROWS)))
+    killed: list[int] = []
+
+    def kill_a_worker() -> None:
+        work = tmp_path / ".out.jsonl.shards"
+        while not (done := len(list(work.glob("0*.json")))):
+            time.sleep(0.01)
+        victim = sorted(cluster.worker_nodes, key=lambda node: node.node_id)[0]
+        cluster.remove_node(victim, allow_graceful=False)
+        killed.append(done)
+
+    killer = threading.Thread(target=kill_a_worker, daemon=True)
+    killer.start()
+    where = f"ray:{cluster.address}"
+    with requesting(where, cpus=1):
+        flow = predict.with_options(task_runner=task_runner(where))
+        counts = flow(str(bundle.folder), str(source), str(output), shard_rows=500, parts=12, threads=1)
+    killer.join(60)
+
+    assert killed, "the worker was not killed"
+    assert killed[0] < ROWS // 500, "it was killed when all was done"
+    assert counts.rows == ROWS
+    assert [json.loads(line)["id"] for line in output.read_text().splitlines()] == list(range(ROWS))
+
+
+@pytest.mark.parametrize("where", ["threads", "threads:0", "spark", "threads:many"])
+def test_an_unknown_runner_is_refused(where: str) -> None:
+    with pytest.raises(AssayError, match="is no runner; write threads:4, ray, or ray:ADDRESS"):
+        task_runner(where)
+
+
+def test_threads_take_no_requests() -> None:
+    assert type(task_runner("threads:2")).__name__ == "ThreadPoolTaskRunner"
+    with requesting("threads:2", gpus=1):
+        pass

@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from corpus.example import Example
+from corpus.snapshot import Snapshot, SnapshotWriter
+from corpus.splits import Splits
+from tasks.keeping.forgetting import forget, is_one_of, plan_forgetting
+from tasks.lineage.keeping import data_folder, snapshot_folder
+from tasks.run import Ref, Run
+from tasks.session import STATE, RunState
+from tasks.sides.ledger import ledger_path, open_ledger
+from tasks.split import split
+from tests.snapshots import make_run
+
+ROWS = [
+    Example(f"{number}#{part}", f"{word} tells of {part}", label=word)
+    for number, word in enumerate(["apples", "pears"] * 30)
+    for part in ("one", "two")
+]
+TEXTS = [
+    f"{row.text} {'abcdefghij'[int(row.id.split('#')[0]) % 10] * (1 + number // 4)}" for number, row in enumerate(ROWS)
+]
+
+
+def write(folder: Path) -> None:
+    with SnapshotWriter(folder, [], {"kind": "test"}) as writer:
+        for row, text in zip(ROWS, TEXTS, strict=True):
+            writer.add([Example(row.id, text, label=row.label)])
+        writer.add([], [("7#three", "text is null", {"Text": None})])
+        writer.finish()
+
+
+def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
+    run = make_run(store, key)
+    run.folder.mkdir(parents=True)
+    state = RunState(key=key, recipe_name="tiny", recipe_digest="d", mlflow_run="m", opened=datetime.now(UTC))
+    (run.folder / STATE).write_text(state.model_dump_json())
+    snapshot = run.once("extract", {}, write)
+    return run, snapshot, split.fn(run, snapshot)
+
+
+def ledger_size(store: Path) -> int:
+    with open_ledger(ledger_path(store, "tiny")) as ledger:
+        return len(ledger)
+
+
+def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
+    run, snapshot, splits = made(store, "first")
+    before, size = Snapshot.load(snapshot.path), ledger_size(store)
+    uri = f"sqlite:///{store}/mlflow.db"
+    plan = plan_forgetting(["7", "12#two"], store, uri)
+    assert plan.found[0].rows == ["7#one", "7#two", "12#two"]
+    assert plan.found[0].reject_lines == 1
+    assert len(Snapshot.load(snapshot.path)) == len(before)
+
+    assert forget(plan, store, uri) == 3
+    after = Snapshot.load(snapshot.path)
+    after.verify()
+    assert len(after) == len(before) - 3
+    assert after.manifest.erased == 3
+    assert after.digest != before.digest
+    assert not any(is_one_of(row.id, plan.ids) for row in after.examples())
+    assert after.rejects_path.read_text() == ""
+    assert not splits.path.exists()
+    assert ledger_size(store) == size - 3
+    assert plan_forgetting(["7", "12#two"], store, uri).found == []
+    # The step is whole: the run goes on from the rows that are left.
+    assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
+
+
+def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(store: Path, tmp_path: Path) -> None:
+    _, snapshot, splits = made(store, "first")
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow_run = client.create_run(experiment).info.run_id
+    sides, data = Splits.load(splits.path), Snapshot.load(snapshot.path)
+    client.log_artifacts(mlflow_run, str(splits.path), data_folder(sides.digest))
+    client.log_artifacts(mlflow_run, str(snapshot.path), snapshot_folder(data.digest))
+    client.create_registered_model("toy")
+    tags = {"assay.splits": sides.digest, "assay.snapshot": data.digest}
+    client.create_model_version("toy", "s", mlflow_run, tags=tags)
+
+    trained = next(row for row, side in sides.sides.items() if side == "train")
+    plan = plan_forgetting([trained], store, f"sqlite:///{store}/mlflow.db")
+    assert [(one.address, one.sides) for one in plan.versions] == [("models:/toy/1", {"train": 1})]
+    forget(plan, store, f"sqlite:///{store}/mlflow.db")
+    assert client.list_artifacts(mlflow_run, snapshot_folder(data.digest)) == []
+    assert client.list_artifacts(mlflow_run, data_folder(sides.digest))
+
+
+def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
+    run, snapshot, _ = made(store, "first")
+    plan = plan_forgetting(["7"], store, None)
+    with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
+        forget(plan, store, None)
+    assert Snapshot.load(snapshot.path).manifest.erased == 0
+
+
+def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
+    run, snapshot, _ = made(store, "first")
+    size = ledger_size(store)
+    # Another recipe's rows do not count; the same text under another id in a later run does.
+    later = make_run(store, "later")
+    later.folder.mkdir(parents=True)
+    (later.folder / STATE).write_text((run.folder / STATE).read_text().replace('"first"', '"later"'))
+
+    def one_row(folder: Path) -> None:
+        with SnapshotWriter(folder, [], {}) as writer:
+            writer.add([Example("other", next(iter(Snapshot.load(snapshot.path).examples())).text)])
+            writer.finish()
+
+    later.once("extract", {}, one_row)
+    assert forget(plan_forgetting(["0#one"], store, None), store, None) == 0
+    assert ledger_size(store) == size
+
+
+def test_an_id_is_needed(store: Path) -> None:
+    with pytest.raises(AssayError, match="no id to forget"):
+        plan_forgetting([], store, None)
+
+
+def test_a_document_stands_for_its_sentences_and_for_no_other() -> None:
+    assert is_one_of("7#0", ["7"])
+    assert not is_one_of("77#0", ["7"])
+    assert not is_one_of("7", ["7#0"])
