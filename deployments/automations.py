@@ -1,14 +1,20 @@
 """Automations as code: what the Prefect server does by itself when it hears, or no longer hears, of a run.
 
 Two more stand in `prefect.yaml`, as triggers of deployments: drift starts a retraining, a crash starts `recover`.
+What became of a model is sent to whoever a notification block named `assay` reaches: Slack, Teams, mail, a webhook.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+
+from tasks.announcing import CRASHED, PENDING, PROMOTED, REFUSED, ROLLED_BACK
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
@@ -16,6 +22,19 @@ ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cance
 SILENCE = timedelta(seconds=90)
 # From the worker's claim to the flow's first line: a container or a new node of a cluster may have to start.
 START = timedelta(minutes=15)
+TOLD = (PROMOTED, ROLLED_BACK, REFUSED, PENDING, CRASHED, "assay.drift")
+SUBJECT = "{{ event.event }}: {{ event.resource.name }}"
+BODY = "{{ event.payload.summary }}"
+# Prefect's own blocks that can notify. All have to be named the same.
+KINDS = (
+    "slack-webhook",
+    "ms-teams-webhook",
+    "mattermost-webhook",
+    "discord-webhook",
+    "sendgrid-email",
+    "custom-webhook",
+)
+BLOCK = "assay"
 _OURS = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.assay"}
 
 
@@ -41,14 +60,34 @@ def stuck_runs() -> AutomationCore:
     )
 
 
+def notifications(block: UUID, kind: str) -> AutomationCore:
+    """Send what became of models, data and runs through a notification block of this kind."""
+    return AutomationCore(
+        name=f"assay: notify by {kind}",
+        description="Promotions, rollbacks, refusals, questions for approval, drift, and runs that crashed for good.",
+        trigger=EventTrigger(expect=set(TOLD), posture=Posture.Reactive, threshold=1, within=timedelta(0)),
+        actions=[SendNotification(block_document_id=block, subject=SUBJECT, body=BODY)],
+    )
+
+
 def put_automations(client: SyncPrefectClient) -> None:
     """Create them, or bring them up to date by their name."""
-    for automation in (silent_runs(), stuck_runs()):
+    told = [notifications(block, kind) for kind, block in _blocks(client)]
+    for automation in (silent_runs(), stuck_runs(), *told):
         found = client.read_automations_by_name(automation.name)
         if found:
             client.update_automation(found[0].id, automation)
         else:
             client.create_automation(automation)
+
+
+def _blocks(client: SyncPrefectClient) -> Iterator[tuple[str, UUID]]:
+    """The notification blocks named `assay`, by their kind."""
+    for kind in KINDS:
+        try:
+            yield kind, client.read_block_document_by_name(BLOCK, kind).id
+        except ObjectNotFound:
+            continue
 
 
 def _crashed(name: str, description: str, after: set[str], expect: set[str], within: timedelta) -> AutomationCore:

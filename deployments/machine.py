@@ -70,7 +70,7 @@ class Machine(NamedTuple):
         prefect = ["prefect", "server", "start", "--host", HOST, "--port", str(self.prefect_port)]
         # PREFECT_API_DATABASE_CONNECTION_URL and MLFLOW_BACKEND_STORE_URI of the caller name PostgreSQL in place
         # of sqlite: in the environment, not in a command that everybody sees.
-        self.processes.start("prefect", [*python, *prefect], {"PREFECT_HOME": home, **quiet, **self._pages()})
+        self.processes.start("prefect", [*python, *prefect], {"PREFECT_HOME": home, **quiet, **self._settings()})
         database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db"
         mlflow = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
         artifacts = ["--artifacts-destination", str(self.store / "mlartifacts")]
@@ -83,9 +83,12 @@ class Machine(NamedTuple):
         ):
             self.processes.wait_until(name, lambda address=address: _answers(address), PATIENCE_S)  # type: ignore[misc]
 
-    def _pages(self) -> dict[str, str]:
+    def _settings(self) -> dict[str, str]:
         return {
             "PREFECT_UI_API_URL": self.environment["PREFECT_API_URL"],
+            # Sqlite lets one write at a time: a busy machine waits rather than fails.
+            "PREFECT_API_DATABASE_TIMEOUT": "60",
+            "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "60",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         }
 

@@ -1,6 +1,7 @@
 """Look after runs that crashed: start them again where that is safe, else say so."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -10,12 +11,14 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
-from tasks.announcing import announce
+from tasks.announcing import CRASHED, announce
 from tasks.pages import show_markdown
 
 # Flows that go on where they were when the same run is started again. A rollback might move the alias twice.
-RESUMABLE = ("train", "predict")
+RESUMABLE = ("train", "predict", "monitor")
 MOST_STARTS = 3
+# Both the process that watches a run and the worker report its death; the later of them must find nothing running.
+PAUSE = timedelta(seconds=30)
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,8 @@ def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS) -> Recovery:
         kind = client.read_flow(flow_run.flow_id).name
         result = decide(flow_run, kind, most_starts)
         if result.done == "started again":
-            client.set_flow_run_state(flow_run_id, AwaitingRetry(message="started again after a crash"), force=True)
+            again = AwaitingRetry(datetime.now(UTC) + PAUSE, message="started again after a crash")
+            client.set_flow_run_state(flow_run_id, again, force=True)
     logger.info("%s: %s (%s)", result.name, result.done, result.why)
     if result.done == "reported":
         _report(result, kind)
@@ -72,4 +76,4 @@ def decide(flow_run: FlowRun, kind: str, most_starts: int) -> Recovery:
 def _report(result: Recovery, kind: str) -> None:
     lines = [f"# {result.name} has crashed", f"Run `{result.flow_run}` of the flow `{kind}`: {result.why}."]
     show_markdown("crashes", "\n\n".join(lines), result.name)
-    announce("assay.crashed", f"prefect.flow-run.{result.flow_run}", result.name, {"why": result.why})
+    announce(CRASHED, f"prefect.flow-run.{result.flow_run}", result.name, {"summary": result.why})

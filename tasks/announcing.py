@@ -9,7 +9,10 @@ from prefect.settings import PREFECT_API_URL
 
 from tasks.pages import in_prefect_run
 
+# Of models.
 PROMOTED, ROLLED_BACK, REFUSED, PENDING = "assay.promoted", "assay.rolled-back", "assay.refused", "assay.pending"
+# Of a run that is not started again.
+CRASHED = "assay.crashed"
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ def announce(event: str, resource: str, name: str, payload: Mapping[str, Any]) -
         event: such as `assay.promoted`.
         resource: id of what it is about, such as `assay.model.NAME`.
         name: of the resource, for people.
-        payload: further facts, as JSON.
+        payload: further facts, as JSON; `summary` is the line that people are sent.
     """
     if not (in_prefect_run() or PREFECT_API_URL.value()):
         return

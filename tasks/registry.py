@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from corpus.errors import AssayError
 from corpus.splits import Splits
+from tasks.announcing import PENDING, REFUSED, announce, model_resource
 from tasks.run import Ref, Run
 from tasks.verdict import Verdict
 from tasks.versions.aliases import ChampionChanged
@@ -66,7 +67,10 @@ def promote(
         version = register(run, export, evaluation, verdict, splits)
     else:
         version = registry.find(verdict.bundle) or register(run, export, evaluation, verdict, splits, approval)
-    return settle(registry, version, verdict, approval, run.key)
+    result = settle(registry, version, verdict, approval, run.key)
+    if not result.promoted:  # a promotion is announced where the alias moves
+        _announce(result, version, verdict)
+    return result
 
 
 def register(
@@ -117,6 +121,12 @@ def settle(
     why = f"champion instead of version {move.source}" if move and move.source else "champion"
     version = registry.version(version.number)
     return PromotionResult(version=version, promoted=True, why=why if move else "it was the champion already")
+
+
+def _announce(result: PromotionResult, version: Version, verdict: Verdict) -> None:
+    facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get("assay.run")}
+    payload = {"summary": f"version {version.number}: {result.why}", "address": version.address, **facts}
+    announce(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)
 
 
 def registry_of(run: Run) -> ModelRegistry:

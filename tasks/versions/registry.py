@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.signatures import SIGNATURE_TAG, sign, signing_key
+from tasks.announcing import PROMOTED, ROLLED_BACK, announce, model_resource
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
@@ -267,6 +268,9 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             done = self._aliases.move(move, lease)
         logger.info("%s: champion is version %s now (%s)", self.name, done.target, done.reason)
+        summary = f"version {done.target} instead of {done.source or 'none'}: {done.reason}"
+        payload = {"summary": summary, "address": version.address, "move": done.model_dump(mode="json")}
+        announce(PROMOTED if kind == "promotion" else ROLLED_BACK, model_resource(self.name), self.name, payload)
         return done
 
     @contextmanager
