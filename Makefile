@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean
+.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,8 @@ bench-bias: install  ## whether bias put into the training data is found, and on
 
 bench-drift: install  ## whether drift over the years raises the alarm, and only that
 	$(BIN)/python -m benchmarks.drift
+bench-operations: install  ## what Prefect costs: after make up, with its PREFECT_API_URL
+	$(BIN)/python -m benchmarks.operations
 
 figures: install  ## write docs/results.md from the rows of the benchmarks
 	$(BIN)/python -m benchmarks.figures

@@ -1,0 +1,87 @@
+"""What Prefect costs: from a request to a worker that took it, and a task run (`make bench-operations`).
+
+Needs everything up (`make up`) and PREFECT_API_URL. Ten requests of a deployment that does nearly nothing; then a flow
+of tasks that do nothing, with and without Prefect around them.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from prefect import flow, get_client, task
+from prefect.cache_policies import NO_CACHE
+
+from benchmarks.results import Row, write_rows
+
+COMMAND = "make bench-operations"
+REQUESTS, TASKS, ROUNDS = 10, 50, 5
+# Longer than this nobody has taken it.
+PATIENCE_S = 120
+DEPLOYMENT = "recover/on-crash"
+
+
+def main() -> None:
+    """Measure and record."""
+    waits = pick_ups()
+    nothing(1)  # imports, the first connection
+    costs = [(timed(lambda: nothing(TASKS)) - timed(lambda: nothing(0))) / TASKS * 1000 for _ in range(ROUNDS)]
+    rows = [
+        Row(
+            measure="seconds from a request to a worker that took it, slowest of 10",
+            value=round(max(waits), 2),
+            better="lower",
+            required=10,
+            spread=(round(min(waits), 2), round(max(waits), 2)),
+            command=COMMAND,
+            note=f"median {statistics.median(waits):.2f} s; the worker polls every 2 s",
+        ),
+        Row(
+            measure="Prefect's overhead a task run, ms",
+            value=round(statistics.median(costs), 1),
+            better="lower",
+            spread=(round(min(costs), 1), round(max(costs), 1)),
+            command=COMMAND,
+            note=f"flows of {TASKS} tasks that do nothing, against flows of none, {ROUNDS} rounds",
+        ),
+    ]
+    write_rows("operations", rows)
+
+
+def pick_ups() -> list[float]:
+    """Seconds from each request to a state that only a worker sets."""
+    waits = []
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        for _ in range(REQUESTS):
+            begun = time.perf_counter()
+            # Nothing of this id is there, so that the run ends at once.
+            flow_run = client.create_flow_run_from_deployment(deployment.id, parameters={"flow_run_id": str(uuid4())})
+            while (state := client.read_flow_run(flow_run.id).state) is None or state.is_scheduled():
+                assert time.perf_counter() - begun < PATIENCE_S, f"no worker took a run of {DEPLOYMENT}"
+                time.sleep(0.05)
+            waits.append(time.perf_counter() - begun)
+    return waits
+
+
+@task(cache_policy=NO_CACHE)
+def idle() -> None:
+    """Nothing."""
+
+
+@flow
+def nothing(tasks: int) -> None:
+    """So many tasks, one after another."""
+    for _ in range(tasks):
+        idle()
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
