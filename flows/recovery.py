@@ -2,12 +2,12 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
@@ -48,7 +48,8 @@ def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS) -> Recovery:
         kind = client.read_flow(flow_run.flow_id).name
         result = decide(flow_run, kind, most_starts)
         if result.done == "started again":
-            again = AwaitingRetry(datetime.now(UTC) + PAUSE, message="started again after a crash")
+            begin = datetime.now(UTC) + PAUSE
+            again: State[Any] = AwaitingRetry(scheduled_time=begin, message="started again after a crash")
             client.set_flow_run_state(flow_run_id, again, force=True)
     logger.info("%s: %s (%s)", result.name, result.done, result.why)
     if result.done == "reported":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
+from uuid import UUID
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
@@ -85,7 +86,7 @@ class Tracking:
                 client.update_run(run_id, status="RUNNING")
                 return cls(uri, run_id)
             experiment = _experiment(client, recipe, uri, store)
-            run = client.create_run(experiment, tags=_tags(recipe, key), run_name=key)
+            run = client.create_run(experiment, tags=_tags(recipe, key), run_name=_name(recipe, key))
             _log_parameters(client, run.info.run_id, recipe)
             client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
             client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
@@ -168,7 +169,7 @@ def _experiment(client: MlflowClient, recipe: Recipe, uri: str, store: Path) -> 
 def _tags(recipe: Recipe, key: str) -> dict[str, str]:
     flow_run = current_flow_run()
     tags = {
-        MLFLOW_RUN_NAME: key,
+        MLFLOW_RUN_NAME: _name(recipe, key),
         MLFLOW_SOURCE_NAME: f"assay {version('assay')}",
         MLFLOW_GIT_COMMIT: git_commit(),
         "assay.recipe": recipe.digest,
@@ -178,6 +179,14 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
         "prefect.flow_run": str(flow_run.id) if flow_run else None,
     }
     return {name: value for name, value in tags.items() if value is not None}
+
+
+def _name(recipe: Recipe, key: str) -> str:
+    """The key, which names the recipe; where it is the id of a flow run, the recipe and the beginning of that."""
+    try:
+        return f"{recipe.name}-{str(UUID(key))[:8]}"
+    except ValueError:
+        return key
 
 
 def git_commit() -> str | None:

@@ -1,13 +1,14 @@
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Crashed, State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Completed, Crashed
 
 from flows.recovery import decide
 
 
-def run(state: State | None = None, starts: int = 1, deployed: bool = True) -> FlowRun:
+def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True) -> FlowRun:
     deployment = uuid4() if deployed else None
     return FlowRun(flow_id=uuid4(), name="r", state=state or Crashed(), run_count=starts, deployment_id=deployment)
 
