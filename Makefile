@@ -117,6 +117,7 @@ bench-bias: install  ## whether bias put into the training data is found, and on
 
 bench-drift: install  ## whether drift over the years raises the alarm, and only that
 	$(BIN)/python -m benchmarks.drift
+
 bench-operations: install  ## what Prefect costs: after make up, with its PREFECT_API_URL
 	$(BIN)/python -m benchmarks.operations
 
