@@ -1,4 +1,4 @@
-"""Batches of rows of like length, padded to their longest row."""
+"""Batches as tensors, padded to their longest row."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,60 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from models.buckets import LengthBuckets
 from models.crf import IGNORED
-from models.dataset import EncodedRows, Floats, Ints
+from models.dataset import EncodedRows, Floats
 
 Batch = dict[str, Tensor]
-
-
-class LengthBuckets(Sampler[list[int]]):
-    """Every row once an epoch, in batches of like length, batches in random order.
-
-    The order depends on nothing but (seed, epoch): a resumed run sees what an unbroken one would have seen.
-    Rows of equal length meet in other batches each epoch.
-
-    Args:
-        lengths: of each row.
-        batch_size: rows a batch.
-        seed: of every order.
-        repeats: how often each row comes in an epoch, on average; none: once. An epoch has as many rows as these
-            add up to.
-    """
-
-    def __init__(self, lengths: Ints, batch_size: int, seed: int, repeats: Floats | None = None) -> None:
-        self._lengths = lengths
-        self._batch_size = batch_size
-        self._seed = seed
-        self._repeats = repeats
-        self._epoch = 0
-        self.rows = len(lengths) if repeats is None else round(repeats.sum(dtype=np.float64))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-self.rows // self._batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng((self._seed, self._epoch))
-        shuffled = rng.permutation(self._drawn(rng))
-        ordered = shuffled[np.argsort(self._lengths[shuffled], kind="stable")]
-        for batch in rng.permutation(len(self)):
-            yield ordered[batch * self._batch_size : (batch + 1) * self._batch_size].tolist()
-
-    def _drawn(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """The rows of an epoch. Systematic sampling: whole repeats are kept exactly, chance decides on fractions."""
-        rows = np.arange(len(self._lengths))
-        if self._repeats is None:
-            return rows
-        places = np.concatenate([[0.0], np.cumsum(self._repeats, dtype=np.float64)])
-        places *= self.rows / places[-1]
-        places[-1] = self.rows  # not a hair less: the number of batches is fixed
-        edges = np.floor(places + rng.random()).astype(np.int64)
-        return np.repeat(rows, edges[1:] - edges[:-1])
 
 
 class Collator:

@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 from corpus.cleaning import Cleaning
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
-from models.batching import BucketLoader, Collator, LengthBuckets, ordered_batches
+from models.batching import BucketLoader, Collator, ordered_batches
+from models.buckets import LengthBuckets
 from models.crf import IGNORED
 from models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
 from serving.encoding import TextEncoder
