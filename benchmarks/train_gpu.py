@@ -195,9 +195,8 @@ class Bench:
 
     def _network(self, *, ours: bool) -> nn.Module:
         torch.manual_seed(0)
-        network = Heads(
-            AutoModel.from_config(self.shape.config), self.shape.config.hidden_size, tokens=self.shape.tokens
-        )
+        loader: Any = AutoModel  # transformers leaves `from_config` untyped
+        network = Heads(loader.from_config(self.shape.config), self.shape.config.hidden_size, tokens=self.shape.tokens)
         if ours:
             score_faster(network)
         if self.shape.lora:
