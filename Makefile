@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
+.PHONY: help install demo up down docs pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,10 @@ up: install  ## Prefect and MLflow servers and workers on this machine, everythi
 
 down: install  ## end what make up started
 	$(BIN)/assay down
+
+docs: install  ## the documentation site, in build/docs; fails at a broken link
+	$(BIN)/python -m cli.reference
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --builder html docs build/docs
 
 pictures: install  ## take the pictures of the page for the docs, after make demo
 	$(BIN)/python -m demo.pictures

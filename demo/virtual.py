@@ -5,11 +5,14 @@ that grew over years, some are reposts, some repeat another but for its URL, cas
 some labels are wrong, and what comes from forums is sloppier than the rest.
 """
 
+import json
 import random
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from demo.words import (
@@ -211,3 +214,14 @@ def _break(draw: random.Random, document: Document) -> Document:
     if damaged is None:
         return {**document, "Parse": draw.choice(("Parse failed", None, {"error": "timeout"}))}
     return {**document, "Parse": [damaged, *others]}
+
+
+def main() -> None:
+    """Write generated documents as JSON lines: `python -m demo.virtual 1500 parses.jsonl`."""
+    count, path = int(sys.argv[1]), Path(sys.argv[2])
+    lines = (json.dumps(document, ensure_ascii=False) + "\n" for document in virtual_documents(count, seed=7))
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

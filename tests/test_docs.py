@@ -1,5 +1,7 @@
 """What the pages of the recipes, and the heads of the recipe files, say can be typed."""
 
+import ast
+import importlib.util
 import itertools
 import re
 import shlex
@@ -7,21 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import cli
-from recipes.loader import SHIPPED, load_recipe
+from recipes.loader import SHIPPED, load_recipe, parse_recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 RECIPES = sorted(SHIPPED.glob("*.yaml"))
 
 
+def shell(path: Path) -> str:
+    """The sh blocks of a page."""
+    return "".join(re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
+
+
 def commands(path: Path) -> list[list[str]]:
     """The `assay` commands of a page's sh blocks, or of a recipe's head, as words."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
-        lines = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+        lines = shell(path)
     else:
         lines = re.sub(r"^#", "", "".join(re.findall(r"\A(?:#.*\n)*", text)), flags=re.MULTILINE)
     whole = lines.replace("\\\n", " ").splitlines()
@@ -53,5 +61,34 @@ def test_pages_and_recipes_hold_commands() -> None:
 
 def test_links_and_pictures_lead_somewhere() -> None:
     for path in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        text = path.read_text(encoding="utf-8")
+        targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
+        for target in targets:
             assert target.startswith("http") or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "howto").glob("*.md")), ids=lambda path: path.name)
+def test_recipes_of_the_how_to_pages_are_valid(path: Path) -> None:
+    for text in re.findall(r"```yaml\n(name: .*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        recipe = parse_recipe(yaml.safe_load(text), path.name)
+        assert f"{recipe.name}.yaml" in path.read_text(encoding="utf-8")
+
+
+def test_make_targets_of_the_pages_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for path in PAGES:
+        for target in re.findall(r"^make ([a-z-]+)", shell(path), re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{path.name}: make {target}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_python_of_the_pages_imports_what_there_is(path: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                found = importlib.util.find_spec(node.module)
+                assert found is not None
+                assert found.origin is not None
+                source = Path(found.origin).read_text(encoding="utf-8")
+                for alias in node.names:
+                    assert re.search(rf"\b{alias.name}\b", source), f"{path.name}: {node.module}.{alias.name}"
