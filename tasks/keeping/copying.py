@@ -21,12 +21,15 @@ from serving.address import SQLITE, without_password
 from tasks.lineage.kept import find_version
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
+from tasks.versions.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from tasks.versions.connection import connect
 from tasks.versions.history import Move
 from tasks.versions.registry import ModelRegistry
 from tasks.versions.store import MODEL_TAG, Version, Versions
 
 COPY_TAG, FROM_TAG = "assay.copy_of", "assay.copied_from"
+# Of the other registry: which model of its store it is, and when it became champion there.
+LEFT_BEHIND = (MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG)
 VERDICT = "verdict.json"
 A_BATCH = 100
 logger = logging.getLogger(__name__)
@@ -107,7 +110,7 @@ def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
         with mlflow_reachable(target.tracking_uri), _new_run(there, target, experiment, run, version) as copy:
             _log_in_batches(there, copy, run)
             there.log_artifacts(copy, str(files))
-            tags = {key: value for key, value in version.tags.items() if key != MODEL_TAG}
+            tags = {key: value for key, value in version.tags.items() if key not in LEFT_BEHIND}
             tags[FROM_TAG] = f"{version.address} of {source.name}"
             made = Versions(there, plan.name, target.tracking_uri).create(copy, bundle, tags, description)
             metrics = [Metric(key, value, _now(), 0, model_id=made.model_id) for key, value in figures.items()]

@@ -13,6 +13,7 @@ from tasks.versions.lock import Lease
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+PROMOTED_TAG, REASON_TAG, REPLACED_TAG = "assay.promoted_at", "assay.reason", "assay.replaced"
 # What MLflow answers for a model that is not there, and for an alias that is not.
 NO_MODEL, NO_ALIAS = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 
@@ -75,9 +76,9 @@ class Aliases:
 
     def _tag(self, move: Move) -> None:
         """What MLflow's pages show beside the version; `assay.forced` is never taken away."""
-        tags = {"assay.promoted_at": move.when.isoformat(timespec="seconds"), "assay.reason": move.reason}
+        tags = {PROMOTED_TAG: move.when.isoformat(timespec="seconds"), REASON_TAG: move.reason}
         if move.source is not None:
-            tags["assay.replaced"] = move.source
+            tags[REPLACED_TAG] = move.source
         if move.forced:
             tags["assay.forced"] = move.forced
         for key, value in tags.items():

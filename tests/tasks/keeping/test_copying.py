@@ -44,6 +44,9 @@ def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
     original = staging.registry.version("1")
     for tag in ("assay.verdict", "assay.splits", "assay.snapshot", "assay.outcome"):
         assert made.tags.get(tag) == original.tags.get(tag)
+    # it is no champion there
+    assert "assay.promoted_at" in original.tags
+    assert "assay.promoted_at" not in made.tags
     client = MlflowClient(tracking_uri=target.tracking_uri)
     run = client.get_run(str(made.run_id))
     assert run.info.status == "FINISHED"
