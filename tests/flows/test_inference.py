@@ -56,7 +56,7 @@ def test_a_flow_that_failed_goes_on_behind_its_whole_shards(
 ) -> None:
     # given a flow whose third part fails, with all its retries
     source, target = str(write(tmp_path / "in.jsonl", 57)), tmp_path / "out.jsonl"
-    engine = flows.inference.engine_of(bundle)
+    engine = flows.inference.engine_of(bundle, None)
     whole = engine.predict_stream
 
     def stream(texts: Iterator[Row]) -> Iterator[Prediction]:

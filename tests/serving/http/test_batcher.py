@@ -159,7 +159,7 @@ def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
     model = load_model(heavy)
 
     async def ask() -> list[object]:
-        with batching() as batcher:
+        with batching(batch_tokens=64) as batcher:
             tickets = [ticket(model, "good " * 60) for _ in range(12)]
             for one in tickets:
                 batcher.submit(one)
