@@ -34,6 +34,8 @@ TEXTS = {
     ".guard",
     ".j2",
     ".svg",
+    ".css",
+    ".js",
     "",
 }
 
@@ -110,9 +112,12 @@ def kind_of(path: Path, data: bytes) -> str:
         return "parquet"
     if data.startswith(b"SQLite format 3\0"):
         return "sqlite"
-    if data.startswith(b"\x89PNG"):
+    if data.startswith((b"\x89PNG", b"GIF8")):  # those of Data Docs, too
         return "picture"
-    text = data.decode("utf-8")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise AssertionError(f"{path} begins with {data[:16]!r}: a format that this test does not know") from error
     if path.suffix == ".json":
         json.loads(text)
     assert path.suffix in TEXTS or path.name == "MLmodel", path

@@ -33,7 +33,7 @@ def _unnamed(step: str) -> Point:
 
 
 POINTS = (
-    Point("extraction, in the middle of its rows", "corpus.snapshot:SnapshotWriter.add", nth=250, often=True),
+    Point("extraction, in front of its manifest", "corpus.snapshot:SnapshotWriter.finish", often=True),
     _unnamed("extract"),
     _unnamed("validate"),
     _unnamed("split"),
