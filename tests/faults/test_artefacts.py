@@ -34,8 +34,6 @@ TEXTS = {
     ".guard",
     ".j2",
     ".svg",
-    ".css",
-    ".js",
     "",
 }
 
@@ -112,7 +110,9 @@ def kind_of(path: Path, data: bytes) -> str:
         return "parquet"
     if data.startswith(b"SQLite format 3\0"):
         return "sqlite"
-    if data.startswith((b"\x89PNG", b"GIF8")):  # those of Data Docs, too
+    if "static" in path.parts:
+        return "fonts and pictures of Data Docs"
+    if data.startswith(b"\x89PNG"):
         return "picture"
     try:
         text = data.decode("utf-8")
