@@ -91,7 +91,8 @@ def test_a_caller_says_how_long_it_may_take(listen: Listen, heavy: Bundle) -> No
 def test_a_caller_who_hangs_up_costs_nothing(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60)
     with connected(server) as first:
-        first.sendall(post(LONG))
+        # many rows, so that it is still busy when the others hang up
+        first.sendall(post_rows([LONG] * 40))
         wait_until(lambda: server.batcher._running_tokens > 0)
         for _ in range(5):
             with connected(server) as gone:
@@ -99,7 +100,7 @@ def test_a_caller_who_hangs_up_costs_nothing(listen: Listen, heavy: Bundle) -> N
         wait_until(lambda: b'reason="gone"} 5.0' in server.metrics.render() or server.batcher.waiting_rows == 0)
         assert first.recv(12) == b"HTTP/1.1 200"
     wait_until(lambda: server.batcher.waiting_rows == 0 and server.batcher._running_tokens == 0)
-    assert computed(server) < 6
+    assert computed(server) < 45
 
 
 def test_slow_callers_hold_nobody_up(listen: Listen, toy: Bundle) -> None:
