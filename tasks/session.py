@@ -6,7 +6,7 @@ with, so that a weekly deployment, or a second try after the data were mended, r
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,7 +18,7 @@ from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks.run import Run, Step
-from tasks.tracking import Tracking
+from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
 
 STATE = "run.json"
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -54,7 +54,7 @@ def open_run(
         recipe: what to run.
         store: folder of all runs.
         key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
-        fresh: begin anew even where an open run exists.
+        fresh: begin anew even where an open run exists; those of this recipe that nobody works on are closed.
         from_step: go on with the newest run of this recipe, open or closed, and do this step and all
             later ones again.
         keep_open: the block ends before the run does, so that it stays open for the next start.
@@ -79,6 +79,8 @@ def open_run(
             raise AssayError(f"{folder} was gone on with by another process just now; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
         earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
+        if fresh:
+            _leave_open_runs(recipe, store)
         tracking = Tracking.start(recipe, store, key, earlier)
         state = RunState(
             key=key,
@@ -111,6 +113,20 @@ def _closed(folder: Path, state: RunState, *, keep_open: bool) -> Iterator[None]
         raise
     if not keep_open:
         _save(folder, closed)
+
+
+def _leave_open_runs(recipe: Recipe, store: Path) -> None:
+    """Close the open runs of this recipe that no process works on: whoever begins anew does not go on with them.
+
+    One that was killed would look alive in MLflow for ever. Those of deployments are left to Prefect, which
+    starts them again, or waits for a person.
+    """
+    for state in _states(store):
+        if state.recipe_digest == recipe.digest and state.state == "open" and not is_flow_run(state.key):
+            folder = store / "runs" / state.key
+            with suppress(AssayError), _only_us(folder):  # somebody works on it
+                Tracking(tracking_uri_for(recipe, store), state.mlflow_run).leave()
+                _save(folder, state.model_copy(update={"state": "closed"}))
 
 
 def newest_run(recipe_name: str, store: Path) -> Path | None:

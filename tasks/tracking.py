@@ -12,7 +12,7 @@ from uuid import UUID
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import Pause
@@ -109,6 +109,21 @@ class Tracking:
             raise
         self.end("FINISHED")
 
+    def leave(self) -> None:
+        """Show a run that was killed, and that nobody goes on with, as failed, and what is nested in it.
+
+        Raises:
+            AssayError: MLflow cannot be reached.
+        """
+        with mlflow_reachable(self.uri):
+            if not _exists(self._client, self.run_id):
+                return
+            run = self._client.get_run(self.run_id)
+            query = f"tags.{MLFLOW_PARENT_RUN_ID} = '{self.run_id}' AND attributes.status = 'RUNNING'"
+            for one in (*self._client.search_runs([run.info.experiment_id], query), run):
+                if one.info.status == "RUNNING":
+                    self._client.set_terminated(one.info.run_id, "FAILED")
+
     def end(self, status: Literal["FINISHED", "FAILED", "SCHEDULED"]) -> None:
         """End the run. A registry that is down at the end of a failed run must not hide why it failed."""
         try:
@@ -183,10 +198,16 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
 
 def _name(recipe: Recipe, key: str) -> str:
     """The key, which names the recipe; where it is the id of a flow run, the recipe and the beginning of that."""
+    return f"{recipe.name}-{key[:8]}" if is_flow_run(key) else key
+
+
+def is_flow_run(key: str) -> bool:
+    """Whether the key of a run is the id of a flow run: a deployment started it."""
     try:
-        return f"{recipe.name}-{str(UUID(key))[:8]}"
+        UUID(key)
     except ValueError:
-        return key
+        return False
+    return True
 
 
 def git_commit() -> str | None:

@@ -1,5 +1,6 @@
 import traceback
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
@@ -7,7 +8,7 @@ from mlflow import MlflowClient
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks.run import Run, Step
-from tasks.session import open_run
+from tasks.session import STATE, open_run
 
 VALUES = {
     "name": "tiny",
@@ -73,6 +74,36 @@ def test_fresh_and_another_recipe_leave_the_open_run_alone(store: Path) -> None:
     failed = run_and_fail(store, AssayError("disk full"))
     assert run_to_the_end(store, OTHER).key != failed.key
     assert run_to_the_end(store, fresh=True).key != failed.key
+
+
+def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> None:
+    # given a run that was killed in a trial, so that nothing could end it,
+    with open_run(RECIPE, store) as killed:
+        pass
+    client = MlflowClient(tracking_uri=killed.tracking_uri)
+    experiment = client.get_run(killed.mlflow_run).info.experiment_id
+    trial = client.create_run(experiment, tags={"mlflow.parentRunId": killed.mlflow_run}).info.run_id
+    client.update_run(killed.mlflow_run, status="RUNNING")
+    state = killed.folder / STATE
+    state.write_text(state.read_text().replace('"closed"', '"open"'))
+    # and the run of a deployment, which Prefect starts again,
+    deployed = store / "runs" / str(uuid4()) / STATE
+    deployed.parent.mkdir()
+    deployed.write_text(state.read_text().replace(killed.key, deployed.parent.name))
+    # when another one is begun anew
+    fresh = run_to_the_end(store, fresh=True)
+    # then MLflow shows it as failed, and nobody goes on with it
+    assert fresh.key != killed.key
+    assert status(killed) == client.get_run(trial).info.status == "FAILED"
+    assert '"closed"' in state.read_text()
+    assert '"open"' in deployed.read_text()
+
+
+def test_a_run_in_progress_is_not_left(store: Path) -> None:
+    with open_run(RECIPE, store) as working:
+        run_to_the_end(store, fresh=True)
+        assert status(working) == "RUNNING"
+    assert status(working) == "FINISHED"
 
 
 def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) -> None:
