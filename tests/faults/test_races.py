@@ -1,0 +1,173 @@
+"""Promotions at the same time, each in its process: one order, no move lost, each better than what it replaced."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+from prefect.settings import PREFECT_API_URL
+
+from tasks.registry import ChampionChanged, ModelRegistry, Version
+from tasks.verdict import Check, Verdict
+from tests.bundles import build_bundle
+from tests.faults.counts import LONG, count, many
+from tests.faults.victim import CONTEXT, PATIENCE_S, train_until
+from tests.flows.tiny import make_recipe, write_rows
+
+SCORE = "test.score"
+
+
+def wait_for_all(folder: Path, racers: int) -> None:
+    """Say that one is ready, and wait for the others."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + PATIENCE_S
+    while len(list(folder.iterdir())) < racers:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def verdict_on(version: Version, champion: Version | None) -> Verdict:
+    """The gate in one check: more than the champion has."""
+    own, other = float(version.tags[SCORE]), float(champion.tags[SCORE]) if champion else -1.0
+    check = Check(name="champion", measured=str(own), required=f"> {other}", passed=own > other, why="score")
+    number = champion.number if champion else None
+    return Verdict(recipe="r", bundle=version.bundle, snapshot="s", splits="p", champion=number, checks=[check])
+
+
+def race(uri: str, store: Path, number: str, line: Path, racers: int, report: Path) -> None:
+    """Judge and promote a version as the flow does, again whenever the champion changed meanwhile."""
+    registry = ModelRegistry("toy", uri, store)
+    version, meanwhile = registry.version(number), 0
+    wait_for_all(line, racers)
+    while True:
+        champion = registry.champion()
+        verdict = verdict_on(version, champion)
+        if verdict.outcome == "refused":
+            report.write_text(json.dumps([None, meanwhile]))
+            return
+        try:
+            move = registry.promote(version, verdict, champion, "better")
+        except ChampionChanged:
+            meanwhile += 1
+            continue
+        assert move is not None
+        report.write_text(json.dumps([move.number, meanwhile]))
+        return
+
+
+@pytest.mark.parametrize("racers", [2, 8])
+def test_promotions_of_processes_at_once_have_one_order(racers: int, store: Path, tmp_path: Path) -> None:
+    uri, rounds, moved = f"sqlite:///{store}/mlflow.db", many(1, 12), 0
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow_run = client.create_run(experiment).info.run_id
+    registry = ModelRegistry("toy", uri, store)
+    promoted: list[int] = []
+    scores: dict[str, float] = {}
+    for turn in range(rounds):
+        # given candidates of different scores, the best of them somewhere in the middle,
+        numbers = []
+        for place in range(racers):
+            folder = tmp_path / f"bundle{turn}-{place}"
+            folder.mkdir()
+            bundle = build_bundle(folder, {"good": "up"}, {}, changes={"max_length": 10 + turn * racers + place})
+            first = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[])
+            score = turn * racers + (place * 5) % racers
+            numbers.append(registry.register(mlflow_run, bundle.folder, first, {SCORE: str(score)}).number)
+            scores[numbers[-1]] = score
+        # when all promote at the same moment,
+        reports = [tmp_path / f"report{turn}-{number}" for number in numbers]
+        line = tmp_path / f"line{turn}"
+        processes = [
+            CONTEXT.Process(target=race, args=(uri, store, number, line, racers, report))
+            for number, report in zip(numbers, reports, strict=True)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(PATIENCE_S)
+            assert process.exitcode == 0
+        promoted += [done for report in reports if (done := json.loads(report.read_text())[0]) is not None]
+        moved += len(processes)
+        # then the best one is champion,
+        champion = registry.champion()
+        assert champion is not None
+        assert scores[champion.number] == max(scores.values())
+    # every promotion that was told of is in the history, in one order, each from the one before to a better one
+    moves = [move for move in registry.history() if move.state != "undone"]
+    assert sorted(promoted) == [move.number for move in moves]
+    assert {move.state for move in moves} == {"done"}
+    assert [move.source for move in moves] == [None, *(move.target for move in moves[:-1])]
+    assert all(scores[move.target] > scores[move.source] for move in moves if move.source)
+    previous = registry.previous()
+    assert (previous and previous.number) == moves[-1].source
+    count(f"{racers} processes that judge and promote at the same moment", moved, "promotions asked for")
+
+
+def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
+    """Train, and promote no earlier than the others."""
+    original = ModelRegistry.promote
+
+    def promote(*words: Any, **more: Any) -> Any:
+        if not (line / str(os.getpid())).exists():
+            wait_for_all(line, racers)
+        return original(*words, **more)
+
+    ModelRegistry.promote = promote  # type: ignore[method-assign]
+    from tests.faults.victim import _train
+
+    _train(None, *args)
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.skipif(not LONG, reason="make faults: each of them is a training")
+@pytest.mark.parametrize("racers", [2, 8])
+def test_whole_runs_at_once_each_beat_the_champion_that_they_replace(racers: int, store: Path, tmp_path: Path) -> None:
+    # given recipes that differ, and that share their rows, their model and their store
+    rows = write_rows(tmp_path / "rows.jsonl")
+    api, trials = PREFECT_API_URL.value() or "", []
+    for number in range(racers):
+        gate = {"min_f1": {"sentence": 0.0, "tokens": 0.0}, "slices": {"columns": []}}
+        recipe = make_recipe(rows, training={"epochs": 1 + number % 4, "seed": number}, gate=gate)
+        path = tmp_path / f"recipe{number}.yaml"
+        path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        trials.append((path, store, api, tmp_path / f"outcome{number}.json"))
+    # when all of them want to promote at the same moment,
+    line = tmp_path / "line"
+    processes = [CONTEXT.Process(target=_train_behind_the_line, args=(line, racers, *trial)) for trial in trials]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE_S * 2)
+    # and those that were overtaken three times start again,
+    again = [trial for process, trial in zip(processes, trials, strict=True) if process.exitcode != 0]
+    assert len(again) < racers
+    for path, _, _, report in again:
+        assert train_until(None, path, store, api, report) == 0
+    # then each verdict of a promoted version was about the champion that it replaced
+    outcomes = [json.loads(trial[-1].read_text()) for trial in trials]
+    registry = ModelRegistry("tiny", f"sqlite:///{store}/mlflow.db", store)
+    moves = [move for move in registry.history() if move.state != "undone"]
+    assert [move.source for move in moves] == [None, *(move.target for move in moves[:-1])]
+    verdicts = {
+        outcome["promotion"]["version"]["number"]: outcome["verdict"]
+        for outcome in outcomes
+        if outcome["promotion"]["promoted"]
+    }
+    assert sorted(verdicts) == sorted(move.target for move in moves)
+    for move in moves:
+        verdict = verdicts[move.target]
+        assert (verdict["outcome"], verdict["champion"]) == ("passed", move.source)
+        assert Verdict.model_validate(_without(verdict)).digest == move.verdict
+    assert len(MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").search_model_versions("name='tiny'")) == racers
+    count(f"{racers} whole runs that promote at the same moment", racers, "runs")
+
+
+def _without(verdict: dict[str, Any]) -> dict[str, Any]:
+    """A verdict as it was made: its outcome follows from its checks."""
+    return {key: value for key, value in verdict.items() if key != "outcome"}
