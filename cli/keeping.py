@@ -97,6 +97,8 @@ def forget(
         return
     keys = forgetting.forget(plan, store, uri)
     say(f"erased from {len(plan.found)} snapshots and their results; {keys} keys left the ledger")
+    if plan.versions:
+        say("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
     trained = [one.address for one in plan.versions if "train" in one.sides]
     if trained:
         say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+REPLACED = "replaced"
+
 
 @contextmanager
 def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
@@ -47,14 +49,34 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def publish_folder(partial: Path, target: Path) -> None:
-    """Flush every file of `partial` to the disk and give it the name `target`."""
+    """Flush every file of `partial` to the disk and give it the name `target`.
+
+    An earlier folder of that name goes aside first, as `.NAME.*/REPLACED`: removing it takes time, and who is killed
+    meanwhile must not leave a part of it under that name.
+    """
     for path in partial.rglob("*"):
         if path.is_file():
             _flush(path)
     partial.chmod(0o777 & ~_umask())
-    if target.exists():
-        shutil.rmtree(target)
+    if not target.exists():
+        partial.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    target.rename(aside / REPLACED)
     partial.rename(target)
+    shutil.rmtree(aside)
+
+
+def mend_folders(parent: Path, pattern: str) -> None:
+    """Put right what `atomic_folder` left where it was killed: folders of these names are the old ones or the new ones.
+
+    Nobody may be writing there.
+    """
+    for left in parent.glob(f".{pattern}"):
+        target = parent / left.name[1:].rpartition(".")[0]
+        if (left / REPLACED).exists() and not target.exists():
+            (left / REPLACED).rename(target)
+        shutil.rmtree(left)
 
 
 def _flush(path: Path) -> None:

@@ -2,14 +2,15 @@
 
 Ids are those of rows; the id of a parse document stands for all its sentences. What was made of a snapshot that held
 such a row (splits, encoded rows, answers) goes too; bundles stay, and versions that trained on a row are named, since a
-model cannot unlearn. Snapshots that MLflow keeps as artifacts go there. Everything is looked at and locked before the
+model cannot unlearn. Snapshots that MLflow keeps as artifacts go there; the sides that it keeps, which hold ids and no
+texts, stay: they tell which version knew the row. Everything is looked at and locked before the
 first write; what is broken off is done whole by the same command again.
 """
 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pydantic import BaseModel
 
-from corpus.atomic import atomic_folder, atomic_path
+from corpus.atomic import atomic_folder, atomic_path, mend_folders
 from corpus.digest import digest_folder
 from corpus.errors import AssayError
 from corpus.example import Example
@@ -68,11 +69,16 @@ class ForgetPlan(BaseModel):
 def plan_forgetting(ids: Sequence[str], store: Path, tracking_uri: str | None) -> ForgetPlan:
     """Look for rows in every snapshot of a store and in the sides of every version; nothing is changed.
 
+    But snapshots that an earlier call was killed in are put right first: else it would not see their rows.
+
     Raises:
         AssayError: no id, or MLflow does not answer.
     """
     if not ids or not all(ids):
         raise AssayError("no id to forget; name the ids of rows, or of documents")
+    for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
+        with _locked(store, [run.name]):
+            mend_folders(run, "extract-*")
     found = [one for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")) if (one := _look(path, ids))]
     versions = list(_versions(ids, tracking_uri)) if tracking_uri else []
     return ForgetPlan(ids=list(ids), found=found, versions=versions)
@@ -84,7 +90,7 @@ def forget(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> int:
     Raises:
         AssayError: a run is being worked on, a ledger is damaged, or MLflow does not answer.
     """
-    with _locked(store, plan.found):
+    with _locked(store, {one.run for one in plan.found}):
         keys = _keys(plan, store)
         if tracking_uri:
             _erase_artifacts(plan, tracking_uri)
@@ -142,9 +148,9 @@ def _seen(client: MlflowClient, version: Version, ids: Sequence[str]) -> Trained
 
 
 @contextmanager
-def _locked(store: Path, found: Sequence[Found]) -> Iterator[None]:
+def _locked(store: Path, runs: Collection[str]) -> Iterator[None]:
     with ExitStack() as stack:
-        for run in sorted({one.run for one in found}):
+        for run in sorted(runs):
             try:
                 stack.enter_context(FileLock(store / "runs" / run / "lock", timeout=0))
             except Timeout:

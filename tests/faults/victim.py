@@ -70,20 +70,20 @@ def _train(point: Point | None, recipe: Path, store: Path, prefect_api: str, rep
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if point is not None:
-        _set_trap(point)
+        set_trap(point, die)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         outcome = run_training(load_recipe(str(recipe)), store)
     report.write_text(outcome.model_dump_json(), encoding="utf-8")
 
 
-def _set_trap(point: Point) -> None:
-    """Replace the function wherever it was imported to."""
+def set_trap(point: Point, action: Callable[[], None]) -> None:
+    """Do it at the point: replace the function wherever it was imported to."""
     module_name, _, path = point.place.partition(":")
     module = importlib.import_module(module_name)
     holder_name, _, method = path.rpartition(".")
     holder = getattr(module, holder_name) if holder_name else module
     original = getattr(holder, method)
-    trap = _trap(point, original)
+    trap = _trap(point, original, action)
     setattr(holder, method, trap)
     if not holder_name:
         import sys
@@ -93,7 +93,12 @@ def _set_trap(point: Point) -> None:
                 setattr(other, method, trap)
 
 
-def _trap(point: Point, original: Callable[..., Any]) -> Callable[..., Any]:
+def die() -> None:
+    """End this process with nothing tidied up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _trap(point: Point, original: Callable[..., Any], action: Callable[[], None]) -> Callable[..., Any]:
     calls = 0
 
     def trapped(*args: Any, **kwargs: Any) -> Any:
@@ -101,10 +106,10 @@ def _trap(point: Point, original: Callable[..., Any]) -> Callable[..., Any]:
         calls += not point.about or point.about in str(args[0])
         due = calls == point.nth and (not point.about or point.about in str(args[0]))
         if due and not point.behind:
-            os.kill(os.getpid(), signal.SIGKILL)
+            action()
         result = original(*args, **kwargs)
-        if due:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if due and point.behind:
+            action()
         return result
 
     return trapped

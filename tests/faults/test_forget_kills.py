@@ -1,0 +1,98 @@
+"""`assay forget`, killed at one write after the other: the same command erases the rest, and nothing else."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from tasks.keeping.forgetting import forget, is_one_of, plan_forgetting
+from tasks.lineage.keeping import data_folder, snapshot_folder
+from tasks.sides.ledger import ledger_path, open_ledger
+from tests.faults.counts import count
+from tests.faults.victim import CONTEXT, PATIENCE_S, Point, die, set_trap
+from tests.tasks.keeping.test_forgetting import made
+
+IDS = ["7", "12#two"]
+POINTS = (
+    Point("in front of MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts"),
+    Point("behind MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts", behind=True),
+    Point("behind the ledger", "tasks.sides.ledger:Ledger.forget", behind=True),
+    Point("behind what was made of a snapshot", "tasks.keeping.forgetting:_erase_derived", behind=True),
+    Point("the new snapshot, without its name", "corpus.atomic:publish_folder"),
+    Point(
+        "the old snapshot set aside, the new one not in its place",
+        "pathlib:Path.rename",
+        about="/extract-",
+        behind=True,
+    ),
+    Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-"),
+    Point("between two snapshots", "tasks.keeping.forgetting:_erase_rows", behind=True),
+    Point("the second snapshot, without its name", "corpus.atomic:publish_folder", nth=2),
+)
+
+
+def forget_in(store: Path, uri: str, point: Point | None) -> None:
+    if point is not None:
+        set_trap(point, die)
+    forget(plan_forgetting(IDS, store, uri), store, uri)
+
+
+def start(store: Path, uri: str, point: Point | None) -> int | None:
+    """Forget in another process, which dies at the point; gives its exit code."""
+    process = CONTEXT.Process(target=forget_in, args=(store, uri, point))
+    process.start()
+    process.join(PATIENCE_S)
+    return process.exitcode
+
+
+def ids_in(folder: Path) -> set[str]:
+    """Ids of all rows with their texts that lie anywhere below a folder, in hidden folders, too."""
+    found: set[str] = set()
+    for path in folder.rglob("*.parquet"):
+        table = pq.read_table(path)
+        if {"id", "text"} <= set(table.column_names):
+            found.update(table["id"].to_pylist())
+    return found
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path, tmp_path: Path) -> None:
+    # given two runs with the same rows, which MLflow keeps
+    runs = [made(store, key) for key in ("first", "second")]
+    uri, artifacts = f"sqlite:///{store}/mlflow.db", tmp_path / "artifacts"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=artifacts.as_uri())
+    client.create_registered_model("toy")
+    for _, snapshot, splits in runs:
+        mlflow_run = client.create_run(experiment).info.run_id
+        tags = {"assay.splits": Splits.load(splits.path).digest, "assay.snapshot": Snapshot.load(snapshot.path).digest}
+        client.log_artifacts(mlflow_run, str(splits.path), data_folder(tags["assay.splits"]))
+        client.log_artifacts(mlflow_run, str(snapshot.path), snapshot_folder(tags["assay.snapshot"]))
+        client.create_model_version("toy", "s", mlflow_run, tags=tags)
+    before = ids_in(store)
+    gone = {row for row in before if is_one_of(row, IDS)}
+    with open_ledger(ledger_path(store, "tiny")) as ledger:
+        keys = len(ledger)
+    assert len(gone) == 3
+    assert gone <= ids_in(artifacts)
+    # when rows are forgotten, the process is killed, and the same command is given again
+    assert start(store, uri, point) == -9
+    again = plan_forgetting(IDS, store, uri)
+    assert again.found, "the command would say that there is nothing to do"
+    assert start(store, uri, None) == 0
+    # then these rows are nowhere, and all others are where they were
+    assert ids_in(store) == before - gone
+    assert not gone & ids_in(artifacts)
+    for run, snapshot, _ in runs:
+        left = Snapshot.load(snapshot.path)
+        left.verify()
+        assert len(left) == len(before) - len(gone)
+        assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
+        assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
+    with open_ledger(ledger_path(store, "tiny")) as ledger:
+        assert len(ledger) == keys - 3
+    assert plan_forgetting(IDS, store, uri).found == []
+    count("kill -9 at every write of assay forget", 1, "kills")
