@@ -31,6 +31,11 @@ class Example:
     time: str | None = None
     slices: Mapping[str, str | None] = field(default_factory=dict)
 
+    @property
+    def characters(self) -> int:
+        """Of the text, and of the second text where there is one."""
+        return len(self.text) + len(self.text_pair or "")
+
 
 ENTITY_TYPE = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("label", pa.string())])
 SLICE_PREFIX = "slice."

@@ -14,7 +14,7 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
-from tasks.announcing import CRASHED, PENDING, PROMOTED, REFUSED, ROLLED_BACK
+from tasks.announcing import CRASHED, DRIFTED, PENDING, PROMOTED, REFUSED, ROLLED_BACK
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}
@@ -24,7 +24,7 @@ GOES_ON = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry
 SILENCE = timedelta(minutes=3)
 # From the worker's claim to the flow's first line: a container or a new node of a cluster may have to start.
 START = timedelta(minutes=15)
-TOLD = (PROMOTED, ROLLED_BACK, REFUSED, PENDING, CRASHED, "assay.drift")
+TOLD = (PROMOTED, ROLLED_BACK, REFUSED, PENDING, CRASHED, DRIFTED)
 SUBJECT = "{{ event.event }}: {{ event.resource.name }}"
 BODY = "{{ event.payload.summary }}"
 # Prefect's own blocks that can notify. All have to be named the same.

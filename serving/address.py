@@ -18,6 +18,7 @@ __all__ = [
     "default_cache",
     "default_tracking_uri",
     "existing_tracking_uri",
+    "has_database",
     "open_bundle",
     "open_folder",
     "without_password",
@@ -70,6 +71,11 @@ def default_tracking_uri(store: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{store.resolve()}/mlflow.db"
 
 
+def has_database(uri: str) -> bool:
+    """Whether there is something to ask: a server, or a sqlite file that is there."""
+    return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()
+
+
 def existing_tracking_uri(store: Path) -> str:
     """As `default_tracking_uri`, for who only asks: where there is no file, MLflow would make an empty one.
 
@@ -77,9 +83,9 @@ def existing_tracking_uri(store: Path) -> str:
         AssayError: the store has no MLflow, and the environment names none.
     """
     uri = default_tracking_uri(store)
-    database = Path(uri.removeprefix(SQLITE))
-    if uri.startswith(SQLITE) and not database.exists():
+    if not has_database(uri):
         raise AssayError(
-            f"there is no {database}: no run was made there; name its store (--store) or MLFLOW_TRACKING_URI"
+            f"there is no {uri.removeprefix(SQLITE)}: no run was made there; name its store (--store) or "
+            "MLFLOW_TRACKING_URI"
         )
     return uri

@@ -43,6 +43,11 @@ class Row:
     text: str
     text_pair: str | None = None
 
+    @property
+    def characters(self) -> int:
+        """Of the text, and of the second text where there is one."""
+        return len(self.text) + len(self.text_pair or "")
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -246,7 +251,7 @@ def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
     portion: list[Row] = []
     characters = 0
     for row in rows:
-        size = len(row.text) + len(row.text_pair or "")
+        size = row.characters
         if portion and (len(portion) == PORTION_ROWS or characters + size > PORTION_CHARACTERS):
             yield portion
             portion, characters = [], 0

@@ -9,9 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
+
+if TYPE_CHECKING:
+    from model_signing.hashing import Config as Hashing
 
 SIGNATURE_TAG = "assay.signature"
 SIGNING_KEY = "ASSAY_SIGNING_KEY"
@@ -43,10 +47,9 @@ def sign(bundle: Bundle, key: str) -> str:
         AssayError: model-signing is not installed, or the key cannot be read.
     """
     with _errors(f"{SIGNING_KEY} signs nothing"), _scratch() as folder:
-        from model_signing.hashing import Config as Hashing
         from model_signing.signing import Config
 
-        config = Config().set_hashing_config(Hashing().set_ignored_paths(paths=[], ignore_git_paths=False))
+        config = Config().set_hashing_config(_every_file())
         config.use_elliptic_key_signer(private_key=_key_file(key, folder))
         config.sign(bundle.folder, folder / "signature.json")
         return (folder / "signature.json").read_text(encoding="utf-8")
@@ -69,13 +72,18 @@ def verify(bundle: Bundle, signature: str | None, key: str, name: str) -> None:
             f"{name} carries no signature, and {PUBLIC_KEY} asks for one; promote it again where {SIGNING_KEY} is set"
         )
     with _errors(f"{name} is not signed by the holder of {PUBLIC_KEY}"), _scratch() as folder:
-        from model_signing.hashing import Config as Hashing
         from model_signing.verifying import Config
 
         (folder / "signature.json").write_text(signature, encoding="utf-8")
-        config = Config().set_hashing_config(Hashing().set_ignored_paths(paths=[], ignore_git_paths=False))
+        config = Config().set_hashing_config(_every_file())
         config.use_elliptic_key_verifier(public_key=_key_file(key, folder))
         config.verify(bundle.folder, folder / "signature.json")
+
+
+def _every_file() -> "Hashing":
+    from model_signing.hashing import Config
+
+    return Config().set_ignored_paths(paths=[], ignore_git_paths=False)
 
 
 def _key_file(key: str, folder: Path) -> Path:

@@ -14,6 +14,7 @@ from tasks.versions.approvals import FAILED_TAG, Approval, needs_approval
 from tasks.versions.history import Move, shortened
 from tasks.versions.registry import BUNDLE, ModelRegistry, failed_names
 from tasks.versions.store import Version
+from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
 
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 
@@ -78,8 +79,8 @@ def register(
 ) -> Version:
     """Make the candidate a version; `approval` is what a person is asked about it."""
     tags = {
-        "assay.snapshot": verdict.snapshot,
-        "assay.splits": verdict.splits,
+        SNAPSHOT_TAG: verdict.snapshot,
+        SPLITS_TAG: verdict.splits,
         "assay.recipe": run.recipe.digest,
         "assay.recipe_name": run.recipe.name,
         "assay.ledger": Splits.load(splits.path).manifest.ledger or "",

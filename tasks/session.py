@@ -75,7 +75,7 @@ def open_run(
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
     with _only_us(folder):
-        if found is not None and found != _load(folder / STATE):
+        if found is not None and found != read_state(folder):
             raise AssayError(f"{folder} was gone on with by another process just now; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
         earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
@@ -131,18 +131,29 @@ def _leave_open_runs(recipe: Recipe, store: Path) -> None:
 
 def newest_run(recipe_name: str, store: Path) -> Path | None:
     """Folder of the newest run of a recipe, open or closed."""
-    states = [state for state in _states(store) if state.recipe_name == recipe_name]
+    states = [state for state in read_states(store) if state.recipe_name == recipe_name]
     newest = max(states, key=lambda state: state.opened, default=None)
     return store / "runs" / newest.key if newest else None
 
 
-def _states(store: Path) -> list[RunState]:
-    return [_load(path) for path in (store / "runs").glob(f"*/{STATE}")]
+def read_states(store: Path) -> list[RunState]:
+    """Of all runs of a store, in no order."""
+    return [read_state(path.parent) for path in (store / "runs").glob(f"*/{STATE}")]
+
+
+def read_state(folder: Path) -> RunState:
+    """Of the run in a folder."""
+    return RunState.model_validate_json((folder / STATE).read_bytes())
+
+
+def run_lock(folder: Path) -> FileLock:
+    """The run's lock; taking it never waits. The system lets go of it when the process dies, however it dies."""
+    return FileLock(folder / "lock", timeout=0)
 
 
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
     """The newest run that may be gone on with."""
-    states = _states(store)
+    states = read_states(store)
     if key is not None:
         states = [state for state in states if state.key == key]
     elif from_step is not None:
@@ -150,10 +161,6 @@ def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | No
     else:
         states = [state for state in states if state.recipe_digest == recipe.digest and state.state == "open"]
     return max(states, key=lambda state: state.opened, default=None)
-
-
-def _load(path: Path) -> RunState:
-    return RunState.model_validate_json(path.read_bytes())
 
 
 def _new_key(recipe: Recipe) -> str:
@@ -167,9 +174,8 @@ def _save(folder: Path, state: RunState) -> None:
 
 @contextmanager
 def _only_us(folder: Path) -> Iterator[None]:
-    """Hold the run's lock; the system lets go of it when the process dies, however it dies."""
     try:
-        with FileLock(folder / "lock", timeout=0):
+        with run_lock(folder):
             yield
     except Timeout as error:
         raise AssayError(f"{folder} is being worked on by another process; wait for it, or use --fresh") from error

@@ -22,12 +22,13 @@ from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from recipes.recipe import Recipe
-from serving.address import default_tracking_uri, without_password
+from serving.address import SQLITE, default_tracking_uri, without_password
 from tasks.lineage.keeping import keep_data
 from tasks.lineage.surroundings import surroundings, to_text
 from tasks.pages import current_flow_run
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
+from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
 
 # MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
 MLFLOW_DIGEST_LENGTH = 36
@@ -85,7 +86,7 @@ class Tracking:
             if run_id is not None and _exists(client, run_id):
                 client.update_run(run_id, status="RUNNING")
                 return cls(uri, run_id)
-            experiment = _experiment(client, recipe, uri, store)
+            experiment = experiment_id(client, recipe.registry.experiment or recipe.registry.name, uri, store)
             run = client.create_run(experiment, tags=_tags(recipe, key), run_name=_name(recipe, key))
             _log_parameters(client, run.info.run_id, recipe)
             client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
@@ -149,8 +150,8 @@ def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
     )
     with mlflow_reachable(run.tracking_uri):
         client.log_inputs(run.mlflow_run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-        client.set_tag(run.mlflow_run, "assay.snapshot", manifest.digest)
-        client.set_tag(run.mlflow_run, "assay.splits", sides.digest)
+        client.set_tag(run.mlflow_run, SNAPSHOT_TAG, manifest.digest)
+        client.set_tag(run.mlflow_run, SPLITS_TAG, sides.digest)
         keep_data(client, run.mlflow_run, snapshot.path, splits.path)
 
 
@@ -164,13 +165,13 @@ def _exists(client: MlflowClient, run_id: str) -> bool:
     return True
 
 
-def _experiment(client: MlflowClient, recipe: Recipe, uri: str, store: Path) -> str:
-    name = recipe.registry.experiment or recipe.registry.name
+def experiment_id(client: MlflowClient, name: str, uri: str, store: Path) -> str:
+    """The experiment of this name; it is made if there is none."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
     # Without a server, MLflow would put artifacts into the folder the command was called in.
-    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
+    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith(SQLITE) else None
     try:
         return client.create_experiment(name, artifact_location=location)
     except MlflowException as error:

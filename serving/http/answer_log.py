@@ -80,7 +80,7 @@ class AnswerLog:
         rows = [row for row in range(count) if share >= 1 or self._random.random() < share]
         if not rows:
             return
-        weight = sum(_ROW_CHARACTERS + _characters(answered.rows[row]) for row in rows)
+        weight = sum(_ROW_CHARACTERS + answered.rows[row].characters for row in rows)
         with self._lock:
             full = self._waiting + weight > QUEUE_CHARACTERS
             if not full:
@@ -164,12 +164,8 @@ class _Files:
 
 def _answer(row: Row, answer: Prediction) -> Mapping[str, Any]:
     """The answer without a word of the text."""
-    values: dict[str, Any] = {"characters": _characters(row), "truncated": answer.truncated}
+    values: dict[str, Any] = {"characters": row.characters, "truncated": answer.truncated}
     if answer.label is not None:
         values |= {"label": answer.label, "confidence": round(max(answer.probabilities), 4)}
     entities = [{"start": e.start, "end": e.end, "label": e.label, "score": round(e.score, 4)} for e in answer.entities]
     return values | {"entities": entities}
-
-
-def _characters(row: Row) -> int:
-    return len(row.text) + len(row.text_pair or "")

@@ -84,7 +84,7 @@ class Answering:
 
     async def _encode(self, model: ServedModel, rows: Sequence[Row]) -> list[EncodedText]:
         begun = time.perf_counter()
-        characters = sum(len(row.text) + len(row.text_pair or "") for row in rows)
+        characters = sum(row.characters for row in rows)
         try:
             if characters <= _INLINE_CHARACTERS:
                 return model.engine.encode(rows)

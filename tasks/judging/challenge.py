@@ -11,6 +11,7 @@ from tasks.scoring.paired import Comparison, compare
 from tasks.scoring.statistics import Outcomes
 from tasks.verdict import Check
 from tasks.versions.store import Version
+from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
 
 # What the reason of a refusal calls a difference that can be told, see docs/gate.md.
 POWER = 0.8
@@ -62,7 +63,7 @@ def _describe_difference(theirs: set[str], ours: set[str]) -> str:
 def _why_sides_unknown(champion: Version, snapshot: str, splits: SplitsManifest) -> str | None:
     """Why the champion may have trained on rows that are test rows now."""
     tags = champion.tags
-    if (tags.get("assay.snapshot"), tags.get("assay.splits")) == (snapshot, splits.digest):
+    if (tags.get(SNAPSHOT_TAG), tags.get(SPLITS_TAG)) == (snapshot, splits.digest):
         return None  # the very same rows on the very same sides
     if splits.seen_in_training:
         return f"{splits.seen_in_training} test rows were training rows of an earlier run"

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import BaseModel
 
 from corpus.snapshot import MANIFEST, SnapshotManifest
-from tasks.session import STATE, RunState
+from tasks.session import RunState, read_state, read_states, run_lock
 
 SNAPSHOT_STEP = "extract-"
 
@@ -57,8 +57,8 @@ def clean(removals: Sequence[Removal], store: Path) -> list[Removal]:
     gone = []
     for removal in removals:
         try:
-            with FileLock(store / "runs" / removal.run / "lock", timeout=0):
-                if _state(store / "runs" / removal.run) == "closed":
+            with run_lock(store / "runs" / removal.run):
+                if read_state(store / "runs" / removal.run).state == "closed":
                     _remove(removal.path)
                     gone.append(removal)
         except Timeout:
@@ -75,15 +75,10 @@ def _remove(path: Path) -> None:
 
 def _closed_runs(store: Path) -> dict[str, list[RunState]]:
     runs: dict[str, list[RunState]] = defaultdict(list)
-    for path in (store / "runs").glob(f"*/{STATE}"):
-        state = RunState.model_validate_json(path.read_bytes())
+    for state in read_states(store):
         if state.state == "closed":
             runs[state.recipe_name].append(state)
     return runs
-
-
-def _state(folder: Path) -> str:
-    return RunState.model_validate_json((folder / STATE).read_bytes()).state
 
 
 def _of_run(folder: Path, key: str, days: float, needed: set[str]) -> list[Removal]:

@@ -17,9 +17,9 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
 from corpus.errors import AssayError
-from serving.address import SQLITE, without_password
+from serving.address import without_password
 from tasks.lineage.kept import find_version
-from tasks.tracking import mlflow_reachable
+from tasks.tracking import experiment_id, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from tasks.versions.connection import connect
@@ -151,7 +151,7 @@ def _verdict(version: Version, source: Place) -> Verdict:
 @contextmanager
 def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRun, version: Version) -> Iterator[str]:
     """A run of the other MLflow that goes again if the block fails."""
-    number = _experiment(client, target, experiment)
+    number = experiment_id(client, experiment, target.tracking_uri, target.store)
     for left in client.search_runs([number], f"tags.`{COPY_TAG}` = '{version.bundle}' AND status = 'RUNNING'"):
         client.delete_run(left.info.run_id)
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log-model")}
@@ -160,18 +160,9 @@ def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRu
     ).info.run_id
     try:
         yield copy
-    except BaseException:
+    except BaseException:  # also when somebody interrupts it: what is left would look like a run
         client.delete_run(copy)
         raise
-
-
-def _experiment(client: MlflowClient, target: Place, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    sqlite = target.tracking_uri.startswith(SQLITE)
-    location = (target.store.resolve() / "mlartifacts" / name).as_uri() if sqlite else None
-    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:

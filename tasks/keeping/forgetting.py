@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pydantic import BaseModel
@@ -28,12 +28,13 @@ from corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
 from corpus.splits import Splits
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.run import MARKER
-from tasks.session import STATE, RunState
+from tasks.session import read_state, run_lock
 from tasks.sides.duplicates import HASH_BYTES, all_keys
 from tasks.sides.ledger import ledger_path, open_ledger
 from tasks.tracking import mlflow_reachable
 from tasks.versions.connection import connect
-from tasks.versions.store import SPLITS_TAG, Version
+from tasks.versions.store import Version, every_version
+from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
 
 # A bundle is what was registered, to the last byte; the version it belongs to is named.
 KEPT_STEPS = ("extract-", "export-")
@@ -113,7 +114,7 @@ def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
 def _look(manifest: Path, ids: Sequence[str]) -> Found | None:
     folder = manifest.parent
     snapshot = Snapshot.load(folder)
-    state = RunState.model_validate_json((folder.parent / STATE).read_bytes())
+    state = read_state(folder.parent)
     rows = [row for batch in snapshot.batches(["id"]) for row in batch["id"].to_pylist() if is_one_of(row, ids)]
     lines = sum(is_one_of(json.loads(line)["id"], ids) for line in _lines(snapshot.rejects_path))
     if not rows and not lines:
@@ -124,10 +125,9 @@ def _look(manifest: Path, ids: Sequence[str]) -> Found | None:
 def _versions(ids: Sequence[str], tracking_uri: str) -> Iterator[TrainedOn]:
     client = connect(tracking_uri)
     with mlflow_reachable(tracking_uri):
-        for model in client.search_registered_models():
-            for version in client.search_model_versions(f"name = '{model.name}'"):
-                if seen := _seen(client, Version.of(version), ids):
-                    yield seen
+        for version in every_version(client):
+            if seen := _seen(client, version, ids):
+                yield seen
 
 
 def _seen(client: MlflowClient, version: Version, ids: Sequence[str]) -> TrainedOn | None:
@@ -142,7 +142,7 @@ def _seen(client: MlflowClient, version: Version, ids: Sequence[str]) -> Trained
             counts[side] = counts.get(side, 0) + 1
     if not counts:
         return None
-    holding = (snapshot_folder(version.tags.get("assay.snapshot", "")), "evaluation")
+    holding = (snapshot_folder(version.tags.get(SNAPSHOT_TAG, "")), "evaluation")
     artifacts = [path for path in holding if client.list_artifacts(run_id, path)]
     return TrainedOn(address=version.address, run_id=run_id, sides=counts, artifacts=artifacts)
 
@@ -152,7 +152,7 @@ def _locked(store: Path, runs: Collection[str]) -> Iterator[None]:
     with ExitStack() as stack:
         for run in sorted(runs):
             try:
-                stack.enter_context(FileLock(store / "runs" / run / "lock", timeout=0))
+                stack.enter_context(run_lock(store / "runs" / run))
             except Timeout:
                 raise AssayError(
                     f"{store / 'runs' / run} is being worked on by another process; wait for it, nothing was erased"
@@ -168,7 +168,7 @@ def _keys(plan: ForgetPlan, store: Path) -> dict[str, set[bytes]]:
             if is_one_of(row.id, plan.ids):
                 gone.setdefault(one.recipe, set()).update(all_keys(row.text, row.text_pair))
     for path in (store / "runs").glob(f"*/extract-*/{MANIFEST}"):
-        recipe = RunState.model_validate_json((path.parent.parent / STATE).read_bytes()).recipe_name
+        recipe = read_state(path.parent.parent).recipe_name
         if recipe in gone:
             for row in _rows(path.parent):
                 if not is_one_of(row.id, plan.ids):

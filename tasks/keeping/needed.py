@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from serving.address import SQLITE, default_tracking_uri
+from serving.address import default_tracking_uri, has_database
 from tasks.lineage.keeping import snapshot_folder
 from tasks.tracking import mlflow_reachable
 from tasks.versions.connection import connect
+from tasks.versions.store import every_version
+from tasks.versions.tags import SNAPSHOT_TAG
 
 
 def needed_snapshots(store: Path) -> set[str]:
@@ -15,14 +17,13 @@ def needed_snapshots(store: Path) -> set[str]:
         AssayError: MLflow does not answer; without it nobody knows what is needed.
     """
     uri = default_tracking_uri(store)
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+    if not has_database(uri):
         return set()
     client = connect(uri)
     needed = set()
     with mlflow_reachable(uri):
-        for model in client.search_registered_models():
-            for version in client.search_model_versions(f"name = '{model.name}'"):
-                digest = version.tags.get("assay.snapshot")
-                if digest and version.run_id and not client.list_artifacts(version.run_id, snapshot_folder(digest)):
-                    needed.add(digest)
+        for version in every_version(client):
+            digest = version.tags.get(SNAPSHOT_TAG)
+            if digest and version.run_id and not client.list_artifacts(version.run_id, snapshot_folder(digest)):
+                needed.add(digest)
     return needed

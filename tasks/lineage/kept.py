@@ -25,6 +25,7 @@ from tasks.tracking import ENVIRONMENT, RECIPE, mlflow_reachable
 from tasks.versions.aliases import Aliases
 from tasks.versions.connection import connect
 from tasks.versions.store import Version, Versions
+from tasks.versions.tags import SPLITS_TAG
 
 # They are taken anew on every machine and in every run.
 MEASURED_TIME = "latency."
@@ -104,7 +105,7 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
     Raises:
         AssayError: the run left no lineage, or left it for other data.
     """
-    run_id, splits = version.run_id, version.tags.get("assay.splits", "")
+    run_id, splits = version.run_id, version.tags.get(SPLITS_TAG, "")
     if run_id is None or not client.list_artifacts(run_id, data_folder(splits)):
         raise AssayError(
             f"{version.address} left no lineage in MLflow: it was registered by an earlier assay or by other means; "

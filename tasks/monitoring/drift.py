@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from recipes.monitoring import Monitoring, Signal
 from recipes.recipe import Head
+from tasks.monitoring import signals
 from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.two_samples import (
     Comparison,
@@ -19,12 +20,10 @@ from tasks.monitoring.two_samples import (
     compare_texts,
     compare_vectors,
 )
-from tasks.monitoring.words import unknown_share
-from tasks.scoring.answers import Answer, classes_of, outcomes_of, rows_of
+from tasks.scoring.answers import classes_of, outcomes_of, rows_of
 from tasks.scoring.statistics import Floats, holm
 
 Measure = Callable[[], Comparison]
-Names = Sequence[Sequence[str]]
 
 
 class Finding(BaseModel):
@@ -103,11 +102,13 @@ def _too_few(finding: Finding, rule: Monitoring) -> str:
 
 def _of_texts(reference: Reference, window: Observed, seed: int) -> Iterable[_Candidate]:
     before = reference.observed
-    yield _numbers("text_length", "length of the text", (_lengths(before), _lengths(window)), "characters")
+    yield _numbers(
+        "text_length", "length of the text", (signals.lengths(before), signals.lengths(window)), "characters"
+    )
     if before.texts is None or window.texts is None:
         return
     old, new = before.texts, window.texts
-    unknown = (_unknown(old, reference), _unknown(new, reference))
+    unknown = (signals.unknown(before, reference.vocabulary), signals.unknown(window, reference.vocabulary))
     yield _numbers("unknown_words", "words unknown to the training rows", unknown, "%")
     words = Finding(signal="vocabulary", name="words of the text", rows=(len(old), len(new)))
     yield _Candidate(words, lambda: compare_texts(old, new, seed))
@@ -130,14 +131,14 @@ def _vectors(reference: Floats, window: Floats, seed: int) -> _Candidate:
 def _of_answers(reference: Observed, window: Observed, seed: int) -> Iterable[_Candidate]:
     both = (reference.answers, window.answers)
     if all(any(one.predicted is not None for one in answers) for answers in both):
-        yield _shares("classes", "classes answered", (_classes(both[0]), _classes(both[1])), seed)
-        sure = (_certainty(both[0]), _certainty(both[1]))
+        yield _shares("classes", "classes answered", (signals.classes(both[0]), signals.classes(both[1])), seed)
+        sure = (signals.certainty(both[0]), signals.certainty(both[1]))
         yield _numbers("confidence", "confidence of the class", sure, "%")
     if any(one.predicted_entities for one in reference.answers):
-        counts = (_entity_counts(both[0]), _entity_counts(both[1]))
+        counts = (signals.entity_counts(both[0]), signals.entity_counts(both[1]))
         yield _numbers("entity_count", "entities in a text", counts, "")
-        yield _shares("entity_types", "types of entities", (_types(both[0]), _types(both[1])), seed)
-        scores = (_entity_scores(both[0]), _entity_scores(both[1]))
+        yield _shares("entity_types", "types of entities", (signals.types(both[0]), signals.types(both[1])), seed)
+        scores = (signals.entity_scores(both[0]), signals.entity_scores(both[1]))
         yield _numbers("confidence", "confidence of entities", scores, "%")
 
 
@@ -176,7 +177,7 @@ def _numbers(signal: Signal, name: str, samples: tuple[Floats, Floats], unit: st
     return _Candidate(finding, lambda: compare_numbers(reference, window))
 
 
-def _shares(signal: Signal, name: str, samples: tuple[Names, Names], seed: int) -> _Candidate:
+def _shares(signal: Signal, name: str, samples: tuple[signals.Names, signals.Names], seed: int) -> _Candidate:
     """Names that each row holds, such as its class or the types of its entities."""
     reference, window = samples
     names = sorted({label for rows in samples for row in rows for label in row})
@@ -190,43 +191,13 @@ def _shares(signal: Signal, name: str, samples: tuple[Names, Names], seed: int) 
     return _Candidate(finding, lambda: compare_shares(_table(reference, names), _table(window, names), seed))
 
 
-def _table(rows: Names, names: Sequence[str]) -> Floats:
+def _table(rows: signals.Names, names: Sequence[str]) -> Floats:
     place = {label: number for number, label in enumerate(names)}
     table = np.zeros((len(rows), len(names)))
     for number, row in enumerate(rows):
         for label in row:
             table[number, place[label]] += 1
     return table
-
-
-def _lengths(observed: Observed) -> Floats:
-    return np.array([float(one.characters) for one in observed.answers])
-
-
-def _unknown(texts: Sequence[str], reference: Reference) -> Floats:
-    return np.array([unknown_share(text, reference.vocabulary) for text in texts])
-
-
-def _classes(answers: Sequence[Answer]) -> Names:
-    return [[one.predicted] for one in answers if one.predicted is not None]
-
-
-def _certainty(answers: Sequence[Answer]) -> Floats:
-    return np.array([max(one.probabilities) for one in answers if one.probabilities])
-
-
-def _types(answers: Sequence[Answer]) -> Names:
-    return [[entity.label for entity in one.predicted_entities] for one in answers if one.predicted_entities]
-
-
-def _entity_counts(answers: Sequence[Answer]) -> Floats:
-    return np.array([float(len(one.predicted_entities)) for one in answers])
-
-
-def _entity_scores(answers: Sequence[Answer]) -> Floats:
-    """The mean score of each row that holds entities."""
-    scores = [[entity.score for entity in one.predicted_entities] for one in answers if one.predicted_entities]
-    return np.array([float(np.mean(row)) for row in scores])
 
 
 def _middle(values: Floats, unit: str) -> str:
@@ -237,7 +208,7 @@ def _middle(values: Floats, unit: str) -> str:
     return f"mean {values.mean():.1%}" if unit == "%" else f"mean {values.mean():.2f}"
 
 
-def _parts(rows: Names, most: int = 5) -> str:
+def _parts(rows: signals.Names, most: int = 5) -> str:
     counts = Counter(label for row in rows for label in row)
     shown = [f"{label} {count / counts.total():.0%}" for label, count in counts.most_common(most)]
     return ", ".join(shown) + (", …" if len(counts) > most else "") if shown else "none"

@@ -1,19 +1,19 @@
 """What a window was found to be: figures as JSON, and a page with pictures that needs nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from markupsafe import Markup
 from pydantic import BaseModel, Field
 
 from corpus.atomic import atomic_path
 from tasks.cards.templates import template_environment
+from tasks.monitoring import signals
 from tasks.monitoring.drift import Finding
 from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.plots import effects_plot, numbers_plot, shares_plot
-from tasks.monitoring.words import unknown_share
 from tasks.scoring.answers import Answer
 from tasks.scoring.statistics import Floats
 
@@ -104,38 +104,24 @@ def _plots(report: DriftReport, reference: Reference, window: Observed) -> dict[
 def _numbers(reference: Reference, window: Observed) -> list[tuple[str, Floats, Floats]]:
     """Those signals that are numbers, as far as both sides know them."""
     before, now = _signals(reference.observed, reference), _signals(window, reference)
-    return [(name, before[name], now[name]) for name in before if len(before[name]) and len(now.get(name, ()))]
+    return [(name, before[name], now[name]) for name in before if len(before[name]) and len(now[name])]
 
 
 def _signals(observed: Observed, reference: Reference) -> dict[str, Floats]:
-    answers = observed.answers
-    found = {"characters of a text": _array(one.characters for one in answers)}
-    if observed.texts is not None:
-        found["share of unknown words"] = _array(unknown_share(text, reference.vocabulary) for text in observed.texts)
-    found["confidence of the class"] = _array(max(one.probabilities) for one in answers if one.probabilities)
+    found = {"characters of a text": signals.lengths(observed)}
+    found["share of unknown words"] = signals.unknown(observed, reference.vocabulary)
+    found["confidence of the class"] = signals.certainty(observed.answers)
     if any(one.predicted_entities for one in reference.observed.answers):
-        found["entities in a text"] = _array(len(one.predicted_entities) for one in answers)
+        found["entities in a text"] = signals.entity_counts(observed.answers)
     return found
 
 
 def _shares(reference: Sequence[Answer], window: Sequence[Answer]) -> list[tuple[str, list[str], list[str]]]:
     samples = [
-        ("classes answered", _classes(reference), _classes(window)),
-        ("types of entities", _types(reference), _types(window)),
+        ("classes answered", signals.classes(reference), signals.classes(window)),
+        ("types of entities", signals.types(reference), signals.types(window)),
     ]
-    return [(name, before, now) for name, before, now in samples if before and now]
-
-
-def _classes(answers: Sequence[Answer]) -> list[str]:
-    return [one.predicted for one in answers if one.predicted is not None]
-
-
-def _types(answers: Sequence[Answer]) -> list[str]:
-    return [entity.label for one in answers for entity in one.predicted_entities]
-
-
-def _array(values: Iterable[float]) -> Floats:
-    return np.array(list(values), dtype=np.float64)
+    return [(name, list(chain(*before)), list(chain(*now))) for name, before, now in samples if before and now]
 
 
 _ENVIRONMENT = template_environment(Path(__file__).parent)

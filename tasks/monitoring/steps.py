@@ -7,9 +7,9 @@ from pathlib import Path
 from mlflow.entities import Metric
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 
 from serving.engine import Engine
+from tasks.announcing import DRIFTED, announce, model_resource
 from tasks.monitoring.drift import find_drift
 from tasks.monitoring.embedding import Embedder
 from tasks.monitoring.observed import Reference
@@ -21,8 +21,6 @@ from tasks.run import Ref
 from tasks.tracking import mlflow_reachable
 from tasks.versions.connection import connect
 
-# Automations listen to this name, on the resource `assay.model.NAME`.
-DRIFT_EVENT, RESOURCE = "assay.drift", "assay.model."
 ARTIFACTS, METRIC = "monitoring", "drift."
 
 _logger = logging.getLogger(__name__)
@@ -82,21 +80,14 @@ def record_drift(champion: Champion, report: DriftReport) -> None:
 @task(name="announce-drift", cache_policy=NO_CACHE)
 def announce_drift(champion: Champion, report: DriftReport) -> None:
     """Emit the event `assay.drift`, which an automation may answer with a training."""
-    emit_event(
-        event=DRIFT_EVENT,
-        resource={
-            "prefect.resource.id": f"{RESOURCE}{champion.name}",
-            "prefect.resource.name": champion.name,
-            "assay.version": champion.number,
-            "assay.recipe": champion.recipe.name,
-        },
-        payload={
-            "summary": report.summary,
-            "model": report.model,
-            "recipe": report.recipe,
-            "window": report.window,
-            "rows": report.rows,
-            "signals": {one.name: {"effect": one.effect, "p": one.p_value} for one in report.drifted},
-            "report": str(report.page),
-        },
-    )
+    payload = {
+        "summary": report.summary,
+        "model": report.model,
+        "recipe": report.recipe,
+        "window": report.window,
+        "rows": report.rows,
+        "signals": {one.name: {"effect": one.effect, "p": one.p_value} for one in report.drifted},
+        "report": str(report.page),
+    }
+    labels = {"assay.version": champion.number, "assay.recipe": champion.recipe.name}
+    announce(DRIFTED, model_resource(champion.name), champion.name, payload, labels)

@@ -113,7 +113,7 @@ def _answer(engine: Engine, example: Example, prediction: Prediction) -> Answer:
         probabilities=prediction.probabilities,
         gold_entities=example.entities if engine.tags else None,
         predicted_entities=prediction.entities,
-        characters=len(example.text) + len(example.text_pair or ""),
+        characters=example.characters,
         truncated=prediction.truncated,
         slices=dict(example.slices),
     )

@@ -53,7 +53,7 @@ def slice_members(rows: Rows, key: SliceKey) -> Bools:
             found = [_in_column(value, key) for value in column_values(rows, key.column)]
         case "length":
             low, high = key.low or 0, float("inf") if key.high is None else key.high
-            found = [low <= characters_of(row) <= high for row in rows]
+            found = [low <= row.characters <= high for row in rows]
         case "label":
             found = [label_of(row) == key.value for row in rows]
         case "expression":
@@ -64,11 +64,6 @@ def slice_members(rows: Rows, key: SliceKey) -> Bools:
 def column_values(rows: Rows, column: str) -> list[str]:
     """The value of a slice column of every row, `MISSING` where it has none."""
     return [row.slices.get(column) or MISSING for row in rows]
-
-
-def characters_of(row: Answer | Example) -> int:
-    """Characters of the text, and of the second text where there is one."""
-    return row.characters if isinstance(row, Answer) else len(row.text) + len(row.text_pair or "")
 
 
 def label_of(row: Answer | Example) -> str | None:
@@ -84,4 +79,4 @@ def _columns(rows: Rows) -> Mapping[str, Sequence[str | int | None]]:
     """What a condition can speak of."""
     names = sorted({name for row in rows for name in row.slices})
     slices = {name: [row.slices.get(name) for row in rows] for name in names}
-    return {**slices, LABEL: [label_of(row) for row in rows], TEXT_LENGTH: [characters_of(row) for row in rows]}
+    return {**slices, LABEL: [label_of(row) for row in rows], TEXT_LENGTH: [row.characters for row in rows]}

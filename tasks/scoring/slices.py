@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from recipes.recipe import Head, SliceRule
 from tasks.scoring.answers import Answer, classes_of, outcomes_of, rows_of
-from tasks.scoring.membership import MISSING, OTHER, SliceKey, characters_of, column_values, label_of, slice_members
+from tasks.scoring.membership import MISSING, OTHER, SliceKey, column_values, label_of, slice_members
 from tasks.scoring.statistics import Bools, Interval, Outcomes, class_p_value, f1_interval, slice_p_value
 
 __all__ = ["MISSING", "OTHER", "Slice", "SliceFigure", "SliceKey", "slice_members"]
@@ -94,7 +94,7 @@ def slices_by(answers: Sequence[Answer], column: str, always: float = 1.0) -> li
 
 def slices_by_length(answers: Sequence[Answer]) -> list[Slice]:
     """Terciles of the text's length in characters."""
-    lengths = [characters_of(answer) for answer in answers]
+    lengths = [answer.characters for answer in answers]
     edges = np.unique(np.quantile(lengths, [0, 1 / 3, 2 / 3, 1], method="inverted_cdf")).tolist()
     first = [edges[0], *(edge + 1 for edge in edges[1:-1])]
     last = edges[1:] or edges

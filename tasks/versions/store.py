@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +18,12 @@ from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.package import log_bundle
+from tasks.versions.tags import SPLITS_TAG
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 # MLflow itself links version and logged model only where the version is made from models:/ID.
 MODEL_TAG = "assay.model"
-SPLITS_TAG = "assay.splits"
 
 
 class Version(BaseModel):
@@ -69,6 +69,12 @@ class Version(BaseModel):
     def address(self) -> str:
         """What `assay predict --model` takes."""
         return f"models:/{self.name}/{self.number}"
+
+
+def every_version(client: MlflowClient) -> Iterator[Version]:
+    """The versions of every registered model, also those that this package did not register."""
+    for model in client.search_registered_models():
+        yield from map(Version.of, client.search_model_versions(f"name = '{model.name}'"))
 
 
 class Versions:

@@ -1,0 +1,52 @@
+"""What is compared of a window: one value, or the names, of every row that has them."""
+
+from collections.abc import Iterable, Sequence, Set
+
+import numpy as np
+
+from tasks.monitoring.observed import Observed
+from tasks.monitoring.words import unknown_share
+from tasks.scoring.answers import Answer
+from tasks.scoring.statistics import Floats
+
+Names = Sequence[Sequence[str]]
+
+
+def lengths(observed: Observed) -> Floats:
+    """Characters of each text."""
+    return _array(one.characters for one in observed.answers)
+
+
+def unknown(observed: Observed, vocabulary: Set[str]) -> Floats:
+    """The share of each text's words that the vocabulary does not hold; none where texts were not kept."""
+    return _array(unknown_share(text, vocabulary) for text in observed.texts or ())
+
+
+def classes(answers: Sequence[Answer]) -> Names:
+    """The class of each row that got one."""
+    return [[one.predicted] for one in answers if one.predicted is not None]
+
+
+def certainty(answers: Sequence[Answer]) -> Floats:
+    """The probability of that class."""
+    return _array(max(one.probabilities) for one in answers if one.probabilities)
+
+
+def types(answers: Sequence[Answer]) -> Names:
+    """The types of the entities of each row that holds some."""
+    return [[entity.label for entity in one.predicted_entities] for one in answers if one.predicted_entities]
+
+
+def entity_counts(answers: Sequence[Answer]) -> Floats:
+    """How many entities each row holds."""
+    return _array(len(one.predicted_entities) for one in answers)
+
+
+def entity_scores(answers: Sequence[Answer]) -> Floats:
+    """The mean score of the entities of each row that holds some."""
+    scores = [[entity.score for entity in one.predicted_entities] for one in answers if one.predicted_entities]
+    return _array(float(np.mean(row)) for row in scores)
+
+
+def _array(values: Iterable[float]) -> Floats:
+    return np.array(list(values), dtype=np.float64)
