@@ -121,7 +121,7 @@ def _leave_open_runs(recipe: Recipe, store: Path) -> None:
     One that was killed would look alive in MLflow for ever. Those of deployments are left to Prefect, which
     starts them again, or waits for a person.
     """
-    for state in _states(store):
+    for state in read_states(store):
         if state.recipe_digest == recipe.digest and state.state == "open" and not is_flow_run(state.key):
             folder = store / "runs" / state.key
             with suppress(AssayError), _only_us(folder):  # somebody works on it
