@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from corpus.errors import AssayError
 from serving.address import default_tracking_uri, without_password
 from serving.cpu import available_threads, cpu_flags
 
@@ -33,6 +34,7 @@ def examine(store: Path) -> Iterator[Finding]:
     yield _store(store)
     yield _mlflow(store)
     if not missing:  # they say where the rest is looked for
+        yield from _shared_store()
         yield _prefect()
         yield _mongodb()
         yield _hub()
@@ -60,6 +62,16 @@ def _store(store: Path) -> Finding:
         return Finding("store", False, f"{folder} cannot be written; name another with --store or ASSAY_STORE")
     free = os.statvfs(folder)
     return Finding("store", True, f"{store.resolve()}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
+
+
+def _shared_store() -> Iterator[Finding]:
+    from tasks.sharing.store import shared_store
+
+    try:
+        if (shared := shared_store()) is not None:
+            yield Finding("shared store", True, f"{shared.address}, {len(shared.names('runs', '*'))} runs")
+    except AssayError as error:
+        yield Finding("shared store", False, str(error))
 
 
 def _mlflow(store: Path) -> Finding:

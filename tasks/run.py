@@ -3,7 +3,8 @@
 Every step writes into a folder of its own, named by the digest of what went into it. The folder gets
 its name when the step has ended, so that a folder with that name is whole; a hit also needs the digests
 of its files to match. Prefect's own result cache is not used for this: it cannot see whether files have
-changed, nor whether code that a task calls has.
+changed, nor whether code that a task calls has. What another machine has finished is fetched from the shared store, if
+there is one.
 """
 
 import functools
@@ -19,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from corpus.atomic import publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
 from recipes.recipe import Recipe
+from tasks.sharing.steps import fetch_step, forget_step, is_published, publish_step
+from tasks.sharing.store import shared_store
 
 # In the order of the pipeline; trials are steps of tuning, and mitigation trains, exports and assesses once more.
 Step = Literal[
@@ -92,7 +95,7 @@ class Run(BaseModel):
         """
         key = digest_json({"run": self.key, "step": step, "inputs": inputs, "code": code_digest()})
         folder = self.folder / f"{step}-{key[:16]}"
-        if step not in self.fresh_steps and (found := _finished(folder)):
+        if step not in self.fresh_steps and (found := self._finished(folder)):
             return found
         partial = folder.with_name(folder.name + ".partial")
         if partial.exists() and not resumable:
@@ -104,7 +107,31 @@ class Run(BaseModel):
         marker = {"step": step, "key": key, "files": files, "began": begun, "seconds": time.time() - begun}
         (partial / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
         publish_folder(partial, folder)
-        return Ref(path=folder, digest=digest_json(files))
+        taken = self._share(folder, again=step in self.fresh_steps)
+        return taken or Ref(path=folder, digest=digest_json(files))
+
+    def _finished(self, folder: Path) -> Ref | None:
+        """The result that lies here or in the shared store; what only one of them has, both have then."""
+        shared = shared_store()
+        found = _finished(folder)
+        if shared is None:
+            return found
+        if found is not None and is_published(shared, self.store, folder, MARKER):
+            return found
+        if fetch_step(shared, self.store, folder, MARKER):
+            return _finished(folder)
+        return found and (self._share(folder, again=False) or found)
+
+    def _share(self, folder: Path, *, again: bool) -> Ref | None:
+        """Let other machines have the result; where one of them has finished the step first, its result, which counts."""
+        if (shared := shared_store()) is None:
+            return None
+        if again:
+            forget_step(shared, self.store, folder)
+        if publish_step(shared, self.store, folder, MARKER):
+            return None
+        fetch_step(shared, self.store, folder, MARKER)
+        return _finished(folder)
 
 
 def newest_result(run_folder: Path, step: Step) -> Path | None:

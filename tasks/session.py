@@ -18,6 +18,7 @@ from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks.run import Run, Step
+from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
 
 STATE = "run.json"
@@ -63,6 +64,7 @@ def open_run(
         AssayError: another process works on the run, the run of that key is closed, or `from_step` finds none.
     """
     store = store.resolve()
+    _check_tracking(recipe, store)
     found = None if fresh else _find_run(recipe, store, key, from_step)
     if found is not None and found.state == "closed" and from_step is None:
         raise AssayError(
@@ -75,7 +77,7 @@ def open_run(
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
     with _only_us(folder):
-        if found is not None and found != read_state(folder):
+        if found is not None and found != _known(folder):
             raise AssayError(f"{folder} was gone on with by another process just now; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
         earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
@@ -151,9 +153,27 @@ def run_lock(folder: Path) -> FileLock:
     return FileLock(folder / "lock", timeout=0)
 
 
+def _known(folder: Path) -> RunState:
+    """Of the run in a folder, as the shared store knows it, where there is one."""
+    shared = shared_store()
+    content = shared.read(f"runs/{folder.name}/{STATE}") if shared is not None else None
+    return read_state(folder) if content is None else RunState.model_validate_json(content)
+
+
+def _all_states(store: Path) -> list[RunState]:
+    """The runs of this machine and those of the shared store; of a run that both know, the latter tells."""
+    states = {state.key: state for state in read_states(store)}
+    if (shared := shared_store()) is not None:
+        for name in shared.names("runs", f"*/{STATE}"):
+            if (content := shared.read(name)) is not None:
+                state = RunState.model_validate_json(content)
+                states[state.key] = state
+    return list(states.values())
+
+
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
     """The newest run that may be gone on with."""
-    states = read_states(store)
+    states = _all_states(store)
     if key is not None:
         states = [state for state in states if state.key == key]
     elif from_step is not None:
@@ -170,6 +190,17 @@ def _new_key(recipe: Recipe) -> str:
 def _save(folder: Path, state: RunState) -> None:
     with atomic_path(folder / STATE) as partial:
         partial.write_text(state.model_dump_json(indent=2), encoding="utf-8")
+    if (shared := shared_store()) is not None:
+        shared.write(f"runs/{folder.name}/{STATE}", state.model_dump_json(indent=2).encode())
+
+
+def _check_tracking(recipe: Recipe, store: Path) -> None:
+    """A run that goes on elsewhere finds its MLflow run there."""
+    if shared_store() is not None and tracking_uri_for(recipe, store).startswith("sqlite:"):
+        raise AssayError(
+            f"{VARIABLE} is set, and MLflow is a file of this machine; name a server that all machines reach "
+            "(registry.tracking_uri or MLFLOW_TRACKING_URI)"
+        )
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from corpus.splits import Splits
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.run import MARKER
 from tasks.session import read_state, run_lock
+from tasks.sharing.store import shared_store
 from tasks.sides.duplicates import HASH_BYTES, all_keys
 from tasks.sides.ledger import ledger_path, open_ledger
 from tasks.tracking import mlflow_reachable
@@ -77,6 +78,7 @@ def plan_forgetting(ids: Sequence[str], store: Path, tracking_uri: str | None) -
     """
     if not ids or not all(ids):
         raise AssayError("no id to forget; name the ids of rows, or of documents")
+    _check_shared_store()
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
         with _locked(store, [run.name]):
             mend_folders(run, "extract-*")
@@ -145,6 +147,15 @@ def _seen(client: MlflowClient, version: Version, ids: Sequence[str]) -> Trained
     holding = (snapshot_folder(version.tags.get(SNAPSHOT_TAG, "")), "evaluation")
     artifacts = [path for path in holding if client.list_artifacts(run_id, path)]
     return TrainedOn(address=version.address, run_id=run_id, sides=counts, artifacts=artifacts)
+
+
+def _check_shared_store() -> None:
+    """What lies in the shared store under digests of files is not looked through."""
+    if (shared := shared_store()) is not None and shared.names("runs", f"*/extract-*/{MARKER}"):
+        raise AssayError(
+            f"rows lie in {shared.address}, which is not looked through; remove runs/ and files/ there, not ledger/, "
+            "then forget on every machine that has worked with it"
+        )
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError
+from tasks.sharing.lease import hold_shared
+from tasks.sharing.store import shared_store
 from tasks.sides.duplicates import HASH_BYTES, NO_KEY, HashArray
 from tasks.sides.stratify import NO_SIDE, TRAIN, SideArray
 
@@ -139,9 +141,27 @@ def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]
             f"{path} has been held by another run for {timeout:g} s; wait until it ends, then start this one again"
         ) from error
     try:
-        yield _read(path)
+        with _synced(path, timeout):
+            yield _read(path)
     finally:
         lock.release()
+
+
+@contextmanager
+def _synced(path: Path, timeout: float) -> Iterator[None]:
+    """Take what the shared store knows, keep other machines out, and write down what the block has told."""
+    if (shared := shared_store()) is None:
+        yield
+        return
+    name = f"ledger/{path.name}"
+    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as turn:
+        before = shared.read(name)
+        if before is not None:
+            path.write_bytes(before)
+        yield
+        if path.exists() and (after := path.read_bytes()) != before:
+            turn.renew()
+            shared.write(name, after)
 
 
 def _read(path: Path) -> Ledger:

@@ -13,12 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError
+from tasks.sharing.lease import hold_shared
+from tasks.sharing.store import shared_store
 
 LEASE_SECONDS = 60.0
 WAIT_SECONDS = 180.0
@@ -35,8 +38,24 @@ class LeaseState(BaseModel):
     expires: float = 0.0
 
 
-class Lease:
-    """The lease as its holder sees it."""
+class Lease(Protocol):
+    """The lease as its holder sees it, in a folder or in the shared store."""
+
+    fencing: int
+
+    def renew(self) -> None:
+        """Make sure that the lease is still ours, and start its time anew: call before each write.
+
+        Raises:
+            AssayError: somebody else has taken it, since its time had run out.
+        """
+
+    def release(self) -> None:
+        """Let the next one in. A lease that is no longer ours is left alone."""
+
+
+class FileLease:
+    """A lease that a file holds."""
 
     def __init__(self, path: Path, owner: str, fencing: int, seconds: float) -> None:
         self._path = path
@@ -74,7 +93,7 @@ def hold(
     """Hold the lease for the length of the block.
 
     Args:
-        path: the lease file; whoever shares it takes turns.
+        path: the lease file; whoever shares it takes turns. With a shared store, it lies there instead.
         at_least: the fencing number will be greater than this (for a lease file that was lost).
         wait: seconds to wait for the present holder.
         seconds: time that a holder has until `renew`; a dead one blocks for no longer.
@@ -83,6 +102,11 @@ def hold(
         AssayError: the lease was not free in time, or its folder cannot be written.
     """
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    if (shared := shared_store()) is not None:
+        folder = f"locks/{path.stem}"
+        with hold_shared(shared, folder, wait=wait, seconds=seconds, at_least=at_least) as turn:
+            yield turn
+        return
     lease = _take(path, owner, at_least, time.monotonic() + wait, seconds)
     try:
         yield lease
@@ -90,14 +114,14 @@ def hold(
         lease.release()
 
 
-def _take(path: Path, owner: str, at_least: int, deadline: float, seconds: float) -> Lease:
+def _take(path: Path, owner: str, at_least: int, deadline: float, seconds: float) -> FileLease:
     while True:
         with _exclusive(path):
             state = _read(path)
             if state.owner is None or state.expires < time.time():
                 fencing = max(state.fencing, at_least) + 1
                 _write(path, LeaseState(fencing=fencing, owner=owner, expires=time.time() + seconds))
-                return Lease(path, owner, fencing, seconds)
+                return FileLease(path, owner, fencing, seconds)
         if time.monotonic() > deadline:
             raise AssayError(f"{path} is held by {state.owner}; wait for it to end and run the command again")
         time.sleep(POLL_SECONDS)
