@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from models import processes
 from models.buckets import LengthBuckets
 from models.crf import IGNORED
 from models.dataset import EncodedRows, Floats
@@ -70,19 +71,21 @@ class _Batches(Dataset[Batch]):
         return self._length
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        return self._collate(self._rows, indices)
+        return self._collate(self._rows, indices) if indices else _unlabelled(self._collate(self._rows, [0]))
 
 
 class BucketLoader(DataLoader[Batch]):
     """The loader that the Trainer iterates over; it hands the number of the epoch on to the sampler.
 
     With `oversample`, each row comes as often in an epoch as its weight says.
+    Of each batch, this process gets its share.
     """
 
     def __init__(
         self, rows: EncodedRows, collate: Collator, batch_size: int, seed: int, *, oversample: bool = False
     ) -> None:
-        self._buckets = LengthBuckets(rows.lengths, batch_size, seed, rows.weights if oversample else None)
+        share = processes.rank(), processes.count()
+        self._buckets = LengthBuckets(rows.lengths, batch_size, seed, rows.weights if oversample else None, share)
         # A generator of its own keeps the loader from drawing from the global one, whose state dropout depends on.
         super().__init__(
             _Batches(rows, collate, self._buckets.rows),
@@ -101,6 +104,14 @@ def ordered_batches(rows: EncodedRows, batch_size: int) -> Iterator[list[int]]:
     order = np.argsort(rows.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size].tolist()
+
+
+def _unlabelled(batch: Batch) -> Batch:
+    """Rows that count for nothing: every process takes part in every step, even where it has no row of it."""
+    return {
+        name: torch.full_like(values, IGNORED) if name in ("labels_sentence", "labels_tokens") else values
+        for name, values in batch.items()
+    }
 
 
 def _padded(rows: EncodedRows, column: str, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:

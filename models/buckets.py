@@ -15,19 +15,27 @@ class LengthBuckets(Sampler[list[int]]):
 
     Args:
         lengths: of each row.
-        batch_size: rows a batch.
+        batch_size: rows a batch, over all processes.
         seed: of every order.
         repeats: how often each row comes in an epoch, on average; none: once. An epoch has as many rows as these
             add up to.
+        share: (number of this process, number of processes): which rows of each batch are its own; where there are
+            fewer rows than processes, it may be none.
     """
 
     def __init__(
-        self, lengths: npt.NDArray[np.int32], batch_size: int, seed: int, repeats: npt.NDArray[np.float32] | None = None
+        self,
+        lengths: npt.NDArray[np.int32],
+        batch_size: int,
+        seed: int,
+        repeats: npt.NDArray[np.float32] | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
         self._repeats = repeats
+        self._own = slice(share[0], None, share[1])
         self._epoch = 0
         self.rows = len(lengths) if repeats is None else round(repeats.sum(dtype=np.float64))
 
@@ -43,7 +51,7 @@ class LengthBuckets(Sampler[list[int]]):
         shuffled = rng.permutation(self._drawn(rng))
         ordered = shuffled[np.argsort(self._lengths[shuffled], kind="stable")]
         for batch in rng.permutation(len(self)):
-            yield ordered[batch * self._batch_size : (batch + 1) * self._batch_size].tolist()
+            yield ordered[batch * self._batch_size : (batch + 1) * self._batch_size][self._own].tolist()
 
     def _drawn(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """The rows of an epoch. Systematic sampling: whole repeats are kept exactly, chance decides on fractions."""

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from models import processes
+
 IGNORED = -100
 # What a mean is divided by at least: where nothing is labelled, the sum above it is 0.
 SMALLEST = 1e-8
@@ -32,7 +34,7 @@ class LinearChainCrf(nn.Module):
         units = mask.sum(1).to(counted.dtype)
         if weights is not None:
             counted, units = counted * weights, units * weights
-        return -counted.sum() / units.sum().clamp(min=SMALLEST)
+        return -counted.sum() / processes.mean_of_sums(units.sum()).clamp(min=SMALLEST)
 
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """Score of one path a row (B). Shapes: B x U x T, B x U, B x U; units lie at the front of the row."""

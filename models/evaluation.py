@@ -1,5 +1,6 @@
 """Figures of the heads on rows whose answers are known: what decides which epoch is kept."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from corpus.example import Entity, Example
+from models import processes
 from models.batching import Collator, ordered_batches
 from models.dataset import EncodedRows, LabelSet
 from models.network import Network
@@ -27,8 +29,8 @@ def crf_scores(network: Network) -> Crf | None:
 
 
 def predict(network: Network, rows: EncodedRows, collate: Collator, label_set: LabelSet) -> list[Answer]:
-    """Class and entities of every row, in the order of the rows."""
-    answers: list[Answer] = [(None, [])] * len(rows)
+    """Class and entities of every row, in the order of the rows; several processes share the work."""
+    answers: dict[int, Answer] = {}
     crf = crf_scores(network)
     transitions = None if crf is None else crf.transitions()
     for indices, logits in _logits(network, rows, collate):
@@ -39,7 +41,8 @@ def predict(network: Network, rows: EncodedRows, collate: Collator, label_set: L
                 emissions = logits["tokens"][place, rows.get("units", row)]
                 entities = spans(_tags(emissions, transitions, label_set.tags), rows.units(row))
             answers[row] = (label, entities)
-    return answers
+    everyone = {row: answer for part in processes.gathered(answers) for row, answer in part.items()}
+    return [everyone[row] for row in range(len(rows))]
 
 
 def figures(rows: Sequence[Example], answers: Sequence[Answer], label_set: LabelSet) -> dict[str, float]:
@@ -80,7 +83,8 @@ def _logits(
     was_training = network.training
     device = next(network.parameters()).device
     network.eval()
-    for indices in ordered_batches(rows, ROWS_A_BATCH):
+    batches = ordered_batches(rows, ROWS_A_BATCH)
+    for indices in itertools.islice(batches, processes.rank(), None, processes.count()):
         batch = {name: values.to(device) for name, values in collate(rows, indices).items()}
         logits = network(**{name: values for name, values in batch.items() if not name.startswith("labels_")})
         yield indices, {head: values.float().cpu().numpy() for head, values in logits.items()}

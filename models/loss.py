@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models import processes
 from models.crf import IGNORED, SMALLEST, LinearChainCrf
 from models.dataset import Ints
 
@@ -35,6 +36,9 @@ class HeadsLoss(nn.Module):
 
     def forward(self, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
         """The loss of a batch; a head without any label in the batch adds nothing.
+
+        Where several processes share the batch, each gives its part of the loss: the mean of these is the loss of the
+        whole batch, over labelled rows for the sentence and labelled units for the tokens.
 
         Args:
             logits: what `Network.forward` gives.
@@ -81,4 +85,4 @@ def _mean_cross_entropy(
         shares = shares * class_weights[labels.clamp(min=0)]
     if weights is not None:
         losses, shares = losses * weights, shares * weights
-    return losses.sum() / shares.sum().clamp(min=SMALLEST)
+    return losses.sum() / processes.mean_of_sums(shares.sum()).clamp(min=SMALLEST)

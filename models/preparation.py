@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from corpus.errors import AssayError
 from corpus.example import Example
+from models import processes
 from models.adapters import add_adapters
 from models.batching import Collator
 from models.checkpoint import CheckpointManifest
@@ -90,7 +91,7 @@ def encode(
     *,
     oversample: bool = False,
 ) -> Data:
-    """Encode both sides into Arrow files below `work`.
+    """Encode both sides into Arrow files below `work`: the first process writes them, all read them.
 
     Args:
         train_rows: rows to learn from.
@@ -107,10 +108,15 @@ def encode(
     if not validation_rows:
         raise AssayError("no validation rows: they decide which epoch is kept; check split.validation")
     label_set = LabelSet(manifest.labels, manifest.tags)
-    encoder = TextEncoder.from_file(tokenizer, manifest.max_length, manifest.cleaning)
+    train, validation = work / "train.arrow", work / "validation.arrow"
+    if processes.is_first():
+        encoder = TextEncoder.from_file(tokenizer, manifest.max_length, manifest.cleaning)
+        EncodedRows.write(train, train_rows, encoder, label_set, weights)
+        EncodedRows.write(validation, validation_rows, encoder, label_set)
+    processes.wait_for_all()
     return Data(
-        train=EncodedRows.write(work / "train.arrow", train_rows, encoder, label_set, weights),
-        validation=EncodedRows.write(work / "validation.arrow", validation_rows, encoder, label_set),
+        train=EncodedRows(train),
+        validation=EncodedRows(validation),
         validation_rows=validation_rows,
         label_set=label_set,
         collate=Collator(

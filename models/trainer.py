@@ -16,10 +16,11 @@ from transformers import (
 )
 
 from corpus.errors import AssayError
-from models import resume
+from models import processes, resume
 from models.batching import Batch, BucketLoader
 from models.callbacks import EarlyStopping, Log, Progress, Report
 from models.disk import weights_written_to
+from models.hardware import training_device
 from models.loss import HeadsLoss
 from models.network import Network
 from recipes.recipe import Training
@@ -129,19 +130,22 @@ class NetworkTrainer(Trainer):
         folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
         with weights_written_to(folder):
             super()._save_checkpoint(model, trial)
-        resume.seal(folder, self.key)
+        processes.wait_for_all()  # each has written the state of its random numbers
+        if processes.is_first():
+            resume.seal(folder, self.key)
 
 
 def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
     """What the Trainer needs to know of the recipe."""
     return TrainingArguments(
         output_dir=str(folder),
+        use_cpu=training_device().type == "cpu",  # accelerate looks for a GPU otherwise
         num_train_epochs=training.epochs,
-        per_device_train_batch_size=training.batch_size,
+        per_device_train_batch_size=training.batch_size,  # for the Trainer's own sums; the loader shares rows out
         learning_rate=training.learning_rate,
         warmup_steps=training.warmup_ratio,  # below 1 it is a share of all steps
         max_grad_norm=training.max_grad_norm,
-        seed=training.seed,
+        seed=training.seed + processes.rank(),  # of dropout: the same masks for other rows would be no chance
         full_determinism=training.deterministic,
         eval_strategy="epoch",
         save_strategy="epoch",
@@ -153,6 +157,8 @@ def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        ddp_static_graph=True,  # the encoder may have weights that no head uses; and a CRF lies outside of forward
+        ddp_broadcast_buffers=False,  # they never change
         bf16=False,  # autocast is entered in compute_loss, so that the same switch serves CPU and GPU
     )
 

@@ -13,7 +13,9 @@ import torch
 from transformers import TrainerCallback, set_seed
 
 from corpus.digest import digest_file, digest_json
+from corpus.errors import AssayError
 from corpus.example import Example
+from models import processes
 from models.adapters import merge_adapters
 from models.batching import BucketLoader
 from models.callbacks import SCORE, Log
@@ -65,8 +67,10 @@ def train(
         oversample: with weights, let rows come more often instead of counting more.
 
     Raises:
-        AssayError: the rows do not fit the heads, the encoder cannot be had, or the loss is no number.
+        AssayError: the rows do not fit the heads, the encoder cannot be had, the loss is no number, or this is not one
+            of `training.processes` processes.
     """
+    _check_processes(training)
     work = folder / WORK
     if not (folder / MANIFEST).is_file():
         work.mkdir(exist_ok=True)
@@ -74,17 +78,21 @@ def train(
         label_set = label_set_of(train_rows, model)
         set_seed(training.seed, deterministic=training.deterministic)
         network, tokenizer = new_network(train_rows, model, label_set)
-        save_tokenizer(tokenizer, folder)
+        if processes.is_first():
+            save_tokenizer(tokenizer, folder)
         manifest = checkpoint_manifest(train_rows, model, label_set, network, tokenizer)
         data = encode(train_rows, validation_rows, folder / TOKENIZER, work, manifest, weights, oversample=oversample)
-        trainer = make_trainer(network, data, model, training, precision, work, log or _ignore)
+        trainer = make_trainer(network, data, model, training, precision, work, _log_of_all(log))
         for callback in callbacks:
             trainer.add_callback(callback)
         history = _fit(trainer, training, precision)
-        _finish(network)
-        (folder / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
-        Checkpoint.save(folder, network, manifest.model_copy(update={"crf": crf_scores(network)}))
-    shutil.rmtree(work, ignore_errors=True)
+        processes.wait_for_all()  # none reads intermediate checkpoints any more
+        if processes.is_first():
+            _finish(network)
+            (folder / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
+            Checkpoint.save(folder, network, manifest.model_copy(update={"crf": crf_scores(network)}))
+    if processes.is_first():
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def make_trainer(
@@ -145,6 +153,7 @@ def _fit(trainer: NetworkTrainer, training: Training, precision: str) -> dict[st
     return {
         "device": device_name(trainer.args.device),
         "precision": precision,
+        "processes": processes.count(),
         "threads": torch.get_num_threads(),
         "seconds": time.monotonic() - began,
         "examples_per_second": trainer.examples_per_second,
@@ -159,6 +168,19 @@ def _finish(network: Network) -> None:
     network.cpu()
     restore_embedding(network)
     merge_adapters(network)
+
+
+def _check_processes(training: Training) -> None:
+    if training.processes != processes.count():
+        raise AssayError(
+            f"training.processes is {training.processes}, and {processes.count()} train here; "
+            "assay run starts as many as the recipe says"
+        )
+
+
+def _log_of_all(log: Log | None) -> Log:
+    """The caller's log in the first process; the others know the same figures and keep them to themselves."""
+    return log if log is not None and processes.is_first() else _ignore
 
 
 def _ignore(values: dict[str, float], step: int) -> None:

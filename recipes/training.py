@@ -16,7 +16,7 @@ class Training(Closed):
     """The training loop (Hugging Face Trainer)."""
 
     epochs: float = Field(3, gt=0)
-    batch_size: int = Field(32, ge=1, description="Rows a step")
+    batch_size: int = Field(32, ge=1, description="Rows a step, over all processes")
     learning_rate: float = Field(5e-5, gt=0)
     head_learning_rate: float | None = Field(None, gt=0, description="Of heads and CRF; none: learning_rate")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps with rising learning rate")
@@ -37,8 +37,20 @@ class Training(Closed):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the processor or GPU computes it in hardware"
     )
+    processes: int = Field(
+        1, ge=1, description="That share the rows of each step, one GPU each, or on CPU a part of the cores each"
+    )
     seed: int = 13
     deterministic: bool = Field(False, description="Same result to the last bit on one machine; slower")
+
+    @model_validator(mode="after")
+    def _a_row_for_each_process(self) -> "Training":
+        if self.processes > self.batch_size:
+            raise ValueError(
+                f"processes is {self.processes} and batch_size {self.batch_size}: each needs a row of every step; "
+                "raise batch_size or lower processes"
+            )
+        return self
 
     @model_validator(mode="after")
     def _early_stopping_keeps_the_best(self) -> "Training":
@@ -85,7 +97,9 @@ class Tuning(Closed):
     )
     epochs: float | None = Field(None, gt=0, description="Epochs of a trial; none: training.epochs")
     pruning: bool = Field(True, description="Give up a trial that falls behind the median of the others")
-    parallel: int = Field(1, ge=1, description="Trials at a time; only one at a time is reproducible")
+    parallel: int = Field(
+        1, ge=1, description="Trials at a time, in batches: seeded, too, but not what one by one would try"
+    )
     seed: int = 13
 
     @model_validator(mode="after")
@@ -95,7 +109,7 @@ class Tuning(Closed):
             fields: Mapping[str, object] = {"training": Training.model_fields, "model": Model.model_fields}.get(
                 section, {}
             )
-            if name not in fields or key in ("training.seed", "model.heads"):
+            if name not in fields or key in ("training.seed", "training.processes", "model.heads"):
                 raise ValueError(f"tuning.space names {key!r}; it takes keys of training and model")
             if not choices:
                 raise ValueError(f"tuning.space.{key} has no choices")

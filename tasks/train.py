@@ -11,15 +11,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from corpus.digest import digest_folder, digest_json
-from corpus.example import Example
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
 from models.checkpoint import Checkpoint
-from models.training import train as train_network
 from recipes.recipe import Recipe
 from tasks.attempts import FIRST
 from tasks.curves import MetricLog, curves, nested_curves
 from tasks.run import Ref, Run
+from tasks.training.job import Job
+from tasks.training.launching import train as train_network
 from tasks.tuning.result import TuningResult, tuned_recipe
 from tasks.weights import RowWeights
 
@@ -36,6 +34,8 @@ def train(
     attempt: str = FIRST,
 ) -> Ref:
     """Train the recipe's network; an interrupted training goes on from its last whole epoch.
+
+    With `training.processes`, torchrun starts as many, one GPU each.
 
     MLflow gets the loss of each step and the validation figures of each epoch, the device, the number
     format, and how long it took: in the pipeline's run for the first attempt, in a nested run for a further one.
@@ -62,19 +62,11 @@ def train(
     }
 
     def make(folder: Path) -> None:
-        rows, validation_rows = read_sides(snapshot, splits)
         emphasis = None if weights is None else RowWeights.load(weights.path)
         with _log_of(run, folder, attempt, tuned, emphasis) as log:
-            train_network(
-                rows,
-                validation_rows,
-                recipe.model,
-                recipe.training,
-                folder,
-                log.add,
-                weights=None if emphasis is None else emphasis.of(rows),
-                oversample=emphasis is not None and emphasis.method == "oversample",
-            )
+            ours = run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id})
+            where = None if weights is None else weights.path
+            train_network(Job(run=ours, snapshot=snapshot, splits=splits, folder=folder, weights=where), log)
             log.flush()
             _log_circumstances(log.client, log.run_id, Checkpoint.load(folder))
 
@@ -90,12 +82,6 @@ def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any
         "training": recipe.training.model_dump(mode="json"),
         "encoder": _encoder_digest(recipe.model.encoder),
     }
-
-
-def read_sides(snapshot: Ref, splits: Ref) -> tuple[list[Example], list[Example]]:
-    """The rows to learn from, and those to decide by."""
-    data, sides = Snapshot.load(snapshot.path), Splits.load(splits.path)
-    return sides.rows(data, "train"), sides.rows(data, "validation")
 
 
 def _encoder_digest(encoder: str | None) -> str | None:

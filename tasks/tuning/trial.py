@@ -1,24 +1,23 @@
 """One trial of a search: a training with settings to try, in an MLflow run nested below that of the pipeline."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from models.callbacks import GivenUp, GiveUp, LossAstray
+from models.callbacks import GivenUp, LossAstray
 from models.checkpoint import Checkpoint
-from models.training import train as train_network
-from recipes.recipe import Recipe, Tuning
+from recipes.recipe import Tuning
 from recipes.settings import apply_settings
 from recipes.training import Setting
 from tasks.curves import MetricLog, nested_curves
 from tasks.run import Ref, Run
-from tasks.train import read_sides, training_inputs
+from tasks.train import training_inputs
+from tasks.training.job import Job, Rivals
+from tasks.training.launching import train
 from tasks.tuning.result import State, Trial
-from tasks.tuning.search import falls_behind
 
 TRIAL = "trial.json"
 NETWORK = "network"
@@ -60,8 +59,14 @@ def run_trial(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, plan: Plan) 
     def make(folder: Path) -> None:
         step = folder.name.removesuffix(".partial")
         with nested_curves(run, step, f"trial {plan.number}", plan.settings | changes) as log:
-            hopeless = partial(falls_behind, tuning, rivals)
-            state, scores, why = _train(recipe, snapshot, splits, folder / NETWORK, log, GiveUp(hopeless))
+            job = Job(
+                run=run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id}),
+                snapshot=snapshot,
+                splits=splits,
+                folder=folder / NETWORK,
+                rivals=Rivals(tuning=tuning, trials=rivals),
+            )
+            state, scores, why = _train(job, log)
             trial = Trial(number=plan.number, settings=plan.settings, state=state, scores=scores, why=why)
             _log_end(log, trial)
         (folder / TRIAL).write_text(trial.model_dump_json(indent=2), encoding="utf-8")
@@ -71,19 +76,16 @@ def run_trial(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, plan: Plan) 
     return Trial.model_validate_json((result.path / TRIAL).read_bytes())
 
 
-def _train(
-    recipe: Recipe, snapshot: Ref, splits: Ref, folder: Path, log: MetricLog, give_up: GiveUp
-) -> tuple[State, list[float], str]:
+def _train(job: Job, log: MetricLog) -> tuple[State, list[float], str]:
     """State, scores after each epoch, and why a trial did not finish."""
-    folder.mkdir(exist_ok=True)
-    rows, validation_rows = read_sides(snapshot, splits)
+    job.folder.mkdir(exist_ok=True)
     try:
-        train_network(rows, validation_rows, recipe.model, recipe.training, folder, log.add, [give_up])
+        train(job, log)
     except GivenUp as given_up:
         return "pruned", given_up.scores, "below the median of the other trials"
     except LossAstray as astray:
         return "failed", [], str(astray)
-    return "finished", [epoch["score"] for epoch in Checkpoint.load(folder).history["epochs"]], ""
+    return "finished", [epoch["score"] for epoch in Checkpoint.load(job.folder).history["epochs"]], ""
 
 
 def _log_end(log: MetricLog, trial: Trial) -> None:

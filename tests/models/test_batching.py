@@ -48,6 +48,25 @@ def test_every_row_comes_once_an_epoch_in_batches_of_like_length(
     assert all(former[1] <= latter[0] for former, latter in itertools.pairwise(stretches))
 
 
+@given(rows=st.integers(1, 60), batch_size=st.integers(4, 17), processes=st.integers(2, 4))
+def test_processes_share_every_batch_out(rows: int, batch_size: int, processes: int) -> None:
+    lengths = np.arange(rows, dtype=np.int32) % 7
+    whole = list(LengthBuckets(lengths, batch_size, 3))
+    shares = [list(LengthBuckets(lengths, batch_size, 3, share=(rank, processes))) for rank in range(processes)]
+    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
+        assert sorted(row for part in parts for row in part) == sorted(batch)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_share_without_rows_counts_for_nothing(tiny_bert_folder: Path, tmp_path: Path) -> None:
+    encoded = _write(tmp_path, [Example(id="a", text="play jazz", label="up", entities=())], tiny_bert_folder)
+    loader = BucketLoader(encoded, Collator(0, type_ids=False, sentence=True, tokens=True), 4, seed=0)
+    batch = loader.dataset[[]]
+    assert (batch["labels_sentence"] == IGNORED).all()
+    assert (batch["labels_tokens"] == IGNORED).all()
+    assert batch["attention_mask"].any()
+
+
 def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
     lengths = np.arange(100, dtype=np.int32) % 7
     buckets, again, other = (LengthBuckets(lengths, 8, seed) for seed in (3, 3, 4))

@@ -1,0 +1,1 @@
+"""One training: in this process, or shared by several that torchrun starts."""

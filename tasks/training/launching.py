@@ -1,0 +1,126 @@
+"""Start the processes of a training by torchrun, and tell what became of them.
+
+On several machines, torchrun reads how many there are and where they meet from its own environment variables
+(`PET_NNODES`, `PET_NODE_RANK`, `PET_MASTER_ADDR`, `PET_MASTER_PORT`); they share the folder of the job.
+"""
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from corpus.errors import AssayError
+from tasks.curves import MetricLog
+from tasks.run import MARKER
+from tasks.sharing.checkpoints import fetch_checkpoints
+from tasks.sharing.steps import fetch_step
+from tasks.sharing.store import shared_store
+from tasks.training import worker
+from tasks.training.job import Job, learn
+from tasks.training.outcome import told_by
+
+FOLDER, JOB, STDERR = "processes", "job.json", "stderr.log"
+LAST_LINES = 5
+
+_log = logging.getLogger(__name__)
+
+
+def train(job: Job, log: MetricLog) -> None:
+    """Train with as many processes as the recipe says: here, or in processes that torchrun starts.
+
+    Raises:
+        AssayError: the training cannot be done, or a process of it has died.
+        GivenUp: the trial fell behind the others.
+    """
+    if (shared := shared_store()) is not None:
+        for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
+            fetch_step(shared, job.run.store, needed, MARKER)  # made by the machine that handed the job out
+        fetch_checkpoints(shared, job.run.store, job.folder)
+    if job.run.recipe.training.processes == 1:
+        learn(job, log.add)
+        return
+    here = _processes_here(job.run.recipe.training.processes)
+    folder = job.folder / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    file = folder / JOB
+    file.write_text(job.model_dump_json(), encoding="utf-8")
+    code = _run(_command(here, file), here, folder / STDERR)
+    if (failure := told_by(folder)) is not None:
+        raise failure
+    if code:
+        lines = (folder / STDERR).read_text(encoding="utf-8", errors="replace").splitlines()
+        raise AssayError(
+            "a process of the training has died ("
+            + " / ".join(line.strip() for line in lines[-LAST_LINES:])
+            + f"); see {folder / STDERR}, then start the run again: it goes on behind the last whole epoch"
+        )
+    shutil.rmtree(folder)
+
+
+def _processes_here(processes: int) -> int:
+    """How many of the processes run on this machine.
+
+    Raises:
+        AssayError: they do not divide by the machines, or outnumber the GPUs.
+    """
+    machines = _machines()
+    if processes % machines:
+        raise AssayError(f"training.processes is {processes}, which {machines} machines (PET_NNODES) cannot share")
+    here, gpus = processes // machines, torch.cuda.device_count()
+    if 0 < gpus < here:
+        raise AssayError(
+            f"training.processes asks for {here} GPUs on this machine, which has {gpus}; lower it, or set "
+            "CUDA_VISIBLE_DEVICES= to train on the processor"
+        )
+    return here
+
+
+def _machines() -> int:
+    given = os.environ.get("PET_NNODES", "1")
+    if not given.isdecimal() or not int(given):
+        raise AssayError(f"PET_NNODES is {given!r}; it takes a number: a training that loses a machine cannot go on")
+    return int(given)
+
+
+def _command(here: int, file: Path) -> list[str]:
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={here}"]
+    joining = ["-m", worker.__name__, str(file)]
+    if _machines() == 1:
+        return [sys.executable, *torchrun, "--standalone", *joining, worker.ATTACHED]
+    _log.info("on every other machine, with its PET_NODE_RANK: python %s", shlex.join([*torchrun, *joining]))
+    return [sys.executable, *torchrun, *joining, worker.ATTACHED]
+
+
+def _run(command: list[str], here: int, stderr: Path) -> int:
+    """Run torchrun to its end and hand its lines on; its exit status."""
+    threads = str(max((os.cpu_count() or 1) // here, 1))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    with (
+        stderr.open("wb") as errors,
+        _ended(
+            subprocess.Popen(  # noqa: S603  # our own module
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            _log.info("%s", line.rstrip())
+        return process.wait()
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """End the processes with the block; where this process is killed, they end because their stdin does."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()

@@ -1,0 +1,51 @@
+"""What torchrun runs: one process of a training. `python -m tasks.training.worker JOB.json`."""
+
+import logging
+import os
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from models import processes
+from tasks.training.job import Job, learn
+from tasks.training.outcome import telling
+
+ATTACHED = "--attached"
+
+
+def main(file: Path) -> None:
+    """Do this process's part of the job; the first one sends the figures to MLflow."""
+    _speak_if_first()
+    with telling(file.parent), ExitStack() as stack:
+        job = Job.model_validate_json(file.read_bytes())
+        stack.enter_context(processes.joined())
+        if processes.is_first():
+            from tasks.curves import curves  # MLflow takes seconds to import, and the others need none
+
+            learn(job, stack.enter_context(curves(job.run)).add)
+        else:
+            learn(job, lambda values, step: None)
+
+
+def _speak_if_first() -> None:
+    """Lines of the first process reach the one that started it; the others speak of trouble alone."""
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+    if os.environ["RANK"] == "0":
+        logging.getLogger("models").setLevel(logging.INFO)
+
+
+def _end_with_parent() -> None:
+    """End when the process that started the training does, however it ends: nobody holds the other end then."""
+
+    def watch() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    if ATTACHED in sys.argv:
+        _end_with_parent()
+    main(Path(sys.argv[1]))
