@@ -24,6 +24,7 @@ app = typer.Typer(
 # In the order in which the help shows them; a command is called as its function is.
 COMMANDS = (
     training.run,
+    training.seeds,
     data.validate,
     data.bio,
     prediction.predict,

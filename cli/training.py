@@ -61,6 +61,32 @@ def run(
         raise typer.Exit(REFUSED)
 
 
+def seeds(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many seeds, from 0.")] = 5,
+    store: Store = Path(".assay"),
+) -> None:
+    """Train a recipe with several seeds, and show how far its validation scores lie apart; nothing is judged.
+
+    How many train at a time, and where: ASSAY_RUNNER, such as threads:2, ray, or ray:auto.
+    """
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+
+    from flows.logs import join_prefect_logs
+
+    join_prefect_logs()
+
+    from flows.local import run_seeds
+
+    found = run_seeds(loaded, range(count), store)
+    for seed, score in found.scores.items():
+        say(f"seed {seed}: {score:.4f}")
+    say(f"mean {found.mean:.4f}, standard deviation {found.deviation:.4f}")
+
+
 def show_outcome(outcome: "TrainingOutcome") -> None:
     """The verdict as a table, and where to look further."""
     title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"

@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
+from flows.runners import chosen_requests, chosen_runner
 from serving.address import open_bundle
 from serving.batch.job import ROWS_A_SHARD, keep_plan, survey_job
 from serving.batch.progress import Unwatched
@@ -49,7 +50,7 @@ ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
     flow_run_name="predict-{input}",
     persist_result=False,
     result_serializer="json",
-    task_runner=ONE_AT_A_TIME,
+    task_runner=chosen_runner(ONE_AT_A_TIME),
 )
 def predict(
     model: str,
@@ -100,7 +101,8 @@ def predict(
     job = make_job(request, engine_of(model, threads))
     with locked(job.work, job.target.name):
         ready = prepare(model, request, parts, threads)
-        answered = answer_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
+        with chosen_requests():
+            answered = answer_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
         _follow(ready, answered, f"rows of {job.source.name}")
         return join(model, request, ready.resumed_rows, threads)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from corpus.choice import choose
 from corpus.errors import AssayError
 from flows.monitoring import monitor
 from flows.reproduce import reproduce
+from flows.seeds import SeedScores, train_across_seeds
 from flows.steps import SINGLE_STEPS, run_until
 from flows.training import TrainingOutcome, train
 from recipes.recipe import Recipe
@@ -53,6 +55,17 @@ def run_steps(
     one_line_errors()
     with temporary_settings(_patient_and_silent()):
         return run_until(recipe, last, store, fresh=fresh, from_step=_step(from_step))
+
+
+def run_seeds(recipe: Recipe, seeds: Sequence[int], store: Path) -> SeedScores:
+    """Train with several seeds, here and now.
+
+    Raises:
+        AssayError: the first error that a person can mend.
+    """
+    one_line_errors()
+    with temporary_settings(_patient_and_silent()):
+        return train_across_seeds(recipe, seeds, store)
 
 
 def run_reproduction(model: str, store: Path) -> Reproduction:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from prefect import flow
 
 from flows.attempts import searches_first
+from flows.runners import chosen_requests, chosen_runner
 from recipes.recipe import Recipe
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -23,7 +24,13 @@ SingleStep = Literal["extract", "validate", "split", "tune", "train", "export", 
 SINGLE_STEPS: tuple[SingleStep, ...] = get_args(SingleStep)
 
 
-@flow(name="steps", flow_run_name="{recipe.name}-until-{until}", persist_result=False, result_serializer="json")
+@flow(
+    name="steps",
+    flow_run_name="{recipe.name}-until-{until}",
+    persist_result=False,
+    result_serializer="json",
+    task_runner=chosen_runner(),
+)
 def run_until(
     recipe: Recipe,
     until: SingleStep,
@@ -48,7 +55,7 @@ def run_until(
         AssayError: the first error that a person can mend.
     """
     results: dict[str, Path] = {}
-    with open_run(recipe, store, fresh=fresh, from_step=from_step, keep_open=True) as run:
+    with chosen_requests(), open_run(recipe, store, fresh=fresh, from_step=from_step, keep_open=True) as run:
         for step, result in _steps(run, until):
             results[step] = result.path
             if step == until:

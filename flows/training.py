@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from corpus.errors import AssayError
 from flows.attempts import best_candidate
+from flows.runners import chosen_requests, chosen_runner
 from recipes.recipe import Recipe
 from tasks.approval import approve
 from tasks.attempts import Attempt
@@ -42,7 +43,14 @@ class TrainingOutcome(BaseModel):
 
 
 # What Prefect is told to keep of a result must never be a pickle.
-@flow(name="train", flow_run_name="train-{recipe.name}", retries=0, persist_result=False, result_serializer="json")
+@flow(
+    name="train",
+    flow_run_name="train-{recipe.name}",
+    retries=0,
+    persist_result=False,
+    result_serializer="json",
+    task_runner=chosen_runner(),
+)
 def train(
     recipe: Recipe,
     store: Path = Path(".assay"),
@@ -69,7 +77,7 @@ def train(
         raise AssayError("a forced promotion needs a reason; say why, or leave force out")
     if run_key is None and from_step is None:  # --from is about an earlier run
         run_key = deployment_key(current_flow_run())
-    with open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
+    with chosen_requests(), open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
         snapshot = extract(run)
         validation = validate(run, snapshot)
         splits = split(run, snapshot)

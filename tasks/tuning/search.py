@@ -19,6 +19,8 @@ from recipes.recipe import Range, Recipe, Tuning
 from recipes.training import Setting
 from tasks.tuning.result import Trial
 
+# How often a proposal is drawn before a batch may try the same settings twice; a small space has no others.
+DRAWS = 20
 STATES = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -26,7 +28,10 @@ def propose(recipe: Recipe, tuning: Tuning, trials: Sequence[Trial], count: int)
     """Settings for the next trials, from what is known of the earlier ones (Bergstra et al. 2011).
 
     The first trial of a search is the recipe as it stands, where that lies in the space, so that a search never
-    ends below it.
+    ends below it. Of several, each is proposed as if those before it had already failed to shine (a constant liar,
+    Ginsbourger et al. 2010), and drawn again where it is the same as one of them. What a batch proposes depends on the
+    trials before it and the seed alone, and not on which of its trials ends first; it is not what a search one by one
+    would have tried, since that one knows more.
 
     Args:
         recipe: whose settings are searched.
@@ -37,10 +42,15 @@ def propose(recipe: Recipe, tuning: Tuning, trials: Sequence[Trial], count: int)
     study, space = _study(tuning, trials), _distributions(tuning)
     if not trials and (own := _own_settings(recipe, tuning)):
         study.enqueue_trial(own)
-    proposals = []
+    proposals: list[dict[str, Setting]] = []
     for number in range(len(trials), len(trials) + count):
-        study.sampler = TPESampler(seed=_seed(tuning.seed, number))
-        proposals.append(study.ask(space).params)
+        for again in range(DRAWS):
+            seed = _seed(tuning.seed, number, *([again] if again else []))
+            study.sampler = TPESampler(seed=seed, constant_liar=count > 1)
+            proposed = study.ask(space).params
+            if proposed not in proposals:
+                break
+        proposals.append(proposed)
     return proposals
 
 
@@ -96,5 +106,5 @@ def _own_settings(recipe: Recipe, tuning: Tuning) -> dict[str, Setting] | None:
     return own
 
 
-def _seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import AssayError
 from flows.inference import predict
 from flows.runners import requesting, task_runner
+from flows.seeds import train_across_seeds
+from flows.steps import run_until
+from tasks.tuning.result import TuningResult
 from tests.bundles import build_bundle
+from tests.flows.tiny import make_recipe
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 pytest.importorskip("prefect_ray", reason="the extra [ray] is not installed")
@@ -63,13 +66,15 @@ def test_every_row_is_answered_once_though_a_worker_is_killed(
     assert [json.loads(line)["id"] for line in output.read_text().splitlines()] == list(range(ROWS))
 
 
-@pytest.mark.parametrize("where", ["threads", "threads:0", "spark", "threads:many"])
-def test_an_unknown_runner_is_refused(where: str) -> None:
-    with pytest.raises(AssayError, match="is no runner; write threads:4, ray, or ray:ADDRESS"):
-        task_runner(where)
-
-
-def test_threads_take_no_requests() -> None:
-    assert type(task_runner("threads:2")).__name__ == "ThreadPoolTaskRunner"
-    with requesting("threads:2", gpus=1):
-        pass
+@pytest.mark.slow  # a cluster of three nodes starts, and its workers import torch
+@pytest.mark.filterwarnings("default")
+def test_trials_and_seeds_train_on_the_workers(cluster: Any, prefect_server: None, corpus: Path, store: Path) -> None:
+    where = f"ray:{cluster.address}"
+    runner = task_runner(where)
+    space = {"training.learning_rate": [0.001, 0.002]}
+    recipe = make_recipe(corpus, training={"epochs": 1}, tuning={"trials": 2, "parallel": 2, "space": space})
+    with requesting(where, cpus=1):
+        steps = run_until.with_options(task_runner=runner)(recipe, "tune", store)
+        seeds = train_across_seeds.with_options(task_runner=runner)(recipe, [0, 1], store)
+    assert [trial.state for trial in TuningResult.load(steps["tune"]).trials] == ["finished"] * 2
+    assert sorted(seeds.scores) == [0, 1]

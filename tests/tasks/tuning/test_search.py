@@ -102,3 +102,20 @@ def test_a_trial_below_the_median_after_as_many_epochs_is_hopeless(
     [settings] = propose(recipe, tuning, [], 1)
     trials = [Trial(number=n, settings=settings, state="finished", scores=[0.5, 0.7, 0.8]) for n in range(others)]
     assert falls_behind(tuning, trials, scores) is hopeless
+
+
+def test_a_batch_tries_nothing_twice_and_is_proposed_again_as_it_was() -> None:
+    # given a space of whole numbers, and trials that all point to one of them
+    recipe, tuning = a_recipe(space={"training.batch_size": {"low": 4, "high": 19}})
+    trials = [
+        Trial(
+            number=number, settings={"training.batch_size": size}, state="finished", scores=[1 / (1 + abs(size - 10))]
+        )
+        for number, size in enumerate([*range(4, 20)] * 2)
+    ]
+    batch = propose(recipe, tuning, trials, 6)
+    assert len({each["training.batch_size"] for each in batch}) == 6
+    assert propose(recipe, tuning, trials, 6) == batch
+    # where there are no more, what there is comes again
+    recipe, tuning = a_recipe(space={"training.batch_size": [8, 16]})
+    assert len(propose(recipe, tuning, [], 3)) == 3

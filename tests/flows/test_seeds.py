@@ -1,0 +1,47 @@
+"""Trainings with several seeds, two at a time in threads."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from corpus.errors import AssayError
+from flows.runners import task_runner
+from flows.seeds import SeedScores, train_across_seeds
+from tests.flows.tiny import make_recipe
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_each_seed_is_trained_once_on_the_same_sides(corpus: Path, store: Path, prefect_server: None) -> None:
+    recipe = make_recipe(corpus, training={"epochs": 2, "keep": "last"})
+    flow = train_across_seeds.with_options(task_runner=task_runner("threads:2"))
+    found = flow(recipe, [3, 4], store)
+
+    assert sorted(found.scores) == [3, 4]
+    assert found.scores[3] != found.scores[4]
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    nested = client.search_runs([experiment.experiment_id], "params.`training.seed` != '13'")
+    assert sorted(run.data.params["training.seed"] for run in nested) == ["3", "4"]
+    # begun again with one more, only that one is trained
+    done = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/trial-*/step.json")}
+    more = flow(recipe, [3, 4, 5], store)
+    assert more.scores.items() > found.scores.items()
+    after = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/trial-*/step.json")}
+    assert after.items() > done.items()
+    assert len(after) == 3
+
+
+def test_mean_and_deviation() -> None:
+    found = SeedScores(scores={0: 0.5, 1: 0.7})
+    assert found.mean == pytest.approx(0.6)
+    assert found.deviation == pytest.approx(0.1414, abs=1e-4)
+    assert SeedScores(scores={0: 0.5}).deviation == 0
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1]])
+def test_seeds_that_say_nothing_are_refused(corpus: Path, store: Path, seeds: list[int]) -> None:
+    with pytest.raises(AssayError, match="name at least one, and each once"):
+        train_across_seeds.fn(make_recipe(corpus), seeds, store)
