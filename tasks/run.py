@@ -123,7 +123,7 @@ class Run(BaseModel):
         return found and (self._share(folder, again=False) or found)
 
     def _share(self, folder: Path, *, again: bool) -> Ref | None:
-        """Let other machines have the result; where one of them has finished the step first, its result, which counts."""
+        """Let other machines have the result; where one has finished the step first, its result, which counts."""
         if (shared := shared_store()) is None:
             return None
         if again:
