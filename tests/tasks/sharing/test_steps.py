@@ -25,7 +25,11 @@ def machine(tmp_path: Path, name: str) -> Run:
 
 
 def writes(text: str) -> Callable[[Path], None]:
-    return lambda folder: [(folder / name).write_text(text) for name in ("one", "two")] and None
+    def make(folder: Path) -> None:
+        for name in ("one", "two"):
+            (folder / name).write_text(text)
+
+    return make
 
 
 def never(folder: Path) -> None:
