@@ -1,13 +1,15 @@
 """Look after runs that crashed: start them again where that is safe, else say so."""
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from prefect import flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
@@ -17,8 +19,14 @@ from tasks.pages import show_markdown
 # Flows that go on where they were when the same run is started again. A rollback might move the alias twice.
 RESUMABLE = ("train", "predict", "monitor")
 MOST_STARTS = 3
-# Both the process that watches a run and the worker report its death; the later of them must find nothing running.
+# A machine that ran out of memory, or a service that was restarted, gets a breath.
 PAUSE = timedelta(seconds=30)
+# A worker reports one death twice: at once, and again when it has loaded the flow to look for hooks, which takes the
+# longer the busier the machine is. The second report would crash a run that goes on by then. Behind it, the worker
+# says that it has done with the run; where it died along with the run, nobody does.
+PATIENCE_S = 180.0
+TAKEN, LEFT = "prefect.worker.submitted-flow-run", "prefect.worker.executed-flow-run"
+POLL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +41,7 @@ class Recovery(BaseModel):
 
 
 @flow(name="recover", flow_run_name="recover-{flow_run_id}", persist_result=False, result_serializer="json")
-def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS) -> Recovery:
+def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS, patience_s: float = PATIENCE_S) -> Recovery:
     """Start a crashed run of a deployment again: it keeps its id, so that it goes on where it was.
 
     A run that has crashed too often, or cannot be gone on with, is reported: an artifact of the key `crashes`, and
@@ -42,8 +50,10 @@ def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS) -> Recovery:
     Args:
         flow_run_id: of the run.
         most_starts: how often a run is started at most, the first time included.
+        patience_s: seconds to wait at most until its worker has done with it.
     """
     with get_client(sync_client=True) as client:
+        _wait_for_worker(client, flow_run_id, patience_s)
         flow_run = client.read_flow_run(flow_run_id)
         kind = client.read_flow(flow_run.flow_id).name
         result = decide(flow_run, kind, most_starts)
@@ -72,6 +82,28 @@ def decide(flow_run: FlowRun, kind: str, most_starts: int) -> Recovery:
     else:
         done, why = "started again", f"start {flow_run.run_count + 1} of at most {most_starts}"
     return Recovery(flow_run=flow_run.id, name=flow_run.name, done=done, why=why)
+
+
+def _wait_for_worker(client: SyncPrefectClient, flow_run_id: UUID, patience_s: float) -> None:
+    """Wait until the worker has done with a run that is crashed; where it stays silent, no longer than `patience_s`."""
+    until = time.monotonic() + patience_s
+    while _is_crashed(client, flow_run_id) and last_of_worker(client, flow_run_id) == TAKEN:
+        if time.monotonic() > until:
+            logger.warning("the worker of %s stays silent; it may be gone, too", flow_run_id)
+            return
+        time.sleep(POLL_S)
+
+
+def _is_crashed(client: SyncPrefectClient, flow_run_id: UUID) -> bool:
+    state = client.read_flow_run(flow_run_id).state
+    return state is not None and state.is_crashed()
+
+
+def last_of_worker(client: SyncPrefectClient, flow_run_id: UUID) -> str | None:
+    """What a worker said last about a run; None where no worker ever had it."""
+    about = EventRelatedFilter(id=[f"prefect.flow-run.{flow_run_id}"])
+    said = client.read_events(EventFilter(event=EventNameFilter(name=[TAKEN, LEFT]), related=about), limit=1).events
+    return said[0].event if said else None
 
 
 def _report(result: Recovery, kind: str) -> None:

@@ -36,14 +36,14 @@ class SourceBase(Form):
 class MongoSource(SourceBase):
     """A MongoDB collection."""
 
-    kind: Literal["mongo"]
+    kind: Literal["mongo"] = Field(description="Read a MongoDB collection")
     uri: str = Field(
         "env:MONGODB_URI",
         description="Where the address stands, never the address with a password itself: "
         "env:VARIABLE, block:NAME (a Prefect Secret block), or a mongodb:// address without credentials",
     )
-    database: str
-    collection: str
+    database: str = Field(description="Name of the database")
+    collection: str = Field(description="Name of the collection")
     filter: dict[str, Any] = Field(
         default_factory=dict, description="Server-side filter; operators only from the allow-list"
     )
@@ -70,7 +70,7 @@ class MongoSource(SourceBase):
 class HubSource(SourceBase):
     """A data set of the Hugging Face hub, or a local folder that `datasets` can load."""
 
-    kind: Literal["hub"]
+    kind: Literal["hub"] = Field(description="Read a Hugging Face data set")
     path: str = Field(description="owner/name on the hub, or a local folder")
     revision: str | None = Field(None, description="Commit of the hub data set; needed for a hub name")
     config: str | None = Field(None, description="Configuration name")
@@ -97,7 +97,7 @@ class HubSource(SourceBase):
 class FilesSource(SourceBase):
     """JSONL, CSV or Parquet files, each possibly gzipped (.gz)."""
 
-    kind: Literal["files"]
+    kind: Literal["files"] = Field(description="Read files")
     paths: dict[str, Literal["train", "validation", "test", "all"]] = Field(
         min_length=1, description="File or glob -> side; `all` lets Assay split it"
     )

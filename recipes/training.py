@@ -15,15 +15,17 @@ Setting = float | int | str | bool | None
 class Training(Closed):
     """The training loop (Hugging Face Trainer)."""
 
-    epochs: float = Field(3, gt=0)
+    epochs: float = Field(3, gt=0, description="How often the training rows are seen; parts of one, too")
     batch_size: int = Field(32, ge=1, description="Rows a step, over all processes")
-    learning_rate: float = Field(5e-5, gt=0)
+    learning_rate: float = Field(5e-5, gt=0, description="Highest rate of AdamW, reached after the warm-up")
     head_learning_rate: float | None = Field(None, gt=0, description="Of heads and CRF; none: learning_rate")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps with rising learning rate")
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW; biases, layer norms and the CRF have none")
     epsilon: float = Field(1e-8, gt=0, description="Of AdamW")
-    max_grad_norm: float = Field(1.0, gt=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0, description="A longer gradient is cut to this length")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Of the sentence loss: share of the target spread over all classes"
+    )
     tokens_weight: float = Field(1.0, gt=0, description="Weight of the token loss beside the sentence loss")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare classes of the sentence weigh more"
@@ -40,7 +42,7 @@ class Training(Closed):
     processes: int = Field(
         1, ge=1, description="That share the rows of each step, one GPU each, or on CPU a part of the cores each"
     )
-    seed: int = 13
+    seed: int = Field(13, description="Of the first weights of heads, dropout and the order of rows")
     deterministic: bool = Field(False, description="Same result to the last bit on one machine; slower")
 
     @model_validator(mode="after")
@@ -62,8 +64,8 @@ class Training(Closed):
 class Range(Closed):
     """Values between two bounds; whole numbers where both bounds are whole."""
 
-    low: float
-    high: float
+    low: float = Field(description="Least value")
+    high: float = Field(description="Largest value")
     log: bool = Field(False, description="Search the logarithm")
 
     @property
@@ -91,7 +93,7 @@ class Tuning(Closed):
     when: Literal["first", "retry"] = Field(
         "first", description="first: before the first training. retry: only after a score that is too low"
     )
-    trials: int = Field(20, ge=1)
+    trials: int = Field(20, ge=1, description="How many settings are tried")
     space: dict[str, Range | list[Setting]] = Field(
         min_length=1, description="Key such as training.learning_rate -> range, or list of choices"
     )
@@ -100,7 +102,7 @@ class Tuning(Closed):
     parallel: int = Field(
         1, ge=1, description="Trials at a time, in batches: seeded, too, but not what one by one would try"
     )
-    seed: int = 13
+    seed: int = Field(13, description="Of the search; each trial trains with training.seed")
 
     @model_validator(mode="after")
     def _keys_can_be_tuned(self) -> "Tuning":

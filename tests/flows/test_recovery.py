@@ -1,11 +1,21 @@
+"""What becomes of a crashed run: started again once its worker has done with it, at most so often, else reported."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.states import Completed, Crashed
 
-from flows.recovery import decide
+from flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
+from flows.training import train
 
 
 def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True) -> FlowRun:
@@ -35,3 +45,81 @@ def test_what_may_not_be_started_again_is_reported(flow_run: FlowRun, kind: str,
 
 def test_a_run_that_goes_on_needs_nothing() -> None:
     assert decide(run(Completed()), "train", 3).done == "nothing"
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+def crashed(client: SyncPrefectClient) -> UUID:
+    """A run of a deployment that has crashed in the hands of a worker."""
+    deployment = client.create_deployment(
+        client.create_flow(train), f"d{uuid4().hex[:8]}", enforce_parameter_schema=False
+    )
+    flow_run = client.create_flow_run_from_deployment(deployment).id
+    said_by_worker(TAKEN, flow_run)
+    client.set_flow_run_state(flow_run, Crashed(), force=True)
+    return flow_run
+
+
+def said_by_worker(event: str, flow_run: UUID) -> None:
+    about = {"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.role": "flow-run"}
+    emit_event(event, resource={"prefect.resource.id": "prefect.worker.process.w"}, related=[about])
+    EventsWorker.drain_all()
+    until = time.monotonic() + 60  # the server writes them down in its own time
+    with get_client(sync_client=True) as client:
+        while last_of_worker(client, flow_run) != event:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:
+    state = client.read_flow_run(flow_run).state
+    return state is not None and state.name == "AwaitingRetry"
+
+
+def test_a_run_waits_for_its_worker_whose_second_report_would_crash_it_again(client: SyncPrefectClient) -> None:
+    flow_run = crashed(client)
+    results: list[Recovery] = []
+    recovering = Thread(target=lambda: results.append(recover.fn(flow_run)))
+    recovering.start()
+    recovering.join(timeout=5)
+    assert recovering.is_alive()
+    assert not started_again(client, flow_run)
+
+    client.set_flow_run_state(flow_run, Crashed(), force=True)
+    said_by_worker(LEFT, flow_run)
+    recovering.join()
+
+    assert results[0].done == "started again"
+    begins = client.read_flow_run(flow_run).state.state_details.scheduled_time  # type: ignore[union-attr]
+    assert started_again(client, flow_run)
+    assert begins is not None
+    assert 0 < (begins - datetime.now(UTC)).total_seconds() <= PAUSE.total_seconds() == 30
+
+
+def test_a_run_whose_worker_is_gone_does_not_wait_for_ever(
+    client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow_run = crashed(client)
+    assert recover.fn(flow_run, patience_s=0).done == "started again"
+    assert "stays silent" in caplog.text
+    assert started_again(client, flow_run)
+
+
+def test_a_run_that_was_started_again_meanwhile_is_left_alone(client: SyncPrefectClient) -> None:
+    flow_run = crashed(client)
+    said_by_worker(LEFT, flow_run)
+    assert recover.fn(flow_run).done == "started again"
+    before = client.read_flow_run(flow_run).state
+    assert recover.fn(flow_run).done == "nothing"
+    assert client.read_flow_run(flow_run).state == before
+
+
+def test_a_run_that_has_crashed_too_often_is_reported(client: SyncPrefectClient) -> None:
+    flow_run = crashed(client)
+    said_by_worker(LEFT, flow_run)
+    assert recover.fn(flow_run, most_starts=0).done == "reported"
+    assert not started_again(client, flow_run)

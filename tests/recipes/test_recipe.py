@@ -146,3 +146,14 @@ def test_a_search_space_of_ranges_and_choices_is_taken() -> None:
 def test_off_means_off_though_yaml_reads_it_as_false() -> None:
     recipe = Recipe.model_validate(recipe_values(gate={"min_f1": {"sentence": 0.6}, "int8": False}))
     assert recipe.gate.int8 == "off"
+
+
+def test_every_key_says_what_it_means() -> None:
+    whole = Recipe.model_json_schema()
+    sections = {"recipe": whole, **whole["$defs"]}
+    for name, section in sections.items():
+        for key, value in section.get("properties", {}).items():
+            inner = sections.get(value.get("$ref", "").rpartition("/")[2], {})
+            choices = [sections[one["$ref"].rpartition("/")[2]] for one in value.get("oneOf", ())]
+            told = [value, inner, *choices]
+            assert any(one.get("description") for one in told), f"{name}.{key} has no description"
