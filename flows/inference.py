@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 from prefect import flow, task, unmapped
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -21,6 +19,7 @@ from serving.batch.running import PredictionCounts, answer_shards, finish
 from serving.batch.shards import locked, runs
 from serving.engine import Engine
 from serving.predict import Request, is_folder, make_job, predict_request
+from tasks.pages import ProgressPage
 
 PARTS = 20
 
@@ -166,19 +165,19 @@ def _follow(ready: Prepared, answered: Sequence[PrefectFuture[Part]], what: str)
     Raises:
         Exception: the first that a part ended with, when all have ended.
     """
-    progress = cast(UUID, create_progress_artifact(_percent(0, ready), key="predict", description=what))
+    page = ProgressPage("predict", what, _share(0, ready))
     done = 0
     for future in as_completed(list(answered)):
         future.wait()
         if future.state.is_completed():
             part = future.result()
             done += part.stop - part.start
-            update_progress_artifact(progress, _percent(done, ready))
+            page.show(_share(done, ready))
     for future in answered:
         future.result()
 
 
-def _percent(done: int, ready: Prepared) -> float:
+def _share(done: int, ready: Prepared) -> float:
     """Of all shards, those done before included."""
     todo = sum(part.stop - part.start for part in ready.parts)
-    return round(100 * (ready.shards - todo + done) / ready.shards, 1)
+    return (ready.shards - todo + done) / ready.shards

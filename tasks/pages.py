@@ -1,8 +1,29 @@
-"""What steps know of Prefect and show in its UI. Outside a flow run they do nothing, and run as plain functions."""
+"""What steps know of Prefect and show in its UI. Outside a flow run they do nothing, and run as plain functions.
 
-from prefect.artifacts import create_markdown_artifact
+A page that cannot be written, because Prefect's server is being restarted say, is a line in the log: it is not worth a
+run.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
+
+# A call to the server takes milliseconds, and a person looks now and then.
+PROGRESS_S = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 def current_flow_run() -> FlowRun | None:
@@ -24,5 +45,44 @@ def show_markdown(key: str, markdown: str, description: str) -> None:
         markdown: not indented, else Prefect shows it as code.
         description: one line.
     """
-    if in_prefect_run():
-        create_markdown_artifact(markdown, key=key, description=description)
+    _show(key, lambda: create_markdown_artifact(markdown, key=key, description=description))
+
+
+def show_link(key: str, address: str | None, text: str, description: str) -> None:
+    """Show a link as an artifact, where there is a page to link to."""
+    if address is not None:
+        _show(key, lambda: create_link_artifact(address, text, key=key, description=description))
+
+
+class ProgressPage:
+    """How far a long step is, in per cent, as an artifact that is brought up to date every few seconds."""
+
+    def __init__(self, key: str, description: str, share: float = 0.0) -> None:
+        """Begin at a share from 0 to 1."""
+        self._key = key
+        self._id: UUID | None = _show(
+            key, lambda: create_progress_artifact(_percent(share), key=key, description=description)
+        )
+        self._shown = time.monotonic()
+
+    def show(self, share: float) -> None:
+        """Show a share from 0 to 1; one that comes soon after another is passed over, unless it is the end."""
+        artifact = self._id
+        if artifact is not None and (share >= 1 or time.monotonic() - self._shown >= PROGRESS_S):
+            self._shown = time.monotonic()
+            _show(self._key, lambda: update_progress_artifact(artifact, _percent(share)))
+
+
+def _percent(share: float) -> float:
+    return round(100 * min(share, 1.0), 1)
+
+
+def _show(key: str, write: Callable[[], Any]) -> Any:
+    """Call what writes an artifact, inside a flow run."""
+    if not in_prefect_run():
+        return None
+    try:
+        return write()
+    except httpx.HTTPError as error:
+        logger.warning("the artifact %s is not shown: %s", key, error)
+        return None

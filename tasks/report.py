@@ -21,10 +21,10 @@ from tasks.cards.card import Card
 from tasks.evaluate import Evaluation
 from tasks.export import BUNDLE, ExportReport
 from tasks.lineage.keeping import keep_answers
-from tasks.pages import show_markdown
+from tasks.pages import show_link, show_markdown
 from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run
-from tasks.tracking import mlflow_reachable
+from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.connection import connect
 
@@ -89,6 +89,10 @@ def report(
     if promotion.version:
         registry = ModelRegistry(promotion.version.name, run.tracking_uri, run.store, client)
         registry.describe(promotion.version, markdown)
+    if (version := promotion.version) is not None:
+        address = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}")
+        name = f"{version.name} version {version.number}"
+        show_link("model-version", address, name, f"{name} in MLflow: {card.outcome}")
     show_markdown("model-card", markdown, f"{run.recipe.name}: {card.outcome}")
     return run.folder / HTML
 

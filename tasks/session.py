@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
+from tasks.pages import show_link
 from tasks.run import Run, Step
 from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
@@ -92,6 +93,7 @@ def open_run(
             opened=found.opened if found else datetime.now(UTC),
         )
         _save(folder, state)
+        show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
         run = Run(
             key=key,
             recipe=recipe,

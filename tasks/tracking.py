@@ -58,6 +58,11 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
         ) from None  # MLflow's own message may quote the address with its password, and tracebacks print causes
 
 
+def mlflow_page(uri: str, path: str) -> str | None:
+    """Address of a page of MLflow, with no password in it; None where there is a database and no server."""
+    return f"{re.sub('//[^/]+@', '//', uri)}/#/{path}" if uri.startswith("http") else None
+
+
 class Tracking:
     """One MLflow run, addressed by its id: MLflow's notion of the active run is local to a thread."""
 
@@ -92,6 +97,16 @@ class Tracking:
             client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
             client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
             return cls(uri, run.info.run_id)
+
+    def page(self) -> str | None:
+        """Address of the run in the pages of MLflow; None where there is a database and no server.
+
+        Raises:
+            AssayError: MLflow cannot be reached.
+        """
+        with mlflow_reachable(self.uri):
+            experiment = self._client.get_run(self.run_id).info.experiment_id
+        return mlflow_page(self.uri, f"experiments/{experiment}/runs/{self.run_id}")
 
     @contextmanager
     def ended(self) -> Iterator[None]:

@@ -13,9 +13,11 @@ from corpus.splits import Splits
 from models.callbacks import GiveUp, Log
 from models.training import train
 from recipes.recipe import Tuning
+from tasks.pages import ProgressPage
 from tasks.run import Ref, Run
 from tasks.sharing.checkpoints import PublishCheckpoints
 from tasks.sharing.store import shared_store
+from tasks.training.progress import Progress
 from tasks.tuning.result import Trial
 from tasks.tuning.search import falls_behind
 from tasks.weights import RowWeights
@@ -72,6 +74,8 @@ def learn(job: Job, log: Log) -> None:
 def _callbacks(job: Job) -> Iterator[TrainerCallback]:
     if job.rivals is not None:
         yield GiveUp(partial(falls_behind, job.rivals.tuning, job.rivals.trials))
+    else:  # trials are many, and some at a time
+        yield Progress(ProgressPage("training", f"{job.run.recipe.name}: steps of the training"))
     if (shared := shared_store()) is not None:
         yield PublishCheckpoints(shared, job.run.store)
 
