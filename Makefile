@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,10 @@ faults: install  ## break it in every way we know, long; writes the counts into 
 	rm -f $(ASSAY_FAULTS_COUNTS)
 	$(BIN)/pytest tests/faults
 	$(BIN)/python -m tests.faults.page
+
+machine: export ASSAY_TEST_MACHINE = 1
+machine: install  ## all of make up, with runs, workers and servers killed on the way; minutes
+	$(BIN)/pytest tests/deployments/test_machine.py
 
 check: lint types layers audit  ## linters, types, layers, known vulnerabilities
 

@@ -64,43 +64,67 @@ class Machine(NamedTuple):
             raise
         return deployments
 
-    def _start_servers(self) -> None:
-        home, quiet = str(self.store / "prefect"), {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-        python = [sys.executable, "-m"]
-        prefect = ["prefect", "server", "start", "--host", HOST, "--port", str(self.prefect_port)]
-        # PREFECT_API_DATABASE_CONNECTION_URL and MLFLOW_BACKEND_STORE_URI of the caller name PostgreSQL in place
-        # of sqlite: in the environment, not in a command that everybody sees.
-        self.processes.start("prefect", [*python, *prefect], {"PREFECT_HOME": home, **quiet, **self._settings()})
+    def start_prefect(self) -> None:
+        """Start the Prefect server; PREFECT_API_DATABASE_CONNECTION_URL of the caller names another database."""
+        command = ["prefect", "server", "start", "--host", HOST, "--port", str(self.prefect_port)]
+        settings = {
+            "PREFECT_HOME": str(self.store / "prefect"),
+            "PREFECT_UI_API_URL": self.environment["PREFECT_API_URL"],
+            # Sqlite lets one write at a time: a busy machine waits rather than fails.
+            "PREFECT_API_DATABASE_TIMEOUT": "60",
+            "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "60",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        }
+        self.processes.start("prefect", [sys.executable, "-m", *command], settings)
+
+    def start_mlflow(self) -> None:
+        """Start the MLflow server; MLFLOW_BACKEND_STORE_URI of the caller names another database.
+
+        With MLFLOW_AUTH_ADMIN_PASSWORD in the environment it asks for passwords.
+        """
+        command = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
+        command += ["--artifacts-destination", str(self.store / "mlartifacts")]
+        # In the environment: everybody sees a command, and addresses of databases hold passwords.
         database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db"
-        mlflow = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
-        artifacts = ["--artifacts-destination", str(self.store / "mlartifacts")]
         # Jobs are for the evaluation of prompts: two more processes that nobody here needs.
         settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.processes.start("mlflow", [*python, *mlflow, *artifacts], settings)
+        if os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"):
+            command += ["--app-name", "basic-auth"]
+            settings["MLFLOW_AUTH_CONFIG_PATH"] = os.environ.get("MLFLOW_AUTH_CONFIG_PATH") or str(self._mlflow_users())
+        self.processes.start("mlflow", [sys.executable, "-m", *command], settings)
+
+    def _mlflow_users(self) -> Path:
+        """The file that tells MLflow where its users stand: by itself it would be the folder of the call."""
+        path = self.store / "mlflow-auth.ini"
+        users = f"database_uri = {SQLITE}{self.store}/mlflow-users.db"
+        # Who has an account may read everything, and change what is theirs.
+        path.write_text(f"[mlflow]\ndefault_permission = READ\n{users}\nadmin_username = admin\n", encoding="utf-8")
+        return path
+
+    def _start_servers(self) -> None:
+        self.processes.folder.mkdir(parents=True, exist_ok=True)
+        self.start_prefect()
+        self.start_mlflow()
         for name, address in (
             ("prefect", f"{self.environment['PREFECT_API_URL']}/health"),
             ("mlflow", f"{self.environment['MLFLOW_TRACKING_URI']}/health"),
         ):
             self.processes.wait_until(name, lambda address=address: _answers(address), PATIENCE_S)  # type: ignore[misc]
 
-    def _settings(self) -> dict[str, str]:
-        return {
-            "PREFECT_UI_API_URL": self.environment["PREFECT_API_URL"],
-            # Sqlite lets one write at a time: a busy machine waits rather than fails.
-            "PREFECT_API_DATABASE_TIMEOUT": "60",
-            "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "60",
-            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        }
-
-    def _start_workers(self) -> None:
+    def start_worker(self, pool: str) -> None:
+        """Start the worker of a pool."""
         environment = {
             **self.environment,
             "PREFECT_HOME": str(self.store / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": str(POLL_S),
         }
+        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-1"]
+        self.processes.start(pool, [sys.executable, "-m", *command], environment)
+
+    def _start_workers(self) -> None:
         for pool in POOLS:
-            command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-1"]
-            self.processes.start(pool, [sys.executable, "-m", *command], environment)
+            self.start_worker(pool)
         for pool in POOLS:
             self.processes.wait_until(pool, lambda pool=pool: _has_worker(pool), PATIENCE_S)  # type: ignore[misc]
 

@@ -52,6 +52,7 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
             )
+        process.returncode = 0  # it goes on without us: Python need not warn that nobody waits for it
         started = Started(name=name, pid=process.pid, began=psutil.Process(process.pid).create_time())
         with atomic_path(self.folder / f"{name}.json") as partial:
             partial.write_text(started.model_dump_json(), encoding="utf-8")
