@@ -14,12 +14,15 @@ def predict(
     input: Annotated[
         str,
         typer.Option(
-            help="JSONL, CSV or Parquet file, possibly gzipped; a folder of them; "
+            help="JSONL, CSV or Parquet file, possibly gzipped, also s3://BUCKET/FILE; a folder of them; "
             "or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
         ),
     ],
     output: Annotated[
-        str, typer.Option(help="File, its extension sets the format; for a folder, a folder; or a collection.")
+        str,
+        typer.Option(
+            help="File or s3://BUCKET/FILE, in the format of its extension; for a folder, a folder; or a collection."
+        ),
     ],
     errors: Annotated[Path | None, typer.Option(help="Where bad rows go; else beside the output.")] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",

@@ -9,6 +9,7 @@ from corpus.document import BadRow, Document
 from corpus.errors import AssayError
 from corpus.lines import LineRows, Numbered
 from corpus.parquet import batch_rows, read_batches
+from corpus.remote import fetch_files, is_remote, name_of
 
 TEXT_SUFFIXES = (".jsonl", ".csv")
 KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
@@ -65,7 +66,7 @@ def file_kind(path: Path) -> str:
 
 
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
-    """Resolve `{file or glob: side}` to `{file: side}`, globs in sorted order.
+    """Resolve `{file or glob: side}` to `{file: side}`, globs in sorted order; of an address, to copies of its files.
 
     Raises:
         AssayError: nothing is there, a kind is unknown, or two entries with different sides name one file.
@@ -91,12 +92,17 @@ def read_files(files: Mapping[Path, str]) -> Iterator[Document | BadRow]:
 
 
 def _matches(pattern: str) -> list[Path]:
+    if is_remote(pattern):
+        return _found(pattern, fetch_files(pattern))
     path = Path(pattern).expanduser()
     if path.is_file():
         return [path]
     # Path.glob takes no absolute patterns.
     names = glob.glob(str(path), recursive=True)  # noqa: PTH207
-    found = sorted(file for file in map(Path, names) if file.is_file())
+    return _found(pattern, sorted(file for file in map(Path, names) if file.is_file()))
+
+
+def _found(pattern: str, found: list[Path]) -> list[Path]:
     if not found:
         raise AssayError(f"source.paths names {pattern!r}, but no such file is there; check the path or glob")
     return found
@@ -106,4 +112,4 @@ def _short_names(files: list[Path]) -> dict[Path, str]:
     """Stem of each file, or the whole path where two files have the same stem."""
     stems = {path: path.name[: -len(file_kind(path))] for path in files}
     count = Counter(stems.values())
-    return {path: stem if count[stem] == 1 else path.as_posix() for path, stem in stems.items()}
+    return {path: stem if count[stem] == 1 else name_of(path) for path, stem in stems.items()}

@@ -15,6 +15,7 @@ from flows.runners import chosen_requests, chosen_runner
 from serving.address import open_bundle
 from serving.batch.job import ROWS_A_SHARD, keep_plan, survey_job
 from serving.batch.progress import Unwatched
+from serving.batch.remote import needs_copies
 from serving.batch.running import PredictionCounts, answer_shards, finish
 from serving.batch.shards import locked, runs
 from serving.engine import Engine
@@ -71,8 +72,8 @@ def predict(
 
     Args:
         model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder.
-        input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them (one task answers it), or
-            `mongo:env:VARIABLE/DATABASE/COLLECTION`.
+        input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them or an address such as
+            `s3://bucket/new.parquet` (one task answers them), or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
         output: a file, in the format of its extension, which appears whole or not at all; a folder; or a collection.
         errors: where bad rows go; none: beside the output.
         text_field: field that holds the text.
@@ -95,6 +96,8 @@ def predict(
         filter=filter or {},
         keep=keep,
     )
+    if needs_copies(request):
+        return predict_whole(model, request, threads)
     if is_folder(request):
         return predict_whole(model, request, threads)
     job = make_job(request, engine_of(model, threads))
@@ -149,7 +152,7 @@ def join(model: str, request: Request, resumed_rows: int, threads: int | None = 
 
 @task(name="predict", cache_policy=NO_CACHE)
 def predict_whole(model: str, request: Request, threads: int | None = None) -> PredictionCounts:
-    """A folder: file by file, in one task."""
+    """A folder, file by file, or what lies at an address, by way of copies: in one task."""
     return predict_request(engine_of(model, threads), request)
 
 

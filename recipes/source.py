@@ -99,7 +99,7 @@ class FilesSource(SourceBase):
 
     kind: Literal["files"] = Field(description="Read files")
     paths: dict[str, Literal["train", "validation", "test", "all"]] = Field(
-        min_length=1, description="File or glob -> side; `all` lets Assay split it"
+        min_length=1, description="File, glob or s3://… -> side; `all` lets Assay split it"
     )
 
 

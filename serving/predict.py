@@ -15,6 +15,7 @@ from serving.batch.job import ROWS_A_SHARD, Job, survey_job, text_fields
 from serving.batch.mongo_source import MongoSource
 from serving.batch.mongo_target import MongoTarget
 from serving.batch.progress import rows_bar
+from serving.batch.remote import needs_copies, predict_by_copies
 from serving.batch.running import PredictionCounts, run_job
 from serving.batch.sources import FileSource, Source
 from serving.batch.targets import FileTarget, Target
@@ -27,7 +28,8 @@ __all__ = ["PredictionCounts", "Request", "predict_file", "predict_request"]
 class Request:
     """What a user asks for.
 
-    `input` and `output` are files, folders, or collections (see `serving.batch.addresses`). `errors`: where bad rows
+    `input` and `output` are files, folders, files at fsspec addresses (see `serving.batch.remote`), or collections
+    (see `serving.batch.addresses`). `errors`: where bad rows
     go; none: beside the output. `shard_rows`: rows that are kept together; an input of more than that keeps what is
     done, until all is done, in a folder `.OUTPUT.shards` beside the output, or in `state` for a collection.
 
@@ -54,6 +56,8 @@ def predict_request(engine: Engine, request: Request) -> PredictionCounts:
     Raises:
         AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
+    if needs_copies(request):
+        return predict_by_copies(request, lambda local: predict_request(engine, local))
     job = make_job(request, engine)
     if is_folder(request):
         return predict_folder(engine, Path(request.input), Path(request.output), job)

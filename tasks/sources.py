@@ -13,6 +13,7 @@ from corpus.files import find_files, read_files
 from corpus.hub import read_hub
 from corpus.mongo import read_mongo
 from corpus.mongo_connection import MongoQuery
+from corpus.remote import name_of
 from recipes.source import FilesSource, HubSource, MongoSource, Source
 
 
@@ -43,7 +44,7 @@ def describe_source(source: Source) -> dict[str, Any]:
         description = source.model_dump(mode="json", include=keys)
         folder = Path(source.path).expanduser()
         return description | ({"sha256": digest_json(digest_folder(folder))} if folder.is_dir() else {})
-    files = {path.as_posix(): digest_file(path) for path in find_files(source.paths)}
+    files = {name_of(path): digest_file(path) for path in find_files(source.paths)}
     return {"kind": source.kind, "files": files, "limit": source.limit}
 
 

@@ -245,9 +245,9 @@ def _log_parameters(client: MlflowClient, run_id: str, recipe: Recipe) -> None:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings by dotted keys; characters that MLflow refuses in a key become `_`."""
+    """Leaves of nested mappings by dotted keys; characters that MLflow refuses in a key become `_`, and `//` `/`."""
     for key, value in values.items():
-        name = prefix + re.sub(r"[^\w./ -]", "_", key)
+        name = prefix + re.sub(r"/+", "/", re.sub(r"[^\w./ -]", "_", key))
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{name}.")
         else:

@@ -36,7 +36,7 @@ class PredictionCounts(BaseModel):
     truncated: int
     errors: int
     output: str
-    errors_path: Path | None
+    errors_path: Path | str | None
     resumed: int = 0
 
 

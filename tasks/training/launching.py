@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 def train(job: Job, log: MetricLog) -> None:
-    """Train with as many processes as the recipe says: here, or in processes that torchrun starts.
+    """Train with as many processes as the recipe says: in this one, or in others that are started.
+
+    Beside the main thread, where other trainings may go on at the same time, one process is another one, too: random
+    numbers of torch and the state of accelerate belong to a whole process.
 
     Raises:
         AssayError: the training cannot be done, or a process of it has died.
@@ -43,16 +47,21 @@ def train(job: Job, log: MetricLog) -> None:
         for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
             fetch_step(shared, job.run.store, needed, MARKER)  # made by the machine that handed the job out
         fetch_checkpoints(shared, job.run.store, job.folder)
-    if job.run.recipe.training.processes == 1:
+    processes = job.run.recipe.training.processes
+    if processes == 1 and threading.current_thread() is threading.main_thread():
         learn(job, log.add)
-        return
-    here = _processes_here(job.run.recipe.training.processes)
+    else:
+        _train_elsewhere(job, processes)
+
+
+def _train_elsewhere(job: Job, processes: int) -> None:
+    here = _processes_here(processes) if processes > 1 else 1
     folder = job.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     file = folder / JOB
     file.write_text(job.model_dump_json(), encoding="utf-8")
-    code = _run(_command(here, file), here, folder / STDERR)
+    code = _run(_command(here, file) if processes > 1 else _joining(file), here, folder / STDERR)
     if (failure := told_by(folder)) is not None:
         raise failure
     if code:
@@ -91,18 +100,23 @@ def _machines() -> int:
 
 
 def _command(here: int, file: Path) -> list[str]:
+    python, *joining = _joining(file)
     torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={here}"]
-    joining = ["-m", worker.__name__, str(file)]
     if _machines() == 1:
-        return [sys.executable, *torchrun, "--standalone", *joining, worker.ATTACHED]
-    _log.info("on every other machine, with its PET_NODE_RANK: python %s", shlex.join([*torchrun, *joining]))
-    return [sys.executable, *torchrun, *joining, worker.ATTACHED]
+        return [python, *torchrun, "--standalone", *joining]
+    _log.info("on every other machine, with its PET_NODE_RANK: python %s", shlex.join([*torchrun, *joining[:-1]]))
+    return [python, *torchrun, *joining]
+
+
+def _joining(file: Path) -> list[str]:
+    return [sys.executable, "-m", worker.__name__, str(file), worker.ATTACHED]
 
 
 def _run(command: list[str], here: int, stderr: Path) -> int:
-    """Run torchrun to its end and hand its lines on; its exit status."""
+    """Run what trains to its end and hand its lines on; its exit status."""
     threads = str(max((os.cpu_count() or 1) // here, 1))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    code = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONPATH": code}
     with (
         stderr.open("wb") as errors,
         _ended(

@@ -22,7 +22,7 @@ def telling(folder: Path) -> Iterator[None]:
         yield
     except (AssayError, GivenUp) as ended:
         kind = next((kind.__name__ for kind in KINDS if isinstance(ended, kind)), GivenUp.__name__)
-        with atomic_path(folder / ENDED.format(rank=os.environ["RANK"])) as path:
+        with atomic_path(folder / ENDED.format(rank=os.environ.get("RANK", "0"))) as path:
             scores = ended.scores if isinstance(ended, GivenUp) else []
             path.write_text(json.dumps({"kind": kind, "message": str(ended), "scores": scores}), encoding="utf-8")
         raise

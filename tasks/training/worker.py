@@ -1,4 +1,4 @@
-"""What torchrun runs: one process of a training. `python -m tasks.training.worker JOB.json`."""
+"""One process of a training: `python -m tasks.training.worker JOB.json`, by torchrun where there are several."""
 
 import logging
 import os
@@ -19,7 +19,8 @@ def main(file: Path) -> None:
     _speak_if_first()
     with telling(file.parent), ExitStack() as stack:
         job = Job.model_validate_json(file.read_bytes())
-        stack.enter_context(processes.joined())
+        if job.run.recipe.training.processes > 1:
+            stack.enter_context(processes.joined())
         if processes.is_first():
             from tasks.curves import curves  # MLflow takes seconds to import, and the others need none
 
@@ -31,7 +32,7 @@ def main(file: Path) -> None:
 def _speak_if_first() -> None:
     """Lines of the first process reach the one that started it; the others speak of trouble alone."""
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
-    if os.environ["RANK"] == "0":
+    if os.environ.get("RANK", "0") == "0":
         logging.getLogger("models").setLevel(logging.INFO)
 
 

@@ -70,8 +70,9 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
 ) -> None:
     caplog.set_level(logging.INFO, logger="models")
     monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
-    corpus = write_rows(tmp_path / "rows.jsonl", 120)
-    recipe = make_recipe(corpus, training={"epochs": 4})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of one"))
+    fsspec.filesystem("s3").put_file(str(write_rows(tmp_path / "rows.jsonl", 120)), f"{bucket}/rows.jsonl")
+    recipe = make_recipe(Path("rows.jsonl"), training={"epochs": 4}, source={"paths": {f"{bucket}/rows.jsonl": "all"}})
 
     # given a machine that is killed while it trains, behind its third epoch
     epochs = 0
@@ -90,9 +91,9 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
         monkeypatch.setattr(resume, "seal", sealed_and_killed)
         train.fn(run, snapshot, splits)
     monkeypatch.setattr(resume, "seal", seal)
-    corpus.unlink()
 
-    # when another one, which has neither its store nor its source, is told to do the same
+    # when another one, which has nothing of its files, is told to do the same
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))
     with open_run(recipe, tmp_path / "two", keep_open=True) as again:
         assert again.key == run.key
         assert [ref.digest for ref in begin(again)] == [snapshot.digest, splits.digest]

@@ -1,0 +1,50 @@
+"""Predictions from one bucket into another place of it."""
+
+import json
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from corpus.errors import AssayError
+from serving.engine import Engine
+from serving.predict import Request, predict_request
+from tests.bundles import build_bundle
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    (tmp_path / "bundle").mkdir()
+    return Engine(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}), threads=1)
+
+
+def test_input_and_output_may_lie_at_addresses(
+    bucket: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    system = fsspec.filesystem("s3")
+    rows = [{"id": number, "text": "good news"} for number in range(50)] + [{"id": 50, "text": 7}]
+    system.pipe_file(f"{bucket}/new.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    request = Request(f"{bucket}/new.jsonl", f"{bucket}/out/answers.jsonl", shard_rows=20, state=tmp_path / "state")
+
+    counts = predict_request(engine, request)
+
+    answers = [json.loads(line) for line in system.cat_file(f"{bucket}/out/answers.jsonl").splitlines()]
+    assert [answer["id"] for answer in answers] == list(range(50))
+    assert counts.output == f"{bucket}/out/answers.jsonl"
+    assert counts.errors_path == f"{bucket}/out/answers.jsonl.errors.jsonl"
+    [bad] = system.cat_file(counts.errors_path).splitlines()
+    assert json.loads(bad)["id"] == 50
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_what_was_done_stays_where_the_output_cannot_be_sent(
+    bucket: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "new.jsonl"
+    source.write_text(json.dumps({"id": 1, "text": "bad news"}) + "\n")
+    request = Request(str(source), "s3://nobody-made-this/answers.jsonl", state=tmp_path / "state")
+    with pytest.raises(AssayError, match=r"s3://nobody-made-this/answers\.jsonl does not answer"):
+        predict_request(engine, request)
+    assert len(list((tmp_path / "state").rglob("answers.jsonl"))) == 1
