@@ -13,10 +13,12 @@ import pytest
 from bson import Binary, Int64
 from bson.datetime_ms import DatetimeMS
 
+from corpus.errors import DataError
 from corpus.snapshot import REJECTS, Snapshot
 from tasks.extract import extract
 from tasks.run import Run
-from tests.faults.counts import count, many
+from tasks.validate import validate
+from tests.faults.counts import check_line, count, many
 from tests.mongo import Mongo
 from tests.snapshots import make_run
 
@@ -37,6 +39,9 @@ BAD_TEXTS += ["good \0 good", "\ud83d bad"]
 BAD_LABELS: list[Any] = [None, {}, [], ["up"], "", " ", nested(60)]
 # Odd, and right all the same.
 ODD_TEXTS = ["👩‍🔬 good", "good" + "\u0301" * 200, "\u202egood", "\ufeffgood", "good\r\n\u2028bad"]
+# A day to come is a day; what no calendar has is not.
+GOOD_WHENS: list[Any] = ["9999-12-31T23:59:59+00:00", "2199-01-01", "1900-01-01T00:00:00Z", None]
+BAD_WHENS: list[Any] = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", "yesterday", {"date": 1}, []]
 
 
 def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -44,7 +49,7 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
     draw = random.Random(seed)
     for number in range(ROWS):
         one: dict[str, Any] = {"_id": number, "text": f"{draw.choice(['good', 'bad'])} {number}", "label": "up"}
-        kind = draw.randrange(5)
+        kind = draw.randrange(7)
         if kind == 0:
             one["text"] = draw.choice(bad_texts)
         elif kind == 1:
@@ -53,7 +58,11 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
             del one[draw.choice(["text", "label"])]
         elif kind == 3:
             one["text"] = f"{draw.choice(ODD_TEXTS)} {number}"
-        yield one, kind > 2
+        elif kind == 4:
+            one["when"] = draw.choice(GOOD_WHENS)
+        elif kind == 5:
+            one["when"] = draw.choice(BAD_WHENS)
+        yield one, kind in (3, 4, 6)
 
 
 def check(run: Run, good: list[str], total: int) -> None:
@@ -69,7 +78,9 @@ def check(run: Run, good: list[str], total: int) -> None:
 
 def mongo_run(mongo: Mongo, store: Path, **source: Any) -> Run:
     values = {"kind": "mongo", "uri": "env:TEST_MONGO", "database": mongo.database, "collection": "poison"}
-    return make_run(store, source={**values, "fields": {"label": "label"}, "max_reject_share": 1, **source})
+    return make_run(
+        store, source={**values, "fields": {"label": "label", "time": "when"}, "max_reject_share": 1, **source}
+    )
 
 
 def test_poison_documents_of_mongodb(mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,12 +103,11 @@ def test_dates_that_are_none_and_documents_of_megabytes(
     made = [{"_id": number, "text": "good", "label": "up", "when": when} for number, when in enumerate(whens)]
     mongo.fill("poison", [*made, {"_id": len(made), "text": "x" * (15 * 1024 * 1024), "label": "up"}])
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
-    run = mongo_run(mongo, tmp_path, fields={"label": "label", "time": "when"})
-    check(run, ["0", "1", "2", "3"], len(made) + 1)
+    check(mongo_run(mongo, tmp_path), ["0", "1", "2", "3"], len(made) + 1)
 
 
-def file_run(path: Path, store: Path) -> Run:
-    fields = {"id": "_id", "label": "label"}
+def file_run(path: Path, store: Path, **fields: str) -> Run:
+    fields = {"id": "_id", "label": "label", **fields}
     source = {"kind": "files", "paths": {str(path): "all"}, "fields": fields, "max_reject_share": 1}
     return make_run(store, source=source)
 
@@ -118,7 +128,7 @@ def test_poison_lines_of_jsonl(tmp_path: Path) -> None:
                 good += [str(one["_id"])] if is_good else []
             total += 1
         file.write(json.dumps({"_id": "huge", "text": "x" * HUGE, "label": "up"}).encode() + b"\n")
-    check(file_run(path, tmp_path), good, total + 1)
+    check(file_run(path, tmp_path, time="when"), good, total + 1)
     count("poison lines of JSONL, with one text of 50 MB", total, "lines, good + rejected = all")
 
 
@@ -146,9 +156,15 @@ def csv_line(*cells: str) -> bytes:
     return text.getvalue().encode()
 
 
-def test_the_same_id_twice_is_one_clear_end(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    rows = [{"_id": number % 90, "text": f"good {number}", "label": "up"} for number in range(100)]
+def test_ids_that_come_twice_are_all_kept_and_then_one_clear_end(tmp_path: Path) -> None:
+    path, different = tmp_path / "rows.jsonl", ROWS * 9 // 10
+    rows = ({"_id": number % different, "text": f"good {number}", "label": "up"} for number in range(ROWS))
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    snapshot = Snapshot.load(extract.fn(file_run(path, tmp_path)).path)
-    assert snapshot.manifest.counts.rows + snapshot.manifest.counts.rejects == 100
+    run = file_run(path, tmp_path)
+    snapshot = extract.fn(run)
+    counts = Snapshot.load(snapshot.path).manifest.counts
+    assert (counts.documents, counts.rows, counts.rejects) == (ROWS, ROWS, 0)
+    with pytest.raises(DataError, match="id") as error:
+        validate.fn(run, snapshot)
+    check_line(error.value)
+    count("ids that come twice", ROWS - different, "rows, all told of before anything is trained")
