@@ -11,7 +11,7 @@ from corpus.splits import Splits
 from tasks.keeping.forgetting import forget, is_one_of, plan_forgetting
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.sides.ledger import ledger_path, open_ledger
-from tests.faults.counts import count
+from tests.faults.counts import LONG, count
 from tests.faults.victim import CONTEXT, PATIENCE_S, Point, die, set_trap
 from tests.tasks.keeping.test_forgetting import made
 
@@ -19,7 +19,7 @@ IDS = ["7", "12#two"]
 POINTS = (
     Point("in front of MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts"),
     Point("behind MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts", behind=True),
-    Point("behind the ledger", "tasks.sides.ledger:Ledger.forget", behind=True),
+    Point("behind the ledger", "tasks.sides.ledger:Ledger.forget", behind=True, often=True),
     Point("behind what was made of a snapshot", "tasks.keeping.forgetting:_erase_derived", behind=True),
     Point("the new snapshot, without its name", "corpus.atomic:publish_folder"),
     Point(
@@ -27,8 +27,9 @@ POINTS = (
         "pathlib:Path.rename",
         about="/extract-",
         behind=True,
+        often=True,
     ),
-    Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-"),
+    Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-", often=True),
     Point("between two snapshots", "tasks.keeping.forgetting:_erase_rows", behind=True),
     Point("the second snapshot, without its name", "corpus.atomic:publish_folder", nth=2),
 )
@@ -58,7 +59,7 @@ def ids_in(folder: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+@pytest.mark.parametrize("point", [point for point in POINTS if LONG or point.often], ids=lambda point: point.name)
 def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path, tmp_path: Path) -> None:
     # given two runs with the same rows, which MLflow keeps
     runs = [made(store, key) for key in ("first", "second")]
