@@ -4,7 +4,6 @@ import json
 import random
 import shutil
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -151,11 +150,12 @@ def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
         store.mkdir()
         shutil.copy(mlflow_database, store / "mlflow.db")
         trial = Trial(recipe, store, tmp_path / f"trial{seed}")
-        until = time.monotonic() + 300
-        while trial.start_for(draw.uniform(2, 15)):
+        # the longest step must fit into the time at last, on whatever machine
+        longest = 15.0
+        while trial.start_for(draw.uniform(2, longest)):
             kills += 1
+            longest *= 1.2
             trial.finished()
-            assert time.monotonic() < until
         trial.check_end()
         assert trial.figures() == figures
     count("kill -9 at random times of a run", kills, "kills")
