@@ -80,8 +80,11 @@ def test_requests_made_of_the_document_never_break_the_server(
     def send(case: Any) -> None:
         nonlocal tried
         tried += 1
-        answer = client.request(**as_sent(case))
-        assert answer.status_code < 500, answer.text
+        sent = as_sent(case)
+        answer = client.request(**sent)
+        # who asks for an answer within a millisecond may be told that it has passed
+        hurried = answer.status_code == 504 and "x-deadline-ms" in map(str.lower, sent["headers"])
+        assert answer.status_code < 500 or hurried, answer.text
         if answer.status_code >= 400 and operation.method == "post":
             assert "\n" not in answer.json()["error"]
 
