@@ -1,0 +1,131 @@
+"""A Prefect server that is killed and comes back during a run: the run ends right, by itself or by another start."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from tasks.registry import ModelRegistry
+from tests.faults.counts import count, many
+from tests.faults.victim import PATIENCE_S
+from tests.flows.tiny import make_recipe, write_rows
+from tests.ports import free_port
+from tests.servers import ROOT
+
+RESTARTS = many(1, 6)
+STARTS = 4
+
+
+class Prefect:
+    """A server with a database of its own, which outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api(self) -> str:
+        """What PREFECT_API_URL is."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        words = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        own = {"PREFECT_HOME": str(self._folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *words],
+                env={**os.environ, **own, "PREFECT_API_DATABASE_TIMEOUT": "60"},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._answers)
+
+    def kill(self) -> None:
+        """End it at once, with all its processes."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        try:
+            return httpx.get(f"{self.api}/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def wait_until(reached: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def prefect(tmp_path: Path) -> Iterator[Prefect]:
+    folder = tmp_path / "prefect"
+    folder.mkdir()
+    server = Prefect(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.mark.slow  # a server that starts twice, and a whole run
+def test_a_run_outlives_its_prefect_server(prefect: Prefect, tmp_path: Path, mlflow_database: Path) -> None:
+    recipe = make_recipe(
+        write_rows(tmp_path / "rows.jsonl"), training={"epochs": 6}, gate={"min_f1": {"sentence": 0.0, "tokens": 0.0}}
+    )
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    starts = 0
+    for number in range(RESTARTS):
+        store = tmp_path / f"store{number}"
+        store.mkdir()
+        shutil.copy(mlflow_database, store / "mlflow.db")
+        starts += run_through_a_restart(prefect, tmp_path / "recipe.yaml", store, random.Random(number))
+        uri = f"sqlite:///{store}/mlflow.db"
+        moves = ModelRegistry("tiny", uri, store).history()
+        assert [(move.target, move.state) for move in moves] == [("1", "done")]
+        client = MlflowClient(tracking_uri=uri)
+        [mlflow_run] = client.search_runs([one.experiment_id for one in client.search_experiments()])
+        assert mlflow_run.info.status == "FINISHED"
+        assert len(list((store / "runs").iterdir())) == 1
+    count("a Prefect server killed during a run, and started again", RESTARTS, f"restarts, {starts} starts of the run")
+
+
+def run_through_a_restart(prefect: Prefect, recipe: Path, store: Path, draw: random.Random) -> int:
+    """Give the command until it ends well, and kill the server once meanwhile; gives how often it was started."""
+    command = [sys.executable, "-m", "cli", "run", str(recipe), "--store", str(store)]
+    environment = {**os.environ, "PREFECT_API_URL": prefect.api, "PYTHONPATH": str(ROOT)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    for start in range(1, STARTS):
+        with (store / "said").open("wb") as said:
+            process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        try:
+            if start == 1:
+                step = draw.choice(["extract", "train", "train", "evaluate"]) if RESTARTS > 1 else "train"
+                wait_until(lambda step=step: list(store.glob(f"runs/*/{step}-*")) or process.poll() is not None)  # type: ignore[misc]  # noqa: B023
+                time.sleep(draw.uniform(0, 1))
+                prefect.kill()
+                time.sleep(draw.uniform(0, 10))
+                prefect.start()
+            if process.wait(PATIENCE_S) == 0:
+                return start
+        finally:
+            process.kill()
+    raise AssertionError((store / "said").read_text())
