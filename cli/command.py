@@ -1,18 +1,13 @@
 """The `assay` command as a whole: which commands there are, and what becomes of an error."""
 
-import errno
 import sys
 from pathlib import Path
 
 import typer
 
 from cli import data, keeping, monitoring, operations, prediction, registry, serving, training
+from corpus.disk import DISK_ERRORS, disk_line
 from corpus.errors import AssayError
-
-DISK_ERRORS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
-    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),  # no place to write to
-}
 
 app = typer.Typer(
     help="Train, assay, promote and serve NLP models.",
@@ -62,8 +57,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        where = error.filename or "the disk"
-        sys.exit(complain(f"{where}: {error.strerror}; free some room or name another place, then start again"))
+        sys.exit(complain(disk_line(error, "the disk")))
 
 
 def complain(line: str) -> int:

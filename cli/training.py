@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from cli.common import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
+from cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from flows.training import TrainingOutcome
@@ -31,7 +32,7 @@ def run(
     """Run a recipe from its source to a verdict, and promote the model if it earned it.
 
     Started again after a kill, it goes on where it was. Where the recipe asks for approval, a terminal asks for it.
-    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error.
+    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error; 143: SIGTERM.
     """
     from recipes.loader import load_recipe
 
@@ -43,11 +44,12 @@ def run(
 
     from flows.local import run_steps, run_training
 
-    if until is not None:
-        for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
-            say(f"{step}: {path}")
-        return
-    outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
+    with stoppable("what has been done is kept, and the same command goes on behind it"):
+        if until is not None:
+            for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
+                say(f"{step}: {path}")
+            return
+        outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
     show_outcome(outcome)
     promotion = outcome.promotion
     if promotion.pending:

@@ -103,15 +103,24 @@ def _patient_and_silent() -> dict[Setting, Any]:
 
 
 def one_line_errors() -> None:
-    """Let Prefect log our own errors as the one line they are: their traceback tells a user nothing."""
+    """Let Prefect log our own errors as the one line they are: their traceback tells a user nothing.
+
+    Nor does the one of MLflow's sqlite, whose error comes to us besides.
+    """
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_traceback)
+    logging.getLogger("mlflow.store.db.utils").addFilter(_first_line)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     if isinstance(error, AssayError):
         record.msg, record.args, record.exc_info = str(error), (), None
+    return True
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], (), None
     return True
 
 

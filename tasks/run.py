@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from corpus.atomic import publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
+from corpus.disk import writing_to
 from recipes.recipe import Recipe
 from tasks.sharing.steps import fetch_step, forget_step, is_published, publish_step
 from tasks.sharing.store import shared_store
@@ -92,12 +93,21 @@ class Run(BaseModel):
             inputs: everything its result depends on, as JSON: digests and the parts of the recipe.
             make: writes the result into the folder it is given.
             resumable: leave what an interrupted attempt wrote in the folder, for `make` to go on from.
+
+        Raises:
+            AssayError: the disk is full, or what `make` raises.
         """
         key = digest_json({"run": self.key, "step": step, "inputs": inputs, "code": code_digest()})
         folder = self.folder / f"{step}-{key[:16]}"
         if step not in self.fresh_steps and (found := self._finished(folder)):
             return found
         partial = folder.with_name(folder.name + ".partial")
+        with writing_to(folder):
+            return self._make(step, key, make, partial, folder, resumable=resumable)
+
+    def _make(
+        self, step: Step, key: str, make: Callable[[Path], None], partial: Path, folder: Path, *, resumable: bool
+    ) -> Ref:
         if partial.exists() and not resumable:
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)

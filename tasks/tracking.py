@@ -18,6 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import Pause
 
 from corpus.digest import canonical_json
+from corpus.disk import writing_to
 from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
@@ -46,10 +47,11 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
     """Turn MLflow's errors into one line that names the address and the remedy.
 
     Raises:
-        AssayError: MLflow did not answer, or refused.
+        AssayError: MLflow did not answer, or refused, or the disk of a local one is full.
     """
     try:
-        yield
+        with writing_to("the disk of MLflow"):
+            yield
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
         raise AssayError(
