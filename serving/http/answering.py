@@ -1,6 +1,5 @@
 """From checked rows to answers, for all protocols: let in or refuse, encode, wait for the batcher."""
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from serving.encoding import EncodedText
 from serving.engine import Prediction, Row
 from serving.http import errors
 from serving.http.batcher import Batcher
+from serving.http.caller import Caller
 from serving.http.metrics import Metrics
 from serving.http.model import ServedModel, Slot
 from serving.http.settings import Limits
@@ -133,13 +133,12 @@ class Answering:
 
     async def _wait(self, request: Request, ticket: Ticket) -> list[Prediction]:
         """The answers to a ticket, unless the caller hangs up before."""
-        # The body was read whole, so that the next thing to be received is that the caller has gone.
-        hung_up = asyncio.ensure_future(request.receive())
-        hung_up.add_done_callback(lambda future: None if future.cancelled() else ticket.fail(errors.gone()))
+        caller = Caller.of(request)
+        caller.listen(lambda: ticket.fail(errors.gone()))
         try:
             return await ticket.answered
         finally:
-            hung_up.cancel()
+            caller.listen(None)
             ticket.drop()
 
 

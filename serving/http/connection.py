@@ -11,7 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from serving.http.requests import WHOLE
+from serving.http.caller import CALLER, Caller
 from serving.http.settings import Limits
 from serving.http.shedding import Shedder
 
@@ -40,6 +40,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._refusal: bytes | None = None  # the answer to the request that is being read, where that is refused
         self._refused_bytes = 0
         self._refused_at = 0.0  # on the clock of the event loop
+        self._caller = Caller()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that says nothing is closed as well."""
@@ -85,7 +86,7 @@ class GuardedConnection(HttpToolsProtocol):
         """The request is whole: say no where it was refused."""
         if self._refusal is None:
             if not self.transport.is_closing():
-                self.scope["state"][WHOLE] = True
+                self.scope["state"][CALLER] = self._caller
                 super().on_message_complete()
             return
         answer, self._refusal, self._refused_bytes = self._refusal, None, 0
@@ -124,8 +125,9 @@ class GuardedConnection(HttpToolsProtocol):
         return self.shedder.refuse(self.url, self.headers)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and tell the request that nobody waits for its answer."""
         self._stop_clock()
+        self._caller.hang_up()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

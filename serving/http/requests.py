@@ -9,16 +9,13 @@ from starlette.requests import ClientDisconnect, Request
 
 from serving.engine import Row
 from serving.http import errors
+from serving.http.caller import CALLER
 from serving.http.settings import Limits
 from serving.texts import text_fault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 # What a page of another site may send without being asked first; no such page shall make this server work.
 _SENT_BY_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-
-
-# In the state of a request: its body has come, so that nobody need watch how long it takes.
-WHOLE = "body_is_whole"
 
 
 class TextRow(BaseModel):
@@ -43,7 +40,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     if declared.isdecimal() and int(declared[:12]) > limits.body:
         raise _too_large(limits)
     try:
-        if WHOLE in request.scope.get("state", ()):
+        if CALLER in request.scope.get("state", ()):
             return await _receive(request, limits)
         async with asyncio.timeout(limits.body_seconds):
             return await _receive(request, limits)
