@@ -8,11 +8,8 @@ trainings ask for. The true ratio is that of all seeds' test rows together.
 """
 
 import argparse
-import gzip
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +18,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.results import Row, write_rows
+from benchmarks.reviews import read_reviews
 from recipes.loader import load_recipe
 from recipes.recipe import Recipe
 from tasks.bias import SliceFinding, find_slices
 from tasks.scoring.answers import Answer, outcomes_of
 from tasks.scoring.statistics import Bools
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazon_reviews.jsonl.gz"
 COMMAND = "make bench-bias"
 SEEDS = 20
 NEEDED = 19
@@ -62,10 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="with fewer than 20 nothing is recorded")
     seeds = parser.parse_args().seeds
-    if not DATA.is_file():
-        raise SystemExit(f"{DATA} is absent: this benchmark reads real reviews from there")
     recipe = load_recipe("product-reviews")
-    reviews = read_reviews(recipe)
+    reviews = labelled_reviews(recipe)
     trials = [run_seed(reviews, recipe, seed) for seed in track(range(seeds))]
     rows = [
         row for share, each in zip(SHARES, zip(*trials, strict=True), strict=True) for row in make_rows(share, each)
@@ -76,13 +71,12 @@ def main() -> None:
         write_rows("bias", rows)
 
 
-def read_reviews(recipe: Recipe) -> Reviews:
+def labelled_reviews(recipe: Recipe) -> Reviews:
     """The reviews with the classes of the recipe."""
-    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows, labels = read_reviews(recipe)
     return Reviews(
         texts=[row["text"] for row in rows],
-        labels=np.array([recipe.source.label_map[str(int(row["rating"]))] for row in rows]),
+        labels=np.array(labels),
         columns=[{"year": str(row["year"]), "main_category": row["main_category"]} for row in rows],
     )
 

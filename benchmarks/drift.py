@@ -8,8 +8,6 @@ the signals. In the years, category and time go together (the data hold other ca
 """
 
 import argparse
-import gzip
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from benchmarks.drift_plots import draw_years
 from benchmarks.results import Row, write_rows
+from benchmarks.reviews import read_reviews
 from recipes.loader import load_recipe
 from recipes.monitoring import Monitoring
 from tasks.monitoring.drift import Finding, find_drift
@@ -31,7 +30,6 @@ from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.words import vocabulary_of
 from tasks.scoring.answers import Answer
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazon_reviews.jsonl.gz"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "drift-by-year.png"
 COMMAND = "make bench-drift"
 SEEDS = 20
@@ -95,9 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="with fewer than 20 nothing is recorded")
     seeds = parser.parse_args().seeds
-    if not DATA.is_file():
-        raise SystemExit(f"{DATA} is absent: this benchmark reads real reviews from there")
-    reviews = read_reviews()
+    reviews = dated_reviews()
     rule = Monitoring()
     trials = [run_seed(reviews, rule, seed) for seed in track(range(seeds))]
     rows = [make_row(case, each) for case, each in zip(cases(), zip(*trials, strict=True), strict=True)]
@@ -120,14 +116,12 @@ def cases() -> list[Case]:
     ]
 
 
-def read_reviews() -> Reviews:
+def dated_reviews() -> Reviews:
     """The reviews with the classes of the recipe `product-reviews`."""
-    names = load_recipe("product-reviews").source.label_map
-    with gzip.open(DATA, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows, labels = read_reviews(load_recipe("product-reviews"))
     return Reviews(
         texts=[row["text"] for row in rows],
-        labels=[names[str(int(row["rating"]))] for row in rows],
+        labels=labels,
         years=np.array([row["year"] for row in rows]),
     )
 

@@ -96,9 +96,7 @@ def predict(
         filter=filter or {},
         keep=keep,
     )
-    if needs_copies(request):
-        return predict_whole(model, request, threads)
-    if is_folder(request):
+    if needs_copies(request) or is_folder(request):
         return predict_whole(model, request, threads)
     job = make_job(request, engine_of(model, threads))
     with locked(job.work, job.target.name):
