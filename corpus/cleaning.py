@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from corpus.fields import Closed
 
 # A comment ends before the next one opens: else many that never close would be searched to the end each.
 _TAG = re.compile(r"<!--(?:(?!<!--).)*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)
@@ -37,10 +39,8 @@ class CleanText:
         return self.starts[start], self.ends[end - 1]
 
 
-class Cleaning(BaseModel):
+class Cleaning(Closed):
     """What is done to a text before it is tokenised. The default does nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     html: bool = Field(False, description="Turn HTML tags into spaces and character references into characters")
     urls: Literal["keep", "drop", "token"] = Field(

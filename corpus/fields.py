@@ -1,14 +1,24 @@
 """How a document becomes rows: the settings that readers and recipes share."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+def in_order(schema: dict[str, Any]) -> None:
+    """Number the keys of a JSON schema: PostgreSQL forgets their order, and Prefect's forms go by the number.
+
+    `kind` comes first: it says what the others are about.
+    """
+    names = sorted(schema.get("properties", {}), key=lambda name: name != "kind")
+    for position, name in enumerate(names):
+        schema["properties"][name]["position"] = position
 
 
 class Closed(BaseModel):
     """Base of every part of a recipe: no unknown keys, no change after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=in_order)
 
 
 class Fields(Closed):

@@ -103,4 +103,9 @@ class FilesSource(SourceBase):
     )
 
 
-Source = Annotated[MongoSource | HubSource | FilesSource, Field(discriminator="kind")]
+def _any_of(schema: dict[str, Any]) -> None:
+    """Prefect's forms know `anyOf` alone, and would show `oneOf` as one field of JSON."""
+    schema["anyOf"] = schema.pop("oneOf")
+
+
+Source = Annotated[MongoSource | HubSource | FilesSource, Field(discriminator="kind", json_schema_extra=_any_of)]

@@ -44,9 +44,9 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
         bundle: a verified bundle.
     """
     experiment = client.get_run(mlflow_run).info.experiment_id
-    found = client.search_logged_models([experiment], f"tags.`{BUNDLE_TAG}` = '{bundle.digest}' AND status = 'READY'")
-    for model in found:
-        if model.source_run_id == mlflow_run:
+    for model in client.search_logged_models([experiment], f"tags.`{BUNDLE_TAG}` = '{bundle.digest}'"):
+        # MLflow 3.17 compares a status in the filter with its number: sqlite finds nothing then, PostgreSQL refuses.
+        if model.source_run_id == mlflow_run and model.status == LoggedModelStatus.READY:
             return model
     model = client.create_logged_model(
         experiment, bundle.manifest.name, mlflow_run, tags={BUNDLE_TAG: bundle.digest}, model_type="classifier"

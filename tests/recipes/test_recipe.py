@@ -154,6 +154,20 @@ def test_every_key_says_what_it_means() -> None:
     for name, section in sections.items():
         for key, value in section.get("properties", {}).items():
             inner = sections.get(value.get("$ref", "").rpartition("/")[2], {})
-            choices = [sections[one["$ref"].rpartition("/")[2]] for one in value.get("oneOf", ())]
+            choices = [sections[one["$ref"].rpartition("/")[2]] for one in value.get("anyOf", ()) if "$ref" in one]
             told = [value, inner, *choices]
             assert any(one.get("description") for one in told), f"{name}.{key} has no description"
+
+
+def test_forms_show_the_keys_in_the_order_they_are_written_in_whatever_keeps_the_schema() -> None:
+    whole = Recipe.model_json_schema()
+    shown = sorted(whole["properties"], key=lambda name: whole["properties"][name]["position"])
+    assert shown == list(Recipe.model_fields)
+    files = whole["$defs"]["FilesSource"]["properties"]
+    assert min(files, key=lambda name: files[name]["position"]) == "kind"
+    # Prefect's forms know anyOf, and no oneOf
+    assert {one["$ref"].rpartition("/")[2] for one in whole["properties"]["source"]["anyOf"]} == {
+        "MongoSource",
+        "HubSource",
+        "FilesSource",
+    }

@@ -43,6 +43,18 @@ def registered(store: Path, make_bundle: MakeBundle, tmp_path: Path) -> str:
     return uri
 
 
+def test_a_run_has_one_model_of_a_bundle_however_often_it_is_logged(
+    store: Path, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    run, other = (client.create_run(experiment).info.run_id for _ in range(2))
+    bundle = make_bundle("toy", {"good": "up", "bad": "down"}, {"Apple": "ORG"})
+    first = log_bundle(client, run, bundle)
+    assert log_bundle(client, run, bundle).model_id == first.model_id
+    assert log_bundle(client, other, bundle).model_id != first.model_id
+
+
 @pytest.fixture
 def served(registered: str, tmp_path: Path) -> Iterator[tuple[int, str]]:
     """Process id and address of `mlflow models serve` on the champion."""
