@@ -39,3 +39,15 @@ def test_what_does_not_answer_comes_with_a_remedy_and_without_the_password(
     assert not finding.ok
     assert remedy in finding.details
     assert "secret" not in finding.details
+
+
+def test_a_shared_store_is_looked_at(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "shared store" not in findings(tmp_path)
+    monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
+    found = findings(tmp_path)["shared store"]
+    assert found.ok
+    assert found.details == f"{bucket}/team, 0 runs"
+    monkeypatch.setenv("ASSAY_SHARED_STORE", "nosuch://team")
+    found = findings(tmp_path)["shared store"]
+    assert not found.ok
+    assert "check the address" in found.details
