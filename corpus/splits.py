@@ -1,6 +1,7 @@
 """Which row is on which side: train, validation or test."""
 
 from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -36,6 +37,25 @@ class SplitsManifest(BaseModel):
     method: str
     ledger: str | None = None
     seen_in_training: int = 0
+
+
+class SideRows(Collection[Example]):
+    """The rows of one side, read from the snapshot anew by each loop over them: memory holds a batch."""
+
+    def __init__(self, snapshot: Snapshot, sides: Mapping[str, Side], side: Side, count: int) -> None:
+        self._snapshot = snapshot
+        self._sides = sides
+        self._side = side
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Example]:
+        return (example for example in self._snapshot.examples() if self._sides.get(example.id) == self._side)
+
+    def __contains__(self, example: object) -> bool:
+        return any(one == example for one in self)
 
 
 class Splits:
@@ -93,5 +113,9 @@ class Splits:
         return self.manifest.digest
 
     def rows(self, snapshot: Snapshot, side: Side) -> list[Example]:
-        """The examples of one side, in the snapshot's order."""
-        return [example for example in snapshot.examples() if self.sides.get(example.id) == side]
+        """The examples of one side, in the snapshot's order, all in memory."""
+        return list(self.stream(snapshot, side))
+
+    def stream(self, snapshot: Snapshot, side: Side) -> SideRows:
+        """The same, read as they are asked for."""
+        return SideRows(snapshot, self.sides, side, self.manifest.counts[side])

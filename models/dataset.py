@@ -1,7 +1,7 @@
 """Rows encoded once, in an Arrow file that is mapped into memory: training reads slices of it and holds no text."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -98,7 +98,7 @@ class EncodedRows:
     def write(
         cls,
         path: Path,
-        rows: Sequence[Example],
+        rows: Collection[Example],
         encoder: TextEncoder,
         label_set: LabelSet,
         weights: Sequence[float] | None = None,

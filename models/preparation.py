@@ -1,7 +1,7 @@
 """From rows and a recipe to what the training loop takes: labels, network, tokenizer, encoded rows."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Data:
     oversample: bool = False
 
 
-def label_set_of(rows: Sequence[Example], model: Model) -> LabelSet:
+def label_set_of(rows: Collection[Example], model: Model) -> LabelSet:
     """The classes and tags of the training rows, sorted, for the heads that the recipe asks for.
 
     Raises:
@@ -46,18 +46,23 @@ def label_set_of(rows: Sequence[Example], model: Model) -> LabelSet:
     """
     if not rows:
         raise AssayError("no training rows: the source or the split gave none; check source and split")
-    labels = sorted({row.label for row in rows if row.label is not None}) if "sentence" in model.heads else []
-    types = {entity.label for row in rows for entity in row.entities or ()} if "tokens" in model.heads else set()
+    classes: set[str] = set()
+    types: set[str] = set()
+    for row in rows:
+        if row.label is not None:
+            classes.add(row.label)
+        types.update(entity.label for entity in row.entities or ())
+    labels = sorted(classes) if "sentence" in model.heads else []
     if "sentence" in model.heads and len(labels) < 2:
         raise AssayError(
             f"the training rows have the classes {labels}; a sentence head needs two, see source.fields.label"
         )
     if "tokens" in model.heads and not types:
         raise AssayError("the training rows have no entity; a token head needs some, see source.fields.entities")
-    return LabelSet(labels, bio_tags(sorted(types)) if types else [])
+    return LabelSet(labels, bio_tags(sorted(types)) if "tokens" in model.heads else [])
 
 
-def new_network(rows: Sequence[Example], model: Model, label_set: LabelSet) -> tuple[Network, PreTrainedTokenizerFast]:
+def new_network(rows: Iterable[Example], model: Model, label_set: LabelSet) -> tuple[Network, PreTrainedTokenizerFast]:
     """The untrained network of a recipe, with adapters where it asks for them, and its tokenizer.
 
     Raises:
@@ -82,7 +87,7 @@ def new_network(rows: Sequence[Example], model: Model, label_set: LabelSet) -> t
 
 
 def encode(
-    train_rows: Sequence[Example],
+    train_rows: Collection[Example],
     validation_rows: Sequence[Example],
     tokenizer: Path,
     work: Path,
@@ -131,7 +136,7 @@ def encode(
 
 
 def checkpoint_manifest(
-    rows: Sequence[Example],
+    rows: Iterable[Example],
     model: Model,
     label_set: LabelSet,
     network: Network,

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ _logger = logging.getLogger(__name__)
 
 @own_determinism()
 def train(
-    train_rows: Sequence[Example],
+    train_rows: Collection[Example],
     validation_rows: Sequence[Example],
     model: Model,
     training: Training,
@@ -56,7 +56,7 @@ def train(
     attempt had never been interrupted. A finished checkpoint is left as it is.
 
     Args:
-        train_rows: rows to learn from; classes and entity types are theirs.
+        train_rows: rows to learn from; classes and entity types are theirs. They are gone through several times.
         validation_rows: rows that decide which epoch is kept, and are scored after each.
         model: section `model` of the recipe.
         training: section `training` of the recipe.

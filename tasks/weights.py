@@ -1,6 +1,6 @@
 """How much each training row counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
@@ -25,7 +25,7 @@ class RowWeights(BaseModel):
     slices: dict[str, int]
     weights: dict[str, float]
 
-    def of(self, rows: Sequence[Example]) -> list[float]:
+    def of(self, rows: Iterable[Example]) -> list[float]:
         """The weight of each of these rows."""
         return [self.weights.get(row.id, 1.0) for row in rows]
 

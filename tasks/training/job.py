@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from corpus.example import Example
 from corpus.snapshot import Snapshot
-from corpus.splits import Splits
+from corpus.splits import SideRows, Splits
 from models.callbacks import GiveUp, Log
 from models.training import train
 from recipes.recipe import Tuning
@@ -80,7 +80,7 @@ def _callbacks(job: Job) -> Iterator[TrainerCallback]:
         yield PublishCheckpoints(shared, job.run.store)
 
 
-def read_sides(snapshot: Ref, splits: Ref) -> tuple[list[Example], list[Example]]:
-    """The rows to learn from, and those to decide by."""
+def read_sides(snapshot: Ref, splits: Ref) -> tuple[SideRows, list[Example]]:
+    """The rows to learn from, read as they are encoded, and those to decide by, which every epoch is scored on."""
     data, sides = Snapshot.load(snapshot.path), Splits.load(splits.path)
-    return sides.rows(data, "train"), sides.rows(data, "validation")
+    return sides.stream(data, "train"), sides.rows(data, "validation")

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,28 @@ def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> Non
     splits = Splits.create(SIDES, snapshot=snapshot.digest, method="m")
     assert [row.id for row in splits.rows(snapshot, "train")] == ["d", "a"]
     assert splits.rows(snapshot, "validation") == []
+
+
+def test_streamed_rows_are_those_of_the_side_and_never_all_in_memory(tmp_path: Path) -> None:
+    examples = [Example(str(number), f"text {number} of many" * 5, label="up") for number in range(20_000)]
+    snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
+    sides: dict[str, Side] = {example.id: "test" if example.id.endswith("7") else "train" for example in examples}
+    splits = Splits.create(sides, snapshot=snapshot.digest, method="m")
+    del examples
+
+    streamed = splits.stream(snapshot, "train")
+    tracemalloc.start()
+    count = sum(len(row.text) > 0 for row in streamed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    listed = splits.rows(snapshot, "train")
+    _, whole = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert count == len(streamed) == len(listed) == 18_000
+    assert list(streamed) == listed  # a second loop finds them all again
+    assert listed[5] in streamed
+    assert peak < whole / 4
 
 
 def test_unfinished_splits_do_not_open(tmp_path: Path) -> None:
