@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import yaml
 from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.utilities.templating import find_placeholders
 
+from deployments.automations import START
 from deployments.deploy import POOLS, PREFECT_FILE, pattern_for
 from deployments.steps import RECIPES, values
 from recipes.loader import SHIPPED, parse_recipe
@@ -54,6 +56,11 @@ def test_every_shipped_recipe_is_trained_on_demand_by_schedule_and_on_drift() ->
 
 def test_the_gpu_holds_one_run() -> None:
     assert POOLS["assay-gpu"] == 1
+
+
+def test_a_run_keeps_its_place_as_long_as_it_may_take_to_begin() -> None:
+    limits = [ConcurrencyLimitConfig(**one["concurrency_limit"]) for one in DEPLOYMENTS if "concurrency_limit" in one]
+    assert {limit.grace_period_seconds for limit in limits} == {START.total_seconds()}
 
 
 def test_values_stand_for_all_braces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
