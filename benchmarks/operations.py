@@ -4,6 +4,7 @@ Needs everything up (`make up`) and PREFECT_API_URL. Ten requests of a deploymen
 of tasks that do nothing, with and without Prefect around them.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -18,11 +19,13 @@ COMMAND = "make bench-operations"
 REQUESTS, TASKS, ROUNDS = 10, 50, 5
 # Longer than this nobody has taken it.
 PATIENCE_S = 120
+# Measured where it is: a training would be queued like any other run.
 DEPLOYMENT = "recover/on-crash"
 
 
 def main() -> None:
     """Measure and record."""
+    load = f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
     waits = pick_ups()
     nothing(1)  # imports, the first connection
     costs = [(timed(lambda: nothing(TASKS)) - timed(lambda: nothing(0))) / TASKS * 1000 for _ in range(ROUNDS)]
@@ -34,7 +37,7 @@ def main() -> None:
             required=10,
             spread=(round(min(waits), 2), round(max(waits), 2)),
             command=COMMAND,
-            note=f"median {statistics.median(waits):.2f} s; the worker polls every 2 s",
+            note=f"median {statistics.median(waits):.2f} s; the worker polls every 2 s; {load}",
         ),
         Row(
             measure="Prefect's overhead a task run, ms",
@@ -42,7 +45,7 @@ def main() -> None:
             better="lower",
             spread=(round(min(costs), 1), round(max(costs), 1)),
             command=COMMAND,
-            note=f"flows of {TASKS} tasks that do nothing, against flows of none, {ROUNDS} rounds",
+            note=f"flows of {TASKS} tasks that do nothing, against flows of none, {ROUNDS} rounds; {load}",
         ),
     ]
     write_rows("operations", rows)

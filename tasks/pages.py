@@ -20,8 +20,8 @@ from prefect.artifacts import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
-# A call to the server takes milliseconds, and a person looks now and then.
-PROGRESS_S = 5.0
+# Each is an event in the feed, too.
+PROGRESS_S = 15.0
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ from tasks.verdict import Verdict
 from tasks.versions.connection import connect
 
 HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
+OUTCOME = "assay.outcome"
 WAITING = "card.json"  # kept while a person is asked, so that the card can be written again
 
 _logger = logging.getLogger(__name__)
@@ -133,6 +135,8 @@ def _publish(card: Card) -> str:
         client = connect(run.tracking_uri)
         for name in files:
             client.log_artifact(run.mlflow_run, str(run.folder / name))
+        client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
+        client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, markdown)  # the description on its page
     return markdown
 
 

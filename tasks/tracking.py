@@ -34,6 +34,8 @@ from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
 # MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
 MLFLOW_DIGEST_LENGTH = 36
 PARAMETERS_A_BATCH = 100
+# MLflow's pages show runs of training for this kind, and else those of language models' prompts.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
 ENVIRONMENT, RECIPE = "environment.txt", "recipe.json"
 
 
@@ -190,7 +192,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str, store: Path) -> str
     # Without a server, MLflow would put artifacts into the folder the command was called in.
     location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith(SQLITE) else None
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.create_experiment(name, artifact_location=location, tags=KIND)
     except MlflowException as error:
         # MLflow's client repeats a request whose answer was lost; and another run may have come first.
         found = client.get_experiment_by_name(name)

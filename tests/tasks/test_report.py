@@ -287,8 +287,10 @@ def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
     client = MlflowClient(tracking_uri=finished.run.tracking_uri)
     names = {file.path for file in client.list_artifacts(finished.run.mlflow_run)}
     assert {"card.html", "card.md", "verdict.json"} <= names
-    metrics = client.get_run(finished.run.mlflow_run).data.metrics
-    assert 0.5 < metrics["test.sentence.macro_f1"] < 1
+    logged = client.get_run(finished.run.mlflow_run).data
+    assert 0.5 < logged.metrics["test.sentence.macro_f1"] < 1
+    assert logged.tags["assay.outcome"] == "passed"
+    assert logged.tags["mlflow.note.content"].startswith("# tiny: passed")
     # the logged model holds the figures too, and the version shows the card's short form.
     assert promotion.version is not None
     assert promotion.version.model_id is not None
