@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from benchmarks.results import Row, write_rows
 
 COMMAND = "make bench-operations"
-REQUESTS, TASKS, ROUNDS = 10, 50, 5
+REQUESTS, TASKS, ROUNDS = 10, 200, 5
 # Longer than this nobody has taken it.
 PATIENCE_S = 120
 # Measured where it is: a training would be queued like any other run.

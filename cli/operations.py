@@ -46,7 +46,7 @@ def up(
 
 
 def down(store: Store = Path(".assay")) -> None:
-    """End what `assay up` started. Runs in progress go on where they were after the next `assay up`."""
+    """End what `assay up` started, and runs in progress with it: let them end first."""
     from deployments.machine import Machine
 
     stopped = Machine(store.resolve(), 0, 0).processes.stop()
