@@ -46,10 +46,10 @@ def up(
 
 
 def down(store: Store = Path(".assay")) -> None:
-    """End what `assay up` started, and runs in progress with it: let them end first."""
-    from deployments.machine import Machine
+    """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
+    from deployments.machine import services
 
-    stopped = Machine(store.resolve(), 0, 0).processes.stop()
+    stopped = services(store.resolve()).stop()
     say(f"ended: {', '.join(stopped) or 'nothing was running'}")
 
 

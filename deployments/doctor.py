@@ -4,7 +4,6 @@ import importlib.metadata
 import importlib.util
 import os
 import socket
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,5 +142,5 @@ def _http(what: str, url: str, shown: str, remedy: str) -> Finding:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310  # the user's own http(s) address
             return Finding(what, True, shown)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return Finding(what, False, f"{shown} does not answer ({error}); {remedy}")

@@ -1,10 +1,10 @@
 """All of Assay on one machine without containers: Prefect and MLflow servers and workers, on the loopback alone."""
 
+import logging
 import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from prefect.client.orchestration import get_client
@@ -12,12 +12,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from corpus.errors import AssayError
 from deployments.deploy import POOLS, deploy
+from deployments.leftovers import crash_leftovers
 from deployments.processes import Processes
 from serving.address import SQLITE
 
 HOST = "127.0.0.1"
 PATIENCE_S = 300.0  # a busy machine, and the first start, which makes the tables
 POLL_S = 2
+
+logger = logging.getLogger(__name__)
 
 
 class Machine(NamedTuple):
@@ -30,7 +33,7 @@ class Machine(NamedTuple):
     @property
     def processes(self) -> Processes:
         """What runs, with its logs."""
-        return Processes(self.store / "services")
+        return services(self.store)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,6 +61,7 @@ class Machine(NamedTuple):
             with temporary_settings({PREFECT_API_URL: self.environment["PREFECT_API_URL"]}):
                 os.environ.update(self.environment)
                 deployments = deploy()
+                self._mark_leftovers()
                 self._start_workers()
         except BaseException:  # a keyboard interrupt, too, must not leave half of it running
             self.processes.stop()
@@ -112,6 +116,12 @@ class Machine(NamedTuple):
         ):
             self.processes.wait_until(name, lambda address=address: _answers(address), PATIENCE_S)  # type: ignore[misc]
 
+    def _mark_leftovers(self) -> None:
+        """Runs of before `down`, or of before a machine that lost its power, are in the server's books still."""
+        with get_client(sync_client=True) as client:
+            for name in crash_leftovers(client, [(pool, _worker_of(pool)) for pool in POOLS]):
+                logger.info("%s was in progress when everything ended; recover/on-crash starts it again", name)
+
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool."""
         environment = {
@@ -119,7 +129,7 @@ class Machine(NamedTuple):
             "PREFECT_HOME": str(self.store / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": str(POLL_S),
         }
-        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", f"{pool}-1"]
+        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", _worker_of(pool)]
         self.processes.start(pool, [sys.executable, "-m", *command], environment)
 
     def _start_workers(self) -> None:
@@ -129,11 +139,20 @@ class Machine(NamedTuple):
             self.processes.wait_until(pool, lambda pool=pool: _has_worker(pool), PATIENCE_S)  # type: ignore[misc]
 
 
+def services(store: Path) -> Processes:
+    """What `up` started in a store."""
+    return Processes(store / "services")
+
+
+def _worker_of(pool: str) -> str:
+    return f"{pool}-1"
+
+
 def _answers(address: str) -> bool:
     try:
         with urlopen(address, timeout=2):  # noqa: S310  # our own http address
             return True
-    except (URLError, OSError):
+    except OSError:
         return False
 
 

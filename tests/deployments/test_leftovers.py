@@ -1,0 +1,64 @@
+"""Runs that were in progress when everything ended: marked as crashed, unless somebody else may be at work on them."""
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.states import Completed, Running
+
+from deployments.leftovers import crash_leftovers
+from flows.training import train
+
+OURS = "ours-1"
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def pool(client: SyncPrefectClient) -> str:
+    name = f"pool-{uuid4().hex[:8]}"
+    client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+    client.send_worker_heartbeat(name, OURS)  # it has just ended, and the server does not know yet
+    return name
+
+
+def started(client: SyncPrefectClient, pool: str) -> UUID:
+    deployment = client.create_deployment(
+        client.create_flow(train), f"d{uuid4().hex[:8]}", work_pool_name=pool, enforce_parameter_schema=False
+    )
+    flow_run = client.create_flow_run_from_deployment(deployment).id
+    client.set_flow_run_state(flow_run, Running(), force=True)
+    return flow_run
+
+
+def state_of(client: SyncPrefectClient, flow_run: UUID) -> str:
+    state = client.read_flow_run(flow_run).state
+    assert state is not None
+    return state.type.value
+
+
+def test_what_was_in_progress_has_crashed(client: SyncPrefectClient, pool: str) -> None:
+    lost, done = started(client, pool), started(client, pool)
+    client.set_flow_run_state(done, Completed(), force=True)
+    found = crash_leftovers(client, [(pool, OURS)])
+    assert found == [client.read_flow_run(lost).name]
+    assert (state_of(client, lost), state_of(client, done)) == ("CRASHED", "COMPLETED")
+
+
+def test_runs_of_a_pool_that_others_work_for_are_left_alone(client: SyncPrefectClient, pool: str) -> None:
+    flow_run = started(client, pool)
+    client.send_worker_heartbeat(pool, "another machine")
+    assert crash_leftovers(client, [(pool, OURS)]) == []
+    assert state_of(client, flow_run) == "RUNNING"
+
+
+def test_other_pools_are_left_alone(client: SyncPrefectClient, pool: str) -> None:
+    flow_run = started(client, pool)
+    assert crash_leftovers(client, []) == []
+    assert state_of(client, flow_run) == "RUNNING"
