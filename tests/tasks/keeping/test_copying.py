@@ -70,7 +70,7 @@ def test_a_copy_that_fails_leaves_no_run_and_no_version(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(MlflowClient, "log_artifacts", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(AssayError, match="No space left on device; free some room"):
         copy_version(plan, source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
     experiment = client.get_experiment_by_name("toy")
