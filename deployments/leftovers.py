@@ -13,11 +13,12 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
+RECOVER = "recover/on-crash"
 IN_PROGRESS = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, str]]) -> list[str]:
-    """Mark runs as crashed that nobody can be at work on; `recover/on-crash` takes them from there.
+    """Mark runs as crashed that nobody can be at work on, and have `recover/on-crash` look after each.
 
     Call it while none of this machine's workers runs. A pool that another machine works for is left alone: which runs
     are its own, nobody can tell.
@@ -35,9 +36,14 @@ def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, 
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=IN_PROGRESS))),
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=empty)),
     )
+    if found:
+        # Asked for, since automations that were deployed this very moment may miss the event of the crash.
+        recover = client.read_deployment_by_name(RECOVER).id
     for flow_run in found:
         message = "the workers of its pool ended, and the run with them"
         client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
+        parameters = {"flow_run_id": str(flow_run.id), "patience_s": 0}  # no worker is left to wait for
+        client.create_flow_run_from_deployment(recover, parameters=parameters)
     return [flow_run.name for flow_run in found]
 
 

@@ -9,6 +9,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import Completed, Running
 
 from deployments.leftovers import crash_leftovers
+from flows.recovery import recover
 from flows.training import train
 
 OURS = "ours-1"
@@ -18,6 +19,11 @@ OURS = "ours-1"
 def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as client:
         yield client
+
+
+@pytest.fixture
+def recovery(client: SyncPrefectClient) -> UUID:
+    return client.create_deployment(client.create_flow(recover), "on-crash", enforce_parameter_schema=False)
 
 
 @pytest.fixture
@@ -43,12 +49,16 @@ def state_of(client: SyncPrefectClient, flow_run: UUID) -> str:
     return state.type.value
 
 
-def test_what_was_in_progress_has_crashed(client: SyncPrefectClient, pool: str) -> None:
+def test_what_was_in_progress_has_crashed_and_is_looked_after(
+    client: SyncPrefectClient, pool: str, recovery: UUID
+) -> None:
     lost, done = started(client, pool), started(client, pool)
     client.set_flow_run_state(done, Completed(), force=True)
     found = crash_leftovers(client, [(pool, OURS)])
     assert found == [client.read_flow_run(lost).name]
     assert (state_of(client, lost), state_of(client, done)) == ("CRASHED", "COMPLETED")
+    asked = [one.parameters["flow_run_id"] for one in client.read_flow_runs() if one.deployment_id == recovery]
+    assert asked == [str(lost)]
 
 
 def test_runs_of_a_pool_that_others_work_for_are_left_alone(client: SyncPrefectClient, pool: str) -> None:

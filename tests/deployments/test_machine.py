@@ -359,10 +359,15 @@ def test_up_refuses_to_start_twice(running: Running) -> None:
     assert "run already" in refused.stderr
 
 
-def test_down_leaves_nothing_not_even_a_run_in_progress(running: Running, client: SyncPrefectClient) -> None:
-    running.begin_and_reach_training(client)
+def test_down_leaves_nothing_and_a_run_in_progress_goes_on_after_up(
+    running: Running, client: SyncPrefectClient
+) -> None:
+    flow_run = running.begin_and_reach_training(client)
     processes = [one.pid for one in running.machine.processes.running()] + [running.engine().pid]
 
     assert "prefect" in running.assay("down")
     assert not any(lives(pid) for pid in processes)
     assert not running.machine.processes.running()
+
+    running.up()
+    assert wait_until_completed(client, flow_run).run_count == 2
