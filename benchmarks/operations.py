@@ -14,13 +14,14 @@ from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 
 from benchmarks.results import Row, write_rows
+from deployments.leftovers import RECOVER
 
 COMMAND = "make bench-operations"
 REQUESTS, TASKS, ROUNDS = 10, 200, 5
 # Longer than this nobody has taken it.
 PATIENCE_S = 120
 # Measured where it is: a training would be queued like any other run.
-DEPLOYMENT = "recover/on-crash"
+DEPLOYMENT = RECOVER
 
 
 def main() -> None:

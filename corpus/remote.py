@@ -4,13 +4,13 @@ Readers go back and forth in a file, and look it through before they read it, so
 A copy is made anew when the file at the address has changed, by what its server says of it (size, time, digest).
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from corpus.atomic import atomic_path
+from corpus.cache import user_cache
 from corpus.errors import AssayError, first_line
 
 FINGERPRINT = ".fingerprint"
@@ -66,7 +66,7 @@ def send_file(path: Path, address: str) -> None:
 
 def copies() -> Path:
     """Where copies lie."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "assay" / "files"
+    return user_cache().resolve() / "files"
 
 
 def _copy(system: Any, protocol: str, name: str) -> Path:

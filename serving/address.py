@@ -6,6 +6,7 @@ mlflow is imported only for a `models:/` address.
 import os
 from pathlib import Path
 
+from corpus.cache import user_cache
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG, ModelAddress, Registry, without_password
@@ -62,8 +63,8 @@ def open_folder(folder: Path, key: str | None) -> Bundle:
 
 
 def default_cache() -> Path:
-    """`assay` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay" / "bundles"
+    """`assay/bundles` in the user's cache folder."""
+    return user_cache() / "bundles"
 
 
 def default_tracking_uri(store: Path) -> str:

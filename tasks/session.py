@@ -67,13 +67,7 @@ def open_run(
     store = store.resolve()
     _check_tracking(recipe, store)
     found = None if fresh else _find_run(recipe, store, key, from_step)
-    if found is not None and found.state == "closed" and from_step is None:
-        raise AssayError(
-            f"run {found.key} is closed, and its data may be old; begin another one (without run_key), or do "
-            "steps of it again (--from STEP)"
-        )
-    if from_step is not None and found is None:
-        raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
+    _check_found(found, recipe, store, from_step)
     key = found.key if found else key or _new_key(recipe)
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,15 +179,27 @@ def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | No
     return max(states, key=lambda state: state.opened, default=None)
 
 
+def _check_found(found: RunState | None, recipe: Recipe, store: Path, from_step: Step | None) -> None:
+    """What was found may be gone on with, and `--from` has found something."""
+    if found is not None and found.state == "closed" and from_step is None:
+        raise AssayError(
+            f"run {found.key} is closed, and its data may be old; begin another one (without run_key), or do "
+            "steps of it again (--from STEP)"
+        )
+    if from_step is not None and found is None:
+        raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
+
+
 def _new_key(recipe: Recipe) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{recipe.name}-{secrets.token_hex(3)}"
 
 
 def _save(folder: Path, state: RunState) -> None:
+    content = state.model_dump_json(indent=2).encode()
     with atomic_path(folder / STATE) as partial:
-        partial.write_text(state.model_dump_json(indent=2), encoding="utf-8")
+        partial.write_bytes(content)
     if (shared := shared_store()) is not None:
-        shared.write(f"runs/{folder.name}/{STATE}", state.model_dump_json(indent=2).encode())
+        shared.write(f"runs/{folder.name}/{STATE}", content)
 
 
 def _check_tracking(recipe: Recipe, store: Path) -> None:

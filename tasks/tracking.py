@@ -23,7 +23,7 @@ from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from recipes.recipe import Recipe
-from serving.address import SQLITE, default_tracking_uri, without_password
+from serving.address import default_tracking_uri, without_password
 from tasks.lineage.keeping import keep_data
 from tasks.lineage.surroundings import surroundings, to_text
 from tasks.pages import current_flow_run
@@ -190,7 +190,7 @@ def experiment_id(client: MlflowClient, name: str, uri: str, store: Path) -> str
     if found is not None:
         return str(found.experiment_id)
     # Without a server, MLflow would put artifacts into the folder the command was called in.
-    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith(SQLITE) else None
+    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
     try:
         return client.create_experiment(name, artifact_location=location, tags=KIND)
     except MlflowException as error:

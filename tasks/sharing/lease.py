@@ -62,6 +62,11 @@ class SharedLease:
         self._shared.write(_name(self._folder, self.fencing), turn.model_dump_json().encode())
 
 
+def new_owner() -> str:
+    """A name for whoever takes a turn: the machine, the process, and which of its turns."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
 @contextmanager
 def hold_shared(
     shared: SharedStore, folder: str, *, wait: float, seconds: float, at_least: int = 0
@@ -78,7 +83,7 @@ def hold_shared(
     Raises:
         AssayError: nobody let us in in time, or the store does not answer.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    owner = new_owner()
     deadline = time.monotonic() + wait
     while (lease := _take(shared, folder, owner, seconds, at_least)) is None:
         if time.monotonic() > deadline:

@@ -6,9 +6,6 @@ promotion for ever. Each holder gets the next fencing number; whoever no longer 
 stops before the next write.
 """
 
-import os
-import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +17,7 @@ from pydantic import BaseModel
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError
-from tasks.sharing.lease import hold_shared
+from tasks.sharing.lease import hold_shared, new_owner
 from tasks.sharing.store import shared_store
 
 LEASE_SECONDS = 60.0
@@ -101,13 +98,12 @@ def hold(
     Raises:
         AssayError: the lease was not free in time, or its folder cannot be written.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     if (shared := shared_store()) is not None:
         folder = f"locks/{path.stem}"
         with hold_shared(shared, folder, wait=wait, seconds=seconds, at_least=at_least) as turn:
             yield turn
         return
-    lease = _take(path, owner, at_least, time.monotonic() + wait, seconds)
+    lease = _take(path, new_owner(), at_least, time.monotonic() + wait, seconds)
     try:
         yield lease
     finally:
