@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from tests.faults.victim import PATIENCE_S
 from tests.flows.tiny import make_recipe, write_rows
 from tests.ports import free_port
 from tests.servers import ROOT
+from tests.waiting import wait_until
 
 RESTARTS = many(1, 6)
 STARTS = 4
@@ -51,7 +52,7 @@ class Prefect:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until(self._answers)
+        wait_until(self._answers, PATIENCE_S)
 
     def kill(self) -> None:
         """End it at once, with all its processes."""
@@ -67,13 +68,6 @@ class Prefect:
             return httpx.get(f"{self.api}/health").status_code == 200
         except httpx.TransportError:
             return False
-
-
-def wait_until(reached: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not reached():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -119,7 +113,12 @@ def run_through_a_restart(prefect: Prefect, recipe: Path, store: Path, draw: ran
         try:
             if start == 1:
                 step = draw.choice(["extract", "train", "train", "evaluate"]) if RESTARTS > 1 else "train"
-                wait_until(lambda step=step: list(store.glob(f"runs/*/{step}-*")) or process.poll() is not None)  # type: ignore[misc]  # noqa: B023
+                wait_until(
+                    lambda step=step: (  # type: ignore[misc]
+                        list(store.glob(f"runs/*/{step}-*")) or process.poll() is not None  # noqa: B023
+                    ),
+                    PATIENCE_S,
+                )
                 time.sleep(draw.uniform(0, 1))
                 prefect.kill()
                 time.sleep(draw.uniform(0, 10))

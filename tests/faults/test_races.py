@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.bundles import build_bundle
 from tests.faults.counts import LONG, count, many
 from tests.faults.victim import CONTEXT, PATIENCE_S, train_until
 from tests.flows.tiny import make_recipe, write_rows
+from tests.waiting import wait_until
 
 SCORE = "test.score"
 
@@ -25,10 +25,7 @@ def wait_for_all(folder: Path, racers: int) -> None:
     """Say that one is ready, and wait for the others."""
     folder.mkdir(exist_ok=True)
     (folder / str(os.getpid())).touch()
-    until = time.monotonic() + PATIENCE_S
-    while len(list(folder.iterdir())) < racers:
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    wait_until(lambda: len(list(folder.iterdir())) >= racers, PATIENCE_S, pause=0.005)
 
 
 def verdict_on(version: Version, champion: Version | None) -> Verdict:

@@ -15,6 +15,7 @@ from prefect.states import Completed, Crashed
 
 from flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
 from flows.training import train
+from tests.waiting import wait_until
 
 
 def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True) -> FlowRun:
@@ -67,11 +68,8 @@ def said_by_worker(event: str, flow_run: UUID) -> None:
     about = {"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.role": "flow-run"}
     emit_event(event, resource={"prefect.resource.id": "prefect.worker.process.w"}, related=[about])
     EventsWorker.drain_all()
-    until = time.monotonic() + 60  # the server writes them down in its own time
-    with get_client(sync_client=True) as client:
-        while last_of_worker(client, flow_run) != event:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+    with get_client(sync_client=True) as client:  # the server writes them down in its own time
+        wait_until(lambda: last_of_worker(client, flow_run) == event, 60, pause=0.1)
 
 
 def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:

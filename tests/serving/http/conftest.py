@@ -1,7 +1,6 @@
 """Real applications on bundles whose answers are known; a heavy bundle, so that requests have to wait."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from serving.http.lifecycle import DrainingServer, configure
 from serving.http.metrics import Metrics
 from serving.http.model import Origin, Slot, load_model
 from serving.http.settings import Limits, Settings
+from tests.waiting import wait_until
 
 LOCAL = "http://127.0.0.1"
 Serve = Callable[..., TestClient]
@@ -132,14 +132,6 @@ def listen() -> Iterator[Listen]:
             return stack.enter_context(Listening(make_parts(bundle, port=0, **options)).running())
 
         yield start
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for something that another thread or process does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def metric(client: TestClient, name: str) -> float:

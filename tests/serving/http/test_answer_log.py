@@ -15,7 +15,8 @@ from serving.bundle import Bundle
 from serving.http.answer_log import PATTERN, AnswerLog
 from serving.http.metrics import Metrics
 from serving.http.settings import LogSettings
-from tests.serving.http.conftest import Serve, metric, wait_until
+from tests.serving.http.conftest import Serve, metric
+from tests.waiting import wait_until
 
 
 def written(folder: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ from serving.http.model import Slot
 from serving.http.server import open_slot
 from serving.http.settings import Settings
 from serving.registered import BUNDLE_TAG, ModelAddress
-from tests.serving.http.conftest import LOCAL, rewrite, wait_until
+from tests.serving.http.conftest import LOCAL, rewrite
+from tests.waiting import wait_until
 
 CHAMPION = ModelAddress("toy", "champion", None)
 BuildToy = Callable[..., Bundle]

@@ -15,7 +15,8 @@ import pytest
 
 from serving.bundle import Bundle
 from tests.ports import free_port
-from tests.serving.http.conftest import LOCAL, wait_until
+from tests.serving.http.conftest import LOCAL
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 

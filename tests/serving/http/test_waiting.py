@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import httpx
 
 from serving.bundle import Bundle
-from tests.serving.http.conftest import LOCAL, Listen, Listening, wait_until
+from tests.serving.http.conftest import LOCAL, Listen, Listening
+from tests.waiting import wait_until
 
 LONG = "good " * 60
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from tasks.training.job import Job
 from tasks.training.launching import FOLDER, JOB, train
 from tests.ports import free_port
 from tests.snapshots import make_run, spans, write_snapshot
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PATIENCE = 300  # seconds, for processes that import torch beside other tests
@@ -136,13 +136,6 @@ def sealed(job: Job) -> int:
     return len(list((job.folder / "work").glob("checkpoint-*/sealed.json")))
 
 
-def wait_until(reached: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.slow  # four times, two processes import torch and transformers
 def test_a_killed_training_ends_as_an_unbroken_one_does(store: Path, data: tuple[Ref, Ref], tmp_path: Path) -> None:
     straight, broken = (job_of(store, data, name, epochs=40, keep="last") for name in ("straight", "broken"))
@@ -150,7 +143,7 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(store: Path, data: tuple
 
     # when one of its processes is killed
     def kill_one() -> None:
-        wait_until(lambda: sealed(broken))
+        wait_until(lambda: sealed(broken), PATIENCE)
         workers(broken)[1].send_signal(signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one, daemon=True)
@@ -158,7 +151,7 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(store: Path, data: tuple
     with pytest.raises(AssayError, match=r"a process of the training has died .* goes on behind the last whole epoch"):
         do(broken)
     killer.join()
-    wait_until(lambda: not workers(broken))
+    wait_until(lambda: not workers(broken), PATIENCE)
 
     # and, begun again, the process that started them
     (tmp_path / "job.json").write_text(broken.model_dump_json())
@@ -169,10 +162,12 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(store: Path, data: tuple
     reached = max(int(path.name.rpartition("-")[2]) for path in (broken.folder / "work").glob("checkpoint-*"))
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "job.json")]) as parent:
         later = broken.folder / "work"
-        wait_until(lambda: any(int(path.name.rpartition("-")[2]) > reached for path in later.glob("checkpoint-*")))
+        wait_until(
+            lambda: any(int(path.name.rpartition("-")[2]) > reached for path in later.glob("checkpoint-*")), PATIENCE
+        )
         assert len(workers(broken)) == 2
         parent.kill()
-    wait_until(lambda: not workers(broken))
+    wait_until(lambda: not workers(broken), PATIENCE)
 
     # then it goes on, and ends as the other one
     do(broken)
@@ -193,7 +188,7 @@ def test_two_machines_share_a_training(store: Path, data: tuple[Ref, Ref], monke
     # given another machine, which joins once the job is there, as the documentation says
     def join() -> None:
         file = job.folder / FOLDER / JOB
-        wait_until(file.is_file)
+        wait_until(file.is_file, PATIENCE)
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=1", "-m", "tasks.training.worker"]
         others.append(subprocess.Popen([*command, str(file)], env={**os.environ, "PET_NODE_RANK": "1"}))
 

@@ -1,0 +1,12 @@
+"""Waiting for what another thread or process does: for the state, never for a time."""
+
+import time
+from collections.abc import Callable
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20, pause: float = 0.01) -> None:
+    """Ask again and again, and fail when it has not happened after so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(pause)
