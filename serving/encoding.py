@@ -33,7 +33,8 @@ class EncodedText:
     rest: tuple["EncodedText", ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids) + sum(len(window.ids) for window in self.rest)
+        # Asked for often, and hardly any text is read in windows.
+        return len(self.ids) + sum(len(window.ids) for window in self.rest) if self.rest else len(self.ids)
 
     @property
     def windows(self) -> tuple["EncodedText", ...]:

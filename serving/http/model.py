@@ -1,19 +1,23 @@
 """The model that answers, and the place it stands in: loaded, warmed and checked before it gets there."""
 
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
+from serving.encoding import EncodedText
 from serving.engine import Engine, Row
-from serving.http.cost import BatchCost
+from serving.http.cost import BatchCost, overhead_in_tokens
 from serving.http.settings import Limits
 from serving.smoke import smoke_test
 
-_SEED_ROWS = (1, 4, 16)
-_SEED_WORDS = (8, 32)
+# Batches whose times tell what a batch costs beside its tokens: both large enough to keep the CPU's units busy.
+_SMALL, _LARGE = 4, 16
+_WORDS = 32
+_TIMES = 5
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,18 @@ def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int =
 
 def _measure(model: ServedModel) -> None:
     """Time a few batches, so that the first requests already know how long others will take."""
-    pair = "a" if model.engine.manifest.pair else None
-    for words in _SEED_WORDS:
-        item = model.engine.encode([Row("a " * words, pair)])[0]
-        for rows in _SEED_ROWS:
-            begun = time.perf_counter()
-            model.engine.answer_batch([item] * rows)
-            model.cost.observe(rows, rows * len(item), time.perf_counter() - begun)
+    item = model.engine.encode([Row("a " * _WORDS, "a" if model.engine.manifest.pair else None)])[0]
+    # In turns: the machine may become slower meanwhile.
+    timed = [(_time(model.engine, [item] * _SMALL), _time(model.engine, [item] * _LARGE)) for _ in range(_TIMES)]
+    small, large = (statistics.median(seconds) for seconds in zip(*timed, strict=True))
+    model.cost = BatchCost(overhead_in_tokens((_SMALL * len(item), small), (_LARGE * len(item), large)))
+    model.cost.observe(_LARGE, _LARGE * len(item), large)
+
+
+def _time(engine: Engine, batch: Sequence[EncodedText]) -> float:
+    begun = time.perf_counter()
+    engine.answer_batch(batch)
+    return time.perf_counter() - begun
 
 
 @dataclass(frozen=True)

@@ -2,45 +2,38 @@ import random
 
 import pytest
 
-from serving.http.cost import BatchCost
+from serving.http.cost import BatchCost, overhead_in_tokens
 
 
-def observe(cost: BatchCost, sizes: list[int], per_token: float, overhead: float, noise: float = 0.0) -> None:
-    draw = random.Random(0)
-    for tokens in sizes:
-        cost.observe(4, tokens, (per_token * tokens + overhead) * (1 + noise * draw.uniform(-1, 1)))
+def test_speed_and_overhead_are_told_apart() -> None:
+    # 0.1 ms a token and 2 ms a batch, which 20 tokens take
+    assert overhead_in_tokens((100, 0.012), (500, 0.052)) == pytest.approx(20)
+    cost = BatchCost(20)
+    cost.observe(4, 480, 0.05)
+    assert cost.per_token == pytest.approx(1e-4)
+    assert cost.seconds(4, 480) == pytest.approx(0.05)
+    assert cost.seconds(8, 960) == pytest.approx(0.1)
 
 
-def test_the_line_is_found() -> None:
-    cost = BatchCost()
-    observe(cost, [16, 64, 256, 512, 1024, 300], per_token=1e-4, overhead=2e-3)
-    assert cost.per_token == pytest.approx(1e-4, rel=1e-6)
-    assert cost.overhead == pytest.approx(2e-3, rel=1e-6)
-    assert cost.overhead_tokens == pytest.approx(20, rel=1e-6)
+@pytest.mark.parametrize(
+    ("small", "large", "overhead"),
+    [(0.05, 0.04, 1.0), (0.008, 0.05, 1.0), (0.04, 0.05, 100.0)],
+    ids=["a larger batch was faster", "a small one cost nothing beside", "a small one cost too much"],
+)
+def test_noise_makes_no_overhead_absurd(small: float, large: float, overhead: float) -> None:
+    assert overhead_in_tokens((100, small), (500, large)) == overhead
 
 
 def test_a_machine_that_becomes_slower_is_noticed() -> None:
-    cost = BatchCost()
-    observe(cost, [16, 128, 1024] * 20, per_token=1e-4, overhead=1e-3)
-    observe(cost, [16, 128, 1024] * 70, per_token=3e-4, overhead=1e-3)
-    assert cost.per_token == pytest.approx(3e-4, rel=0.05)
-
-
-def test_batches_of_one_size_say_nothing_of_the_overhead() -> None:
-    cost = BatchCost()
-    observe(cost, [128] * 10, per_token=1e-4, overhead=1e-3)
-    assert cost.seconds(4, 128) == pytest.approx(128e-4 + 1e-3, rel=0.15)
-
-
-def test_noise_makes_no_cost_negative() -> None:
-    cost = BatchCost()
-    observe(cost, [100, 101, 99, 100, 102] * 8, per_token=1e-4, overhead=0.0, noise=0.9)
-    assert cost.per_token > 0
-    assert cost.overhead > 0
+    cost = BatchCost(10)
+    draw = random.Random(0)
+    for per_token in [1e-4] * 60 + [3e-4] * 200:
+        cost.observe(4, 300, per_token * 310 * draw.uniform(0.9, 1.1))
+    assert cost.per_token == pytest.approx(3e-4, rel=0.1)
 
 
 def test_a_backlog_of_many_rows_costs_their_batches() -> None:
-    cost = BatchCost()
+    cost = BatchCost(100)
     for _ in range(500):
         cost.observe(5, 100, 1e-2)
         cost.observe(5, 200, 1.5e-2)

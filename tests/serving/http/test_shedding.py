@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.bundle import Bundle
 from serving.http.answering import Answering
 from serving.http.batcher import Batcher
+from serving.http.cost import BatchCost
 from serving.http.metrics import Metrics
 from serving.http.model import Slot, load_model
 from serving.http.settings import Limits
@@ -100,7 +101,8 @@ def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle
     metrics = Metrics()
     batcher = Batcher(1, 512, 65_536, metrics)
     model = load_model(toy)
-    model.cost.per_token, model.cost.tokens_a_row, model.cost.overhead = 0.01, 10.0, 0.0
+    model.cost = BatchCost()
+    model.cost.per_token, model.cost.tokens_a_row = 0.01, 10.0
     shedder = Shedder(Answering(Slot(model), batcher, Limits(deadline=1.0), metrics), metrics)
 
     async def arrive(count: int) -> int:
