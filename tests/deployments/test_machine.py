@@ -256,8 +256,10 @@ def test_a_requested_run_ends_with_a_champion_that_is_told_of(running: Running, 
         # then both ends are told of
         wait_for(lambda: len(heard) >= 2)
     [first], [second] = (events(client, name, "assay.model.tiny") for name in ("assay.promoted", "assay.refused"))
-    assert heard[0] == {"subject": "assay.promoted: tiny", "body": first.payload["summary"]}
-    assert heard[1] == {"subject": "assay.refused: tiny", "body": second.payload["summary"]}
+    assert {one["subject"]: one["body"] for one in heard} == {
+        "assay.promoted: tiny": first.payload["summary"],
+        "assay.refused: tiny": second.payload["summary"],
+    }
     # and the champion stands in MLflow
     with running.surroundings():
         registry = MlflowClient(running.machine.environment["MLFLOW_TRACKING_URI"])
