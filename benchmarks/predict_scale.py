@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.results import Row, write_rows
 from benchmarks.tiny_bundle import tiny_bundle, virtual_examples
+from benchmarks.turns import in_turns
 from serving.batch.job import ROWS_A_SHARD
 from serving.bundle import Bundle
 from serving.engine import Engine
@@ -146,7 +147,7 @@ def speed_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
     for kind in ("jsonl", "csv", "parquet"):
         source = _write(folder / f"some.{kind}", found)
         runs[kind] = _run(engine, source, folder / f"answers.{kind}")
-    seconds = _in_turns(runs)
+    seconds = {kind: found[1:] for kind, found in in_turns(runs, ROUNDS).items()}
     results = []
     for kind in list(runs)[1:]:
         shares = [own / other for own, other in zip(seconds["engine"], seconds[kind], strict=True)]
@@ -173,17 +174,6 @@ def texts(count: int) -> Iterator[dict[str, Any]]:
 
 def _run(engine: Engine, source: Path, target: Path) -> Callable[[], Any]:
     return lambda: predict_file(engine, source, target)
-
-
-def _in_turns(runs: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(ROUNDS + 1):
-        for name, run in runs.items():
-            begun = time.perf_counter()
-            run()
-            if number:  # the first round warms up
-                seconds[name].append(time.perf_counter() - begun)
-    return seconds
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

@@ -10,7 +10,6 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,6 +23,7 @@ from ray.cluster_utils import Cluster
 from benchmarks.predict_scale import texts
 from benchmarks.results import Row, write_rows
 from benchmarks.tiny_bundle import tiny_bundle
+from benchmarks.turns import in_turns
 from flows.inference import predict
 from flows.runners import task_runner
 from serving.bundle import Bundle
@@ -52,7 +52,7 @@ def main() -> None:
             cluster.add_node(num_cpus=1, resources={"first": 1})
             cluster.add_node(num_cpus=1)
             ray.init(cluster.address)  # a runner leaves alone what was connected before it
-            seconds = _in_turns(_runs(f"ray:{cluster.address}", bundle, source, rows))
+            seconds = in_turns(_runs(f"ray:{cluster.address}", bundle, source, rows), ROUNDS)
         finally:
             ray.shutdown()
             cluster.shutdown()
@@ -80,16 +80,6 @@ def _runs(where: str, bundle: Path, source: Path, rows: int) -> dict[str, Callab
         "one": lambda: run(where, remote_options(num_cpus=1, resources={"first": 1})),
         "two": lambda: run(where, remote_options(num_cpus=1)),
     }
-
-
-def _in_turns(runs: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(ROUNDS + 1):
-        for name, run in runs.items():
-            begun = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begun)
-    return seconds
 
 
 def _rows(seconds: dict[str, list[float]], rows: int) -> list[Row]:
