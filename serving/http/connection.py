@@ -36,6 +36,7 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head: int | None = None  # bytes of the headers that are being read; None between requests
+        self._in_body = False  # whether the headers of a request have come whole, and its body has not
         self._clock: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None  # the answer to the request that is being read, where that is refused
         self._refused_bytes = 0
@@ -49,7 +50,8 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the headers have grown too large, or it is a plain request to be refused."""
-        if self._head is None and self._refusal is None and (self.cycle is None or self.cycle.response_complete):
+        # A request may be answered before its body has come: what comes then is that body.
+        if self._head is None and not self._in_body and (self.cycle is None or self.cycle.response_complete):
             if (answer := self._refuse_plain(data)) is not None:
                 self._stop_clock()
                 self._say_no(answer)
@@ -61,10 +63,13 @@ class GuardedConnection(HttpToolsProtocol):
         super().data_received(data)
         if self._head is not None and self._head > self.limits.header:
             self._close_with(b"431 Request Header Fields Too Large")
+        elif self._in_body:
+            self._start_body_clock()
 
     def on_headers_complete(self) -> None:
         """Stop the clock and start the request, unless its headers are too large."""
         self._head = None
+        self._in_body = True
         self._stop_clock()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
             self._close_with(b"431 Request Header Fields Too Large")
@@ -84,6 +89,8 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole: say no where it was refused."""
+        self._in_body = False
+        self._stop_clock()
         if self._refusal is None:
             if not self.transport.is_closing():
                 self.scope["state"][CALLER] = self._caller
@@ -140,6 +147,11 @@ class GuardedConnection(HttpToolsProtocol):
     def _start_clock(self) -> None:
         if self._clock is None:
             self._clock = self.loop.call_later(self.limits.header_seconds, self._close_with, b"408 Request Timeout")
+
+    def _start_body_clock(self) -> None:
+        """Give up a body that never ends, whoever waits for it: the application says so before, where it still does."""
+        if self._clock is None and not self.transport.is_closing():
+            self._clock = self.loop.call_later(self.limits.body_seconds + _LAST_WORD, self.transport.close)
 
     def _stop_clock(self) -> None:
         if self._clock is not None:

@@ -140,3 +140,24 @@ def test_a_connection_that_is_only_refused_is_closed_when_it_falls_silent(
         assert connection.recv(100) == b""
         assert 0.5 < time.monotonic() - begun < 5
     server.batcher._waiting_tokens -= 10**9
+
+
+def test_a_refused_body_that_never_ends_is_given_up(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, body_seconds=0.2)
+    server.batcher._waiting_tokens += 10**9
+    with connected(server) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n")
+        assert connection.recv(100) == b""
+
+
+def test_a_body_that_looks_like_a_request_is_none(full: Listening) -> None:
+    # given a request that is answered before its body has come
+    with connected(full) as connection:
+        body = post("good")
+        head = f"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Deadline-Ms: 500\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert receive(connection)[0] == 404
+        # then the body is no request of its own, and the next request is answered
+        connection.sendall(body)
+        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert receive(connection)[0] == 200

@@ -154,6 +154,19 @@ def test_headers_that_are_too_large_are_refused(listen: Listen, toy: Bundle) -> 
         assert good.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_the_body_behind_an_early_answer_is_neither_headers_nor_their_end(listen: Listen, toy: Bundle) -> None:
+    server = listen(toy, header=500, header_seconds=0.2)
+    with connected(server) as connection:
+        for size in (10, 5000):
+            head = f"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n"
+            connection.sendall(head.encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 404")
+            connection.sendall(b"x" * size)
+            time.sleep(0.3)  # no word about headers that are late
+            connection.sendall(post("good"))
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_long_request_leaves_room_for_others(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60)
 
