@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 RECOVER = "recover/on-crash"
 IN_PROGRESS = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -19,6 +19,9 @@ IN_PROGRESS = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, str]]) -> list[str]:
     """Mark runs as crashed that nobody can be at work on, and have `recover/on-crash` look after each.
+
+    Those that a person has cancelled are cancelled. Of a `recover/on-crash` itself, the run is looked after that it
+    was to look after.
 
     Call it while none of this machine's workers runs. A pool that another machine works for is left alone: which runs
     are its own, nobody can tell.
@@ -29,7 +32,7 @@ def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, 
             that it is online.
 
     Returns:
-        Names of the runs.
+        Names of the runs that crashed.
     """
     empty = [pool for pool, name in own_workers if not _has_other_worker(client, pool, name)]
     found = client.read_flow_runs(
@@ -39,12 +42,18 @@ def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, 
     if found:
         # Asked for, since automations that were deployed this very moment may miss the event of the crash.
         recover = client.read_deployment_by_name(RECOVER).id
+    crashed = []
     for flow_run in found:
         message = "the workers of its pool ended, and the run with them"
+        if flow_run.state_type is StateType.CANCELLING:
+            client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
+            continue
         client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
-        parameters = {"flow_run_id": str(flow_run.id), "patience_s": 0}  # no worker is left to wait for
+        crashed.append(flow_run.name)
+        lost = flow_run.parameters["flow_run_id"] if flow_run.deployment_id == recover else flow_run.id
+        parameters = {"flow_run_id": str(lost), "patience_s": 0}  # no worker is left to wait for
         client.create_flow_run_from_deployment(recover, parameters=parameters)
-    return [flow_run.name for flow_run in found]
+    return crashed
 
 
 def _has_other_worker(client: SyncPrefectClient, pool: str, name: str) -> bool:

@@ -43,6 +43,10 @@ class ModelAddress(NamedTuple):
         return f"models:/{self.name}@{self.alias}" if self.alias else f"models:/{self.name}/{self.number}"
 
 
+class UnreachableError(AssayError):
+    """The registry did not give what was asked for; asked later, it may."""
+
+
 class RegisteredVersion(NamedTuple):
     """A version of the registry, and the digest of its bundle."""
 
@@ -153,7 +157,7 @@ class Registry:
         except (MlflowException, OSError) as error:
             reason = first_line(error, 200)
             where = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow"
-            raise AssayError(
+            raise UnreachableError(
                 f"{wanted} cannot be had from {without_password(where)}: {without_password(reason)}; check name and "
                 "alias (assay history NAME), and that MLFLOW_TRACKING_URI names a server that is up"
             ) from error

@@ -15,7 +15,7 @@ from serving.bundle import Bundle
 from serving.http.metrics import Metrics
 from serving.http.model import Origin, Refused, ServedModel, Slot, load_model
 from serving.http.settings import Settings
-from serving.registered import ModelAddress, RegisteredVersion, Registry
+from serving.registered import ModelAddress, RegisteredVersion, Registry, UnreachableError
 from serving.signatures import verify
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Follower:
         if slot.model.digest == version.digest and slot.model.origin.version == version.number:
             slot.refused = None
             await asyncio.to_thread(self._describe, slot.model, version)
-        elif slot.refused is None or slot.refused.digest != version.digest:
+        elif slot.refused is None or slot.refused.again or slot.refused.digest != version.digest:
             await self._try(slot, version)
 
     async def _try(self, slot: Slot, version: RegisteredVersion) -> None:
@@ -136,8 +136,12 @@ class Follower:
         self._remember(version)
 
     def _refuse(self, slot: Slot, version: RegisteredVersion, error: AssayError) -> None:
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        slot.refused = Refused(version.number, version.digest, str(error), now)
+        now, before = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", slot.refused
+        slot.refused = Refused(
+            version.number, version.digest, str(error), now, again=isinstance(error, UnreachableError)
+        )
+        if before is not None and (before.digest, before.again) == (version.digest, slot.refused.again):
+            return  # said before
         self._metrics.refused.inc()
         logger.error("%s: version %s is refused, %s stays: %s",
                      self.address, version.number, slot.model.version_name, error)  # fmt: skip

@@ -104,12 +104,13 @@ def _time(engine: Engine, batch: Sequence[EncodedText]) -> float:
 
 @dataclass(frozen=True)
 class Refused:
-    """A version that was to serve and may not."""
+    """A version that was to serve and may not; with `again`, it could not be had, and is asked for at each look."""
 
     version: str | None
     digest: str | None
     reason: str
     at: str
+    again: bool = False
 
 
 class Slot:

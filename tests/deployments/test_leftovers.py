@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.states import Completed, Running
+from prefect.states import Cancelling, Completed, Crashed, Running
 
 from deployments.leftovers import crash_leftovers
 from flows.recovery import recover
@@ -59,6 +59,31 @@ def test_what_was_in_progress_has_crashed_and_is_looked_after(
     assert (state_of(client, lost), state_of(client, done)) == ("CRASHED", "COMPLETED")
     asked = [one.parameters["flow_run_id"] for one in client.read_flow_runs() if one.deployment_id == recovery]
     assert asked == [str(lost)]
+
+
+def test_what_a_person_cancelled_is_cancelled(client: SyncPrefectClient, pool: str, recovery: UUID) -> None:
+    unwanted = started(client, pool)
+    client.set_flow_run_state(unwanted, Cancelling(), force=True)
+    before = len(client.read_flow_runs())
+    assert crash_leftovers(client, [(pool, OURS)]) == []
+    assert state_of(client, unwanted) == "CANCELLED"
+    assert len(client.read_flow_runs()) == before
+
+
+def test_what_a_lost_recovery_was_to_look_after_is_looked_after(client: SyncPrefectClient, pool: str) -> None:
+    # given a run that crashed, and a recovery of it that was waiting when its worker ended
+    crashed = started(client, pool)
+    client.set_flow_run_state(crashed, Crashed(), force=True)
+    recovery = client.create_deployment(
+        client.create_flow(recover), "on-crash", work_pool_name=pool, enforce_parameter_schema=False
+    )
+    waiting = client.create_flow_run_from_deployment(recovery, parameters={"flow_run_id": str(crashed)}).id
+    client.set_flow_run_state(waiting, Running(), force=True)
+    before = {one.id for one in client.read_flow_runs()}
+    # then another one is asked for, of the same run
+    assert crash_leftovers(client, [(pool, OURS)]) == [client.read_flow_run(waiting).name]
+    [again] = [one for one in client.read_flow_runs() if one.id not in before]
+    assert (again.deployment_id, again.parameters["flow_run_id"]) == (recovery, str(crashed))
 
 
 def test_runs_of_a_pool_that_others_work_for_are_left_alone(client: SyncPrefectClient, pool: str) -> None:

@@ -142,6 +142,27 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     assert state == ("3", True)
 
 
+def test_a_champion_that_could_not_be_had_is_asked_for_again(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy, tmp_path: Path
+) -> None:
+    shelf.crown(shelf.add(build_toy("first")))
+    following = follower(settings)
+    slot = following.start()
+    # given a champion whose files cannot be had for a while
+    second = build_toy("second", max_length=32)
+    shelf.crown(shelf.add(second))
+    shutil.move(shelf.path(second), tmp_path / "away")
+    for _ in range(3):
+        asyncio.run(following.look(slot))
+        assert slot.refused is not None
+        assert slot.refused.again
+    assert b"assay_model_refused_total 1.0" in following._metrics.render()
+    # then it takes over when they can
+    shutil.move(tmp_path / "away", shelf.path(second))
+    asyncio.run(following.look(slot))
+    assert (slot.model.digest, slot.refused) == (second.digest, None)
+
+
 def test_a_graph_that_loads_and_does_not_run_is_refused(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
