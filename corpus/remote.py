@@ -4,6 +4,7 @@ Readers go back and forth in a file, and look it through before they read it, so
 A copy is made anew when the file at the address has changed, by what its server says of it (size, time, digest).
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from corpus.atomic import atomic_path
 from corpus.cache import user_cache
+from corpus.disk import disk_line
 from corpus.errors import AssayError, first_line
 
 FINGERPRINT = ".fingerprint"
@@ -64,6 +66,18 @@ def send_file(path: Path, address: str) -> None:
         system.put_file(str(path), name)
 
 
+def remove_file(address: str) -> None:
+    """Remove what lies at an address, if anything does.
+
+    Raises:
+        AssayError: the address does not answer, or refuses.
+    """
+    with _answering(address):
+        system, name = _open(address)
+        if system.exists(name):
+            system.rm_file(name)
+
+
 def copies() -> Path:
     """Where copies lie."""
     return user_cache().resolve() / "files"
@@ -84,6 +98,10 @@ def _copy(system: Any, protocol: str, name: str) -> Path:
 def _open(address: str) -> tuple[Any, str]:
     import fsspec
 
+    if address.startswith(("http://", "https://")):
+        raise AssayError(
+            f"{address}: a web server need not say when a file has changed; get it first and name the copy"
+        )
     system, name = fsspec.url_to_fs(address, use_listings_cache=False)
     return system, name
 
@@ -92,9 +110,13 @@ def _open(address: str) -> tuple[Any, str]:
 def _answering(address: str) -> Iterator[None]:
     try:
         yield
+    except AssayError:
+        raise
     except ImportError as error:
         raise AssayError(f"{address} needs {error.name or 'a package'}; pip install 'assay[s3]' for s3://") from error
     except Exception as error:  # each driver has kinds of errors of its own
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise AssayError(disk_line(error, copies())) from error
         raise AssayError(
             f"{address} does not answer ({type(error).__name__}: {first_line(error)}); check the address and the "
             "credentials"

@@ -57,7 +57,11 @@ def predict_request(engine: Engine, request: Request) -> PredictionCounts:
         AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
     if needs_copies(request):
-        return predict_by_copies(request, lambda local: predict_request(engine, local))
+        return predict_by_copies(
+            request,
+            predict=lambda local: predict_request(engine, local),
+            key_of=lambda local: make_job(local, engine).key(engine),
+        )
     job = make_job(request, engine)
     if is_folder(request):
         return predict_folder(engine, Path(request.input), Path(request.output), job)
@@ -150,6 +154,8 @@ def _check_options(request: Request) -> None:
         raise AssayError(f"{option} is for a collection, and --input is {request.input}; leave {option} out")
     if request.id_field and (is_mongo(request.input) or not is_mongo(request.output)):
         raise AssayError(f"--id is {request.id_field!r}; it is for a file that goes into a collection: leave it out")
+    if request.errors and request.errors.parts[0].endswith(":"):
+        raise AssayError(f"--errors is {request.errors}, an address; leave it out: bad rows lie beside the output")
     if not is_folder(request):
         return
     if request.errors:

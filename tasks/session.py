@@ -117,8 +117,10 @@ def _leave_open_runs(recipe: Recipe, store: Path) -> None:
     """Close the open runs of this recipe that no process works on: whoever begins anew does not go on with them.
 
     One that was killed would look alive in MLflow for ever. Those of deployments are left to Prefect, which
-    starts them again, or waits for a person.
+    starts them again, or waits for a person. With a shared store none is closed: another machine may work on it.
     """
+    if shared_store() is not None:
+        return
     for state in read_states(store):
         if state.recipe_digest == recipe.digest and state.state == "open" and not is_flow_run(state.key):
             folder = store / "runs" / state.key

@@ -46,6 +46,8 @@ class Shedder:
         return self._count(path, wait)
 
     def _wait(self) -> float | None:
+        if self._answering.slot.draining:
+            return None  # the application refuses, too, and asks the caller to go elsewhere
         return self._answering.excess_wait(self._answering.limits.deadline, self._arriving)
 
     def _let_in(self) -> None:

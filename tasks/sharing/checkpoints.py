@@ -5,6 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from corpus.atomic import atomic_folder
 from models.resume import SEAL
 from models.training import WORK
 from tasks.sharing.steps import local_name
@@ -12,12 +13,13 @@ from tasks.sharing.store import SharedStore
 
 
 def fetch_checkpoints(shared: SharedStore, store: Path, folder: Path) -> None:
-    """Get the intermediate checkpoints of a training that was begun elsewhere; `models.resume` says which are whole."""
-    work = folder / WORK
-    names = shared.names(local_name(store, work), "*/*")
-    missing = {store / name: name for name in names if not (store / name).exists()}
-    if missing:
-        shared.download(missing)
+    """Get the intermediate checkpoints of a training that was begun elsewhere, each whole or not at all."""
+    names = [Path(name) for name in shared.names(local_name(store, folder / WORK), "*/*")]
+    for checkpoint in (name.parent for name in names if name.name == SEAL):
+        if not (store / checkpoint / SEAL).exists():
+            with atomic_folder(store / checkpoint) as partial:
+                own = [name for name in names if name.parent == checkpoint]
+                shared.download({partial / name.name: name.as_posix() for name in own})
 
 
 class PublishCheckpoints(TrainerCallback):

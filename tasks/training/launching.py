@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from corpus.errors import AssayError
+from serving.cpu import available_threads
 from tasks.curves import MetricLog
 from tasks.run import MARKER
 from tasks.sharing.checkpoints import fetch_checkpoints
@@ -114,7 +115,7 @@ def _joining(file: Path) -> list[str]:
 
 def _run(command: list[str], here: int, stderr: Path) -> int:
     """Run what trains to its end and hand its lines on; its exit status."""
-    threads = str(max((os.cpu_count() or 1) // here, 1))
+    threads = str(max(available_threads() // here, 1))
     code = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONPATH": code}
     with (

@@ -48,6 +48,8 @@ def test_what_cannot_be_had_is_one_line(bucket: str, tmp_path: Path) -> None:
         fetch_file(f"{bucket}/nothing.jsonl")
     with pytest.raises(AssayError, match="nosuch://a/b does not answer"):
         fetch_file("nosuch://a/b")
+    with pytest.raises(AssayError, match=r"https://example\.org/rows\.jsonl: .*get it first"):
+        fetch_file("https://example.org/rows.jsonl")
     (tmp_path / "x").write_text("x")
     with pytest.raises(AssayError, match="s3://not-there-at-all/x does not answer"):
         send_file(tmp_path / "x", "s3://not-there-at-all/x")

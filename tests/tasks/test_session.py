@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
+from tasks import session
 from tasks.run import Run, Step
 from tasks.session import STATE, open_run
 
@@ -97,6 +98,15 @@ def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> 
     assert status(killed) == client.get_run(trial).info.status == "FAILED"
     assert '"closed"' in state.read_text()
     assert '"open"' in deployed.read_text()
+
+
+def test_with_a_shared_store_no_run_is_left(store: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # another machine may work on it
+    monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
+    monkeypatch.setattr(session, "_check_tracking", lambda recipe, store: None)  # which wants a server
+    failed = run_and_fail(store, AssayError("disk full"))
+    assert run_to_the_end(store, fresh=True).key != failed.key
+    assert run_to_the_end(store).key == failed.key
 
 
 def test_a_run_in_progress_is_not_left(store: Path) -> None:

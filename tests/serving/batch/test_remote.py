@@ -48,3 +48,34 @@ def test_what_was_done_stays_where_the_output_cannot_be_sent(
     with pytest.raises(AssayError, match=r"s3://nobody-made-this/answers\.jsonl does not answer"):
         predict_request(engine, request)
     assert len(list((tmp_path / "state").rglob("answers.jsonl"))) == 1
+    # and is only sent, once there is somebody to take it
+    fsspec.filesystem("s3").mkdir("nobody-made-this")
+    monkeypatch.setattr(Engine, "predict_stream", None)
+    counts = predict_request(engine, request)
+    assert (counts.rows, counts.resumed) == (1, 1)
+    assert json.loads(fsspec.filesystem("s3").cat_file(request.output))["label"] == "down"
+
+
+def test_a_run_without_bad_rows_leaves_no_errors_of_an_earlier_one(bucket: str, engine: Engine, tmp_path: Path) -> None:
+    source, system = tmp_path / "new.jsonl", fsspec.filesystem("s3")
+    for text, bad in ((7, True), ("good news", False)):
+        source.write_text(json.dumps({"id": 1, "text": text}) + "\n" + json.dumps({"id": 2, "text": "good"}) + "\n")
+        counts = predict_request(engine, Request(str(source), f"{bucket}/answers.jsonl", state=tmp_path / "state"))
+        assert counts.errors == bad
+        assert system.exists(f"{bucket}/answers.jsonl.errors.jsonl") == bad
+
+
+def test_what_cannot_become_a_file_at_an_address_is_refused_before_anything_is_done(
+    bucket: str, engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "new.jsonl").write_text(json.dumps({"id": 1, "text": "good"}) + "\n")
+    state = tmp_path / "state"
+    with pytest.raises(AssayError, match=r"--input is .*/folder, a folder, and --output an address"):
+        predict_request(engine, Request(str(tmp_path / "folder"), f"{bucket}/answers", state=state))
+    bad = Path(f"{bucket}/bad.jsonl")
+    with pytest.raises(AssayError, match=r"--errors is s3:/.*, an address; leave it out"):
+        predict_request(
+            engine, Request(str(tmp_path / "folder" / "new.jsonl"), f"{bucket}/a.jsonl", errors=bad, state=state)
+        )
+    assert not fsspec.filesystem("s3").ls(bucket)
