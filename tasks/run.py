@@ -111,6 +111,8 @@ class Run(BaseModel):
         if partial.exists() and not resumable:
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
+        # Of an attempt that was killed before the folder got its name: it is no part of the result.
+        (partial / MARKER).unlink(missing_ok=True)
         begun = time.time()
         make(partial)
         files = digest_folder(partial)

@@ -68,7 +68,7 @@ class Trial:
         for marker in self.store.glob(f"runs/*/*/{MARKER}"):
             if not marker.parent.name.endswith(".partial"):
                 for name, digest in json.loads(marker.read_text())["files"].items():
-                    assert digest_file(marker.parent / name) == digest, marker.parent
+                    assert digest_file(marker.parent / name) == digest, marker.parent / name
                 found[marker.parent.name] = marker.stat().st_mtime_ns
         return found
 

@@ -28,8 +28,8 @@ class Point(NamedTuple):
     """Also in the normal suite; the rest under `make faults`."""
 
 
-def _unnamed(step: str) -> Point:
-    return Point(f"{step}, whole but without its name", "tasks.run:publish_folder", about=f"/{step}-")
+def _unnamed(step: str, *, often: bool = False) -> Point:
+    return Point(f"{step}, whole but without its name", "tasks.run:publish_folder", about=f"/{step}-", often=often)
 
 
 POINTS = (
@@ -38,7 +38,7 @@ POINTS = (
     _unnamed("validate"),
     _unnamed("split"),
     Point("training, behind its second checkpoint", "models.resume:seal", nth=2, behind=True, often=True),
-    _unnamed("train"),
+    _unnamed("train", often=True),
     Point("export, in front of the manifest", "serving.bundle:write_manifest", often=True),
     _unnamed("export"),
     _unnamed("evaluate"),

@@ -94,3 +94,17 @@ def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
     seen: list[str] = []
     run.once("train", {}, lambda folder: seen.extend(path.name for path in folder.iterdir()), resumable=True)
     assert seen == ["half.txt"]
+
+
+def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_never_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, work = make_run(tmp_path), Work()
+    # given a resumable step that was killed when all but its name was there
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tasks.run.publish_folder", lambda partial, folder: interrupted(partial))
+        run.once("train", {}, work, resumable=True)
+    # then the next start ends it, for good
+    done = run.once("train", {}, work, resumable=True)
+    assert run.once("train", {}, work, resumable=True) == done
+    assert work.times == 2
