@@ -284,7 +284,8 @@ def test_a_killed_run_is_started_again_half_a_minute_later_and_goes_on(
     )
     again = events(client, "prefect.flow-run.Pending", about)[0]
     assert all(one.occurred < waits.occurred for one in crashed)
-    assert (again.occurred - waits.occurred).total_seconds() >= 25  # the worker looks some seconds ahead
+    # half a minute, of which the worker looks ten seconds ahead
+    assert (again.occurred - waits.occurred).total_seconds() >= 19
 
 
 def test_a_run_outlives_a_restart_of_the_prefect_server(running: Running, client: SyncPrefectClient) -> None:
