@@ -111,12 +111,13 @@ class Running:
         assert found is not None
         return found
 
-    def engine(self) -> psutil.Process:
-        """The process of the flow run in progress."""
+    def engine(self, flow_run: UUID) -> psutil.Process:
+        """The process of a flow run; others may have been started by schedules and automations."""
         [found] = [
             child
             for child in self.process("assay-cpu").children(recursive=True)
             if "prefect.engine" in " ".join(child.cmdline())
+            and child.environ().get("PREFECT__FLOW_RUN_ID") == str(flow_run)
         ]
         return found
 
@@ -273,7 +274,7 @@ def test_a_killed_run_is_started_again_half_a_minute_later_and_goes_on(
     running: Running, client: SyncPrefectClient
 ) -> None:
     flow_run = running.begin_and_reach_training(client)
-    running.engine().send_signal(signal.SIGKILL)
+    running.engine(flow_run).send_signal(signal.SIGKILL)
 
     assert wait_until_completed(client, flow_run).run_count == 2
     assert len(list(running.folder_of(flow_run).glob("extract-*"))) == 1
@@ -305,7 +306,7 @@ def test_a_run_whose_worker_is_gone_too_is_found_and_goes_on_when_there_is_a_wor
     running: Running, client: SyncPrefectClient
 ) -> None:
     flow_run = running.begin_and_reach_training(client)
-    engine = running.engine()
+    engine = running.engine(flow_run)
     for process in (running.process("assay-cpu"), engine):
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -366,7 +367,7 @@ def test_down_leaves_nothing_and_a_run_in_progress_goes_on_after_up(
     running: Running, client: SyncPrefectClient
 ) -> None:
     flow_run = running.begin_and_reach_training(client)
-    processes = [one.pid for one in running.machine.processes.running()] + [running.engine().pid]
+    processes = [one.pid for one in running.machine.processes.running()] + [running.engine(flow_run).pid]
 
     assert "prefect" in running.assay("down")
     assert not any(lives(pid) for pid in processes)
