@@ -16,7 +16,8 @@ class Refusal(HTTPException):
         retry_after: float | None = None,
     ) -> None:
         headers = {"Retry-After": str(max(1, round(retry_after)))} if retry_after is not None else None
-        super().__init__(status, detail, headers)
+        # Names that a caller made up may hold the ends of lines.
+        super().__init__(status, " ".join(detail.splitlines()), headers)
         self.reason = reason
         self.row = row
 

@@ -119,3 +119,8 @@ def test_pairs_are_two_tensors(serve: Serve, build_toy: Callable[..., Bundle]) -
     assert "takes text and text_pair" in infer(client).json()["error"]
     short = {**second, "shape": [1], "data": ["good"]}
     assert "not the same number" in infer(client, inputs=[TEXT, short]).json()["error"]
+
+
+def test_a_name_that_holds_the_end_of_a_line_ends_none_in_the_answer(client: TestClient) -> None:
+    answer = infer(client, "/v2/models/to%0Ay/infer")
+    assert (answer.status_code, answer.json()["error"]) == (404, "no model to y is here; toy 3 is")
