@@ -153,10 +153,8 @@ class Load:
 
     def go_on(self, answers: int) -> None:
         """Come back after so many further answers."""
-        wanted, until = self.answered + answers, time.monotonic() + PATIENCE_S
-        while self.answered < wanted:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wanted = self.answered + answers
+        wait_until(lambda: self.answered >= wanted, PATIENCE_S)
 
 
 @pytest.mark.slow  # three servers and nginx as processes
