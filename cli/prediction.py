@@ -24,7 +24,7 @@ def predict(
             help="File or s3://BUCKET/FILE, in the format of its extension; for a folder, a folder; or a collection."
         ),
     ],
-    errors: Annotated[Path | None, typer.Option(help="Where bad rows go; else beside the output.")] = None,
+    errors: Annotated[str | None, typer.Option(help="File that bad rows go to; else beside the output.")] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
     shard_rows: Annotated[

@@ -56,7 +56,7 @@ def predict(
     model: str,
     input: str,
     output: str,
-    errors: Path | None = None,
+    errors: str | None = None,
     text_field: str = "text",
     pair_field: str | None = None,
     keep: Sequence[str] = (),
@@ -75,7 +75,7 @@ def predict(
         input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them or an address such as
             `s3://bucket/new.parquet` (one task answers them), or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
         output: a file, in the format of its extension, which appears whole or not at all; a folder; or a collection.
-        errors: where bad rows go; none: beside the output.
+        errors: the file that bad rows go to; none: beside the output.
         text_field: field that holds the text.
         pair_field: field that holds the second text of a pair.
         keep: fields of a collection to put into the output.

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from corpus.errors import AssayError
 from serving.answers import Prediction, Reader, ScoredEntity
-from serving.bundle import MODEL, TOKENIZER, Bundle, LongTexts
+from serving.bundle import MODEL, TOKENIZER, Bundle
 from serving.cpu import available_threads, cpu_flags, saturates_int8
 from serving.decoding import Floats
 from serving.encoding import EncodedText, TextEncoder, pad
@@ -80,7 +80,6 @@ class Engine:
         bundle: Bundle,
         threads: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
-        long_texts: LongTexts | None = None,
     ) -> None:
         """Load graph and tokenizer.
 
@@ -88,7 +87,6 @@ class Engine:
             bundle: a bundle that was opened, and so verified.
             threads: batches that run at once; none: as many as this process has CPUs.
             batch_tokens: most tokens of a batch, padding counted.
-            long_texts: `truncate`, or read in overlapping `windows`; none: as the bundle says, and was judged by.
 
         Raises:
             AssayError: files changed since the bundle was opened, or the graph is not what the manifest says.
@@ -104,7 +102,7 @@ class Engine:
             Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),
             manifest.max_length,
             manifest.cleaning,
-            windows=(long_texts or manifest.long_texts) == "windows",
+            windows=manifest.long_texts == "windows",
         )
         self._session: Session = open_session(
             _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_OF_A_BATCH

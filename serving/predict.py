@@ -9,6 +9,7 @@ from corpus.digest import digest_json
 from corpus.errors import AssayError
 from corpus.files import check_file, file_kind, iter_rows
 from corpus.mongo_connection import hosts
+from corpus.remote import is_remote
 from serving.batch.addresses import is_mongo, mongo_query
 from serving.batch.folder import predict_folder
 from serving.batch.job import ROWS_A_SHARD, Job, survey_job, text_fields
@@ -29,9 +30,9 @@ class Request:
     """What a user asks for.
 
     `input` and `output` are files, folders, files at fsspec addresses (see `serving.batch.remote`), or collections
-    (see `serving.batch.addresses`). `errors`: where bad rows
-    go; none: beside the output. `shard_rows`: rows that are kept together; an input of more than that keeps what is
-    done, until all is done, in a folder `.OUTPUT.shards` beside the output, or in `state` for a collection.
+    (see `serving.batch.addresses`). `errors`: the file of bad rows; none: beside the output. `shard_rows`: rows that
+    are kept together; an input of more than that keeps what is done, until all is done, in a folder `.OUTPUT.shards`
+    beside the output, or in `state` for a collection.
 
     Of a collection, `filter` takes documents, and `keep` names fields that go into the output beside `_id` and text.
     `id_field`: the column of a file that becomes the `_id` of a document; none: `_id` if there is one, else `id`.
@@ -39,7 +40,7 @@ class Request:
 
     input: str
     output: str
-    errors: Path | None = None
+    errors: str | None = None
     text_field: str = "text"
     pair_field: str | None = None
     shard_rows: int = ROWS_A_SHARD
@@ -94,7 +95,8 @@ def predict_file(
     Raises:
         AssayError: see `predict_request`.
     """
-    return predict_request(engine, Request(str(input), str(output), errors, text_field, pair_field, shard_rows))
+    bad = None if errors is None else str(errors)
+    return predict_request(engine, Request(str(input), str(output), bad, text_field, pair_field, shard_rows))
 
 
 def is_folder(request: Request) -> bool:
@@ -116,7 +118,7 @@ def make_job(request: Request, engine: Engine) -> Job:
     else:
         beside, name = Path(), target.name
         work = request.state / f"{name}-{digest_json([request.input, request.output])[:12]}"
-    errors = request.errors or beside / f"{name}.errors.jsonl"
+    errors = Path(request.errors) if request.errors else beside / f"{name}.errors.jsonl"
     if isinstance(target, FileTarget) and not is_folder(request):
         _check_paths(request.input, target.path, errors)
     return Job(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
@@ -154,8 +156,9 @@ def _check_options(request: Request) -> None:
         raise AssayError(f"{option} is for a collection, and --input is {request.input}; leave {option} out")
     if request.id_field and (is_mongo(request.input) or not is_mongo(request.output)):
         raise AssayError(f"--id is {request.id_field!r}; it is for a file that goes into a collection: leave it out")
-    if request.errors and request.errors.parts[0].endswith(":"):
-        raise AssayError(f"--errors is {request.errors}, an address; leave it out: bad rows lie beside the output")
+    if request.errors and (is_remote(request.errors) or is_mongo(request.errors)):
+        # Not shown: an address may hold a password.
+        raise AssayError("--errors is an address, where a file must be; leave it out: bad rows lie beside the output")
     if not is_folder(request):
         return
     if request.errors:

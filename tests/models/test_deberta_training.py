@@ -10,7 +10,7 @@ from models.adapters import add_adapters, merge_adapters
 from models.deberta_training import ShiftedSelfAttention, score_faster
 from models.network import Network, quiet
 from recipes.recipe import Lora
-from tests.models.test_deberta import ATTENTION_KINDS, batch, make_network
+from tests.models.deberta import ATTENTION_KINDS, batch, make_network
 
 KINDS = [{}, *ATTENTION_KINDS]
 

@@ -101,12 +101,6 @@ def test_batches_of_long_and_short_texts_are_answered_as_each_alone(build_toy: B
             assert answer.probabilities == pytest.approx(single.probabilities, abs=1e-6)
 
 
-def test_the_engine_may_read_otherwise_than_the_bundle_says(toy: Bundle) -> None:
-    row = Row("good " * 100)
-    assert Engine(toy, threads=1).predict([row])[0].truncated
-    assert Engine(toy, threads=1, long_texts="windows").predict([row])[0].windows == 2
-
-
 def test_pairs_are_not_read_in_windows(build_toy: BuildToy) -> None:
     with pytest.raises(AssayError, match="long_texts is windows"):
         Engine(build_toy(pair=True, long_texts="windows"), threads=1).predict([Row("good", "bad")])

@@ -165,7 +165,7 @@ def test_poison_documents_cost_themselves_only(mongo: Mongo, predict: Any) -> No
     poison: list[Any] = [None, 7, ["good"], {"a": "good"}, "", " \n", "x" * 200_000, Binary(b"\x00"), float("nan")]
     mongo.fill("texts", [*texts(5), *({"_id": 100 + n, "text": text} for n, text in enumerate(poison)), {"_id": 999}])
 
-    counts = predict(">texts", ">answers", errors=Path("bad.jsonl"))
+    counts = predict(">texts", ">answers", errors="bad.jsonl")
 
     assert (counts.rows, counts.errors) == (5, len(poison) + 1)
     bad = [json.loads(line) for line in Path("bad.jsonl").read_text().splitlines()]

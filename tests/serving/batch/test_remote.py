@@ -73,9 +73,9 @@ def test_what_cannot_become_a_file_at_an_address_is_refused_before_anything_is_d
     state = tmp_path / "state"
     with pytest.raises(AssayError, match=r"--input is .*/folder, a folder, and --output an address"):
         predict_request(engine, Request(str(tmp_path / "folder"), f"{bucket}/answers", state=state))
-    bad = Path(f"{bucket}/bad.jsonl")
-    with pytest.raises(AssayError, match=r"--errors is s3:/.*, an address; leave it out"):
-        predict_request(
-            engine, Request(str(tmp_path / "folder" / "new.jsonl"), f"{bucket}/a.jsonl", errors=bad, state=state)
-        )
+    for bad in (f"{bucket}/bad.jsonl", "mongodb://user:secret@localhost/bad", "mongo:env:ADDRESS/texts/bad"):
+        with pytest.raises(AssayError, match="--errors is an address, where a file must be; leave it out"):
+            predict_request(
+                engine, Request(str(tmp_path / "folder" / "new.jsonl"), f"{bucket}/a.jsonl", errors=bad, state=state)
+            )
     assert not fsspec.filesystem("s3").ls(bucket)
