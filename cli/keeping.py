@@ -87,19 +87,25 @@ def forget(
 
     uri = existing_tracking_uri(store)
     plan = forgetting.plan_forgetting(ids, store, uri)
+    versions = plan.tracks.versions
     _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
-    _show("version", ((one.address, _sides(one.sides)) for one in plan.versions))
-    if not plan.found and not plan.versions:
+    _show("copy", ((one.path.relative_to(store).as_posix(), one.what) for one in plan.copies))
+    _show("run in MLflow", ((one.name, ", ".join(one.artifacts)) for one in plan.tracks.runs))
+    _show("version", ((one.address, _sides(one.sides)) for one in versions))
+    if plan.empty:
         say(f"no snapshot of {store} and no version holds {', '.join(ids)}")
         return
     if not yes:
         say(NOT_DONE)
         return
     keys = forgetting.forget(plan, store, uri)
-    say(f"erased from {len(plan.found)} snapshots and their results; {keys} keys left the ledger")
-    if plan.versions:
+    say(
+        f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
+        f"{len(plan.tracks.runs)} runs in MLflow; {keys} keys left the ledger"
+    )
+    if versions:
         say("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
-    trained = [one.address for one in plan.versions if "train" in one.sides]
+    trained = [one.address for one in versions if "train" in one.sides]
     if trained:
         say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
 

@@ -14,6 +14,7 @@ from tasks.registry import ChampionChanged, ModelRegistry, PromotionResult, Vers
 from tasks.run import Ref, Run
 from tasks.verdict import Verdict, verdict_markdown
 from tasks.versions.approvals import LONGEST_NAME, LONGEST_NOTES, Approval, needs_approval
+from tasks.versions.tags import RECIPE_NAME_TAG
 
 
 class ApprovalForm(RunInput):
@@ -83,7 +84,7 @@ def decide(
         registry.remark(version, f"**{answer}**")
         return result
     except ChampionChanged as error:
-        recipe = version.tags.get("assay.recipe_name", "RECIPE")
+        recipe = version.tags.get(RECIPE_NAME_TAG, "RECIPE")
         raise AssayError(
             f"{version.address}: the champion changed since it was judged; judge it again, then approve: "
             f"assay run {recipe} --from gate"

@@ -14,7 +14,7 @@ from tasks.versions.approvals import FAILED_TAG, Approval, needs_approval
 from tasks.versions.history import Move, shortened
 from tasks.versions.registry import BUNDLE, ModelRegistry, failed_names
 from tasks.versions.store import Version
-from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
+from tasks.versions.tags import RECIPE_NAME_TAG, SNAPSHOT_TAG, SPLITS_TAG
 
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 
@@ -82,7 +82,7 @@ def register(
         SNAPSHOT_TAG: verdict.snapshot,
         SPLITS_TAG: verdict.splits,
         "assay.recipe": run.recipe.digest,
-        "assay.recipe_name": run.recipe.name,
+        RECIPE_NAME_TAG: run.recipe.name,
         "assay.ledger": Splits.load(splits.path).manifest.ledger or "",
         "assay.evaluation": evaluation.digest,
         "assay.run": run.key,
@@ -117,7 +117,7 @@ def settle(
         answer = approval.expire()
         return PromotionResult(version=registry.refuse(version, verdict, answer), promoted=False, why=str(answer))
     expected = registry.version(verdict.champion) if verdict.champion else None
-    reason = f"recipe {version.tags.get('assay.recipe_name', '?')}: {_merit(verdict)}"
+    reason = f"recipe {version.tags.get(RECIPE_NAME_TAG, '?')}: {_merit(verdict)}"
     move = registry.promote(version, verdict, expected, reason, run_key, approval)
     why = f"champion instead of version {move.source}" if move and move.source else "champion"
     version = registry.version(version.number)

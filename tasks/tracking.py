@@ -29,7 +29,7 @@ from tasks.lineage.surroundings import surroundings, to_text
 from tasks.pages import current_flow_run
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
-from tasks.versions.tags import SNAPSHOT_TAG, SPLITS_TAG
+from tasks.versions.tags import RECIPE_NAME_TAG, SNAPSHOT_TAG, SPLITS_TAG
 
 # MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
 MLFLOW_DIGEST_LENGTH = 36
@@ -92,7 +92,7 @@ class Tracking:
         uri = uri or tracking_uri_for(recipe, store)
         with mlflow_reachable(uri):
             client = connect(uri)
-            if run_id is not None and _exists(client, run_id):
+            if run_id is not None and run_exists(client, run_id):
                 client.update_run(run_id, status="RUNNING")
                 return cls(uri, run_id)
             experiment = experiment_id(client, recipe.registry.experiment or recipe.registry.name, uri, store)
@@ -136,7 +136,7 @@ class Tracking:
             AssayError: MLflow cannot be reached.
         """
         with mlflow_reachable(self.uri):
-            if not _exists(self._client, self.run_id):
+            if not run_exists(self._client, self.run_id):
                 return
             run = self._client.get_run(self.run_id)
             query = f"tags.{MLFLOW_PARENT_RUN_ID} = '{self.run_id}' AND attributes.status = 'RUNNING'"
@@ -174,7 +174,8 @@ def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
         keep_data(client, run.mlflow_run, snapshot.path, splits.path)
 
 
-def _exists(client: MlflowClient, run_id: str) -> bool:
+def run_exists(client: MlflowClient, run_id: str) -> bool:
+    """Whether MLflow knows a run of this id."""
     try:
         client.get_run(run_id)
     except MlflowException as error:
@@ -208,7 +209,7 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
         MLFLOW_SOURCE_NAME: f"assay {version('assay')}",
         MLFLOW_GIT_COMMIT: git_commit(),
         "assay.recipe": recipe.digest,
-        "assay.recipe_name": recipe.name,
+        RECIPE_NAME_TAG: recipe.name,
         "assay.code": code_digest(),
         "assay.run": key,
         "prefect.flow_run": str(flow_run.id) if flow_run else None,

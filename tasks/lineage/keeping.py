@@ -19,21 +19,22 @@ from tasks.sides.ledger import LEDGER
 # Larger data stay in the store alone, and are found there by their digest.
 LARGEST_SNAPSHOT = 64 * 2**20
 DIGEST_LENGTH = 12
+DATA_FOLDER, SNAPSHOT_FOLDER, ANSWERS_FOLDER = "lineage", "snapshot", "evaluation"
 
 
 def data_folder(splits: str) -> str:
     """Artifact folder of the splits with this digest, their ledger, and the manifest of their snapshot."""
-    return f"lineage/{splits[:DIGEST_LENGTH]}"
+    return f"{DATA_FOLDER}/{splits[:DIGEST_LENGTH]}"
 
 
 def snapshot_folder(snapshot: str) -> str:
     """Artifact folder of the rows of a snapshot."""
-    return f"snapshot/{snapshot[:DIGEST_LENGTH]}"
+    return f"{SNAPSHOT_FOLDER}/{snapshot[:DIGEST_LENGTH]}"
 
 
 def answers_folder(bundle: str) -> str:
     """Artifact folder of what a bundle answered to the test rows."""
-    return f"evaluation/{bundle[:DIGEST_LENGTH]}"
+    return f"{ANSWERS_FOLDER}/{bundle[:DIGEST_LENGTH]}"
 
 
 def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Path) -> None:

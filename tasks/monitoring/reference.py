@@ -1,5 +1,6 @@
 """What a champion is held against: the rows of its snapshot that it was not trained on, read by itself."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -81,7 +82,11 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
             snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
             with atomic_folder(target) as partial:
                 _observe(champion, snapshot, lineage.splits).save(partial)
-                (partial / MARKER).write_text(champion.model_dump_json(indent=2), encoding="utf-8")
+                # Not the address of MLflow, which may hold a password.
+                about = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
+                (partial / MARKER).write_text(about, encoding="utf-8")
+            # What was fetched for it: rows are kept where they are looked for when somebody wants them erased.
+            shutil.rmtree(run.folder, ignore_errors=True)
     return champion, Ref(path=target, digest=digest_json(inputs))
 
 

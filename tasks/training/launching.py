@@ -61,7 +61,9 @@ def _train_elsewhere(job: Job, processes: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     file = folder / JOB
-    file.write_text(job.model_dump_json(), encoding="utf-8")
+    # Processes tell their figures to this one, and need no MLflow, whose address may hold a password.
+    run = job.run.model_copy(update={"tracking_uri": ""})
+    file.write_text(job.model_copy(update={"run": run}).model_dump_json(), encoding="utf-8")
     code = _run(_command(here, file) if processes > 1 else _joining(file), here, folder / STDERR)
     if (failure := told_by(folder)) is not None:
         raise failure

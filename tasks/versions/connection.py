@@ -1,12 +1,17 @@
 """The way to MLflow: a client that gives up in reasonable time."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow import MlflowClient
+from mlflow.store.entities import PagedList
 
 from corpus.errors import AssayError
 from serving.address import SQLITE
+
+T = TypeVar("T")
 
 # MLflow knows these as environment variables only.
 SETTINGS = {
@@ -30,6 +35,17 @@ def connect(tracking_uri: str) -> MlflowClient:
     if tracking_uri.startswith(SQLITE):
         _check_writable(Path(tracking_uri.removeprefix(SQLITE)))
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def every_page(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
+    """All that a search of MLflow finds, page by page; it is called with the token of each."""
+    token: str | None = None
+    while True:
+        page = search(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _check_writable(database: Path) -> None:

@@ -17,6 +17,7 @@ from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
+from tasks.versions.connection import every_page
 from tasks.versions.package import log_bundle
 from tasks.versions.tags import SPLITS_TAG
 
@@ -73,7 +74,7 @@ class Version(BaseModel):
 
 def every_version(client: MlflowClient) -> Iterator[Version]:
     """The versions of every registered model, also those that this package did not register."""
-    for model in client.search_registered_models():
+    for model in every_page(lambda token: client.search_registered_models(page_token=token)):
         yield from map(Version.of, client.search_model_versions(f"name = '{model.name}'"))
 
 

@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
-from tasks.keeping.forgetting import forget, is_one_of, plan_forgetting
+from tasks.keeping.forgetting import forget, plan_forgetting
+from tasks.keeping.stored import is_one_of
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.sides.ledger import ledger_path, open_ledger
 from tests.faults.counts import LONG, count
@@ -17,10 +18,10 @@ from tests.tasks.keeping.test_forgetting import made
 
 IDS = ["7", "12#two"]
 POINTS = (
-    Point("in front of MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts"),
-    Point("behind MLflow's artifacts", "tasks.keeping.forgetting:_erase_artifacts", behind=True),
+    Point("in front of MLflow's artifacts", "tasks.keeping.forgetting:erase_artifacts"),
+    Point("behind MLflow's artifacts", "tasks.keeping.forgetting:erase_artifacts", behind=True),
     Point("behind the ledger", "tasks.sides.ledger:Ledger.forget", behind=True, often=True),
-    Point("behind what was made of a snapshot", "tasks.keeping.forgetting:_erase_derived", behind=True),
+    Point("behind what was made of a snapshot", "tasks.keeping.forgetting:erase_derived", behind=True),
     Point("the new snapshot, without its name", "corpus.atomic:publish_folder"),
     Point(
         "the old snapshot set aside, the new one not in its place",
@@ -30,7 +31,7 @@ POINTS = (
         often=True,
     ),
     Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-", often=True),
-    Point("between two snapshots", "tasks.keeping.forgetting:_erase_rows", behind=True),
+    Point("between two snapshots", "tasks.keeping.forgetting:erase_rows", behind=True),
     Point("the second snapshot, without its name", "corpus.atomic:publish_folder", nth=2),
 )
 

@@ -74,6 +74,11 @@ def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: P
         "F1 of entities",
     }
     assert "no drift in 150 rows" in report.page.read_text()
+    # What is kept of the champion are its answers: no second snapshot, and no address, which may hold a password.
+    kept = {path.name for path in (trained / "monitoring" / "tiny").rglob("*") if path.is_file()}
+    assert {"texts.parquet", "reference.json"} <= kept
+    assert "snapshot.json" not in kept
+    assert not [path for path in (trained / "monitoring").rglob("*.json") if "mlflow.db" in path.read_text()]
 
 
 def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_path: Path) -> None:

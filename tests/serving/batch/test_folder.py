@@ -81,7 +81,7 @@ def test_files_of_another_content_are_answered_again(
         (["notes.txt"], "out", None, "in/notes.txt is of an unknown kind"),
         (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside of it"),
         (["a.jsonl"], "in", None, "--output is in, which lies in --input in"),
-        (["a.jsonl"], "out", Path("e.jsonl"), "--errors is e.jsonl, one file; of a folder, bad rows lie beside"),
+        (["a.jsonl"], "out", "e.jsonl", "--errors is e.jsonl, one file; of a folder, bad rows lie beside"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(
@@ -90,7 +90,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch,
     files: list[str],
     output: str,
-    errors: Path | None,
+    errors: str | None,
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,9 @@
+import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -9,13 +12,18 @@ from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.snapshot import Snapshot, SnapshotWriter
 from corpus.splits import Splits
-from tasks.keeping.forgetting import forget, is_one_of, plan_forgetting
+from flows.monitoring import monitor
+from flows.training import train
+from tasks.keeping.forgetting import forget, plan_forgetting
+from tasks.keeping.stored import all_snapshots, is_one_of
 from tasks.lineage.keeping import data_folder, snapshot_folder
+from tasks.monitoring.window import Window
 from tasks.run import Ref, Run
 from tasks.session import STATE, RunState
 from tasks.sides.ledger import ledger_path, open_ledger
 from tasks.split import split
-from tests.snapshots import make_run
+from tests.flows.tiny import make_recipe, write_rows
+from tests.snapshots import make_run, write_snapshot
 
 ROWS = [
     Example(f"{number}#{part}", f"{word} tells of {part}", label=word)
@@ -31,7 +39,8 @@ def write(folder: Path) -> None:
     with SnapshotWriter(folder, [], {"kind": "test"}) as writer:
         for row, text in zip(ROWS, TEXTS, strict=True):
             writer.add([Example(row.id, text, label=row.label)])
-        writer.add([], [("7#three", "text is null", {"Text": None})])
+        # What str.splitlines() takes for the end of a line may stand in one.
+        writer.add([], [("7#three", "text is too long", {"Text": "a\u2028b\u0085c"})])
         writer.finish()
 
 
@@ -87,10 +96,100 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
 
     trained = next(row for row, side in sides.sides.items() if side == "train")
     plan = plan_forgetting([trained], store, f"sqlite:///{store}/mlflow.db")
-    assert [(one.address, one.sides) for one in plan.versions] == [("models:/toy/1", {"train": 1})]
+    assert [(one.address, one.sides) for one in plan.tracks.versions] == [("models:/toy/1", {"train": 1})]
     forget(plan, store, f"sqlite:///{store}/mlflow.db")
     assert client.list_artifacts(mlflow_run, snapshot_folder(data.digest)) == []
     assert client.list_artifacts(mlflow_run, data_folder(sides.digest))
+
+
+def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflow_keeps(
+    store: Path, tmp_path: Path
+) -> None:
+    # given a run that was cleaned, one that never became a version, and one that was deleted in MLflow
+    _, snapshot, splits = made(store, "first")
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    sides, data, size = Splits.load(splits.path), Snapshot.load(snapshot.path), ledger_size(store)
+    runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe_name": "tiny"}) for _ in range(2)]
+    for one in runs:
+        client.log_artifacts(one.info.run_id, str(splits.path), data_folder(sides.digest))
+        client.log_artifacts(one.info.run_id, str(snapshot.path), snapshot_folder(data.digest))
+        client.log_text(one.info.run_id, "answers", "evaluation/b/rows.parquet")
+    client.delete_run(runs[1].info.run_id)
+    shutil.rmtree(snapshot.path)
+    shutil.rmtree(splits.path)
+    # when a row is forgotten
+    plan = plan_forgetting(["7#one"], store, uri)
+    assert not plan.found
+    assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
+    # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
+    assert forget(plan, store, uri) == 1
+    assert ledger_size(store) == size - 1
+    for one in runs:
+        kept = [client.list_artifacts(one.info.run_id, folder) for folder in ("lineage", "snapshot", "evaluation")]
+        assert [len(items) for items in kept] == [1, 0, 0]
+    assert plan_forgetting(["7#one"], store, uri).tracks.runs == []
+
+
+def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
+    # given copies of a snapshot, those that one step or another leaves where it is broken off, and one without the row
+    run, snapshot, splits = made(store, "first")
+    downloaded = store / "monitoring" / "toy" / "runs" / "monitoring" / "snapshot" / "d"
+    again = store / "reproductions" / "toy-1" / "runs" / "r"
+    other = store / "reproductions" / "toy-2" / "runs" / "r" / "extract-1"
+    shutil.copytree(snapshot.path, downloaded)
+    shutil.copytree(splits.path, again / "split-1")
+    write_snapshot(other, [Example("8", "another one")])
+    for name, digest in (("old", "another"), ("new", Snapshot.load(snapshot.path).digest)):
+        reference = store / "monitoring" / "toy" / f"reference-{name}"
+        reference.mkdir()
+        (reference / "reference.json").write_text(json.dumps({"snapshot": digest}))
+    broken_off = run.folder / "extract-2.partial"
+    broken_off.mkdir()
+    shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
+    # when a row is forgotten
+    plan = plan_forgetting(["7"], store, None)
+    forget(plan, store, None)
+    # then the copies that hold it, or may, are gone
+    gone = [downloaded.parents[2], again.parents[1], broken_off, run.folder / "rejects.jsonl"]
+    assert {one.path for one in plan.copies} == {*gone, store / "monitoring" / "toy" / "reference-new"}
+    assert not [one.path for one in plan.copies if one.path.exists()]
+    assert other.exists()
+    assert (store / "monitoring" / "toy" / "reference-old").exists()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a champion, the dry run of another model, and what monitoring keeps of the champion
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl", 120))
+    outcome = train(recipe, store)
+    train(recipe.model_copy(update={"run_mode": "dry_run"}), store)
+    monitor("models:/tiny/1", Window(address=str(write_rows(tmp_path / "new.jsonl", 60, 2))), store=store)
+    rows = {row.id: row.text for _, snapshot in all_snapshots(store) for row in snapshot.examples()}
+    assert outcome.promotion.version
+    places = {id: places_of(text, store) for id, text in rows.items()}
+    chosen = [next(id for id, found in places.items() if ("monitoring" in found) == kept) for kept in (True, False)]
+    for id in chosen:
+        text = rows[id]
+        assert {"runs", "mlartifacts"} <= places[id]
+        # when a row is forgotten
+        forget(plan_forgetting([id], store, outcome.tracking_uri), store, outcome.tracking_uri)
+        # then its text is in no file of rows any more
+        assert places_of(text, store) == set()
+
+
+def places_of(text: str, store: Path) -> set[str]:
+    """Folders of a store below which a file of rows holds a text."""
+    return {
+        path.relative_to(store).parts[0]
+        for path in store.rglob("*.parquet")
+        for column in pq.read_table(path).to_pydict().values()
+        if text in column
+    }
 
 
 def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:

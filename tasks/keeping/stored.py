@@ -1,0 +1,149 @@
+"""Rows in the folders of a store: where they lie, and how they go.
+
+They lie in the snapshots of its runs and in what was made of these; and as copies, which are made again when somebody
+needs them: in the folders of monitoring and of reproductions, in rejects put aside, in extractions broken off.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from corpus.atomic import atomic_folder, atomic_path
+from corpus.digest import digest_folder
+from corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
+from corpus.splits import MANIFEST as SPLITS_MANIFEST
+from corpus.splits import Splits
+from tasks.monitoring.reference import MARKER as REFERENCE
+from tasks.run import MARKER
+from tasks.session import read_state
+
+# A bundle is what was registered, to the last byte; the version it belongs to is named.
+KEPT_STEPS = ("extract-", "export-")
+
+
+class Found(BaseModel):
+    """Rows to erase in one snapshot of the store."""
+
+    snapshot: Path
+    digest: str
+    run: str
+    rows: list[str]
+    reject_lines: int
+
+
+class Copy(BaseModel):
+    """A folder or file to remove, and what it is; `run`: whose lock has to be held for that."""
+
+    path: Path
+    what: str
+    run: str | None = None
+
+
+def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
+    """Whether a row has one of the ids, or is a sentence of a document that has."""
+    return any(row_id == one or row_id.startswith(f"{one}#") for one in ids)
+
+
+def row_ids(snapshot: Snapshot, ids: Sequence[str]) -> list[str]:
+    """Those of the rows that are asked for."""
+    return [row for batch in snapshot.batches(["id"]) for row in batch["id"].to_pylist() if is_one_of(row, ids)]
+
+
+def all_snapshots(store: Path) -> Iterator[tuple[str, Snapshot]]:
+    """Every snapshot of the store's runs, with the name of its recipe."""
+    for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")):
+        yield read_state(path.parent.parent).recipe_name, Snapshot.load(path.parent)
+
+
+def find_rows(store: Path, ids: Sequence[str]) -> Iterator[Found]:
+    """The snapshots of the store's runs that hold a row, or a reject of it."""
+    for _, snapshot in all_snapshots(store):
+        rows, rejects = row_ids(snapshot, ids), _rejects_of(snapshot.rejects_path, ids)
+        if rows or rejects:
+            yield Found(
+                snapshot=snapshot.folder,
+                digest=snapshot.digest,
+                run=snapshot.folder.parent.name,
+                rows=rows,
+                reject_lines=rejects,
+            )
+
+
+def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> Iterator[Copy]:
+    """What else of the store holds a row.
+
+    Args:
+        store: folder of runs.
+        ids: of rows, or of documents.
+        snapshots: digests of the snapshots that hold them, those in MLflow included.
+    """
+    for path in sorted((store / "monitoring").glob(f"*/reference-*/{REFERENCE}")):
+        if json.loads(path.read_bytes())["snapshot"] in snapshots:
+            yield Copy(path=path.parent, what="what monitoring holds windows against")
+    for path in sorted((store / "monitoring").glob("*/runs")):
+        if _holds(path, ids):
+            yield Copy(path=path, what="rows read again for monitoring")
+    for path in sorted((store / "reproductions").glob("*")):
+        if _holds(path, ids):
+            yield Copy(path=path, what="a version made again")
+    for path in sorted((store / "runs").glob(f"*/{REJECTS}")):
+        if _rejects_of(path, ids):
+            yield Copy(path=path, what="rejects put aside", run=path.parent.name)
+    for path in sorted((store / "runs").glob("*/extract-*.partial")):
+        yield Copy(path=path, what="an extraction broken off, which may hold them", run=path.parent.name)
+
+
+def erase_copy(copy: Copy) -> None:
+    """Remove a copy."""
+    if copy.path.is_dir():
+        shutil.rmtree(copy.path)
+    else:
+        copy.path.unlink(missing_ok=True)
+
+
+def erase_derived(run: Path) -> None:
+    """Remove everything that steps of a run made of the rows, but the bundle."""
+    for path in run.iterdir():
+        if path.is_dir() and (path.name.endswith(".partial") or not path.name.startswith(KEPT_STEPS)):
+            shutil.rmtree(path)
+
+
+def erase_rows(folder: Path, ids: Sequence[str]) -> None:
+    """Write a snapshot anew without the rows, in place of the old one; the mark of its step fits again."""
+    old = Snapshot.load(folder)
+    with atomic_folder(folder) as partial:
+        with SnapshotWriter(partial, old.manifest.slices, old.manifest.source) as writer:
+            for row in old.examples():
+                if not is_one_of(row.id, ids):
+                    writer.add([row])
+            manifest = writer.finish()
+        counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
+        erased = old.manifest.erased + len(old) - manifest.counts.rows
+        manifest = manifest.model_copy(update={"counts": counts, "erased": erased})
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as kept:
+            kept.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
+        files = digest_folder(partial)
+        marker = json.loads((folder / MARKER).read_bytes()) | {"files": files}
+        with atomic_path(partial / MARKER) as path:
+            path.write_text(json.dumps(marker, indent=2), encoding="utf-8")
+
+
+def _holds(folder: Path, ids: Sequence[str]) -> bool:
+    """Whether a snapshot or the sides of one below a folder know a row."""
+    return any(row_ids(Snapshot.load(path.parent), ids) for path in folder.rglob(MANIFEST)) or any(
+        is_one_of(row, ids) for path in folder.rglob(SPLITS_MANIFEST) for row in Splits.load(path.parent).sides
+    )
+
+
+def _rejects_of(path: Path, ids: Sequence[str]) -> int:
+    return sum(is_one_of(json.loads(line)["id"], ids) for line in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    # Only this ends a line here: str.splitlines would also cut at U+2028, which JSON may hold as it is.
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        yield from lines

@@ -1,0 +1,142 @@
+"""Rows in MLflow: in the snapshots and answers that it keeps of runs, with or without a version."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from pydantic import BaseModel
+
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
+from tasks.keeping.stored import is_one_of, row_ids
+from tasks.lineage.keeping import ANSWERS_FOLDER, DATA_FOLDER, SNAPSHOT_FOLDER, data_folder
+from tasks.versions.connection import connect, every_page
+from tasks.versions.store import Version, every_version
+from tasks.versions.tags import RECIPE_NAME_TAG, SPLITS_TAG
+
+
+class TrainedOn(BaseModel):
+    """A version that knew rows, by their side."""
+
+    address: str
+    sides: dict[str, int]
+
+
+class Tracked(BaseModel):
+    """A run whose data in MLflow hold rows: `artifacts` are the folders to remove, among them the `snapshots`."""
+
+    run_id: str
+    name: str
+    recipe: str | None
+    artifacts: list[str]
+    snapshots: list[str]
+
+
+class Tracks(BaseModel):
+    """What MLflow knows of rows; `digests` are those of the snapshots that hold them."""
+
+    versions: list[TrainedOn] = []
+    runs: list[Tracked] = []
+    digests: set[str] = set()
+
+
+def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
+    """Look through the data of every run, deleted ones included: MLflow keeps their files until `mlflow gc`."""
+    client = connect(tracking_uri)
+    search = _Search(client, ids)
+    versions = [version for version in every_version(client) if version.run_id and version.tags.get(SPLITS_TAG)]
+    return Tracks(
+        versions=[trained for version in versions if (trained := search.version(version))],
+        runs=[tracked for run in _runs_with_data(client, versions) if (tracked := search.run(run))],
+        digests=search.digests,
+    )
+
+
+def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> Iterator[tuple[str, Snapshot]]:
+    """The snapshots of runs, each downloaded once into a folder, with the name of the recipe."""
+    client = connect(tracking_uri)
+    keepers = {(run.recipe, path): run.run_id for run in runs for path in run.snapshots}
+    for (recipe, path), run_id in keepers.items():
+        if recipe is not None:
+            yield recipe, Snapshot.load(Path(client.download_artifacts(run_id, path, str(folder))))
+
+
+def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
+    """Remove rows and answers from MLflow."""
+    client = connect(tracking_uri)
+    for run in runs:
+        location = client.get_run(run.run_id).info.artifact_uri
+        repository = get_artifact_repository(location, tracking_uri=tracking_uri)
+        for path in run.artifacts:
+            repository.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow declares no types here
+
+
+class _Search:
+    """Looks into each folder once: folders are named by the digest of what they hold, and many runs share them."""
+
+    def __init__(self, client: MlflowClient, ids: Sequence[str]) -> None:
+        self.digests: set[str] = set()
+        self._client = client
+        self._ids = ids
+        self._sides: dict[str, dict[str, int]] = {}
+        self._holds: dict[str, bool] = {}
+
+    def version(self, version: Version) -> TrainedOn | None:
+        """What a version knew of the rows."""
+        run_id, folder = str(version.run_id), data_folder(version.tags[SPLITS_TAG])
+        sides = self._sides_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
+        return TrainedOn(address=version.address, sides=sides) if sides else None
+
+    def run(self, run: Run) -> Tracked | None:
+        """What has to go from a run."""
+        run_id = run.info.run_id
+        known = any(self._sides_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
+        snapshots = [path for path in self._folders(run_id, SNAPSHOT_FOLDER) if self._rows_in(run_id, path)]
+        answers = self._folders(run_id, ANSWERS_FOLDER) if known else []
+        if not snapshots and not answers:
+            return None
+        return Tracked(
+            run_id=run_id,
+            name=run.info.run_name or run_id,
+            recipe=run.data.tags.get(RECIPE_NAME_TAG),
+            artifacts=[*snapshots, *answers],
+            snapshots=snapshots,
+        )
+
+    def _folders(self, run_id: str, folder: str) -> list[str]:
+        return [item.path for item in self._client.list_artifacts(run_id, folder)]
+
+    def _sides_in(self, run_id: str, folder: str) -> dict[str, int]:
+        if folder not in self._sides:
+            with tempfile.TemporaryDirectory() as scratch:
+                sides = Splits.load(Path(self._client.download_artifacts(run_id, folder, scratch))).sides
+            self._sides[folder] = dict(Counter(side for row, side in sides.items() if is_one_of(row, self._ids)))
+        return self._sides[folder]
+
+    def _rows_in(self, run_id: str, folder: str) -> bool:
+        """Whether a snapshot holds rows: it also holds those that are on no side."""
+        if folder not in self._holds:
+            with tempfile.TemporaryDirectory() as scratch:
+                snapshot = Snapshot.load(Path(self._client.download_artifacts(run_id, folder, scratch)))
+                self._holds[folder] = bool(row_ids(snapshot, self._ids))
+            if self._holds[folder]:
+                self.digests.add(snapshot.digest)
+        return self._holds[folder]
+
+
+def _runs_with_data(client: MlflowClient, versions: Sequence[Version]) -> Iterator[Run]:
+    """Those that recorded their data, and those of versions, whatever was recorded of them."""
+    experiments = [
+        one.experiment_id for one in every_page(lambda token: client.search_experiments(ViewType.ALL, page_token=token))
+    ]
+    query = f"tags.`{SPLITS_TAG}` LIKE '%'"
+    seen = set()
+    for run in every_page(lambda token: client.search_runs(experiments, query, ViewType.ALL, page_token=token)):
+        seen.add(run.info.run_id)
+        yield run
+    for run_id in sorted({str(version.run_id) for version in versions} - seen):
+        yield client.get_run(run_id)
