@@ -61,10 +61,12 @@ def _train_elsewhere(job: Job, processes: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     file = folder / JOB
-    # Processes tell their figures to this one, and need no MLflow, whose address may hold a password.
-    run = job.run.model_copy(update={"tracking_uri": ""})
-    file.write_text(job.model_copy(update={"run": run}).model_dump_json(), encoding="utf-8")
-    code = _run(_command(here, file) if processes > 1 else _joining(file), here, folder / STDERR)
+    file.touch(mode=0o600)  # the address of MLflow may hold a password
+    file.write_text(job.model_dump_json(), encoding="utf-8")
+    try:
+        code = _run(_command(here, file) if processes > 1 else _joining(file), here, folder / STDERR)
+    finally:
+        file.unlink()
     if (failure := told_by(folder)) is not None:
         raise failure
     if code:
