@@ -22,6 +22,7 @@ from tasks.lineage.kept import find_version
 from tasks.tracking import experiment_id, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
+from tasks.versions.approvals import Approval
 from tasks.versions.connection import connect
 from tasks.versions.history import Move
 from tasks.versions.registry import ModelRegistry
@@ -125,15 +126,34 @@ def promote_copy(version: Version, plan: CopyPlan, source: Place, target: Place,
 
     Raises:
         ChampionChanged: another bundle serves there than the one that the verdict is about.
-        AssayError: the verdict refused it, or is not the one that the version is tagged with.
+        AssayError: the verdict or a person refused it, or the verdict is not the one that the version is tagged with.
     """
     compared = _verdict(plan.version, source)
+    approval = _approval(plan.version, compared)
     registry = ModelRegistry(plan.name, target.tracking_uri, target.store)
     expected = None
     if compared.champion is not None:
         earlier = ModelRegistry(plan.version.name, source.tracking_uri, source.store).version(compared.champion)
         expected = registry.find(earlier.bundle)
-    return registry.promote(version, compared, expected, f"{reason} (copied from {plan.version.address})")
+    reason = f"{reason} (copied from {plan.version.address})"
+    return registry.promote(version, compared, expected, reason, approval=approval)
+
+
+def _approval(version: Version, verdict: Verdict) -> Approval | None:
+    """The answer of the person who was asked about this verdict; None where nobody was.
+
+    Raises:
+        AssayError: it was refused, or nobody answered in time.
+    """
+    asked = version.approval
+    if asked is None or asked.subject != verdict.subject:  # an earlier question, about another judgement
+        return None
+    if asked.state != "approved":
+        raise AssayError(
+            f"{version.address} was not approved ({asked.expire()}), so its copy does not become champion; judge it "
+            f"again, then approve: assay run {version.tags.get('assay.recipe_name', 'RECIPE')} --from gate"
+        )
+    return asked
 
 
 def _verdict(version: Version, source: Place) -> Verdict:

@@ -4,9 +4,11 @@ import pytest
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
+from tasks.approval import decide
 from tasks.keeping.copying import VERDICT, Place, copy_version, plan_copy, promote_copy
-from tasks.registry import ChampionChanged, ModelRegistry
+from tasks.registry import ChampionChanged, ModelRegistry, Move
 from tasks.verdict import Verdict
+from tasks.versions.approvals import APPROVAL_TAG
 from tests.approvals import World
 
 
@@ -108,6 +110,42 @@ def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
     serving = registry(target).champion()
     assert serving is not None
     assert serving.bundle == second.bundle
+
+
+@pytest.mark.parametrize("answer", ["approved", "refused", "expired"])
+def test_a_copy_becomes_champion_only_if_the_person_who_was_asked_approved(
+    staging: World, places: tuple[Place, Place], answer: str
+) -> None:
+    source, target = places
+    client = MlflowClient(tracking_uri=source.tracking_uri)
+
+    def promoted(number: str, verdict: Verdict) -> Move | None:
+        client.log_text(staging.mlflow_run, verdict.model_dump_json(), VERDICT)
+        plan = plan_copy(f"models:/toy/{number}", source, target)
+        return promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
+
+    # Given a champion on both sides, and a second version that passed the gate and that somebody was asked about,
+    first = staging.judge("first").model_copy(update={"champion": None})
+    client.set_model_version_tag("toy", "1", "assay.verdict", first.digest)
+    assert promoted("1", first)
+    staging.go("second")
+    verdict = staging.registry.kept_verdict(staging.registry.version("2"))
+    asked = staging.registry.version("2").approval
+    assert asked is not None
+    if answer == "expired":
+        late = asked.model_copy(update={"expires": asked.asked}).model_dump_json()
+        client.set_model_version_tag("toy", "2", APPROVAL_TAG, late)
+    else:
+        decide(staging.registry, "2", approve=answer == "approved", approver="Ann", notes="too slow")
+    # then it becomes champion there with an approval only, which the history there shows.
+    if answer == "approved":
+        move = promoted("2", verdict)
+        assert move is not None
+        assert str(registry(target).history()[-1].approval) == "approved by Ann: too slow"
+        return
+    with pytest.raises(AssayError, match=r"models:/toy/2 was not approved \(refused.*assay run tiny --from gate"):
+        promoted("2", verdict)
+    assert len(registry(target).history()) == 1
 
 
 def test_what_waits_for_approval_and_a_copy_onto_itself_are_refused(
