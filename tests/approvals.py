@@ -48,6 +48,12 @@ class World:
         recipe = Recipe.model_validate(recipe_values(registry={"name": "toy"}, gate=gate, run_mode=run_mode))
         return Run(key=key, recipe=recipe, store=self.store, tracking_uri=self.uri, mlflow_run=self.mlflow_run)
 
+    def later(self, **run: Any) -> Run:
+        """Another run, with an MLflow run of its own."""
+        client = MlflowClient(tracking_uri=self.uri)
+        made = client.create_run(client.get_run(self.mlflow_run).info.experiment_id).info.run_id
+        return self.run(**run).model_copy(update={"mlflow_run": made})
+
     def bundle(self, name: str) -> Bundle:
         """Another name is another bundle; the same name the same."""
         folder = self._folder / name / "bundle"

@@ -1,14 +1,18 @@
 """What people were asked about the versions of a model and what they answered, kept in the registry itself."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
+from pydantic import ValidationError
 
 from corpus.errors import AssayError
 from tasks.verdict import Verdict
 from tasks.versions.approvals import Approval, approval_tags
 from tasks.versions.store import Version, Versions
+
+VERDICTS = "verdicts"  # folder of an MLflow run
 
 
 class Answers:
@@ -27,7 +31,7 @@ class Answers:
         return [one for one in waiting if one.outcome == "pending"]
 
     def keep(self, mlflow_run: str, verdict: Verdict) -> None:
-        """Keep a verdict with the run, for whoever answers later."""
+        """Keep a verdict with the run of a version: for whoever answers later, and for who asks why it serves."""
         self._client.log_text(mlflow_run, verdict.model_dump_json(indent=2), _path(verdict.digest))
 
     def verdict(self, version: Version) -> Verdict:
@@ -38,13 +42,27 @@ class Answers:
         """
         if version.approval is None or version.run_id is None:
             raise AssayError(f"{version.address}: nobody was asked about it; see assay history {version.name}")
-        path = _path(version.approval.verdict)
+        verdict = self.find(version, version.approval.verdict)
+        if verdict is None:
+            path = _path(version.approval.verdict)
+            raise AssayError(
+                f"{path} of MLflow run {version.run_id} was changed or removed; run the gate again (--from gate)"
+            )
+        return verdict
+
+    def find(self, version: Version, digest: str) -> Verdict | None:
+        """The verdict of this digest that is kept with the version; None where none is, or another one."""
+        path = _path(digest)
+        if version.run_id is None or not any(
+            file.path == path for file in self._client.list_artifacts(version.run_id, VERDICTS)
+        ):
+            return None
         with tempfile.TemporaryDirectory() as folder:
             text = Path(self._client.download_artifacts(version.run_id, path, folder)).read_text(encoding="utf-8")
-        verdict = Verdict.model_validate_json(text)
-        if verdict.digest != version.approval.verdict:
-            raise AssayError(f"{path} of MLflow run {version.run_id} was changed; run the gate again (--from gate)")
-        return verdict
+        with suppress(ValidationError):
+            verdict = Verdict.model_validate_json(text)
+            return verdict if verdict.digest == digest else None
+        return None
 
     def check(self, version: Version, verdict: Verdict, approval: Approval | None) -> None:
         """An answer is about this verdict, and the first one counts.
@@ -67,4 +85,4 @@ class Answers:
 
 
 def _path(digest: str) -> str:
-    return f"verdicts/{digest}.json"
+    return f"{VERDICTS}/{digest}.json"

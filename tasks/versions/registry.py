@@ -136,7 +136,10 @@ class ModelRegistry:
         own = {"assay.verdict": verdict.digest, **outcome}
         with mlflow_reachable(self.tracking_uri):
             if approval:
-                self._answers.keep(mlflow_run, verdict)
+                # A bundle that came before keeps its version and its run. The verdict comes first: who finds the
+                # question finds what it is about.
+                found = self._versions.find(bundle.digest)
+                self._answers.keep((found and found.run_id) or mlflow_run, verdict)
             version = self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
             if verdict.outcome == "passed" and FAILED_TAG in version.tags:
                 self._client.delete_model_version_tag(self.name, version.number, FAILED_TAG)

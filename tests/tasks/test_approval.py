@@ -197,6 +197,15 @@ def test_an_answer_is_given_once(world: World) -> None:
     assert world.serves() == "1"
 
 
+def test_what_was_refused_can_be_approved_when_a_later_run_makes_it_again(world: World) -> None:
+    world.go("second")
+    decide(world.registry, "2", approve=False, approver="Bob")
+    later = world.end(world.later(key="later"), "second", world.judge("second"))
+    assert later.pending
+    assert decide(world.registry, "2", approve=True, approver="Ann").promoted
+    assert world.serves() == "2"
+
+
 def test_two_answers_at_once_have_one_winner(world: World) -> None:
     # Given a question that Ann has read,
     world.go("second")
@@ -243,7 +252,7 @@ def test_a_kept_verdict_that_was_changed_promotes_nothing(world: World) -> None:
     assert version.approval is not None
     other = world.judge("second").model_dump_json()
     MlflowClient(world.uri).log_text(world.mlflow_run, other, f"verdicts/{version.approval.verdict}.json")
-    with pytest.raises(AssayError, match="was changed; run the gate again"):
+    with pytest.raises(AssayError, match="was changed or removed; run the gate again"):
         decide(world.registry, "2", approve=True, approver="Ann")
     assert world.serves() == "1"
 
