@@ -17,7 +17,7 @@ from tasks.evaluate import evaluate
 from tasks.extract import extract
 from tasks.gate import gate
 from tasks.pages import current_flow_run
-from tasks.registry import ChampionChanged, PromotionResult, promote
+from tasks.registry import ChampionChanged, PromotionResult, lasting_verdict, promote
 from tasks.report import report
 from tasks.run import Ref, Run, Step
 from tasks.session import open_run
@@ -118,6 +118,7 @@ def _decide(
         verdict = gate(run, validation, bundle, evaluation, snapshot, splits, attempts)
         if verdict.outcome == "refused":
             verdict = verdict.model_copy(update={"forced": force})
+        verdict = lasting_verdict(run, verdict)
         approval = approve(run, bundle, evaluation, verdict, splits)
         try:
             return verdict, promote(run, bundle, evaluation, verdict, splits, approval)

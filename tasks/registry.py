@@ -14,7 +14,7 @@ from tasks.versions.approvals import FAILED_TAG, Approval, needs_approval
 from tasks.versions.history import Move, shortened
 from tasks.versions.registry import BUNDLE, ModelRegistry, failed_names
 from tasks.versions.store import Version
-from tasks.versions.tags import RECIPE_NAME_TAG, SNAPSHOT_TAG, SPLITS_TAG
+from tasks.versions.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
 
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 
@@ -57,13 +57,10 @@ def promote(
         return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
     registry = registry_of(run)
     champion = registry.champion()
-    serves = champion is not None and champion.bundle == verdict.bundle
-    if serves and verdict.outcome == "refused" and not verdict.forced:
-        # A run killed behind its promotion is judged again. What the champion was promoted on stays written on it.
-        why = f"refused: {failed_names(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
-        return PromotionResult(version=champion, promoted=False, why=why)
+    if champion is not None and champion.bundle == verdict.bundle:
+        return _stays(registry, champion, verdict, approval, run.key)
     if approval is None:
-        if needs_approval(run.recipe, verdict) and not serves:
+        if needs_approval(run.recipe, verdict):
             raise AssayError(f"{registry.name}: gate.approval is required, but nobody was asked; run it again")
         version = register(run, export, evaluation, verdict, splits)
     else:
@@ -72,6 +69,47 @@ def promote(
     if not result.promoted:  # a promotion is announced where the alias moves
         _announce(result, version, verdict)
     return result
+
+
+def _stays(
+    registry: ModelRegistry, champion: Version, verdict: Verdict, approval: Approval | None, run_key: str
+) -> PromotionResult:
+    """What becomes of a candidate that is the champion: what it was promoted on stays written on it.
+
+    A run killed behind its promotion is judged again, and so is what a later run makes a second time.
+    """
+    if not verdict.allows:
+        why = f"refused: {failed_names(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
+        return PromotionResult(version=champion, promoted=False, why=why)
+    why = "it was the champion already"
+    registry.promote(champion, verdict, champion, why, run_key, approval)
+    return PromotionResult(version=registry.version(champion.number), promoted=True, why=why)
+
+
+def lasting_verdict(run: Run, verdict: Verdict) -> Verdict:
+    """The verdict that the candidate's version carries, where a new one adds nothing to it; else the new one.
+
+    A run that goes on behind its gate, killed or answered meanwhile, is judged again. A candidate that serves by now
+    is compared with itself then, which says nothing; and what a person was asked about differs by a latency only.
+
+    Args:
+        run: with the recipe.
+        verdict: what the gate says now.
+
+    Raises:
+        AssayError: MLflow cannot be reached.
+    """
+    if run.recipe.run_mode == "dry_run" or not verdict.allows:
+        return verdict
+    registry = registry_of(run)
+    version = registry.find(verdict.bundle)
+    kept = registry.tagged_verdict(version) if version else None
+    if version is None or kept is None or not kept.allows:
+        return verdict
+    champion = registry.champion()
+    serves = champion is not None and champion.number == version.number
+    repeated = (version.tags.get(RUN_TAG), kept.subject) == (run.key, verdict.subject)
+    return kept if serves or (repeated and "gate" not in run.fresh_steps) else verdict
 
 
 def register(
@@ -85,7 +123,7 @@ def register(
         RECIPE_NAME_TAG: run.recipe.name,
         "assay.ledger": Splits.load(splits.path).manifest.ledger or "",
         "assay.evaluation": evaluation.digest,
-        "assay.run": run.key,
+        RUN_TAG: run.key,
     }
     if verdict.outcome == "refused":
         tags[FAILED_TAG] = shortened(failed_names(verdict))
@@ -108,7 +146,7 @@ def settle(
         ChampionChanged: the verdict was about another champion.
         AssayError: it was answered otherwise before, or a step failed and was undone.
     """
-    if verdict.outcome == "refused" and not verdict.forced:
+    if not verdict.allows:
         return PromotionResult(version=version, promoted=False, why=f"refused: {failed_names(verdict)}")
     if approval is not None and approval.open:
         why = f"{approval}: assay approve {version.name} --version {version.number} --approver YOUR_NAME"
@@ -125,7 +163,7 @@ def settle(
 
 
 def _announce(result: PromotionResult, version: Version, verdict: Verdict) -> None:
-    facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get("assay.run")}
+    facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get(RUN_TAG)}
     payload = {"summary": f"version {version.number}: {result.why}", "address": version.address, **facts}
     announce(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)
 

@@ -28,6 +28,7 @@ from tasks.run import Ref, Run
 from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.connection import connect
+from tasks.versions.tags import RUN_TAG, VERDICT_TAG
 
 HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
 OUTCOME = "assay.outcome"
@@ -88,10 +89,10 @@ def report(
         client = connect(run.tracking_uri)
         keep_answers(client, run.mlflow_run, card.evaluation.bundle, evaluation.path)
         log_figures(client, run.mlflow_run, card.evaluation.figures, promotion)
-    if promotion.version:
-        registry = ModelRegistry(promotion.version.name, run.tracking_uri, run.store, client)
-        registry.describe(promotion.version, markdown)
     if (version := promotion.version) is not None:
+        # A champion that was judged again keeps the description by the judgement that made it that.
+        if (version.tags.get(RUN_TAG), version.tags.get(VERDICT_TAG)) == (run.key, verdict.digest):
+            ModelRegistry(version.name, run.tracking_uri, run.store, client).describe(version, markdown)
         address = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}")
         name = f"{version.name} version {version.number}"
         show_link("model-version", address, name, f"{name} in MLflow: {card.outcome}")

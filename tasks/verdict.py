@@ -43,6 +43,11 @@ class Verdict(BaseModel):
         return "passed" if self.checks and all(check.passed for check in self.checks) else "refused"
 
     @property
+    def allows(self) -> bool:
+        """Whether it allows a promotion: it passed, or somebody gave a reason to promote all the same."""
+        return self.outcome == "passed" or bool((self.forced or "").strip())
+
+    @property
     def failed(self) -> list[Check]:
         """The checks that speak against promotion."""
         return [check for check in self.checks if not check.passed]

@@ -18,7 +18,7 @@ from corpus.splits import Splits
 from recipes.recipe import Recipe
 from serving.bundle import Bundle
 from tasks.approval import approve
-from tasks.registry import ModelRegistry, PromotionResult, promote
+from tasks.registry import ModelRegistry, PromotionResult, lasting_verdict, promote
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
 from tests.bundles import build_bundle
@@ -79,9 +79,19 @@ class World:
 
     def end(self, run: Run, name: str, verdict: Verdict) -> PromotionResult:
         export = Ref(path=self.bundle(name).folder.parent, digest="e")
+        verdict = lasting_verdict(run, verdict)
         return promote.fn(
             run, export, export, verdict, self._splits, approve(run, export, export, verdict, self._splits)
         )
+
+    def told_by(self, number: str) -> str:
+        """The digest of the verdict that made a version champion; the version must be tagged with it, and keep it."""
+        version = self.registry.version(number)
+        kept = self.registry.tagged_verdict(version)
+        assert kept is not None
+        [move] = [move for move in self.registry.history() if move.target == number]
+        assert move.verdict == kept.digest == version.tags["assay.verdict"]
+        return kept.digest
 
     def serves(self) -> str | None:
         champion = self.registry.champion()

@@ -31,7 +31,6 @@ from tasks.versions.store import MODEL_TAG, Version, Versions
 COPY_TAG, FROM_TAG = "assay.copy_of", "assay.copied_from"
 # Of the other registry: which model of its store it is, and when it became champion there.
 LEFT_BEHIND = (MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG)
-VERDICT = "verdict.json"
 A_BATCH = 100
 logger = logging.getLogger(__name__)
 
@@ -126,15 +125,20 @@ def promote_copy(version: Version, plan: CopyPlan, source: Place, target: Place,
 
     Raises:
         ChampionChanged: another bundle serves there than the one that the verdict is about.
-        AssayError: the verdict or a person refused it, or the verdict is not the one that the version is tagged with.
+        AssayError: the verdict or a person refused it, or the verdict is not kept.
     """
-    compared = _verdict(plan.version, source)
+    origin = ModelRegistry(plan.version.name, source.tracking_uri, source.store)
+    compared = origin.tagged_verdict(plan.version)
+    if compared is None:
+        raise AssayError(
+            f"{plan.version.address}: the verdict that it is tagged with is not kept with its run, or was changed; "
+            "train it again"
+        )
     approval = _approval(plan.version, compared)
     registry = ModelRegistry(plan.name, target.tracking_uri, target.store)
     expected = None
     if compared.champion is not None:
-        earlier = ModelRegistry(plan.version.name, source.tracking_uri, source.store).version(compared.champion)
-        expected = registry.find(earlier.bundle)
+        expected = registry.find(origin.version(compared.champion).bundle)
     reason = f"{reason} (copied from {plan.version.address})"
     return registry.promote(version, compared, expected, reason, approval=approval)
 
@@ -154,18 +158,6 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
             f"again, then approve: assay run {version.tags.get('assay.recipe_name', 'RECIPE')} --from gate"
         )
     return asked
-
-
-def _verdict(version: Version, source: Place) -> Verdict:
-    client = connect(source.tracking_uri)
-    with mlflow_reachable(source.tracking_uri), tempfile.TemporaryDirectory() as folder:
-        content = Path(client.download_artifacts(str(version.run_id), VERDICT, folder)).read_bytes()
-    verdict = Verdict.model_validate_json(content)
-    if verdict.digest != version.tags.get("assay.verdict"):
-        raise AssayError(
-            f"{version.address}: {VERDICT} of its run is about another judgement; run the gate again (--from gate)"
-        )
-    return verdict
 
 
 @contextmanager

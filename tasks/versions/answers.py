@@ -53,12 +53,11 @@ class Answers:
     def find(self, version: Version, digest: str) -> Verdict | None:
         """The verdict of this digest that is kept with the version; None where none is, or another one."""
         path = _path(digest)
-        if version.run_id is None or not any(
-            file.path == path for file in self._client.list_artifacts(version.run_id, VERDICTS)
-        ):
+        kept = self._client.list_artifacts(version.run_id, VERDICTS) if version.run_id else []
+        if path not in {file.path for file in kept}:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            text = Path(self._client.download_artifacts(version.run_id, path, folder)).read_text(encoding="utf-8")
+            text = Path(self._client.download_artifacts(str(version.run_id), path, folder)).read_text(encoding="utf-8")
         with suppress(ValidationError):
             verdict = Verdict.model_validate_json(text)
             return verdict if verdict.digest == digest else None

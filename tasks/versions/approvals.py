@@ -81,8 +81,7 @@ class Approval(BaseModel):
 
 def needs_approval(recipe: Recipe, verdict: Verdict) -> bool:
     """Whether a person must approve before this verdict may promote: a forced one, too, but no dry run."""
-    allowed = verdict.outcome == "passed" or bool(verdict.forced)
-    return recipe.gate.approval == "required" and recipe.run_mode == "enabled" and allowed
+    return recipe.gate.approval == "required" and recipe.run_mode == "enabled" and verdict.allows
 
 
 def approval_tags(approval: Approval, outcome: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from tasks.versions.connection import connect
 from tasks.versions.history import Move, read_moves, shortened
 from tasks.versions.lock import Lease, hold
 from tasks.versions.store import NOT_THERE, Version, Versions
+from tasks.versions.tags import VERDICT_TAG
 
 BUNDLE = "bundle"
 logger = logging.getLogger(__name__)
@@ -119,13 +120,15 @@ class ModelRegistry:
     ) -> Version:
         """Make a bundle a version of the model, once: a second call finds the first one's version.
 
+        The verdict is kept with the MLflow run of the version.
+
         Args:
             mlflow_run: id of the run that trained it.
             bundle_folder: the bundle.
             verdict: the gate's answer, passed or refused.
             tags: further tags of the version.
             description: Markdown, shown by MLflow.
-            approval: what a person is asked; the version is pending then, and the verdict is kept for the answer.
+            approval: what a person is asked; the version is pending then.
 
         Raises:
             AssayError: the verdict is about another bundle, or MLflow cannot be reached.
@@ -133,13 +136,12 @@ class ModelRegistry:
         bundle = Bundle.load(bundle_folder)
         _about(verdict, bundle.digest)
         outcome = approval_tags(approval, verdict.outcome) if approval else {OUTCOME_TAG: verdict.outcome}
-        own = {"assay.verdict": verdict.digest, **outcome}
+        own = {VERDICT_TAG: verdict.digest, **outcome}
         with mlflow_reachable(self.tracking_uri):
-            if approval:
-                # A bundle that came before keeps its version and its run. The verdict comes first: who finds the
-                # question finds what it is about.
-                found = self._versions.find(bundle.digest)
-                self._answers.keep((found and found.run_id) or mlflow_run, verdict)
+            # A bundle that came before keeps its version and its run. The verdict comes first: who finds the tag, or
+            # a question, finds what it is about.
+            found = self._versions.find(bundle.digest)
+            self._answers.keep((found and found.run_id) or mlflow_run, verdict)
             version = self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
             if verdict.outcome == "passed" and FAILED_TAG in version.tags:
                 self._client.delete_model_version_tag(self.name, version.number, FAILED_TAG)
@@ -188,7 +190,7 @@ class ModelRegistry:
             champion = _number(self.champion())
             if champion == version.number:
                 logger.info("%s is the champion already", version.address)
-                self._answers.write(version, verdict, approval)
+                self._answers.write(version, verdict, approval or self._answer_of_promotion(version))
                 return None
             if champion != _number(expected_champion):
                 raise ChampionChanged(
@@ -220,6 +222,11 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             return self._answers.verdict(version)
 
+    def tagged_verdict(self, version: Version) -> Verdict | None:
+        """The verdict whose digest the version is tagged with; None where it is not kept, or was changed."""
+        with mlflow_reachable(self.tracking_uri):
+            return self._answers.find(version, version.tags.get(VERDICT_TAG, ""))
+
     def rollback(self, to: str | None, reason: str, run_key: str | None = None) -> Move:
         """Put an earlier champion back.
 
@@ -244,6 +251,14 @@ class ModelRegistry:
             if not earlier:
                 raise AssayError(f"{target.address} never was champion; choose from assay history {self.name}")
             return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
+
+    def _answer_of_promotion(self, version: Version) -> Approval | None:
+        """The answer that promoted a version which still reads as pending: the process died before it said so there."""
+        if version.approval is None or version.approval.state != "pending":
+            return None
+        moves = [move for move in self.history() if move.target == version.number and move.state == "done"]
+        answer = moves[-1].approval if moves else None
+        return answer if answer and answer.subject == version.approval.subject else None
 
     def _move(
         self,

@@ -85,7 +85,9 @@ def test_an_answer_by_the_command_lets_the_suspended_run_go_on(world: World) -> 
     assert waiting.start().name == "Suspended"
     # when the answer comes by the command,
     assert answer_pending("toy", world.store, None, True, "Ann", "").promoted
-    # then the run is scheduled again, and ends.
+    told = world.told_by("2")
+    # then the run is scheduled again, and ends; what made the model champion stays written on it.
     assert waiting.state().name == "Resuming"
     assert waiting.start().type == Completed().type
     assert world.serves() == "2"
+    assert world.told_by("2") == told

@@ -17,7 +17,7 @@ from tasks.approval import decide
 from tasks.approval import question as ask_about
 from tasks.registry import PromotionResult, promote
 from tasks.run import Ref
-from tasks.versions.approvals import APPROVAL_TAG, Approval
+from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.history import LONGEST_TEXT, Move
 from tasks.versions.lock import hold
 from tests.approvals import Deployed, World
@@ -68,6 +68,7 @@ def test_a_deployed_run_waits_suspended_with_the_verdict_and_goes_on_with_the_an
     assert approval.when is not None
     assert world.registry.version("2").outcome == "passed"
     assert world.registry.history()[-1].approval == approval
+    assert world.told_by("2") == approval.verdict
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -278,8 +279,27 @@ def test_a_forced_promotion_needs_approval_too_and_carries_both(world: World) ->
 def test_the_champion_judged_again_is_not_asked_about(world: World) -> None:
     world.go("second")
     decide(world.registry, "2", approve=True, approver="Ann")
-    again = world.go("second")
-    assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
+    told = world.told_by("2")
+    for again in (world.go("second"), world.end(world.later(key="later"), "second", world.judge("second"))):
+        assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
+    assert world.told_by("2") == told
+    assert world.registry.version("2").tags["assay.run"] == "k"
+
+
+def test_an_answer_that_a_process_died_behind_is_written_down_by_the_next(world: World) -> None:
+    world.go("second")
+    asked = world.registry.version("2").approval
+    assert asked is not None
+    decide(world.registry, "2", approve=True, approver="Ann")
+    # Given that the process died between the move and the answer on the version,
+    client = MlflowClient(world.uri)
+    for tag, value in ((OUTCOME_TAG, "pending"), (APPROVAL_TAG, asked.model_dump_json())):
+        client.set_model_version_tag("toy", "2", tag, value)
+    # when the run is started again,
+    assert world.go("second").promoted
+    # then nobody is asked about the champion any more.
+    assert str(world.registry.version("2").approval) == "approved by Ann"
+    assert world.registry.pending() == []
 
 
 def test_without_a_question_nothing_is_promoted(world: World) -> None:

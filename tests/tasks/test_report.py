@@ -19,7 +19,7 @@ from serving.bundle import Bundle
 from tasks.approval import decide
 from tasks.attempts import Attempt, SliceChange
 from tasks.evaluate import evaluate
-from tasks.registry import ModelRegistry, PromotionResult, promote
+from tasks.registry import ModelRegistry, PromotionResult, lasting_verdict, promote
 from tasks.report import report, report_answer
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
@@ -308,6 +308,24 @@ def test_a_second_report_replaces_the_first(finished: Finished) -> None:
     promotion = finished.promote()
     assert finished.report(promotion) == finished.report(promotion)
     assert sorted(path.name for path in finished.run.folder.glob("*.*")) == ["card.html", "card.md", "verdict.json"]
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["killed behind its promotion", "made again by a later run"])
+def test_the_champion_judged_again_is_reported_by_the_verdict_that_promoted_it(finished: Finished, later: bool) -> None:
+    # Given a champion,
+    first = finished.verdict
+    finished.promote()
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    if later:
+        finished.run = finished.run.model_copy(update={"key": "later"})
+    # when the gate compares it with itself,
+    finished.verdict = lasting_verdict(finished.run, first.model_copy(update={"champion": "1"}))
+    promotion = finished.promote()
+    finished.report(promotion)
+    # then card and verdict are those of the first time, and only its own run describes the version.
+    assert promotion.promoted
+    assert Verdict.model_validate_json((finished.run.folder / "verdict.json").read_bytes()) == first
+    assert bool(client.get_model_version("tiny", "1").description) is not later
 
 
 def test_a_refused_candidate_has_a_card_and_a_version_but_is_not_champion(finished: Finished) -> None:

@@ -5,9 +5,8 @@ from mlflow import MlflowClient
 
 from corpus.errors import AssayError
 from tasks.approval import decide
-from tasks.keeping.copying import VERDICT, Place, copy_version, plan_copy, promote_copy
+from tasks.keeping.copying import Place, copy_version, plan_copy, promote_copy
 from tasks.registry import ChampionChanged, ModelRegistry, Move
-from tasks.verdict import Verdict
 from tasks.versions.approvals import APPROVAL_TAG
 from tests.approvals import World
 
@@ -81,70 +80,62 @@ def test_a_copy_that_fails_leaves_no_run_and_no_version(
     assert client.search_registered_models() == []
 
 
+def promote_in(target: Place, number: str, source: Place) -> Move | None:
+    plan = plan_copy(f"models:/toy/{number}", source, target)
+    return promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
+
+
 def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
     staging: World, places: tuple[Place, Place]
 ) -> None:
     source, target = places
-    client = MlflowClient(tracking_uri=source.tracking_uri)
-
-    def copied(number: str, verdict: Verdict) -> None:
-        client.log_text(staging.mlflow_run, verdict.model_dump_json(), VERDICT)
-        client.set_model_version_tag("toy", number, "assay.verdict", verdict.digest)
-        plan = plan_copy(f"models:/toy/{number}", source, target)
-        promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
-
-    first = staging.judge("first").model_copy(update={"champion": None})
-    copied("1", first)
-    champion = registry(target).champion()
-    assert champion is not None
-    assert champion.bundle == first.bundle
-
-    # Compared with version 1, which serves there: promoted. Compared with nobody: not.
-    second = staging.judge("second")
-    staging.go("second", approval="none")
-    copied("2", second)
-    third = staging.judge("third one").model_copy(update={"champion": None})
-    staging.go("third one", approval="none")
+    # Given versions that were compared with nobody, with version 1, and with version 2,
+    for name in ("second", "third one"):
+        staging.go(name, approval="none")
+    # when the third comes where the first serves, then the second has to come before it.
+    promote_in(target, "1", source)
     with pytest.raises(ChampionChanged, match="run the gate again"):
-        copied("3", third)
-    serving = registry(target).champion()
-    assert serving is not None
-    assert serving.bundle == second.bundle
+        promote_in(target, "3", source)
+    for number, name in (("2", "second"), ("3", "third one")):
+        promote_in(target, number, source)
+        champion = registry(target).champion()
+        assert champion is not None
+        assert champion.bundle == staging.bundle(name).digest
 
 
-@pytest.mark.parametrize("answer", ["approved", "refused", "expired"])
-def test_a_copy_becomes_champion_only_if_the_person_who_was_asked_approved(
-    staging: World, places: tuple[Place, Place], answer: str
+def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tuple[Place, Place]) -> None:
+    source, target = places
+    MlflowClient(tracking_uri=source.tracking_uri).set_model_version_tag("toy", "1", "assay.verdict", "another")
+    with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with is not kept"):
+        promote_in(target, "1", source)
+    assert registry(target).champion() is None
+
+
+def test_who_approved_a_version_stands_in_the_history_of_its_copy(staging: World, places: tuple[Place, Place]) -> None:
+    source, target = places
+    promote_in(target, "1", source)
+    staging.go("second")
+    decide(staging.registry, "2", approve=True, approver="Ann")
+    promote_in(target, "2", source)
+    assert str(registry(target).history()[-1].approval) == "approved by Ann"
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered in time"])
+def test_a_copy_of_what_nobody_approved_does_not_become_champion(
+    staging: World, places: tuple[Place, Place], answered: bool
 ) -> None:
     source, target = places
-    client = MlflowClient(tracking_uri=source.tracking_uri)
-
-    def promoted(number: str, verdict: Verdict) -> Move | None:
-        client.log_text(staging.mlflow_run, verdict.model_dump_json(), VERDICT)
-        plan = plan_copy(f"models:/toy/{number}", source, target)
-        return promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
-
-    # Given a champion on both sides, and a second version that passed the gate and that somebody was asked about,
-    first = staging.judge("first").model_copy(update={"champion": None})
-    client.set_model_version_tag("toy", "1", "assay.verdict", first.digest)
-    assert promoted("1", first)
+    promote_in(target, "1", source)
     staging.go("second")
-    verdict = staging.registry.kept_verdict(staging.registry.version("2"))
-    asked = staging.registry.version("2").approval
-    assert asked is not None
-    if answer == "expired":
-        late = asked.model_copy(update={"expires": asked.asked}).model_dump_json()
-        client.set_model_version_tag("toy", "2", APPROVAL_TAG, late)
+    if answered:
+        decide(staging.registry, "2", approve=False, approver="Bob")
     else:
-        decide(staging.registry, "2", approve=answer == "approved", approver="Ann", notes="too slow")
-    # then it becomes champion there with an approval only, which the history there shows.
-    if answer == "approved":
-        move = promoted("2", verdict)
-        assert move is not None
-        assert str(registry(target).history()[-1].approval) == "approved by Ann: too slow"
-        return
+        asked = staging.registry.version("2").approval
+        assert asked is not None
+        late = asked.model_copy(update={"expires": asked.asked}).model_dump_json()
+        MlflowClient(tracking_uri=source.tracking_uri).set_model_version_tag("toy", "2", APPROVAL_TAG, late)
     with pytest.raises(AssayError, match=r"models:/toy/2 was not approved \(refused.*assay run tiny --from gate"):
-        promoted("2", verdict)
+        promote_in(target, "2", source)
     assert len(registry(target).history()) == 1
 
 
