@@ -15,6 +15,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities.model_registry import ModelVersion
 
 from corpus.errors import AssayError
 from serving.address import without_password
@@ -162,10 +163,11 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
 
 @contextmanager
 def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRun, version: Version) -> Iterator[str]:
-    """A run of the other MLflow that goes again if the block fails."""
+    """A run of the other MLflow that goes again if the block fails, and the version that names it."""
     number = experiment_id(client, experiment, target.tracking_uri, target.store)
     for left in client.search_runs([number], f"tags.`{COPY_TAG}` = '{version.bundle}' AND status = 'RUNNING'"):
-        client.delete_run(left.info.run_id)
+        if not _versions_of(client, left.info.run_id):  # else it was killed at the very end, and is of use
+            client.delete_run(left.info.run_id)
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log-model")}
     copy = client.create_run(
         number, start_time=run.info.start_time, run_name=run.info.run_name, tags={**tags, COPY_TAG: version.bundle}
@@ -173,8 +175,14 @@ def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRu
     try:
         yield copy
     except BaseException:  # also when somebody interrupts it: what is left would look like a run
+        for made in _versions_of(client, copy):
+            client.delete_model_version(made.name, made.version)
         client.delete_run(copy)
         raise
+
+
+def _versions_of(client: MlflowClient, run_id: str) -> list[ModelVersion]:
+    return list(client.search_model_versions(f"run_id = '{run_id}'"))
 
 
 def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:

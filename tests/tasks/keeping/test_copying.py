@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from corpus.errors import AssayError
 from tasks.approval import decide
-from tasks.keeping.copying import Place, copy_version, plan_copy, promote_copy
+from tasks.keeping.copying import COPY_TAG, Place, copy_version, plan_copy, promote_copy
 from tasks.registry import ChampionChanged, ModelRegistry, Move
 from tasks.versions.approvals import APPROVAL_TAG
 from tests.approvals import World
@@ -61,8 +61,9 @@ def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
     assert copy_version(again, source, target) == made
 
 
+@pytest.mark.parametrize("method", ["log_artifacts", "set_terminated"])
 def test_a_copy_that_fails_leaves_no_run_and_no_version(
-    places: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch
+    places: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     source, target = places
     plan = plan_copy("models:/toy/1", source, target)
@@ -70,14 +71,31 @@ def test_a_copy_that_fails_leaves_no_run_and_no_version(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(MlflowClient, "log_artifacts", full)
-    with pytest.raises(AssayError, match="No space left on device; free some room"):
-        copy_version(plan, source, target)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, method, full)
+        with pytest.raises(AssayError, match="No space left on device; free some room"):
+            copy_version(plan, source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
     experiment = client.get_experiment_by_name("toy")
     assert experiment is not None
     assert client.search_runs([experiment.experiment_id]) == []
-    assert client.search_registered_models() == []
+    assert client.search_model_versions() == []
+    # and it can be made good
+    assert copy_version(plan_copy("models:/toy/1", source, target), source, target).run_id
+
+
+def test_what_a_killed_copy_left_goes_unless_a_version_names_it(places: tuple[Place, Place]) -> None:
+    source, target = places
+    made = copy_version(plan_copy("models:/toy/1", source, target), source, target)
+    client = MlflowClient(tracking_uri=target.tracking_uri)
+    # Given a copy that was killed behind its version, and one that was killed before,
+    client.update_run(str(made.run_id), status="RUNNING")
+    experiment = client.get_run(str(made.run_id)).info.experiment_id
+    client.create_run(experiment, tags={COPY_TAG: made.bundle})
+    # when the same bundle is copied under another name,
+    other = copy_version(plan_copy("models:/toy/1", source, target, "other"), source, target)
+    # then the run of the first version is still there.
+    assert {run.info.run_id for run in client.search_runs([experiment])} == {made.run_id, other.run_id}
 
 
 def promote_in(target: Place, number: str, source: Place) -> Move | None:
