@@ -15,7 +15,7 @@ are made of the test rows:
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, sqrt
+from math import ceil, isfinite, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
@@ -63,7 +63,8 @@ def compare(
         seed: of the draws, so that a verdict can be computed again.
 
     Raises:
-        ValueError: the two have different numbers of rows or classes, or there are no rows.
+        ValueError: the two have different numbers of rows or classes, there are no rows, or no row holds anything to
+            find and the two differ.
     """
     level = 1 - confidence
     replicas = max(replicas, ceil(DRAWS_BEYOND / level))
@@ -104,7 +105,10 @@ class _Test:
     @classmethod
     def of(cls, candidate: Outcomes, champion: Outcomes, replicas: int, seed: int) -> "_Test":
         pairs = _pair(candidate, champion)
-        return cls(pairs, candidate.f1() - champion.f1() if pairs else 0.0, replicas, seed)
+        found = candidate.f1() - champion.f1() if pairs else 0.0
+        if not isfinite(found):
+            raise ValueError("no test row holds anything to find, so there is no F1 to compare; add rows that do")
+        return cls(pairs, found, replicas, seed)
 
     def p_value(self, threshold: float) -> float:
         """Share of test sets with a true difference of `threshold` that show what was found, or more.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.scoring.paired import compare, p_value
-from tasks.scoring.statistics import Outcomes, class_outcomes
+from tasks.scoring.statistics import Outcomes, class_outcomes, entity_outcomes
 from tests.tasks.scoring.test_statistics import CLASSES, noisy_classes, noisy_entities
 
 
@@ -96,6 +96,13 @@ def test_p_value_alone_is_that_of_the_comparison() -> None:
 def test_comparison_refuses_different_rows() -> None:
     with pytest.raises(ValueError, match="same rows"):
         compare(noisy_entities(10, 0.5, 1), noisy_entities(11, 0.5, 1))
+
+
+def test_rows_without_anything_to_find_are_refused() -> None:
+    # one model finds entities where there are none
+    rows = [(0, 0, 0)] * 22
+    with pytest.raises(ValueError, match="no test row holds anything to find"):
+        compare(entity_outcomes([*rows[:20], *[(0, 1, 0)] * 2]), entity_outcomes(rows))
 
 
 def test_two_thousand_replicas_of_three_thousand_rows_take_less_than_two_seconds() -> None:
