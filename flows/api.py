@@ -83,8 +83,6 @@ async def show_run(request: Request) -> Response:
     run = await find_run(request)
     outcome = await run_in_threadpool(run.outcome)
     verdict = outcome.verdict if outcome else None
-    judged = verdict.outcome if verdict else None
-    pending = outcome is not None and outcome.pending
     predictions = request.app.url_path_for("predictions", run_id=run.flow_run.id)
     return JSONResponse(
         {
@@ -92,12 +90,12 @@ async def show_run(request: Request) -> Response:
             "recipe": run.recipe.name,
             "state": _state(run.flow_run),
             "message": run.flow_run.state.message if run.flow_run.state else None,
-            "outcome": "pending" if pending else judged,
+            "outcome": outcome.outcome if outcome else None,
             "figures": outcome.figures if outcome else {},
             "verdict": verdict.model_dump(mode="json") if verdict else None,
             "version": outcome.version if outcome else None,
             "mlflow_run": outcome.mlflow_run if outcome else None,
-            "predictions": predictions if verdict and not pending else None,
+            "predictions": predictions if outcome and outcome.reported else None,
         }
     )
 

@@ -20,16 +20,19 @@ from tasks.versions.store import Version, Versions
 
 
 class Outcome(BaseModel):
-    """Where a run has come to. Figures are on test rows; verdict and version are None until there are some.
+    """Where a run has come to. Figures are on test rows; verdict, outcome and version are None until there are some.
 
-    `pending`: the verdict is what a person is asked about; figures and answers come behind that.
+    `outcome`: of the verdict, or what became of the question that a person was asked about it: `pending`, and
+    `refused` where the answer is no, or did not come in time.
+    `reported`: the run has come to its end, where it leaves figures and answers.
     """
 
     mlflow_run: str
     figures: dict[str, float]
     verdict: Verdict | None
+    outcome: str | None
     version: str | None
-    pending: bool = False
+    reported: bool
 
 
 def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
@@ -50,27 +53,28 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
         if run is None:
             return None
         versions = Versions(client, recipe.registry.name, uri)
-        verdict = _verdict(client, run.info.run_id)
-        asked = None if verdict else _asked_about(versions, flow_run)
-        if asked is not None:
-            verdict = Answers(client, versions).verdict(asked)
+        reported = _verdict(client, run.info.run_id)
+        asked = _asked_about(versions, flow_run)
+        verdict = reported or (Answers(client, versions).verdict(asked) if asked else None)
         version = versions.find(verdict.bundle) if verdict else None
+        judged = verdict.outcome if verdict else None
         return Outcome(
             mlflow_run=run.info.run_id,
             figures=dict(sorted(figures_on_test_rows(run.data.metrics).items())),
             verdict=verdict,
+            outcome=asked.outcome if asked else judged,
             version=version.address if version else None,
-            pending=asked is not None,
+            reported=reported is not None,
         )
 
 
 def read_predictions(outcome: Outcome, recipe: Recipe, store: Path) -> bytes | None:
-    """The answers to the test rows, as Parquet; None before the verdict, and while the run waits for approval.
+    """The answers to the test rows, as Parquet; None before the end of the run, so while it waits for approval.
 
     Raises:
         AssayError: MLflow cannot be reached.
     """
-    if outcome.verdict is None or outcome.pending:
+    if outcome.verdict is None or not outcome.reported:
         return None
     uri = tracking_uri_for(recipe, store)
     path = f"{answers_folder(outcome.verdict.bundle)}/{ANSWERS}"
@@ -91,8 +95,9 @@ def _mlflow_run(client: MlflowClient, flow_run: str, recipe: Recipe) -> MlflowRu
 
 
 def _asked_about(versions: Versions, flow_run: str) -> Version | None:
-    """The version that the run waits to have approved."""
-    return next((one for one in versions.waiting() if one.approval and one.approval.run == flow_run), None)
+    """The version that the run asked a person about last, however that ended."""
+    asked = [one for one in versions.of_run(flow_run) if one.approval and one.approval.run == flow_run]
+    return asked[-1] if asked else None
 
 
 def _verdict(client: MlflowClient, run_id: str) -> Verdict | None:

@@ -19,7 +19,7 @@ from serving.registered import BUNDLE_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.connection import every_page
 from tasks.versions.package import log_bundle
-from tasks.versions.tags import SPLITS_TAG
+from tasks.versions.tags import RUN_TAG, SPLITS_TAG
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
@@ -106,6 +106,10 @@ class Versions:
     def judged_on(self, splits: str) -> list[Version]:
         """Versions that were judged on the test rows of these splits; the lowest first."""
         return self._with(SPLITS_TAG, splits)
+
+    def of_run(self, key: str) -> list[Version]:
+        """Versions that the run of this key was the last to judge; the lowest first."""
+        return self._with(RUN_TAG, key)
 
     def waiting(self) -> list[Version]:
         """Versions that are tagged as pending, also those whose time is over; the lowest first."""

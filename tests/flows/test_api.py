@@ -18,6 +18,7 @@ from flows.api import make_app, serve
 from flows.guard import LARGEST_BODY
 from flows.training import train
 from recipes.recipe import Recipe
+from tasks.versions.approvals import APPROVAL_TAG
 from tests.approvals import World
 from tests.flows.tiny import make_recipe
 
@@ -81,6 +82,16 @@ def test_a_run_that_waits_for_approval_shows_its_verdict(client: TestClient, sto
     assert (shown["outcome"], shown["version"], shown["predictions"]) == ("pending", "models:/toy/2", None)
     assert [check["name"] for check in shown["verdict"]["checks"]] == ["latency"]
     assert client.get(f"/runs/{run_id}/predictions").status_code == 404
+    # and once its time is over, it is refused, whether or not somebody has written that down
+    asked = world.registry.version("2").approval
+    assert asked is not None
+    late = asked.model_copy(update={"expires": asked.asked}).model_dump_json()
+    MlflowClient(tracking_uri=world.uri).set_model_version_tag("toy", "2", APPROVAL_TAG, late)
+    for _ in range(2):
+        shown = client.get(f"/runs/{run_id}").json()
+        assert (shown["outcome"], shown["version"], shown["predictions"]) == ("refused", "models:/toy/2", None)
+        assert shown["verdict"]["outcome"] == "passed"
+        assert world.registry.pending() == []
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer \xe9"])
