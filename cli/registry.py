@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import DIFFERS, REFUSED, Store, out, say
+from cli.common import DIFFERS, Store, out, say
 from corpus.errors import AssayError
 
 
@@ -40,15 +40,13 @@ def approve(
 ) -> None:
     """Approve a model that the gate passed and that waits for a person, or refuse it.
 
-    Exit code 0: done; 3: its time was over, so it is refused; 1: an error, such as another champion by now.
+    Exit code 0: done; 1: an error, such as an answer that comes too late, or another champion by now.
     """
     from flows.answering import answer_pending
 
     result = answer_pending(name, store, version, not refuse, approver, notes)
     number = result.version.number if result.version else "?"
     say(f"version {number} of {name}: {result.why}")
-    if not result.promoted and not refuse:
-        raise typer.Exit(REFUSED)
 
 
 def rollback(

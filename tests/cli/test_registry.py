@@ -52,5 +52,8 @@ def test_approve_answers_for_what_waits_and_history_tells_who(
     assert call(monkeypatch, "approve", "toy", "--approver", "Bob", "--refuse", "--store", store) == 0
     assert "version 3 of toy: refused by Bob" in capsys.readouterr().out
     assert world.registry.history()[-1].approval is not None
+    world.go("the fourth", approval_hours=1e-9)
+    assert call(monkeypatch, "approve", "toy", "--approver", "Ann", "--version", "4", "--store", store) == 1
+    assert "models:/toy/4 does not wait for approval: it is refused (refused: nobody" in capsys.readouterr().err
     assert call(monkeypatch, "history", "toy", "--store", store) == 0
     assert "Ann" in capsys.readouterr().out
