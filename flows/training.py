@@ -66,7 +66,7 @@ def train(
         store: folder of runs, ledger and, without a tracking server, of MLflow.
         run_key: key of the run to open or go on with; none: the id of the flow run where a deployment started
             it, so that the next one reads fresh data, else the open run of this recipe.
-        fresh: begin anew even where an open run exists.
+        fresh: begin anew even where an open run exists; what Prefect starts again still goes on where it was.
         from_step: do this step and all later ones of the newest run again.
         force: why to promote even what the gate refuses; version and history carry it for ever.
 

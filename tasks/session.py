@@ -56,7 +56,8 @@ def open_run(
         recipe: what to run.
         store: folder of all runs.
         key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
-        fresh: begin anew even where an open run exists; those of this recipe that nobody works on are closed.
+        fresh: begin anew even where an open run exists, unless that has this very key; those of this recipe that
+            nobody works on are closed.
         from_step: go on with the newest run of this recipe, open or closed, and do this step and all
             later ones again.
         keep_open: the block ends before the run does, so that it stays open for the next start.
@@ -66,7 +67,11 @@ def open_run(
     """
     store = store.resolve()
     _check_tracking(recipe, store)
-    found = None if fresh else _find_run(recipe, store, key, from_step)
+    found = _find_run(recipe, store, key, from_step) if key is not None or not fresh else None
+    if fresh and found is not None and found.state == "open":
+        fresh = False  # Prefect has started again what it began anew, after a crash or an answer
+    elif fresh:
+        found = None
     _check_found(found, recipe, store, from_step)
     key = found.key if found else key or _new_key(recipe)
     folder = store / "runs" / key

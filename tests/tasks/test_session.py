@@ -77,6 +77,15 @@ def test_fresh_and_another_recipe_leave_the_open_run_alone(store: Path) -> None:
     assert run_to_the_end(store, fresh=True).key != failed.key
 
 
+def test_a_fresh_run_that_is_started_again_by_its_key_goes_on_as_the_same(store: Path) -> None:
+    # as a deployment with `fresh` does, when Prefect starts it again after a crash or a person's answer
+    with pytest.raises(AssayError), open_run(RECIPE, store, key="k", fresh=True) as first:
+        raise AssayError("disk full")
+    again = run_to_the_end(store, key="k", fresh=True)
+    assert again.mlflow_run == first.mlflow_run
+    assert status(again) == "FINISHED"
+
+
 def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> None:
     # given a run that was killed in a trial, so that nothing could end it,
     with open_run(RECIPE, store) as killed:
