@@ -4,12 +4,14 @@ from pathlib import Path
 
 from prefect import flow
 
+from corpus.errors import AssayError
 from flows.training import train
-from serving.address import existing_tracking_uri
-from tasks.monitoring.reference import find_champion
+from serving.address import existing_tracking_uri, without_password
+from tasks.monitoring.reference import Champion, find_champion
 from tasks.monitoring.report import DriftReport
 from tasks.monitoring.steps import announce_drift, compare_window, record_drift
 from tasks.monitoring.window import Window
+from tasks.tracking import tracking_uri_for
 
 
 @flow(name="monitor", flow_run_name="monitor-{model}", persist_result=False, result_serializer="json")
@@ -28,16 +30,35 @@ def monitor(
         retrain: train the recipe anew at once where a limit is passed; none: as `monitoring.retrain` of the recipe
             says. Leave it off where an automation listens to the event.
         store: folder of runs, reports and the promotion lock, the same as for training.
-        registry_uri: MLflow; none: MLFLOW_TRACKING_URI, else sqlite in the store.
+        registry_uri: MLflow; none: MLFLOW_TRACKING_URI, else sqlite in the store. A training goes to the registry of
+            the recipe, which has to be the same one.
 
     Raises:
-        AssayError: there is no such version, its rows are gone, or the window cannot be read.
+        AssayError: there is no such version, its rows are gone, the window cannot be read, or a training would go
+            elsewhere than to the registry of the version.
     """
     champion, reference = find_champion(model, registry_uri or existing_tracking_uri(store), store)
+    retrain = champion.recipe.monitoring.retrain if retrain is None else retrain
+    if retrain:
+        _check_registry(champion, store)
     report = compare_window(champion, reference, window, store)
     record_drift(champion, report)
     if report.drifted:
         announce_drift(champion, report)
-        if retrain or (retrain is None and champion.recipe.monitoring.retrain):
+        if retrain:
             train(champion.recipe, store, fresh=True)
     return report
+
+
+def _check_registry(champion: Champion, store: Path) -> None:
+    """A training of the recipe goes to the registry that the recipe names, or that of the environment.
+
+    The address is not written into the recipe instead: MLflow keeps recipes, and addresses may hold passwords.
+    """
+    uri, name = tracking_uri_for(champion.recipe, store), champion.recipe.registry.name
+    if (uri.rstrip("/"), name) != (champion.tracking_uri.rstrip("/"), champion.name):
+        raise AssayError(
+            f"{champion.address} is in {without_password(champion.tracking_uri)}, but its recipe would be trained into "
+            f"{name} of {without_password(uri)}; set MLFLOW_TRACKING_URI or the recipe's registry to the same, and "
+            "train it there once, or leave retrain off"
+        )

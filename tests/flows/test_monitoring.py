@@ -102,6 +102,23 @@ def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_
     assert len(list((trained / "runs").glob("*/verdict.json"))) == 2
 
 
+def test_no_training_goes_to_another_registry_than_that_of_the_champion(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a champion elsewhere than where its recipe would be trained
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:secret@mlflow.example")
+    there = f"sqlite:///{trained}/mlflow.db"
+    window = Window(address=str(write_drifted(tmp_path / "in.jsonl")))
+    # then its windows can be looked at, but not answered with a training
+    assert monitor(CHAMPION, window, retrain=False, store=trained, registry_uri=there).drifted
+    before = list((trained / "runs").iterdir())
+    with pytest.raises(
+        AssayError, match=r"trained into tiny of http://\*\*\*@mlflow\.example; set MLFLOW_TRACKING_URI"
+    ):
+        monitor(CHAMPION, window, retrain=True, store=trained, registry_uri=there)
+    assert list((trained / "runs").iterdir()) == before
+
+
 def test_the_command_ends_with_3_where_a_limit_is_passed(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
