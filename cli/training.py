@@ -71,7 +71,8 @@ def seeds(
 ) -> None:
     """Train a recipe with several seeds, and show how far its validation scores lie apart; nothing is judged.
 
-    How many train at a time, and where: ASSAY_RUNNER, such as threads:2, ray, or ray:auto.
+    How many train at a time, and where: ASSAY_RUNNER, such as threads:2, ray, or ray:auto. The run stays open, so that
+    more seeds train on the same rows: assay run goes on with these rows, too, and with --fresh reads the source anew.
     """
     from recipes.loader import load_recipe
 
@@ -87,6 +88,7 @@ def seeds(
     for seed, score in found.scores.items():
         say(f"seed {seed}: {score:.4f}")
     say(f"mean {found.mean:.4f}, standard deviation {found.deviation:.4f}")
+    say("the run stays open: assay run goes on with the rows of now; assay run --fresh reads the source anew")
 
 
 def show_outcome(outcome: "TrainingOutcome") -> None:

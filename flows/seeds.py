@@ -47,7 +47,8 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
     """Train once with each seed, at the same time where the task runner allows it; nothing is judged or registered.
 
     Each training is a nested MLflow run below the open run of the recipe, and done once: begun again, only what is
-    missing is trained.
+    missing is trained. The run stays open: a training of the recipe goes on with it, on the same rows and sides, unless
+    it begins anew (`fresh`).
 
     Args:
         recipe: what to train.

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.seeds import SeedScores
 from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 
@@ -22,3 +23,13 @@ def test_run_without_a_terminal_ends_as_pending(
     assert call(monkeypatch, "approve", "tiny", "--approver", "Ann", "--store", store) == 0
     [card] = store.glob("runs/*/card.md")
     assert "Version 1 of tiny: champion." in card.read_text(encoding="utf-8")
+
+
+def test_seeds_says_that_its_run_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(make_recipe(write_rows(tmp_path / "rows.jsonl", 4)).model_dump(mode="json")))
+    monkeypatch.setattr("flows.local.run_seeds", lambda *_: SeedScores(scores={0: 0.5}))
+    assert call(monkeypatch, "seeds", path, "--count", "1", "--store", tmp_path) == 0
+    assert "assay run goes on with the rows of now; assay run --fresh reads" in capsys.readouterr().out
