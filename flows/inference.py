@@ -11,9 +11,10 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
+from corpus.errors import AssayError
 from flows.runners import chosen_requests, chosen_runner
-from serving.address import open_bundle
-from serving.batch.job import ROWS_A_SHARD, keep_plan, survey_job
+from serving.address import open_bundle, pinned
+from serving.batch.job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
 from serving.batch.progress import Unwatched
 from serving.batch.remote import needs_copies
 from serving.batch.running import PredictionCounts, answer_shards, finish
@@ -71,7 +72,8 @@ def predict(
     A run that failed or was killed is started again with the same parameters, and goes on behind its whole shards.
 
     Args:
-        model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder.
+        model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder. An alias is looked up once: all
+            tasks read the version that it names when the run starts.
         input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them or an address such as
             `s3://bucket/new.parquet` (one task answers them), or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
         output: a file, in the format of its extension, which appears whole or not at all; a folder; or a collection.
@@ -96,6 +98,7 @@ def predict(
         filter=filter or {},
         keep=keep,
     )
+    model = pinned(model)
     if needs_copies(request) or is_folder(request):
         return predict_whole(model, request, threads)
     job = make_job(request, engine_of(model, threads))
@@ -129,9 +132,18 @@ def prepare(model: str, request: Request, parts: int, threads: int | None = None
 
 @task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
 def answer_part(model: str, request: Request, part: Part, threads: int | None = None) -> Part:
-    """Answer the shards of a part that are not whole yet."""
+    """Answer the shards of a part that are not whole yet.
+
+    Raises:
+        AssayError: the plan is not of this input and this model; its shards would mix two of them.
+    """
     engine = engine_of(model, threads)
     job = make_job(request, engine)
+    if not plan_is_current(job, engine):
+        raise AssayError(
+            f"the plan in {job.work} is not of {job.source.name} and {model} as this worker reads them; check that all "
+            "workers see the same files, and start again when nothing writes to them"
+        )
     survey = survey_job(job, engine)
     shards = range(part.start, part.stop)
     finished = job.shards().finished(shards)
@@ -156,7 +168,7 @@ def predict_whole(model: str, request: Request, threads: int | None = None) -> P
 
 @lru_cache(maxsize=1)
 def engine_of(model: str, threads: int | None = None) -> Engine:
-    """The engine, loaded once in a process; an alias is followed when the next flow run starts."""
+    """The engine, loaded once in a process. The model is no alias: one that moves would not be followed."""
     return Engine(open_bundle(model), threads=threads)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "has_database",
     "open_bundle",
     "open_folder",
+    "pinned",
     "without_password",
 ]
 
@@ -47,6 +48,24 @@ def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: st
     wanted = ModelAddress.parse(str(address))
     registry = Registry(tracking_uri, public_key())
     return registry.fetch(registry.find(wanted), cache or default_cache())
+
+
+def pinned(address: str, tracking_uri: str | None = None) -> str:
+    """The same model by an address that means it for ever: an alias becomes `models:/NAME/NUMBER`.
+
+    Args:
+        address: as `open_bundle` takes it; a folder and a number stay as they are.
+        tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
+
+    Raises:
+        AssayError: it is no address, nothing is there, or the registry cannot be reached.
+    """
+    if not address.startswith("models:"):
+        return address
+    wanted = ModelAddress.parse(address)
+    if wanted.alias is None:
+        return address
+    return str(ModelAddress(wanted.name, None, Registry(tracking_uri).find(wanted).number))
 
 
 def open_folder(folder: Path, key: str | None) -> Bundle:

@@ -1,14 +1,21 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 import flows.inference
-from flows.inference import predict
+from corpus.errors import AssayError
+from flows.inference import Part, answer_part, predict, prepare
+from serving.address import BUNDLE_TAG
+from serving.batch.job import keep_plan
+from serving.batch.shards import locked
 from serving.engine import Prediction, Row
+from serving.predict import Request
 from tests.bundles import build_bundle
 from tests.mongo import Mongo
 
@@ -101,3 +108,53 @@ def test_a_folder_is_answered_by_one_task(bundle: str, tmp_path: Path) -> None:
     counts = predict(bundle, str(tmp_path / "in"), str(tmp_path / "out"))
 
     assert (counts.rows, counts.errors) == (18, 2)
+
+
+@pytest.fixture
+def move_alias(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Points `models:/toy@champion` to a version; 1 answers "up" and 2 "down". No process knows a model yet, then."""
+    uri = f"sqlite:///{store}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    client = MlflowClient(tracking_uri=uri)
+    client.create_registered_model("toy")
+    for answer in ("up", "down"):
+        model = store / answer
+        (model / "artifacts" / "bundle").mkdir(parents=True)
+        bundle = build_bundle(model / "artifacts" / "bundle", {"good": answer, "bad": "other"}, {})
+        client.create_model_version("toy", model.as_uri(), tags={BUNDLE_TAG: bundle.digest})
+
+    def move(number: str) -> None:
+        client.set_registered_model_alias("toy", "champion", number)
+        flows.inference.engine_of.cache_clear()
+
+    return move
+
+
+def test_all_parts_are_answered_by_the_version_that_the_alias_named_at_first(
+    move_alias: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an alias that moves once the plan is made, and workers that load the model only then
+    move_alias("1")
+
+    def keep_and_move(*arguments: Any) -> None:
+        keep_plan(*arguments)
+        move_alias("2")
+
+    monkeypatch.setattr("flows.inference.keep_plan", keep_and_move)
+    source, output = write(tmp_path / "in.jsonl", 20), tmp_path / "out.jsonl"
+
+    predict("models:/toy@champion", str(source), str(output), shard_rows=5, parts=4)
+
+    assert {json.loads(line)["label"] for line in output.read_text().splitlines()} == {"up"}
+
+
+def test_a_worker_that_reads_another_model_answers_nothing(move_alias: Callable[[str], None], tmp_path: Path) -> None:
+    move_alias("1")
+    request = Request(str(write(tmp_path / "in.jsonl", 20)), str(tmp_path / "out.jsonl"), shard_rows=5)
+    with locked(tmp_path / ".out.jsonl.shards", "out.jsonl"):
+        prepare.fn("models:/toy@champion", request, 4)
+    move_alias("2")
+    with pytest.raises(AssayError, match=r"not of .*in\.jsonl and models:/toy@champion as this worker reads them"):
+        answer_part.fn("models:/toy@champion", request, Part(start=0, stop=1))
+    assert not list((tmp_path / ".out.jsonl.shards").glob("0*"))

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
-from serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle
+from serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pinned
 from serving.bundle import MODEL, Bundle
 
 
@@ -40,6 +40,11 @@ def test_a_model_is_fetched_once_by_alias_or_version(registry: str, toy: Bundle,
     shutil.rmtree(tmp_path / "store" / "model")
     assert open_bundle(address, cache, registry).digest == toy.digest
     assert [path.name for path in cache.iterdir()] == [toy.digest]
+
+
+@pytest.mark.parametrize("address", ["models:/toy@champion", "models:/toy/1", "some/folder"])
+def test_an_alias_is_pinned_to_the_version_that_it_names(registry: str, address: str) -> None:
+    assert pinned(address, registry) == address.replace("@champion", "/1")
 
 
 def test_files_that_changed_after_registration_never_enter_the_cache(registry: str, tmp_path: Path) -> None:
