@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -56,7 +57,7 @@ def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS, patience_s: float
         _wait_for_worker(client, flow_run_id, patience_s)
         flow_run = client.read_flow_run(flow_run_id)
         kind = client.read_flow(flow_run.flow_id).name
-        result = decide(flow_run, kind, most_starts)
+        result = decide(flow_run, client.read_flow_run_states(flow_run_id), kind, most_starts)
         if result.done == "started again":
             begin = datetime.now(UTC) + PAUSE
             again: State[Any] = AwaitingRetry(scheduled_time=begin, message="started again after a crash")
@@ -67,9 +68,18 @@ def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS, patience_s: float
     return result
 
 
-def decide(flow_run: FlowRun, kind: str, most_starts: int) -> Recovery:
-    """What is to be done about a run of the flow `kind`; a run that goes on by now needs nothing."""
+def decide(flow_run: FlowRun, states: Sequence[State[Any]], kind: str, most_starts: int) -> Recovery:
+    """What is to be done about a run of the flow `kind`; a run that goes on by now needs nothing.
+
+    Args:
+        flow_run: the run.
+        states: all that it went through, the first one first.
+        kind: name of its flow.
+        most_starts: how often a run is started at most, the first time included.
+    """
     state = flow_run.state
+    # Prefect counts only starts that came as far as running; a machine may die each time before that.
+    starts = max(flow_run.run_count, _crashes(states))
     done: Literal["started again", "reported", "nothing"] = "reported"
     if state is None or not state.is_crashed():
         done, why = "nothing", f"it is {state.name if state else 'new'} by now"
@@ -77,11 +87,17 @@ def decide(flow_run: FlowRun, kind: str, most_starts: int) -> Recovery:
         why = f"a run of {kind} is not started again by itself: look at what it did, then start it by hand"
     elif flow_run.deployment_id is None:
         why = "no deployment started it: start it again where it was started, and it goes on where it was"
-    elif flow_run.run_count >= most_starts:
-        why = f"it crashed {flow_run.run_count} times; see its log, mend the cause, then retry the run"
+    elif starts >= most_starts:
+        why = f"it crashed {starts} times; see its log, mend the cause, then retry the run"
     else:
-        done, why = "started again", f"start {flow_run.run_count + 1} of at most {most_starts}"
+        done, why = "started again", f"start {starts + 1} of at most {most_starts}"
     return Recovery(flow_run=flow_run.id, name=flow_run.name, done=done, why=why)
+
+
+def _crashes(states: Sequence[State[Any]]) -> int:
+    """How often a run crashed; a worker's second report of the same death follows the first one at once."""
+    crashed = [state.is_crashed() for state in states]
+    return sum(now and not before for before, now in zip([False, *crashed], crashed, strict=False))
 
 
 def _wait_for_worker(client: SyncPrefectClient, flow_run_id: UUID, patience_s: float) -> None:

@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
-from prefect.states import Completed, Crashed
+from prefect.states import AwaitingRetry, Completed, Crashed, Pending
 
 from flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
 from flows.training import train
@@ -25,8 +25,8 @@ def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True)
 
 @pytest.mark.parametrize("kind", ["train", "predict", "monitor"])
 def test_what_goes_on_where_it_was_is_started_again(kind: str) -> None:
-    assert decide(run(), kind, 3).done == "started again"
-    assert decide(run(starts=2), kind, 3).why == "start 3 of at most 3"
+    assert decide(run(), [], kind, 3).done == "started again"
+    assert decide(run(starts=2), [], kind, 3).why == "start 3 of at most 3"
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,22 @@ def test_what_goes_on_where_it_was_is_started_again(kind: str) -> None:
     ],
 )
 def test_what_may_not_be_started_again_is_reported(flow_run: FlowRun, kind: str, why: str) -> None:
-    found = decide(flow_run, kind, 3)
+    found = decide(flow_run, [], kind, 3)
     assert found.done == "reported"
     assert why in found.why
 
 
+def test_a_run_that_crashes_before_it_runs_is_not_started_for_ever() -> None:
+    # given a run that never came as far as running, and whose second death was reported twice
+    states: list[State[Any]] = [Pending(), Crashed(), AwaitingRetry(), Pending(), Crashed(), Crashed()]
+    flow_run = run(starts=0)
+    assert decide(flow_run, states, "train", 3).why == "start 3 of at most 3"
+    found = decide(flow_run, [*states, AwaitingRetry(), Pending(), Crashed()], "train", 3)
+    assert (found.done, found.why.partition(";")[0]) == ("reported", "it crashed 3 times")
+
+
 def test_a_run_that_goes_on_needs_nothing() -> None:
-    assert decide(run(Completed()), "train", 3).done == "nothing"
+    assert decide(run(Completed()), [], "train", 3).done == "nothing"
 
 
 @pytest.fixture
@@ -118,5 +127,6 @@ def test_a_run_that_was_started_again_meanwhile_is_left_alone(client: SyncPrefec
 def test_a_run_that_has_crashed_too_often_is_reported(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
     said_by_worker(LEFT, flow_run)
-    assert recover.fn(flow_run, most_starts=0).done == "reported"
+    # it never ran, so that Prefect has counted no start
+    assert recover.fn(flow_run, most_starts=1).done == "reported"
     assert not started_again(client, flow_run)
