@@ -117,6 +117,12 @@ class NetworkTrainer(Trainer):
         rows: float = entry["train_samples_per_second"] * entry["train_runtime"]
         return rows / max(entry["train_runtime"] - self._validating, 1e-9)
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # The Trainer asks only behind the first step whether to stop. A training that had ended by itself, and was
+        # killed while its end was written, would take that step when it is gone on with.
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Weights that are trained, and nothing that only pickle can hold."""
         folder = Path(str(output_dir or self.args.output_dir))

@@ -3,7 +3,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -50,6 +50,15 @@ class _KillAt(TrainerCallback):
         self._step = step
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step == self._step:
+            raise _KilledError
+
+
+class _KillBehindSave(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step == self._step:
             raise _KilledError
 
@@ -120,12 +129,37 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
     # then only the third epoch was trained again, and all weights and figures are those of the unbroken run
     assert sorted(losses) == list(range(2 * steps + 1, 3 * steps + 1))
+    _assert_equal(straight, broken)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_training_that_was_killed_when_it_had_stopped_early_learns_no_more(
+    tmp_path: Path, keep: Literal["best", "last"]
+) -> None:
+    # given steps too small to change an answer, so that the second epoch is no better and the last one
+    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    training = TRAINING.model_copy(update={"learning_rate": 1e-5, "early_stopping": 1, "keep": keep})
+    straight, broken = _new(tmp_path / "straight"), _new(tmp_path / "broken")
+    train(ROWS, ROWS[:8], model, training, straight)
+    assert [entry["step"] for entry in Checkpoint.load(straight).history["epochs"]] == [3, 6]
+
+    # when it is killed once its last epoch is saved, and gone on with
+    with pytest.raises(_KilledError):
+        train(ROWS, ROWS[:8], model, training, broken, callbacks=[_KillBehindSave(6)])
+    train(ROWS, ROWS[:8], model, training, broken)
+
+    _assert_equal(straight, broken)
+
+
+def _assert_equal(straight: Path, broken: Path) -> None:
+    """Two trainings ended with the same weights and figures."""
     expected = _weights(straight)
     for name, found in _weights(broken).items():
         torch.testing.assert_close(found, expected[name], atol=1e-6, rtol=0, msg=name)
     histories = [json.loads((folder / "history.json").read_text()) for folder in (straight, broken)]
     assert histories[0]["epochs"] == histories[1]["epochs"]
     assert histories[0]["loss"] == histories[1]["loss"]
+    assert histories[0]["kept_epoch"] == histories[1]["kept_epoch"]
 
 
 @pytest.mark.parametrize("harm", ["cut", "unmarked"])
