@@ -74,13 +74,19 @@ def put_pools(client: SyncPrefectClient) -> None:
 
 def pattern_for(names: Sequence[str]) -> dict[str, Any]:
     """`prefect.yaml` with the trainings of these recipes alone, made as those of the pattern are."""
-    text = PREFECT_FILE.read_text(encoding="utf-8")
-    whole: dict[str, Any] = yaml.safe_load(text)
-    deployments = []
-    for name in names:
-        own = yaml.safe_load(text.replace(PATTERN, name))["deployments"]
-        deployments += [one for one in own if one["name"].startswith(f"{name}-")]
+    whole: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
+    pattern = [one for one in whole["deployments"] if one["name"].startswith(f"{PATTERN}-")]
+    deployments = [_renamed(one, name) for name in names for one in pattern]
     return {**{key: whole[key] for key in ("name", "build", "pull")}, "deployments": deployments}
+
+
+def _renamed(value: Any, name: str) -> Any:
+    """A part of a deployment of the pattern, for another recipe."""
+    if isinstance(value, dict):
+        return {key: _renamed(one, name) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_renamed(one, name) for one in value]
+    return value.replace(PATTERN, name) if isinstance(value, str) else value
 
 
 def _prefect_deploy(names: Sequence[str], files: Sequence[str]) -> None:

@@ -92,6 +92,13 @@ def test_a_recipe_of_ones_own_is_deployed_as_the_pattern_is(tmp_path: Path, monk
     assert values()["recipes"]["tiny"]["registry"]["name"] == "tiny"
 
 
+@pytest.mark.parametrize("name", ["news", "on"])
+def test_a_name_that_others_begin_with_takes_nothing_of_theirs(name: str) -> None:
+    found = pattern_for([name])["deployments"]
+    assert [one["name"] for one in found] == [f"{name}-on-demand", f"{name}-weekly", f"{name}-on-drift"]
+    assert found[0]["tags"] == ["assay", "training", name]
+
+
 def test_docker_and_kubernetes_pools_are_described_with_settings_that_their_workers_know() -> None:
     # Prefect ships what each kind of worker can be told.
     import prefect.server.api.collections_data.views as views
