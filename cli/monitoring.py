@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from cli.common import REFUSED, Store, out, say
+from corpus.errors import AssayError
 
 
 def monitor(
@@ -19,8 +20,13 @@ def monitor(
         ),
     ],
     filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only rows of this time or later, ISO 8601.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only rows of this time or later, ISO 8601; without an offset UTC.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Only rows before this time.")] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Compare rows of the snapshot that the version is made of, too.")
+    ] = False,
     labels: Annotated[
         Path | None, typer.Option(help="File of labels that came late: id, and label or entities.")
     ] = None,
@@ -33,10 +39,16 @@ def monitor(
 
     Exit code 0: no drift; 3: a limit was passed; 1: an error.
     """
+    from pydantic import ValidationError
+
     from serving.batch.addresses import parse_filter
     from tasks.monitoring.window import Window
 
-    rows = Window(address=window, filter=parse_filter(filter), since=since, until=until, labels=labels)
+    try:
+        rows = Window(address=window, filter=parse_filter(filter), since=since, until=until, known=known, labels=labels)
+    except ValidationError as error:
+        faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise AssayError("; ".join(f"--{fault}" for fault in faults)) from error
 
     from flows.logs import join_prefect_logs
 

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpus.digest import digest_json
 from corpus.example import Example
 from serving.engine import Engine
 from tasks.monitoring.embedding import Embedder
 from tasks.scoring.answers import ANSWERS, Answer, answer_rows, read_answers, row_of, write_answers
 from tasks.scoring.statistics import Floats
 
-TEXTS, EMBEDDINGS, VOCABULARY = "texts.parquet", "embeddings.npy", "vocabulary.parquet"
+TEXTS, EMBEDDINGS, VOCABULARY, KNOWN = "texts.parquet", "embeddings.npy", "vocabulary.parquet", "known.parquet"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,15 @@ class Observed:
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows that the champion was not trained on, its test rows first, and every word that it was trained on."""
+    """Rows that the champion was not trained on, its test rows first, and every word that it was trained on.
+
+    `known`: the keys (`row_key`) of all rows of its snapshot.
+    """
 
     observed: Observed
     test_rows: int
     vocabulary: frozenset[str]
+    known: frozenset[str] = frozenset()
 
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
@@ -45,6 +50,7 @@ class Reference:
         test = [number < self.test_rows for number in range(len(observed))]
         pq.write_table(pa.table({"text": observed.texts, "test": test}), folder / TEXTS)
         pq.write_table(pa.table({"word": sorted(self.vocabulary)}), folder / VOCABULARY)
+        pq.write_table(pa.table({"row": sorted(self.known)}), folder / KNOWN)
         if observed.embeddings is not None:
             np.save(folder / EMBEDDINGS, observed.embeddings, allow_pickle=False)
 
@@ -58,7 +64,13 @@ class Reference:
             observed=Observed(read_answers(folder / ANSWERS), table["text"].to_pylist(), embeddings),
             test_rows=sum(table["test"].to_pylist()),
             vocabulary=frozenset(pq.read_table(folder / VOCABULARY)["word"].to_pylist()),
+            known=frozenset(pq.read_table(folder / KNOWN)["row"].to_pylist()),
         )
+
+
+def row_key(example: Example) -> str:
+    """Tells a row from all others: by its id, and by its text, since two files may number their rows alike."""
+    return digest_json([example.id, example.text])[:16]
 
 
 def observe(engine: Engine, embedder: Embedder, examples: Sequence[Example]) -> Observed:

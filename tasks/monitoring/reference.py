@@ -22,7 +22,7 @@ from serving.engine import Engine
 from tasks.lineage.kept import Lineage, lineages
 from tasks.lineage.snapshots import find_snapshot
 from tasks.monitoring.embedding import Embedder
-from tasks.monitoring.observed import Reference, observe
+from tasks.monitoring.observed import Reference, observe, row_key
 from tasks.monitoring.sampling import draw
 from tasks.monitoring.words import vocabulary_of
 from tasks.run import Ref, Run, code_digest
@@ -117,7 +117,9 @@ def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Referenc
     if not test:
         raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
     words = vocabulary_of(text for example in side("train") for text in _texts(example, bundle.manifest.pair))
-    return Reference(observe(engine, Embedder(bundle, engine), [*test, *more]), len(test), frozenset(words))
+    known = frozenset(map(row_key, snapshot.examples()))
+    observed = observe(engine, Embedder(bundle, engine), [*test, *more])
+    return Reference(observed, len(test), frozenset(words), known)
 
 
 def _texts(example: Example, pair: bool) -> Sequence[str]:

@@ -23,8 +23,8 @@ JSON, HTML = "drift.json", "drift.html"
 class DriftReport(BaseModel):
     """One window beside the snapshot that a version was trained on.
 
-    `rows` are those compared, `seen` those that the window held; `unreadable` could not be read, `others` were
-    answered by other versions and hold no text to answer anew.
+    `rows` are those compared, `seen` those that the window held; `known` are rows of that snapshot and left out,
+    `unreadable` could not be read, `others` were answered by other versions and hold no text to answer anew.
     """
 
     model: str
@@ -34,6 +34,7 @@ class DriftReport(BaseModel):
     seen: int
     rows: int
     reference_rows: int
+    known: int = 0
     unreadable: int = 0
     faults: str = ""
     others: int = 0

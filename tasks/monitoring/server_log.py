@@ -10,7 +10,7 @@ from corpus.entity import Entity
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.files import iter_rows
-from corpus.values import class_label
+from corpus.values import class_label, iso_time
 from recipes.recipe import Recipe
 from serving.engine import ScoredEntity
 from serving.http.answer_log import PATTERN
@@ -23,7 +23,7 @@ PREFIX = "log:"
 class Logged:
     """A row of the log. `example` has the text, where the server was allowed to keep it."""
 
-    time: str
+    time: str | None
     bundle: str
     answer: Answer
     example: Example | None
@@ -58,7 +58,7 @@ def read_log(folder: Path, labels: Labels) -> Iterator[Logged | BadRow]:
                 continue
             try:
                 yield _logged(row, labels)
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 yield BadRow(f"{path.name}:{number}", f"no row of a log: {error}", None)
 
 
@@ -106,4 +106,4 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
     example = None
     if text is not None:
         example = Example(row["id"], text, row.get("text_pair"), label=right.label, entities=right.entities)
-    return Logged(row["at"], row["digest"], answer, example)
+    return Logged(iso_time(row["at"], "at"), row["digest"], answer, example)

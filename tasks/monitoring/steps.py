@@ -37,8 +37,8 @@ def compare_window(champion: Champion, reference: Ref, window: Window, store: Pa
     rule = champion.recipe.monitoring
     bundle = champion.open()
     engine = Engine(bundle)
-    observed, counts = observe_window(window, champion.recipe, engine, Embedder(bundle, engine))
     expected = Reference.load(reference.path)
+    observed, counts = observe_window(window, champion.recipe, engine, Embedder(bundle, engine), expected.known)
     report = DriftReport(
         model=champion.address,
         recipe=champion.recipe.name,

@@ -1,12 +1,12 @@
 """A window of what came in: rows in the form of the recipe, or those that a server wrote down."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from corpus.document import BadRow, Document
 from corpus.documents import DocumentReader
@@ -14,11 +14,12 @@ from corpus.errors import DataError
 from corpus.example import Example
 from corpus.files import find_files, read_files
 from corpus.mongo import read_mongo
+from corpus.values import UnreadableError, iso_time
 from recipes.recipe import Recipe
 from serving.batch.addresses import is_mongo, mongo_query
 from serving.engine import Engine
 from tasks.monitoring.embedding import Embedder
-from tasks.monitoring.observed import Observed, observe
+from tasks.monitoring.observed import Observed, observe, row_key
 from tasks.monitoring.sampling import draw
 from tasks.monitoring.server_log import PREFIX, Labels, Logged, read_labels, read_log
 
@@ -37,17 +38,38 @@ class Window(BaseModel):
     )
     filter: dict[str, Any] = Field(default_factory=dict, description="Which documents of a collection")
     since: str | None = Field(
-        None, description="Only rows of this time or later, ISO 8601; of files and collections by source.fields.time"
+        None,
+        description="Only rows of this time or later, ISO 8601 (without an offset it is UTC); of files and collections "
+        "by source.fields.time",
     )
     until: str | None = Field(None, description="Only rows before this time")
+    known: bool = Field(
+        False, description="Of files and collections, compare rows of the snapshot that the version is made of, too"
+    )
     labels: Path | None = Field(None, description="File of labels that came late: id, and label or entities")
     timeout_s: float = Field(30, gt=0, description="Seconds until a silent MongoDB is an error")
 
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _bounds_are_times(cls, value: Any, info: ValidationInfo) -> str | None:
+        """Written as the times of rows are, which they are compared with as text."""
+        try:
+            time = iso_time(value, "")
+        except UnreadableError:
+            time = None
+        if time is None and value is not None:
+            raise ValueError(
+                f"{info.field_name} is {value!r:.100}, which is no time in ISO 8601; write 2026-11-14 or "
+                "2026-11-14T08:00+01:00"
+            )
+        return time
+
 
 class Counts(BaseModel):
-    """Rows that a window held, those that could not be read and why, and those that others answered (see report)."""
+    """Rows that a window held, those that could not be read and why, and those that were left out (see report)."""
 
     seen: int
+    known: int = 0
     unreadable: int = 0
     faults: str = ""
     others: int = 0
@@ -58,6 +80,7 @@ class Tally:
     """Counts while rows are read."""
 
     seen: int = 0
+    known: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def fault(self, reason: str) -> None:
@@ -73,10 +96,13 @@ class Tally:
     def counts(self, others: int = 0) -> Counts:
         """What was counted."""
         faults = "; ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(MOST_FAULTS))
-        return Counts(seen=self.seen, unreadable=self.reasons.total(), faults=faults, others=others)
+        unreadable = self.reasons.total()
+        return Counts(seen=self.seen, known=self.known, unreadable=unreadable, faults=faults, others=others)
 
 
-def observe_window(window: Window, recipe: Recipe, engine: Engine, embedder: Embedder) -> tuple[Observed, Counts]:
+def observe_window(
+    window: Window, recipe: Recipe, engine: Engine, embedder: Embedder, known: Container[str] = ()
+) -> tuple[Observed, Counts]:
     """A sample of the window as the champion reads it.
 
     Args:
@@ -84,6 +110,7 @@ def observe_window(window: Window, recipe: Recipe, engine: Engine, embedder: Emb
         recipe: of the champion.
         engine: of the champion.
         embedder: of the champion.
+        known: keys (`row_key`) of the rows that its snapshot holds, and that are no news.
 
     Raises:
         AssayError: the window cannot be read.
@@ -95,13 +122,31 @@ def observe_window(window: Window, recipe: Recipe, engine: Engine, embedder: Emb
         logged = draw(tally.through(_read_log(window, labels, tally)), rule.max_rows, rule.seed)
         observed = _observe_log(logged, engine, embedder)
     else:
-        examples = draw(tally.through(_read(window, recipe, labels, tally)), rule.max_rows, rule.seed)
+        rows = tally.through(_read(window, recipe, labels, tally))
+        examples = draw(rows if window.known else _news(rows, known, tally), rule.max_rows, rule.seed)
         logged, observed = [], observe(engine, embedder, examples) if examples else Observed([])
     counts = tally.counts(others=max(0, len(logged) - len(observed)))
     if not len(observed):
-        why = f"{counts.others} rows of other versions" if counts.others else counts.faults or "it is empty"
-        raise DataError(f"the window {window.address} holds no row to compare: {why}")
+        raise DataError(f"the window {window.address} holds no row to compare: {_why_none(counts)}")
     return observed, counts
+
+
+def _why_none(counts: Counts) -> str:
+    if counts.others:
+        return f"{counts.others} rows of other versions"
+    if counts.known:
+        what = f"its {counts.known} rows are those of the snapshot that the version is made of"
+        return f"{what}; wait for others, or compare these with --known (in a deployment known: true)"
+    return counts.faults or "it is empty"
+
+
+def _news(rows: Iterable[Example], known: Container[str], tally: Tally) -> Iterator[Example]:
+    """Rows that the snapshot does not hold: the champion has learnt most of those that it does."""
+    for row in rows:
+        if row_key(row) in known:
+            tally.known += 1
+        else:
+            yield row
 
 
 def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> Observed:
@@ -160,7 +205,7 @@ def _documents(window: Window, fields: list[str]) -> Iterable[Document | BadRow]
 
 
 def _in_time(time: str | None, window: Window) -> bool:
-    """ISO 8601 sorts as text."""
+    """ISO 8601 in UTC sorts as text."""
     if window.since is None and window.until is None:
         return True
     if time is None:
@@ -168,4 +213,12 @@ def _in_time(time: str | None, window: Window) -> bool:
             "the rows of the window carry no time to choose by; name their field in source.fields.time of the recipe, "
             "or leave since and until out"
         )
-    return (window.since is None or time >= window.since) and (window.until is None or time < window.until)
+    time = _without_offset(time)
+    return (window.since is None or time >= _without_offset(window.since)) and (
+        window.until is None or time < _without_offset(window.until)
+    )
+
+
+def _without_offset(time: str) -> str:
+    """What has an offset is in UTC by now, and what has none is read as UTC."""
+    return time.removesuffix("+00:00")

@@ -141,3 +141,18 @@ def test_what_is_not_there_is_named(trained: Path) -> None:
         monitor("models:/tiny@other", Window(address="in.jsonl"), store=trained)
     with pytest.raises(AssayError, match=r"no\.jsonl"):
         monitor(CHAMPION, Window(address="no.jsonl"), store=trained)
+
+
+def test_a_window_that_holds_the_training_rows_is_judged_by_what_is_new(trained: Path, tmp_path: Path) -> None:
+    # given the rows that the champion is made of, among them some that came in since
+    drifted = write_drifted(tmp_path / "new.jsonl").read_text()
+    path = write_rows(tmp_path / "in.jsonl", 500)
+    path.write_text(path.read_text() + drifted)
+
+    report = monitor(CHAMPION, Window(address=str(path)), retrain=False, store=trained)
+
+    assert (report.seen, report.known, report.rows) == (580, 500, 80)
+    assert report.drifted
+    left_out = "500 rows are of that snapshot, and are left out"
+    assert left_out in report.page.read_text()
+    assert left_out in report.markdown()

@@ -1,16 +1,18 @@
 """Windows: files, collections and the log of a server, with and without labels."""
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from corpus.errors import AssayError, DataError
+from corpus.example import Example
 from recipes.recipe import Recipe
 from serving.engine import Engine
 from tasks.monitoring.embedding import Embedder
-from tasks.monitoring.observed import Observed
+from tasks.monitoring.observed import Observed, row_key
 from tasks.monitoring.sampling import draw
 from tasks.monitoring.window import Counts, Window, observe_window
 from tests.mongo import Mongo
@@ -26,11 +28,13 @@ class Reading:
         self.engine = Engine(bundle, threads=1)
         self.embedder = Embedder(bundle, self.engine)
 
-    def observe(self, address: str, max_rows: int = 1000, **options: Any) -> tuple[Observed, Counts]:
+    def observe(
+        self, address: str, max_rows: int = 1000, news_to: Container[str] = (), **options: Any
+    ) -> tuple[Observed, Counts]:
         fields = {"id": "id", "label": "label", "time": "at"}
         source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields, "label_map": {"1": "up"}}
         recipe = Recipe.model_validate(recipe_values(source=source, monitoring={"max_rows": max_rows}))
-        return observe_window(Window(address=address, **options), recipe, self.engine, self.embedder)
+        return observe_window(Window(address=address, **options), recipe, self.engine, self.embedder, news_to)
 
 
 @pytest.fixture
@@ -80,6 +84,32 @@ def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path)
         reading.observe(write(tmp_path / "no.jsonl", {"id": "a", "text": "good"}), since="2026-11-04")
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "days"),
+    [
+        ("2026-11-04T09:00:00+01:00", "2026-11-06T08:00Z", ["4", "5"]),
+        ("2026-11-04 08:00", "2026-11-06 08:00:00.000001", ["4", "5", "6"]),
+        ("2026-11-04T08:00:01Z", "2026-11-06", ["5"]),
+    ],
+)
+def test_bounds_are_times_however_they_are_written(
+    reading: Reading, tmp_path: Path, since: str, until: str, days: list[str]
+) -> None:
+    stamps = {str(day): f"2026-11-0{day}T08:00:00" for day in range(3, 8)}
+    # every other row has an offset
+    rows = [{"id": day, "text": "good", "at": at + "Z" * (int(day) % 2)} for day, at in stamps.items()]
+
+    observed, _ = reading.observe(write(tmp_path / "in.jsonl", *rows), since=since, until=until)
+
+    assert [answer.id for answer in observed.answers] == days
+
+
+@pytest.mark.parametrize("bound", ["yesterday", "2026-13-01", "", "1763712000"])
+def test_a_bound_that_is_no_time_is_named(bound: str) -> None:
+    with pytest.raises(ValueError, match=r"until is '.*', which is no time in ISO 8601; write 2026-11-14"):
+        Window(address="in.jsonl", until=bound)
+
+
 def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no row to compare: text is missing"):
         reading.observe(write(tmp_path / "in.jsonl", {"id": "c"}))
@@ -93,6 +123,22 @@ def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: p
     observed, counts = reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"})
 
     assert (len(observed), counts.seen) == (20, 20)
+
+
+def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Reading, tmp_path: Path) -> None:
+    # given a window of a row that the snapshot holds, one whose text has changed since, and a new one
+    rows = [{"id": name, "text": text} for name, text in (("a", "good"), ("b", "bad again"), ("c", "good"))]
+    address = write(tmp_path / "in.jsonl", *rows)
+    snapshot = {row_key(Example(id=name, text=text)) for name, text in (("a", "good"), ("b", "bad"))}
+
+    observed, counts = reading.observe(address, news_to=snapshot)
+
+    assert [answer.id for answer in observed.answers] == ["b", "c"]
+    assert (counts.seen, counts.known) == (3, 1)
+    everything, counts = reading.observe(address, news_to=snapshot, known=True)
+    assert (len(everything), counts.known) == (3, 0)
+    with pytest.raises(DataError, match=r"its 1 rows are those of the snapshot .* --known"):
+        reading.observe(write(tmp_path / "old.jsonl", rows[0]), news_to=snapshot)
 
 
 def logged(name: str, digest: str, **more: Any) -> dict[str, Any]:
