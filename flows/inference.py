@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from corpus.errors import AssayError
 from flows.runners import chosen_requests, chosen_runner
 from serving.address import open_bundle, pinned
+from serving.batch.addresses import read_filter
 from serving.batch.job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
 from serving.batch.progress import Unwatched
 from serving.batch.remote import needs_copies
@@ -81,7 +82,7 @@ def predict(
         text_field: field that holds the text.
         pair_field: field that holds the second text of a pair.
         keep: fields of a collection to put into the output.
-        filter: which documents of a collection.
+        filter: which documents of a collection, in extended JSON.
         store: keeps what is done of a collection until all is done.
         shard_rows: rows of a shard.
         parts: about how many tasks.
@@ -95,7 +96,7 @@ def predict(
         pair_field=pair_field,
         shard_rows=shard_rows,
         state=store / "predict",
-        filter=filter or {},
+        filter=read_filter(filter or {}, "filter"),
         keep=keep,
     )
     model = pinned(model)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from corpus.extended_json import MongoFilter
 from corpus.fields import Form
 from corpus.mongo import ALLOWED_OPERATORS, refused_operators
 
@@ -44,8 +45,10 @@ class MongoSource(SourceBase):
     )
     database: str = Field(description="Name of the database")
     collection: str = Field(description="Name of the collection")
-    filter: dict[str, Any] = Field(
-        default_factory=dict, description="Server-side filter; operators only from the allow-list"
+    filter: MongoFilter = Field(
+        default_factory=dict,
+        description="Server-side filter; operators only from the allow-list, dates as YAML has them, other values of "
+        "MongoDB in extended JSON ({$oid: …})",
     )
     batch_size: int = Field(1000, ge=1, description="Documents the server sends at once")
     timeout_s: float = Field(30, gt=0, description="Seconds until an unreachable server is an error")

@@ -9,6 +9,7 @@ from typing import Any, cast
 from corpus.digest import digest_file, digest_folder, digest_json
 from corpus.document import BadRow, Document
 from corpus.errors import AssayError
+from corpus.extended_json import to_extended
 from corpus.files import find_files, read_files
 from corpus.hub import read_hub
 from corpus.mongo import read_mongo
@@ -51,7 +52,7 @@ def describe_source(source: Source) -> dict[str, Any]:
 def source_name(source: Source) -> str:
     """The source as an error line names it."""
     if isinstance(source, MongoSource):
-        query = f" with filter {source.filter}" if source.filter else ""
+        query = f" with filter {to_extended(source.filter)}" if source.filter else ""
         return f"the MongoDB collection {source.database}.{source.collection}{query}"
     if isinstance(source, HubSource):
         return f"the data set {source.path}"

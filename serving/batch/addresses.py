@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from corpus.errors import AssayError
+from corpus.extended_json import from_extended
 from corpus.mongo import ALLOWED_OPERATORS, refused_operators
 from corpus.mongo_connection import MongoQuery, MongoWords
 
@@ -60,15 +61,28 @@ def parse_filter(text: str | None) -> dict[str, Any]:
     """
     if text is None:
         return {}
-    from bson import json_util
-
     try:
-        found = json_util.loads(text)
-    except (ValueError, TypeError) as error:
+        values = json.loads(text)
+    except ValueError as error:
         raise AssayError(f"--filter is {text!r:.200}, which is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise AssayError(f"--filter is {text!r:.200}; give a JSON object, such as {json.dumps({'lang': 'de'})}")
+    return read_filter(values, "--filter")
+
+
+def read_filter(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The same, where the JSON was read before; `name` is what the user calls it.
+
+    Raises:
+        AssayError: its extended JSON cannot be read, or it holds operators that are not on the allow-list.
+    """
+    try:
+        found = from_extended(values)
+    except ValueError as error:
+        raise AssayError(f"{name}: {error}") from error
+    if not isinstance(found, dict):
+        raise AssayError(f"{name} is a single value, {found!r:.200}; give it under the name of its field")
     if refused := refused_operators(found):
         allowed = " ".join(sorted(ALLOWED_OPERATORS))
-        raise AssayError(f"--filter holds the operator {refused[0]!r}; allowed are {allowed}")
+        raise AssayError(f"{name} holds the operator {refused[0]!r}; allowed are {allowed}")
     return found

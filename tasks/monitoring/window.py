@@ -12,6 +12,7 @@ from corpus.document import BadRow, Document
 from corpus.documents import DocumentReader
 from corpus.errors import DataError
 from corpus.example import Example
+from corpus.extended_json import MongoFilter
 from corpus.files import find_files, read_files
 from corpus.mongo import read_mongo
 from corpus.values import UnreadableError, iso_time
@@ -36,7 +37,7 @@ class Window(BaseModel):
         description="JSONL, CSV or Parquet file, possibly gzipped, or a glob; a collection "
         "(mongo:env:VARIABLE/DATABASE/COLLECTION); the log of a server (log:FOLDER)"
     )
-    filter: dict[str, Any] = Field(default_factory=dict, description="Which documents of a collection")
+    filter: MongoFilter = Field(default_factory=dict, description="Which documents of a collection, in extended JSON")
     since: str | None = Field(
         None,
         description="Only rows of this time or later, ISO 8601 (without an offset it is UTC); of files and collections "

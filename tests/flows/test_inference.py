@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,16 @@ def test_a_collection_is_answered_in_place(
 ) -> None:
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
     monkeypatch.chdir(tmp_path)
-    mongo.fill("texts", [{"_id": number, "text": "good"} for number in range(20)])
+    days = [datetime(2026, 11, number + 1, tzinfo=UTC) for number in range(20)]
+    mongo.fill("texts", [{"_id": number, "text": "good", "at": day} for number, day in enumerate(days)])
     address = f"mongo:env:TEST_MONGO/{mongo.database}/texts"
 
     assert predict(bundle, address, address, shard_rows=7, parts=3).rows == 20
     assert predict(bundle, address, "out.jsonl", filter={"prediction.label": "up"}).rows == 20
+    late = {"at": {"$gte": {"$date": "2026-11-16T00:00:00Z"}}}
+    assert predict(bundle, address, "late.jsonl", filter=late).rows == 5
+    with pytest.raises(AssayError, match=r"filter holds the operator '\$regex'"):
+        predict(bundle, address, "out.jsonl", filter={"text": {"$regex": "a+"}})
 
 
 def test_a_folder_is_answered_by_one_task(bundle: str, tmp_path: Path) -> None:

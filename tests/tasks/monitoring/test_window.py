@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,17 @@ def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path
 
 def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
-    rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de"} for number in range(20)]
+    day = datetime(2026, 11, 1, tzinfo=UTC)
+    rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de", "on": day} for number in range(20)]
     mongo.fill("texts", [*rows, {"_id": 99, "id": "99", "text": "good", "lang": "en"}])
 
     observed, counts = reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"})
 
     assert (len(observed), counts.seen) == (20, 20)
+    # as a deployment has it, which is given JSON
+    dated = {"on": {"$gte": {"$date": "2026-11-01T00:00:00Z"}}}
+    assert len(reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter=dated)[0]) == 20
+    assert Window(address="mongo:", filter=dated).model_dump(mode="json")["filter"] == dated
 
 
 def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Reading, tmp_path: Path) -> None:
