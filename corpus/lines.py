@@ -79,6 +79,8 @@ class LineRows:
         csv.field_size_limit(LARGEST_CELL)
         lines = _Lines(file)
         header = next(csv.reader(lines), [])
+        if lines.ended_inside(header):
+            raise AssayError(f"{self._path} opens a quote in its first line that is never closed; close it")
         if not header or len(set(header)) != len(header):
             raise AssayError(f"{self._path} needs a first line of column names, each once; it reads {header!r:.200}")
         if self.place != START:
@@ -94,7 +96,11 @@ class LineRows:
                 yield place.line, BadRow(f"{self._path.name}:{place.line}", f"not valid CSV: {error}", None)
                 continue
             self.place = place = lines.place
-            if cells:
+            if lines.ended_inside(cells):
+                # Else the rest of the file would be one good row.
+                reason = f"a quote is never closed: it opens in line {lines.line_of_last(cells)}"
+                yield place.line, BadRow(f"{self._path.name}:{place.line}", reason, shorten(cells))
+            elif cells:
                 yield place.line, _csv_row(f"{self._path.name}:{place.line}", header, cells)
 
 
@@ -106,6 +112,19 @@ class _Lines:
         self._file = file
         self._offset, self._line = start.offset, start.line
         self._lines = self._read()
+        self._ended = False
+
+    def ended_inside(self, cells: list[str]) -> bool:
+        """Whether the input ended inside the quotes of the last of these cells, which came just now.
+
+        The csv module asks for another line only where a row has none of its own left: inside quotes.
+        """
+        return self._ended and bool(cells)
+
+    def line_of_last(self, cells: list[str]) -> int:
+        """The line that the last cell began in, of a row that reaches to the end of the input."""
+        more = cells[-1].encode("utf-8", "surrogateescape").splitlines()[1:]
+        return self._line - len(more)
 
     @property
     def place(self) -> Place:
@@ -124,6 +143,7 @@ class _Lines:
                 self._line += 1
                 # surrogateescape keeps invalid bytes inside their own cell, where `_csv_row` finds them.
                 yield text.decode("utf-8", "surrogateescape")
+        self._ended = True
 
 
 def _json_row(row_id: str, line: bytes) -> Row | BadRow:

@@ -72,6 +72,31 @@ def test_bad_rows_of_csv_cost_themselves_only(tmp_path: Path) -> None:
     assert found[-1] == {"text": "two\nlines", "label": "c"}
 
 
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        (b'two,b\n"three,c\nfour,d\n', 3),
+        (b'"two\nlines",b\r\nfour,"', 4),
+        (b'"two\nlines","b\n\nsix', 3),
+    ],
+)
+def test_a_quote_that_is_never_closed_makes_no_good_row_of_the_rest(tmp_path: Path, rest: bytes, line: int) -> None:
+    path = write(tmp_path / "rows.csv", b"text,label\n" + rest)
+
+    *good, (number, bad) = iter_rows(path)
+
+    assert all(isinstance(row, dict) for _, row in good)
+    assert isinstance(bad, BadRow)
+    assert bad.reason == f"a quote is never closed: it opens in line {line}"
+    assert (bad.id, number) == (f"rows.csv:{len(path.read_bytes().splitlines())}", len(path.read_bytes().splitlines()))
+
+
+@pytest.mark.parametrize("rest", [b'one,"a"', b'one,"a"\n', b'one,a"', b'one,"a\nb"\r\n\r\n'])
+def test_a_quote_that_is_closed_at_the_end_of_the_file_is_no_fault(tmp_path: Path, rest: bytes) -> None:
+    [(_, row)] = iter_rows(write(tmp_path / "rows.csv", b"text,label\n" + rest))
+    assert isinstance(row, dict)
+
+
 def test_a_cell_of_a_megabyte_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.csv", b"text\n" + b"x" * 1_000_000 + b"\n")
 
@@ -94,6 +119,7 @@ def test_invalid_utf8_in_parquet_costs_its_row_only(tmp_path: Path) -> None:
         ("rows.txt", b"", r"unknown kind; the name must end with one of \.jsonl, \.csv, \.jsonl\.gz, \.csv\.gz, \."),
         ("rows.parquet", b"PAR1 no", r"rows\.parquet is damaged or not Parquet"),
         ("rows.csv", b"", r"rows\.csv needs a first line of column names"),
+        ("rows.csv", b'text,"label\none,a\n', r"rows\.csv opens a quote in its first line that is never closed"),
         ("rows.csv", b"text,text\n", r"needs a first line of column names, each once"),
     ],
 )
