@@ -68,12 +68,9 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
         splits = split(run, snapshot)
         shared = [unmapped(value) for value in (run, snapshot, splits, alone)]
         trials: list[Trial] = run_trial.map(*shared, plans).result()
+    scores = {}
     for trial in trials:
         if trial.score is None:
             raise AssayError(f"training with seed {trial.number} has no score: {trial.why}")
-    kept = max if recipe.training.keep == "best" else _last
-    return SeedScores(scores={trial.number: kept(trial.scores) for trial in trials})
-
-
-def _last(scores: Sequence[float]) -> float:
-    return scores[-1]
+        scores[trial.number] = trial.score
+    return SeedScores(scores=scores)

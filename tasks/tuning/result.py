@@ -20,6 +20,8 @@ State = Literal["finished", "pruned", "failed"]
 class Trial(BaseModel):
     """One try. `scores` are the figures on validation rows after each epoch (mean F1 of the heads).
 
+    `keep` is that of its training: which epoch's weights are the model. Files of before it was written mean `best`.
+
     A pruned trial was given up because it fell behind; a failed one had a loss that is no number.
     """
 
@@ -30,11 +32,19 @@ class Trial(BaseModel):
     state: State
     scores: list[float]
     why: str = ""
+    keep: Literal["best", "last"] = "best"
+
+    @property
+    def kept_score(self) -> float | None:
+        """That of the epoch which a training of so many epochs keeps; None where there is none."""
+        if not self.scores:
+            return None
+        return self.scores[-1] if self.keep == "last" else max(self.scores)
 
     @property
     def score(self) -> float | None:
-        """That of the epoch which a training keeps; None where the trial did not finish."""
-        return max(self.scores, default=None) if self.state == "finished" else None
+        """The same; None where the trial did not finish, too."""
+        return self.kept_score if self.state == "finished" else None
 
 
 class TuningResult(BaseModel):

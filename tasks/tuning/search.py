@@ -70,7 +70,7 @@ def _study(tuning: Tuning, trials: Sequence[Trial]) -> optuna.Study:
 
 
 def _frozen(trial: Trial, tuning: Tuning) -> optuna.trial.FrozenTrial:
-    values: dict[str, Any] = {} if trial.state == "failed" else {"value": max(trial.scores)}
+    values: dict[str, Any] = {} if trial.state == "failed" else {"value": trial.kept_score}
     return optuna.trial.create_trial(
         state=STATES[trial.state],
         params=dict(trial.settings),

@@ -67,7 +67,14 @@ def run_trial(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, plan: Plan) 
                 rivals=Rivals(tuning=tuning, trials=rivals),
             )
             state, scores, why = _train(job, log)
-            trial = Trial(number=plan.number, settings=plan.settings, state=state, scores=scores, why=why)
+            trial = Trial(
+                number=plan.number,
+                settings=plan.settings,
+                state=state,
+                scores=scores,
+                why=why,
+                keep=recipe.training.keep,
+            )
             _log_end(log, trial)
         (folder / TRIAL).write_text(trial.model_dump_json(indent=2), encoding="utf-8")
         shutil.rmtree(folder / NETWORK)

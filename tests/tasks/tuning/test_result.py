@@ -29,6 +29,15 @@ def test_the_best_trial_is_the_one_with_the_best_epoch_and_of_equals_the_first()
     assert TuningResult.of(trials).best.number == 1
 
 
+def test_a_trial_counts_by_the_epoch_that_its_training_keeps() -> None:
+    last = a_trial(0, 0.8, 0.5, keep="last")
+    assert last.score == 0.5
+    assert TuningResult.of([last, a_trial(1, 0.6, 0.6, keep="last")]).best.number == 1
+    # a file of before that was written down
+    old = a_trial(0, 0.8, 0.5).model_dump_json(exclude={"keep"})
+    assert Trial.model_validate_json(old).score == 0.8
+
+
 def test_a_search_without_a_finished_trial_is_one_line() -> None:
     with pytest.raises(AssayError, match=r"none of 1 trials has finished \(the loss is nan\); narrow tuning.space"):
         TuningResult.of([a_trial(0, state="failed", why="the loss is nan")])

@@ -27,6 +27,26 @@ def finished(number: int, settings: dict[str, Any]) -> Trial:
     return Trial(number=number, settings=settings, state="finished", scores=[score / 2, score])
 
 
+def test_the_sampler_is_told_the_score_of_the_epoch_that_is_kept() -> None:
+    # given trials whose scores fall the more in the end, the better they began
+    recipe, tuning = a_recipe(space={"training.batch_size": {"low": 4, "high": 64}})
+    trials = {
+        keep: [
+            Trial(
+                number=number,
+                settings={"training.batch_size": size},
+                state="finished",
+                scores=[size / 64, 1 - size / 64],
+                keep=keep,
+            )
+            for number, size in enumerate(range(4, 64, 3))
+        ]
+        for keep in ("best", "last")
+    }
+    [best], [last] = (propose(recipe, tuning, trials[keep], 1) for keep in ("best", "last"))
+    assert best != last
+
+
 def search(recipe: Recipe, tuning: Tuning, trials: list[Trial], wanted: int) -> list[Trial]:
     while len(trials) < wanted:
         [settings] = propose(recipe, tuning, trials, 1)
