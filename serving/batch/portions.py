@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.document import BadRow
 from corpus.lines import Numbered, Row
@@ -78,9 +79,8 @@ class BatchPortion:
 
     def column(self, name: str) -> list[Any]:
         """See `Portion`."""
-        if name not in self.batch.schema.names:
-            return [None] * len(self)
-        return list(self.batch.column(name).to_pylist())
+        values = self._values(name)
+        return [None] * len(self) if values is None else list(values.to_pylist())
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
         """See `Portion`."""
@@ -90,6 +90,20 @@ class BatchPortion:
         """See `Portion`."""
         chosen = self._chosen(indices)
         return [chosen.column(column.name) for column in columns]
+
+    def _values(self, name: str) -> pa.Array | None:
+        """The column of that name; where there is none, a dotted name reaches into structs, as `corpus.values.pick`."""
+        if name in self.batch.schema.names:
+            return self.batch.column(name)
+        first, *parts = name.split(".")
+        if first not in self.batch.schema.names:
+            return None
+        values = self.batch.column(first)
+        for part in parts:
+            if not pa.types.is_struct(values.type) or values.type.get_field_index(part) < 0:
+                return None
+            values = pc.struct_field(values, part)
+        return values
 
     def _chosen(self, indices: Sequence[int]) -> pa.RecordBatch:
         return self.batch if len(indices) == len(self) else self.batch.take(pa.array(indices, pa.int64()))

@@ -83,6 +83,22 @@ def test_parquet_keeps_the_types_of_its_columns(engine: Engine, tmp_path: Path) 
     assert _read(tmp_path / "out.parquet")[0]["when"] == when
 
 
+@pytest.mark.parametrize("source", ["in.jsonl", "in.parquet"])
+@pytest.mark.parametrize("target", ["out.jsonl", "out.parquet"])
+def test_a_text_may_lie_within_an_object(engine: Engine, tmp_path: Path, source: str, target: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"doc": {"body": {"text": "good"}}},
+        {"doc": {"body": {"text": "bad"}}},
+        {"doc": None},
+    ]
+    counts = predict_file(engine, _write(tmp_path / source, rows), tmp_path / target, text_field="doc.body.text")
+    assert (counts.rows, counts.errors) == (2, 1)
+    found = _read(tmp_path / target)
+    assert [row["label"] for row in found] == ["up", "down"]
+    # a name that reaches further than the object does finds nothing
+    assert predict_file(engine, tmp_path / source, tmp_path / target, text_field="doc.body.text.x").errors == 3
+
+
 def test_columns_of_mixed_types_become_json_in_tables(engine: Engine, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"text": "good", "mixed": 1},
