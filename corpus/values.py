@@ -3,7 +3,7 @@
 import math
 import reprlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -124,11 +124,15 @@ def row_id(value: Any, name: str) -> str:
 def iso_time(value: Any, name: str) -> str | None:
     """A time in ISO 8601 that sorts as text: with an offset it becomes UTC. None where it is missing or null.
 
+    A date is its midnight.
+
     Raises:
         UnreadableError: neither a time nor ISO 8601.
     """
     if value is MISSING or value is None or value == "":
         return None
+    if isinstance(value, date) and not isinstance(value, datetime):  # a column DATE of Parquet
+        value = datetime(value.year, value.month, value.day)
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return (time.astimezone(UTC) if time.tzinfo else time).isoformat()

@@ -1,7 +1,10 @@
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bson import ObjectId
 
@@ -10,6 +13,7 @@ from corpus.documents import DocumentReader, Reject
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.fields import Form
+from corpus.files import iter_rows
 
 ROWS: dict[str, Any] = {"fields": {"label": "label"}}
 PARSE: dict[str, Any] = {"form": "parse", "entity": {"name": "EntityName", "label": "type"}}
@@ -258,6 +262,17 @@ def test_a_database_sends_only_what_is_read() -> None:
     reader = DocumentReader(form, needs_label=True, needs_entities=True)
 
     assert reader.field_names() == ["Parse", "isRepost", "meta"]
+
+
+def test_a_date_of_parquet_is_a_time(tmp_path: Path) -> None:
+    days = pa.array([date(2026, 1, 1), None], pa.date32())
+    pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"], "on": days}), tmp_path / "rows.parquet")
+    form = {"fields": {"label": "label", "time": "on", "slices": {"year": "on:year"}}}
+
+    examples = [read(form, row)[0][0] for _, row in iter_rows(tmp_path / "rows.parquet") if isinstance(row, dict)]
+
+    found = [(example.time, example.slices["year"]) for example in examples]
+    assert found == [("2026-01-01T00:00:00", "2026"), (None, None)]
 
 
 def test_times_in_utc_sort_as_text() -> None:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from corpus.values import MISSING, UnreadableError
         ("2012-12-17", "2012"),
         ("2016-01-01T00:30:00+01:00", "2015"),
         (datetime(2018, 5, 1, tzinfo=UTC), "2018"),
+        (date(2019, 5, 1), "2019"),
         (1_577_836_800, "2020"),
         (1_577_836_800_000, "2020"),
         (1_577_836_799_999.0, "2019"),
