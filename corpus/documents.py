@@ -56,7 +56,9 @@ class DocumentReader:
         try:
             document_id = self._document_id(document)
         except UnreadableError as error:
-            return [], [(document.position, str(error), shorten(document.values))]
+            # An id of MongoDB may be no valid Unicode.
+            position = document.position.encode("utf-8", "backslashreplace").decode()
+            return [], [(position, str(error), shorten(document.values))]
         if self._plain and (found := self._plain.read(document_id, document.values, document.side)) is not None:
             return found, []
         if self._form.form == "parse":
@@ -82,7 +84,9 @@ class DocumentReader:
 
     def _document_id(self, document: Document) -> str:
         name = self._form.fields.id
-        return document.position if name is None else row_id(pick(document.values, name), name)
+        if name is None:
+            return row_id(document.position, "id of the document")
+        return row_id(pick(document.values, name), name)
 
     def _read_parse(self, document: Document, document_id: str) -> tuple[list[Example], list[Reject]]:
         parse = self._form.parse

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import bson
@@ -5,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 from corpus import readers
+from corpus.document import Document
 from corpus.errors import AssayError
 from corpus.fields import Form
-from corpus.mongo import decode
+from corpus.mongo import decode, id_text
 from corpus.portion import Portion, PortionReader
 from corpus.readers import read_portions
 from demo.virtual import virtual_documents
@@ -54,3 +56,18 @@ def test_a_helper_that_dies_is_an_error_of_one_line(batches: list[bytes]) -> Non
     broken = [*batches[: readers.BATCHES_ALONE], b"\x05\0\0\0\0\xff not BSON"]
     with pytest.raises(AssayError, match="a process that reads documents ended with code 1; free memory"):
         list(read_portions(broken, FORM, **NEEDS, helpers=2))
+
+
+@pytest.mark.parametrize("form", [FORM, Form.model_validate({"fields": {"label": "label"}})])
+def test_an_id_that_is_no_unicode_costs_its_document_only(form: Form) -> None:
+    # given a document as the driver hands it on: bytes that are not UTF-8 are lone surrogates
+    parse = [{"Text": "Acme rises", "Class": "up", "Entities": []}]
+    values = [{"_id": name, "text": "Acme rises", "label": "up", "Parse": parse} for name in ("a\udc80", "b")]
+    documents = [Document(id_text(one["_id"]), one) for one in values]
+
+    portion = PortionReader(form, needs_label=False, needs_entities=False).read(documents)
+
+    assert [row["id"].partition("#")[0] for row in portion.batch.to_pylist()] == ["b"]
+    [line] = portion.reject_lines
+    assert json.loads(line)["id"] == "a\\udc80"
+    assert json.loads(line)["reason"] == "id of the document is not valid Unicode: lone surrogate at 1"
