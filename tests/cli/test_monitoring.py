@@ -1,0 +1,13 @@
+import pytest
+
+from tests.cli.calls import call
+
+
+def test_a_bound_that_is_no_time_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("monitor", "--model", "models:/toy@champion", "--window", "in.jsonl", "--since", "yesterday")
+    assert call(monkeypatch, *words) == 1
+    said = capsys.readouterr().err
+    assert "--since is 'yesterday', which is no time in ISO 8601; write 2026-11-14" in said
+    assert "Traceback" not in said
