@@ -7,6 +7,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
@@ -137,8 +138,16 @@ def _publish(card: Card) -> str:
         for name in files:
             client.log_artifact(run.mlflow_run, str(run.folder / name))
         client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
-        client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, markdown)  # the description on its page
+        client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown))  # the description on its page
     return markdown
+
+
+def shortened_card(markdown: str, longest: int = MAX_TAG_VAL_LENGTH) -> str:
+    """A card that is too long for a tag of MLflow, cut where a section begins; the rest is in the file beside it."""
+    if len(markdown) <= longest:
+        return markdown
+    rest = f"\n\nThe whole card: {MARKDOWN} among the artifacts.\n"
+    return markdown[: longest - len(rest)].rpartition("\n## ")[0].rstrip() + rest
 
 
 def _write(path: Path, text: str) -> None:
