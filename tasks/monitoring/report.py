@@ -66,6 +66,8 @@ class DriftReport(BaseModel):
     @property
     def summary(self) -> str:
         """One line."""
+        if not self.rows:
+            return f"{self.model}: nothing new, all {self.known} rows are of its own snapshot"
         if not self.judged:
             return f"{self.model}: nothing judged, {self.rows} rows are too few"
         if not self.drifted:

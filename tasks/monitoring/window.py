@@ -115,7 +115,7 @@ def observe_window(
 
     Raises:
         AssayError: the window cannot be read.
-        DataError: it holds no row.
+        DataError: it holds no row, known or not.
     """
     labels = read_labels(window.labels, recipe) if window.labels else {}
     tally, rule = Tally(), recipe.monitoring
@@ -127,18 +127,10 @@ def observe_window(
         examples = draw(rows if window.known else _news(rows, known, tally), rule.max_rows, rule.seed)
         logged, observed = [], observe(engine, embedder, examples) if examples else Observed([])
     counts = tally.counts(others=max(0, len(logged) - len(observed)))
-    if not len(observed):
-        raise DataError(f"the window {window.address} holds no row to compare: {_why_none(counts)}")
+    if not len(observed) and not counts.known:  # a night without news is no error
+        why = f"{counts.others} rows of other versions" if counts.others else counts.faults or "it is empty"
+        raise DataError(f"the window {window.address} holds no row to compare: {why}")
     return observed, counts
-
-
-def _why_none(counts: Counts) -> str:
-    if counts.others:
-        return f"{counts.others} rows of other versions"
-    if counts.known:
-        what = f"its {counts.known} rows are those of the snapshot that the version is made of"
-        return f"{what}; wait for others, or compare these with --known (in a deployment known: true)"
-    return counts.faults or "it is empty"
 
 
 def _news(rows: Iterable[Example], known: Container[str], tally: Tally) -> Iterator[Example]:

@@ -156,3 +156,12 @@ def test_a_window_that_holds_the_training_rows_is_judged_by_what_is_new(trained:
     left_out = "500 rows are of that snapshot, and are left out"
     assert left_out in report.page.read_text()
     assert left_out in report.markdown()
+
+
+def test_a_night_without_news_is_no_error(trained: Path, tmp_path: Path) -> None:
+    window = Window(address=str(write_rows(tmp_path / "in.jsonl", 500)))
+
+    report = monitor(CHAMPION, window, retrain=True, store=trained)
+
+    assert (report.outcome, report.known, report.rows) == ("open", 500, 0)
+    assert "nothing new, all 500 rows are of its own snapshot" in report.page.read_text()
