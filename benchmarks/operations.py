@@ -1,20 +1,30 @@
-"""What Prefect costs: from a request to a worker that took it, and a task run (`make bench-operations`).
+"""What Prefect costs: until a worker takes a request, a task run, and of a whole training (`make bench-operations`).
 
 Needs everything up (`make up`) and PREFECT_API_URL. Ten requests of a deployment that does nearly nothing; then a flow
-of tasks that do nothing, with and without Prefect around them.
+of tasks that do nothing, with and without Prefect around them; then the training of `make demo`, of whose time all that
+is not spent within a task counts as Prefect's.
 """
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.sorting import FlowRunSort
 
+import demo
 from benchmarks.results import Row, write_rows
+from demo.__main__ import fill
+from demo.wire import WireServer
 from deployments.leftovers import RECOVER
+from flows.training import train
+from recipes.loader import load_recipe
 
 COMMAND = "make bench-operations"
 REQUESTS, TASKS, ROUNDS = 10, 200, 5
@@ -22,6 +32,7 @@ REQUESTS, TASKS, ROUNDS = 10, 200, 5
 PATIENCE_S = 120
 # Measured where it is: a training would be queued like any other run.
 DEPLOYMENT = RECOVER
+DEMO_RECIPE = Path(str(demo.__file__)).with_name("recipe.yaml")
 
 
 def main() -> None:
@@ -48,6 +59,7 @@ def main() -> None:
             command=COMMAND,
             note=f"flows of {TASKS} tasks that do nothing, against flows of none, {ROUNDS} rounds; {load}",
         ),
+        orchestration(load),
     ]
     write_rows("operations", rows)
 
@@ -66,6 +78,28 @@ def pick_ups() -> list[float]:
                 time.sleep(0.05)
             waits.append(time.perf_counter() - begun)
     return waits
+
+
+def orchestration(load: str) -> Row:
+    """The share of a short training, from its first state to its last, that is spent outside of its tasks."""
+    with tempfile.TemporaryDirectory() as folder, WireServer() as server:
+        os.environ["ASSAY_DEMO_MONGODB"] = server.uri
+        fill(server.uri)
+        # Not into the registry of the servers that are up.
+        train(load_recipe(DEMO_RECIPE, [f"registry.tracking_uri=sqlite:///{folder}/mlflow.db"]), Path(folder))
+    with get_client(sync_client=True) as client:
+        named = FlowFilter(name=FlowFilterName(any_=[train.name]))
+        [run] = client.read_flow_runs(flow_filter=named, sort=FlowRunSort.END_TIME_DESC, limit=1)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+    whole = run.total_run_time.total_seconds()
+    inside = sum(one.total_run_time.total_seconds() for one in tasks)
+    return Row(
+        measure="share of a short training that is spent outside of its tasks",
+        value=round(1 - inside / whole, 4),
+        better="lower",
+        command=COMMAND,
+        note=f"the training of make demo: {whole:.1f} s, {len(tasks)} task runs of {inside:.1f} s together; {load}",
+    )
 
 
 @task(cache_policy=NO_CACHE)

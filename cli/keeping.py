@@ -105,6 +105,7 @@ def forget(
     )
     if versions:
         say("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
+        say("these versions can no longer be monitored, compared or made again")
     trained = [one.address for one in versions if "train" in one.sides]
     if trained:
         say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")

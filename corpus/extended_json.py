@@ -35,7 +35,7 @@ def from_extended(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         inner = {key: from_extended(one) for key, one in value.items()}
-        return inner if VALUES.isdisjoint(inner) else _read(inner)
+        return _read(inner) if _is_value(inner) else inner
     if isinstance(value, list | tuple):
         return [from_extended(one) for one in value]
     return _time(value) if isinstance(value, date) else value
@@ -66,6 +66,12 @@ MongoFilter = Annotated[
 """A filter in a model: Python's values inside, extended JSON in its JSON."""
 
 
+def _is_value(mapping: Mapping[str, Any]) -> bool:
+    """Whether it is one value and nothing else: a further key may be an operator, which pymongo's reader would take."""
+    names = set(mapping) - {"$type"}  # stands beside $binary
+    return len(names) == 1 and names <= VALUES
+
+
 def _time(value: date) -> datetime:
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
@@ -74,6 +80,11 @@ def _time(value: date) -> datetime:
 
 
 def _read(value: dict[str, Any]) -> Any:
+    if isinstance(written := value.get("$date"), str):
+        try:
+            return _time(datetime.fromisoformat(written))
+        except ValueError as error:
+            raise ValueError(f"{value!r:.200} is no time in ISO 8601: {error}") from error
     try:
         from bson import json_util
         from bson.errors import BSONError

@@ -7,7 +7,6 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
-from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
@@ -29,9 +28,10 @@ from tasks.run import Ref, Run
 from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.connection import connect
+from tasks.versions.description import CARD, LONGEST_NOTE, shortened_card
 from tasks.versions.tags import RUN_TAG, VERDICT_TAG
 
-HTML, MARKDOWN, VERDICT = "card.html", "card.md", "verdict.json"
+HTML, VERDICT = "card.html", "verdict.json"
 OUTCOME = "assay.outcome"
 WAITING = "card.json"  # kept while a person is asked, so that the card can be written again
 
@@ -130,7 +130,7 @@ def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None
 def _publish(card: Card) -> str:
     """Write the files of a card into the folder of its run and log them; gives the Markdown."""
     run, markdown = card.run, card.markdown()
-    files = {HTML: card.html(), MARKDOWN: markdown, VERDICT: card.verdict.model_dump_json(indent=2)}
+    files = {HTML: card.html(), CARD: markdown, VERDICT: card.verdict.model_dump_json(indent=2)}
     for name, text in files.items():
         _write(run.folder / name, text)
     with mlflow_reachable(run.tracking_uri):
@@ -138,16 +138,10 @@ def _publish(card: Card) -> str:
         for name in files:
             client.log_artifact(run.mlflow_run, str(run.folder / name))
         client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
-        client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown))  # the description on its page
+        client.set_tag(
+            run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE)
+        )  # the description on its page
     return markdown
-
-
-def shortened_card(markdown: str, longest: int = MAX_TAG_VAL_LENGTH) -> str:
-    """A card that is too long for a tag of MLflow, cut where a section begins; the rest is in the file beside it."""
-    if len(markdown) <= longest:
-        return markdown
-    rest = f"\n\nThe whole card: {MARKDOWN} among the artifacts.\n"
-    return markdown[: longest - len(rest)].rpartition("\n## ")[0].rstrip() + rest
 
 
 def _write(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from tasks.run import Run, Step
 from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
 
-STATE = "run.json"
+STATE, LOCK = "run.json", "lock"
 STEPS: tuple[Step, ...] = get_args(Step)
 
 
@@ -153,7 +153,7 @@ def read_state(folder: Path) -> RunState:
 
 def run_lock(folder: Path) -> FileLock:
     """The run's lock; taking it never waits. The system lets go of it when the process dies, however it dies."""
-    return FileLock(folder / "lock", timeout=0)
+    return FileLock(folder / LOCK, timeout=0)
 
 
 def _known(folder: Path) -> RunState:

@@ -32,7 +32,7 @@ from tasks.keeping.stored import (
 )
 from tasks.keeping.tracked import Tracks, download_rows, erase_artifacts, find_tracks
 from tasks.run import MARKER
-from tasks.session import run_lock
+from tasks.session import LOCK, run_lock
 from tasks.sharing.store import shared_store
 from tasks.sides.duplicates import HASH_BYTES, all_keys
 from tasks.sides.ledger import ledger_path, open_ledger
@@ -65,7 +65,7 @@ def plan_forgetting(ids: Sequence[str], store: Path, tracking_uri: str | None) -
         raise AssayError("no id to forget; name the ids of rows, or of documents")
     _check_shared_store()
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
-        with _locked(store, [run.name]):
+        with _locked([run / LOCK]):
             mend_folders(run, "extract-*")
     tracks = Tracks()
     if tracking_uri:
@@ -82,8 +82,8 @@ def forget(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> int:
     Raises:
         AssayError: a run is being worked on, a ledger is damaged, or MLflow does not answer.
     """
-    runs = {one.run for one in plan.found} | {one.run for one in plan.copies if one.run}
-    with _locked(store, runs):
+    runs = {store / "runs" / one.run / LOCK for one in plan.found}
+    with _locked(runs | {one.lock for one in plan.copies}):
         gone = 0
         for recipe, keys in sorted(_keys(plan, store, tracking_uri).items()):
             with open_ledger(ledger_path(store, recipe)) as ledger:
@@ -111,14 +111,14 @@ def _check_shared_store() -> None:
 
 
 @contextmanager
-def _locked(store: Path, runs: Collection[str]) -> Iterator[None]:
+def _locked(locks: Collection[Path]) -> Iterator[None]:
     with ExitStack() as stack:
-        for run in sorted(runs):
+        for lock in sorted(locks):
             try:
-                stack.enter_context(run_lock(store / "runs" / run))
+                stack.enter_context(run_lock(lock.parent))
             except Timeout:
                 raise AssayError(
-                    f"{store / 'runs' / run} is being worked on by another process; wait for it, nothing was erased"
+                    f"{lock.parent} is being worked on by another process; wait for it, nothing was erased"
                 ) from None
         yield
 
@@ -143,7 +143,7 @@ def _keys(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> dict[str, 
 def _with_ledger(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> Iterator[list[tuple[str, Snapshot]]]:
     """Every snapshot of a recipe that keeps a ledger: those of the store, and of MLflow those that hold the rows."""
     with tempfile.TemporaryDirectory() as scratch:
-        found = list(all_snapshots(store))
+        found = [(recipe, snapshot) for recipe, snapshot in all_snapshots(store) if recipe is not None]
         if tracking_uri:
             with mlflow_reachable(tracking_uri):
                 found += download_rows(plan.tracks.runs, tracking_uri, Path(scratch))

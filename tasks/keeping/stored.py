@@ -9,17 +9,20 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 from pydantic import BaseModel
 
 from corpus.atomic import atomic_folder, atomic_path
 from corpus.digest import digest_folder
+from corpus.errors import AssayError
 from corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
 from corpus.splits import MANIFEST as SPLITS_MANIFEST
 from corpus.splits import Splits
 from tasks.monitoring.reference import MARKER as REFERENCE
 from tasks.run import MARKER
-from tasks.session import read_state
+from tasks.session import LOCK, STATE, read_state
 
+PARTIAL, PARTS = ".partial", "part-*.parquet"
 # A bundle is what was registered, to the last byte; the version it belongs to is named.
 KEPT_STEPS = ("extract-", "export-")
 
@@ -35,11 +38,11 @@ class Found(BaseModel):
 
 
 class Copy(BaseModel):
-    """A folder or file to remove, and what it is; `run`: whose lock has to be held for that."""
+    """A folder or file to remove, and what it is; `lock`: the file that whoever works with it has locked."""
 
     path: Path
     what: str
-    run: str | None = None
+    lock: Path
 
 
 def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
@@ -52,10 +55,20 @@ def row_ids(snapshot: Snapshot, ids: Sequence[str]) -> list[str]:
     return [row for batch in snapshot.batches(["id"]) for row in batch["id"].to_pylist() if is_one_of(row, ids)]
 
 
-def all_snapshots(store: Path) -> Iterator[tuple[str, Snapshot]]:
-    """Every snapshot of the store's runs, with the name of its recipe."""
+def holds_rows(folder: Path, ids: Sequence[str]) -> bool:
+    """Whether a snapshot holds a row. One that cannot be read, since only a part of it is there, may."""
+    try:
+        return bool(row_ids(Snapshot.load(folder), ids))
+    except (AssayError, OSError, pa.ArrowException):
+        return True
+
+
+def all_snapshots(store: Path) -> Iterator[tuple[str | None, Snapshot]]:
+    """Every snapshot of the store's runs, with the name of its recipe; None where the shared store alone knows that."""
     for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")):
-        yield read_state(path.parent.parent).recipe_name, Snapshot.load(path.parent)
+        folder, run = path.parent, path.parent.parent
+        if not folder.name.endswith(PARTIAL):
+            yield read_state(run).recipe_name if (run / STATE).exists() else None, Snapshot.load(folder)
 
 
 def find_rows(store: Path, ids: Sequence[str]) -> Iterator[Found]:
@@ -82,18 +95,22 @@ def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> 
     """
     for path in sorted((store / "monitoring").glob(f"*/reference-*/{REFERENCE}")):
         if json.loads(path.read_bytes())["snapshot"] in snapshots:
-            yield Copy(path=path.parent, what="what monitoring holds windows against")
+            yield _copy(path.parent, "what monitoring holds windows against")
     for path in sorted((store / "monitoring").glob("*/runs")):
         if _holds(path, ids):
-            yield Copy(path=path, what="rows read again for monitoring")
+            yield _copy(path, "rows read again for monitoring")
     for path in sorted((store / "reproductions").glob("*")):
         if _holds(path, ids):
-            yield Copy(path=path, what="a version made again")
+            yield Copy(path=path, what="a version made again", lock=path / LOCK)
     for path in sorted((store / "runs").glob(f"*/{REJECTS}")):
         if _rejects_of(path, ids):
-            yield Copy(path=path, what="rejects put aside", run=path.parent.name)
-    for path in sorted((store / "runs").glob("*/extract-*.partial")):
-        yield Copy(path=path, what="an extraction broken off, which may hold them", run=path.parent.name)
+            yield _copy(path, "rejects put aside")
+    for path in sorted((store / "runs").glob(f"*/extract-*{PARTIAL}")):
+        yield _copy(path, "an extraction broken off, which may hold them")
+
+
+def _copy(path: Path, what: str) -> Copy:
+    return Copy(path=path, what=what, lock=path.parent / LOCK)
 
 
 def erase_copy(copy: Copy) -> None:
@@ -107,7 +124,7 @@ def erase_copy(copy: Copy) -> None:
 def erase_derived(run: Path) -> None:
     """Remove everything that steps of a run made of the rows, but the bundle."""
     for path in run.iterdir():
-        if path.is_dir() and (path.name.endswith(".partial") or not path.name.startswith(KEPT_STEPS)):
+        if path.is_dir() and (path.name.endswith(PARTIAL) or not path.name.startswith(KEPT_STEPS)):
             shutil.rmtree(path)
 
 
@@ -133,8 +150,11 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
 
 
 def _holds(folder: Path, ids: Sequence[str]) -> bool:
-    """Whether a snapshot or the sides of one below a folder know a row."""
-    return any(row_ids(Snapshot.load(path.parent), ids) for path in folder.rglob(MANIFEST)) or any(
+    """Whether a snapshot or the sides of one below a folder know a row, or something unfinished there may."""
+    if next(folder.rglob(f"*{PARTIAL}"), None) is not None:
+        return True
+    snapshots = {path.parent for path in (*folder.rglob(PARTS), *folder.rglob(MANIFEST))}
+    return any(holds_rows(path, ids) for path in snapshots) or any(
         is_one_of(row, ids) for path in folder.rglob(SPLITS_MANIFEST) for row in Splits.load(path.parent).sides
     )
 

@@ -10,9 +10,10 @@ from mlflow.entities import Run, ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pydantic import BaseModel
 
+from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from tasks.keeping.stored import is_one_of, row_ids
+from corpus.splits import ROWS, Splits
+from tasks.keeping.stored import holds_rows, is_one_of
 from tasks.lineage.keeping import ANSWERS_FOLDER, DATA_FOLDER, SNAPSHOT_FOLDER, data_folder
 from tasks.versions.connection import connect, every_page
 from tasks.versions.store import Version, every_version
@@ -61,8 +62,11 @@ def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> I
     client = connect(tracking_uri)
     keepers = {(run.recipe, path): run.run_id for run in runs for path in run.snapshots}
     for (recipe, path), run_id in keepers.items():
-        if recipe is not None:
-            yield recipe, Snapshot.load(Path(client.download_artifacts(run_id, path, str(folder))))
+        if recipe is None:
+            continue
+        found = Path(client.download_artifacts(run_id, path, str(folder)))
+        if _whole(found):
+            yield recipe, Snapshot.load(found)
 
 
 def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
@@ -73,6 +77,15 @@ def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
         repository = get_artifact_repository(location, tracking_uri=tracking_uri)
         for path in run.artifacts:
             repository.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow declares no types here
+
+
+def _whole(folder: Path) -> bool:
+    """Whether all of a snapshot is there; of a run that ended while it was logged, a part is."""
+    try:
+        Snapshot.load(folder).verify()
+    except AssayError:
+        return False
+    return True
 
 
 class _Search:
@@ -113,18 +126,27 @@ class _Search:
     def _sides_in(self, run_id: str, folder: str) -> dict[str, int]:
         if folder not in self._sides:
             with tempfile.TemporaryDirectory() as scratch:
-                sides = Splits.load(Path(self._client.download_artifacts(run_id, folder, scratch))).sides
-            self._sides[folder] = dict(Counter(side for row, side in sides.items() if is_one_of(row, self._ids)))
+                found = Path(self._client.download_artifacts(run_id, folder, scratch))
+                if not (found / ROWS).is_file():  # of a run that ended while it was logged; another may have it whole
+                    return {}
+                splits = Splits.load(found)
+            counts = Counter(str(side) for row, side in splits.sides.items() if is_one_of(row, self._ids))
+            self._sides[folder] = dict(counts)
+            if counts:
+                self.digests.add(splits.manifest.snapshot)
         return self._sides[folder]
 
     def _rows_in(self, run_id: str, folder: str) -> bool:
         """Whether a snapshot holds rows: it also holds those that are on no side."""
         if folder not in self._holds:
             with tempfile.TemporaryDirectory() as scratch:
-                snapshot = Snapshot.load(Path(self._client.download_artifacts(run_id, folder, scratch)))
-                self._holds[folder] = bool(row_ids(snapshot, self._ids))
-            if self._holds[folder]:
-                self.digests.add(snapshot.digest)
+                found = Path(self._client.download_artifacts(run_id, folder, scratch))
+                holds = holds_rows(found, self._ids)
+                if not _whole(found):  # another run may have all of it
+                    return holds
+                self._holds[folder] = holds
+                if holds:
+                    self.digests.add(Snapshot.load(found).digest)
         return self._holds[folder]
 
 

@@ -116,11 +116,17 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
     def fetch(path: str) -> Path:
         return Path(client.download_artifacts(run_id, path, str(folder)))
 
+    answers = f"{answers_folder(version.bundle)}/{ANSWERS}"
+    if answers not in {file.path for file in client.list_artifacts(run_id, answers_folder(version.bundle))}:
+        raise AssayError(
+            f"{version.address}: its answers are not in MLflow any more (assay forget erases them), and nothing can be "
+            "compared with it; train it again with assay run"
+        )
     data = fetch(data_folder(splits))
     return Lineage(
         version=version,
         data=data,
-        rows=fetch(f"{answers_folder(version.bundle)}/{ANSWERS}"),
+        rows=fetch(answers),
         recipe=json.loads(fetch(RECIPE).read_bytes()),
         snapshot=SnapshotManifest.model_validate_json((data / SNAPSHOT_JSON).read_bytes()),
         splits=Splits.load(data),

@@ -26,6 +26,7 @@ from tasks.lineage.versions import surroundings_changed
 from tasks.pages import show_markdown
 from tasks.run import Ref, Run
 from tasks.scoring.answers import Answer
+from tasks.session import run_lock
 from tasks.sides.ledger import ledger_path
 from tasks.tracking import Tracking, mlflow_reachable
 from tasks.versions.connection import connect
@@ -101,7 +102,7 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
     tracking = Tracking.start(recipe, store, key, None, tracking_uri)
     with mlflow_reachable(tracking_uri):
         connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES, version.address)
-    with tracking.ended():
+    with run_lock(folder), tracking.ended():
         yield Run(key=key, recipe=recipe, store=folder, tracking_uri=tracking_uri, mlflow_run=tracking.run_id)
 
 

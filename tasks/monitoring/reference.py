@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from filelock import FileLock
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +28,7 @@ from tasks.monitoring.sampling import draw
 from tasks.monitoring.words import vocabulary_of
 from tasks.run import Ref, Run, code_digest
 from tasks.scoring.answers import row_of
+from tasks.session import LOCK
 
 MARKER = "reference.json"
 
@@ -71,23 +73,30 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
         rule = champion.recipe.monitoring.model_dump(include={"max_rows", "seed"})
         inputs = {"bundle": champion.bundle, "rule": rule, "code": code_digest()}
         target = folder / f"reference-{digest_json(inputs)[:16]}"
-        if not (target / MARKER).is_file():
-            run = Run(
-                key="monitoring",
-                recipe=champion.recipe,
-                store=folder,
-                tracking_uri=tracking_uri,
-                mlflow_run=champion.mlflow_run,
-            )
-            snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
-            with atomic_folder(target) as partial:
-                _observe(champion, snapshot, lineage.splits).save(partial)
-                # Not the address of MLflow, which may hold a password.
-                about = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
-                (partial / MARKER).write_text(about, encoding="utf-8")
-            # What was fetched for it: rows are kept where they are looked for when somebody wants them erased.
-            shutil.rmtree(run.folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCK):  # two windows at the same time make one reference, and read the rows once
+            if not (target / MARKER).is_file():
+                _make(target, champion, lineage, store)
     return champion, Ref(path=target, digest=digest_json(inputs))
+
+
+def _make(target: Path, champion: Champion, lineage: Lineage, store: Path) -> None:
+    """Make the reference of a version; what has to be fetched for that goes again."""
+    run = Run(
+        key="monitoring",
+        recipe=champion.recipe,
+        store=target.parent,
+        tracking_uri=champion.tracking_uri,
+        mlflow_run=champion.mlflow_run,
+    )
+    snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
+    with atomic_folder(target) as partial:
+        _observe(champion, snapshot, lineage.splits).save(partial)
+        # Not the address of MLflow, which may hold a password.
+        about = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
+        (partial / MARKER).write_text(about, encoding="utf-8")
+    # Rows are kept only where they are looked for when somebody wants them erased.
+    shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def _champion(lineage: Lineage, tracking_uri: str) -> Champion:

@@ -13,6 +13,7 @@ from tasks.versions.approvals import Approval, approval_tags
 from tasks.versions.store import Version, Versions
 
 VERDICTS = "verdicts"  # folder of an MLflow run
+REPORTED = "verdict.json"  # what a run leaves at its end: of versions that nobody was asked about, once the only one
 
 
 class Answers:
@@ -52,15 +53,18 @@ class Answers:
 
     def find(self, version: Version, digest: str) -> Verdict | None:
         """The verdict of this digest that is kept with the version; None where none is, or another one."""
-        path = _path(digest)
-        kept = self._client.list_artifacts(version.run_id, VERDICTS) if version.run_id else []
+        found = (self._read(version, path) for path in (_path(digest), REPORTED))
+        return next((verdict for verdict in found if verdict and verdict.digest == digest), None)
+
+    def _read(self, version: Version, path: str) -> Verdict | None:
+        folder = path.rpartition("/")[0] or None
+        kept = self._client.list_artifacts(version.run_id, folder) if version.run_id else []
         if path not in {file.path for file in kept}:
             return None
-        with tempfile.TemporaryDirectory() as folder:
-            text = Path(self._client.download_artifacts(str(version.run_id), path, folder)).read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory() as scratch:
+            text = Path(self._client.download_artifacts(str(version.run_id), path, scratch)).read_text(encoding="utf-8")
         with suppress(ValidationError):
-            verdict = Verdict.model_validate_json(text)
-            return verdict if verdict.digest == digest else None
+            return Verdict.model_validate_json(text)
         return None
 
     def check(self, version: Version, verdict: Verdict, approval: Approval | None) -> None:

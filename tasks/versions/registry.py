@@ -25,6 +25,7 @@ from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
 from tasks.versions.answers import Answers
 from tasks.versions.approvals import FAILED_TAG, OUTCOME_TAG, Approval, approval_tags
 from tasks.versions.connection import connect
+from tasks.versions.description import LONGEST_DESCRIPTION, shortened_card
 from tasks.versions.history import Move, read_moves, shortened
 from tasks.versions.lock import Lease, hold
 from tasks.versions.store import NOT_THERE, Version, Versions
@@ -142,7 +143,9 @@ class ModelRegistry:
             # a question, finds what it is about.
             found = self._versions.find(bundle.digest)
             self._answers.keep((found and found.run_id) or mlflow_run, verdict)
-            version = self._versions.create(mlflow_run, bundle, {**tags, **own}, description)
+            version = self._versions.create(
+                mlflow_run, bundle, {**tags, **own}, shortened_card(description, LONGEST_DESCRIPTION)
+            )
             if verdict.outcome == "passed" and FAILED_TAG in version.tags:
                 self._client.delete_model_version_tag(self.name, version.number, FAILED_TAG)
             return self._versions.get(version.number)
@@ -150,13 +153,14 @@ class ModelRegistry:
     def describe(self, version: Version, markdown: str) -> None:
         """Set the text that MLflow shows for a version."""
         with mlflow_reachable(self.tracking_uri):
-            self._client.update_model_version(self.name, version.number, markdown)
+            self._client.update_model_version(self.name, version.number, shortened_card(markdown, LONGEST_DESCRIPTION))
 
     def remark(self, version: Version, line: str) -> None:
         """Put a line on top of what MLflow shows for a version."""
         with mlflow_reachable(self.tracking_uri):
             shown = self._client.get_model_version(self.name, version.number).description or ""
-            self._client.update_model_version(self.name, version.number, f"{line}\n\n{shown}")
+            text = shortened_card(f"{line}\n\n{shown}", LONGEST_DESCRIPTION)
+            self._client.update_model_version(self.name, version.number, text)
 
     def promote(
         self,

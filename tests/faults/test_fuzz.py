@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from re import Pattern
 from typing import Any
 
 import pytest
 import schemathesis
+from bson import Code, DBRef, Regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -18,9 +20,11 @@ from corpus.cleaning import Cleaning
 from corpus.document import Document
 from corpus.documents import DocumentReader
 from corpus.errors import AssayError
+from corpus.extended_json import VALUES
 from corpus.fields import Fields, Form
 from corpus.lines import LineRows
 from corpus.mongo import ALLOWED_OPERATORS, refused_operators
+from serving.batch.addresses import read_filter
 from serving.bundle import Bundle
 from serving.encoding import TextEncoder
 from serving.graph_check import check_graph
@@ -205,7 +209,23 @@ def test_offsets_of_every_text_are_those_of_the_raw_text(bundle: Bundle, text: s
     assert all(0 <= unit.start <= unit.end <= len(text) for unit in encoded.units)
 
 
-OPERATORS = st.sampled_from(["$where", "$function", "$expr", "$regex", "$gt", "$in", "$eq", "$or", "a", "$jsonSchema"])
+NO_VALUES = ["$ref", "$id", "$code", "$regularExpression", "$options", "$symbol", "$dbPointer"]
+OPERATORS = st.sampled_from(
+    [
+        "$where",
+        "$function",
+        "$expr",
+        "$regex",
+        "$gt",
+        "$in",
+        "$eq",
+        "$or",
+        "a",
+        "$jsonSchema",
+        *sorted(VALUES),
+        *NO_VALUES,
+    ]
+)
 
 
 @often
@@ -215,10 +235,27 @@ OPERATORS = st.sampled_from(["$where", "$function", "$expr", "$regex", "$gt", "$
 def test_only_operators_on_the_list_reach_the_database(filter_: Any) -> None:
     left = {key for key in keys_of(filter_) if key.startswith("$")} - ALLOWED_OPERATORS
     assert set(refused_operators(filter_)) == left
+    # Nor does what pymongo's reader of extended JSON makes of others.
+    if isinstance(filter_, dict):
+        try:
+            found = read_filter(filter_, "--filter")
+        except AssayError as error:
+            check_line(error)
+        else:
+            assert not set(keys_of(found)) - ALLOWED_OPERATORS - {"a"}
+            assert not any(isinstance(value, Code | DBRef | Pattern | Regex) for value in values_of(found))
 
 
 def test_what_the_decoders_were_given_is_counted() -> None:
     count("random bytes, documents, graphs, texts and filters into the decoders (hypothesis)", 6 * DECODERS, "inputs")
+
+
+def values_of(value: Any) -> Iterator[Any]:
+    """All values within others."""
+    yield value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from values_of(inner)
 
 
 def keys_of(value: Any) -> Iterator[str]:

@@ -20,7 +20,7 @@ from tasks.approval import decide
 from tasks.attempts import Attempt, SliceChange
 from tasks.evaluate import evaluate
 from tasks.registry import ModelRegistry, PromotionResult, lasting_verdict, promote
-from tasks.report import report, report_answer, shortened_card
+from tasks.report import report, report_answer
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
 from tasks.versions.approvals import Approval
@@ -379,10 +379,3 @@ def test_a_dry_run_registers_nothing_and_still_reports(finished: Finished) -> No
     assert promotion == PromotionResult(version=None, promoted=False, why="dry run: passed, nothing registered")
     assert "dry run" in Page(finished.report(promotion).read_text(encoding="utf-8")).text
     assert MlflowClient(tracking_uri=finished.run.tracking_uri).search_registered_models() == []
-
-
-def test_a_card_too_long_for_a_tag_is_cut_where_a_section_begins() -> None:
-    whole = "# tiny: passed\n\n## Verdict\n\n| a |\n\n## Data\n\n" + "row\n" * 40
-    assert shortened_card(whole, len(whole)) == whole
-    short = shortened_card(whole, 100)
-    assert short == "# tiny: passed\n\n## Verdict\n\n| a |\n\nThe whole card: card.md among the artifacts.\n"

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,20 @@ def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tu
     with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with is not kept"):
         promote_in(target, "1", source)
     assert registry(target).champion() is None
+
+
+def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: tuple[Place, Place]) -> None:
+    source, target = places
+    origin = registry(source)
+    version = origin.version("1")
+    verdict = origin.tagged_verdict(version)
+    assert verdict
+    client = MlflowClient(tracking_uri=source.tracking_uri)
+    client.log_text(str(version.run_id), verdict.model_dump_json(), "verdict.json")
+    location = str(client.get_run(str(version.run_id)).info.artifact_uri)
+    shutil.rmtree(Path(location.removeprefix("file://")) / "verdicts")
+    promote_in(target, "1", source)
+    assert registry(target).champion() is not None
 
 
 def test_who_approved_a_version_stands_in_the_history_of_its_copy(staging: World, places: tuple[Place, Place]) -> None:

@@ -132,6 +132,49 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     assert plan_forgetting(["7#one"], store, uri).tracks.runs == []
 
 
+def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tmp_path: Path) -> None:
+    # given a whole run in MLflow, one that ended while its sides were logged, one whose rows were removed in part
+    _, snapshot, splits = made(store, "first")
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    sides, data = data_folder(Splits.load(splits.path).digest), snapshot_folder(Snapshot.load(snapshot.path).digest)
+    tags = {"assay.splits": "s", "assay.recipe_name": "tiny"}
+    no_sides, no_rows, whole = (client.create_run(experiment, tags=tags).info.run_id for _ in range(3))
+    for run in (no_sides, no_rows, whole):
+        client.log_artifacts(run, str(splits.path), sides)
+        client.log_artifacts(run, str(snapshot.path), data)
+    place = tmp_path / "artifacts"
+    (place / no_sides / "artifacts" / sides / "splits.parquet").unlink()
+    (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
+    # when a row is forgotten
+    plan = plan_forgetting(["7#one"], store, uri)
+    assert forget(plan, store, uri) == 1
+    # then none of them keeps rows
+    assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
+    assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
+    # and the sides that stay still tell which snapshot it was, of which copies may be found on another machine
+    assert [snapshot_folder(one) for one in plan_forgetting(["7#one"], store, uri).tracks.digests] == [data]
+
+
+def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_are_no_obstacle(store: Path) -> None:
+    run, snapshot, _ = made(store, "first")
+    shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
+    shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
+    assert forget(plan_forgetting(["7"], store, None), store, None) == 2
+    assert plan_forgetting(["7"], store, None).empty
+
+
+def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
+    _, snapshot, _ = made(store, "first")
+    place = store / "monitoring" / "toy"
+    shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
+    plan = plan_forgetting(["7"], store, None)
+    with FileLock(place / "lock"), pytest.raises(AssayError, match="nothing was erased"):
+        forget(plan, store, None)
+    assert Snapshot.load(snapshot.path).manifest.erased == 0
+
+
 def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     # given copies of a snapshot, those that one step or another leaves where it is broken off, and one without the row
     run, snapshot, splits = made(store, "first")
@@ -140,6 +183,11 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     other = store / "reproductions" / "toy-2" / "runs" / "r" / "extract-1"
     shutil.copytree(snapshot.path, downloaded)
     shutil.copytree(splits.path, again / "split-1")
+    unfinished = store / "reproductions" / "toy-3" / "runs" / "r" / "extract-1.partial"
+    unfinished.mkdir(parents=True)
+    half = store / "monitoring" / "other" / "runs" / "monitoring" / "snapshot" / "d"
+    half.mkdir(parents=True)
+    shutil.copy(Snapshot.load(snapshot.path).part_paths()[0], half)
     write_snapshot(other, [Example("8", "another one")])
     for name, digest in (("old", "another"), ("new", Snapshot.load(snapshot.path).digest)):
         reference = store / "monitoring" / "toy" / f"reference-{name}"
@@ -152,7 +200,8 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     plan = plan_forgetting(["7"], store, None)
     forget(plan, store, None)
     # then the copies that hold it, or may, are gone
-    gone = [downloaded.parents[2], again.parents[1], broken_off, run.folder / "rejects.jsonl"]
+    gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
+    gone.append(run.folder / "rejects.jsonl")
     assert {one.path for one in plan.copies} == {*gone, store / "monitoring" / "toy" / "reference-new"}
     assert not [one.path for one in plan.copies if one.path.exists()]
     assert other.exists()
@@ -180,6 +229,8 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
         forget(plan_forgetting([id], store, outcome.tracking_uri), store, outcome.tracking_uri)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
+    with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
+        monitor("models:/tiny/1", Window(address=str(tmp_path / "new.jsonl")), store=store)
 
 
 def places_of(text: str, store: Path) -> set[str]:
