@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from corpus.errors import first_line
+
 # Values, and neither code nor patterns, which must stay operators that are refused.
 VALUES = frozenset(
     {
@@ -87,12 +89,11 @@ def _read(value: dict[str, Any]) -> Any:
             raise ValueError(f"{value!r:.200} is no time in ISO 8601: {error}") from error
     try:
         from bson import json_util
-        from bson.errors import BSONError
     except ImportError:
         raise ValueError(f"{value!r:.200} needs pymongo, which is not installed; pip install 'assay[mongo]'") from None
     options = json_util.RELAXED_JSON_OPTIONS.with_options(tz_aware=True, tzinfo=UTC)
     try:
         found = json_util.object_hook(value, options)
-    except (BSONError, ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{value!r:.200} is no extended JSON: {error}") from error
+    except Exception as error:  # pymongo's reader checks little: malformed values fail where they are used
+        raise ValueError(f"{value!r:.200} is no extended JSON: {first_line(error)}") from error
     return _time(found) if isinstance(found, date) else found

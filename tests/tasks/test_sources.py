@@ -84,6 +84,7 @@ def test_a_filter_without_dates_stands_in_the_recipe_as_it_is_written() -> None:
     [
         ({"_id": {"$oid": "short"}}, "'short'} is no extended JSON"),
         ({"at": {"$date": "yesterday"}}, "'yesterday'} is no time in ISO 8601"),
+        ({"price": {"$numberDecimal": ""}}, "''} is no extended JSON"),
         # pymongo's reader takes these for a pattern and for a reference, whatever else stands beside it
         ({"text": {"$regex": "(a+)+$", "$minKey": 1}}, r"source\.filter holds the operator '\$(regex|minKey)'"),
         ({"a": {"$ref": "c", "$id": 1, "$where": "x", "$minKey": 1}}, r"source\.filter holds the operator"),
