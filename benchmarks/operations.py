@@ -17,9 +17,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 
-import demo
 from benchmarks.results import Row, write_rows
-from demo.__main__ import fill
+from demo.__main__ import RECIPE, fill
 from demo.wire import WireServer
 from deployments.leftovers import RECOVER
 from flows.training import train
@@ -31,7 +30,6 @@ REQUESTS, TASKS, ROUNDS = 10, 200, 5
 PATIENCE_S = 120
 # Measured where it is: a training would be queued like any other run.
 DEPLOYMENT = RECOVER
-DEMO_RECIPE = Path(str(demo.__file__)).with_name("recipe.yaml")
 
 
 def main() -> None:
@@ -85,7 +83,7 @@ def orchestration(load: str) -> Row:
         os.environ["ASSAY_DEMO_MONGODB"] = server.uri
         fill(server.uri)
         # Not into the registry of the servers that are up.
-        train(load_recipe(DEMO_RECIPE, [f"registry.tracking_uri=sqlite:///{folder}/mlflow.db"]), Path(folder))
+        train(load_recipe(RECIPE, [f"registry.tracking_uri=sqlite:///{folder}/mlflow.db"]), Path(folder))
     with get_client(sync_client=True) as client:
         named = FlowFilter(name=FlowFilterName(any_=[train.name]))
         [run] = client.read_flow_runs(flow_filter=named, sort=FlowRunSort.END_TIME_DESC, limit=1)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPLACED = "replaced"
+PARTIAL = ".partial"  # ends the name of what is not whole yet
 
 
 @contextmanager

@@ -43,10 +43,8 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
 
 def read_encoded(query: MongoQuery) -> Iterator[bytes]:
     """The same documents as they come over the wire, a batch at a time, for other processes to decode."""
-    if refused := refused_operators(query.filter):
-        raise AssayError(
-            f"{query.words.filter} holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
-        )
+    if refusal := refusal_of(query.filter, query.words.filter):
+        raise AssayError(refusal)
     with connect(query) as client:
         yield from _scan(open_collection(client, query), query)
 
@@ -67,6 +65,18 @@ def refused_operators(filter_: Any) -> list[str]:
     if isinstance(filter_, list | tuple):
         return [name for value in filter_ for name in refused_operators(value)]
     return []
+
+
+def refusal_of(filter_: Any, name: str) -> str | None:
+    """Why a filter is refused, in a line; None where all its operators are on the allow-list.
+
+    Args:
+        filter_: of a query.
+        name: what the user calls it.
+    """
+    if not (refused := refused_operators(filter_)):
+        return None
+    return f"{name} holds the operator {refused[0]!r}; allowed are {' '.join(sorted(ALLOWED_OPERATORS))}"
 
 
 def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterator[bytes]:

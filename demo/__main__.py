@@ -19,6 +19,7 @@ from recipes.loader import load_recipe
 from recipes.recipe import Recipe
 
 STORE = Path(".assay/demo")
+RECIPE = Path(__file__).with_name("recipe.yaml")
 DOCUMENTS = 1500
 NEW_ROWS = 200
 # One short pass with a tiny learning rate: the gate has to notice, nobody tells it.
@@ -32,7 +33,6 @@ def main() -> None:
     begun = time.monotonic()
     shutil.rmtree(STORE, ignore_errors=True)
     STORE.mkdir(parents=True)
-    recipe_file = Path(__file__).with_name("recipe.yaml")
     out.rule("1. a MongoDB stand-in with generated parse results")
     with WireServer() as server:
         os.environ["ASSAY_DEMO_MONGODB"] = server.uri
@@ -42,13 +42,13 @@ def main() -> None:
         from flows.local import run_training
 
         out.rule("2. train, assay, promote")
-        good = run_training(load_recipe(recipe_file), STORE)
+        good = run_training(load_recipe(RECIPE), STORE)
         if not good.promotion.promoted:
             raise AssayError(f"the demo's first model was not promoted: {good.promotion.why}")
         out.rule("3. predict a file with the champion")
-        show_predictions(load_recipe(recipe_file))
+        show_predictions(load_recipe(RECIPE))
         out.rule("4. a worse model meets the same gate")
-        worse = run_training(load_recipe(recipe_file, WORSE), STORE)
+        worse = run_training(load_recipe(RECIPE, WORSE), STORE)
 
     table = Table("check", "required", "version 1", "the worse model", title="both verdicts")
     theirs = {check.name: check for check in worse.verdict.checks}

@@ -10,11 +10,10 @@ from pydantic import BaseModel
 from recipes.recipe import Recipe
 from serving.registered import figures_on_test_rows
 from tasks.lineage.keeping import answers_folder
-from tasks.report import VERDICT
 from tasks.scoring.answers import ANSWERS
 from tasks.tracking import mlflow_reachable, tracking_uri_for
 from tasks.verdict import Verdict
-from tasks.versions.answers import Answers
+from tasks.versions.answers import VERDICT, Answers
 from tasks.versions.connection import connect
 from tasks.versions.store import Version, Versions
 

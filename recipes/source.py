@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from corpus.extended_json import MongoFilter
 from corpus.fields import Form
-from corpus.mongo import ALLOWED_OPERATORS, refused_operators
+from corpus.mongo import refusal_of
 
 IN_SENTENCES = {
     "label": "name it in source.parse.label",
@@ -64,9 +64,8 @@ class MongoSource(SourceBase):
 
     @model_validator(mode="after")
     def _filter_is_harmless(self) -> "MongoSource":
-        if refused := refused_operators(self.filter):
-            allowed = " ".join(sorted(ALLOWED_OPERATORS))
-            raise ValueError(f"source.filter holds the operator {refused[0]!r}; allowed are {allowed}")
+        if refusal := refusal_of(self.filter, "source.filter"):
+            raise ValueError(refusal)
         return self
 
 

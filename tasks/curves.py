@@ -12,6 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from tasks.run import Run
 from tasks.tracking import Tracking, mlflow_reachable
 from tasks.versions.connection import connect
+from tasks.versions.tags import RUN_TAG
 
 # MLflow takes at most 1000 metrics in one call.
 METRICS_A_BATCH = 1000
@@ -104,7 +105,7 @@ def _nested_run(client: MlflowClient, run: Run, step: str, name: str, parameters
         run_id = found[0].info.run_id
         client.update_run(run_id, status="RUNNING")
     else:
-        tags = {MLFLOW_PARENT_RUN_ID: run.mlflow_run, STEP_TAG: step, "assay.run": run.key}
+        tags = {MLFLOW_PARENT_RUN_ID: run.mlflow_run, STEP_TAG: step, RUN_TAG: run.key}
         run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
     return str(run_id)

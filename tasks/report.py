@@ -27,11 +27,12 @@ from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run
 from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
+from tasks.versions.answers import VERDICT
 from tasks.versions.connection import connect
 from tasks.versions.description import CARD, LONGEST_NOTE, shortened_card
 from tasks.versions.tags import RUN_TAG, VERDICT_TAG
 
-HTML, VERDICT = "card.html", "verdict.json"
+HTML = "card.html"
 OUTCOME = "assay.outcome"
 WAITING = "card.json"  # kept while a person is asked, so that the card can be written again
 
@@ -138,9 +139,8 @@ def _publish(card: Card) -> str:
         for name in files:
             client.log_artifact(run.mlflow_run, str(run.folder / name))
         client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
-        client.set_tag(
-            run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE)
-        )  # the description on its page
+        # The description on its page.
+        client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE))
     return markdown
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from corpus.atomic import publish_folder
+from corpus.atomic import PARTIAL, publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
 from corpus.disk import writing_to
 from recipes.recipe import Recipe
@@ -101,7 +101,7 @@ class Run(BaseModel):
         folder = self.folder / f"{step}-{key[:16]}"
         if step not in self.fresh_steps and (found := self._finished(folder)):
             return found
-        partial = folder.with_name(folder.name + ".partial")
+        partial = folder.with_name(folder.name + PARTIAL)
         with writing_to(folder):
             return self._make(step, key, make, partial, folder, resumable=resumable)
 
@@ -148,7 +148,7 @@ class Run(BaseModel):
 
 def newest_result(run_folder: Path, step: Step) -> Path | None:
     """Where the newest finished result of a step of a run lies, if there is one."""
-    markers = [path for path in run_folder.glob(f"{step}-*/{MARKER}") if not path.parent.name.endswith(".partial")]
+    markers = [path for path in run_folder.glob(f"{step}-*/{MARKER}") if not path.parent.name.endswith(PARTIAL)]
     newest = max(markers, key=lambda path: path.stat().st_mtime, default=None)
     return newest.parent if newest else None
 

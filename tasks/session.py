@@ -67,11 +67,7 @@ def open_run(
     """
     store = store.resolve()
     _check_tracking(recipe, store)
-    found = _find_run(recipe, store, key, from_step) if key is not None or not fresh else None
-    if fresh and found is not None and found.state == "open":
-        fresh = False  # Prefect has started again what it began anew, after a crash or an answer
-    elif fresh:
-        found = None
+    found = _find_anew(store, key) if fresh else _find_run(recipe, store, key, from_step)
     _check_found(found, recipe, store, from_step)
     key = found.key if found else key or _new_key(recipe)
     folder = store / "runs" / key
@@ -81,7 +77,7 @@ def open_run(
             raise AssayError(f"{folder} was gone on with by another process just now; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
         earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
-        if fresh:
+        if fresh and found is None:
             _leave_open_runs(recipe, store)
         tracking = Tracking.start(recipe, store, key, earlier)
         state = RunState(
@@ -172,6 +168,12 @@ def _all_states(store: Path) -> list[RunState]:
                 state = RunState.model_validate_json(content)
                 states[state.key] = state
     return list(states.values())
+
+
+def _find_anew(store: Path, key: str | None) -> RunState | None:
+    """The open run of this key: what was begun anew, and Prefect has started again after a crash or an answer."""
+    states = _all_states(store) if key is not None else []
+    return next((state for state in states if state.key == key and state.state == "open"), None)
 
 
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:

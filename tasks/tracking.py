@@ -29,7 +29,7 @@ from tasks.lineage.surroundings import surroundings, to_text
 from tasks.pages import current_flow_run
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
-from tasks.versions.tags import RECIPE_NAME_TAG, SNAPSHOT_TAG, SPLITS_TAG
+from tasks.versions.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
 
 # MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
 MLFLOW_DIGEST_LENGTH = 36
@@ -211,7 +211,7 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
         "assay.recipe": recipe.digest,
         RECIPE_NAME_TAG: recipe.name,
         "assay.code": code_digest(),
-        "assay.run": key,
+        RUN_TAG: key,
         "prefect.flow_run": str(flow_run.id) if flow_run else None,
     }
     return {name: value for name, value in tags.items() if value is not None}

@@ -10,6 +10,7 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from corpus.atomic import PARTIAL
 from corpus.digest import digest_folder, digest_json
 from models.checkpoint import Checkpoint
 from recipes.recipe import Recipe
@@ -98,7 +99,7 @@ def _log_of(
     settings: dict[str, Any] = {} if tuned is None else dict(TuningResult.load(tuned.path).best.settings)
     if weights is not None:
         settings["weights"] = str(weights)[:LONGEST_PARAMETER]
-    return nested_curves(run, folder.name.removesuffix(".partial"), attempt, settings)
+    return nested_curves(run, folder.name.removesuffix(PARTIAL), attempt, settings)
 
 
 def _log_circumstances(client: MlflowClient, run_id: str, checkpoint: Checkpoint) -> None:

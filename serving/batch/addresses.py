@@ -9,7 +9,7 @@ from typing import Any
 
 from corpus.errors import AssayError
 from corpus.extended_json import from_extended
-from corpus.mongo import ALLOWED_OPERATORS, refused_operators
+from corpus.mongo import refusal_of
 from corpus.mongo_connection import MongoQuery, MongoWords
 
 FORM = "mongo:env:VARIABLE/DATABASE/COLLECTION"
@@ -82,7 +82,6 @@ def read_filter(values: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AssayError(f"{name}: {error}") from error
     if not isinstance(found, dict):
         raise AssayError(f"{name} is a single value, {found!r:.200}; give it under the name of its field")
-    if refused := refused_operators(found):
-        allowed = " ".join(sorted(ALLOWED_OPERATORS))
-        raise AssayError(f"{name} holds the operator {refused[0]!r}; allowed are {allowed}")
+    if refusal := refusal_of(found, name):
+        raise AssayError(refusal)
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import Timeout
 from pydantic import BaseModel
 
+from corpus.atomic import PARTIAL
 from corpus.snapshot import MANIFEST, SnapshotManifest
 from tasks.session import RunState, read_state, read_states, run_lock
 
@@ -68,7 +69,7 @@ def clean(removals: Sequence[Removal], store: Path) -> list[Removal]:
 
 def _remove(path: Path) -> None:
     """Out of sight at once, so that a removal that is killed leaves no half of a step."""
-    hidden = path.with_name(f".{path.name}.going.partial")
+    hidden = path.with_name(f".{path.name}.going{PARTIAL}")
     path.rename(hidden)
     shutil.rmtree(hidden)
 

@@ -28,6 +28,7 @@ from tasks.versions.connection import connect
 from tasks.versions.history import Move
 from tasks.versions.registry import ModelRegistry
 from tasks.versions.store import MODEL_TAG, Version, Versions
+from tasks.versions.tags import RECIPE_NAME_TAG
 
 COPY_TAG, FROM_TAG = "assay.copy_of", "assay.copied_from"
 # Of the other registry: which model of its store it is, and when it became champion there.
@@ -156,7 +157,7 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
     if asked.state != "approved":
         raise AssayError(
             f"{version.address} was not approved ({asked.expire()}), so its copy does not become champion; judge it "
-            f"again, then approve: assay run {version.tags.get('assay.recipe_name', 'RECIPE')} --from gate"
+            f"again, then approve: assay run {version.tags.get(RECIPE_NAME_TAG, 'RECIPE')} --from gate"
         )
     return asked
 

@@ -32,7 +32,7 @@ from tasks.keeping.stored import (
 )
 from tasks.keeping.tracked import Tracks, download_rows, erase_artifacts, find_tracks
 from tasks.run import MARKER
-from tasks.session import LOCK, run_lock
+from tasks.session import run_lock
 from tasks.sharing.store import shared_store
 from tasks.sides.duplicates import HASH_BYTES, all_keys
 from tasks.sides.ledger import ledger_path, open_ledger
@@ -46,6 +46,11 @@ class ForgetPlan(BaseModel):
     found: list[Found]
     copies: list[Copy]
     tracks: Tracks
+
+    @property
+    def digests(self) -> set[str]:
+        """Of the snapshots that hold the rows."""
+        return self.tracks.digests | {one.digest for one in self.found}
 
     @property
     def empty(self) -> bool:
@@ -65,15 +70,15 @@ def plan_forgetting(ids: Sequence[str], store: Path, tracking_uri: str | None) -
         raise AssayError("no id to forget; name the ids of rows, or of documents")
     _check_shared_store()
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
-        with _locked([run / LOCK]):
+        with _locked([run]):
             mend_folders(run, "extract-*")
     tracks = Tracks()
     if tracking_uri:
         with mlflow_reachable(tracking_uri):
             tracks = find_tracks(ids, tracking_uri)
     found = list(find_rows(store, ids))
-    digests = tracks.digests | {one.digest for one in found}
-    return ForgetPlan(ids=list(ids), found=found, copies=list(find_copies(store, ids, digests)), tracks=tracks)
+    plan = ForgetPlan(ids=list(ids), found=found, copies=[], tracks=tracks)
+    return plan.model_copy(update={"copies": list(find_copies(store, ids, plan.digests))})
 
 
 def forget(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> int:
@@ -82,8 +87,8 @@ def forget(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> int:
     Raises:
         AssayError: a run is being worked on, a ledger is damaged, or MLflow does not answer.
     """
-    runs = {store / "runs" / one.run / LOCK for one in plan.found}
-    with _locked(runs | {one.lock for one in plan.copies}):
+    runs = {one.snapshot.parent for one in plan.found}
+    with _locked(runs | {one.owner for one in plan.copies}):
         gone = 0
         for recipe, keys in sorted(_keys(plan, store, tracking_uri).items()):
             with open_ledger(ledger_path(store, recipe)) as ledger:
@@ -91,7 +96,7 @@ def forget(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> int:
         for copy in plan.copies:
             erase_copy(copy)
         for one in plan.found:
-            erase_derived(store / "runs" / one.run)
+            erase_derived(one.snapshot.parent)
         # Snapshots last: as long as they hold a row, the command finds it again.
         if tracking_uri:
             with mlflow_reachable(tracking_uri):
@@ -111,14 +116,14 @@ def _check_shared_store() -> None:
 
 
 @contextmanager
-def _locked(locks: Collection[Path]) -> Iterator[None]:
+def _locked(folders: Collection[Path]) -> Iterator[None]:
     with ExitStack() as stack:
-        for lock in sorted(locks):
+        for folder in sorted(folders):
             try:
-                stack.enter_context(run_lock(lock.parent))
+                stack.enter_context(run_lock(folder))
             except Timeout:
                 raise AssayError(
-                    f"{lock.parent} is being worked on by another process; wait for it, nothing was erased"
+                    f"{folder} is being worked on by another process; wait for it, nothing was erased"
                 ) from None
         yield
 
@@ -128,7 +133,7 @@ def _keys(plan: ForgetPlan, store: Path, tracking_uri: str | None) -> dict[str, 
     gone: dict[str, set[bytes]] = {}
     with _with_ledger(plan, store, tracking_uri) as snapshots:
         for recipe, snapshot in snapshots:
-            for row in snapshot.examples():
+            for row in snapshot.examples() if snapshot.digest in plan.digests else ():
                 if is_one_of(row.id, plan.ids):
                     gone.setdefault(recipe, set()).update(all_keys(row.text, row.text_pair))
         for recipe, snapshot in snapshots:

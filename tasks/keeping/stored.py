@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel
 
-from corpus.atomic import atomic_folder, atomic_path
+from corpus.atomic import PARTIAL, atomic_folder, atomic_path
 from corpus.digest import digest_folder
 from corpus.errors import AssayError
 from corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
@@ -20,9 +20,9 @@ from corpus.splits import MANIFEST as SPLITS_MANIFEST
 from corpus.splits import Splits
 from tasks.monitoring.reference import MARKER as REFERENCE
 from tasks.run import MARKER
-from tasks.session import LOCK, STATE, read_state
+from tasks.session import STATE, read_state
 
-PARTIAL, PARTS = ".partial", "part-*.parquet"
+PARTS = "part-*.parquet"
 # A bundle is what was registered, to the last byte; the version it belongs to is named.
 KEPT_STEPS = ("extract-", "export-")
 
@@ -38,11 +38,11 @@ class Found(BaseModel):
 
 
 class Copy(BaseModel):
-    """A folder or file to remove, and what it is; `lock`: the file that whoever works with it has locked."""
+    """A folder or file to remove, and what it is; `owner`: the folder whose lock is held by who works with it."""
 
     path: Path
     what: str
-    lock: Path
+    owner: Path
 
 
 def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
@@ -101,7 +101,7 @@ def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> 
             yield _copy(path, "rows read again for monitoring")
     for path in sorted((store / "reproductions").glob("*")):
         if _holds(path, ids):
-            yield Copy(path=path, what="a version made again", lock=path / LOCK)
+            yield Copy(path=path, what="a version made again", owner=path)
     for path in sorted((store / "runs").glob(f"*/{REJECTS}")):
         if _rejects_of(path, ids):
             yield _copy(path, "rejects put aside")
@@ -110,7 +110,7 @@ def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> 
 
 
 def _copy(path: Path, what: str) -> Copy:
-    return Copy(path=path, what=what, lock=path.parent / LOCK)
+    return Copy(path=path, what=what, owner=path.parent)
 
 
 def erase_copy(copy: Copy) -> None:

@@ -65,8 +65,8 @@ def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> I
         if recipe is None:
             continue
         found = Path(client.download_artifacts(run_id, path, str(folder)))
-        if _whole(found):
-            yield recipe, Snapshot.load(found)
+        if (snapshot := _whole(found)) is not None:
+            yield recipe, snapshot
 
 
 def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
@@ -79,13 +79,14 @@ def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
             repository.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow declares no types here
 
 
-def _whole(folder: Path) -> bool:
-    """Whether all of a snapshot is there; of a run that ended while it was logged, a part is."""
+def _whole(folder: Path) -> Snapshot | None:
+    """The snapshot in a folder; None where only a part of it is there, of a run that ended while it was logged."""
     try:
-        Snapshot.load(folder).verify()
+        snapshot = Snapshot.load(folder)
+        snapshot.verify()
     except AssayError:
-        return False
-    return True
+        return None
+    return snapshot
 
 
 class _Search:
@@ -141,12 +142,12 @@ class _Search:
         if folder not in self._holds:
             with tempfile.TemporaryDirectory() as scratch:
                 found = Path(self._client.download_artifacts(run_id, folder, scratch))
-                holds = holds_rows(found, self._ids)
-                if not _whole(found):  # another run may have all of it
-                    return holds
-                self._holds[folder] = holds
-                if holds:
-                    self.digests.add(Snapshot.load(found).digest)
+                holds, snapshot = holds_rows(found, self._ids), _whole(found)
+            if snapshot is None:  # another run may have all of it
+                return holds
+            self._holds[folder] = holds
+            if holds:
+                self.digests.add(snapshot.digest)
         return self._holds[folder]
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from corpus.atomic import atomic_folder
+from corpus.atomic import PARTIAL, atomic_folder
 from tasks.sharing.store import SharedStore
 
 
@@ -12,7 +12,7 @@ def publish_step(shared: SharedStore, store: Path, folder: Path, marker: str) ->
     content = (folder / marker).read_bytes()
     shared.keep(folder, json.loads(content)["files"])
     created = shared.create(local_name(store, folder / marker), content)
-    shared.remove(local_name(store, folder.with_name(folder.name + ".partial")))
+    shared.remove(local_name(store, folder.with_name(folder.name + PARTIAL)))
     return created
 
 

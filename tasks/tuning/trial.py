@@ -7,6 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
+from corpus.atomic import PARTIAL
 from models.callbacks import GivenUp, LossAstray
 from models.checkpoint import Checkpoint
 from recipes.recipe import Tuning
@@ -57,7 +58,7 @@ def run_trial(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, plan: Plan) 
     }
 
     def make(folder: Path) -> None:
-        step = folder.name.removesuffix(".partial")
+        step = folder.name.removesuffix(PARTIAL)
         with nested_curves(run, step, f"trial {plan.number}", plan.settings | changes) as log:
             job = Job(
                 run=run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id}),

@@ -13,7 +13,7 @@ from tasks.versions.approvals import Approval, approval_tags
 from tasks.versions.store import Version, Versions
 
 VERDICTS = "verdicts"  # folder of an MLflow run
-REPORTED = "verdict.json"  # what a run leaves at its end: of versions that nobody was asked about, once the only one
+VERDICT = "verdict.json"  # what a run leaves at its end: of versions that nobody was asked about, once the only one
 
 
 class Answers:
@@ -53,7 +53,7 @@ class Answers:
 
     def find(self, version: Version, digest: str) -> Verdict | None:
         """The verdict of this digest that is kept with the version; None where none is, or another one."""
-        found = (self._read(version, path) for path in (_path(digest), REPORTED))
+        found = (self._read(version, path) for path in (_path(digest), VERDICT))
         return next((verdict for verdict in found if verdict and verdict.digest == digest), None)
 
     def _read(self, version: Version, path: str) -> Verdict | None:
