@@ -6,7 +6,8 @@ that people see always refer to the raw text.
 
 import html
 import re
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,19 +19,21 @@ from corpus.fields import Closed
 _TAG = re.compile(r"<!--(?:(?!<!--).)*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)
 _CHARACTER_REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']+")
-_SPACES = re.compile(r"\s+")
+_SPACES = re.compile(r"\s{2,}|[^\S ]")  # a single blank stays as it is
 
 
 @dataclass(frozen=True, slots=True)
 class CleanText:
     """Cleaned text and, for each of its characters, the raw offsets it stands for.
 
-    `starts[i]:ends[i]` is the raw span of cleaned character `i`; both are None where nothing changed.
+    `starts[i]:ends[i]` is the raw span of cleaned character `i`; both are None where nothing changed. `cut` says that
+    the end of the text was dropped.
     """
 
     text: str
-    starts: list[int] | None = None
-    ends: list[int] | None = None
+    starts: Sequence[int] | None = None
+    ends: Sequence[int] | None = None
+    cut: bool = False
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """The raw span of the cleaned span `start:end` (not empty)."""
@@ -66,21 +69,25 @@ def _substitute(clean: CleanText, pattern: re.Pattern[str], replace: Callable[[s
     """Replace every match; each new character stands for the whole span that was matched."""
     if pattern.search(clean.text) is None:
         return clean
-    starts = clean.starts if clean.starts is not None else list(range(len(clean.text)))
-    ends = clean.ends if clean.ends is not None else list(range(1, len(clean.text) + 1))
+    starts = _offsets(clean.starts if clean.starts is not None else range(len(clean.text)))
+    ends = _offsets(clean.ends if clean.ends is not None else range(1, len(clean.text) + 1))
     pieces: list[str] = []
-    new_starts: list[int] = []
-    new_ends: list[int] = []
+    new_starts, new_ends = _offsets(()), _offsets(())
     done = 0
     for match in pattern.finditer(clean.text):
         begin, end = match.span()
         new = replace(match.group())
         pieces += [clean.text[done:begin], new]
-        new_starts += starts[done:begin] + [starts[begin]] * len(new)
-        new_ends += ends[done:begin] + [ends[end - 1]] * len(new)
+        new_starts += starts[done:begin] + starts[begin : begin + 1] * len(new)
+        new_ends += ends[done:begin] + ends[end - 1 : end] * len(new)
         done = end
     pieces.append(clean.text[done:])
     return CleanText("".join(pieces), new_starts + starts[done:], new_ends + ends[done:])
+
+
+def _offsets(values: Iterable[int]) -> "array[int]":
+    """Return offsets at four bytes each: a list takes nine times as much, and texts may be megabytes long."""
+    return array("i", values)
 
 
 def _strip(clean: CleanText) -> CleanText:
@@ -90,5 +97,5 @@ def _strip(clean: CleanText) -> CleanText:
     begin = len(clean.text) - len(clean.text.lstrip())
     end = begin + len(text)
     if clean.starts is None or clean.ends is None:
-        return CleanText(text, list(range(begin, end)), list(range(begin + 1, end + 1)))
+        return CleanText(text, range(begin, end), range(begin + 1, end + 1))
     return CleanText(text, clean.starts[begin:end], clean.ends[begin:end])

@@ -16,6 +16,13 @@ from serving.windows import overlap_of, share_units, weights_of
 
 __all__ = ["EncodedText", "TextEncoder", "Unit", "pad"]
 
+# A text longer than so many characters per token that the model reads is cut before it is tokenised: the cost of a row
+# is then bounded by what is read of it, not by its length, or for a pair by the product of both lengths.
+CHARACTERS_PER_TOKEN = 8
+# Of a text that the model truncates, no more is looked at. A tokenizer takes up to 130 bytes per character.
+MOST_CHARACTERS = 200_000
+_SPACE = re.compile(r"\s")
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
@@ -75,26 +82,54 @@ class TextEncoder:
         Raises:
             AssayError: a pair is to be read in windows, which only single texts are.
         """
-        clean = [self.cleaning.apply(_encodable(text)) for text in texts]
-        inputs: list[str | tuple[str, str]] = [text.text for text in clean]
-        for row, pair in enumerate(pairs or ()):
-            if pair is not None:
-                if self.windows:
-                    raise AssayError("long_texts is windows, but the model reads pairs; let it truncate them")
-                inputs[row] = (clean[row].text, self.cleaning.apply(_encodable(pair)).text)
+        clean = [self._clean(text) for text in texts]
+        seconds = [None if pair is None else self._clean(pair) for pair in pairs or [None] * len(clean)]
+        if self.windows and any(second is not None for second in seconds):
+            raise AssayError("long_texts is windows, but the model reads pairs; let it truncate them")
+        inputs: list[str | tuple[str, str]] = [
+            first.text if second is None else (first.text, second.text)
+            for first, second in zip(clean, seconds, strict=True)
+        ]
         # Without units nobody asks for offsets, and the tokenizer need not keep them.
         encodings = (self.tokenizer.encode_batch if with_units else self.tokenizer.encode_batch_fast)(inputs)
         return [
-            self._in_windows(encoding, text, with_units)
+            self._in_windows(encoding, first, with_units)
             if self.windows and encoding.overflowing
             else EncodedText(
                 ids=encoding.ids,
                 type_ids=encoding.type_ids,
-                units=units_of(encoding, text) if with_units else [],
-                truncated=bool(encoding.overflowing),
+                units=units_of(encoding, first) if with_units else [],
+                truncated=bool(encoding.overflowing) or first.cut or (second is not None and second.cut),
             )
-            for encoding, text in zip(encodings, clean, strict=True)
+            for encoding, first, second in zip(encodings, clean, seconds, strict=True)
         ]
+
+    def _clean(self, text: str) -> CleanText:
+        """Clean a text, and drop what lies far beyond the tokens that are read of it."""
+        clean = self.cleaning.apply(_encodable(text))
+        if self.windows or len(clean.text) <= CHARACTERS_PER_TOKEN * self.max_length:
+            return clean
+        end = self._end_of_beginning(clean.text)
+        return replace(clean, text=clean.text[:end], cut=end < len(clean.text))
+
+    def _end_of_beginning(self, text: str) -> int:
+        """Return where a prefix ends that has a quarter more tokens than are read, as far as the text has them.
+
+        The prefix ends at white space where there is some, so that no word that is read is cut.
+        """
+        tokens = self.max_length // 4
+        size = CHARACTERS_PER_TOKEN * self.max_length
+        while size < len(text):
+            [encoding] = self.tokenizer.encode_batch([text[:size]], add_special_tokens=False)
+            rest = encoding.overflowing[0].offsets if encoding.overflowing else []
+            if len(rest) >= tokens:
+                end: int = rest[tokens - 1][1]
+                space = _SPACE.search(text, end, size)
+                return space.start() if space else end
+            if size >= MOST_CHARACTERS:
+                return size
+            size = min(2 * size, MOST_CHARACTERS)
+        return len(text)
 
     def _in_windows(self, encoding: Encoding, text: CleanText, with_units: bool) -> EncodedText:
         parts = [encoding, *encoding.overflowing]

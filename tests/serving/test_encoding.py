@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from corpus.cleaning import Cleaning
-from serving.encoding import TextEncoder, pad
+from serving.encoding import MOST_CHARACTERS, TextEncoder, pad
+from serving.http.settings import Limits
 
 TEXTS = ["Apple, Müller & Söhne (Zürich) rose 3.5 %", "the shares of Apple fell", "Café in München 🎉"] * 3
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -127,3 +131,82 @@ def test_padding_fills_up_to_the_longest_row() -> None:
     assert arrays["input_ids"].shape == (2, max(lengths))
     assert arrays["attention_mask"].sum(axis=1).tolist() == lengths
     assert set(arrays["input_ids"][1, lengths[1] :].tolist()) == {9}
+
+
+LONG_TEXTS = {
+    "words": "Apple, the shares of Söhne ",
+    "no spaces": "Müller🎉",
+    "white space": " \n\t",
+    "unknown": "漢字 漢 ",
+    "zero width": "\u200b",
+    "accents": unicodedata.normalize("NFD", "é") + " ",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", LONG_TEXTS.values(), ids=LONG_TEXTS.keys())
+@given(start=st.text(max_size=20), repeats=st.integers(30, 400))
+def test_encode_reads_the_same_of_a_long_text_as_the_tokenizer_that_sees_all_of_it(
+    kind: str, part: str, start: str, repeats: int
+) -> None:
+    # given a text many times as long as what is read, and a tokenizer that looks at all of it
+    text, encoder = start + part * repeats, encoder_of(kind, max_length=8)
+    tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
+    tokenizer.enable_truncation(8)
+    whole = tokenizer.encode(text.encode("utf-8", "replace").decode())
+    # when
+    (encoded,) = encoder.encode([text.encode("utf-8", "replace").decode()])
+    # then
+    assert encoded.ids == whole.ids
+    assert encoded.truncated == bool(whole.overflowing)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    first=st.integers(0, 60),
+    second=st.integers(0, 60),
+    parts=st.tuples(*[st.sampled_from(list(LONG_TEXTS.values()))] * 2),
+)
+def test_encode_reads_the_same_of_a_pair_as_the_tokenizer_that_sees_all_of_it(
+    kind: str, first: int, second: int, parts: tuple[str, str]
+) -> None:
+    # Of an odd number of tokens the longer text gets one more, and of two that are cut either may be the longer.
+    texts = parts[0] * first, parts[1] * second
+    tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
+    tokenizer.enable_truncation(9)
+    whole = tokenizer.encode(*texts)
+    (encoded,) = encoder_of(kind, max_length=9).encode([texts[0]], [texts[1]])
+    assert (encoded.ids, encoded.type_ids) == (whole.ids, whole.type_ids)
+    assert encoded.truncated == bool(whole.overflowing)
+
+
+@pytest.mark.parametrize("cleaning", [{}, {"html": True, "urls": "drop", "whitespace": True}], ids=["raw", "clean"])
+@pytest.mark.parametrize("part", ["a ", "漢字", "x", "<b>a</b> ", "\u200b", "&amp;", "a,", "\U0001f389"])
+@pytest.mark.parametrize("pair", [False, True], ids=["text", "pair"])
+def test_encode_takes_a_row_as_large_as_a_server_lets_in_within_50_mib(
+    cleaning: dict[str, bool | str], part: str, pair: bool
+) -> None:
+    # given both texts of the largest body, in a process of its own
+    characters = Limits.body // len(part.encode()) // (2 if pair else 1) * len(part)
+    script = (
+        "import json, resource, sys, time\n"
+        "from tokenizers import Tokenizer\n"
+        "from corpus.cleaning import Cleaning\n"
+        "from serving.encoding import TextEncoder\n"
+        "tokenizer, cleaning, part, characters, pair = json.load(sys.stdin)\n"
+        "encoder = TextEncoder(Tokenizer.from_str(tokenizer), 512, Cleaning.model_validate(cleaning))\n"
+        "text = (part * characters)[:characters]\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "encoder.encode([text], [text] if pair else None)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)\n"
+    )
+    given = json.dumps([TOKENIZERS["wordpiece"].to_str(), cleaning, part, characters, pair])
+    done = subprocess.run([sys.executable, "-c", script], input=given, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 50
+
+
+def test_encode_says_that_a_text_was_cut_of_which_hardly_anything_is_a_token() -> None:
+    # given a text that makes one token, however much of it is looked at
+    (encoded,) = encoder_of("wordpiece", max_length=8).encode(["x" * (MOST_CHARACTERS + 1) + " Apple"])
+    assert encoded.truncated
+    assert len(encoded) == 3

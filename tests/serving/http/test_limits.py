@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from serving.bundle import Bundle
+from tests.serving.conftest import BuildToy
 from tests.serving.http.conftest import Serve
 
 JSON = {"Content-Type": "application/json"}
@@ -34,6 +35,15 @@ def test_too_many_rows_are_refused(serve: Serve, toy: Bundle) -> None:
     answer = client.post("/predict", json={"texts": ["good"] * 4})
     assert (answer.status_code, answer.json()["error"]) == (
         413, "4 rows are more than 3; send them in several requests"
+    )  # fmt: skip
+
+
+def test_a_text_of_too_many_windows_is_refused_before_it_is_tokenised(serve: Serve, build_toy: BuildToy) -> None:
+    client = serve(build_toy("windows", max_length=16, long_texts="windows"), window_characters=100)
+    assert client.post("/predict", json={"text": "good " * 20}).status_code == 200
+    answer = client.post("/predict", json={"texts": ["good", "good " * 21]})
+    assert (answer.status_code, answer.json()["error"]) == (
+        413, "row 1: the text has 105 characters, more than 100; send it in parts"
     )  # fmt: skip
 
 
