@@ -141,8 +141,7 @@ def build_network(
             config.num_labels = labels
         body = loader.from_config(config, dtype=torch.float32, attn_implementation=attention)
     else:
-        extra = {"num_labels": labels} if labels else {}
-        body = _pretrained(loader, model, attn_implementation=attention, **extra)
+        body = _pretrained(loader, model, labels, attention)
     _set_dropout(body, model)
     joint = _joint_heads(body, classes, tags, model.head_dropout) if classes and tags else None
     return Network(body, joint, LinearChainCrf(tags) if model.crf else None)
@@ -199,13 +198,56 @@ def _loader(classes: int, tags: int) -> tuple[Any, int]:
     return (AutoModelForSequenceClassification, classes) if classes else (AutoModelForTokenClassification, tags)
 
 
-def _pretrained(loader: Any, model: Model, **options: Any) -> PreTrainedModel:
+def _pretrained(loader: Any, model: Model, labels: int, attention: str | None) -> PreTrainedModel:
+    names = [f"LABEL_{number}" for number in range(labels)]
+    # Else the names of a published head stay, in its order.
+    named = {
+        "num_labels": labels,
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: number for number, name in enumerate(names)},
+        "problem_type": None,
+    }
     # float32 is asked for because transformers otherwise trains in the format of the stored weights, float16 included.
     with encoder_errors(model), quiet():
-        network: PreTrainedModel = loader.from_pretrained(
-            model.encoder, revision=model.revision or "main", dtype=torch.float32, trust_remote_code=False, **options
+        network, loaded = loader.from_pretrained(
+            model.encoder,
+            revision=model.revision or "main",
+            dtype=torch.float32,
+            trust_remote_code=False,
+            attn_implementation=attention,
+            ignore_mismatched_sizes=True,  # of a published head; what mismatches inside the encoder is refused below
+            output_loading_info=True,
+            **(named if labels else {}),
         )
-    return network
+    _check_encoder(network, loaded, model)
+    if labels and not _heads(network) <= set(loaded["missing_keys"]):
+        _renew_heads(network, loader)
+    body: PreTrainedModel = network
+    return body
+
+
+def _heads(network: PreTrainedModel) -> set[str]:
+    """Return the names of the parameters outside the encoder."""
+    encoder = {id(parameter) for parameter in network.base_model.parameters()}
+    return {name for name, parameter in network.named_parameters() if id(parameter) not in encoder}
+
+
+def _check_encoder(network: PreTrainedModel, loaded: dict[str, Any], model: Model) -> None:
+    heads = _heads(network) if network.base_model is not network else set()
+    for name, stored, expected in loaded["mismatched_keys"]:
+        if name not in heads:
+            raise AssayError(
+                f"model.encoder {model.encoder!r} holds {name} of shape {tuple(stored)}, but its config.json asks for "
+                f"{tuple(expected)}; weights and configuration belong to different models"
+            )
+
+
+def _renew_heads(network: PreTrainedModel, loader: Any) -> None:
+    """Replace the heads that were published with the encoder: they answer other questions, in another order."""
+    new = loader.from_config(network.config, dtype=torch.float32)
+    for name, module in new.named_children():
+        if name != network.base_model_prefix:
+            setattr(network, name, module)
 
 
 def _joint_heads(encoder: PreTrainedModel, classes: int, tags: int, dropout: float) -> JointHeads:

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,20 @@ from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    BertConfig,
     BertModel,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    PretrainedConfig,
     PreTrainedTokenizerFast,
+    RobertaConfig,
 )
 
 from corpus.errors import AssayError
 from models.network import JOINT_HEADS, build_network, load_network
 from models.tokenizer import load_tokenizer
-from recipes.recipe import Model
+from recipes.recipe import Head, Model
 
 IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
@@ -101,3 +109,58 @@ def test_a_tokenizer_without_padding_is_refused(tmp_path: Path, tiny_bert_folder
     bare.save_pretrained(tmp_path)
     with pytest.raises(AssayError, match="has no padding token"):
         load_tokenizer(Model(encoder=str(tmp_path), heads=["sentence"]))
+
+
+SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+CONFIGS: list[PretrainedConfig] = [
+    BertConfig(**SIZES),
+    RobertaConfig(**SIZES, pad_token_id=1),
+    ElectraConfig(**SIZES, embedding_size=16),
+    DebertaV2Config(**SIZES),
+    DistilBertConfig(vocab_size=60, dim=16, hidden_dim=32, n_layers=1, n_heads=2),
+]
+
+
+@pytest.mark.parametrize("published", [AutoModelForSequenceClassification, AutoModelForTokenClassification])
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)
+@pytest.mark.parametrize(("classes", "tags"), [(2, 0), (3, 0), (0, 2), (0, 5), (3, 5)])
+def test_build_network_gives_new_heads_to_an_encoder_that_was_published_with_one(
+    tmp_path: Path, config: PretrainedConfig, published: Any, classes: int, tags: int
+) -> None:
+    # given a published classifier or tagger of two labels
+    config.id2label, config.label2id = {0: "POSITIVE", 1: "NEGATIVE"}, {"POSITIVE": 0, "NEGATIVE": 1}
+    stored = published.from_config(config)
+    stored.save_pretrained(tmp_path)
+    heads: list[Head] = ["sentence"] * bool(classes) + ["tokens"] * bool(tags)  # type: ignore[assignment]
+    # when
+    network = build_network(Model(encoder=str(tmp_path), heads=heads, max_length=16), classes, tags).eval()
+    # then its encoder is taken over, its head and its labels are not
+    kept = dict(stored.base_model.named_parameters())
+    for name, parameter in network.encoder.named_parameters():
+        if not name.startswith("pooler"):
+            torch.testing.assert_close(parameter, kept[name])
+    theirs = dict(stored.named_parameters())
+    for name, parameter in network.model.named_parameters():
+        if (
+            "classifier" in name
+            and name in theirs
+            and parameter.shape == theirs[name].shape
+            and name.endswith("weight")
+        ):
+            assert not torch.equal(parameter, theirs[name])
+    logits = network(IDS, MASK)
+    assert [tuple(values.shape) for values in logits.values()] == [(2, classes)] * bool(classes) + [
+        (2, 5, tags)
+    ] * bool(tags)
+    if network.joint is None:
+        assert list(network.config.id2label.values()) == [f"LABEL_{number}" for number in range(classes + tags)]
+
+
+def test_build_network_refuses_weights_of_another_encoder(tiny_bert_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert_folder, tmp_path / "other")
+    config = json.loads((tmp_path / "other/config.json").read_text())
+    (tmp_path / "other/config.json").write_text(
+        json.dumps(config | {"intermediate_size": 2 * config["intermediate_size"]})
+    )
+    with pytest.raises(AssayError, match="weights and configuration belong to different models"):
+        build_network(Model(encoder=str(tmp_path / "other"), heads=["sentence"]), 2, 0)
