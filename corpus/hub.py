@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from corpus.digest import digest_folder, digest_json
 from corpus.document import Document
 from corpus.errors import AssayError
 
@@ -60,10 +61,14 @@ def _load(path: str, revision: str | None, config: str | None, files: Mapping[st
         elif files:
             root = str(folder.resolve()) if local else f"hf://datasets/{path}@{revision}"
             loaded = datasets.load_dataset(
-                _builder(files), data_files={name: f"{root}/{file}" for name, file in files.items()}
+                _builder(files),
+                data_files={name: f"{root}/{file}" for name, file in files.items()},
+                cache_dir=_cache(folder),
             )
         else:
-            loaded = datasets.load_dataset(str(folder.resolve()) if local else path, name=config, revision=revision)
+            loaded = datasets.load_dataset(
+                str(folder.resolve()) if local else path, name=config, revision=revision, cache_dir=_cache(folder)
+            )
     except (ConnectionError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise AssayError(
             f"the hub data set {path} at {revision} cannot be had ({_brief(error)}); check the name, the revision "
@@ -73,6 +78,18 @@ def _load(path: str, revision: str | None, config: str | None, files: Mapping[st
         # A RuntimeError says that the data set wants to run a script of its own.
         raise AssayError(f"source.path {path} cannot be loaded: {_brief(error)}") from error
     return loaded if isinstance(loaded, Mapping) else {str(loaded.split or "all"): loaded}
+
+
+def _cache(folder: Path) -> str | None:
+    """Return where the rows of a local folder are kept: by its content; None for a name on the hub.
+
+    `datasets` knows a file by its path and time, and would return the old rows of one that was replaced in between.
+    """
+    import datasets
+
+    if not folder.exists():
+        return None
+    return f"{datasets.config.HF_DATASETS_CACHE}/{digest_json(digest_folder(folder))[:16]}"
 
 
 def _builder(files: Mapping[str, str]) -> str:

@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from corpus.errors import AssayError
+from corpus.errors import AssayError, first_line
 from corpus.example import Example
 from models import processes
 from models.adapters import add_adapters
@@ -156,10 +158,33 @@ def checkpoint_manifest(
 
 
 def _check_length(network: Network, model: Model) -> None:
-    positions = getattr(network.config, "max_position_embeddings", None) or model.max_length
-    # RoBERTa counts positions from behind the padding id.
-    offset = positions - 512 if positions in (513, 514) else 0
-    if model.max_length > positions - offset:
+    longest = _longest_input(network)
+    if longest is not None and model.max_length > longest:
         raise AssayError(
-            f"model.max_length is {model.max_length}: the encoder reads {positions - offset} tokens at most; lower it"
+            f"model.max_length is {model.max_length}: the encoder reads {longest} tokens at most; lower it"
         )
+    # Only a pass shows what an encoder of a kind that is unknown here can read, and hours of training are at stake.
+    # The ids are no padding: some encoders count positions from what is none.
+    pad_id = getattr(network.config, "pad_token_id", None) or 0
+    ids = torch.full((1, model.max_length), 1 if pad_id == 0 else 0)
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(ids, torch.ones_like(ids))
+    except (IndexError, RuntimeError) as error:
+        raise AssayError(
+            f"model.max_length is {model.max_length}, and the encoder fails at so many tokens "
+            f"({first_line(error)}); lower it"
+        ) from error
+    finally:
+        network.train(training)
+
+
+def _longest_input(network: Network) -> int | None:
+    """Return the most tokens that the encoder has positions for; None where its configuration sets no limit."""
+    positions: int | None = getattr(network.config, "max_position_embeddings", None)
+    for name, module in network.encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            # RoBERTa and its relatives count positions from the one after the padding id.
+            return module.num_embeddings - module.padding_idx - 1
+    return positions

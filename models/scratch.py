@@ -1,5 +1,7 @@
 """A small BERT from nothing: WordPiece trained on the training texts, random weights."""
 
+import logging
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -7,6 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertConfig, PreTrainedTokenizerFast
 
 from recipes.recipe import Scratch
+
+_logger = logging.getLogger(__name__)
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -16,9 +20,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     rows = list(texts)
     learner = _tokenizer({})
     pieces = _characters(learner, rows)
+    alphabet = len(pieces)
+    if alphabet > vocabulary - len(SPECIAL):
+        pieces = _frequent_characters(learner, rows, vocabulary - len(SPECIAL))
+        alphabet = 0  # no character beside the pieces
     # The trainer numbers the characters inside words in the random order of a hash map, and settles ties between
     # equally frequent pairs by these numbers. Given as special tokens, they have a number before it begins.
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=[*SPECIAL, *pieces], show_progress=False)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=[*SPECIAL, *pieces], limit_alphabet=alphabet, show_progress=False
+    )
     learner.train_from_iterator(rows, trainer)
     tokenizer = _tokenizer(learner.get_vocab(with_added_tokens=True))
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -45,6 +55,38 @@ def _characters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
     normalizer = cast(normalizers.Normalizer, tokenizer.normalizer)
     found = {character for text in texts for character in normalizer.normalize_str(text) if not character.isspace()}
     return sorted(found) + sorted(f"##{character}" for character in found)
+
+
+def _frequent_characters(tokenizer: Tokenizer, texts: Iterable[str], most: int) -> list[str]:
+    """Return the most frequent characters, as they begin words and where they continue one, sorted.
+
+    Scripts such as Chinese have thousands of them, which hardly ever continue a word.
+    """
+    normalizer = cast(normalizers.Normalizer, tokenizer.normalizer)
+    pre_tokenizer = cast(pre_tokenizers.PreTokenizer, tokenizer.pre_tokenizer)
+    counts: Counter[str] = Counter()
+    inside: set[str] = set()
+    for text in texts:
+        for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            counts.update(word)
+            inside.update(word[1:])
+    pieces: list[str] = []
+    known = 0
+    for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        forms = [character, f"##{character}"] if character in inside else [character]
+        if len(pieces) + len(forms) > most:
+            break
+        pieces += forms
+        known += count
+    if known < counts.total():
+        _logger.warning(
+            "model.scratch.vocabulary is %d, and the training texts have %d different characters; %.2f %% of the text "
+            "is unknown to the model: set it higher",
+            most + len(SPECIAL),
+            len(counts),
+            100 * (1 - known / counts.total()),
+        )
+    return sorted(pieces)
 
 
 def scratch_config(scratch: Scratch, tokenizer: PreTrainedTokenizerFast, max_length: int) -> BertConfig:

@@ -141,9 +141,22 @@ class NetworkTrainer(Trainer):
             resume.seal(folder, self.key)
 
 
+class OneDeviceArguments(TrainingArguments):
+    """Arguments of a process that trains on one device, however many GPUs it sees.
+
+    With more, the Trainer would wrap the network in `DataParallel`, which multiplies the batch size and loses the
+    names of the outputs; several GPUs are trained on by as many processes (`training.processes`).
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Return 1 with a GPU, else 0."""
+        return min(1, super().n_gpu)
+
+
 def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
     """What the Trainer needs to know of the recipe."""
-    return TrainingArguments(
+    return OneDeviceArguments(
         output_dir=str(folder),
         use_cpu=training_device().type == "cpu",  # accelerate looks for a GPU otherwise
         num_train_epochs=training.epochs,

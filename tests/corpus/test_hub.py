@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,15 @@ def test_an_unreachable_hub_is_one_line_with_a_remedy(files: dict[str, str] | No
     )
     assert "local folder" in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("files", [None, {"train": "news_train.jsonl"}], ids=["published", "named"])
+def test_read_hub_reads_a_folder_again_whose_files_changed_at_the_same_time(
+    folder: Path, files: dict[str, str] | None
+) -> None:
+    path = folder / "news_train.jsonl"
+    before, stat = [row.values["text"] for row in read_hub(str(folder), files=files)], path.stat()  # type: ignore[union-attr]
+    path.write_text(path.read_text().replace('"a"', '"z"'))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after = [row.values["text"] for row in read_hub(str(folder), files=files)]
+    assert (before[:2], after[:2]) == (["a", "b"], ["z", "b"])

@@ -1,3 +1,5 @@
+import pytest
+
 from models.scratch import SPECIAL, scratch_config, train_tokenizer
 from recipes.recipe import Scratch
 
@@ -27,3 +29,15 @@ def test_the_special_tokens_are_no_more_than_those_of_bert() -> None:
     config = scratch_config(Scratch(layers=1, hidden=16, attention_heads=2), tokenizer, 32)
     assert config.vocab_size == len(tokenizer) == 120
     assert config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_train_tokenizer_keeps_to_its_vocabulary_where_a_script_has_more_characters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # given 2,000 characters, the first of them in every text
+    texts = ["一" + "".join(chr(0x4E00 + 50 * row + column) for column in range(50)) for row in range(40)]
+    tokenizer = train_tokenizer(texts, 100)
+    assert len(tokenizer) == 100
+    assert tokenizer.backend_tokenizer.encode("一").tokens == ["[CLS]", "一", "[SEP]"]
+    assert "model.scratch.vocabulary is 100" in caplog.text
+    assert train_tokenizer(texts, 100).backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()

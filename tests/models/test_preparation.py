@@ -1,0 +1,51 @@
+import pytest
+from transformers import (
+    BertConfig,
+    CamembertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    MPNetConfig,
+    PretrainedConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
+
+from corpus.errors import AssayError
+from models.network import build_network
+from models.preparation import _check_length
+from recipes.recipe import Model
+
+SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("config", "longest"),
+    [
+        (RobertaConfig(max_position_embeddings=66, pad_token_id=1, **SIZES), 64),
+        (XLMRobertaConfig(max_position_embeddings=130, pad_token_id=1, **SIZES), 128),
+        (CamembertConfig(max_position_embeddings=40, pad_token_id=3, **SIZES), 36),
+        (MPNetConfig(max_position_embeddings=66, **SIZES), 64),
+        (ElectraConfig(max_position_embeddings=64, embedding_size=16, **SIZES), 64),
+        (DistilBertConfig(vocab_size=60, dim=16, hidden_dim=32, n_layers=1, n_heads=2, max_position_embeddings=64), 64),
+    ],
+    ids=lambda value: getattr(value, "model_type", str(value)),
+)
+def test_check_length_lets_in_what_the_encoder_reads_and_no_token_more(config: PretrainedConfig, longest: int) -> None:
+    model = Model(encoder="unused", heads=["sentence"], max_length=longest)
+    network = build_network(model, 2, 0, config=config).train()
+    _check_length(network, model)
+    assert network.training
+    with pytest.raises(AssayError, match=f"the encoder reads {longest} tokens at most; lower it"):
+        _check_length(network, model.model_copy(update={"max_length": longest + 1}))
+
+
+def test_check_length_tries_what_the_configuration_does_not_say() -> None:
+    # given an encoder that claims to read more than it has positions for
+    config = BertConfig(max_position_embeddings=32, **SIZES)
+    model = Model(encoder="unused", heads=["sentence"], max_length=40)
+    network = build_network(model, 2, 0, config=config)
+    network.config.max_position_embeddings = 64
+    with pytest.raises(
+        AssayError, match=r"model\.max_length is 40, and the encoder fails at so many tokens \(.+\); lower it"
+    ):
+        _check_length(network, model)
