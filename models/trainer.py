@@ -151,7 +151,7 @@ class OneDeviceArguments(TrainingArguments):
     @property
     def n_gpu(self) -> int:
         """Return 1 with a GPU, else 0."""
-        return min(1, super().n_gpu)
+        return min(1, int(super().n_gpu))
 
 
 def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:

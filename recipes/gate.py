@@ -154,7 +154,11 @@ class Gate(Closed):
     slices: SliceRule = SliceRule()
     counterfactual: CounterfactualRule | None = Field(None, description="none: not checked")
     parity_tolerance: float = Field(1e-3, gt=0, description="Largest difference of logits, torch against ONNX fp32")
-    int8: Literal["auto", "off"] = Field("auto", description="auto: ship int8 where F1 falls by at most int8_max_drop")
+    int8: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: ship int8 where F1 falls by at most int8_max_drop; its predictions depend a little on the "
+        "rows that share a batch, which the verdict states",
+    )
     int8_max_drop: float = Field(0.005, ge=0, lt=1, description="Largest fall of F1 on validation rows by int8")
     max_p95_ms: float | None = Field(None, gt=0, description="95th percentile of one row's latency on this machine")
     max_size_mb: float | None = Field(None, gt=0, description="Size of the ONNX file")

@@ -7,6 +7,7 @@ from pathlib import Path
 import serving
 from recipes.recipe import Head
 from tasks.judging.case import Case
+from tasks.scoring.composition import measure_sensitivity
 from tasks.scoring.figures import HEAD_F1
 from tasks.scoring.latency import measure_latency
 from tasks.verdict import Check
@@ -70,11 +71,22 @@ def check_int8(case: Case) -> Check:
     fall = ", ".join(f"{drop:+.4f} ({head})" for head, drop in drops.items())
     return Check(
         name="int8",
-        measured=f"{shipped} ships; fall of F1 by int8: {fall or 'not measured'}",
+        measured=f"{shipped} ships; fall of F1 by int8: {fall or 'not measured'}{_composition(case)}",
         required=f"int8 falls by at most {limit:g}, or fp32 ships",
         passed=not faults,
         why="; ".join(faults) or report.why,
     )
+
+
+def _composition(case: Case) -> str:
+    """Say how far the predictions of an int8 bundle depend on the rows that share a batch."""
+    if case.bundle.manifest.precision != "int8":
+        return ""
+    found = measure_sensitivity(case.engine, case.examples)
+    shares = {"sentence": f"{found.labels:.2%} of the labels", "tokens": f"{found.entities:.2%} of the entities"}
+    changed = " and ".join(shares[head] for head in case.run.recipe.heads)
+    moved = f" (a probability by {found.probability:.3f} at most)" if "sentence" in case.run.recipe.heads else ""
+    return f"; with other rows in the batch {changed} change{moved}, {found.rows} rows"
 
 
 def check_smoke(case: Case) -> Check:

@@ -111,7 +111,13 @@ def test_a_tokenizer_without_padding_is_refused(tmp_path: Path, tiny_bert_folder
         load_tokenizer(Model(encoder=str(tmp_path), heads=["sentence"]))
 
 
-SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 CONFIGS: list[PretrainedConfig] = [
     BertConfig(**SIZES),
     RobertaConfig(**SIZES, pad_token_id=1),
@@ -153,7 +159,7 @@ def test_build_network_gives_new_heads_to_an_encoder_that_was_published_with_one
         (2, 5, tags)
     ] * bool(tags)
     if network.joint is None:
-        assert list(network.config.id2label.values()) == [f"LABEL_{number}" for number in range(classes + tags)]
+        assert list((network.config.id2label or {}).values()) == [f"LABEL_{number}" for number in range(classes + tags)]
 
 
 def test_build_network_refuses_weights_of_another_encoder(tiny_bert_folder: Path, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from transformers import (
     BertConfig,
@@ -15,7 +17,13 @@ from models.network import build_network
 from models.preparation import _check_length
 from recipes.recipe import Model
 
-SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 
 
 @pytest.mark.parametrize(
