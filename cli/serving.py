@@ -24,9 +24,6 @@ def serve(
     ] = Limits.deadline,
     max_body: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Most bytes of a body.")] = Limits.body,
     max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = Limits.rows,
-    max_text: Annotated[
-        int, typer.Option(min=1, metavar="CHARACTERS", help="Longest text that a model reads in windows.")
-    ] = Limits.window_characters,
     queue_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait.")] = Limits.queue_tokens,
     batch_tokens: Annotated[
         int, typer.Option(min=1, help="Most tokens of a batch, padding counted.")
@@ -64,12 +61,7 @@ def serve(
         tracking_uri=registry_uri(model, store),
         log=LogSettings(log, log_share, log_texts, log_days) if log else None,
         limits=Limits(
-            deadline=deadline,
-            body=max_body,
-            rows=max_rows,
-            window_characters=max_text,
-            queue_tokens=queue_tokens,
-            batch_tokens=batch_tokens,
+            deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens
         ),
     )
 

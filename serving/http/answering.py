@@ -50,14 +50,13 @@ class Answering:
         """Answer the rows of a request.
 
         Raises:
-            Refusal: 429 the wait would be too long, 504 it was, 500 the model failed, 413 too many rows or too long a
-                text, 422 a row does not fit the model.
+            Refusal: 429 the wait would be too long, 504 it was, 500 the model failed, 413 too many rows, 422 a row
+                does not fit the model.
         """
         begun = time.monotonic()
         model = self.slot.model
         allowed = read_deadline(request, self.limits)
         self._check_room(allowed, rows)
-        self._check_lengths(model, rows)
         items = await self._encode(model, rows)
         predictions = await self._compute(request, model, items, allowed)
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
@@ -82,16 +81,6 @@ class Answering:
         wait = self.excess_wait(allowed)
         if wait is not None:
             raise errors.overloaded(wait)
-
-    def _check_lengths(self, model: ServedModel, rows: Sequence[Row]) -> None:
-        """Refuse what would be read in too many windows before it is tokenised."""
-        if model.engine.manifest.long_texts != "windows":
-            return
-        most = self.limits.window_characters
-        for number, row in enumerate(rows):
-            if row.characters > most:
-                reason = f"row {number}: the text has {row.characters} characters, more than {most}; send it in parts"
-                raise errors.Refusal(413, reason, "too_large", row=number)
 
     async def _encode(self, model: ServedModel, rows: Sequence[Row]) -> list[EncodedText]:
         begun = time.perf_counter()

@@ -21,8 +21,6 @@ class Limits:
     """Most bytes of a body."""
     rows: int = 1_000
     """Most rows of a request."""
-    window_characters: int = 100_000
-    """Most characters of a text that the model reads in windows; of other texts it reads the beginning alone."""
     header: int = 16 * 1024
     """Most bytes of request line and headers."""
     header_seconds: float = 10.0

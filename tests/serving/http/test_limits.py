@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from serving.bundle import Bundle
+from serving.texts import MAX_CHARACTERS
 from tests.serving.conftest import BuildToy
 from tests.serving.http.conftest import Serve
+from tests.serving.http.protocols.test_predict import GOLDEN
 
 JSON = {"Content-Type": "application/json"}
 PATHS = ["/predict", "/invocations", "/v2/models/toy/infer"]
@@ -38,13 +40,19 @@ def test_too_many_rows_are_refused(serve: Serve, toy: Bundle) -> None:
     )  # fmt: skip
 
 
-def test_a_text_of_too_many_windows_is_refused_before_it_is_tokenised(serve: Serve, build_toy: BuildToy) -> None:
-    client = serve(build_toy("windows", max_length=16, long_texts="windows"), window_characters=100)
-    assert client.post("/predict", json={"text": "good " * 20}).status_code == 200
-    answer = client.post("/predict", json={"texts": ["good", "good " * 21]})
-    assert (answer.status_code, answer.json()["error"]) == (
-        413, "row 1: the text has 105 characters, more than 100; send it in parts"
-    )  # fmt: skip
+@pytest.mark.parametrize("pair", [False, True], ids=["windows", "pair"])
+def test_a_row_of_the_longest_texts_is_answered_and_a_longer_one_refused(
+    serve: Serve, build_toy: BuildToy, pair: bool
+) -> None:
+    client = serve(build_toy(pair=True, golden=GOLDEN) if pair else build_toy(long_texts="windows"))
+
+    def post(text: str) -> Any:
+        return client.post("/predict", json={"rows": [{"text": text, "text_pair": text}]} if pair else {"text": text})
+
+    longest = "good " * (MAX_CHARACTERS // 5)
+    assert post(longest).status_code == 200
+    refused = post(longest + "x")
+    assert (refused.status_code, f"more than {MAX_CHARACTERS}" in refused.text) == (422, True)
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
