@@ -69,7 +69,7 @@ def _bytes() -> Tokenizer:
 
 
 def _unigram(pre: Any, normalizer: Any) -> Tokenizer:
-    trainer = trainers.UnigramTrainer(vocab_size=600, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(vocab_size=450, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False)
     return _trained(models.Unigram(), trainer, pre, normalizer)
 
 
@@ -92,7 +92,7 @@ def _deberta() -> Tokenizer:
 
 def _without_split(normalizer: Any, pre: Any) -> Tokenizer:
     """Pieces learnt inside words, read without splitting into words: as Gemma and Llama 2 do."""
-    trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=SPECIAL, show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=SPECIAL, show_progress=False)
     tokenizer = _trained(models.BPE(unk_token="<unk>"), trainer, pre_tokenizers.Metaspace())
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre
@@ -105,9 +105,7 @@ TOKENIZERS = {
     "Unigram as XLM-R": _xlm_r(),
     "Unigram as DeBERTa": _deberta(),
     "as Gemma": _without_split(normalizers.Replace(" ", "▁"), pre_tokenizers.Split(" ", "merged_with_previous")),
-    "as Llama 2": _without_split(
-        normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), None
-    ),
+    "as Llama 2": _without_split(normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), None),
     "Metaspace without splitting": _without_split(normalizers.NFC(), pre_tokenizers.Metaspace(split=False)),
 }
 KINDS = sorted(TOKENIZERS)
@@ -139,7 +137,9 @@ def _words(text: str) -> list[tuple[int, int]]:
 
 
 def _divided(text: str, encoding: Encoding, at: int) -> bool:
-    """Whether no token holds a letter on both sides of an offset, and no mark follows."""
+    """Whether an offset lies in no Latin word, before no mark, and in no token with letters on both sides of it."""
+    if re.match(r"[A-Za-z0-9]{2}", text[at - 1 : at + 1]):
+        return False
     if at < len(text) and (unicodedata.category(text[at])[0] == "M" or text[at] in "\uff9e\uff9f"):
         return False
     across = [(start, end) for start, end in encoding.offsets if start < at < end]
