@@ -83,15 +83,6 @@ def base_kind(text: str, end: int) -> Kind:
     return KINDS[text[position]] if position >= 0 else Kind.SPACE
 
 
-def whole_word(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the span widened to the words that it cuts."""
-    while inside_word(text, start):
-        start -= 1
-    while inside_word(text, end):
-        end += 1
-    return start, end
-
-
 def _kind(character: str) -> Kind:
     if character.isspace() or character == ZERO_WIDTH_SPACE:
         return Kind.SPACE

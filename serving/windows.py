@@ -1,8 +1,8 @@
 """Texts longer than the model reads, in overlapping windows: which window speaks for which part of the text.
 
-Units are those of the whole text. One in the overlap of two windows is read in the window in which its first token lies
-further inside, so that each unit is read once, with context before and after it, and entities are decoded over the whole
-text at once.
+Units are those of the whole text. One in the overlap of two windows is read in the window in which its first token
+lies further inside, so that each unit is read once, with context before and after it, and entities are decoded over
+the whole text at once.
 """
 
 from collections.abc import Iterator, Sequence

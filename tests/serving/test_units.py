@@ -249,7 +249,8 @@ def test_units_lie_in_order_apart_and_without_white_space_at_their_edges(kind: s
     reached = 0
     for unit in _units(kind, text):
         assert reached <= unit.start < unit.end <= len(text)
-        assert not text[unit.start].isspace() and not text[unit.end - 1].isspace()
+        assert not text[unit.start].isspace()
+        assert not text[unit.end - 1].isspace()
         reached = unit.end
 
 
