@@ -87,7 +87,7 @@ def whole_number(value: Any) -> int | None:
     if type(value) is int:
         return value
     number = _real(value)
-    if number is None or not math.isfinite(number) or abs(number) > LARGEST_WHOLE:
+    if number is None or not -LARGEST_WHOLE <= number <= LARGEST_WHOLE:
         return None
     whole = int(number)
     return whole if whole == number else None
@@ -175,7 +175,7 @@ def year(value: Any, name: str) -> str | None:
         time = iso_time(value, name)
         return time and time[:4]
     try:
-        seconds = float(number) / (1000 if abs(number) >= UNIX_MILLISECONDS else 1)
+        seconds = float(number) / (1 if -UNIX_MILLISECONDS < number < UNIX_MILLISECONDS else 1000)
         return str(datetime.fromtimestamp(seconds, UTC).year)
     except (OverflowError, ValueError, OSError):
         raise UnreadableError(f"{name} is not a Unix time", value) from None
