@@ -1,13 +1,13 @@
 """Spans from what a source states: offsets, names without offsets, BIO tags."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from corpus.example import Entity
 from corpus.fields import EntityFields
-from corpus.values import MISSING, UnreadableError, pick, plain_text
+from corpus.scripts import KINDS, Kind, base_kind
+from corpus.values import MISSING, UnreadableError, pick, plain_text, whole_number
 
 Occurrences = Literal["all", "first"]
 
@@ -15,12 +15,12 @@ Occurrences = Literal["all", "first"]
 def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
     """The entities of a text, sorted by offset.
 
-    Entities with offsets are taken as they are, even where they overlap. Names without offsets are found as
-    whole words in what those leave free, the longest name first.
+    Entities with offsets are taken as they are, even where they overlap, but without white space at their edges. Names
+    without offsets are found as whole words in what those leave free, the longest name first.
 
     Raises:
-        UnreadableError: an entity is malformed, its offsets are outside the text or do not fit its name, or its
-            name is not in the text.
+        UnreadableError: an entity is malformed, its offsets are outside the text, do not fit its name or cover white
+            space alone, or its name is not in the text as a word.
     """
     if not isinstance(items, list):
         raise UnreadableError("entities are not a list", items)
@@ -34,7 +34,9 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
         label = _label(item, fields)
         for span in (item,) if fields.spans is None else _spans(item, fields.spans):
             if _is_none(pick(span, start)) and _is_none(pick(span, end)):
-                name = plain_text(pick(span, fields.name), f"entity.{fields.name}").strip()
+                name = stripped(plain_text(pick(span, fields.name), f"entity.{fields.name}"))
+                if not name:
+                    raise UnreadableError("entity covers white space alone", "a name without offsets")
                 if names.setdefault(name, label) != label:
                     raise UnreadableError("entity has two types", f"{name} is {names[name]} and {label}")
             else:
@@ -66,7 +68,7 @@ def find_names(
     for name in sorted(names, key=lambda name: (-len(name), name)) if len(names) > 1 else names:
         spans = whole_words(text, name, ignore_case=ignore_case)
         if not spans:
-            raise UnreadableError("entity is not in the text", name)
+            raise UnreadableError(*_not_found(text, name, ignore_case=ignore_case))
         for start, end in spans:
             if used.find(1, start, end) < 0:
                 used[start:end] = b"\1" * (end - start)
@@ -77,18 +79,21 @@ def find_names(
 
 
 def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tuple[int, int]]:
-    """Spans of `name` in `text`, overlapping ones too, with no word character right beside them."""
-    found = _in_any_case(text, name) if ignore_case else _exact(text, name)
-    return [(start, end) for start, end in found if stands_alone(text, start, end)]
+    """Spans of `name` in `text`, overlapping ones too, that no word reaches across.
+
+    In scripts that are written without spaces, words can begin and end at any letter.
+    """
+    return [(start, end) for start, end in _spans_of(text, name, ignore_case) if stands_alone(text, start, end)]
 
 
 def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
     """Spans over the tokens joined with single spaces.
 
-    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode.
+    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode. White space at the
+    edges of a token is no part of an entity.
 
     Raises:
-        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`.
+        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is white space alone.
     """
     entities: list[Entity] = []
     open_label = None
@@ -104,7 +109,8 @@ def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ..
             entities.append(Entity(start, end, label))
         open_label = label or None
         start = end + 1
-    return tuple(entities)
+    text = " ".join(tokens)
+    return tuple(_bare(text, entity) for entity in entities)
 
 
 def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
@@ -139,15 +145,61 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
     name = pick(item, fields.name)
-    if not _is_none(name) and text[start:end] != name:
+    if not _is_none(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
-    return Entity(start, end, label)
+    return _bare(text, Entity(start, end, label))
+
+
+def _bare(text: str, entity: Entity) -> Entity:
+    """The entity without white space at its edges, which no tag can say."""
+    start, end = without_space(text, entity.start, entity.end)
+    if start == end:
+        raise UnreadableError("entity covers white space alone", f"{entity.start}:{entity.end}")
+    return entity if (start, end) == (entity.start, entity.end) else Entity(start, end, entity.label)
+
+
+def without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span without the white space at its edges; an empty one where there is nothing else."""
+    while start < end and KINDS[text[end - 1]] is Kind.SPACE:
+        end -= 1
+    while start < end and KINDS[text[start]] is Kind.SPACE:
+        start += 1
+    return start, end
+
+
+def stripped(name: str) -> str:
+    """Return a name without white space at its edges."""
+    # Nearly every name has none.
+    start, end = without_space(name, 0, len(name))
+    return name[start:end]
+
+
+def _stripped(name: Any) -> Any:
+    return stripped(name) if isinstance(name, str) else name
 
 
 def _offset(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = whole_number(value)
+    if number is None:
         raise UnreadableError(f"{name} is not a whole number", "missing" if value is MISSING else value)
-    return value
+    return number
+
+
+def _not_found(text: str, name: str, *, ignore_case: bool) -> tuple[str, str]:
+    """Say why a name gives no entity: the text lacks it, or it is part of longer words."""
+    place = next(_spans_of(text, name, ignore_case), None)
+    if place is None:
+        return "entity is not in the text", name
+    start, end = place
+    while start > 0 and _joined(text, start, start - 1, start):
+        start -= 1
+    while end < len(text) and _joined(text, end, end, end - 1):
+        end += 1
+    return "entity stands only inside a longer word", f"{name} in {text[start:end]}"
+
+
+def _spans_of(text: str, name: str, ignore_case: bool) -> Iterator[tuple[int, int]]:
+    return _in_any_case(text, name) if ignore_case else _exact(text, name)
 
 
 def _exact(text: str, name: str) -> Iterator[tuple[int, int]]:
@@ -163,12 +215,18 @@ def _in_any_case(text: str, name: str) -> Iterator[tuple[int, int]]:
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no word character is right beside a span."""
-    return not (start > 0 and _in_word(text[start - 1])) and not (end < len(text) and _in_word(text[end]))
+    """Whether no word reaches across the edges of a span."""
+    return not (
+        (start > 0 and _joined(text, start, start - 1, start)) or (end < len(text) and _joined(text, end, end, end - 1))
+    )
 
 
-def _in_word(character: str) -> bool:
-    """Letters, digits, the underscore, and the marks that combine with the letter before them."""
-    if character.isascii():
-        return character.isalnum() or character == "_"
-    return character.isalnum() or unicodedata.category(character).startswith("M")
+def _joined(text: str, at: int, outer: int, inner: int) -> bool:
+    """Whether the characters before and after an offset are of one word: `outer` is the one beside the span."""
+    if text[outer].isascii() and text[inner].isascii():
+        return text[outer].isalnum() or text[outer] == "_"
+    if KINDS[text[at]] is Kind.MARK:
+        return True
+    beside = base_kind(text, at) if outer < at else KINDS[text[outer]]
+    within = base_kind(text, at) if inner < at else KINDS[text[inner]]
+    return (beside is Kind.LETTER or text[outer] == "_") and within is not Kind.SIGN

@@ -7,7 +7,7 @@ without a call for each value, and nothing of any other: those are left to it. A
 from collections.abc import Mapping
 from typing import Any
 
-from corpus.entities import stands_alone
+from corpus.entities import stands_alone, stripped, without_space
 from corpus.example import Entity, Example
 from corpus.fields import Form
 from corpus.slices import PART, YEAR
@@ -99,16 +99,14 @@ class PlainParse:
             label, name = self._seen(item.get(self._type, self._default)), item.get(self._name)
             start, end = item.get(self._start), item.get(self._end)
             if start is None and end is None:
-                if (
-                    type(name) is not str
-                    or not name
-                    or name.isspace()
-                    or names.setdefault(name.strip(), label) != label
-                ):
+                if type(name) is not str or not (bare := stripped(name)) or names.setdefault(bare, label) != label:
                     raise NotPlainError
             elif type(start) is int and type(end) is int:
                 end += self._inclusive
                 if not 0 <= start < end <= len(text) or (name is not None and text[start:end] != name):
+                    raise NotPlainError
+                start, end = without_space(text, start, end)
+                if start == end:
                     raise NotPlainError
                 placed.append((start, end, label))
             else:

@@ -12,6 +12,7 @@ from corpus.document import BadRow, Document
 from corpus.documents import DocumentReader, Reject
 from corpus.example import Example, arrow_schema, to_batch
 from corpus.fields import Form
+from corpus.remedies import remedy_of
 
 METADATA = b"assay"
 
@@ -118,4 +119,5 @@ class Tally:
 
 def reject_line(row_id: str, reason: str, row: Any) -> str:
     """A line of `rejects.jsonl`."""
-    return json.dumps({"id": row_id, "reason": reason, "row": row}, ensure_ascii=False, default=repr) + "\n"
+    line = {"id": row_id, "reason": reason, "remedy": remedy_of(reason), "row": row}
+    return json.dumps(line, ensure_ascii=False, default=repr) + "\n"

@@ -72,7 +72,7 @@ class Snapshot:
 
     @property
     def rejects_path(self) -> Path:
-        """Lines of `{"id", "reason", "row"}`: what could not be read."""
+        """Lines of `{"id", "reason", "remedy", "row"}`: what could not be read, and what to do about it."""
         return self.folder / REJECTS
 
     def __len__(self) -> int:

@@ -4,11 +4,15 @@ import math
 import reprlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum
+from numbers import Integral, Real
 from typing import Any, Final
 
 LONGEST_TEXT = 1_000_000
 UNIX_MILLISECONDS = 1e11
+# A double beyond this is a measure, not a count; `int` of a decimal may have a million digits.
+LARGEST_WHOLE = 10**30
 
 
 _shortener = reprlib.Repr()
@@ -75,6 +79,20 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     return value
 
 
+def whole_number(value: Any) -> int | None:
+    """Return a whole number of any numeric type as int: 5, 5.0, `Decimal("5")`, those of numpy and BSON; else None.
+
+    Texts and booleans are no numbers.
+    """
+    if type(value) is int:
+        return value
+    number = _real(value)
+    if number is None or not -LARGEST_WHOLE <= number <= LARGEST_WHOLE:
+        return None
+    whole = int(number)
+    return whole if whole == number else None
+
+
 def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
     """A class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
 
@@ -83,28 +101,32 @@ def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
     """
     if isinstance(value, bool):
         value = str(value).lower()
-    elif isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        value = str(int(value))
+    elif not isinstance(value, str) and (number := whole_number(value)) is not None:
+        value = str(number)
     label = plain_text(value, name)
     return names.get(label, label)
 
 
 def column(value: Any, name: str) -> str | None:
-    """A value to group by, as text; None where it is missing, null, NaN or empty.
+    """A value to group by, as text; None where it is missing, null, NaN or empty. 5 and 5.0 are the same value.
 
     Raises:
         UnreadableError: a list or an object.
     """
-    if value is MISSING or value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+    if value is MISSING or value is None:
         return None
     if isinstance(value, str):
         _check_characters(value, name)
-        return value
+        return value or None
     if isinstance(value, Mapping | list | tuple):
         raise UnreadableError(f"{name} is not a single value", value)
     if isinstance(value, bool):
         return str(value).lower()
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    number = _real(value)
+    if number is not None and number != number:
+        return None
+    whole = whole_number(value)
+    text = str(value if whole is None else whole) if not isinstance(value, datetime) else value.isoformat()
     _check_characters(text, name)
     return text
 
@@ -148,14 +170,28 @@ def year(value: Any, name: str) -> str | None:
     Raises:
         UnreadableError: no time, or one that no calendar holds.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = _real(value)
+    if number is None:
         time = iso_time(value, name)
         return time and time[:4]
-    seconds = value / 1000 if abs(value) >= UNIX_MILLISECONDS else value
     try:
+        seconds = float(number) / (1 if -UNIX_MILLISECONDS < number < UNIX_MILLISECONDS else 1000)
         return str(datetime.fromtimestamp(seconds, UTC).year)
     except (OverflowError, ValueError, OSError):
         raise UnreadableError(f"{name} is not a Unix time", value) from None
+
+
+def _real(value: Any) -> int | float | Decimal | None:
+    """The number that a value of any numeric type is; None where it is none."""
+    if hasattr(value, "to_decimal"):  # Decimal128 of BSON
+        value = value.to_decimal()
+    if isinstance(value, Decimal) and not value.is_finite():
+        return math.nan if value.is_nan() else float(value)
+    if isinstance(value, int | float | Decimal):
+        return None if isinstance(value, bool) else value
+    if isinstance(value, Integral):  # numpy
+        return int(value)
+    return float(value) if isinstance(value, Real) else None
 
 
 def _show(value: Any) -> str:

@@ -175,7 +175,7 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
                 "rejects",
                 "0%",
                 "{value:.2%} of what was there could not be read",
-                "see rejects.jsonl of the snapshot for ids and reasons",
+                "see rejects.jsonl of the snapshot for ids, reasons and remedies",
                 "info",
             ),
             high=0,

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from corpus.example import Entity
+from corpus.scripts import KINDS, Kind, inside_word
 from serving.decoding import bio_tags, spans, tag_units
 from serving.encoding import Unit
 
 Entities = Sequence[Entity]
 # Runs of letters and digits, and every other character by itself: the finest words that a tokenizer makes.
-_WORD = re.compile(r"[^\W_]+|\S")
+_RUN = re.compile(r"[^\W_]+|\S")
 
 
 def in_order(text: str, entities: Entities) -> bool:
@@ -24,11 +25,9 @@ def in_order(text: str, entities: Entities) -> bool:
         if not reached <= start < end <= length or not entity.label or entity.label.isspace():
             return False
         first, last = text[start], text[end - 1]
-        if first.isspace() or last.isspace():
+        if KINDS[first] is Kind.SPACE or KINDS[last] is Kind.SPACE:
             return False
-        if (start and first.isalnum() and text[start - 1].isalnum()) or (
-            end < length and last.isalnum() and text[end].isalnum()
-        ):
+        if inside_word(text, start) or inside_word(text, end):
             return False
         reached = end
     return True
@@ -65,7 +64,12 @@ def overlapping(text: str, entities: Entities) -> Iterator[Entity]:
 
 def cutting_words(text: str, entities: Entities) -> Iterator[Entity]:
     """Entities that begin or end inside a word: tags sit on words, so the model learns the whole word."""
-    return (entity for entity in _sound(text, entities) if _is_inside_word(text, entity.start, entity.end))
+    return (entity for entity in _sound(text, entities) if cuts_word(text, entity))
+
+
+def cuts_word(text: str, entity: Entity) -> bool:
+    """Return whether the entity begins or ends inside a word."""
+    return inside_word(text, entity.start) or inside_word(text, entity.end)
 
 
 def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
@@ -75,10 +79,21 @@ def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
         return iter(())
     # Words before the first entity and behind the last are tagged O whatever the entities are.
     begin, end = max(0, min(one.start for one in entities)), max(one.end for one in entities)
-    units = [Unit(0, *match.span()) for match in _WORD.finditer(text, begin, end)]
+    units = [Unit(0, *span) for span in _words(text, begin, end)]
     tags = tag_units(entities, units)
     back = set(spans(tags, units)) if is_valid_bio(tags, {entity.label for entity in entities}) else set()
     return (entity for entity in whole if entity not in back)
+
+
+def _words(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the words of a part of the text; in scripts without spaces, each letter with its marks."""
+    for run in _RUN.finditer(text, begin, end):
+        start = run.start()
+        for at in range(start + 1, run.end()):
+            if not inside_word(text, at):
+                yield start, at
+                start = at
+        yield start, run.end()
 
 
 def is_valid_bio(tags: Sequence[str], labels: set[str]) -> bool:
@@ -94,11 +109,7 @@ def _sound(text: str, entities: Entities) -> Iterator[Entity]:
 
 def _on_boundaries(text: str, entity: Entity) -> bool:
     covered = _covered(text, entity)
-    return covered == covered.strip() and not _is_inside_word(text, entity.start, entity.end)
-
-
-def _is_inside_word(text: str, *offsets: int) -> bool:
-    return any(0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum() for at in offsets)
+    return covered == covered.strip() and not cuts_word(text, entity)
 
 
 def _covered(text: str, entity: Entity) -> str:

@@ -49,7 +49,7 @@ def entity_checks(recipe: Recipe) -> list[gxe.Expectation]:
     return (
         checks
         + _tag_checks()
-        + (_unknown_tag_checks(recipe.validation.entity_labels) if recipe.validation.entity_labels else [])
+        + ([] if recipe.validation.entity_labels is None else _unknown_tag_checks(recipe.validation.entity_labels))
     )
 
 
@@ -77,7 +77,7 @@ def _tag_checks() -> list[gxe.Expectation]:
                 "white space at entities",
                 "entities that begin and end with a word",
                 _ENTITY_ROW,
-                "strip the white space at the source; the words alone are learnt",
+                "run the extraction again with --from extract, which leaves out the white space",
                 "warning",
             ),
         ),
@@ -87,7 +87,7 @@ def _tag_checks() -> list[gxe.Expectation]:
                 "entities that cut a word",
                 "entities of whole words",
                 _ENTITY_ROW,
-                "the whole word is learnt; correct the offsets if that is not meant",
+                "the whole word is learnt and scored; correct the offsets if that is not meant",
                 "warning",
             ),
         ),

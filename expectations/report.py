@@ -32,7 +32,7 @@ class CheckResult(BaseModel):
 
 
 class ValidationReport(BaseModel):
-    """All checks of one snapshot, in the order of the suite."""
+    """All checks of one snapshot, in the order of the suite; `metrics` go to MLflow and onto the card."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,6 +40,7 @@ class ValidationReport(BaseModel):
     snapshot: str
     rows: int
     checks: list[CheckResult]
+    metrics: dict[str, float] = {}
 
     @property
     def critical_failed(self) -> list[CheckResult]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from models.network import Network, build_network
 from models.scratch import scratch_config, train_tokenizer
 from models.tokenizer import load_tokenizer
 from recipes.recipe import Model
-from serving.decoding import bio_tags
+from serving.decoding import bio_tags, widened
 from serving.encoding import TextEncoder
 
 
@@ -29,6 +29,7 @@ from serving.encoding import TextEncoder
 class Data:
     """What a training reads: encoded rows of both sides, and the validation rows themselves to score against.
 
+    Entities of the validation rows are those that the tags say (`serving.decoding.widened`), as in the test.
     With `oversample`, the weights of the training rows say how often they come, else how much they count.
     """
 
@@ -121,10 +122,11 @@ def encode(
         EncodedRows.write(train, train_rows, encoder, label_set, weights)
         EncodedRows.write(validation, validation_rows, encoder, label_set)
     processes.wait_for_all()
+    encoded = EncodedRows(validation)
     return Data(
         train=EncodedRows(train),
-        validation=EncodedRows(validation),
-        validation_rows=validation_rows,
+        validation=encoded,
+        validation_rows=_as_tagged(validation_rows, encoded) if manifest.tags else validation_rows,
         label_set=label_set,
         collate=Collator(
             manifest.pad_id,
@@ -135,6 +137,14 @@ def encode(
         ),
         oversample=oversample,
     )
+
+
+def _as_tagged(rows: Sequence[Example], encoded: EncodedRows) -> list[Example]:
+    """The rows with the entities that tags can say."""
+    return [
+        replace(row, entities=widened(row.text, row.entities, encoded.units(number))) if row.entities else row
+        for number, row in enumerate(rows)
+    ]
 
 
 def checkpoint_manifest(

@@ -1,5 +1,6 @@
 """Logits to answers: softmax, BIO tags to spans, Viterbi for a CRF. Numpy only."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,3 +93,36 @@ def tag_units(entities: Sequence[Entity], units: Sequence[Unit]) -> list[str]:
         tags[index] = f"{'I' if entity is previous else 'B'}-{entity.label}"
         previous = entity
     return tags
+
+
+def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tuple[Entity, ...]:
+    """Return the entities as tags can say them: one that begins or ends inside a unit is the whole unit.
+
+    This is what training teaches, so scores compare predictions with it. A unit that holds white space is several words
+    that the tokenizer cannot tell apart: it widens nothing.
+    """
+    inner = _cut_units(text, entities, units)
+    if not inner:
+        return tuple(entities)
+    found = dict.fromkeys(
+        Entity(
+            inner[entity.start].start if entity.start in inner else entity.start,
+            inner[entity.end].end if entity.end in inner else entity.end,
+            entity.label,
+        )
+        for entity in entities
+    )
+    return tuple(sorted(found))
+
+
+def _cut_units(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> dict[int, Unit]:
+    """Edges of entities that lie inside a unit of one word, with that unit."""
+    starts = [unit.start for unit in units]
+    found: dict[int, Unit] = {}
+    for edge in {edge for entity in entities for edge in (entity.start, entity.end)}:
+        position = bisect_left(starts, edge) - 1
+        if position >= 0 and edge < units[position].end:
+            unit = units[position]
+            if not any(map(str.isspace, text[unit.start : unit.end])):
+                found[edge] = unit
+    return found

@@ -12,7 +12,7 @@ from tokenizers import Encoding, Tokenizer
 from corpus.cleaning import Cleaning, CleanText
 from corpus.errors import AssayError
 from serving.units import Unit, units_of
-from serving.windows import overlap_of, share_units, weights_of
+from serving.windows import overlap_of, units_of_windows, weights_of
 
 __all__ = ["EncodedText", "TextEncoder", "Unit", "pad"]
 
@@ -133,7 +133,7 @@ class TextEncoder:
 
     def _in_windows(self, encoding: Encoding, text: CleanText, with_units: bool) -> EncodedText:
         parts = [encoding, *encoding.overflowing]
-        units = share_units([units_of(part, text) for part in parts]) if with_units else [[] for _ in parts]
+        units = units_of_windows(parts, text, self._overlap) if with_units else [[] for _ in parts]
         weights = weights_of([len(part.ids) for part in parts], self._overlap, self._special)
         first, *rest = (
             EncodedText(part.ids, part.type_ids, own, truncated=False, weight=weight)

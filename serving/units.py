@@ -1,21 +1,34 @@
 """Units: what a token label sits on.
 
-A *unit* is a maximal run of tokens that belong to one word of the tokenizer's pre-tokenizer and to one kind of
-character (letters and digits, or else), so that the comma in "Apple," is a unit of its own also for tokenizers
-whose words include it. The label of a unit is read from, and trained on, its first token. Combining marks belong
-to the letter before them.
+A *unit* is a word as far as the tokenizer can tell it apart. It begins
+
+- after white space of any kind, whether the tokenizer splits there or not;
+- where the tokenizer's pre-tokenizer begins a word;
+- where letters and digits begin or end, so that the comma in "Apple," is a unit of its own;
+- at each token of punctuation, and of scripts that are written without spaces: there each token may begin a word.
+
+The label of a unit is read from, and trained on, its first token. Combining marks belong to the letter before them.
+A token that holds letters and punctuation stands for its letters alone. What lies in the middle of a token begins no
+unit: a tokenizer whose tokens reach over white space or from word to word cannot label these words apart.
 """
 
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from tokenizers import Encoding
 
 from corpus.cleaning import CleanText
+from corpus.scripts import KINDS, Kind
+
+# Stands for the space before a word in sentencepiece's vocabularies; by itself it claims the character after it.
+PREFIX = "▁"
+# What a unit leaves out at its edges: white space and what is invisible, and punctuation where it holds letters.
+_AT_SIGNS = frozenset({Kind.SPACE, Kind.JOINER})
+_AT_LETTERS = _AT_SIGNS | {Kind.OTHER}
+TokenRow = tuple[int | None, tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """First token of a unit, and its span in the raw text."""
 
     token: int
@@ -24,34 +37,98 @@ class Unit:
 
 
 def units_of(encoding: Encoding, clean: CleanText) -> list[Unit]:
-    """The units of the first text of an encoding."""
-    units: list[Unit] = []
-    text = clean.text
-    word, kind, begin, finish, first = None, None, 0, 0, 0
-    rows = zip(encoding.word_ids, encoding.sequence_ids, encoding.offsets, strict=True)
-    for token, (word_id, sequence, (start, end)) in enumerate(rows):
-        if sequence != 0 or word_id is None:
-            continue
-        # Byte-level and sentencepiece tokenizers count the space before a word as part of it.
-        while start < end and text[start].isspace():
-            start += 1
+    """Return the units of the first text of an encoding."""
+    words: list[int | None] = encoding.word_ids
+    if encoding.n_sequences > 1:
+        sequences = zip(words, encoding.sequence_ids, strict=True)
+        words = [word if sequence == 0 else None for word, sequence in sequences]
+    return units_of_tokens(zip(words, encoding.offsets, strict=True), clean, lambda token: encoding.tokens[token])
+
+
+def units_of_tokens(rows: Iterable[TokenRow], clean: CleanText, token_text: Callable[[int], str]) -> list[Unit]:
+    """Return the units of a text, by number of the token.
+
+    Args:
+        rows: number of the word (None: no token of this text) and offsets of each token.
+        clean: the text that was tokenised.
+        token_text: gives a token by its number.
+    """
+    text, kinds, letter = clean.text, KINDS, Kind.LETTER
+    found: list[tuple[int, int, int]] = []
+    word, kind, begin, finish, first = None, Kind.SPACE, 0, 0, -1
+    for token, (word_id, (start, end)) in enumerate(rows):
         # The bytes of one character may be several tokens, each with the offsets of the whole character.
-        if start >= end or (kind is not None and end <= finish):
+        if word_id is None or end <= finish or start == end:
             continue
-        new_kind = kind if _is_mark(text[start]) else text[start].isalnum()
-        if (word_id, new_kind) != (word, kind):
-            if kind is not None:
-                units.append(Unit(first, *clean.raw_span(begin, finish)))
+        if start < finish:
+            if start == begin and kind is Kind.SIGN and token_text(first) == PREFIX:
+                first, finish = -1, begin
+            else:
+                start = finish
+        new_kind = kinds[text[start]]
+        # Nearly every token is letters alone.
+        if new_kind is not letter or kinds[text[end - 1]] is not letter:
+            new_kind, start, end = _core(text, start, end)
+            if start == end:
+                continue
+        if new_kind is not letter or kind is not letter or word_id != word or _apart(text, finish, start):
+            if first >= 0:
+                found.append((first, begin, finish))
             word, kind, begin, first = word_id, new_kind, start, token
-        finish = end
         # A tokenizer that strips accents leaves the marks of decomposed text outside its tokens.
-        while finish < len(text) and _is_mark(text[finish]):
-            finish += 1
-    if kind is not None:
-        units.append(Unit(first, *clean.raw_span(begin, finish)))
+        finish = end if text.isascii() else _behind_marks(text, end)
+    if first >= 0:
+        found.append((first, begin, finish))
+    return list(map(Unit._make, found)) if clean.starts is None else _in_raw_text(found, clean)
+
+
+def _core(text: str, start: int, end: int) -> tuple[Kind, int, int]:
+    """Return the kind of a token, and its span without white space, and without punctuation beside letters."""
+    kind = KINDS[text[start]]
+    if kind is Kind.SPACE:
+        # Byte-level and sentencepiece tokenizers count the space before a word as part of it.
+        start += 1
+        if start == end:
+            return kind, start, end
+        kind = KINDS[text[start]]
+    if end - start == 1 and kind > Kind.MARK:
+        return kind, start, end
+    if kind < Kind.LETTER:
+        start = _first_letter(text, start, end)
+        kind = KINDS[text[start]] if start < end else Kind.SPACE
+    outer = _AT_LETTERS if kind >= Kind.LETTER else _AT_SIGNS
+    while end > start and KINDS[text[end - 1]] in outer:
+        end -= 1
+    return (Kind.OTHER if kind is Kind.MARK else kind), start, end
+
+
+def _first_letter(text: str, start: int, end: int) -> int:
+    """Return where the first letter of a token is; without one, where its first visible character is."""
+    visible = start
+    while visible < end and KINDS[text[visible]] in _AT_SIGNS:
+        visible += 1
+    return next((at for at in range(visible, end) if KINDS[text[at]] >= Kind.LETTER), visible)
+
+
+def _apart(text: str, end: int, start: int) -> bool:
+    """Return whether anything but invisible characters lies between a token and the next."""
+    return start > end and any(KINDS[character] is not Kind.JOINER for character in text[end:start])
+
+
+def _behind_marks(text: str, end: int) -> int:
+    """Return the offset behind the marks that follow."""
+    while end < len(text) and KINDS[text[end]] is Kind.MARK:
+        end += 1
+    return end
+
+
+def _in_raw_text(found: list[tuple[int, int, int]], clean: CleanText) -> list[Unit]:
+    units: list[Unit] = []
+    reached = 0
+    for token, begin, finish in found:
+        # The characters that cleaning puts in one place all stand for the whole of what was there.
+        start, end = clean.raw_span(begin, finish)
+        if end > reached:
+            units.append(Unit(token, max(start, reached), end))
+            reached = end
     return units
-
-
-def _is_mark(character: str) -> bool:
-    """Whether it is a combining mark: accents of decomposed text, vowel signs of Indic scripts."""
-    return not character.isascii() and unicodedata.category(character).startswith("M")

@@ -1,12 +1,16 @@
 """Texts longer than the model reads, in overlapping windows: which window speaks for which part of the text.
 
-A unit in the overlap of two windows is read in the window in which it lies further inside, so that each unit
-is read once, with context on both sides, and entities are decoded over the whole text at once.
+Units are those of the whole text. One in the overlap of two windows is read in the window in which its first token
+lies further inside, so that each unit is read once, with context before and after it, and entities are decoded over
+the whole text at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from serving.units import Unit
+from tokenizers import Encoding
+
+from corpus.cleaning import CleanText
+from serving.units import Unit, units_of_tokens
 
 # Context that a token at the edge of a window has on the side of the next: a quarter of the window.
 OVERLAP_SHARE = 4
@@ -22,39 +26,36 @@ def weights_of(lengths: Sequence[int], overlap: int, special_tokens: int) -> lis
     return [max(1, length - special_tokens - (overlap if number else 0)) for number, length in enumerate(lengths)]
 
 
-def share_units(windows: Sequence[Sequence[Unit]]) -> list[list[Unit]]:
-    """Leave each unit to one window.
+def units_of_windows(encodings: Sequence[Encoding], clean: CleanText, overlap: int) -> list[list[Unit]]:
+    """Return the units of a text that is read in windows, each in the window that reads it.
 
     Args:
-        windows: all units of each window, in the order of the text. The last of a window and the first of the next
-            may be parts of a longer unit.
+        encodings: the windows, in the order of the text.
+        clean: the text.
+        overlap: tokens that two neighbouring windows share; the first half of them is read in the former window.
 
     Returns:
-        The units that each window speaks for: together every unit of the text once, in its order.
+        For each window, its units: together those of the whole text, with the token's number in the window.
     """
-    shares: list[list[Unit]] = []
-    begin = 0
-    for number, units in enumerate(windows):
-        end = _border(units, windows[number + 1]) if number + 1 < len(windows) else None
-        own = [unit for unit in units if unit.start >= begin and (end is None or unit.start < end)]
-        shares.append(own)
-        begin = begin if end is None else end
-    return [_whole(share, following) for share, following in zip(shares, [*windows[1:], ()], strict=True)]
+    places = list(_places(encodings, overlap))
+    rows = [(encodings[window].word_ids, encodings[window].offsets) for window in range(len(encodings))]
+    units = units_of_tokens(
+        ((rows[window][0][token], rows[window][1][token]) for window, token in places),
+        clean,
+        lambda number: encodings[places[number][0]].tokens[places[number][1]],
+    )
+    shares: list[list[Unit]] = [[] for _ in encodings]
+    for unit in units:
+        window, token = places[unit.token]
+        shares[window].append(Unit(token, unit.start, unit.end))
+    return shares
 
 
-def _border(units: Sequence[Unit], following: Sequence[Unit]) -> int:
-    """The character at which the next window takes over: the middle of what both read whole."""
-    if not units:
-        return following[0].start if following else 0
-    # The first unit of the next window may be the rest of one that began before it.
-    common = [unit.start for unit in following[1:] if unit.start <= units[-1].start]
-    return common[len(common) // 2] if common else units[-1].end
-
-
-def _whole(share: list[Unit], following: Sequence[Unit]) -> list[Unit]:
-    """The last unit with its end in the next window, should this one have cut it."""
-    if not share:
-        return share
-    last = share[-1]
-    end = max([last.end, *(unit.end for unit in following if unit.start < last.end)])
-    return [*share[:-1], Unit(last.token, last.start, end)]
+def _places(encodings: Sequence[Encoding], overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield window and number of each token of the text, once, from the window in which it lies further inside."""
+    half = (overlap + 1) // 2
+    for window, encoding in enumerate(encodings):
+        tokens = [number for number, sequence in enumerate(encoding.sequence_ids) if sequence == 0]
+        begin = half if window else 0
+        end = len(tokens) - (overlap - half if window + 1 < len(encodings) else 0)
+        yield from ((window, number) for number in tokens[begin:end])

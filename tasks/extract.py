@@ -16,6 +16,7 @@ from corpus.errors import AssayError, DataError
 from corpus.mongo import read_encoded
 from corpus.portion import Counts, Portion, PortionReader
 from corpus.readers import read_portions
+from corpus.remedies import remedy_of
 from corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
 from recipes.recipe import Recipe
 from recipes.source import MongoSource, Source
@@ -102,7 +103,7 @@ def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> No
 
 
 def _frequent_reasons(rejects: Path, most: int = 3) -> str:
-    """The kinds of reasons that came most often, each with the first row it was said of."""
+    """The kinds of reasons that came most often, each with the first row it was said of and the remedy."""
     count: Counter[str] = Counter()
     example: dict[str, str] = {}
     with rejects.open(encoding="utf-8") as lines:
@@ -111,4 +112,6 @@ def _frequent_reasons(rejects: Path, most: int = 3) -> str:
             kind = reject["reason"].partition(": ")[0]
             count[kind] += 1
             example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
-    return "; ".join(f"{example[kind]} ({number} in all)" for kind, number in count.most_common(most))
+    return "; ".join(
+        f"{example[kind]} ({number} in all), {remedy_of(kind)}" for kind, number in count.most_common(most)
+    )

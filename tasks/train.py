@@ -11,12 +11,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from corpus.atomic import PARTIAL
-from corpus.digest import digest_folder, digest_json
 from models.checkpoint import Checkpoint
 from recipes.recipe import Recipe
 from tasks.attempts import FIRST
 from tasks.curves import MetricLog, curves, nested_curves
 from tasks.run import Ref, Run
+from tasks.tag_check import encoder_digest
 from tasks.training.job import Job
 from tasks.training.launching import train as train_network
 from tasks.tuning.result import TuningResult, tuned_recipe
@@ -81,14 +81,8 @@ def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any
         "splits": splits.digest,
         "model": recipe.model.model_dump(mode="json"),
         "training": recipe.training.model_dump(mode="json"),
-        "encoder": _encoder_digest(recipe.model.encoder),
+        "encoder": encoder_digest(recipe.model.encoder),
     }
-
-
-def _encoder_digest(encoder: str | None) -> str | None:
-    """Digest of a local encoder's files, which may change behind one name; a hub model is pinned by its revision."""
-    folder = Path(encoder).expanduser() if encoder else None
-    return digest_json(digest_folder(folder)) if folder and folder.is_dir() else None
 
 
 def _log_of(

@@ -1,9 +1,11 @@
 """Validate a snapshot: critical faults stop the run, warnings are reported."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,6 +15,10 @@ from expectations.report import ValidationReport
 from recipes.recipe import Recipe
 from tasks.pages import show_markdown
 from tasks.run import Ref, Run
+from tasks.tag_check import NAME, tag_check, tokenizer_inputs
+from tasks.tracking import mlflow_reachable
+from tasks.versions.connection import connect
+from tasks.versions.tags import TAG_CHECK_TAG
 
 __all__ = ["ValidationReport", "validate"]
 
@@ -22,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @task(cache_policy=NO_CACHE)
 def validate(run: Run, snapshot: Ref) -> Ref:
-    """Hold the recipe's suite against a snapshot.
+    """Hold the recipe's suite against a snapshot, and measure what its tokenizer can give back of the entities.
 
     Returns:
         A folder with the report (`ValidationReport.load`) and Data Docs in `docs/`.
@@ -35,10 +41,17 @@ def validate(run: Run, snapshot: Ref) -> Ref:
         # Here, because importing Great Expectations takes seconds, and a finished step does not need it.
         from expectations.checking import check_snapshot
 
-        check_snapshot(Snapshot.load(snapshot.path), run.recipe, folder / DOCS).save(folder)
+        rows = Snapshot.load(snapshot.path)
+        report = check_snapshot(rows, run.recipe, folder / DOCS)
+        if not report.critical_failed and (tags := tag_check(run.recipe, rows)) is not None:
+            check, metrics = tags
+            report = report.model_copy(update={"checks": [*report.checks, check], "metrics": metrics})
+        report.save(folder)
 
     result = run.once("validate", {"snapshot": snapshot.digest, **_settings(run.recipe)}, make)
     report = ValidationReport.load(result.path)
+    if report.metrics and run.mlflow_run:  # without one, only the data are checked
+        _log_metrics(run, report)
     show_markdown("validation", report.markdown(), f"Data checks of {run.recipe.name}")
     for check in report.warnings:
         _log.warning("validation: %s", check.why)
@@ -54,4 +67,13 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         "heads": recipe.heads,
         "split": recipe.split.method,
         "text_pair": recipe.source.fields.text_pair,
+        "tokenizer": tokenizer_inputs(recipe),
     }
+
+
+def _log_metrics(run: Run, report: ValidationReport) -> None:
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in report.metrics.items()]
+    tags = [RunTag(TAG_CHECK_TAG, check.measured) for check in report.checks if check.name == NAME]
+    with mlflow_reachable(run.tracking_uri):
+        connect(run.tracking_uri).log_batch(run.mlflow_run, metrics=metrics, tags=tags)

@@ -15,7 +15,7 @@ from serving.bundle import BundleManifest
 from serving.decoding import Floats
 from serving.encoding import EncodedText, pad
 from serving.engine import Engine, Prediction, Row
-from tasks.scoring.answers import row_of
+from tasks.scoring.answers import as_tagged, row_of
 
 ROWS_A_BATCH = 16
 
@@ -65,7 +65,7 @@ def f1_scores(engine: Engine, rows: Sequence[Example]) -> dict[Head, float]:
     """Macro-F1 of the sentence head, strict entity F1 of the token head; a head with nothing to find is left out."""
     answers = engine.predict([row_of(row, engine.manifest.pair) for row in rows])
     scores: dict[Head, float] = {}
-    pairs = list(zip(rows, answers, strict=True))
+    pairs = list(zip(as_tagged(engine, rows), answers, strict=True))
     labels = [(row.label, answer.label or "") for row, answer in pairs if row.label is not None]
     if engine.labels and labels:
         gold, predicted = zip(*labels, strict=True)

@@ -4,7 +4,7 @@ Texts stay in the snapshot; an answer refers to its row by the id.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 
 from corpus.example import ENTITY_TYPE, SLICE_PREFIX, Entity, Example
 from recipes.recipe import Head
+from serving.decoding import widened
 from serving.engine import Engine, Prediction, Row, ScoredEntity
 from tasks.scoring.statistics import Outcomes, class_outcomes, entity_outcomes
 
 ANSWERS = "rows.parquet"
+ROWS_A_CHUNK = 1_000
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
 
 
@@ -25,7 +27,8 @@ class Answer:
     """One row: what is right, what the model said, and the slices the row belongs to.
 
     `gold` and `predicted` are None without a sentence head; `gold_entities` is None without a token head or
-    where the source has none to give. `probabilities` are in the order of the bundle's labels.
+    where the source has none to give; an entity that cuts a word of the tokenizer is the whole word, as in training.
+    `probabilities` are in the order of the bundle's labels.
     """
 
     id: str
@@ -64,7 +67,21 @@ def answer_rows(engine: Engine, examples: Sequence[Example]) -> list[Answer]:
     """
     pair = engine.manifest.pair
     predictions = engine.predict([row_of(example, pair) for example in examples])
-    return [_answer(engine, *both) for both in zip(examples, predictions, strict=True)]
+    rows = as_tagged(engine, examples)
+    return [_answer(engine, *both) for both in zip(rows, predictions, strict=True)]
+
+
+def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
+    """Return the examples with the entities that tags of the engine can say (`serving.decoding.widened`)."""
+    rows = list(examples)
+    marked = [number for number, row in enumerate(rows) if row.entities] if engine.tags else []
+    for begin in range(0, len(marked), ROWS_A_CHUNK):
+        numbers = marked[begin : begin + ROWS_A_CHUNK]
+        encoded = engine.encode([row_of(rows[number], engine.manifest.pair) for number in numbers])
+        for number, text in zip(numbers, encoded, strict=True):
+            row, units = rows[number], [unit for window in text.windows for unit in window.units]
+            rows[number] = replace(row, entities=widened(row.text, row.entities or (), units))
+    return rows
 
 
 def rows_of(answers: Sequence[Answer], head: Head) -> list[Answer]:

@@ -3,3 +3,4 @@
 SNAPSHOT_TAG, SPLITS_TAG = "assay.snapshot", "assay.splits"
 RECIPE_NAME_TAG = "assay.recipe_name"
 RUN_TAG, VERDICT_TAG = "assay.run", "assay.verdict"  # the run that was judged, and the digest of what was said
+TAG_CHECK_TAG = "assay.tags_give_back"  # share of the entities that the words of the tokenizer give back, in words

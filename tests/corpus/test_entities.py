@@ -1,6 +1,10 @@
 import itertools
+from collections.abc import Callable
+from decimal import Decimal
 
+import numpy as np
 import pytest
+from bson import Decimal128, Int64
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
@@ -24,6 +28,17 @@ from corpus.values import UnreadableError
         ("a_b a", "a", [(4, 5)]),
         ("x.*y", ".*", []),
         ("ha ha ha", "ha ha", [(0, 5), (3, 8)]),
+        ("我在北京工作", "北京", [(2, 4)]),
+        ("昨日トヨタ自動車は", "トヨタ自動車", [(2, 8)]),
+        ("いまAppleがiPhoneを", "Apple", [(2, 7)]),
+        ("第10号", "10", [(1, 3)]),
+        ("นายสมชายไป", "สมชาย", [(3, 8)]),
+        ("ไปกรุงเทพฯ", "กรุงเทพ", [(2, 9)]),
+        ("ที่ดี", "ท", []),
+        ("か\u3099 か", "か", [(3, 4)]),
+        ("서울에서 서울", "서울", [(5, 7)]),
+        ("iPhone苹果13", "苹果", [(6, 8)]),
+        ("☀\ufe0fApple", "Apple", [(2, 7)]),
     ],
 )
 def test_whole_words(text: str, name: str, spans: list[tuple[int, int]]) -> None:
@@ -61,6 +76,8 @@ def test_first_occurrence_only() -> None:
 
 def test_a_name_that_is_not_there_is_named() -> None:
     with pytest.raises(UnreadableError, match="entity is not in the text: Acme"):
+        find_names("Globex", {"Acme": "COMPANY"})
+    with pytest.raises(UnreadableError, match="entity stands only inside a longer word: Acme in Acmeology"):
         find_names("Acmeology", {"Acme": "COMPANY"})
 
 
@@ -136,7 +153,12 @@ def test_overlapping_offsets_are_kept_for_the_validation_to_judge() -> None:
         ([{"start": -2, "end": 1}], "entity lies outside the text"),
         ([{"start": 2, "end": 2}], "entity lies outside the text"),
         ([{"start": 0}], r"entity\.end is not a whole number: missing"),
-        ([{"start": 0.0, "end": 2}], r"entity\.start is not a whole number: 0\.0"),
+        ([{"start": 0.5, "end": 2}], r"entity\.start is not a whole number: 0\.5"),
+        ([{"start": "0", "end": 2}], r"entity\.start is not a whole number: 0"),
+        ([{"start": float("nan"), "end": 2}], r"entity\.start is not a whole number: nan"),
+        ([{"start": 1e300, "end": 2}], r"entity\.start is not a whole number: 1e\+300"),
+        ([{"start": 2, "end": 3}], "entity covers white space alone: 2:3"),
+        ([{"text": "\u200b"}], "entity covers white space alone: a name without offsets"),
         ([{"start": False, "end": 2}], r"entity\.start is not a whole number: False"),
     ],
 )
@@ -165,3 +187,34 @@ def test_bio_spans_are_those_of_seqeval(tags: list[str]) -> None:
 def test_unknown_tags(tag: str) -> None:
     with pytest.raises(UnreadableError, match=f"tag is neither O nor B-TYPE nor I-TYPE: {tag}"):
         bio_entities(["a"], [tag])
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\n", "\u00a0", "\u3000", "\u200b", " \u2009 "])
+def test_read_entities_leaves_out_white_space_at_the_edges(space: str) -> None:
+    text = f"at{space}Hooli{space}now"
+    start, end = 2, len(text) - 3
+    wanted = (Entity(2 + len(space), 7 + len(space), "X"),)
+    inner = text[start:end]
+    for item in ({"start": start, "end": end}, {"start": start, "end": end, "text": inner}, {"text": inner},
+                 {"start": start, "end": end, "text": "Hooli"}):  # fmt: skip
+        assert read_entities(text, [{"label": "X", **item}], EntityFields()) == wanted
+
+
+def test_bio_entities_leave_out_white_space_at_the_edges_of_tokens() -> None:
+    assert bio_entities(["at", " Hooli\u00a0", "now"], ["O", "B-X", "O"]) == (Entity(4, 9, "X"),)
+    with pytest.raises(UnreadableError, match="entity covers white space alone"):
+        bio_entities(["at", "\u200b"], ["O", "B-X"])
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("Acmeology", "Acmeology"), ("my_Acme_x", "my_Acme_x"), ("서Acme", "서Acme")]
+)
+def test_read_entities_names_the_longer_word_that_holds_a_name(text: str, word: str) -> None:
+    with pytest.raises(UnreadableError, match=f"entity stands only inside a longer word: Acme in {word}$"):
+        read_entities(text, [{"text": "Acme"}], EntityFields())
+
+
+@pytest.mark.parametrize("number", [float, Decimal, np.int64, np.float32, Int64, lambda value: Decimal128(str(value))])
+def test_read_entities_takes_whole_numbers_of_any_type(number: Callable[[int], object]) -> None:
+    items = [{"start": number(0), "end": number(4), "label": "ORG"}]
+    assert read_entities("Acme opens", items, EntityFields()) == (Entity(0, 4, "ORG"),)

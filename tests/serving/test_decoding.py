@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.example import Entity
-from serving.decoding import Transitions, bio_tags, softmax, spans, tag_units
+from serving.decoding import Transitions, bio_tags, softmax, spans, tag_units, widened
 from serving.encoding import Unit
 
 
@@ -74,3 +74,35 @@ def test_softmax_sums_to_one_also_for_large_logits() -> None:
 
 def test_tags_begin_with_outside_and_are_sorted_by_type() -> None:
     assert bio_tags(["PER", "ORG"]) == ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "wanted"),
+    [
+        (Entity(0, 4, "ORG"), Entity(0, 5, "ORG")),  # "Hool" of "Hooli"
+        (Entity(1, 5, "ORG"), Entity(0, 5, "ORG")),
+        (Entity(3, 8, "ORG"), Entity(0, 9, "ORG")),  # across two words, half of each
+        (Entity(0, 9, "ORG"), Entity(0, 9, "ORG")),
+        (Entity(10, 12, "ORG"), Entity(10, 12, "ORG")),  # in a unit of two words
+        (Entity(20, 25, "ORG"), Entity(20, 25, "ORG")),  # behind what was read
+    ],
+)
+def test_widened_takes_whole_words_and_nothing_else(entity: Entity, wanted: Entity) -> None:
+    units = [Unit(1, 0, 5), Unit(2, 6, 9), Unit(3, 10, 18)]
+    assert widened("Hooli buy two words later ones", [entity], units) == (wanted,)
+
+
+def test_widened_makes_one_of_two_halves_of_a_type() -> None:
+    halves = [Entity(0, 2, "ORG"), Entity(2, 5, "ORG"), Entity(2, 5, "PER")]
+    assert widened("Hooli", halves, [Unit(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
+
+
+@given(units_and_entities(), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=6))
+def test_widened_entities_have_the_tags_of_the_entities(
+    drawn: tuple[list[Unit], list[Entity]], spans_drawn: list[tuple[int, int]]
+) -> None:
+    units, _ = drawn
+    entities = [Entity(start, start + length, "ORG") for start, length in spans_drawn]
+    assert all(at >= 0 for entity in widened("x" * 99, entities, units) for at in (entity.start, entity.end))
+    apart = sorted(entities)[:1]
+    assert tag_units(widened("x" * 99, apart, units), units) == tag_units(apart, units)

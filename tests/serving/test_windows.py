@@ -8,8 +8,7 @@ from corpus.errors import AssayError
 from serving.bundle import Bundle, write_manifest
 from serving.engine import Engine, Prediction, Row
 from serving.objects import as_object
-from serving.units import Unit
-from serving.windows import overlap_of, share_units, weights_of
+from serving.windows import overlap_of, weights_of
 from tests.serving.conftest import BuildToy
 from tests.serving.test_encoding import KINDS, encoder_of
 
@@ -115,12 +114,6 @@ def test_bundles_from_before_the_choice_keep_their_digest(toy: Bundle) -> None:
     again = type(toy.manifest).model_validate(older)
     write_manifest(toy.folder, again)
     assert Bundle.load(toy.folder, toy.digest).manifest.long_texts == "truncate"
-
-
-def test_a_unit_cut_by_the_edge_of_its_window_ends_where_the_next_says() -> None:
-    first = [Unit(1, 0, 3), Unit(2, 4, 9)]
-    second = [Unit(1, 6, 20), Unit(4, 21, 25)]
-    assert share_units([first, second]) == [[Unit(1, 0, 3), Unit(2, 4, 20)], [Unit(4, 21, 25)]]
 
 
 def test_overlap_and_weights() -> None:

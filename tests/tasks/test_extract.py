@@ -153,7 +153,8 @@ def test_too_many_rejects_stop_the_run_and_are_kept(tmp_path: Path) -> None:
     line = str(caught.value)
     assert "5 of 10 rows" in line
     assert "50.0%, source.max_reject_share is 40.0%" in line
-    assert "row rows:6: text is empty (3 in all); row rows:9: text is not text: 4 (int) (1 in all)" in line
+    assert "row rows:6: text is empty (3 in all), drop empty rows at the source" in line
+    assert "row rows:9: text is not text: 4 (int) (1 in all), name the field that holds it in source.fields" in line
     assert line.endswith(f"see {run.folder / 'rejects.jsonl'}")
     assert "\n" not in line
     assert len(rejects(run.folder)) == 5

@@ -1,0 +1,99 @@
+"""Kinds of characters, as far as words depend on them: which script writes spaces, what joins with a letter.
+
+Chinese, Japanese, Thai and others are written without spaces between words, so that a word can begin at any of their
+letters. In all other scripts a word is a run of letters and digits, with the marks that combine with them.
+"""
+
+import unicodedata
+from bisect import bisect_right
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """Kind of a character.
+
+    `SPACE` is white space, also of width zero. `JOINER` is an invisible character that separates nothing. `MARK`
+    combines with the character before it. `LETTER` is a letter or digit of a script that writes spaces, `SIGN` a
+    letter of one that does not. `OTHER` is punctuation and symbols.
+    """
+
+    SPACE = 0
+    JOINER = 1
+    MARK = 2
+    OTHER = 3
+    LETTER = 4
+    SIGN = 5
+
+
+ZERO_WIDTH_SPACE = "\u200b"
+ZERO_WIDTH_JOINER = "\u200d"
+MOST_KNOWN = 1 << 16
+# First and last character of each block of scripts that write no spaces between words.
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19FF),  # Tai Le, New Tai Lue, Khmer symbols
+    (0x1A20, 0x1AAF),  # Tai Tham
+    (0x1B00, 0x1B7F),  # Balinese
+    (0x2E80, 0x2FDF),  # radicals of Han
+    (0x3000, 0x312F),  # signs of Han, Hiragana, Katakana, Bopomofo
+    (0x31A0, 0x31FF),  # Bopomofo, strokes, Katakana
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0xA4CF),  # Han, Yi
+    (0xA980, 0xA9FF),  # Javanese, Myanmar
+    (0xAA60, 0xAADF),  # Myanmar, Tai Viet
+    (0xF900, 0xFAFF),  # Han
+    (0xFF66, 0xFF9F),  # Katakana of half width
+    (0x1AFF0, 0x1B16F),  # Kana
+    (0x20000, 0x3FFFF),  # Han
+)
+_STARTS = [start for start, _ in _WITHOUT_SPACES]
+# Letters by category that are the vowels and final consonants of a decomposed Hangul syllable, or voice a Katakana.
+_JOINING = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF), (0xFF9E, 0xFF9F))
+
+
+class _Kinds(dict[str, Kind]):
+    """Kind of each character, looked up once."""
+
+    def __missing__(self, character: str) -> Kind:
+        kind = _kind(character)
+        if len(self) < MOST_KNOWN:
+            self[character] = kind
+        return kind
+
+
+KINDS = _Kinds()
+"""Kind of a character: `KINDS["a"]` is `Kind.LETTER`."""
+
+
+def inside_word(text: str, at: int) -> bool:
+    """Return whether a word goes on across the offset `at`: a mark follows, or letters stand before and after it."""
+    if not 0 < at < len(text):
+        return False
+    following = KINDS[text[at]]
+    return following is Kind.MARK or (following is Kind.LETTER and base_kind(text, at) is Kind.LETTER)
+
+
+def base_kind(text: str, end: int) -> Kind:
+    """Return the kind of the last character before `end` that is no mark; `SPACE` where there is none."""
+    position = end - 1
+    while position >= 0 and KINDS[text[position]] is Kind.MARK:
+        position -= 1
+    return KINDS[text[position]] if position >= 0 else Kind.SPACE
+
+
+def _kind(character: str) -> Kind:
+    if character.isspace() or character == ZERO_WIDTH_SPACE:
+        return Kind.SPACE
+    category = unicodedata.category(character)
+    code = ord(character)
+    if category[0] == "M" or character == ZERO_WIDTH_JOINER or any(low <= code <= high for low, high in _JOINING):
+        return Kind.MARK
+    if category in ("Cf", "Cc"):
+        return Kind.JOINER
+    if not character.isalnum():
+        return Kind.OTHER
+    block = bisect_right(_STARTS, code) - 1
+    signs = block >= 0 and code <= _WITHOUT_SPACES[block][1] and category != "Nd"
+    return Kind.SIGN if signs else Kind.LETTER

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from corpus.example import Entity, Example
+from models.checkpoint import Checkpoint
+from models.coverage import tag_coverage
+from models.training import train
+from recipes.recipe import Model, Scratch, Training
+
+SCRATCH = Scratch(layers=1, hidden=32, attention_heads=2, vocabulary=100)
+MODEL = Model(scratch=SCRATCH, heads=["tokens"], max_length=16)
+NAMES = ["Hooli", "Globex", "Initech", "Umbrella"]
+
+
+def _rows(cut: int, count: int = 48) -> list[Example]:
+    """Rows of which every second entity ends `cut` characters before its word does."""
+    made = []
+    for number in range(count):
+        name = NAMES[number % len(NAMES)]
+        end = 10 + len(name) - (cut if number % 2 else 0)
+        made.append(Example(str(number), f"shares of {name} rose", entities=(Entity(10, end, "ORG"),)))
+    return made
+
+
+def test_tag_coverage_counts_what_comes_back_and_what_cuts_a_word() -> None:
+    found = tag_coverage(_rows(cut=1), MODEL)
+    assert (found.entities, found.recovered, found.half_words, found.share) == (48, 24, 24, 0.5)
+    assert found.examples[0] == "row '1': ORG 'Globe' comes back as 'Globex'"
+    assert tag_coverage(_rows(cut=0), MODEL).share == 1
+
+
+def test_tag_coverage_of_chinese_is_that_of_its_tokens() -> None:
+    rows = [Example(str(at), f"我在北京工作，第{at}号", entities=(Entity(2, 4, "LOC"),)) for at in range(20)]
+    assert tag_coverage(rows, MODEL).share == 1
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_half_words_are_learnt_and_scored_alike(tmp_path: Path) -> None:
+    rows = _rows(cut=1)
+    train(rows, rows[:16], MODEL, Training(epochs=6, batch_size=8, learning_rate=3e-3), tmp_path)
+    last = Checkpoint.load(tmp_path).history["epochs"][-1]
+    assert last["tokens.f1"] == 1

@@ -1,0 +1,105 @@
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from corpus.errors import DataError
+from corpus.example import Entity, Example
+from corpus.snapshot import SnapshotWriter
+from recipes.recipe import Recipe
+from tasks.run import Ref, Run
+from tasks.tag_check import ENTITIES, HALF_WORDS, NAME, SHARE
+from tasks.validate import ValidationReport, validate
+from tasks.versions.tags import TAG_CHECK_TAG
+
+WORDS = [f"{first}{second}" for first in "abcdefgh" for second in "klmnopqr"]
+
+
+@pytest.fixture
+def coarse(tmp_path: Path) -> Path:
+    """A tokenizer of which "Acme" and what follows it are one token."""
+    vocabulary = {"<pad>": 0, "<unk>": 1, "▁Acme▁opens": 2, **{f"▁{word}": 3 + at for at, word in enumerate(WORDS)}}
+    tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in vocabulary], 1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
+    make: Any = PreTrainedTokenizerFast
+    make(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>").save_pretrained(tmp_path / "coarse")
+    return tmp_path / "coarse"
+
+
+def _run(store: Path, encoder: Path | None = None) -> Run:
+    uri = f"sqlite:///{store}/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("e", artifact_location=store.as_uri())
+    recipe = Recipe.model_validate(
+        {
+            "name": "test",
+            "source": {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": {"entities": "entities"}},
+            "validation": {"min_rows": 4, "min_class_rows": 2},
+            "model": {**({"encoder": str(encoder)} if encoder else {"scratch": {}}), "heads": ["tokens"]},
+            "gate": {"min_f1": {"tokens": 0.5}},
+            "registry": {"name": "test"},
+        }
+    )
+    run = client.create_run(experiment).info.run_id
+    return Run(key="t", recipe=recipe, store=store, tracking_uri=uri, mlflow_run=run)
+
+
+def _snapshot(folder: Path, rows: Sequence[tuple[str, Entity]]) -> Ref:
+    folder.mkdir()
+    writer = SnapshotWriter(folder, [], {})
+    writer.add([Example(id=f"r{at}", text=text, entities=(entity,)) for at, (text, entity) in enumerate(rows)])
+    return Ref(path=folder, digest=writer.finish().digest)
+
+
+def _rows(whole: int, half: int) -> list[tuple[str, Entity]]:
+    ends = [5] * whole + [4] * half
+    return [(f"Hooli {WORDS[at]}", Entity(0, end, "ORG")) for at, end in enumerate(ends)]
+
+
+def test_tag_check_stands_in_report_and_mlflow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run, snapshot = _run(tmp_path), _snapshot(tmp_path / "snapshot", _rows(30, 10))
+    with caplog.at_level(logging.WARNING):
+        report = ValidationReport.load(validate.fn(run, snapshot).path)
+    check = next(check for check in report.checks if check.name == NAME)
+    assert (check.severity, check.passed) == ("warning", False)
+    assert "row 'r30': ORG 'Hool' comes back as 'Hooli'" in check.why
+    assert check.why in caplog.text
+    assert check.why.replace("|", r"\|") in report.markdown()
+    logged = MlflowClient(run.tracking_uri).get_run(run.mlflow_run).data
+    assert {name: logged.metrics[name] for name in (SHARE, HALF_WORDS, ENTITIES)} == {
+        SHARE: 0.75,
+        HALF_WORDS: 0.25,
+        ENTITIES: 40,
+    }
+    assert logged.tags[TAG_CHECK_TAG] == check.measured == "75.0% of 40; 25.0% cut a word and count as the whole word"
+
+
+def test_tag_check_passes_where_every_entity_comes_back(tmp_path: Path) -> None:
+    report = ValidationReport.load(validate.fn(_run(tmp_path), _snapshot(tmp_path / "s", _rows(40, 0))).path)
+    assert next(check for check in report.checks if check.name == NAME).passed
+    assert report.metrics[SHARE] == 1
+
+
+def test_tag_check_stops_a_run_whose_tokenizer_loses_most_entities(tmp_path: Path, coarse: Path) -> None:
+    rows = [(f"Acme opens {word}", Entity(0, 4, "ORG")) for word in WORDS[:20]]
+    run, snapshot = _run(tmp_path, coarse), _snapshot(tmp_path / "snapshot", rows)
+    with pytest.raises(
+        DataError, match=r"give back 0\.0% of 20 entities.*needs at least 50%: correct the spans"
+    ) as stop:
+        validate.fn(run, snapshot)
+    assert "\n" not in str(stop.value)
+    assert "row 'r0': ORG 'Acme' comes back as 'Acme opens'" in str(stop.value)
+    assert MlflowClient(run.tracking_uri).get_run(run.mlflow_run).data.metrics[SHARE] == 0
+
+
+def test_tag_check_says_that_a_tokenizer_could_not_be_loaded(tmp_path: Path) -> None:
+    report = ValidationReport.load(
+        validate.fn(_run(tmp_path, tmp_path / "nowhere"), _snapshot(tmp_path / "s", _rows(40, 0))).path
+    )
+    check = next(check for check in report.checks if check.name == NAME)
+    assert (check.severity, check.measured, report.metrics) == ("info", "not measured", {})
