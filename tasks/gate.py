@@ -24,6 +24,7 @@ from tasks.judging.checks import (
     check_int8,
     check_latency,
     check_parity,
+    check_rollback,
     check_score,
     check_size,
     check_smoke,
@@ -85,6 +86,7 @@ def _attempts(case: Case) -> Iterator[ToCheck]:
     """Every check that the recipe asks for, by name, not yet computed."""
     heads, rules = case.run.recipe.heads, case.rules
     yield "data", partial(check_data, case)
+    yield "rollback", partial(check_rollback, case)
     for head in heads:
         yield f"score: {head}", partial(check_score, case, head)
     for head in heads:

@@ -107,7 +107,7 @@ def _row(*cells: str) -> str:
 
 
 def _summary(verdict: Verdict) -> str:
-    against = f"champion version {verdict.champion}" if verdict.champion else "no champion yet"
+    against = f"champion version {verdict.champion}" if verdict.champion else "no champion"
     count = f"{len(verdict.checks) - len(verdict.failed)} of {len(verdict.checks)} checks passed"
     forced = f"; forced: {verdict.forced}" if verdict.forced else ""
     return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {against}{forced}"

@@ -23,16 +23,34 @@ def check_champion(case: Case, head: Head) -> Check:
     improve = rule.improve and head == case.run.recipe.primary
     name = f"champion: {head}"
     required = f"a difference above {0 if improve else -rule.margin:g} with {_percent(_confidence(case))} confidence"
-    champion = case.champion
-    if champion is None:
+    if case.last_champion is None:
         return Check(name=name, measured="no champion yet", required=required, passed=True, why="the first of its name")
+    champion, gone = case.rival, why_gone(case)
+    if champion is None:
+        return _not_comparable(name, required, f"{gone}, and no earlier champion is left", rule)
     if champion.bundle == case.bundle.digest:
         measured = f"version {champion.number} holds the same bundle"
         return Check(name=name, measured=measured, required=required, passed=True, why="it is the champion itself")
     obstacle = why_not_comparable(case, champion, head)
     if obstacle is not None:
-        return _not_comparable(name, required, obstacle, rule)
-    return _compare(case, head, improve, name, required)
+        return _not_comparable(name, required, _join(gone, obstacle), rule)
+    check = _compare(case, head, improve, name, required)
+    return check.model_copy(update={"why": _join(check.why, gone)})
+
+
+def why_gone(case: Case) -> str:
+    """Name the champion that the history knows and the registry no longer has; empty where the champion is there."""
+    if case.champion is not None or case.last_champion is None:
+        return ""
+    gone = f"the registry has no champion, but version {case.last_champion} was it"
+    if case.former is None:
+        return gone
+    state = "lost its alias" if case.former.number == case.last_champion else "is gone"
+    return f"{gone} and {state}; compared with version {case.former.number}"
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def why_not_comparable(case: Case, champion: Version, head: Head) -> str | None:
@@ -95,7 +113,7 @@ def _compare(case: Case, head: Head, improve: bool, name: str, required: str) ->
     return Check(
         name=name,
         measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {_percent(confidence)} confidence "
-        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.champion.number if case.champion else '?'})",
+        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.rival.number if case.rival else '?'})",
         required=required,
         passed=passed,
         why=_why(result, passed, improve, confidence) + _other_chances(case, passed and improve),

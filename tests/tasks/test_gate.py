@@ -404,13 +404,18 @@ def champion(champion_store: Path, store: Path, make_bundle: MakeBundle) -> Vers
 def register_champion(store: Path, bundle: Bundle) -> None:
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
-    experiment = client.create_experiment("toy", artifact_location=(store / "artifacts").as_uri())
+    found = client.get_experiment_by_name("toy")
+    experiment = (
+        found.experiment_id
+        if found
+        else client.create_experiment("toy", artifact_location=(store / "artifacts").as_uri())
+    )
     run_id = client.create_run(experiment).info.run_id
     passed = Check(name="data", measured="", required="", passed=True, why="")
     verdict = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[passed])
     registry = ModelRegistry("toy", uri, store)
     version = registry.register(run_id, bundle.folder, verdict, {"assay.ledger": LEDGER})
-    registry.promote(version, verdict, None, "the first")
+    registry.promote(version, verdict, registry.champion(), "the first")
 
 
 @pytest.mark.usefixtures("champion")
@@ -553,3 +558,90 @@ def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkey
     made.run = made.run.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
     with pytest.raises(AssayError, match=r"MLflow at http://127.0.0.1:9"):
         made.verdict()
+
+
+# A champion that is gone, and one that was rolled back
+
+
+@pytest.fixture
+def deserted(store: Path, make_bundle: MakeBundle) -> MlflowClient:
+    """MLflow of `store`, where versions 1 (knows all classes) and 2 (knows fewer) of `toy` were champions."""
+    register_champion(store, make_bundle("first", ALL_CLASSES, FEWER_ENTITIES))
+    register_champion(store, make_bundle("second", FEWER_CLASSES, FEWER_ENTITIES))
+    return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+
+
+def test_a_champion_that_is_gone_leaves_the_one_before_it_to_compare_with(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path
+) -> None:
+    # Given a champion whose version somebody deleted in MLflow,
+    deserted.delete_model_version("toy", "2")
+    # when an equal of the one before comes, then it is no first of its name.
+    equal = candidate(ALL_CLASSES | {"unheard": "positive"}, FEWER_ENTITIES, gate_rules={"champion": {"improve": True}})
+    verdict = equal.verdict()
+    check = checks_of(verdict)["champion: sentence"]
+    assert not check.passed
+    assert "(1.000 against 1.000 of version 1)" in check.measured
+    assert "version 2 was it and is gone; compared with version 1" in check.why
+    # The promotion expects what the registry says: no champion.
+    assert verdict.champion is None
+
+
+def test_a_champion_without_its_alias_is_compared_with_all_the_same(
+    candidate: MakeCandidate, deserted: MlflowClient, tmp_path: Path
+) -> None:
+    deserted.delete_registered_model_alias("toy", "champion")
+    check = check_champion(candidate().case(tmp_path), "sentence")
+    assert check.passed
+    assert "(1.000 against 0.733 of version 2)" in check.measured
+    assert "version 2 was it and lost its alias; compared with version 2" in check.why
+
+
+@pytest.mark.parametrize("whole_model", [False, True])
+def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path, whole_model: bool
+) -> None:
+    # Given a registry without any former champion, or without the model itself,
+    if whole_model:
+        deserted.delete_registered_model("toy")
+    else:
+        for number in ("1", "2"):
+            deserted.delete_model_version("toy", number)
+    # then nobody knows whether the candidate is better, and the reason names the version that is gone.
+    made = candidate()
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert (check.passed, check.measured) == (False, "not comparable")
+    assert "version 2 was it, and no earlier champion is left" in check.why
+    made.run = a_run(store, {"champion": {"allow_not_comparable": True}})
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert (check.passed, check.judged) == (True, False)
+
+
+def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path
+) -> None:
+    deserted.delete_registered_model_alias("toy", "champion")
+    model_id = deserted.get_model_version("toy", "2").tags["assay.model"]
+    (graph,) = [path for path in store.rglob(MODEL) if model_id in str(path)]
+    graph.write_bytes(b"damaged")
+    check = check_champion(candidate().case(tmp_path), "sentence")
+    assert "compared with version 1" in check.why
+
+
+def test_a_rolled_back_bundle_is_refused_unless_a_person_is_asked(
+    candidate: MakeCandidate, store: Path, deserted: MlflowClient
+) -> None:
+    # Given a bundle that was champion and was rolled back,
+    registry = ModelRegistry("toy", f"sqlite:///{store}/mlflow.db", store)
+    made = candidate(FEWER_CLASSES, FEWER_ENTITIES)
+    registry.rollback("1", "insults customers")
+    # when it is made again, then the gate says so,
+    check = checks_of(made.verdict())["rollback"]
+    assert not check.passed
+    assert "version 2 holds this bundle and was rolled back on" in check.why
+    assert "insults customers; train another model, or promote it with --force REASON" in check.why
+    # and leaves it to the person whom the recipe asks.
+    made.run = a_run(store, {"approval": "required"})
+    check = checks_of(made.verdict())["rollback"]
+    assert (check.passed, check.judged) == (True, False)
+    assert "insults customers; a person must approve it" in check.why
