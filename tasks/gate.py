@@ -17,6 +17,7 @@ from corpus.errors import AssayError
 from tasks.attempts import Attempt
 from tasks.bias import judge_slices
 from tasks.counterfactual import judge_counterfactuals
+from tasks.judging.baseline import check_baseline
 from tasks.judging.case import Case
 from tasks.judging.challenge import check_champion
 from tasks.judging.checks import (
@@ -89,6 +90,8 @@ def _attempts(case: Case) -> Iterator[ToCheck]:
     yield "rollback", partial(check_rollback, case)
     for head in heads:
         yield f"score: {head}", partial(check_score, case, head)
+    for head in heads:
+        yield f"baseline: {head}", partial(check_baseline, case, head)
     for head in heads:
         yield f"champion: {head}", partial(check_champion, case, head)
     if rules.slices.active:

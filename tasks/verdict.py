@@ -20,6 +20,7 @@ class Check(BaseModel):
     passed: bool
     why: str
     judged: bool = True
+    metrics: dict[str, float] = Field(default_factory=dict, description="What MLflow and the card show of it")
 
 
 class Verdict(BaseModel):
@@ -51,6 +52,11 @@ class Verdict(BaseModel):
     def failed(self) -> list[Check]:
         """The checks that speak against promotion."""
         return [check for check in self.checks if not check.passed]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of all checks."""
+        return {name: value for check in self.checks for name, value in check.metrics.items()}
 
     @property
     def digest(self) -> str:

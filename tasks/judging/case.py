@@ -7,7 +7,7 @@ from pathlib import Path
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.snapshot import Snapshot
-from corpus.splits import Splits
+from corpus.splits import SideRows, Splits
 from expectations.report import ValidationReport
 from recipes.recipe import Gate
 from serving.bundle import Bundle
@@ -102,6 +102,12 @@ class Case:
     def examples(self) -> list[Example]:
         """The test rows."""
         return read_test_rows(*self._refs)
+
+    @property
+    def training(self) -> SideRows:
+        """The training rows, read as they are asked for."""
+        snapshot, splits = self._refs
+        return Splits.load(splits.path).stream(Snapshot.load(snapshot.path), "train")
 
     @cached_property
     def challengers_before(self) -> int:

@@ -6,6 +6,7 @@ from corpus.splits import SplitsManifest
 from recipes.recipe import ChampionRule, Head
 from serving.bundle import BundleManifest
 from tasks.judging.case import Case
+from tasks.judging.words import percent
 from tasks.scoring.answers import classes_of, outcomes_of
 from tasks.scoring.paired import Comparison, compare
 from tasks.scoring.statistics import Outcomes
@@ -22,7 +23,7 @@ def check_champion(case: Case, head: Head) -> Check:
     rule = case.rules.champion
     improve = rule.improve and head == case.run.recipe.primary
     name = f"champion: {head}"
-    required = f"a difference above {0 if improve else -rule.margin:g} with {_percent(_confidence(case))} confidence"
+    required = f"a difference above {0 if improve else -rule.margin:g} with {percent(_confidence(case))} confidence"
     if case.last_champion is None:
         return Check(name=name, measured="no champion yet", required=required, passed=True, why="the first of its name")
     champion, gone = case.rival, why_gone(case)
@@ -112,7 +113,7 @@ def _compare(case: Case, head: Head, improve: bool, name: str, required: str) ->
     passed = result.lower > threshold
     return Check(
         name=name,
-        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {_percent(confidence)} confidence "
+        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {percent(confidence)} confidence "
         f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.rival.number if case.rival else '?'})",
         required=required,
         passed=passed,
@@ -155,11 +156,6 @@ def _other_chances(case: Case, better: bool) -> str:
     if case.rules.champion.many_challengers == "corrected":
         return f"; challenger {count} judged on these rows, which the confidence allows for"
     return f"; challenger {count} judged on these rows, so luck had {count} chances"
-
-
-def _percent(share: float) -> str:
-    """95%, 99.75%."""
-    return f"{100 * share:.5g}%"
 
 
 def _detectable(result: Comparison, confidence: float) -> float:
