@@ -157,6 +157,9 @@ class Gate(Closed):
         "entities the majority tag of each word, of the training rows. tfidf: besides, TF-IDF with logistic "
         "regression, for classes. off: none",
     )
+    allow_untested: bool = Field(
+        False, description="Pass where the model predicts a class or an entity type that no test row holds"
+    )
     champion: ChampionRule = ChampionRule()
     slices: SliceRule = SliceRule()
     counterfactual: CounterfactualRule | None = Field(None, description="none: not checked")

@@ -30,6 +30,7 @@ from tasks.judging.checks import (
     check_size,
     check_smoke,
 )
+from tasks.judging.coverage import check_coverage
 from tasks.pages import show_markdown
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict, verdict_markdown
@@ -90,6 +91,8 @@ def _attempts(case: Case) -> Iterator[ToCheck]:
     yield "rollback", partial(check_rollback, case)
     for head in heads:
         yield f"score: {head}", partial(check_score, case, head)
+    for head in heads:
+        yield f"untested: {head}", partial(check_coverage, case, head)
     for head in heads:
         yield f"baseline: {head}", partial(check_baseline, case, head)
     for head in heads:

@@ -13,8 +13,8 @@ from corpus.errors import AssayError
 SHORTEST_TOKEN = 16
 
 # Bounds of numbers, for the command line, too.
-LONGEST_SECONDS = 3_600.0
-LONGEST_DAYS = 36_500.0
+LONGEST_SECONDS = 3_600
+LONGEST_DAYS = 36_500
 MOST_BYTES = 1024**3
 MOST_ROWS = 1_000_000
 MOST_TOKENS = 100_000_000

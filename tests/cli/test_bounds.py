@@ -1,6 +1,7 @@
 """Every number on the command line has bounds."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
@@ -8,16 +9,14 @@ import typer
 from cli.command import app
 from tests.cli.calls import call
 
-NUMBERS = ("integer", "integer range", "float", "float range")
 
-
-def numbers(command: object, path: str = "assay") -> Iterator[tuple[str, str, object, object]]:
+def numbers(command: Any, path: str = "assay") -> Iterator[tuple[str, str, object, object]]:
     """Command, option, least and largest value of each number."""
     for name, child in getattr(command, "commands", {}).items():
         yield from numbers(child, f"{path} {name}")
     for option in getattr(command, "params", []):
-        if option.type.name in NUMBERS:
-            yield path, option.opts[0], getattr(option.type, "min", None), getattr(option.type, "max", None)
+        if option.type_descriptor.annotation in (int, float):
+            yield path, option.opts[0], getattr(option, "min", None), getattr(option, "max", None)
 
 
 def test_no_number_of_a_command_is_without_bounds() -> None:

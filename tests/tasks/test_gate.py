@@ -11,14 +11,15 @@ from mlflow import MlflowClient
 
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
-from corpus.splits import Splits
+from corpus.splits import Side, Splits
 from expectations.report import CheckResult, ValidationReport
-from recipes.recipe import Recipe
+from recipes.recipe import Gate, Recipe
 from serving.bundle import MODEL, Bundle
 from tasks.evaluate import evaluate
 from tasks.export import ExportReport
 from tasks.exporting.parity import Int8Comparison
 from tasks.gate import gate
+from tasks.judging.baseline import check_baseline
 from tasks.judging.case import Case
 from tasks.judging.challenge import check_champion
 from tasks.judging.checks import (
@@ -103,11 +104,12 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
         seen_in_training: int = 0,
         report: dict[str, Any] | None = None,
         manifest: dict[str, Any] | None = None,
+        training: Sequence[Example] = (),
     ) -> Candidate:
         run = a_run(in_store, gate_rules or {})
         bundle = make_bundle("export/bundle", classes or ALL_CLASSES, entities or ALL_ENTITIES, **(manifest or {}))
-        snapshot = write_snapshot(tmp_path / "snapshot", rows or labelled_rows(), ["medium"])
-        splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training)
+        snapshot = write_snapshot(tmp_path / "snapshot", [*(rows or labelled_rows()), *training], ["medium"])
+        splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training, training)
         export = Ref(path=bundle.folder.parent, digest=bundle.digest)
         an_export_report(report or {}).save(export.path)
         validation = write_validation(tmp_path / "validation", snapshot, critical)
@@ -120,7 +122,7 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
 def a_run(store: Path, rules: dict[str, Any]) -> Run:
     values = recipe_values(
         model={"scratch": {}, "heads": ["sentence", "tokens"]},
-        gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, **rules},
+        gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, "baseline": "off", **rules},
         registry={"name": "toy"},
     )
     values["source"]["fields"]["slices"] = {"medium": "medium"}
@@ -128,9 +130,12 @@ def a_run(store: Path, rules: dict[str, Any]) -> Run:
     return Run(key="k", recipe=Recipe.model_validate(values), store=store, tracking_uri=uri, mlflow_run="none")
 
 
-def write_splits(folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int) -> Ref:
+def write_splits(
+    folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int, training: Sequence[Example]
+) -> Ref:
+    test: dict[str, Side] = {row.id: "test" for row in labelled_rows()}
     splits = Splits.create(
-        {row.id: "test" for row in labelled_rows()},
+        test | {row.id: "train" for row in training},
         snapshot=snapshot.digest,
         method="stratified",
         ledger=ledger,
@@ -645,3 +650,82 @@ def test_a_rolled_back_bundle_is_refused_unless_a_person_is_asked(
     check = checks_of(made.verdict())["rollback"]
     assert (check.passed, check.judged) == (True, False)
     assert "insults customers; a person must approve it" in check.why
+
+
+# Trivial models
+
+# Three rows of four are positive, and no training row names Munich.
+TRAINING = [
+    replace(row, id=f"train-{row.id}")
+    for row in labelled_rows()
+    if "munich" not in row.text and not row.text.startswith("poor")
+]
+ALWAYS_POSITIVE = {"unheard": "negative", "never": "positive"}
+
+
+def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    # Given a model with macro-F1 0.333 of two balanced classes, and a threshold below that,
+    rules = {"baseline": "majority", "min_f1": {"sentence": 0.3, "tokens": 0.3}}
+    case = candidate(ALWAYS_POSITIVE, gate_rules=rules, training=TRAINING).case(tmp_path)
+    assert check_score(case, "sentence").passed
+    # then the most frequent class does as well, and the verdict shows both figures.
+    (check,) = check_baseline(case, "sentence")
+    assert not check.passed
+    assert "F1 0.333 against 0.333 of the most frequent class of the training rows, 'positive'" in check.measured
+    assert check.metrics == {"baseline_f1_sentence": pytest.approx(1 / 3)}
+
+
+def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:
+    rules = {"baseline": "tfidf"}
+    case = candidate(gate_rules=rules, training=TRAINING).case(tmp_path)
+    majority, tfidf = check_baseline(case, "sentence")
+    assert majority.passed
+    assert majority.measured.startswith("F1 1.000 against 0.333 of the most frequent class")
+    # A test word that no training row holds is beyond TF-IDF, and a name that none holds beyond the majority tag.
+    assert tfidf.passed
+    assert "of TF-IDF with logistic regression on 135 training rows" in tfidf.measured
+    (tags,) = check_baseline(case, "tokens")
+    assert tags.passed
+    assert "of the majority tag of each word in 135 training rows" in tags.measured
+    assert set(majority.metrics | tfidf.metrics | tags.metrics) == {
+        "baseline_f1_sentence",
+        "baseline_f1_sentence_tfidf",
+        "baseline_f1_tokens",
+    }
+
+
+def test_entities_that_looking_up_words_finds_as_well_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    training = [replace(row, id=f"train-{row.id}") for row in labelled_rows()]
+    case = candidate(gate_rules={"baseline": "majority"}, training=training).case(tmp_path)
+    (check,) = check_baseline(case, "tokens")
+    assert not check.passed
+    assert check.why.startswith("not shown to be better than the majority tag of each word in 240 training rows")
+
+
+def test_baselines_are_compared_by_default_and_fail_without_training_rows(candidate: MakeCandidate) -> None:
+    assert Gate(min_f1={"sentence": 0.6}).baseline == "majority"
+    verdict = candidate(gate_rules={"baseline": "majority"}).verdict()
+    assert {check.name for check in verdict.failed} == {"baseline: sentence", "baseline: tokens"}
+    assert "no training row has a class" in verdict.failed[0].why
+
+
+# Classes and entity types without test rows
+
+
+def test_a_class_or_type_without_a_test_row_is_named_and_refused_unless_allowed(
+    candidate: MakeCandidate, store: Path
+) -> None:
+    # Given a bundle that predicts a class and an entity type which no test row holds,
+    made = candidate(ALL_CLASSES | {"so": "neutral"}, ALL_ENTITIES | {"mary": "PERSON"})
+    verdict = made.verdict()
+    # then each is a line of the verdict that refuses,
+    assert [(check.name, check.measured) for check in verdict.failed] == [
+        ("class: neutral (sentence)", "not tested: no test row"),
+        ("entity type: PERSON (tokens)", "not tested: no test row"),
+    ]
+    # and where the recipe allows it, one that reports.
+    made.run = a_run(store, {"allow_untested": True})
+    allowed = made.verdict()
+    assert allowed.outcome == "passed"
+    check = checks_of(allowed)["class: neutral (sentence)"]
+    assert (check.passed, check.judged) == (True, False)
