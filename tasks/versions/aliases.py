@@ -10,11 +10,10 @@ from mlflow.exceptions import MlflowException
 from corpus.errors import AssayError
 from tasks.versions.history import Move, read_moves, write_move
 from tasks.versions.lock import Lease
-from tasks.versions.tags import PROMOTED_TAG
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-REASON_TAG, REPLACED_TAG = "assay.reason", "assay.replaced"
+PROMOTED_TAG, REASON_TAG, REPLACED_TAG = "assay.promoted_at", "assay.reason", "assay.replaced"
 # What MLflow answers for a model that is not there, and for an alias that is not.
 NO_MODEL, NO_ALIAS = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 

@@ -204,7 +204,8 @@ class ModelRegistry:
                     f"{self.name}: the champion is version {champion}, but the candidate was compared with "
                     f"{_number(expected_champion)}; run the gate again"
                 )
-            self._check_rollback(version, (verdict.forced or "").strip(), approval)
+            if not (verdict.forced or "").strip() and (why := self.why_rolled_back(version.bundle, approval)):
+                raise AssayError(f"{self.name}: {why}; train another model, or promote it with --force REASON")
             self._answers.check(version, verdict, approval)
             move = self._move(lease, "promotion", version, reason, verdict.digest, forced, run_key, approval)
             self._answers.write(version, verdict, approval)
@@ -291,13 +292,7 @@ class ModelRegistry:
         """
         succession = read_succession(self.history())
         with mlflow_reachable(self.tracking_uri):
-            found = succession.rollback_of(bundle, self._versions.digest_of)
-        if found is None:
-            return None
-        number, move = found
-        if approval and approval.state == "approved" and approval.when and approval.when > move.when:
-            return None
-        return f"version {number} holds this bundle and was rolled back on {move.when:%Y-%m-%d}: {move.reason}"
+            return succession.why_rolled_back(bundle, self._versions.digest_of, approval)
 
     def _champion_before(self) -> Version:
         champion = _number(self.champion())
@@ -308,11 +303,6 @@ class ModelRegistry:
                 f"name a version with --to, see assay history {self.name}"
             )
         return before[0]
-
-    def _check_rollback(self, version: Version, forced: str | None, approval: Approval | None) -> None:
-        why = None if forced else self.why_rolled_back(version.bundle, approval)
-        if why is not None:
-            raise AssayError(f"{self.name}: {why}; train another model, or promote it with --force REASON")
 
     def _answer_of_promotion(self, version: Version) -> Approval | None:
         """The answer that promoted a version which still reads as pending: the process died before it said so there."""

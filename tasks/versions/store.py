@@ -16,10 +16,11 @@ from corpus.atomic import atomic_folder
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG
+from tasks.versions.aliases import PROMOTED_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.connection import every_page
 from tasks.versions.package import log_bundle
-from tasks.versions.tags import PROMOTED_TAG, RUN_TAG, SPLITS_TAG
+from tasks.versions.tags import RUN_TAG, SPLITS_TAG
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"

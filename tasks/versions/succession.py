@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tasks.versions.approvals import Approval
 from tasks.versions.history import Move
 
 
@@ -38,16 +39,20 @@ class Succession:
             self.in_force = self.in_force[: last - 1]
         self.in_force = [number for number in self.in_force if number not in self.rolled_back] + [move.target]
 
-    def rollback_of(self, bundle: str, digest_of: Callable[[str], str]) -> tuple[str, Move] | None:
-        """Return the version with this bundle that was rolled back, and the rollback; None if there is none.
+    def why_rolled_back(
+        self, bundle: str, digest_of: Callable[[str], str], approval: Approval | None = None
+    ) -> str | None:
+        """Name the rollback that took down the version with this bundle; None if none did.
 
         Args:
             bundle: digest of a bundle.
             digest_of: digest of a version, asked where the history does not hold it.
+            approval: a person's approval; given after the rollback, it overrides the rollback.
         """
         for number, move in self.rolled_back.items():
-            if (self.bundles.get(number) or digest_of(number)) == bundle:
-                return number, move
+            approved = approval and approval.state == "approved" and approval.when and approval.when > move.when
+            if not approved and (self.bundles.get(number) or digest_of(number)) == bundle:
+                return f"version {number} holds this bundle and was rolled back on {move.when:%Y-%m-%d}: {move.reason}"
         return None
 
 

@@ -3,4 +3,3 @@
 SNAPSHOT_TAG, SPLITS_TAG = "assay.snapshot", "assay.splits"
 RECIPE_NAME_TAG = "assay.recipe_name"
 RUN_TAG, VERDICT_TAG = "assay.run", "assay.verdict"  # the run that was judged, and the digest of what was said
-PROMOTED_TAG = "assay.promoted_at"

@@ -48,12 +48,15 @@ def test_succession_takes_down_the_last_champion_where_its_alias_was_gone() -> N
     assert (succession.in_force, set(succession.rolled_back)) == (["1"], {"2"})
 
 
-def test_rollback_of_finds_a_bundle_whose_version_is_deleted() -> None:
+def test_why_rolled_back_knows_a_bundle_whose_version_is_deleted() -> None:
     succession = read_succession(history("+1", "+2", "-1"))
-    found = succession.rollback_of("b2", lambda number: "")
-    assert found is not None
-    assert found[0] == "2"
-    assert succession.rollback_of("b1", lambda number: "") is None
+    assert str(succession.why_rolled_back("b2", lambda number: "")).startswith("version 2 holds this bundle")
+    assert succession.why_rolled_back("b1", lambda number: "") is None
+
+
+def test_why_rolled_back_asks_for_a_digest_that_the_history_does_not_hold() -> None:
+    moves = [move.model_copy(update={"bundle": None}) for move in history("+1", "+2", "-1")]
+    assert read_succession(moves).why_rolled_back("digest of 2", lambda number: f"digest of {number}") is not None
 
 
 def test_newest_first_names_each_version_once() -> None:
