@@ -38,7 +38,7 @@ class ChampionMemory:
     def _numbers(self) -> dict[str, str]:
         try:
             numbers: dict[str, str] = json.loads(self._path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except ValueError as error:
             raise AssayError(f"{self._path} is damaged: {error}; remove it to forget the last champion") from error

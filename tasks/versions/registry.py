@@ -265,9 +265,11 @@ class ModelRegistry:
 
         The history says which they are; where it is lost, the tags of the versions and the alias `previous` do.
         """
-        numbers = newest_first(read_succession(self.history()).in_force)
+        moves = self.history()
+        numbers = newest_first(read_succession(moves).in_force)
         with mlflow_reachable(self.tracking_uri):
-            numbers = numbers or self._versions.once_promoted() or [_number(self.previous()) or ""]
+            if not moves:
+                numbers = self._versions.once_promoted() or [_number(self.previous()) or ""]
             return [version for number in numbers if number and (version := self._versions.look_up(number))]
 
     def last_champion(self) -> str | None:

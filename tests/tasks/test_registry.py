@@ -582,3 +582,15 @@ def test_last_champion_outlives_a_registered_model_that_is_deleted(
     assert (registry.last_champion(), registry.former_champions()) == ("3", [])
     # Another MLflow, or another model, has had none.
     assert ModelRegistry("other", registry.tracking_uri, store).last_champion() is None
+
+
+def test_last_champion_is_none_where_the_first_promotion_was_undone(
+    candidate: MakeCandidate, uri: str, store: Path
+) -> None:
+    version, verdict = candidate("first")
+    broken = ModelRegistry(NAME, uri, store, FailingClient(uri, "set_registered_model_alias", 1))
+    with pytest.raises(AssayError, match="the server went away"):
+        broken.promote(version, verdict, None, "better")
+    registry = ModelRegistry(NAME, uri, store)
+    assert [move.state for move in registry.history()] == ["undone"]
+    assert (registry.last_champion(), registry.former_champions()) == (None, [])
