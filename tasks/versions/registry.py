@@ -261,7 +261,7 @@ class ModelRegistry:
             return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
 
     def former_champions(self) -> list[Version]:
-        """Return the champions that are still registered and that no rollback took down, the last one first.
+        """Return the champions that are left and that no rollback took down, the last one first.
 
         The history says which they are; where it is lost, the tags of the versions and the alias `previous` do.
         """
@@ -283,14 +283,11 @@ class ModelRegistry:
         return number or self._memory.read()
 
     def why_rolled_back(self, bundle: str, approval: Approval | None = None) -> str | None:
-        """Say which rollback took down the version that holds a bundle.
+        """Name the rollback that took down the version with this bundle; None if none did.
 
         Args:
             bundle: digest of the bundle.
             approval: a person's approval; given after the rollback, it overrides the rollback.
-
-        Returns:
-            One line; None where no rollback holds.
         """
         succession = read_succession(self.history())
         with mlflow_reachable(self.tracking_uri):
