@@ -22,6 +22,11 @@ Store = Annotated[
 ]
 
 
+# Counts on the command line: more is a slip of the hand.
+MOST = 1_000_000_000
+LARGEST_PORT = 65_535
+
+
 def say(line: str) -> None:
     """Show one line as it stands: no colours, no breaks at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)

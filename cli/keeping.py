@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Store, out, say
+from cli.common import MOST, Store, out, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,8 +54,10 @@ def copy(
 
 
 def clean(
-    keep_runs: Annotated[int, typer.Option(min=1, help="Newest closed runs of each recipe that stay whole.")] = 3,
-    older_than_days: Annotated[float, typer.Option(min=0, help="Younger runs stay whole.")] = 30,
+    keep_runs: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Newest closed runs of each recipe that stay whole.")
+    ] = 3,
+    older_than_days: Annotated[float, typer.Option(min=0, max=36_500, help="Younger runs stay whole.")] = 30,
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Store, out, say
+from cli.common import LARGEST_PORT, Store, out, say
 
 
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8300,
+    port: Annotated[int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on.")] = 8300,
     no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody on this machine start runs.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
@@ -25,8 +25,8 @@ def api(
 
 
 def up(
-    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the MLflow server.")] = 5000,
     store: Store = Path(".assay"),
 ) -> None:
     """Start a Prefect server, an MLflow server and a worker for each pool on this machine, and deploy everything.

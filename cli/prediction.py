@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Store, registry_uri, say
+from cli.common import MOST, Store, registry_uri, say
 from cli.stopping import stoppable
 
 
@@ -28,14 +28,14 @@ def predict(
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
     shard_rows: Annotated[
-        int, typer.Option(min=1, help="Rows kept together: what a broken-off command loses at most.")
+        int, typer.Option(min=1, max=MOST, help="Rows kept together: what a broken-off command loses at most.")
     ] = 8192,
     keep: Annotated[
         list[str] | None, typer.Option(help="Field of a collection to put into the output; may be repeated.")
     ] = None,
     filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
     id: Annotated[str | None, typer.Option(help="Column of a file that becomes _id in a collection.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a silent MongoDB is an error.")] = 30,
+    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds until a silent MongoDB is an error.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
     """Answer every row of a file, folder or collection.

@@ -7,26 +7,53 @@ from typing import Annotated
 import typer
 
 from cli.common import Store, registry_uri
-from serving.http.settings import Limits, LogSettings, Settings, read_token
+from serving.http.settings import (
+    LARGEST_PORT,
+    LONGEST_DAYS,
+    LONGEST_SECONDS,
+    MOST_BYTES,
+    MOST_ROWS,
+    MOST_THREADS,
+    MOST_TOKENS,
+    Limits,
+    LogSettings,
+    Settings,
+    read_token,
+)
 
 
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="AIP_HTTP_PORT")] = 8080,
-    threads: Annotated[int | None, typer.Option(min=1, help="Batches at once; else one for each CPU.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on.", envvar="AIP_HTTP_PORT")
+    ] = 8080,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at once; else one for each CPU.")
+    ] = None,
     follow: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How often to look at the alias; 0: never.")
+        float,
+        typer.Option(
+            min=0,
+            max=LONGEST_SECONDS,
+            metavar="SECONDS",
+            help="How often to look at the alias; 0: never.",
+        ),
     ] = 30,
     token: Annotated[str | None, typer.Option(metavar="env:NAME", help="Variable that holds the bearer token.")] = None,
     deadline: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="How long a request may wait.")
+        float,
+        typer.Option(min=0.001, max=LONGEST_SECONDS, metavar="SECONDS", help="How long a request may wait."),
     ] = Limits.deadline,
-    max_body: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Most bytes of a body.")] = Limits.body,
-    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = Limits.rows,
-    queue_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait.")] = Limits.queue_tokens,
+    max_body: Annotated[
+        int, typer.Option(min=1, max=MOST_BYTES, metavar="BYTES", help="Most bytes of a body.")
+    ] = Limits.body,
+    max_rows: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Most rows of a request.")] = Limits.rows,
+    queue_tokens: Annotated[
+        int, typer.Option(min=1, max=MOST_TOKENS, help="Most tokens that wait.")
+    ] = Limits.queue_tokens,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, help="Most tokens of a batch, padding counted.")
+        int, typer.Option(min=1, max=MOST_TOKENS, help="Most tokens of a batch, padding counted.")
     ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Name to answer to beside localhost; may be repeated.")
@@ -35,13 +62,16 @@ def serve(
         str | None,
         typer.Option(metavar="PATH", help="Answer only with bundles that its owner signed.", envvar="ASSAY_PUBLIC_KEY"),
     ] = None,
-    drain: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="From SIGTERM to the closed door.")] = 1.0,
+    drain: Annotated[
+        float,
+        typer.Option(min=0, max=LONGEST_SECONDS, metavar="SECONDS", help="From SIGTERM to the closed door."),
+    ] = 1.0,
     log: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write lengths and answers there, for assay monitor.")
     ] = None,
     log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are written.")] = 1.0,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Write the texts, too.")] = False,
-    log_days: Annotated[float, typer.Option(min=0, help="Remove what was written longer ago.")] = 30,
+    log_days: Annotated[float, typer.Option(min=0, max=LONGEST_DAYS, help="Remove what was written longer ago.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
     """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.

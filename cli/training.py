@@ -66,7 +66,7 @@ def run(
 def seeds(
     recipe: RecipePath,
     overrides: Overrides = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many seeds, from 0.")] = 5,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many seeds, from 0.")] = 5,
     store: Store = Path(".assay"),
 ) -> None:
     """Train a recipe with several seeds, and show how far its validation scores lie apart; nothing is judged.

@@ -18,7 +18,7 @@ def in_order(schema: dict[str, Any]) -> None:
 class Closed(BaseModel):
     """Base of every part of a recipe: no unknown keys, no change after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=in_order)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=in_order)
 
 
 class Fields(Closed):

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task, unmapped
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from corpus.errors import AssayError
 from flows.runners import chosen_requests, chosen_runner
+from recipes.bounds import MOST_ROWS
 from serving.address import open_bundle, pinned
 from serving.batch.addresses import read_filter
 from serving.batch.job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
@@ -21,6 +22,7 @@ from serving.batch.remote import needs_copies
 from serving.batch.running import PredictionCounts, answer_shards, finish
 from serving.batch.shards import locked, runs
 from serving.engine import Engine
+from serving.http.settings import MOST_THREADS
 from serving.predict import Request, is_folder, make_job, predict_request
 from tasks.pages import ProgressPage
 
@@ -64,9 +66,9 @@ def predict(
     keep: Sequence[str] = (),
     filter: Mapping[str, Any] | None = None,
     store: Path = Path(".assay"),
-    shard_rows: int = ROWS_A_SHARD,
-    parts: int = PARTS,
-    threads: int | None = None,
+    shard_rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = ROWS_A_SHARD,
+    parts: Annotated[int, Field(ge=1, le=10_000)] = PARTS,
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None,
 ) -> PredictionCounts:
     """Answer every row of a source; bad rows go to the errors file with their reason.
 

@@ -2,11 +2,12 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from recipes.bounds import OUT_OF_BOUNDS, allowed_range
 from recipes.recipe import Recipe
 from recipes.training import Training
 
@@ -81,7 +82,7 @@ def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
         Fault(
             parameter=".".join(str(part) for part in (prefix, *fault["loc"]) if part != "") or "body",
             value=_plain(fault["input"]),
-            reason=fault["msg"].removeprefix("Value error, "),
+            reason=fault["msg"].removeprefix("Value error, ") + _allowed(fault["type"], (prefix, *fault["loc"])),
         )
         for fault in error.errors(include_url=False, include_context=False)
     ]
@@ -92,7 +93,13 @@ def _faults(key: str, value: Any) -> Iterator[Fault]:
     if section != SECTION or name not in ALLOWED:
         yield Fault(parameter=key, value=_plain(value), reason=_not_open(name if section == SECTION else key))
     elif isinstance(value, float) and not math.isfinite(value):
-        yield Fault(parameter=key, value=str(value), reason="Input should be a finite number")
+        reason = f"Input should be a finite number{_allowed('finite_number', (section, name))}"
+        yield Fault(parameter=key, value=str(value), reason=reason)
+
+
+def _allowed(kind: str, location: Sequence[int | str]) -> str:
+    allowed = allowed_range(Recipe.model_json_schema(), location) if kind in OUT_OF_BOUNDS else None
+    return f" (allowed: {allowed})" if allowed else ""
 
 
 def _not_open(name: str) -> str:

@@ -1,11 +1,12 @@
 """What a model must show before it is promoted."""
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from corpus.fields import Closed
+from recipes.bounds import MOST_ROWS
 from recipes.conditions import BUILT_IN, LABEL, columns_of
 from recipes.model import Head
 from recipes.term_lists import SHIPPED_LISTS, ShippedList, TermList, check_template, own_list, shipped_list
@@ -104,8 +105,8 @@ class CounterfactualRule(Closed):
         "like change together",
     )
     max_flips: float = Field(0.02, ge=0, lt=1, description="Largest share of swaps that change the answer")
-    min_swaps: int = Field(50, ge=1, description="Fewer swaps are reported, not judged")
-    max_rows: int = Field(1000, ge=1, description="At most so many real rows are tried")
+    min_swaps: int = Field(50, ge=1, le=MOST_ROWS, description="Fewer swaps are reported, not judged")
+    max_rows: int = Field(1000, ge=1, le=MOST_ROWS, description="At most so many real rows are tried")
     allow_not_judged: bool = Field(False, description="Pass where there are too few swaps to judge by")
 
     @model_validator(mode="after")
@@ -146,28 +147,41 @@ class CounterfactualRule(Closed):
 class Gate(Closed):
     """What a model must show before it is promoted. A gate without thresholds is refused."""
 
-    min_f1: dict[Head, float] = Field(
+    min_f1: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(
         description="Least F1 of each head: macro-F1 for sentences, strict entity F1 for tokens"
     )
     primary: Head | None = Field(None, description="Head that decides `improve`; none: the first head")
+    baseline: Literal["majority", "tfidf", "off"] = Field(
+        "majority",
+        description="Trivial model that must be beaten on the test rows. majority: the most frequent class, and for "
+        "entities the majority tag of each word, of the training rows. tfidf: besides, TF-IDF with logistic "
+        "regression, for classes. off: none",
+    )
+    allow_untested: bool = Field(
+        False, description="Pass where the model predicts a class or an entity type that no test row holds"
+    )
     champion: ChampionRule = ChampionRule()
     slices: SliceRule = SliceRule()
     counterfactual: CounterfactualRule | None = Field(None, description="none: not checked")
-    parity_tolerance: float = Field(1e-3, gt=0, description="Largest difference of logits, torch against ONNX fp32")
+    parity_tolerance: float = Field(
+        1e-3, gt=0, le=1, description="Largest difference of logits, torch against ONNX fp32"
+    )
     int8: Literal["auto", "off"] = Field(
         "auto",
         description="auto: ship int8 where F1 falls by at most int8_max_drop; its predictions depend a little on the "
         "rows that share a batch, which the verdict states",
     )
     int8_max_drop: float = Field(0.005, ge=0, lt=1, description="Largest fall of F1 on validation rows by int8")
-    max_p95_ms: float | None = Field(None, gt=0, description="95th percentile of one row's latency on this machine")
-    max_size_mb: float | None = Field(None, gt=0, description="Size of the ONNX file")
+    max_p95_ms: float | None = Field(
+        None, gt=0, le=3_600_000, description="95th percentile of one row's latency on this machine"
+    )
+    max_size_mb: float | None = Field(None, gt=0, le=1_000_000, description="Size of the ONNX file")
     approval: Literal["none", "required"] = Field(
         "none", description="required: a person must approve what the gate passed before it is promoted"
     )
-    approval_hours: float = Field(72, gt=0, description="After so long without an answer the model is refused")
+    approval_hours: float = Field(72, gt=0, le=8760, description="After so long without an answer the model is refused")
 
-    @field_validator("int8", mode="before")
+    @field_validator("int8", "baseline", mode="before")
     @classmethod
     def _off_is_no_boolean(cls, value: object) -> object:
         """YAML reads a bare `off` as false."""

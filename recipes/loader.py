@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,9 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from corpus.errors import AssayError
+from recipes.bounds import OUT_OF_BOUNDS, allowed_range
 from recipes.recipe import Recipe
 
 SHIPPED = Path(__file__).parent
+# What pydantic puts into a path for the member of a union that it tried.
+_UNION_MEMBER = re.compile(r"mongo|hub|files|constrained-\w+|str|bool|[a-z-]+\[.*\]")
 _CREDENTIALS = re.compile(r"//[^/\s]+@")
 
 
@@ -43,7 +47,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors(include_url=False))
+        faults = "; ".join(map(_describe, _clearest(error.errors(include_url=False))))
         raise AssayError(f"{where}: {faults}") from error
 
 
@@ -83,8 +87,14 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise AssayError(f"--set {override!r}: {text!r} is not a YAML value: {_one_line(error)}") from error
 
 
+def _clearest(faults: Sequence[Any]) -> list[Any]:
+    """Of what pydantic says of a choice in `tuning.space`, keep that it is out of bounds: the rest is other types."""
+    bounded = {fault["loc"][:3] for fault in faults if fault["type"] in OUT_OF_BOUNDS and fault["loc"][0] == "tuning"}
+    return [fault for fault in faults if fault["loc"][:3] not in bounded or fault["type"] in OUT_OF_BOUNDS]
+
+
 def _describe(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"] if part not in ("mongo", "hub", "files"))
+    key = ".".join(str(part) for part in fault["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
     value = _CREDENTIALS.sub("//***@", repr(fault["input"]))
     if fault["type"] == "extra_forbidden":
         return f"unknown key {key!r} (value {value}){_nearest(key)}"
@@ -93,7 +103,13 @@ def _describe(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
-    return f"{key!r} is {value}: {message}"
+    allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
+    return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Recipe.model_json_schema()
 
 
 def _nearest(key: str) -> str:

@@ -13,8 +13,8 @@ Head = Literal["sentence", "tokens"]
 class Lora(Closed):
     """Low-rank adapters (Hu et al. 2021), through peft; merged before export."""
 
-    r: int = Field(16, ge=1, description="Rank")
-    alpha: int = Field(32, ge=1, description="Scale: alpha / r")
+    r: int = Field(16, ge=1, le=1024, description="Rank")
+    alpha: int = Field(32, ge=1, le=65_536, description="Scale: alpha / r")
     dropout: float = Field(0.05, ge=0, lt=1, description="Of what goes into the adapters, in training")
     targets: list[str] | None = Field(
         None, description="Names of linear layers to adapt; none: all linear layers of the encoder"
@@ -24,10 +24,10 @@ class Lora(Closed):
 class Scratch(Closed):
     """A small BERT trained from nothing, with a tokenizer trained on the training texts."""
 
-    layers: int = Field(2, ge=1, description="Transformer layers")
-    hidden: int = Field(128, ge=8, description="Width of a layer; a multiple of attention_heads")
-    attention_heads: int = Field(4, ge=1, description="Attention heads of a layer")
-    vocabulary: int = Field(4000, ge=100, description="Most sub-words of the tokenizer")
+    layers: int = Field(2, ge=1, le=100, description="Transformer layers")
+    hidden: int = Field(128, ge=8, le=16_384, description="Width of a layer; a multiple of attention_heads")
+    attention_heads: int = Field(4, ge=1, le=1024, description="Attention heads of a layer")
+    vocabulary: int = Field(4000, ge=100, le=1_000_000, description="Most sub-words of the tokenizer")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "Scratch":

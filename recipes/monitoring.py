@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from corpus.fields import Closed
+from recipes.bounds import MOST_ROWS, Seed
 
 Signal = Literal[
     "text_length",
@@ -46,9 +47,11 @@ class Monitoring(Closed):
     alpha: float = Field(
         0.01, gt=0, lt=0.5, description="Chance of any alarm where nothing has changed (Holm's correction)"
     )
-    min_rows: int = Field(30, ge=10, description="With fewer rows, nothing of a window is judged")
-    max_rows: int = Field(2000, ge=100, description="At most so many rows of window and reference, drawn at random")
-    seed: int = Field(13, description="Seed of what is drawn")
+    min_rows: int = Field(30, ge=10, le=MOST_ROWS, description="With fewer rows, nothing of a window is judged")
+    max_rows: int = Field(
+        2000, ge=100, le=MOST_ROWS, description="At most so many rows of window and reference, drawn at random"
+    )
+    seed: Seed = Field(13, description="Seed of what is drawn")
     retrain: bool = Field(
         False,
         description="Train the recipe anew in the same flow run when a limit is passed, through the same gate; leave "

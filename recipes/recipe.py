@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from corpus.digest import digest_json
 from corpus.fields import Closed
+from recipes.bounds import MOST_ROWS, Seed
 from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
 from recipes.model import Head, Lora, Model, Scratch
 from recipes.monitoring import DriftLimits, Monitoring
@@ -38,9 +39,11 @@ __all__ = [
 class Validation(Closed):
     """Limits of the data checks. A critical check that fails stops the run."""
 
-    min_rows: int = Field(20, ge=1, description="Fewest rows")
-    min_class_rows: int = Field(5, ge=2, description="Fewest rows of a class: one on each side and some to learn from")
-    max_text_length: int = Field(20_000, ge=1, description="Longest text, in characters")
+    min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Fewest rows")
+    min_class_rows: int = Field(
+        5, ge=2, le=MOST_ROWS, description="Fewest rows of a class: one on each side and some to learn from"
+    )
+    max_text_length: int = Field(20_000, ge=1, le=MOST_ROWS, description="Longest text, in characters")
     max_duplicate_share: float = Field(
         0.2, ge=0, le=1, description="Share of rows that repeat another row's text; above it a warning"
     )
@@ -67,7 +70,7 @@ class Split(Closed):
         True,
         description="Rows keep the side they had in earlier runs of the recipe (published splits excepted)",
     )
-    seed: int = Field(13, description="Seed of the assignment")
+    seed: Seed = Field(13, description="Seed of the assignment")
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> "Split":

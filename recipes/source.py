@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from corpus.extended_json import MongoFilter
 from corpus.fields import Form
 from corpus.mongo import refusal_of
+from recipes.bounds import MOST_ROWS
 
 IN_SENTENCES = {
     "label": "name it in source.parse.label",
@@ -22,7 +23,7 @@ class SourceBase(Form):
     max_reject_share: float = Field(
         0.01, ge=0, le=1, description="Largest share of rejected rows; above it the run stops"
     )
-    limit: int | None = Field(None, ge=1, description="Read at most so many documents (for a first try)")
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Read at most so many documents (for a first try)")
 
     @model_validator(mode="after")
     def _fields_go_with_the_form(self) -> Self:
@@ -50,8 +51,8 @@ class MongoSource(SourceBase):
         description="Server-side filter; operators only from the allow-list, dates as YAML has them, other values of "
         "MongoDB in extended JSON ({$oid: …})",
     )
-    batch_size: int = Field(1000, ge=1, description="Documents the server sends at once")
-    timeout_s: float = Field(30, gt=0, description="Seconds until an unreachable server is an error")
+    batch_size: int = Field(1000, ge=1, le=1_000_000, description="Documents the server sends at once")
+    timeout_s: float = Field(30, gt=0, le=3600, description="Seconds until an unreachable server is an error")
 
     @model_validator(mode="after")
     def _no_password_in_recipe(self) -> "MongoSource":

@@ -6,27 +6,31 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from corpus.fields import Closed
+from recipes.bounds import Number, Seed, Whole
 from recipes.model import Model
 
+MOST_EPOCHS = 10_000
 # What a setting of model or training can be.
-Setting = float | int | str | bool | None
+Setting = Number | Whole | str | bool | None
 
 
 class Training(Closed):
     """The training loop (Hugging Face Trainer)."""
 
-    epochs: float = Field(3, gt=0, description="How often the training rows are seen; parts of one, too")
-    batch_size: int = Field(32, ge=1, description="Rows a step, over all processes")
-    learning_rate: float = Field(5e-5, gt=0, description="Highest rate of AdamW, reached after the warm-up")
-    head_learning_rate: float | None = Field(None, gt=0, description="Of heads and CRF; none: learning_rate")
+    epochs: float = Field(
+        3, gt=0, le=MOST_EPOCHS, description="How often the training rows are seen; parts of one, too"
+    )
+    batch_size: int = Field(32, ge=1, le=65_536, description="Rows a step, over all processes")
+    learning_rate: float = Field(5e-5, gt=0, le=1, description="Highest rate of AdamW, reached after the warm-up")
+    head_learning_rate: float | None = Field(None, gt=0, le=1, description="Of heads and CRF; none: learning_rate")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps with rising learning rate")
-    weight_decay: float = Field(0.01, ge=0, description="Of AdamW; biases, layer norms and the CRF have none")
-    epsilon: float = Field(1e-8, gt=0, description="Of AdamW")
-    max_grad_norm: float = Field(1.0, gt=0, description="A longer gradient is cut to this length")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Of AdamW; biases, layer norms and the CRF have none")
+    epsilon: float = Field(1e-8, gt=0, le=1, description="Of AdamW")
+    max_grad_norm: float = Field(1.0, gt=0, le=1_000_000, description="A longer gradient is cut to this length")
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Of the sentence loss: share of the target spread over all classes"
     )
-    tokens_weight: float = Field(1.0, gt=0, description="Weight of the token loss beside the sentence loss")
+    tokens_weight: float = Field(1.0, gt=0, le=1000, description="Weight of the token loss beside the sentence loss")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rare classes of the sentence weigh more"
     )
@@ -35,14 +39,19 @@ class Training(Closed):
         description="Epoch that becomes the checkpoint. best: by validation score. last: where the learning rate "
         "has fallen to 0; steadier with few validation rows",
     )
-    early_stopping: int | None = Field(None, ge=1, description="Stop after so many epochs without a better figure")
+    early_stopping: int | None = Field(
+        None, ge=1, le=MOST_EPOCHS, description="Stop after so many epochs without a better figure"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the processor or GPU computes it in hardware"
     )
     processes: int = Field(
-        1, ge=1, description="That share the rows of each step, one GPU each, or on CPU a part of the cores each"
+        1,
+        ge=1,
+        le=1024,
+        description="That share the rows of each step, one GPU each, or on CPU a part of the cores each",
     )
-    seed: int = Field(13, description="Of the first weights of heads, dropout and the order of rows")
+    seed: Seed = Field(13, description="Of the first weights of heads, dropout and the order of rows")
     deterministic: bool = Field(False, description="Same result to the last bit on one machine; slower")
 
     @model_validator(mode="after")
@@ -64,8 +73,8 @@ class Training(Closed):
 class Range(Closed):
     """Values between two bounds; whole numbers where both bounds are whole."""
 
-    low: float = Field(description="Least value")
-    high: float = Field(description="Largest value")
+    low: Number = Field(description="Least value")
+    high: Number = Field(description="Largest value")
     log: bool = Field(False, description="Search the logarithm")
 
     @property
@@ -93,16 +102,16 @@ class Tuning(Closed):
     when: Literal["first", "retry"] = Field(
         "first", description="first: before the first training. retry: only after a score that is too low"
     )
-    trials: int = Field(20, ge=1, description="How many settings are tried")
+    trials: int = Field(20, ge=1, le=10_000, description="How many settings are tried")
     space: dict[str, Range | list[Setting]] = Field(
         min_length=1, description="Key such as training.learning_rate -> range, or list of choices"
     )
-    epochs: float | None = Field(None, gt=0, description="Epochs of a trial; none: training.epochs")
+    epochs: float | None = Field(None, gt=0, le=MOST_EPOCHS, description="Epochs of a trial; none: training.epochs")
     pruning: bool = Field(True, description="Give up a trial that falls behind the median of the others")
     parallel: int = Field(
-        1, ge=1, description="Trials at a time, in batches: seeded, too, but not what one by one would try"
+        1, ge=1, le=1024, description="Trials at a time, in batches: seeded, too, but not what one by one would try"
     )
-    seed: int = Field(13, description="Of the search; each trial trains with training.seed")
+    seed: Seed = Field(13, description="Of the search; each trial trains with training.seed")
 
     @model_validator(mode="after")
     def _keys_can_be_tuned(self) -> "Tuning":
@@ -132,7 +141,7 @@ class Mitigation(Closed):
     method: Literal["reweight", "oversample"] = Field(
         "reweight", description="reweight: their loss counts more. oversample: they are seen more often"
     )
-    factor: float = Field(2.0, gt=1, description="How much more")
+    factor: float = Field(2.0, gt=1, le=1000, description="How much more")
     max_drop: float = Field(
         0.01, ge=0, lt=1, description="Largest fall of the whole F1 on validation rows; above it the model is not taken"
     )

@@ -17,6 +17,7 @@ from corpus.errors import AssayError
 from tasks.attempts import Attempt
 from tasks.bias import judge_slices
 from tasks.counterfactual import judge_counterfactuals
+from tasks.judging.baseline import check_baseline
 from tasks.judging.case import Case
 from tasks.judging.challenge import check_champion
 from tasks.judging.checks import (
@@ -24,10 +25,12 @@ from tasks.judging.checks import (
     check_int8,
     check_latency,
     check_parity,
+    check_rollback,
     check_score,
     check_size,
     check_smoke,
 )
+from tasks.judging.coverage import check_coverage
 from tasks.pages import show_markdown
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict, verdict_markdown
@@ -85,8 +88,13 @@ def _attempts(case: Case) -> Iterator[ToCheck]:
     """Every check that the recipe asks for, by name, not yet computed."""
     heads, rules = case.run.recipe.heads, case.rules
     yield "data", partial(check_data, case)
+    yield "rollback", partial(check_rollback, case)
     for head in heads:
         yield f"score: {head}", partial(check_score, case, head)
+    for head in heads:
+        yield f"untested: {head}", partial(check_coverage, case, head)
+    for head in heads:
+        yield f"baseline: {head}", partial(check_baseline, case, head)
     for head in heads:
         yield f"champion: {head}", partial(check_champion, case, head)
     if rules.slices.active:

@@ -154,6 +154,8 @@ def settle(
     if approval is not None and approval.state != "approved":
         answer = approval.expire()
         return PromotionResult(version=registry.refuse(version, verdict, answer), promoted=False, why=str(answer))
+    if not verdict.forced and (rolled_back := registry.why_rolled_back(version.bundle, approval)):
+        return PromotionResult(version=version, promoted=False, why=f"refused: {rolled_back}")
     expected = registry.version(verdict.champion) if verdict.champion else None
     reason = f"recipe {version.tags.get(RECIPE_NAME_TAG, '?')}: {_merit(verdict)}"
     move = registry.promote(version, verdict, expected, reason, run_key, approval)

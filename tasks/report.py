@@ -90,7 +90,7 @@ def report(
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
         keep_answers(client, run.mlflow_run, card.evaluation.bundle, evaluation.path)
-        log_figures(client, run.mlflow_run, card.evaluation.figures, promotion)
+        log_figures(client, run.mlflow_run, card.evaluation.figures | verdict.metrics, promotion)
     if (version := promotion.version) is not None:
         # A champion that was judged again keeps the description by the judgement that made it that.
         if (version.tags.get(RUN_TAG), version.tags.get(VERDICT_TAG)) == (run.key, verdict.digest):

@@ -20,6 +20,7 @@ class Check(BaseModel):
     passed: bool
     why: str
     judged: bool = True
+    metrics: dict[str, float] = Field(default_factory=dict, description="What MLflow and the card show of it")
 
 
 class Verdict(BaseModel):
@@ -51,6 +52,11 @@ class Verdict(BaseModel):
     def failed(self) -> list[Check]:
         """The checks that speak against promotion."""
         return [check for check in self.checks if not check.passed]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of all checks."""
+        return {name: value for check in self.checks for name, value in check.metrics.items()}
 
     @property
     def digest(self) -> str:
@@ -107,7 +113,7 @@ def _row(*cells: str) -> str:
 
 
 def _summary(verdict: Verdict) -> str:
-    against = f"champion version {verdict.champion}" if verdict.champion else "no champion yet"
+    against = f"champion version {verdict.champion}" if verdict.champion else "no champion"
     count = f"{len(verdict.checks) - len(verdict.failed)} of {len(verdict.checks)} checks passed"
     forced = f"; forced: {verdict.forced}" if verdict.forced else ""
     return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {against}{forced}"

@@ -17,6 +17,7 @@ from serving.http.context import Json
 from serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
 from serving.http.protocols.predict import PredictRequest, PredictResponse
 from serving.http.protocols.v2 import InferRequest, InferResponse
+from serving.http.settings import Limits
 
 
 class ErrorResponse(BaseModel):
@@ -63,7 +64,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _DEADLINE = {
     "name": "X-Deadline-Ms",
     "in": "header",
-    "schema": {"type": "integer", "minimum": 1},
+    "schema": {"type": "integer", "minimum": 1, "maximum": int(Limits.longest_deadline * 1000)},
     "description": "Most milliseconds that the request may wait for its turn",
 }
 

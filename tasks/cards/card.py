@@ -22,6 +22,7 @@ from tasks.cards.plots import calibration_plot, confusion_plot, curves_plot, sli
 from tasks.cards.templates import template_environment
 from tasks.evaluate import Evaluation
 from tasks.export import ExportReport
+from tasks.judging.baseline import METRIC
 from tasks.registry import PromotionResult
 from tasks.run import Run
 from tasks.scoring.figures import HEAD_F1
@@ -39,6 +40,7 @@ HEADLINES = {
     "sentence.ece": "calibration error",
     "latency.p95_ms": "ms a row (p95)",
 }
+BASELINES = {"": "baseline", "_tfidf": "TF-IDF baseline"}
 
 
 def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
@@ -105,13 +107,17 @@ class Card(BaseModel):
     @property
     def headlines(self) -> list[tuple[str, str, str]]:
         """The figures that matter most: name, value, and the interval where there is one."""
-        figures = self.evaluation.figures
+        figures, baselines = self.evaluation.figures, self.verdict.metrics
         heads: dict[str, Head] = {figure: head for head, figure in HEAD_F1.items()}
-        return [
-            (title, _figure(name, figures[name]), self._interval(heads.get(name)))
-            for name, title in HEADLINES.items()
-            if name in figures
-        ]
+        shown = []
+        for name, title in HEADLINES.items():
+            if name in figures:
+                shown.append((title, _figure(name, figures[name]), self._interval(heads.get(name))))
+            for kind, of in BASELINES.items():
+                metric = f"{METRIC}_{heads[name]}{kind}" if name in heads else ""
+                if metric in baselines:
+                    shown.append((f"{title}, {of}", _figure(name, baselines[metric]), ""))
+        return shown
 
     @property
     def plots(self) -> dict[str, Markup]:

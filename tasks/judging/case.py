@@ -1,12 +1,13 @@
 """What the gate looks at: the candidate, the evidence on it, the champion."""
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.snapshot import Snapshot
-from corpus.splits import Splits
+from corpus.splits import SideRows, Splits
 from expectations.report import ValidationReport
 from recipes.recipe import Gate
 from serving.bundle import Bundle
@@ -16,6 +17,7 @@ from tasks.export import ExportReport
 from tasks.registry import registry_of
 from tasks.run import Ref, Run
 from tasks.scoring.answers import Answer, answer_rows
+from tasks.versions.store import Version
 
 
 class Case:
@@ -53,6 +55,7 @@ class Case:
         self.snapshot = Snapshot.load(snapshot.path).manifest
         self.splits = Splits.load(splits.path).manifest
         self.champion = self._registry.champion()
+        self.last_champion = self.champion.number if self.champion else self._registry.last_champion()
 
     @property
     def rules(self) -> Gate:
@@ -100,6 +103,12 @@ class Case:
         """The test rows."""
         return read_test_rows(*self._refs)
 
+    @property
+    def training(self) -> SideRows:
+        """The training rows, read as they are asked for."""
+        snapshot, splits = self._refs
+        return Splits.load(splits.path).stream(Snapshot.load(snapshot.path), "train")
+
     @cached_property
     def challengers_before(self) -> int:
         """How many others than candidate and champion were judged on the same test rows: each had its chance."""
@@ -107,15 +116,37 @@ class Case:
         return len({version.bundle for version in self._registry.judged_on(self.splits.digest)} - known)
 
     @cached_property
+    def former(self) -> Version | None:
+        """The last former champion whose bundle can still be fetched, where the registry has no champion."""
+        former = self._registry.former_champions() if self.champion is None else []
+        for version in former:
+            with suppress(AssayError):
+                self._registry.fetch(version, self._folder / BUNDLE)
+                return version
+        return None
+
+    @property
+    def rival(self) -> Version | None:
+        """What the candidate is compared with: the champion, or the last former one where that is gone."""
+        return self.champion or self.former
+
+    @cached_property
+    def rolled_back(self) -> str | None:
+        """Which rollback took this bundle down; None where none did, or where it is the champion."""
+        if self.champion is not None and self.champion.bundle == self.bundle.digest:
+            return None
+        return self._registry.why_rolled_back(self.bundle.digest)
+
+    @cached_property
     def champion_bundle(self) -> Bundle:
-        """The champion's own bundle, fetched and verified.
+        """Bundle of `rival`, fetched and verified.
 
         Raises:
             AssayError: there is no champion, or its bytes are not those that were registered.
         """
-        if self.champion is None:
+        if self.rival is None:
             raise AssayError(f"{self.run.recipe.registry.name} has no champion yet")
-        return self._registry.fetch(self.champion, self._folder / BUNDLE)
+        return self._registry.fetch(self.rival, self._folder / BUNDLE)
 
     @cached_property
     def champion_engine(self) -> Engine:

@@ -6,6 +6,7 @@ from corpus.splits import SplitsManifest
 from recipes.recipe import ChampionRule, Head
 from serving.bundle import BundleManifest
 from tasks.judging.case import Case
+from tasks.judging.words import percent
 from tasks.scoring.answers import classes_of, outcomes_of
 from tasks.scoring.paired import Comparison, compare
 from tasks.scoring.statistics import Outcomes
@@ -22,17 +23,35 @@ def check_champion(case: Case, head: Head) -> Check:
     rule = case.rules.champion
     improve = rule.improve and head == case.run.recipe.primary
     name = f"champion: {head}"
-    required = f"a difference above {0 if improve else -rule.margin:g} with {_percent(_confidence(case))} confidence"
-    champion = case.champion
-    if champion is None:
+    required = f"a difference above {0 if improve else -rule.margin:g} with {percent(_confidence(case))} confidence"
+    if case.last_champion is None:
         return Check(name=name, measured="no champion yet", required=required, passed=True, why="the first of its name")
+    champion, gone = case.rival, why_gone(case)
+    if champion is None:
+        return _not_comparable(name, required, f"{gone}, and no earlier champion is left", rule)
     if champion.bundle == case.bundle.digest:
         measured = f"version {champion.number} holds the same bundle"
         return Check(name=name, measured=measured, required=required, passed=True, why="it is the champion itself")
     obstacle = why_not_comparable(case, champion, head)
     if obstacle is not None:
-        return _not_comparable(name, required, obstacle, rule)
-    return _compare(case, head, improve, name, required)
+        return _not_comparable(name, required, _join(gone, obstacle), rule)
+    check = _compare(case, head, improve, name, required)
+    return check.model_copy(update={"why": _join(check.why, gone)})
+
+
+def why_gone(case: Case) -> str:
+    """Name the champion that the history knows and the registry no longer has; empty where the champion is there."""
+    if case.champion is not None or case.last_champion is None:
+        return ""
+    gone = f"the registry has no champion, but version {case.last_champion} was it"
+    if case.former is None:
+        return gone
+    state = "lost its alias" if case.former.number == case.last_champion else "is gone"
+    return f"{gone} and {state}; compared with version {case.former.number}"
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def why_not_comparable(case: Case, champion: Version, head: Head) -> str | None:
@@ -94,8 +113,8 @@ def _compare(case: Case, head: Head, improve: bool, name: str, required: str) ->
     passed = result.lower > threshold
     return Check(
         name=name,
-        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {_percent(confidence)} confidence "
-        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.champion.number if case.champion else '?'})",
+        measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {percent(confidence)} confidence "
+        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.rival.number if case.rival else '?'})",
         required=required,
         passed=passed,
         why=_why(result, passed, improve, confidence) + _other_chances(case, passed and improve),
@@ -137,11 +156,6 @@ def _other_chances(case: Case, better: bool) -> str:
     if case.rules.champion.many_challengers == "corrected":
         return f"; challenger {count} judged on these rows, which the confidence allows for"
     return f"; challenger {count} judged on these rows, so luck had {count} chances"
-
-
-def _percent(share: float) -> str:
-    """95%, 99.75%."""
-    return f"{100 * share:.5g}%"
 
 
 def _detectable(result: Comparison, confidence: float) -> float:

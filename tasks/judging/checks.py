@@ -42,6 +42,24 @@ def check_score(case: Case, head: Head) -> Check:
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 
+def check_rollback(case: Case) -> list[Check]:
+    """Refuse a bundle that a rollback took down; no check where none did. Where a person must approve, that decides."""
+    if case.rolled_back is None:
+        return []
+    asked = case.rules.approval == "required"
+    remedy = "a person must approve it" if asked else "train another model, or promote it with --force REASON"
+    return [
+        Check(
+            name="rollback",
+            measured="rolled back",
+            required="a bundle that was not rolled back",
+            passed=asked,
+            why=f"{case.rolled_back}; {remedy}",
+            judged=not asked,
+        )
+    ]
+
+
 def check_parity(case: Case) -> Check:
     """Torch and the exported graph (fp32) give the same answers."""
     report, tolerance = case.export, case.rules.parity_tolerance
@@ -107,7 +125,7 @@ def check_smoke(case: Case) -> Check:
 def check_latency(case: Case, most_ms: float) -> Check:
     """95th percentile of a single row, on this machine, now; the champion takes turns with the candidate."""
     engines = [case.engine]
-    rival = case.champion is not None and case.champion_bundle.manifest.pair == case.bundle.manifest.pair
+    rival = case.rival is not None and case.champion_bundle.manifest.pair == case.bundle.manifest.pair
     if rival:
         engines.append(case.champion_engine)
     ours, *theirs = measure_latency(engines, case.examples)

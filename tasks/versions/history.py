@@ -31,6 +31,7 @@ class Move(BaseModel):
     kind: Literal["promotion", "rollback"]
     source: str | None
     target: str
+    bundle: str | None = Field(None, description="Digest of the target's bundle")
     previous: str | None = Field(description="What the alias `previous` pointed to before")
     reason: str
     verdict: str | None = Field(None, description="Digest of the verdict")

@@ -28,7 +28,9 @@ from tasks.versions.connection import connect
 from tasks.versions.description import LONGEST_DESCRIPTION, shortened_card
 from tasks.versions.history import Move, read_moves, shortened
 from tasks.versions.lock import Lease, hold
+from tasks.versions.memory import ChampionMemory
 from tasks.versions.store import NOT_THERE, Version, Versions
+from tasks.versions.succession import newest_first, read_succession
 from tasks.versions.tags import VERDICT_TAG
 
 BUNDLE = "bundle"
@@ -49,6 +51,7 @@ class ModelRegistry:
         self.name = name
         self.tracking_uri = tracking_uri
         self._lease_path = store / "locks" / f"{name}.json"
+        self._memory = ChampionMemory(store / "champions" / f"{name}.json", tracking_uri)
         with mlflow_reachable(tracking_uri):
             self._client = client or connect(tracking_uri)
         self._aliases = Aliases(self._client, name)
@@ -201,6 +204,8 @@ class ModelRegistry:
                     f"{self.name}: the champion is version {champion}, but the candidate was compared with "
                     f"{_number(expected_champion)}; run the gate again"
                 )
+            if not (verdict.forced or "").strip() and (why := self.why_rolled_back(version.bundle, approval)):
+                raise AssayError(f"{self.name}: {why}; train another model, or promote it with --force REASON")
             self._answers.check(version, verdict, approval)
             move = self._move(lease, "promotion", version, reason, verdict.digest, forced, run_key, approval)
             self._answers.write(version, verdict, approval)
@@ -235,7 +240,8 @@ class ModelRegistry:
         """Put an earlier champion back.
 
         Args:
-            to: number of a version that was champion before; None: the previous one.
+            to: number of a version that was champion before; None: the champion before the present one, without
+                those that a rollback took down.
             reason: for the history.
             run_key: of the run that rolls back.
 
@@ -244,9 +250,7 @@ class ModelRegistry:
         """
         if not reason.strip():
             raise AssayError(f"{self.name}: a rollback needs a reason; say why")
-        target = self.version(to) if to else self.previous()
-        if target is None:
-            raise AssayError(f"{self.name} has no previous champion; name a version, see assay history {self.name}")
+        target = self.version(to) if to else self._champion_before()
         self._verify(target)
         with self._lease() as lease:
             if _number(self.champion()) == target.number:
@@ -255,6 +259,49 @@ class ModelRegistry:
             if not earlier:
                 raise AssayError(f"{target.address} never was champion; choose from assay history {self.name}")
             return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
+
+    def former_champions(self) -> list[Version]:
+        """Return the champions that are left and that no rollback took down, the last one first.
+
+        The history says which they are; where it is lost, the tags of the versions and the alias `previous` do.
+        """
+        moves = self.history()
+        numbers = newest_first(read_succession(moves).in_force)
+        with mlflow_reachable(self.tracking_uri):
+            if not moves:
+                numbers = self._versions.once_promoted() or [_number(self.previous()) or ""]
+            return [version for number in numbers if number and (version := self._versions.look_up(number))]
+
+    def last_champion(self) -> str | None:
+        """Return the number of the last champion, which may be deleted by now; None if there never was one.
+
+        Where the registered model itself was deleted, and its history with it, the store still knows.
+        """
+        in_force = read_succession(self.history()).in_force
+        former = [] if in_force else self.former_champions()
+        number = in_force[-1] if in_force else next((version.number for version in former), None)
+        return number or self._memory.read()
+
+    def why_rolled_back(self, bundle: str, approval: Approval | None = None) -> str | None:
+        """Name the rollback that took down the version with this bundle; None if none did.
+
+        Args:
+            bundle: digest of the bundle.
+            approval: a person's approval; given after the rollback, it overrides the rollback.
+        """
+        succession = read_succession(self.history())
+        with mlflow_reachable(self.tracking_uri):
+            return succession.why_rolled_back(bundle, self._versions.digest_of, approval)
+
+    def _champion_before(self) -> Version:
+        champion = _number(self.champion())
+        before = [version for version in self.former_champions() if version.number != champion]
+        if not before:
+            raise AssayError(
+                f"{self.name} has no previous champion that no rollback took down; "
+                f"name a version with --to, see assay history {self.name}"
+            )
+        return before[0]
 
     def _answer_of_promotion(self, version: Version) -> Approval | None:
         """The answer that promoted a version which still reads as pending: the process died before it said so there."""
@@ -280,6 +327,7 @@ class ModelRegistry:
             kind=kind,
             source=_number(self.champion()),
             target=version.number,
+            bundle=version.bundle or None,
             previous=_number(self.previous()),
             reason=shortened(reason),
             verdict=verdict,
@@ -289,6 +337,7 @@ class ModelRegistry:
         )
         with mlflow_reachable(self.tracking_uri):
             done = self._aliases.move(move, lease)
+        self._memory.write(done.target)
         logger.info("%s: champion is version %s now (%s)", self.name, done.target, done.reason)
         summary = f"version {done.target} instead of {done.source or 'none'}: {done.reason}"
         payload = {"summary": summary, "address": version.address, "move": done.model_dump(mode="json")}

@@ -16,6 +16,7 @@ from corpus.atomic import atomic_folder
 from corpus.errors import AssayError
 from serving.bundle import Bundle
 from serving.registered import BUNDLE_TAG
+from tasks.versions.aliases import PROMOTED_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.connection import every_page
 from tasks.versions.package import log_bundle
@@ -92,12 +93,30 @@ class Versions:
         Raises:
             AssayError: there is none.
         """
+        version = self.look_up(number)
+        if version is None:
+            raise AssayError(f"{self._name} has no version {number}; see assay history {self._name}")
+        return version
+
+    def look_up(self, number: str) -> Version | None:
+        """Return a version by its number; None if it is deleted."""
         try:
             return Version.of(self._client.get_model_version(self._name, number))
         except MlflowException as error:
             if error.error_code != NOT_THERE:
                 raise
-            raise AssayError(f"{self._name} has no version {number}; see assay history {self._name}") from error
+            return None
+
+    def digest_of(self, number: str) -> str:
+        """Return the digest of a version's bundle; empty if the version is deleted."""
+        version = self.look_up(number)
+        return version.bundle if version else ""
+
+    def once_promoted(self) -> list[str]:
+        """Return the numbers of the versions whose tags say that they were promoted, the last one first."""
+        found = map(Version.of, self._client.search_model_versions(f"name = '{self._name}'"))
+        promoted = [version for version in found if PROMOTED_TAG in version.tags]
+        return [one.number for one in sorted(promoted, key=lambda one: one.tags[PROMOTED_TAG], reverse=True)]
 
     def find(self, bundle: str) -> Version | None:
         """The version that holds the bundle of this digest."""

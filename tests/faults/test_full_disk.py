@@ -100,7 +100,9 @@ def test_a_full_disk_in_a_run_is_one_line_and_a_second_start_ends_it(
     store.mkdir()
     (store / "mlflow.db").write_bytes(mlflow_database.read_bytes())
     recipe = make_recipe(
-        write_rows(tmp_path / "rows.jsonl"), training={"epochs": 2}, gate={"min_f1": {"sentence": 0.0, "tokens": 0.0}}
+        write_rows(tmp_path / "rows.jsonl"),
+        training={"epochs": 2},
+        gate={"min_f1": {"sentence": 0.001, "tokens": 0.001}},
     )
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     words = ["run", str(tmp_path / "recipe.yaml"), "--store", str(store)]

@@ -24,7 +24,7 @@ from tests.flows.tiny import make_recipe
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-SETTINGS: dict[str, Any] = {"training": {"epochs": 6}, "gate": {"min_f1": {"sentence": 0.3, "tokens": 0.0}}}
+SETTINGS: dict[str, Any] = {"training": {"epochs": 6}, "gate": {"min_f1": {"sentence": 0.3, "tokens": 0.001}}}
 
 
 class Trial:

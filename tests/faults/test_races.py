@@ -129,7 +129,7 @@ def test_whole_runs_at_once_each_beat_the_champion_that_they_replace(racers: int
     rows = write_rows(tmp_path / "rows.jsonl")
     api, trials = PREFECT_API_URL.value() or "", []
     for number in range(racers):
-        gate = {"min_f1": {"sentence": 0.0, "tokens": 0.0}, "slices": {"columns": []}}
+        gate = {"min_f1": {"sentence": 0.001, "tokens": 0.001}, "slices": {"columns": []}}
         recipe = make_recipe(rows, training={"epochs": 1 + number % 4, "seed": number}, gate=gate)
         path = tmp_path / f"recipe{number}.yaml"
         path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))

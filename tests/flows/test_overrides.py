@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from flows.api import RunRequest
 from flows.overrides import ALLOWED, FaultyParametersError, override
 from recipes.recipe import Training
 from tests.flows.tiny import make_recipe
+from tests.numbers import unbounded_numbers
 
 RECIPE = make_recipe(Path("rows.jsonl")).model_dump(mode="json")
 
@@ -51,3 +53,26 @@ def test_every_faulty_parameter_is_named() -> None:
     with pytest.raises(FaultyParametersError) as raised:
         override(RECIPE, {"training.epochs": 0, "training.batch_size": -1})
     assert {fault.parameter for fault in raised.value.faults} == {"training.epochs", "training.batch_size"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("seed", -5, "at least 0, at most 4,294,967,295"),
+        ("epochs", 1e300, "above 0, at most 10,000"),
+        ("epochs", math.nan, "above 0, at most 10,000"),
+        ("learning_rate", 5.0, "above 0, at most 1"),
+        ("early_stopping", 10**12, "at least 1, at most 10,000"),
+    ],
+)
+def test_override_names_the_range_of_a_number(key: str, value: float, allowed: str) -> None:
+    with pytest.raises(FaultyParametersError) as raised:
+        override(RECIPE, {f"training.{key}": value})
+    [fault] = raised.value.faults
+    assert fault.parameter == f"training.{key}"
+    assert fault.reason.endswith(f"(allowed: {allowed})")
+
+
+def test_no_number_that_is_open_to_callers_is_without_bounds() -> None:
+    assert list(unbounded_numbers(Training.model_json_schema())) == []
+    assert list(unbounded_numbers(RunRequest.model_json_schema())) == []

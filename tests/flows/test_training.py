@@ -66,6 +66,23 @@ def steps_begun(outcome: TrainingOutcome, store: Path) -> dict[str, float]:
     return {marker["step"]: marker["began"] for marker in markers}
 
 
+def test_a_model_that_answers_one_class_is_refused_by_the_baseline(world: World, tmp_path: Path) -> None:
+    # Given a training that learns nothing and a threshold that one class alone reaches,
+    outcome = world.run(
+        name="one-class",
+        registry={"name": "one-class"},
+        model={"heads": ["sentence"]},
+        training={"epochs": 1, "learning_rate": 1e-7},
+        gate={"min_f1": {"sentence": 0.3}, "baseline": "majority", "slices": {}},
+    )
+    # then it is refused, by whatever else it may be, and MLflow shows the baseline beside the model.
+    assert not outcome.promotion.promoted
+    assert "baseline: sentence" in {check.name for check in outcome.verdict.failed}
+    metrics = MlflowClient(tracking_uri=outcome.tracking_uri).get_run(outcome.mlflow_run).data.metrics
+    assert metrics["test.baseline_f1_sentence"] == outcome.verdict.metrics["baseline_f1_sentence"]
+    assert "macro-F1 of classes, baseline" in outcome.card.read_text(encoding="utf-8")
+
+
 def test_a_good_model_becomes_champion_and_answers(world: World) -> None:
     first = world.first
     assert first.verdict.outcome == "passed", first.verdict.failed

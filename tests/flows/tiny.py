@@ -58,7 +58,12 @@ def make_recipe(corpus: Path, **changes: Any) -> Recipe:
             "max_length": 32,
         },
         "training": {"epochs": 10, "batch_size": 8, "learning_rate": 0.001},
-        "gate": {"min_f1": {"sentence": 0.7, "tokens": 0.7}, "slices": {"columns": ["region"]}},
+        # Looking words up finds every one of the few names, and no model finds more than that.
+        "gate": {
+            "min_f1": {"sentence": 0.7, "tokens": 0.7},
+            "baseline": "off",
+            "slices": {"columns": ["region"]},
+        },
         "registry": {"name": "tiny"},
     }
     for section, change in changes.items():

@@ -111,7 +111,7 @@ def test_the_digest_covers_defaults_and_every_change() -> None:
 def test_heads_come_in_a_fixed_order_and_the_first_is_primary() -> None:
     parts = {
         "model": {"scratch": {}, "heads": ["tokens", "sentence"]},
-        "gate": {"min_f1": {"sentence": 0, "tokens": 0}},
+        "gate": {"min_f1": {"sentence": 0.1, "tokens": 0.1}},
     }
     recipe = Recipe.model_validate(recipe_values(**parts))
     assert recipe.heads == ["sentence", "tokens"]

@@ -354,3 +354,23 @@ def question(world: World, number: str) -> str:
     version = world.registry.version(number)
     assert version.approval is not None
     return ask_about(world.registry, world.registry.kept_verdict(version), version.approval)
+
+
+# After a rollback
+
+
+def test_a_rolled_back_bundle_is_promoted_by_an_approval_that_knows_of_the_rollback(world: World) -> None:
+    # Given a version that was approved, and rolled back,
+    world.go("second", key="k1")
+    assert decide(world.registry, "2", approve=True, approver="Ann").promoted
+    world.registry.rollback(None, "insults customers")
+    # when its bundle is made again, then a person is asked anew, and may promote it.
+    result = world.go("second", key="k2")
+    assert (result.pending, world.serves()) == (True, "1")
+    assert decide(world.registry, "2", approve=True, approver="Ann", notes="it was the customers").promoted
+    assert world.serves() == "2"
+    # Where nobody is asked, it stays down.
+    world.registry.rollback(None, "still")
+    result = world.go("second", key="k3", approval="none")
+    assert (result.promoted, world.serves()) == (False, "1")
+    assert "rolled back on" in result.why

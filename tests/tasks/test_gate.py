@@ -11,14 +11,15 @@ from mlflow import MlflowClient
 
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
-from corpus.splits import Splits
+from corpus.splits import Side, Splits
 from expectations.report import CheckResult, ValidationReport
-from recipes.recipe import Recipe
+from recipes.recipe import Gate, Recipe
 from serving.bundle import MODEL, Bundle
 from tasks.evaluate import evaluate
 from tasks.export import ExportReport
 from tasks.exporting.parity import Int8Comparison
 from tasks.gate import gate
+from tasks.judging.baseline import check_baseline
 from tasks.judging.case import Case
 from tasks.judging.challenge import check_champion
 from tasks.judging.checks import (
@@ -103,11 +104,12 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
         seen_in_training: int = 0,
         report: dict[str, Any] | None = None,
         manifest: dict[str, Any] | None = None,
+        training: Sequence[Example] = (),
     ) -> Candidate:
         run = a_run(in_store, gate_rules or {})
         bundle = make_bundle("export/bundle", classes or ALL_CLASSES, entities or ALL_ENTITIES, **(manifest or {}))
-        snapshot = write_snapshot(tmp_path / "snapshot", rows or labelled_rows(), ["medium"])
-        splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training)
+        snapshot = write_snapshot(tmp_path / "snapshot", [*(rows or labelled_rows()), *training], ["medium"])
+        splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training, training)
         export = Ref(path=bundle.folder.parent, digest=bundle.digest)
         an_export_report(report or {}).save(export.path)
         validation = write_validation(tmp_path / "validation", snapshot, critical)
@@ -120,7 +122,7 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
 def a_run(store: Path, rules: dict[str, Any]) -> Run:
     values = recipe_values(
         model={"scratch": {}, "heads": ["sentence", "tokens"]},
-        gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, **rules},
+        gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, "baseline": "off", **rules},
         registry={"name": "toy"},
     )
     values["source"]["fields"]["slices"] = {"medium": "medium"}
@@ -128,9 +130,12 @@ def a_run(store: Path, rules: dict[str, Any]) -> Run:
     return Run(key="k", recipe=Recipe.model_validate(values), store=store, tracking_uri=uri, mlflow_run="none")
 
 
-def write_splits(folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int) -> Ref:
+def write_splits(
+    folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int, training: Sequence[Example]
+) -> Ref:
+    test: dict[str, Side] = {row.id: "test" for row in labelled_rows()}
     splits = Splits.create(
-        {row.id: "test" for row in labelled_rows()},
+        test | {row.id: "train" for row in training},
         snapshot=snapshot.digest,
         method="stratified",
         ledger=ledger,
@@ -407,13 +412,18 @@ def champion(champion_store: Path, store: Path, make_bundle: MakeBundle) -> Vers
 def register_champion(store: Path, bundle: Bundle) -> None:
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
-    experiment = client.create_experiment("toy", artifact_location=(store / "artifacts").as_uri())
+    found = client.get_experiment_by_name("toy")
+    experiment = (
+        found.experiment_id
+        if found
+        else client.create_experiment("toy", artifact_location=(store / "artifacts").as_uri())
+    )
     run_id = client.create_run(experiment).info.run_id
     passed = Check(name="data", measured="", required="", passed=True, why="")
     verdict = Verdict(recipe="r", bundle=bundle.digest, snapshot="s", splits="p", champion=None, checks=[passed])
     registry = ModelRegistry("toy", uri, store)
     version = registry.register(run_id, bundle.folder, verdict, {"assay.ledger": LEDGER})
-    registry.promote(version, verdict, None, "the first")
+    registry.promote(version, verdict, registry.champion(), "the first")
 
 
 @pytest.mark.usefixtures("champion")
@@ -556,3 +566,169 @@ def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkey
     made.run = made.run.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
     with pytest.raises(AssayError, match=r"MLflow at http://127.0.0.1:9"):
         made.verdict()
+
+
+# A champion that is gone, and one that was rolled back
+
+
+@pytest.fixture
+def deserted(store: Path, make_bundle: MakeBundle) -> MlflowClient:
+    """MLflow of `store`, where versions 1 (knows all classes) and 2 (knows fewer) of `toy` were champions."""
+    register_champion(store, make_bundle("first", ALL_CLASSES, FEWER_ENTITIES))
+    register_champion(store, make_bundle("second", FEWER_CLASSES, FEWER_ENTITIES))
+    return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+
+
+def test_a_champion_that_is_gone_leaves_the_one_before_it_to_compare_with(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path
+) -> None:
+    # Given a champion whose version somebody deleted in MLflow,
+    deserted.delete_model_version("toy", "2")
+    # when an equal of the one before comes, then it is no first of its name.
+    equal = candidate(ALL_CLASSES | {"unheard": "positive"}, FEWER_ENTITIES, gate_rules={"champion": {"improve": True}})
+    verdict = equal.verdict()
+    check = checks_of(verdict)["champion: sentence"]
+    assert not check.passed
+    assert "(1.000 against 1.000 of version 1)" in check.measured
+    assert "version 2 was it and is gone; compared with version 1" in check.why
+    # The promotion expects what the registry says: no champion.
+    assert verdict.champion is None
+
+
+def test_a_champion_without_its_alias_is_compared_with_all_the_same(
+    candidate: MakeCandidate, deserted: MlflowClient, tmp_path: Path
+) -> None:
+    deserted.delete_registered_model_alias("toy", "champion")
+    check = check_champion(candidate().case(tmp_path), "sentence")
+    assert check.passed
+    assert "(1.000 against 0.733 of version 2)" in check.measured
+    assert "version 2 was it and lost its alias; compared with version 2" in check.why
+
+
+@pytest.mark.parametrize("whole_model", [False, True])
+def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path, whole_model: bool
+) -> None:
+    # Given a registry without any former champion, or without the model itself,
+    if whole_model:
+        deserted.delete_registered_model("toy")
+    else:
+        for number in ("1", "2"):
+            deserted.delete_model_version("toy", number)
+    # then nobody knows whether the candidate is better, and the reason names the version that is gone.
+    made = candidate()
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert (check.passed, check.measured) == (False, "not comparable")
+    assert "version 2 was it, and no earlier champion is left" in check.why
+    made.run = a_run(store, {"champion": {"allow_not_comparable": True}})
+    check = check_champion(made.case(tmp_path), "sentence")
+    assert (check.passed, check.judged) == (True, False)
+
+
+def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
+    candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path
+) -> None:
+    deserted.delete_registered_model_alias("toy", "champion")
+    model_id = deserted.get_model_version("toy", "2").tags["assay.model"]
+    (graph,) = [path for path in store.rglob(MODEL) if model_id in str(path)]
+    graph.write_bytes(b"damaged")
+    check = check_champion(candidate().case(tmp_path), "sentence")
+    assert "compared with version 1" in check.why
+
+
+def test_a_rolled_back_bundle_is_refused_unless_a_person_is_asked(
+    candidate: MakeCandidate, store: Path, deserted: MlflowClient
+) -> None:
+    # Given a bundle that was champion and was rolled back,
+    registry = ModelRegistry("toy", f"sqlite:///{store}/mlflow.db", store)
+    made = candidate(FEWER_CLASSES, FEWER_ENTITIES)
+    registry.rollback("1", "insults customers")
+    # when it is made again, then the gate says so,
+    check = checks_of(made.verdict())["rollback"]
+    assert not check.passed
+    assert "version 2 holds this bundle and was rolled back on" in check.why
+    assert "insults customers; train another model, or promote it with --force REASON" in check.why
+    # and leaves it to the person whom the recipe asks.
+    made.run = a_run(store, {"approval": "required"})
+    check = checks_of(made.verdict())["rollback"]
+    assert (check.passed, check.judged) == (True, False)
+    assert "insults customers; a person must approve it" in check.why
+
+
+# Trivial models
+
+# Three rows of four are positive, and no training row names Munich.
+TRAINING = [
+    replace(row, id=f"train-{row.id}")
+    for row in labelled_rows()
+    if "munich" not in row.text and not row.text.startswith("poor")
+]
+ALWAYS_POSITIVE = {"unheard": "negative", "never": "positive"}
+
+
+def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    # Given a model with macro-F1 0.333 of two balanced classes, and a threshold below that,
+    rules = {"baseline": "majority", "min_f1": {"sentence": 0.3, "tokens": 0.3}}
+    case = candidate(ALWAYS_POSITIVE, gate_rules=rules, training=TRAINING).case(tmp_path)
+    assert check_score(case, "sentence").passed
+    # then the most frequent class does as well, and the verdict shows both figures.
+    (check,) = check_baseline(case, "sentence")
+    assert not check.passed
+    assert "F1 0.333 against 0.333 of the most frequent class of the training rows, 'positive'" in check.measured
+    assert check.metrics == {"baseline_f1_sentence": pytest.approx(1 / 3)}
+
+
+def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:
+    rules = {"baseline": "tfidf"}
+    case = candidate(gate_rules=rules, training=TRAINING).case(tmp_path)
+    majority, tfidf = check_baseline(case, "sentence")
+    assert majority.passed
+    assert majority.measured.startswith("F1 1.000 against 0.333 of the most frequent class")
+    # A test word that no training row holds is beyond TF-IDF, and a name that none holds beyond the majority tag.
+    assert tfidf.passed
+    assert "of TF-IDF with logistic regression on 135 training rows" in tfidf.measured
+    (tags,) = check_baseline(case, "tokens")
+    assert tags.passed
+    assert "of the majority tag of each word in 135 training rows" in tags.measured
+    assert set(majority.metrics | tfidf.metrics | tags.metrics) == {
+        "baseline_f1_sentence",
+        "baseline_f1_sentence_tfidf",
+        "baseline_f1_tokens",
+    }
+
+
+def test_entities_that_looking_up_words_finds_as_well_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+    training = [replace(row, id=f"train-{row.id}") for row in labelled_rows()]
+    case = candidate(gate_rules={"baseline": "majority"}, training=training).case(tmp_path)
+    (check,) = check_baseline(case, "tokens")
+    assert not check.passed
+    assert check.why.startswith("not shown to be better than the majority tag of each word in 240 training rows")
+
+
+def test_baselines_are_compared_by_default_and_fail_without_training_rows(candidate: MakeCandidate) -> None:
+    assert Gate(min_f1={"sentence": 0.6}).baseline == "majority"
+    verdict = candidate(gate_rules={"baseline": "majority"}).verdict()
+    assert {check.name for check in verdict.failed} == {"baseline: sentence", "baseline: tokens"}
+    assert "no training row has a class" in verdict.failed[0].why
+
+
+# Classes and entity types without test rows
+
+
+def test_a_class_or_type_without_a_test_row_is_named_and_refused_unless_allowed(
+    candidate: MakeCandidate, store: Path
+) -> None:
+    # Given a bundle that predicts a class and an entity type which no test row holds,
+    made = candidate(ALL_CLASSES | {"so": "neutral"}, ALL_ENTITIES | {"mary": "PERSON"})
+    verdict = made.verdict()
+    # then each is a line of the verdict that refuses,
+    assert [(check.name, check.measured) for check in verdict.failed] == [
+        ("class: neutral (sentence)", "not tested: no test row"),
+        ("entity type: PERSON (tokens)", "not tested: no test row"),
+    ]
+    # and where the recipe allows it, one that reports.
+    made.run = a_run(store, {"allow_untested": True})
+    allowed = made.verdict()
+    assert allowed.outcome == "passed"
+    check = checks_of(allowed)["class: neutral (sentence)"]
+    assert (check.passed, check.judged) == (True, False)

@@ -16,9 +16,10 @@ from corpus.splits import Splits
 from recipes.recipe import Recipe
 from serving.address import open_bundle
 from serving.bundle import Bundle
-from tasks.registry import ChampionChanged, ModelRegistry, Move, Version, promote
+from tasks.registry import ChampionChanged, ModelRegistry, Move, Version, promote, settle
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
+from tasks.versions.approvals import Approval
 from tasks.versions.history import MOVE_TAG
 from tasks.versions.lock import hold
 from tests.snapshots import recipe_values
@@ -491,3 +492,105 @@ def test_a_rollback_goes_only_to_a_former_champion(candidate: MakeCandidate, reg
     with pytest.raises(AssayError, match="needs a reason"):
         registry.rollback("1", " ")
     assert aliases(registry) == ("1", None)
+
+
+@pytest.fixture
+def champions(candidate: MakeCandidate, registry: ModelRegistry) -> list[Candidate]:
+    """Three versions, promoted one after the other."""
+    made = [candidate(name) for name in ("a", "bb", "ccc")]
+    for number, (version, verdict) in enumerate(made):
+        registry.promote(version, verdict, made[number - 1][0] if number else None, "better")
+    return made
+
+
+def test_a_rollback_never_goes_to_a_version_that_a_rollback_took_down(
+    champions: list[Candidate], registry: ModelRegistry
+) -> None:
+    # Given three champions, when each of two people on call rolls back, then the second one gets an earlier version,
+    registry.rollback(None, "insults customers")
+    registry.rollback(None, "the second person on call does the same")
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.number == "1"
+    # and where none is left, one line says so; by name a version can be put back.
+    with pytest.raises(AssayError, match="no previous champion that no rollback took down; name a version with --to"):
+        registry.rollback(None, "once more")
+    registry.rollback("3", "it was the customers")
+    assert [move.target for move in registry.history()] == ["1", "2", "3", "2", "1", "3"]
+
+
+def test_a_rollback_passes_over_a_deleted_version(champions: list[Candidate], registry: ModelRegistry) -> None:
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "2")
+    assert registry.rollback(None, "worse").target == "1"
+
+
+def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
+    champions: list[Candidate], registry: ModelRegistry
+) -> None:
+    # Given a version that was approved, promoted and rolled back,
+    third, verdict = champions[-1]
+    before = Approval.ask(verdict, "run", 1).answered(approve=True, approver="Eve")
+    second = registry.version(registry.rollback(None, "insults customers").target)
+    # when its bundle comes again, with or without the approval of before, then it is refused with the reason.
+    again = verdict.model_copy(update={"champion": second.number})
+    for approval in (None, before):
+        result = settle(registry, third, again, approval, "run")
+        assert not result.promoted
+        assert "version 3 holds this bundle and was rolled back on" in result.why
+        assert "insults customers" in result.why
+        with pytest.raises(AssayError, match=r"rolled back on .*insults customers; .*--force REASON"):
+            registry.promote(third, again, second, "better", approval=approval)
+    # A reason to force promotes it, and so does an approval that knows of the rollback.
+    after = Approval.ask(again, "run", 1).answered(approve=True, approver="Eve")
+    assert settle(registry, third, again, after, "run").promoted
+    registry.rollback(None, "still")
+    assert settle(registry, third, again.model_copy(update={"forced": "the customers like it"}), None, "run").promoted
+
+
+def test_a_rollback_holds_after_its_version_is_deleted(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate, tmp_path: Path
+) -> None:
+    digest = champions[-1][0].bundle
+    registry.rollback(None, "insults customers")
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
+    assert "insults customers" in str(registry.why_rolled_back(digest))
+    assert registry.why_rolled_back(champions[0][0].bundle) is None
+
+
+# Champions that are gone
+
+
+def test_former_champions_are_those_that_are_left_and_were_not_rolled_back(
+    champions: list[Candidate], registry: ModelRegistry
+) -> None:
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    client.delete_model_version(NAME, "3")
+    assert registry.champion() is None
+    assert registry.last_champion() == "3"
+    assert [version.number for version in registry.former_champions()] == ["2", "1"]
+    # Without the history, the tags of the versions say the same.
+    for move in registry.history():
+        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+    assert [version.number for version in registry.former_champions()] == ["2", "1"]
+    assert registry.last_champion() == "2"
+
+
+def test_last_champion_outlives_a_registered_model_that_is_deleted(
+    champions: list[Candidate], registry: ModelRegistry, store: Path
+) -> None:
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_registered_model(NAME)
+    assert (registry.last_champion(), registry.former_champions()) == ("3", [])
+    # Another MLflow, or another model, has had none.
+    assert ModelRegistry("other", registry.tracking_uri, store).last_champion() is None
+
+
+def test_last_champion_is_none_where_the_first_promotion_was_undone(
+    candidate: MakeCandidate, uri: str, store: Path
+) -> None:
+    version, verdict = candidate("first")
+    broken = ModelRegistry(NAME, uri, store, FailingClient(uri, "set_registered_model_alias", 1))
+    with pytest.raises(AssayError, match="the server went away"):
+        broken.promote(version, verdict, None, "better")
+    registry = ModelRegistry(NAME, uri, store)
+    assert [move.state for move in registry.history()] == ["undone"]
+    assert (registry.last_champion(), registry.former_champions()) == (None, [])

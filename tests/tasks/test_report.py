@@ -195,6 +195,7 @@ def a_verdict(bundle: Bundle, snapshot: Ref, splits: Ref, *, passed: bool = True
         required="at least 0.600",
         passed=passed,
         why=f"macro-F1 of {HOSTILE} | and others",
+        metrics={"baseline_f1_sentence": 0.3125, "baseline_f1_sentence_tfidf": 0.75},
     )
     slices = Check(
         name="slice: medium=radio (sentence)",
@@ -273,6 +274,9 @@ def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
         "mitigated 1",
         "training.learning_rate=0.0003",
         "0.512",
+        "macro-F1 of classes, baseline",
+        "0.312",
+        "macro-F1 of classes, TF-IDF baseline",
     ):
         assert part in page.text
     # The plot of slices shows the recipe's classes and conditions, too.
@@ -289,6 +293,8 @@ def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
     assert {"card.html", "card.md", "verdict.json"} <= names
     logged = client.get_run(finished.run.mlflow_run).data
     assert 0.5 < logged.metrics["test.sentence.macro_f1"] < 1
+    assert logged.metrics["test.baseline_f1_sentence"] == 0.3125  # beside that of the model
+    assert "| macro-F1 of classes, baseline | 0.312 |" in logged.tags["mlflow.note.content"]
     assert logged.tags["assay.outcome"] == "passed"
     assert logged.tags["mlflow.note.content"].startswith("# tiny: passed")
     # the logged model holds the figures too, and the version shows the card's short form.

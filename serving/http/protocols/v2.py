@@ -6,7 +6,7 @@ Inputs are the tensors `text` and, for a model of pairs, `text_pair`, of BYTES, 
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -20,6 +20,7 @@ from serving.http.answering import Answered
 from serving.http.context import Context, Json
 from serving.http.model import ServedModel
 from serving.http.requests import parse, read_body
+from serving.http.settings import MOST_ROWS
 from serving.objects import entity_objects
 
 Nested = list[Any]
@@ -31,7 +32,7 @@ class InputTensor(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(examples=["text"])
-    shape: list[int] = Field(examples=[[1]])
+    shape: list[Annotated[int, Field(ge=-MOST_ROWS, le=MOST_ROWS)]] = Field(examples=[[1]])
     datatype: str = Field(examples=["BYTES"])
     data: Nested = Field(examples=[["Nice."]])
     parameters: dict[str, Any] | None = None

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from serving.http import openapi
+from tests.numbers import unbounded_numbers
 
 
 def references(value: Any) -> set[str]:
@@ -68,3 +69,13 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
     assert all(link == "openapi.json" or link.startswith("#") for link in page.links)
     for path in openapi.document()["paths"]:
         assert path in answer.text
+
+
+def test_no_number_of_a_request_is_without_bounds() -> None:
+    document = openapi.document()
+    schemas = document["components"]["schemas"]
+    requests = {name: schema for name, schema in schemas.items() if "Response" not in name}
+    answers = ("EntityAnswer", "RowAnswer", "OutputTensor")  # numbers of the server, not of a caller
+    asked = {name: schema for name, schema in requests.items() if name not in answers}
+    assert "InputTensor" in asked
+    assert list(unbounded_numbers([asked, document["paths"]])) == []

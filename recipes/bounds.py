@@ -1,0 +1,70 @@
+"""Bounds of the numbers in a recipe, and how an error names them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+MOST_ROWS = 1_000_000_000
+LARGEST = 1e9
+
+# Random generators of numpy and torch take no other seeds.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=-int(LARGEST), le=int(LARGEST))]
+
+_BOUNDS = {
+    "exclusiveMinimum": "above",
+    "minimum": "at least",
+    "exclusiveMaximum": "below",
+    "maximum": "at most",
+}
+# What pydantic calls a number that is out of bounds.
+OUT_OF_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
+
+
+def allowed_range(schema: Mapping[str, Any], location: Sequence[int | str]) -> str | None:
+    """Return the bounds of a number, such as `above 0, at most 1`.
+
+    Args:
+        schema: JSON schema of the whole.
+        location: keys and positions that lead to the number, as pydantic gives them. Parts that only name a member of
+            a union are skipped.
+
+    Returns:
+        None where no number with bounds stands there.
+    """
+    nodes = [schema]
+    for part in location:
+        nodes = [child for node in nodes for child in _children(schema, node, part)] or nodes
+    for option in (option for node in nodes for option in _options(schema, node)):
+        bounds = [f"{word} {_written(option[key])}" for key, word in _BOUNDS.items() if key in option]
+        if bounds:
+            return ", ".join(bounds)
+    return None
+
+
+def _written(number: float) -> str:
+    """The number with separators, and without a fraction where it is whole."""
+    return f"{int(number):,}" if float(number).is_integer() else f"{number:g}"
+
+
+def _children(schema: Mapping[str, Any], node: Mapping[str, Any], part: int | str) -> Iterator[Mapping[str, Any]]:
+    for option in _options(schema, node):
+        if isinstance(part, int) and "items" in option:
+            yield option["items"]
+        elif part in option.get("properties", {}):
+            yield option["properties"][part]
+        elif isinstance(option.get("additionalProperties"), dict):
+            yield option["additionalProperties"]
+
+
+def _options(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The node itself, or every member of a union, references resolved."""
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    members = [member for key in ("anyOf", "oneOf", "allOf") for member in node.get(key, ())]
+    if not members:
+        yield node
+    for member in members:
+        yield from _options(schema, member)

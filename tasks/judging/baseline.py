@@ -1,0 +1,62 @@
+"""The candidate against trivial models, on the same test rows: a model that learned nothing must not pass."""
+
+from collections.abc import Iterator, Sequence
+
+from recipes.recipe import Head
+from tasks.judging.case import Case
+from tasks.judging.words import percent
+from tasks.scoring.answers import Answer, classes_of, outcomes_of
+from tasks.scoring.baselines import (
+    MajorityTagger,
+    Reader,
+    TfidfClassifier,
+    answer_with_class,
+    most_frequent_class,
+    spread,
+)
+from tasks.scoring.paired import compare
+from tasks.verdict import Check
+
+METRIC = "baseline_f1"
+
+
+def check_baseline(case: Case, head: Head) -> list[Check]:
+    """The candidate is better than each baseline that the recipe asks for; no check where it asks for none."""
+    if case.rules.baseline == "off":
+        return []
+    return [_check(case, head, *baseline) for baseline in _baselines(case, head)]
+
+
+def _baselines(case: Case, head: Head) -> Iterator[tuple[str, str, Sequence[Answer]]]:
+    """Each baseline: the end of its check's name, what it is, and its predictions for the test rows."""
+    rows, reader = case.evaluation.rows, Reader(case.bundle)
+    if head == "tokens":
+        tagger = MajorityTagger(spread(case.training), reader)
+        yield "", f"the majority tag of each word in {tagger.rows:,} training rows", tagger.answer(case.examples, rows)
+        return
+    label = most_frequent_class(case.training)
+    yield "", f"the most frequent class of the training rows, {label!r}", answer_with_class(label, rows)
+    if case.rules.baseline == "tfidf":
+        model = TfidfClassifier(spread(case.training), reader)
+        told = f"TF-IDF with logistic regression on {model.rows:,} training rows"
+        yield " (tfidf)", told, model.answer(case.examples, rows)
+
+
+def _check(case: Case, head: Head, suffix: str, baseline: str, theirs: Sequence[Answer]) -> Check:
+    rows, confidence = case.evaluation.rows, case.rules.champion.confidence
+    classes = classes_of(rows, theirs)
+    ours, trivial = outcomes_of(rows, head, classes), outcomes_of(theirs, head, classes)
+    result = compare(ours, trivial, threshold=0.0, confidence=confidence)
+    passed = result.lower > 0
+    why = "better than a model that learned nothing" if not suffix else "better than TF-IDF"
+    remedy = "train longer, on more or cleaner rows, or use more test rows (see docs/gate.md, Baselines)"
+    kind = suffix.strip(" ()")
+    return Check(
+        name=f"baseline: {head}{suffix}",
+        measured=f"F1 {ours.f1():.3f} against {trivial.f1():.3f} of {baseline}; difference {result.difference:+.3f}, "
+        f"at least {result.lower:+.3f} with {percent(confidence)} confidence",
+        required=f"a difference above 0 with {percent(confidence)} confidence",
+        passed=passed,
+        why=why if passed else f"not shown to be better than {baseline}: {remedy}",
+        metrics={f"{METRIC}_{head}" if not kind else f"{METRIC}_{head}_{kind}": trivial.f1()},
+    )
