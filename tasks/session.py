@@ -87,8 +87,9 @@ def open_run(
             mlflow_run=tracking.run_id,
             opened=found.opened if found else datetime.now(UTC),
         )
-        _save(folder, state)
-        show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
+        with tracking.failing():
+            _save(folder, state)
+            show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
         run = Run(
             key=key,
             recipe=recipe,

@@ -20,11 +20,13 @@ from mlflow.entities.model_registry import ModelVersion
 from corpus.errors import AssayError
 from serving.address import without_password
 from tasks.lineage.kept import find_version
-from tasks.tracking import experiment_id, mlflow_reachable
+from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from tasks.versions.approvals import Approval
 from tasks.versions.connection import connect
+from tasks.versions.experiments import experiment_id
+from tasks.versions.filters import equals
 from tasks.versions.history import Move
 from tasks.versions.registry import ModelRegistry
 from tasks.versions.store import MODEL_TAG, Version, Versions
@@ -166,7 +168,7 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
 def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRun, version: Version) -> Iterator[str]:
     """A run of the other MLflow that goes again if the block fails, and the version that names it."""
     number = experiment_id(client, experiment, target.tracking_uri, target.store)
-    for left in client.search_runs([number], f"tags.`{COPY_TAG}` = '{version.bundle}' AND status = 'RUNNING'"):
+    for left in client.search_runs([number], f"{equals(f'tags.`{COPY_TAG}`', version.bundle)} AND status = 'RUNNING'"):
         if not _versions_of(client, left.info.run_id):  # else it was killed at the very end, and is of use
             client.delete_run(left.info.run_id)
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log-model")}
@@ -183,7 +185,7 @@ def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRu
 
 
 def _versions_of(client: MlflowClient, run_id: str) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"run_id = '{run_id}'"))
+    return list(client.search_model_versions(equals("run_id", run_id)))
 
 
 def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:

@@ -9,8 +9,9 @@ from serving.address import existing_tracking_uri
 from tasks.keeping.stored import all_snapshots
 from tasks.lineage.keeping import snapshot_folder
 from tasks.session import read_states
-from tasks.tracking import mlflow_reachable, run_exists
+from tasks.tracking import mlflow_reachable
 from tasks.versions.connection import connect
+from tasks.versions.runs import find_run
 from tasks.versions.store import every_version
 from tasks.versions.tags import SNAPSHOT_TAG
 
@@ -38,7 +39,7 @@ def _of_versions(client: MlflowClient) -> Iterator[str]:
 
 def _of_runs_elsewhere(client: MlflowClient, store: Path) -> Iterator[str]:
     """A recipe may name an MLflow of its own, whose versions nobody asked about here."""
-    elsewhere = {one.key for one in read_states(store) if not run_exists(client, one.mlflow_run)}
+    elsewhere = {one.key for one in read_states(store) if find_run(client, one.mlflow_run) is None}
     for _, snapshot in all_snapshots(store):
         if snapshot.folder.parent.name in elsewhere:
             yield snapshot.digest

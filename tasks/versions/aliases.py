@@ -65,7 +65,7 @@ class Aliases:
         return done
 
     def settle(self, lease: Lease) -> None:
-        """End or undo the moves that a dead holder of the lease left half-way."""
+        """End or undo the moves that a dead holder of the lease left half-way, whatever was deleted since."""
         for move in read_moves(self._client, self._name):
             if move.state != "begun":
                 continue
@@ -96,16 +96,31 @@ class Aliases:
         return done
 
     def _undo(self, move: Move, lease: Lease) -> None:
-        """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
+        """Put the aliases back. Without the lease nothing is touched: the next holder settles the move.
+
+        MLflow takes the aliases of a version away when it is deleted, so that `champion` may be missing where it
+        pointed to the target.
+        """
         lease.renew()
-        if self.number(CHAMPION) == move.target:
+        champion = self.number(CHAMPION)
+        if champion == move.target or (champion is None and not self._exists(move.target)):
             self._point(CHAMPION, move.source)
         if move.source is not None and self.number(PREVIOUS) == move.source:
             self._point(PREVIOUS, move.previous)
         write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
 
     def _point(self, alias: str, number: str | None) -> None:
-        if number is None:
-            self._client.delete_registered_model_alias(self._name, alias)
-        else:
+        """Point an alias to a version; to none where that is gone: recovery must not wait for a deleted one."""
+        if number is not None and self._exists(number):
             self._client.set_registered_model_alias(self._name, alias, number)
+        else:
+            self._client.delete_registered_model_alias(self._name, alias)
+
+    def _exists(self, number: str) -> bool:
+        try:
+            self._client.get_model_version(self._name, number)
+        except MlflowException as error:
+            if error.error_code == NO_MODEL:
+                return False
+            raise
+        return True
