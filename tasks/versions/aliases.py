@@ -96,16 +96,11 @@ class Aliases:
         return done
 
     def _undo(self, move: Move, lease: Lease) -> None:
-        """Put the aliases back. Without the lease nothing is touched: the next holder settles the move.
-
-        MLflow takes the aliases of a version away when it is deleted, so that `champion` may be missing where it
-        pointed to the target.
-        """
+        """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
         lease.renew()
-        champion = self.number(CHAMPION)
-        if champion == move.target or (champion is None and not self._exists(move.target)):
+        if self._pointed(CHAMPION, move.target):
             self._point(CHAMPION, move.source)
-        if move.source is not None and self.number(PREVIOUS) == move.source:
+        if move.source is not None and self._pointed(PREVIOUS, move.source):
             self._point(PREVIOUS, move.previous)
         write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
 
@@ -115,6 +110,11 @@ class Aliases:
             self._client.set_registered_model_alias(self._name, alias, number)
         else:
             self._client.delete_registered_model_alias(self._name, alias)
+
+    def _pointed(self, alias: str, number: str) -> bool:
+        """Return whether an alias points to a version, or did: MLflow takes it away when the version is deleted."""
+        present = self.number(alias)
+        return present == number or (present is None and not self._exists(number))
 
     def _exists(self, number: str) -> bool:
         try:
