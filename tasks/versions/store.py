@@ -26,6 +26,8 @@ from tasks.versions.tags import RUN_TAG, SPLITS_TAG
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 # MLflow itself links version and logged model only where the version is made from models:/ID.
 MODEL_TAG = "assay.model"
+# One for each copy that `assay copy` has made: where it is.
+COPIED_TAG = "assay.copied_to."
 
 
 class Version(BaseModel):
@@ -52,6 +54,11 @@ class Version(BaseModel):
     def model_id(self) -> str | None:
         """MLflow's logged model behind the version."""
         return self.tags.get(MODEL_TAG)
+
+    @property
+    def copies(self) -> list[str]:
+        """Where `assay copy` has put it, by address and store."""
+        return [value for key, value in sorted(self.tags.items()) if key.startswith(COPIED_TAG)]
 
     @property
     def outcome(self) -> str:
