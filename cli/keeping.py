@@ -14,6 +14,8 @@ from cli.common import MOST, Store, out, say
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tasks.keeping.tracked import Tracks
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")]
 MIB = 2**20
 NOT_DONE = "nothing was changed; do it with --yes"
@@ -80,35 +82,54 @@ def clean(
 
 def forget(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows, or of documents with their rows.")],
+    mlflow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A further MLflow to search; may be given several times."),
+    ] = None,
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Erase rows from snapshots and ledger, and say which versions trained on them."""
-    from serving.address import existing_tracking_uri
+    """Erase rows from snapshots, MLflow and ledger, and say which versions trained on them.
+
+    Searched is every MLflow that a run of the store has written to. Exit code 1: one of them does not answer, or a run
+    lies in none; all others are erased, and the same command does the rest.
+    """
     from tasks.keeping import forgetting
 
-    uri = existing_tracking_uri(store)
-    plan = forgetting.plan_forgetting(ids, store, uri)
-    versions = plan.tracks.versions
+    plan = forgetting.plan_forgetting(ids, store, *(mlflow or ()))
+    tracks = plan.tracks
     _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
     _show("copy", ((one.path.relative_to(store).as_posix(), one.what) for one in plan.copies))
-    _show("run in MLflow", ((one.name, ", ".join(one.artifacts)) for one in plan.tracks.runs))
-    _show("version", ((one.address, _sides(one.sides)) for one in versions))
+    _show("run in MLflow", ((one.name, ", ".join(one.artifacts)) for one in tracks.runs))
+    _show("version", ((one.address, _sides(one.sides)) for one in tracks.versions))
+    for copied in tracks.copied:
+        say(f"{copied} may hold them, too; forget them there")
     if plan.empty:
-        say(f"no snapshot of {store} and no version holds {', '.join(ids)}")
+        nothing = f"no snapshot of {store} and no version holds {', '.join(ids)}"
+        plan.check_complete(nothing)
+        say(nothing)
         return
     if not yes:
+        plan.check_complete(NOT_DONE)
         say(NOT_DONE)
         return
-    keys = forgetting.forget(plan, store, uri)
+    try:
+        keys = forgetting.forget(plan, store)
+    except forgetting.IncompleteError:
+        _say_who_knew(tracks)
+        raise
     say(
         f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
-        f"{len(plan.tracks.runs)} runs in MLflow; {keys} keys left the ledger"
+        f"{len(tracks.runs)} runs in MLflow; {keys} keys left the ledger"
     )
-    if versions:
+    _say_who_knew(tracks)
+
+
+def _say_who_knew(tracks: "Tracks") -> None:
+    if tracks.versions:
         say("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
         say("these versions can no longer be monitored, compared or made again")
-    trained = [one.address for one in versions if "train" in one.sides]
+    trained = [one.address for one in tracks.versions if "train" in one.sides]
     if trained:
         say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
 

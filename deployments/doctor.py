@@ -33,6 +33,7 @@ def examine(store: Path) -> Iterator[Finding]:
     yield _store(store)
     yield _mlflow(store)
     if not missing:  # they say where the rest is looked for
+        yield from _deleted(store)
         yield from _shared_store()
         yield _prefect()
         yield _mongodb()
@@ -79,6 +80,13 @@ def _mlflow(store: Path) -> Finding:
     if not uri.startswith(("http://", "https://")):
         return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
     return _http("MLflow", f"{uri.rstrip('/')}/health", shown, "start it, or mend MLFLOW_TRACKING_URI")
+
+
+def _deleted(store: Path) -> Iterator[Finding]:
+    from deployments.deleted import deleted_in_mlflow
+
+    for ok, line in deleted_in_mlflow(store):
+        yield Finding("deleted in MLflow", ok, line)
 
 
 def _prefect() -> Finding:

@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
+from corpus.digest import digest_json
 from corpus.errors import AssayError
 from flows.guard import TOKEN_VARIABLE, check_token, read_body
 from flows.outcomes import Outcome, find_outcome, read_predictions
@@ -41,6 +42,7 @@ from serving.http.guard import guard
 FLOW, ON_DEMAND = "train", "on-demand"
 # Only runs that were started here are told of here.
 TAG = "assay-api"
+KEY_HEADER = "idempotency-key"
 PARQUET = "application/vnd.apache.parquet"
 
 logger = logging.getLogger(__name__)
@@ -66,13 +68,16 @@ async def start_run(request: Request) -> Response:
     client: PrefectClient = request.state.prefect
     deployment = await find_deployment(client, wanted.recipe)
     recipe = override(deployment.parameters["recipe"], wanted.overrides)
+    key, sent = idempotency_key(request, deployment.id), f"{TAG}-request-{digest_json(wanted.overrides)[:16]}"
     flow_run = await client.create_flow_run_from_deployment(
-        deployment.id,
-        parameters={"recipe": recipe},
-        tags=[TAG],
-        # A caller who repeats a request whose answer was lost names it, and gets the same run.
-        idempotency_key=request.headers.get("idempotency-key"),
+        deployment.id, parameters={"recipe": recipe}, tags=[TAG, sent], idempotency_key=key
     )
+    if sent not in flow_run.tags:
+        raise HTTPException(
+            409,
+            f"the Idempotency-Key {request.headers[KEY_HEADER]!r} has started run {flow_run.id} of {wanted.recipe} "
+            "with other parameters; send those again, or another key",
+        )
     address = request.app.url_path_for("run", run_id=flow_run.id)
     answer = {"id": str(flow_run.id), "state": _state(flow_run), "address": address}
     return JSONResponse(answer, 202, headers={"Location": address})
@@ -107,6 +112,23 @@ async def send_predictions(request: Request) -> Response:
     if content is None:
         raise HTTPException(404, f"run {run.flow_run.id} has no predictions; its state is {_state(run.flow_run)}")
     return Response(content, media_type=PARQUET)
+
+
+def idempotency_key(request: Request, deployment: UUID) -> str | None:
+    """Return the key by which Prefect knows a repeated request, one for each deployment; None where none was sent.
+
+    Prefect keeps the keys of all runs of a flow together: those that other callers and schedules use must not be met.
+
+    Raises:
+        FaultyParametersError: the key is empty.
+    """
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return None
+    if not key.strip():
+        reason = "is empty; send a key of your own, such as a UUID, or leave the header out"
+        raise FaultyParametersError([Fault(parameter="Idempotency-Key", value=key, reason=reason)])
+    return f"{TAG}-{digest_json([str(deployment), key])}"
 
 
 def read_request(body: bytes) -> RunRequest:

@@ -15,6 +15,7 @@ from tasks.tracking import mlflow_reachable, tracking_uri_for
 from tasks.verdict import Verdict
 from tasks.versions.answers import VERDICT, Answers
 from tasks.versions.connection import connect
+from tasks.versions.filters import equals
 from tasks.versions.store import Version, Versions
 
 
@@ -86,7 +87,7 @@ def _mlflow_run(client: MlflowClient, flow_run: str, recipe: Recipe) -> MlflowRu
     experiment = client.get_experiment_by_name(recipe.registry.experiment or recipe.registry.name)
     if experiment is None:
         return None
-    query = f"tags.`prefect.flow_run` = '{flow_run}'"
+    query = equals("tags.`prefect.flow_run`", flow_run)
     found = client.search_runs(
         [experiment.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1
     )

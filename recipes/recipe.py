@@ -83,9 +83,11 @@ class Split(Closed):
 class Registry(Closed):
     """Where the model goes."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Registered model")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200, description="Registered model")
     tracking_uri: str | None = Field(None, description="MLflow; none: MLFLOW_TRACKING_URI, else sqlite below the store")
-    experiment: str | None = Field(None, description="MLflow experiment; none: the model's name")
+    experiment: str | None = Field(
+        None, pattern=r"^[^\x00-\x1f]+$", max_length=500, description="MLflow experiment; none: the model's name"
+    )
 
     @model_validator(mode="after")
     def _no_password_in_recipe(self) -> "Registry":
@@ -100,7 +102,9 @@ class Registry(Closed):
 class Recipe(Closed):
     """Everything that a run depends on."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Name of the recipe: lower case, digits, hyphens")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100, description="Name of the recipe: lower case, digits, hyphens"
+    )
     description: str = Field("", description="One line for the model card")
     source: Source
     validation: Validation = Validation()
@@ -128,6 +132,18 @@ class Recipe(Closed):
     def primary(self) -> Head:
         """The head that decides whether a challenger improves."""
         return self.gate.primary or self.heads[0]
+
+    @model_validator(mode="after")
+    def _can_be_stored(self) -> "Recipe":
+        """Every run and bundle stores the recipe as JSON, which takes no half of a surrogate pair."""
+        try:
+            self.model_dump_json()
+            _ = self.digest
+        except ValueError as error:
+            raise ValueError(
+                f"a value cannot be stored as JSON ({error}); write whole characters and finite numbers"
+            ) from error
+        return self
 
     @model_validator(mode="after")
     def _tuning_tries_what_is_allowed(self) -> "Recipe":

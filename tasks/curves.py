@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from tasks.parameters import parameter
 from tasks.run import Run
 from tasks.tracking import Tracking, mlflow_reachable
 from tasks.versions.connection import connect
+from tasks.versions.filters import equals
 from tasks.versions.tags import RUN_TAG
 
 # MLflow takes at most 1000 metrics in one call.
@@ -90,16 +92,18 @@ def nested_curves(run: Run, step: str, name: str, parameters: Mapping[str, Any])
         AssayError: MLflow does not answer.
     """
     with mlflow_reachable(run.tracking_uri):
-        run_id = _nested_run(connect(run.tracking_uri), run, step, name, parameters)
+        client = connect(run.tracking_uri)
+        run_id = _nested_run(client, run, step, name)
     ours = run.model_copy(update={"mlflow_run": run_id})
     with Tracking(run.tracking_uri, run_id).ended(), curves(ours) as log:
+        client.log_batch(run_id, params=[parameter(key, value) for key, value in parameters.items()])
         yield log
 
 
-def _nested_run(client: MlflowClient, run: Run, step: str, name: str, parameters: Mapping[str, Any]) -> str:
+def _nested_run(client: MlflowClient, run: Run, step: str, name: str) -> str:
     """The nested run of that step, a new one or the one of an earlier attempt."""
     experiment = client.get_run(run.mlflow_run).info.experiment_id
-    ours = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.mlflow_run}' AND tags.`{STEP_TAG}` = '{step}'"
+    ours = f"{equals(f'tags.`{MLFLOW_PARENT_RUN_ID}`', run.mlflow_run)} AND {equals(f'tags.`{STEP_TAG}`', step)}"
     found = client.search_runs([experiment], ours, max_results=1)
     if found:
         run_id = found[0].info.run_id
@@ -107,5 +111,4 @@ def _nested_run(client: MlflowClient, run: Run, step: str, name: str, parameters
     else:
         tags = {MLFLOW_PARENT_RUN_ID: run.mlflow_run, STEP_TAG: step, RUN_TAG: run.key}
         run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
     return str(run_id)

@@ -28,7 +28,7 @@ from tasks.run import Ref, Run
 from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.answers import VERDICT
-from tasks.versions.connection import connect
+from tasks.versions.connection import connect, full_address, stored_address
 from tasks.versions.description import CARD, LONGEST_NOTE, shortened_card
 from tasks.versions.tags import RUN_TAG, VERDICT_TAG
 
@@ -84,7 +84,9 @@ def report(
     )
     markdown = _publish(card)
     if promotion.pending:
-        _write(run.folder / WAITING, card.model_dump_json())
+        # The address of MLflow may hold a password, which no file may.
+        bare = run.model_copy(update={"tracking_uri": stored_address(run.tracking_uri, run.store)})
+        _write(run.folder / WAITING, card.model_copy(update={"run": bare}).model_dump_json())
     elif promotion.version:  # a dry run in between leaves the question open
         (run.folder / WAITING).unlink(missing_ok=True)
     with mlflow_reachable(run.tracking_uri):
@@ -123,7 +125,8 @@ def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None
     except ValidationError:
         _logger.warning("%s is of another version of assay: the card beside it stays as it was", kept)
         return
-    run = card.run.model_copy(update={"store": store.resolve()})
+    uri = full_address(card.run.tracking_uri, store)
+    run = card.run.model_copy(update={"store": store.resolve(), "tracking_uri": uri})
     _publish(card.model_copy(update={"run": run, "promotion": promotion}))
     kept.unlink()
 

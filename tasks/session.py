@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
@@ -21,6 +21,7 @@ from tasks.pages import show_link
 from tasks.run import Run, Step
 from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
+from tasks.versions.connection import stored_address
 
 STATE, LOCK = "run.json", "lock"
 STEPS: tuple[Step, ...] = get_args(Step)
@@ -33,6 +34,7 @@ class RunState(BaseModel):
     recipe_name: str
     recipe_digest: str
     mlflow_run: str
+    tracking: str | None = Field(None, description="MLflow of that run, without credentials; None: not written down")
     opened: datetime
     state: Literal["open", "closed"] = "open"
 
@@ -85,10 +87,12 @@ def open_run(
             recipe_name=recipe.name,
             recipe_digest=recipe.digest,
             mlflow_run=tracking.run_id,
+            tracking=stored_address(tracking.uri, store),
             opened=found.opened if found else datetime.now(UTC),
         )
-        _save(folder, state)
-        show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
+        with tracking.failing():
+            _save(folder, state)
+            show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
         run = Run(
             key=key,
             recipe=recipe,

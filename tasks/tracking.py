@@ -2,22 +2,21 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from uuid import UUID
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+from mlflow.entities import DatasetInput, InputTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import Pause
 
-from corpus.digest import canonical_json
 from corpus.disk import writing_to
 from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
@@ -27,16 +26,20 @@ from serving.address import default_tracking_uri, without_password
 from tasks.lineage.keeping import keep_data
 from tasks.lineage.surroundings import surroundings, to_text
 from tasks.pages import current_flow_run
+from tasks.parameters import RECIPE, dataset_input, recipe_parameters
 from tasks.run import Ref, Run, code_digest
 from tasks.versions.connection import connect
+from tasks.versions.experiments import experiment_id
+from tasks.versions.filters import equals
+from tasks.versions.runs import run_exists
 from tasks.versions.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
 
-# MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
-MLFLOW_DIGEST_LENGTH = 36
 PARAMETERS_A_BATCH = 100
-# MLflow's pages show runs of training for this kind, and else those of language models' prompts.
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-ENVIRONMENT, RECIPE = "environment.txt", "recipe.json"
+ENVIRONMENT = "environment.txt"
+# What MLflow answers where it works and does not take what it was sent, and where it wants to know who asks.
+NOT_TAKEN = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
+NOT_ALLOWED = {"PERMISSION_DENIED", "UNAUTHENTICATED"}
+DELETED = "Current state is deleted"
 
 
 def tracking_uri_for(recipe: Recipe, store: Path) -> str:
@@ -55,11 +58,23 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
         with writing_to("the disk of MLflow"):
             yield
     except MlflowException as error:
-        reason = str(error).splitlines()[0][:300]
-        raise AssayError(
-            f"MLflow at {without_password(uri)} did not do its part: {without_password(reason)}; "
-            "check registry.tracking_uri and that the server is up (assay doctor)"
-        ) from None  # MLflow's own message may quote the address with its password, and tracebacks print causes
+        # MLflow's own message may quote the address with its password, and tracebacks print causes
+        raise AssayError(_line(error, uri)) from None
+
+
+def _line(error: MlflowException, uri: str) -> str:
+    """Return what went wrong and the remedy: a server that refuses something is up."""
+    reason = without_password(str(error).splitlines()[0][:300]).rstrip(".")
+    where = f"MLflow at {without_password(uri)}"
+    if DELETED in reason:
+        return f"{where}: {reason}; run the same command again, which begins a new MLflow run, or restore this one"
+    if error.error_code in NOT_TAKEN:
+        return f"{where} does not take what it was sent: {reason}; change what the message names"
+    if error.error_code in NOT_ALLOWED:
+        return f"{where} refuses: {reason}; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return (
+        f"{where} did not do its part: {reason}; check registry.tracking_uri and that the server is up (assay doctor)"
+    )
 
 
 def mlflow_page(uri: str, path: str) -> str | None:
@@ -83,11 +98,11 @@ class Tracking:
             recipe: what runs.
             store: folder of sqlite and artifacts where there is no server.
             key: of the run.
-            run_id: an MLflow run of before.
+            run_id: an MLflow run of before; one that was deleted counts as none.
             uri: another MLflow than the recipe's.
 
         Raises:
-            AssayError: MLflow cannot be reached.
+            AssayError: MLflow cannot be reached, or the experiment is deleted.
         """
         uri = uri or tracking_uri_for(recipe, store)
         with mlflow_reachable(uri):
@@ -97,10 +112,12 @@ class Tracking:
                 return cls(uri, run_id)
             experiment = experiment_id(client, recipe.registry.experiment or recipe.registry.name, uri, store)
             run = client.create_run(experiment, tags=_tags(recipe, key), run_name=_name(recipe, key))
-            _log_parameters(client, run.info.run_id, recipe)
-            client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
-            client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
-            return cls(uri, run.info.run_id)
+            tracking = cls(uri, run.info.run_id)
+            with tracking.failing():
+                _log_parameters(client, run.info.run_id, recipe)
+                client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
+                client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
+            return tracking
 
     def page(self) -> str | None:
         """Address of the run in the pages of MLflow; None where there is a database and no server.
@@ -111,6 +128,15 @@ class Tracking:
         with mlflow_reachable(self.uri):
             experiment = self._client.get_run(self.run_id).info.experiment_id
         return mlflow_page(self.uri, f"experiments/{experiment}/runs/{self.run_id}")
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """End the run as failed if the block raises; else it goes on."""
+        try:
+            yield
+        except BaseException:
+            self.end("FAILED")
+            raise
 
     @contextmanager
     def ended(self) -> Iterator[None]:
@@ -139,7 +165,7 @@ class Tracking:
             if not run_exists(self._client, self.run_id):
                 return
             run = self._client.get_run(self.run_id)
-            query = f"tags.{MLFLOW_PARENT_RUN_ID} = '{self.run_id}' AND attributes.status = 'RUNNING'"
+            query = f"{equals(f'tags.`{MLFLOW_PARENT_RUN_ID}`', self.run_id)} AND attributes.status = 'RUNNING'"
             for one in (*self._client.search_runs([run.info.experiment_id], query), run):
                 if one.info.status == "RUNNING":
                     self._client.set_terminated(one.info.run_id, "FAILED")
@@ -160,46 +186,13 @@ def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
     manifest = Snapshot.load(snapshot.path).manifest
     sides = Splits.load(splits.path).manifest
     client = connect(run.tracking_uri)
-    dataset = Dataset(
-        name=run.recipe.name,
-        digest=manifest.digest[:MLFLOW_DIGEST_LENGTH],
-        source_type=run.recipe.source.kind,
-        source=canonical_json(manifest.source).decode(),
-        profile=canonical_json({**manifest.counts.model_dump(), **sides.counts}).decode(),
-    )
+    counts: dict[str, int] = {**manifest.counts.model_dump(), **sides.counts}
+    dataset = dataset_input(run.recipe.name, run.recipe.source.kind, manifest.digest, manifest.source, counts)
     with mlflow_reachable(run.tracking_uri):
         client.log_inputs(run.mlflow_run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         client.set_tag(run.mlflow_run, SNAPSHOT_TAG, manifest.digest)
         client.set_tag(run.mlflow_run, SPLITS_TAG, sides.digest)
         keep_data(client, run.mlflow_run, snapshot.path, splits.path)
-
-
-def run_exists(client: MlflowClient, run_id: str) -> bool:
-    """Whether MLflow knows a run of this id."""
-    try:
-        client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise
-    return True
-
-
-def experiment_id(client: MlflowClient, name: str, uri: str, store: Path) -> str:
-    """The experiment of this name; it is made if there is none."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    # Without a server, MLflow would put artifacts into the folder the command was called in.
-    location = (store.resolve() / "mlartifacts" / name).as_uri() if uri.startswith("sqlite:") else None
-    try:
-        return client.create_experiment(name, artifact_location=location, tags=KIND)
-    except MlflowException as error:
-        # MLflow's client repeats a request whose answer was lost; and another run may have come first.
-        found = client.get_experiment_by_name(name)
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
-            raise
-        return str(found.experiment_id)
 
 
 def _tags(recipe: Recipe, key: str) -> dict[str, str]:
@@ -244,16 +237,6 @@ def git_commit() -> str | None:
 
 
 def _log_parameters(client: MlflowClient, run_id: str, recipe: Recipe) -> None:
-    parameters = [Param(key, str(value)) for key, value in flatten(recipe.model_dump(mode="json"))]
+    parameters = recipe_parameters(recipe)
     for begin in range(0, len(parameters), PARAMETERS_A_BATCH):
         client.log_batch(run_id, params=parameters[begin : begin + PARAMETERS_A_BATCH])
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings by dotted keys; characters that MLflow refuses in a key become `_`, and `//` `/`."""
-    for key, value in values.items():
-        name = prefix + re.sub(r"/+", "/", re.sub(r"[^\w./ -]", "_", key))
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{name}.")
-        else:
-            yield name, value

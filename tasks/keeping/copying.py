@@ -13,27 +13,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities.model_registry import ModelVersion
 
+from corpus.digest import digest_json
 from corpus.errors import AssayError
 from serving.address import without_password
 from tasks.lineage.kept import find_version
-from tasks.tracking import experiment_id, mlflow_reachable
+from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
 from tasks.versions.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from tasks.versions.approvals import Approval
 from tasks.versions.connection import connect
+from tasks.versions.experiments import experiment_id
+from tasks.versions.filters import equals
 from tasks.versions.history import Move
 from tasks.versions.registry import ModelRegistry
-from tasks.versions.store import MODEL_TAG, Version, Versions
+from tasks.versions.store import COPIED_TAG, MODEL_TAG, Version, Versions
 from tasks.versions.tags import RECIPE_NAME_TAG
 
 COPY_TAG, FROM_TAG = "assay.copy_of", "assay.copied_from"
 # Of the other registry: which model of its store it is, and when it became champion there.
-LEFT_BEHIND = (MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG)
-A_BATCH = 100
+LEFT_BEHIND = (MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG, COPIED_TAG)
+A_BATCH, METRICS_A_BATCH = 100, 500
 logger = logging.getLogger(__name__)
 
 
@@ -109,10 +112,11 @@ def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
             figures = _figures(here, version)
             description = here.get_model_version(version.name, version.number).description or ""
             experiment = here.get_experiment(run.info.experiment_id).name
+            _note_copy(here, version, plan.name, target)
         with mlflow_reachable(target.tracking_uri), _new_run(there, target, experiment, run, version) as copy:
             _log_in_batches(there, copy, run)
             there.log_artifacts(copy, str(files))
-            tags = {key: value for key, value in version.tags.items() if key not in LEFT_BEHIND}
+            tags = {key: value for key, value in version.tags.items() if not key.startswith(LEFT_BEHIND)}
             tags[FROM_TAG] = f"{version.address} of {source.name}"
             made = Versions(there, plan.name, target.tracking_uri).create(copy, bundle, tags, description)
             metrics = [Metric(key, value, _now(), 0, model_id=made.model_id) for key, value in figures.items()]
@@ -120,6 +124,12 @@ def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
             there.set_terminated(copy, "FINISHED")
     logger.info("%s: %s of %s", made.address, version.address, source.name)
     return made
+
+
+def _note_copy(client: MlflowClient, version: Version, name: str, target: Place) -> None:
+    """Write with the version where its copy is, for `assay forget`: before the copy, which may be killed half-way."""
+    where = f"copied to {name} of {target.name} (store {target.store})"
+    client.set_model_version_tag(version.name, version.number, COPIED_TAG + digest_json(where)[:12], where)
 
 
 def promote_copy(version: Version, plan: CopyPlan, source: Place, target: Place, reason: str) -> Move | None:
@@ -166,7 +176,7 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
 def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRun, version: Version) -> Iterator[str]:
     """A run of the other MLflow that goes again if the block fails, and the version that names it."""
     number = experiment_id(client, experiment, target.tracking_uri, target.store)
-    for left in client.search_runs([number], f"tags.`{COPY_TAG}` = '{version.bundle}' AND status = 'RUNNING'"):
+    for left in client.search_runs([number], f"{equals(f'tags.`{COPY_TAG}`', version.bundle)} AND status = 'RUNNING'"):
         if not _versions_of(client, left.info.run_id):  # else it was killed at the very end, and is of use
             client.delete_run(left.info.run_id)
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log-model")}
@@ -183,7 +193,7 @@ def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRu
 
 
 def _versions_of(client: MlflowClient, run_id: str) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"run_id = '{run_id}'"))
+    return list(client.search_model_versions(equals("run_id", run_id)))
 
 
 def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:
@@ -191,7 +201,9 @@ def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:
     for begin in range(0, len(parameters), A_BATCH):
         client.log_batch(copy, params=parameters[begin : begin + A_BATCH])
     metrics = [Metric(key, value, _now(), 0) for key, value in run.data.metrics.items()]
-    client.log_batch(copy, metrics=metrics, tags=[RunTag(FROM_TAG, str(run.info.run_id))])
+    for begin in range(0, len(metrics), METRICS_A_BATCH):
+        client.log_batch(copy, metrics=metrics[begin : begin + METRICS_A_BATCH])
+    client.set_tag(copy, FROM_TAG, str(run.info.run_id))
 
 
 def _figures(client: MlflowClient, version: Version) -> dict[str, float]:

@@ -8,14 +8,16 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import ROWS, Splits
+from serving.address import without_password
 from tasks.keeping.stored import holds_rows, is_one_of
 from tasks.lineage.keeping import ANSWERS_FOLDER, DATA_FOLDER, SNAPSHOT_FOLDER, data_folder
 from tasks.versions.connection import connect, every_page
+from tasks.versions.runs import find_run
 from tasks.versions.store import Version, every_version
 from tasks.versions.tags import RECIPE_NAME_TAG, SPLITS_TAG
 
@@ -38,22 +40,47 @@ class Tracked(BaseModel):
 
 
 class Tracks(BaseModel):
-    """What MLflow knows of rows; `digests` are those of the snapshots that hold them."""
+    """What one MLflow knows of rows.
 
+    `digests` are those of the snapshots that hold them. `copied` names the copies of versions that may hold them, made
+    by `assay copy` in another registry, each behind the version that was copied.
+    """
+
+    tracking_uri: str = Field("", exclude=True, repr=False, description="It may hold a password")
     versions: list[TrainedOn] = []
     runs: list[Tracked] = []
     digests: set[str] = set()
+    copied: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The address, without a password."""
+        return without_password(self.tracking_uri)
 
 
 def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
     """Look through the data of every run, deleted ones included: MLflow keeps their files until `mlflow gc`."""
     client = connect(tracking_uri)
     search = _Search(client, ids)
-    versions = [version for version in every_version(client) if version.run_id and version.tags.get(SPLITS_TAG)]
+    runs = {run.info.run_id: run for run in _runs_with_data(client)}
+    versions = []
+    for version in every_version(client):
+        if not version.run_id or not version.tags.get(SPLITS_TAG):
+            continue
+        if version.run_id not in runs and (run := find_run(client, version.run_id)) is not None:
+            runs[version.run_id] = run  # whatever was recorded of it
+        if version.run_id in runs:
+            versions.append(version)
+    trained = {version.address: found for version in versions if (found := search.version(version))}
+    tracked = [found for run in runs.values() if (found := search.run(run))]
+    holders = {one.run_id for one in tracked}
+    copied = [one for one in versions if one.address in trained or one.run_id in holders]
     return Tracks(
-        versions=[trained for version in versions if (trained := search.version(version))],
-        runs=[tracked for run in _runs_with_data(client, versions) if (tracked := search.run(run))],
+        tracking_uri=tracking_uri,
+        versions=list(trained.values()),
+        runs=tracked,
         digests=search.digests,
+        copied=[f"{one.address}: {copy}" for one in copied for copy in one.copies],
     )
 
 
@@ -151,15 +178,11 @@ class _Search:
         return self._holds[folder]
 
 
-def _runs_with_data(client: MlflowClient, versions: Sequence[Version]) -> Iterator[Run]:
-    """Those that recorded their data, and those of versions, whatever was recorded of them."""
+def _runs_with_data(client: MlflowClient) -> Iterator[Run]:
+    """Those that recorded their data."""
     experiments = [
         one.experiment_id for one in every_page(lambda token: client.search_experiments(ViewType.ALL, page_token=token))
     ]
-    query = f"tags.`{SPLITS_TAG}` LIKE '%'"
-    seen = set()
-    for run in every_page(lambda token: client.search_runs(experiments, query, ViewType.ALL, page_token=token)):
-        seen.add(run.info.run_id)
-        yield run
-    for run_id in sorted({str(version.run_id) for version in versions} - seen):
-        yield client.get_run(run_id)
+    if experiments:
+        query = f"tags.`{SPLITS_TAG}` LIKE '%'"
+        yield from every_page(lambda token: client.search_runs(experiments, query, ViewType.ALL, page_token=token))

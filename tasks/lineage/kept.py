@@ -19,9 +19,10 @@ from serving.address import ModelAddress
 from serving.registered import figures_on_test_rows
 from tasks.lineage.keeping import answers_folder, data_folder
 from tasks.lineage.surroundings import from_text
+from tasks.parameters import RECIPE
 from tasks.scoring.answers import ANSWERS, Answer, read_answers
 from tasks.sides.ledger import LEDGER
-from tasks.tracking import ENVIRONMENT, RECIPE, mlflow_reachable
+from tasks.tracking import ENVIRONMENT, mlflow_reachable
 from tasks.versions.aliases import Aliases
 from tasks.versions.connection import connect
 from tasks.versions.store import Version, Versions

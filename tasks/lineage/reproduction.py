@@ -100,9 +100,9 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
     ledger.parent.mkdir(parents=True)
     shutil.copyfile(lineage.ledger, ledger)
     tracking = Tracking.start(recipe, store, key, None, tracking_uri)
-    with mlflow_reachable(tracking_uri):
-        connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES, version.address)
-    with run_lock(folder), tracking.ended():
+    with tracking.ended(), run_lock(folder):
+        with mlflow_reachable(tracking_uri):
+            connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES, version.address)
         yield Run(key=key, recipe=recipe, store=folder, tracking_uri=tracking_uri, mlflow_run=tracking.run_id)
 
 

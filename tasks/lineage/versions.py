@@ -1,6 +1,7 @@
 """Two versions of a model, and what lies between them."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -8,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 from corpus.splits import Side
 from tasks.lineage.change import Change, changes
 from tasks.lineage.kept import Lineage, lineages
-from tasks.tracking import flatten
 
 # What else a result may depend on, as the MLflow run tells it: name -> tag.
 CIRCUMSTANCES = {
@@ -68,7 +68,7 @@ def diff_versions(name: str, before: str, after: str, tracking_uri: str) -> Vers
             name=name,
             before=before,
             after=after,
-            recipe=changes(dict(flatten(one.recipe)), dict(flatten(other.recipe))),
+            recipe=changes(dict(_leaves(one.recipe)), dict(_leaves(other.recipe))),
             data=changes(_data(one), _data(other)),
             figures=changes(one.figures, other.figures),
             surroundings=surroundings_changed(one, other.surroundings, other.tags),
@@ -89,6 +89,15 @@ def surroundings_changed(lineage: Lineage, surroundings: dict[str, str], tags: d
 
 def _circumstances(tags: dict[str, str]) -> dict[str, str | None]:
     return {name: tags.get(tag) for name, tag in CIRCUMSTANCES.items()}
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested mappings by its dotted key; keys stand as the user wrote them."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _data(lineage: Lineage) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Aliases:
         return done
 
     def settle(self, lease: Lease) -> None:
-        """End or undo the moves that a dead holder of the lease left half-way."""
+        """End or undo the moves that a dead holder of the lease left half-way, whatever was deleted since."""
         for move in read_moves(self._client, self._name):
             if move.state != "begun":
                 continue
@@ -98,14 +98,29 @@ class Aliases:
     def _undo(self, move: Move, lease: Lease) -> None:
         """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
         lease.renew()
-        if self.number(CHAMPION) == move.target:
+        if self._pointed(CHAMPION, move.target):
             self._point(CHAMPION, move.source)
-        if move.source is not None and self.number(PREVIOUS) == move.source:
+        if move.source is not None and self._pointed(PREVIOUS, move.source):
             self._point(PREVIOUS, move.previous)
         write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
 
     def _point(self, alias: str, number: str | None) -> None:
-        if number is None:
-            self._client.delete_registered_model_alias(self._name, alias)
-        else:
+        """Point an alias to a version; to none where that is gone: recovery must not wait for a deleted one."""
+        if number is not None and self._exists(number):
             self._client.set_registered_model_alias(self._name, alias, number)
+        else:
+            self._client.delete_registered_model_alias(self._name, alias)
+
+    def _pointed(self, alias: str, number: str) -> bool:
+        """Return whether an alias points to a version, or did: MLflow takes it away when the version is deleted."""
+        present = self.number(alias)
+        return present == number or (present is None and not self._exists(number))
+
+    def _exists(self, number: str) -> bool:
+        try:
+            self._client.get_model_version(self._name, number)
+        except MlflowException as error:
+            if error.error_code == NO_MODEL:
+                return False
+            raise
+        return True

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from corpus.errors import AssayError
 from tasks.verdict import Verdict
 from tasks.versions.approvals import Approval, approval_tags
+from tasks.versions.runs import find_run
 from tasks.versions.store import Version, Versions
 
 VERDICTS = "verdicts"  # folder of an MLflow run
@@ -57,8 +58,10 @@ class Answers:
         return next((verdict for verdict in found if verdict and verdict.digest == digest), None)
 
     def _read(self, version: Version, path: str) -> Verdict | None:
+        if version.run_id is None or find_run(self._client, version.run_id) is None:
+            return None
         folder = path.rpartition("/")[0] or None
-        kept = self._client.list_artifacts(version.run_id, folder) if version.run_id else []
+        kept = self._client.list_artifacts(version.run_id, folder)
         if path not in {file.path for file in kept}:
             return None
         with tempfile.TemporaryDirectory() as scratch:

@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from mlflow import MlflowClient
 from mlflow.store.entities import PagedList
 
 from corpus.errors import AssayError
-from serving.address import SQLITE
+from serving.address import SQLITE, default_tracking_uri, without_password
 
+# How a run state names the database in its own store, which may be moved.
+OWN_DATABASE = "mlflow.db"
 T = TypeVar("T")
 
 # MLflow knows these as environment variables only.
@@ -35,6 +38,31 @@ def connect(tracking_uri: str) -> MlflowClient:
     if tracking_uri.startswith(SQLITE):
         _check_writable(Path(tracking_uri.removeprefix(SQLITE)))
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def own_database(store: Path) -> str:
+    """Return the address of the database in a store."""
+    return f"{SQLITE}{store.resolve()}/{OWN_DATABASE}"
+
+
+def stored_address(uri: str, store: Path) -> str:
+    """Return a tracking address as it may be written down: without user, password and query."""
+    if uri.startswith(SQLITE):
+        file = Path(uri.removeprefix(SQLITE)).resolve()
+        return OWN_DATABASE if file == store.resolve() / OWN_DATABASE else f"{SQLITE}{file}"
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no address, which MLflow will say
+        return without_password(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+def full_address(stored: str, store: Path) -> str:
+    """Return the address that `stored_address` has written down, with the credentials of the environment."""
+    if stored == OWN_DATABASE:
+        return own_database(store)
+    default = default_tracking_uri(store)
+    return default if stored_address(default, store).rstrip("/") == stored.rstrip("/") else stored
 
 
 def every_page(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:

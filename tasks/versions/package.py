@@ -1,5 +1,6 @@
 """A bundle as an MLflow model: models from code, so that nothing is pickled or unpickled."""
 
+import re
 import shutil
 import tempfile
 import warnings
@@ -17,6 +18,7 @@ import corpus
 import serving
 from serving.bundle import Bundle, BundleManifest
 from serving.registered import BUNDLE_TAG
+from tasks.versions.filters import equals
 
 SERVING = Path(serving.__file__).parent
 CORPUS = Path(corpus.__file__).parent
@@ -44,12 +46,16 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
         bundle: a verified bundle.
     """
     experiment = client.get_run(mlflow_run).info.experiment_id
-    for model in client.search_logged_models([experiment], f"tags.`{BUNDLE_TAG}` = '{bundle.digest}'"):
+    for model in client.search_logged_models([experiment], equals(f"tags.`{BUNDLE_TAG}`", bundle.digest)):
         # MLflow 3.17 compares a status in the filter with its number: sqlite finds nothing then, PostgreSQL refuses.
         if model.source_run_id == mlflow_run and model.status == LoggedModelStatus.READY:
             return model
     model = client.create_logged_model(
-        experiment, bundle.manifest.name, mlflow_run, tags={BUNDLE_TAG: bundle.digest}, model_type="classifier"
+        experiment,
+        logged_model_name(bundle.manifest.name),
+        mlflow_run,
+        tags={BUNDLE_TAG: bundle.digest},
+        model_type="classifier",
     )
     client.log_outputs(mlflow_run, [LoggedModelOutput(model.model_id, step=0)])
     with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +63,11 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
         save_model(bundle, path, mlflow_run, model)
         client.log_model_artifacts(model.model_id, str(path))
     return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def logged_model_name(name: str) -> str:
+    """Return the name of a registered model as MLflow takes it for a logged one, which may hold no dot."""
+    return re.sub(r"[/:.%\"']", "_", name)
 
 
 def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:

@@ -29,6 +29,7 @@ from tasks.versions.description import LONGEST_DESCRIPTION, shortened_card
 from tasks.versions.history import Move, read_moves, shortened
 from tasks.versions.lock import Lease, hold
 from tasks.versions.memory import ChampionMemory
+from tasks.versions.runs import find_run
 from tasks.versions.store import NOT_THERE, Version, Versions
 from tasks.versions.succession import newest_first, read_succession
 from tasks.versions.tags import VERDICT_TAG
@@ -145,7 +146,8 @@ class ModelRegistry:
             # A bundle that came before keeps its version and its run. The verdict comes first: who finds the tag, or
             # a question, finds what it is about.
             found = self._versions.find(bundle.digest)
-            self._answers.keep((found and found.run_id) or mlflow_run, verdict)
+            earlier = found.run_id if found else None
+            self._answers.keep(earlier if earlier and find_run(self._client, earlier) else mlflow_run, verdict)
             version = self._versions.create(
                 mlflow_run, bundle, {**tags, **own}, shortened_card(description, LONGEST_DESCRIPTION)
             )

@@ -19,6 +19,7 @@ from serving.registered import BUNDLE_TAG
 from tasks.versions.aliases import PROMOTED_TAG
 from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.connection import every_page
+from tasks.versions.filters import equals
 from tasks.versions.package import log_bundle
 from tasks.versions.tags import RUN_TAG, SPLITS_TAG
 
@@ -26,6 +27,8 @@ from tasks.versions.tags import RUN_TAG, SPLITS_TAG
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 # MLflow itself links version and logged model only where the version is made from models:/ID.
 MODEL_TAG = "assay.model"
+# One for each copy that `assay copy` has made: where it is.
+COPIED_TAG = "assay.copied_to."
 
 
 class Version(BaseModel):
@@ -54,6 +57,11 @@ class Version(BaseModel):
         return self.tags.get(MODEL_TAG)
 
     @property
+    def copies(self) -> list[str]:
+        """Where `assay copy` has put it, by address and store."""
+        return [value for key, value in sorted(self.tags.items()) if key.startswith(COPIED_TAG)]
+
+    @property
     def outcome(self) -> str:
         """`passed`, `refused` or `pending`; a version that waited for approval in vain is refused."""
         outcome = self.tags.get(OUTCOME_TAG, "pending")
@@ -75,8 +83,7 @@ class Version(BaseModel):
 
 def every_version(client: MlflowClient) -> Iterator[Version]:
     """The versions of every registered model, also those that this package did not register."""
-    for model in every_page(lambda token: client.search_registered_models(page_token=token)):
-        yield from map(Version.of, client.search_model_versions(f"name = '{model.name}'"))
+    yield from map(Version.of, every_page(lambda token: client.search_model_versions(page_token=token)))
 
 
 class Versions:
@@ -189,8 +196,11 @@ class Versions:
 
     def _with(self, tag: str, value: str) -> list[Version]:
         """Versions with this tag, the lowest first."""
-        query = f"name = '{self._name}' AND tags.`{tag}` = '{value}'"
-        return sorted(map(Version.of, self._client.search_model_versions(query)), key=lambda one: int(one.number))
+        query = f"{equals('name', self._name)} AND {equals(f'tags.`{tag}`', value)}"
+        pages = every_page(lambda token: self._client.search_model_versions(query, page_token=token))
+        # The filter may find others, too.
+        found = [one for one in map(Version.of, pages) if (one.name, one.tags.get(tag)) == (self._name, value)]
+        return sorted(found, key=lambda one: int(one.number))
 
     def _adopt_lowest(self, digest: str) -> Version:
         lowest, *surplus = self._with(BUNDLE_TAG, digest)

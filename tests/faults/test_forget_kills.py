@@ -39,7 +39,7 @@ POINTS = (
 def forget_in(store: Path, uri: str, point: Point | None) -> None:
     if point is not None:
         set_trap(point, die)
-    forget(plan_forgetting(IDS, store, uri), store, uri)
+    forget(plan_forgetting(IDS, store, uri), store)
 
 
 def start(store: Path, uri: str, point: Point | None) -> int | None:

@@ -67,6 +67,50 @@ def test_a_repeated_request_that_names_itself_starts_one_run(client: TestClient,
     assert client.post("/runs", json=body).json()["id"] != first
 
 
+def test_an_idempotency_key_is_that_of_one_deployment(client: TestClient, deployed: Recipe, store: Path) -> None:
+    # given a key that another recipe, and a run that was not started here, have used
+    other = deployed.model_copy(update={"name": f"other-{uuid4().hex[:6]}"})
+    parameters = {"recipe": other.model_dump(mode="json"), "store": str(store)}
+    Runner().add_flow(train, name=other.name, parameters=parameters)
+    key = f"order-{uuid4()}"
+    with get_client(sync_client=True) as prefect:
+        deployment = prefect.read_deployment_by_name(f"train/{deployed.name}")
+        nightly = prefect.create_flow_run_from_deployment(deployment.id, idempotency_key=key)
+    # when it comes with each recipe
+    headers = {"Idempotency-Key": key}
+    answers = [client.post("/runs", json={"recipe": one.name}, headers=headers) for one in (deployed, other, deployed)]
+    # then each has a run of its own, and the same request the same run
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    ids = [answer.json()["id"] for answer in answers]
+    assert ids[0] == ids[2] != ids[1]
+    assert str(nightly.id) not in ids
+    assert [flow_run(id).parameters["recipe"]["name"] for id in ids[:2]] == [deployed.name, other.name]
+
+
+@pytest.mark.parametrize("overrides", [{}, {"training.epochs": 3}, {"training.epochs": 2, "training.seed": 2}])
+def test_other_parameters_under_a_used_key_are_refused(
+    client: TestClient, deployed: Recipe, overrides: dict[str, Any]
+) -> None:
+    headers = {"Idempotency-Key": f"order-{uuid4()}"}
+    body = {"recipe": deployed.name, "overrides": {"training.epochs": 2, "training.seed": 1}}
+    first = client.post("/runs", json=body, headers=headers).json()["id"]
+    refused = client.post("/runs", json={"recipe": deployed.name, "overrides": overrides}, headers=headers)
+    assert refused.status_code == 409
+    assert f"has started run {first} of {deployed.name} with other parameters" in refused.json()["error"]
+    assert "\n" not in refused.json()["error"]
+    # the order of the parameters is no difference, and neither is a deployment that was made anew since
+    parameters = {"recipe": {**deployed.model_dump(mode="json"), "description": "new"}, "store": "elsewhere"}
+    Runner().add_flow(train, name=deployed.name, parameters=parameters)
+    body["overrides"] = {"training.seed": 1, "training.epochs": 2}
+    assert client.post("/runs", json=body, headers=headers).json()["id"] == first
+
+
+def test_an_empty_idempotency_key_is_refused(client: TestClient, deployed: Recipe) -> None:
+    answer = client.post("/runs", json={"recipe": deployed.name}, headers={"Idempotency-Key": " "})
+    assert answer.status_code == 422
+    assert [fault["parameter"] for fault in answer.json()["parameters"]] == ["Idempotency-Key"]
+
+
 def test_a_run_that_waits_for_approval_shows_its_verdict(client: TestClient, store: Path, tmp_path: Path) -> None:
     # given a run that was started here, and whose model waits
     recipe = make_recipe(tmp_path / "rows.jsonl", name=f"toy-{uuid4().hex[:6]}", registry={"name": "toy"})

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from corpus.errors import AssayError
 from corpus.splits import Splits
@@ -22,6 +23,7 @@ from tasks.verdict import Check, Verdict
 from tasks.versions.approvals import Approval
 from tasks.versions.history import MOVE_TAG
 from tasks.versions.lock import hold
+from tests.bundles import build_bundle
 from tests.snapshots import recipe_values
 
 NAME = "toy"
@@ -144,6 +146,31 @@ def test_registering_twice_makes_one_version(registry: ModelRegistry, mlflow_run
     outputs = client.get_run(mlflow_run).outputs
     assert outputs is not None
     assert len(outputs.model_outputs) == 1
+
+
+def test_a_model_whose_name_holds_dots_is_registered(uri: str, store: Path, mlflow_run: str, tmp_path: Path) -> None:
+    # MLflow takes dots in the name of a registered model, and none in that of a logged one
+    folder = tmp_path / "dotted"
+    folder.mkdir()
+    bundle = build_bundle(folder, WORDS, {}, None, {"name": "news.v2"})
+    version = ModelRegistry("news.v2", uri, store).register(mlflow_run, folder, a_verdict(bundle), {})
+    assert version.address == "models:/news.v2/1"
+    assert open_bundle("models:/news.v2/1", tmp_path / "cache", uri).digest == bundle.digest
+
+
+def test_a_version_whose_run_is_gone_can_be_judged_again(
+    registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle
+) -> None:
+    # given a version whose MLflow run was deleted, and removed for good by `mlflow gc`
+    bundle = make_bundle("first", WORDS)
+    version = registry.register(mlflow_run, bundle.folder, a_verdict(bundle), {})
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    client.delete_run(mlflow_run)
+    SqlAlchemyStore(registry.tracking_uri, ".")._hard_delete_run(mlflow_run)
+    assert registry.tagged_verdict(version) is None
+    # when the same bundle comes again with another run
+    again = client.create_run(client.get_experiment_by_name("toy").experiment_id).info.run_id  # type: ignore[union-attr]
+    assert registry.register(again, bundle.folder, a_verdict(bundle), {}).number == version.number
 
 
 def test_a_version_that_a_repeated_request_made_is_deleted(

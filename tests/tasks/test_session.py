@@ -4,12 +4,14 @@ from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Param
 
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks import session
 from tasks.run import Run, Step
 from tasks.session import STATE, open_run
+from tasks.tracking import mlflow_reachable
 
 VALUES = {
     "name": "tiny",
@@ -170,3 +172,107 @@ def test_unreachable_mlflow_is_one_line_without_the_password(tmp_path: Path, mon
     assert "secret" not in str(error.value)
     assert "secret" not in "".join(traceback.format_exception(error.value))
     assert "\n" not in str(error.value)
+
+
+HOSTILE_EXPERIMENTS = [
+    "../../out",
+    "/Users/me@example.com/news",
+    "O'Brien's",
+    "both \" and '",
+    "a#b?c%20d",
+    "ü 😀",
+    "..",
+    "x" * 500,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_EXPERIMENTS)
+def test_any_name_of_an_experiment_keeps_its_artifacts_below_the_store(store: Path, name: str) -> None:
+    run = run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": name}))
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    assert {file.path for file in client.list_artifacts(run.mlflow_run)} == {"environment.txt", "recipe.json"}
+    folders = list((store / "mlartifacts").iterdir())
+    assert [len(list(folder.rglob("recipe.json"))) for folder in folders] == [1]
+    assert run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": name})).key != run.key
+
+
+def with_values(**changes: object) -> Recipe:
+    return Recipe.model_validate({**VALUES, **changes})
+
+
+def test_a_start_that_fails_ends_its_mlflow_run_and_says_the_cause(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an MLflow that is up and does not take a parameter
+    monkeypatch.setattr("tasks.tracking.recipe_parameters", lambda recipe: [Param(":(", "x")])
+    with pytest.raises(AssayError, match="does not take what it was sent: Invalid value") as error:
+        run_to_the_end(store)
+    # then nobody is sent to look whether the server is up, and no run looks alive
+    assert "server is up" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert statuses(store) == ["FAILED"]
+
+
+@pytest.mark.parametrize("function", ["_save", "show_link"])
+def test_a_start_that_fails_behind_mlflow_ends_its_mlflow_run(
+    store: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session, function, full)
+    with pytest.raises(OSError, match="No space left"):
+        run_to_the_end(store)
+    assert statuses(store) == ["FAILED"]
+
+
+def statuses(store: Path) -> list[str]:
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    return [run.info.status for run in client.search_runs([one.experiment_id for one in client.search_experiments()])]
+
+
+def test_a_run_that_was_deleted_in_mlflow_goes_on_with_a_new_one(store: Path) -> None:
+    failed = run_and_fail(store, AssayError("disk full"))
+    MlflowClient(tracking_uri=failed.tracking_uri).delete_run(failed.mlflow_run)
+    again = run_to_the_end(store)
+    assert again.key == failed.key
+    assert again.mlflow_run != failed.mlflow_run
+    assert status(again) == "FINISHED"
+    # and so does one that is left, or done again from a step
+    MlflowClient(tracking_uri=again.tracking_uri).delete_run(again.mlflow_run)
+    assert run_to_the_end(store, from_step="gate").mlflow_run != again.mlflow_run
+
+
+def test_a_deleted_open_run_is_left_without_an_error(store: Path) -> None:
+    failed = run_and_fail(store, AssayError("disk full"))
+    MlflowClient(tracking_uri=failed.tracking_uri).delete_run(failed.mlflow_run)
+    assert run_to_the_end(store, fresh=True).key != failed.key
+
+
+def test_a_run_that_is_deleted_meanwhile_says_so(store: Path) -> None:
+    with (
+        pytest.raises(AssayError, match=r"deleted; run the same command again") as error,
+        open_run(RECIPE, store) as run,
+    ):
+        client = MlflowClient(tracking_uri=run.tracking_uri)
+        client.delete_run(run.mlflow_run)
+        with mlflow_reachable(run.tracking_uri):
+            client.log_metric(run.mlflow_run, "loss", 1.0)
+    assert "server is up" not in str(error.value)
+
+
+def test_a_deleted_experiment_is_one_line_with_the_ways_out(store: Path) -> None:
+    # given an experiment that was deleted, and with it the run that is to go on
+    failed = run_and_fail(store, AssayError("disk full"))
+    client = MlflowClient(tracking_uri=failed.tracking_uri)
+    experiment = client.get_run(failed.mlflow_run).info.experiment_id
+    client.delete_experiment(experiment)
+    with pytest.raises(AssayError, match=r"experiment 'tiny' is deleted; restore it .*registry.experiment") as error:
+        run_to_the_end(store)
+    assert f"mlflow experiments restore --experiment-id {experiment}" in str(error.value)
+    assert f"mlflow gc --experiment-ids {experiment}" in str(error.value)
+    assert "\n" not in str(error.value)
+    # when it is restored, or another one is named, then it works
+    assert run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": "other"})).mlflow_run
+    client.restore_experiment(experiment)
+    assert run_to_the_end(store).key == failed.key

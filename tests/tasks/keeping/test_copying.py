@@ -56,6 +56,9 @@ def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
     assert run.data.metrics["test.sentence.f1"] == 0.9
     assert "recipe.json" in [file.path for file in client.list_artifacts(run.info.run_id)]
     assert there.champion() is None
+    # and the version says where its copy is, for who has to erase rows there
+    assert staging.registry.version("1").copies == [f"copied to toy of {target.name} (store {target.store})"]
+    assert made.copies == []
 
     again = plan_copy("models:/toy/1", source, target)
     assert again.there == made

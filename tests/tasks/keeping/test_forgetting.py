@@ -47,7 +47,14 @@ def write(folder: Path) -> None:
 def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
     run = make_run(store, key)
     run.folder.mkdir(parents=True)
-    state = RunState(key=key, recipe_name="tiny", recipe_digest="d", mlflow_run="m", opened=datetime.now(UTC))
+    state = RunState(
+        key=key,
+        recipe_name="tiny",
+        recipe_digest="d",
+        mlflow_run="m",
+        tracking="mlflow.db",
+        opened=datetime.now(UTC),
+    )
     (run.folder / STATE).write_text(state.model_dump_json())
     snapshot = run.once("extract", {}, write)
     return run, snapshot, split.fn(run, snapshot)
@@ -67,7 +74,7 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     assert plan.found[0].reject_lines == 1
     assert len(Snapshot.load(snapshot.path)) == len(before)
 
-    assert forget(plan, store, uri) == 3
+    assert forget(plan, store) == 3
     after = Snapshot.load(snapshot.path)
     after.verify()
     assert len(after) == len(before) - 3
@@ -97,7 +104,7 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
     trained = next(row for row, side in sides.sides.items() if side == "train")
     plan = plan_forgetting([trained], store, f"sqlite:///{store}/mlflow.db")
     assert [(one.address, one.sides) for one in plan.tracks.versions] == [("models:/toy/1", {"train": 1})]
-    forget(plan, store, f"sqlite:///{store}/mlflow.db")
+    forget(plan, store)
     assert client.list_artifacts(mlflow_run, snapshot_folder(data.digest)) == []
     assert client.list_artifacts(mlflow_run, data_folder(sides.digest))
 
@@ -124,7 +131,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
     # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
-    assert forget(plan, store, uri) == 1
+    assert forget(plan, store) == 1
     assert ledger_size(store) == size - 1
     for one in runs:
         kept = [client.list_artifacts(one.info.run_id, folder) for folder in ("lineage", "snapshot", "evaluation")]
@@ -149,7 +156,7 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
     # when a row is forgotten
     plan = plan_forgetting(["7#one"], store, uri)
-    assert forget(plan, store, uri) == 1
+    assert forget(plan, store) == 1
     # then none of them keeps rows
     assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
     assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
@@ -161,7 +168,7 @@ def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_a
     run, snapshot, _ = made(store, "first")
     shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
     shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
-    assert forget(plan_forgetting(["7"], store, None), store, None) == 2
+    assert forget(plan_forgetting(["7"], store, None), store) == 2
     assert plan_forgetting(["7"], store, None).empty
 
 
@@ -171,7 +178,7 @@ def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
     shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
     plan = plan_forgetting(["7"], store, None)
     with FileLock(place / "lock"), pytest.raises(AssayError, match="nothing was erased"):
-        forget(plan, store, None)
+        forget(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
@@ -198,7 +205,7 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
     # when a row is forgotten
     plan = plan_forgetting(["7"], store, None)
-    forget(plan, store, None)
+    forget(plan, store)
     # then the copies that hold it, or may, are gone
     gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
     gone.append(run.folder / "rejects.jsonl")
@@ -226,7 +233,7 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
         text = rows[id]
         assert {"runs", "mlartifacts"} <= places[id]
         # when a row is forgotten
-        forget(plan_forgetting([id], store, outcome.tracking_uri), store, outcome.tracking_uri)
+        forget(plan_forgetting([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
     with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
@@ -247,7 +254,7 @@ def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     plan = plan_forgetting(["7"], store, None)
     with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
-        forget(plan, store, None)
+        forget(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
@@ -265,7 +272,7 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
             writer.finish()
 
     later.once("extract", {}, one_row)
-    assert forget(plan_forgetting(["0#one"], store, None), store, None) == 0
+    assert forget(plan_forgetting(["0#one"], store, None), store) == 0
     assert ledger_size(store) == size
 
 

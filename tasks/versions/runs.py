@@ -1,0 +1,21 @@
+"""MLflow runs by their id: there, deleted, or gone."""
+
+from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage, Run
+from mlflow.exceptions import MlflowException
+
+
+def run_exists(client: MlflowClient, run_id: str) -> bool:
+    """Return whether MLflow has a run of this id that can be written to: a deleted one counts as none."""
+    run = find_run(client, run_id)
+    return run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE
+
+
+def find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """Return the run of this id, also one that was deleted; None where MLflow knows none (any more)."""
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise

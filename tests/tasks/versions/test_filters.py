@@ -1,0 +1,62 @@
+"""Filters on a real MLflow: names and values with any character find their own and no others."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
+
+from tasks.versions.filters import equals
+from tasks.versions.store import Version, Versions, every_version
+
+NAMES = [
+    "O'Brien's model",
+    'the "best" model',
+    "both ' and \" quotes",
+    "ends in \\",
+    "a\\' AND name = 'b",
+    "100 % sure_",
+    "back`tick",
+    "two; statements -- here",
+    "two\nlines",
+    "名前 😀",
+    "plain",
+]
+
+
+@given(st.sampled_from(NAMES) | st.text(max_size=30), st.sampled_from(NAMES) | st.text(max_size=30))
+def test_equals_makes_two_clauses_of_any_two_values(name: str, value: str) -> None:
+    query = f"{equals('name', name)} AND {equals('tags.`assay.bundle`', value)}"
+    parsed = SearchModelVersionUtils.parse_search_filter(query)
+    assert [(one["key"], len(one["value"])) for one in parsed] == [("name", len(name)), ("assay.bundle", len(value))]
+    (tag,) = SearchUtils.parse_search_filter(equals("tags.`assay.step`", value))
+    assert tag["key"] == "assay.step"
+
+
+@pytest.fixture
+def client(store: Path) -> MlflowClient:
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    for name in NAMES:
+        client.create_registered_model(name)
+        client.create_model_version(name, "file:///nowhere", tags={"assay.bundle": name})
+    return client
+
+
+def test_every_version_of_models_with_any_name_is_found(client: MlflowClient) -> None:
+    assert sorted(one.name for one in every_version(client)) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_versions_of_a_model_with_any_name_are_found_by_their_tags(
+    client: MlflowClient, store: Path, name: str
+) -> None:
+    # given other versions that a pattern of the name or of the value would find, too
+    other = name.replace("'", "x").replace('"', "x").replace("%", "many").upper()
+    if other not in NAMES:
+        client.create_registered_model(other)
+    client.create_model_version(other, "file:///nowhere", tags={"assay.bundle": name})
+    client.create_model_version(name, "file:///nowhere", tags={"assay.bundle": other + "x"})
+    found = Versions(client, name, f"sqlite:///{store}/mlflow.db").find(name)
+    assert found == Version.of(client.get_model_version(name, "1"))
