@@ -10,7 +10,7 @@ from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
 from recipes.model import Head, Lora, Model, Scratch
 from recipes.monitoring import DriftLimits, Monitoring
 from recipes.source import Source
-from recipes.training import Mitigation, Range, Retrigger, Training, Tuning
+from recipes.training import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
 
 __all__ = [
     "ChampionRule",
@@ -125,6 +125,16 @@ class Recipe(Closed):
     def primary(self) -> Head:
         """The head that decides whether a challenger improves."""
         return self.gate.primary or self.heads[0]
+
+    @model_validator(mode="after")
+    def _training_suits_the_model(self) -> "Recipe":
+        """Fill in the training defaults of this kind of model, so that every record shows the values that are used."""
+        missing = {
+            key: value for key, value in DEFAULTS[self.model.kind].items() if key not in self.training.model_fields_set
+        }
+        # The recipe is frozen for everyone else; nobody has seen it yet.
+        self.__dict__["training"] = self.training.model_copy(update=missing)
+        return self
 
     @model_validator(mode="after")
     def _tuning_tries_what_is_allowed(self) -> "Recipe":

@@ -49,7 +49,8 @@ class ExportReport(BaseModel):
     """`export.json`: what was exported, how near it is to torch, and why it has the precision it has.
 
     `parity_max_difference` is the largest difference of logits between torch and the float32 graph;
-    `parity_labels_equal` says that both also decode to the same labels and entities.
+    `parity_labels_equal` says that both also decode to the same labels and entities. `training_warnings` are those of
+    the checkpoint: a training that learned nothing is named beside the score.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +62,7 @@ class ExportReport(BaseModel):
     int8: Int8Comparison | None
     size_mb: float
     why: str
+    training_warnings: list[str] = []
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -136,6 +138,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
         int8=comparison,
         size_mb=round((folder / BUNDLE / MODEL).stat().st_size / 1e6, 3),
         why=why,
+        training_warnings=source.checkpoint.history.get("warnings", []),
     )
 
 

@@ -23,6 +23,7 @@ from tasks.tuning.result import TuningResult, tuned_recipe
 from tasks.weights import RowWeights
 
 LONGEST_PARAMETER = 500
+WARNINGS_TAG = "assay.training_warnings"
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -105,9 +106,13 @@ def _log_of(
 def _log_circumstances(client: MlflowClient, run_id: str, checkpoint: Checkpoint) -> None:
     history = checkpoint.history
     now = int(time.time() * 1000)
+    warnings = history.get("warnings", [])
+    tags = [RunTag(f"assay.{name}", str(history[name])) for name in ("device", "precision")]
+    if warnings:
+        tags.append(RunTag(WARNINGS_TAG, "; ".join(warnings)))
     speed = {"train.seconds": history["seconds"], "train.examples_per_second": history["examples_per_second"]}
     client.log_batch(
         run_id,
         metrics=[Metric(name, value, now, 0) for name, value in speed.items() if value is not None],
-        tags=[RunTag(f"assay.{name}", str(history[name])) for name in ("device", "precision")],
+        tags=tags,
     )
