@@ -1,5 +1,6 @@
 """The recipe: everything a run depends on, in one closed, frozen schema."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -9,7 +10,7 @@ from corpus.fields import Closed
 from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
 from recipes.model import Head, Lora, Model, Scratch
 from recipes.monitoring import DriftLimits, Monitoring
-from recipes.source import Source
+from recipes.source import HubSource, MongoSource, Source
 from recipes.training import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
 
 __all__ = [
@@ -125,6 +126,33 @@ class Recipe(Closed):
     def primary(self) -> Head:
         """The head that decides whether a challenger improves."""
         return self.gate.primary or self.heads[0]
+
+    @model_validator(mode="after")
+    def _splits_of_the_source_are_used(self) -> "Recipe":
+        """A split that the source names is never another one in silence."""
+        if self.source.fields.split is not None or isinstance(self.source, MongoSource):
+            return self
+        key = "splits" if isinstance(self.source, HubSource) else "paths"
+        named = self.source.splits if isinstance(self.source, HubSource) else self.source.paths
+        parts: set[str] = {part for part in named.values() if part != "all"}
+        if parts and self.split.method != "published":
+            raise ValueError(
+                f"source.{key} names the splits {', '.join(sorted(parts))}, and split.method is {self.split.method}, "
+                f"which draws others; set split.method: published, or write all in source.{key}"
+            )
+        if self.split.method == "published" and parts and parts != {"train", "validation", "test"}:
+            self._check_published(key, named, parts)
+        return self
+
+    def _check_published(self, key: str, named: Mapping[str, str], parts: set[str]) -> None:
+        if "train" not in parts:
+            raise ValueError(f"split.method is published, and source.{key} names no train; write NAME: train there")
+        if "test" not in parts:
+            name = next((name for name, part in named.items() if part == "validation"), "NAME")
+            raise ValueError(
+                f"split.method is published, and source.{key} names no test: write {name}: test there (validation rows "
+                "are then drawn from train), or set split.method: stratified and write all"
+            )
 
     @model_validator(mode="after")
     def _training_suits_the_model(self) -> "Recipe":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -95,17 +95,32 @@ def export(run: Run, checkpoint: Ref, snapshot: Ref, splits: Ref) -> Ref:
         "checkpoint": checkpoint.digest,
         "snapshot": snapshot.digest,
         "splits": splits.digest,
-        "recipe": run.recipe.model_dump(mode="json"),
+        "recipe": recipe_of_bundle(run.recipe),
     }
+    data = Snapshot.load(snapshot.path)
+    rows = {"snapshot": data.digest, "splits": Splits.load(splits.path).digest}
 
     def make(folder: Path) -> None:
-        data = Snapshot.load(snapshot.path)
-        rows = Splits.load(splits.path).rows(data, "validation")
-        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, rows)
+        validation = Splits.load(splits.path).rows(data, "validation")
+        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, validation)
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
-    return run.once("export", inputs, make)
+    return run.once("export", inputs, make, content={**inputs, **rows})
+
+
+def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
+    """Return the part of a recipe that makes a bundle: the same file comes of recipes that differ in a threshold."""
+    return recipe.model_dump(
+        mode="json",
+        include={
+            "name": True,
+            "model": True,
+            "training": True,
+            "registry": {"name"},
+            "gate": {"int8", "int8_max_drop"},
+        },
+    )
 
 
 def export_bundle(source: _Source, folder: Path) -> ExportReport:
@@ -162,7 +177,7 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
         reduced_range=precision == "int8",
         files={name: digest_file(folder / name) for name in (MODEL, TOKENIZER)},
         snapshot=source.snapshot,
-        recipe=source.recipe.model_dump(mode="json"),
+        recipe=recipe_of_bundle(source.recipe),
         golden=[],
     )
     write_manifest(folder, manifest)

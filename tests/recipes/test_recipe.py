@@ -197,3 +197,28 @@ def test_recipe_schema_gives_no_default_that_depends_on_the_model() -> None:
     """A form that fills in a default would set it for every kind of model."""
     keys = Recipe.model_json_schema()["$defs"]["Training"]["properties"]
     assert [key for key, value in keys.items() if "default" not in value] == ["epochs", "learning_rate"]
+
+
+FILES = {"kind": "files", "fields": {"label": "label"}}
+
+
+@pytest.mark.parametrize(
+    ("paths", "method", "message"),
+    [
+        ({"v.jsonl": "validation"}, "stratified", "names the splits validation, and split.method is stratified"),
+        ({"a": "train", "b": "all"}, "stratified", "set split.method: published, or write all in source.paths"),
+        ({"v.jsonl": "validation"}, "published", "source.paths names no train"),
+        ({"t": "train", "v": "validation"}, "published", "source.paths names no test: write v: test there"),
+        ({"t": "train"}, "published", "source.paths names no test: write NAME: test there"),
+    ],
+)
+def test_recipe_refuses_a_split_of_the_source_that_would_be_another(
+    paths: dict[str, str], method: str, message: str
+) -> None:
+    assert message in refused(source={**FILES, "paths": paths}, split={"method": method})
+
+
+@pytest.mark.parametrize("paths", [{"t": "train", "v": "test"}, {"t": "train", "v": "validation", "e": "test"}])
+def test_recipe_takes_published_splits_with_a_test_split(paths: dict[str, str]) -> None:
+    recipe = Recipe.model_validate(recipe_values(source={**FILES, "paths": paths}, split={"method": "published"}))
+    assert recipe.split.method == "published"

@@ -19,7 +19,13 @@ def add_run(store: Path, key: str, days: float, state: Literal["open", "closed"]
     (folder / "train-1").mkdir()
     (folder / "train-1" / "model.safetensors").write_bytes(b"x" * 1000)
     run = RunState(
-        key=key, recipe_name="tiny", recipe_digest="d", mlflow_run="m", opened=NOW - timedelta(days=days), state=state
+        key=key,
+        recipe_name="tiny",
+        recipe_digest="d",
+        recipe={},
+        mlflow_run="m",
+        opened=NOW - timedelta(days=days),
+        state=state,
     )
     (folder / STATE).write_text(run.model_dump_json())
     return folder

@@ -47,7 +47,9 @@ def write(folder: Path) -> None:
 def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
     run = make_run(store, key)
     run.folder.mkdir(parents=True)
-    state = RunState(key=key, recipe_name="tiny", recipe_digest="d", mlflow_run="m", opened=datetime.now(UTC))
+    state = RunState(
+        key=key, recipe_name="tiny", recipe_digest="d", recipe={}, mlflow_run="m", opened=datetime.now(UTC)
+    )
     (run.folder / STATE).write_text(state.model_dump_json())
     snapshot = run.once("extract", {}, write)
     return run, snapshot, split.fn(run, snapshot)
