@@ -28,7 +28,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         values = read_yaml(file.read_text(encoding="utf-8"))
     except YamlError as error:
         raise AssayError(f"{file}, {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")

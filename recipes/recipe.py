@@ -104,7 +104,8 @@ class Recipe(Closed):
     validation: Validation = Validation()
     split: Split = Split()
     model: Model
-    training: Training = Training()
+    # Without a default in the schema: a form would fill in what depends on the model.
+    training: Training = Field(default_factory=Training)
     tuning: Tuning | None = Field(None, description="none: settings are taken as they stand")
     gate: Gate
     retrigger: Retrigger = Retrigger()
