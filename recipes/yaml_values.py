@@ -65,7 +65,8 @@ def read_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: it is no YAML.
-        YamlError: a key stands twice, is empty or no text, or a filter holds `yes`, `no`, `on` or `off`.
+        YamlError: a key stands twice, is empty or no text, a value cannot be read, or a filter holds `yes`, `no`, `on` or
+            `off`.
     """
     loader = _Loader(text)
     try:
@@ -74,6 +75,8 @@ def read_yaml(text: str) -> Any:
             return None
         _check_filters(node)
         return loader.construct_document(node)
+    except ValueError as error:  # a date that no calendar holds, a number of thousands of digits
+        raise YamlError(f"a value cannot be read ({error}); if it is a text, write it in quotes") from error
     finally:
         loader.dispose()
 

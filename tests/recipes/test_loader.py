@@ -153,6 +153,7 @@ def test_load_recipe_reads_numbers_without_a_point_as_numbers(tmp_path: Path) ->
         (f"{SOURCE}, label_map: {{~: a}}}}{REST}", "a key is empty or null; give it a name"),
         (f"{SOURCE}, label_map: {{? [a, b] : c}}}}{REST}", "a list or mapping is no key"),
         (f"{SOURCE}, label_map: &m {{a: *m}}}}{REST}", "is not valid YAML: found unconstructable recursive node"),
+        (f"{SOURCE}, label_map: {{a: 2026-13-45}}}}{REST}", "if it is a text, write it in quotes"),
         (f"{SOURCE}}}{REST}1: x", "unknown key '1' (value 'x')"),
         (f"{SOURCE}, label_map: {{a: 1}}}}{REST}", """is 1, a number, and takes a text; write it in quotes: "1\""""),
         (f"{SOURCE}, label_map: {{a: true}}}}{REST}", 'a boolean, and takes a text; write it in quotes: "true"'),
