@@ -14,9 +14,9 @@ Setting = float | int | str | bool | None
 
 # What suits random weights ruins published ones, and the other way round.
 DEFAULTS: dict[Kind, dict[str, float]] = {
-    "scratch": {"learning_rate": 1e-3, "epochs": 10},
-    "lora": {"learning_rate": 3e-4, "epochs": 3},
-    "full": {"learning_rate": 5e-5, "epochs": 3},
+    "scratch": {"learning_rate": 1e-3, "epochs": 10.0},
+    "lora": {"learning_rate": 3e-4, "epochs": 3.0},
+    "full": {"learning_rate": 5e-5, "epochs": 3.0},
 }
 
 
