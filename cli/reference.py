@@ -125,7 +125,7 @@ def _default(key: str, value: Schema, required: list[str], is_section: bool) -> 
     if key in required:
         return "**required**"
     if "default" not in value:
-        return "empty"
+        return "see below" if is_section else "by model" if key in ("epochs", "learning_rate") else "empty"
     if is_section and value["default"] is not None:
         return "see below"
     return "none" if value["default"] is None else _code(value["default"])

@@ -17,7 +17,9 @@ def run(
     recipe: RecipePath,
     overrides: Overrides = None,
     store: Store = Path(".assay"),
-    fresh: Annotated[bool, typer.Option(help="Begin anew even where an unfinished run exists.")] = False,
+    fresh: Annotated[
+        bool, typer.Option(help="Begin anew even where an unfinished run exists; reuse nothing of other runs.")
+    ] = False,
     from_step: Annotated[
         str | None, typer.Option("--from", metavar="STEP", help="Do STEP and all later steps of the newest run again.")
     ] = None,

@@ -8,6 +8,7 @@ import pandas as pd
 from corpus.snapshot import Snapshot
 from expectations.common import Suite, Words, between, schema_checks
 from expectations.frames import RowFrame, schema_frame
+from expectations.label_map import label_map_checks
 from expectations.report import CheckResult, ValidationReport, describe_ids
 from expectations.runner import Findings, FrameChecks, Runner, check_result
 from expectations.suites import suite_for
@@ -37,6 +38,7 @@ def check_snapshot(
     else:
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
+    results += label_map_checks(snapshot, recipe)
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)
 
 

@@ -54,11 +54,13 @@ def figures(rows: Sequence[Example], answers: Sequence[Answer], label_set: Label
         known = [(row.label, label) for row, (label, _) in pairs if row.label is not None and label is not None]
         sentence = sentence_scores([gold for gold, _ in known], [given for _, given in known], label_set.labels)
         found |= {"sentence.macro_f1": sentence.macro_f1, "sentence.accuracy": sentence.accuracy}
+        found["sentence.predicted_classes"] = len({given for _, given in known})
         heads.append(sentence.macro_f1)
     if label_set.tags:
         marked = [(row.entities, entities) for row, (_, entities) in pairs if row.entities is not None]
         tokens = entity_scores([gold for gold, _ in marked], [given for _, given in marked]).overall
         found |= {"tokens.f1": tokens.f1, "tokens.precision": tokens.precision, "tokens.recall": tokens.recall}
+        found["tokens.predicted_entities"] = sum(len(given) for _, given in marked)
         heads.append(tokens.f1)
     if label_set.labels and label_set.tags:
         found["frame_accuracy"] = _frame_accuracy(pairs)

@@ -23,6 +23,7 @@ from models.checkpoint import HISTORY, MANIFEST, TOKENIZER, Checkpoint
 from models.dropout import use_cpu_dropout
 from models.evaluation import crf_scores, figures, predict
 from models.hardware import choose_precision, device_name, own_determinism, training_device
+from models.learning_check import learning_warnings
 from models.loss import HeadsLoss, balanced_weights
 from models.network import Network
 from models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
@@ -89,6 +90,9 @@ def train(
         processes.wait_for_all()  # none reads intermediate checkpoints any more
         if processes.is_first():
             _finish(network)
+            history["warnings"] = learning_warnings(history, validation_rows, model, training)
+            for warning in history["warnings"]:
+                _logger.warning("training: %s", warning)
             (folder / HISTORY).write_text(json.dumps(history, indent=1), encoding="utf-8")
             Checkpoint.save(folder, network, manifest.model_copy(update={"crf": crf_scores(network)}))
     if processes.is_first():

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from corpus.errors import AssayError
 from recipes.bounds import OUT_OF_BOUNDS, allowed_range
 from recipes.recipe import Recipe
+from recipes.yaml_values import YamlError, read_yaml
 
 SHIPPED = Path(__file__).parent
 # What pydantic puts into a path for the member of a union that it tried.
@@ -28,8 +29,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     file = find_recipe(path)
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = read_yaml(file.read_text(encoding="utf-8"))
+    except YamlError as error:
+        raise AssayError(f"{file}, {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")
@@ -45,7 +48,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
         AssayError: a key is unknown or a value wrong; all faults, one a clause.
     """
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(_texts_as_keys(values))
     except ValidationError as error:
         faults = "; ".join(map(_describe, _clearest(error.errors(include_url=False))))
         raise AssayError(f"{where}: {faults}") from error
@@ -82,7 +85,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, not a group of keys")
         node = child
     try:
-        node[last] = yaml.safe_load(text)
+        node[last] = read_yaml(text)
+    except YamlError as error:
+        raise AssayError(f"--set {override!r}, {error}") from error
     except yaml.YAMLError as error:
         raise AssayError(f"--set {override!r}: {text!r} is not a YAML value: {_one_line(error)}") from error
 
@@ -103,6 +108,8 @@ def _describe(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
+    if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
+        return f"{key!r} is {value}, a {_kind(fault['input'])}, and takes a text; write it in quotes: {_quoted(fault)}"
     allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
     return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
 
@@ -110,6 +117,29 @@ def _describe(fault: Any) -> str:
 @cache
 def _schema() -> dict[str, Any]:
     return Recipe.model_json_schema()
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "boolean", int: "number", float: "number", type(None): "missing value"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+def _quoted(fault: Any) -> str:
+    value = fault["input"]
+    return f'"{str(value).lower() if isinstance(value, bool) or value is None else value}"'
+
+
+def _texts_as_keys(values: Any) -> Any:
+    """Return the values with whole numbers and booleans as keys turned into text, as the source's labels are."""
+    if isinstance(values, Mapping):
+        return {_text_of_key(key): _texts_as_keys(value) for key, value in values.items()}
+    return [_texts_as_keys(value) for value in values] if isinstance(values, list) else values
+
+
+def _text_of_key(key: Any) -> Any:
+    if isinstance(key, bool):
+        return str(key).lower()
+    return str(key) if isinstance(key, int) else key
 
 
 def _nearest(key: str) -> str:

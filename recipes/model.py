@@ -8,6 +8,7 @@ from corpus.cleaning import Cleaning
 from corpus.fields import Closed
 
 Head = Literal["sentence", "tokens"]
+Kind = Literal["scratch", "lora", "full"]
 
 
 class Lora(Closed):
@@ -57,6 +58,11 @@ class Model(Closed):
     cleaning: Cleaning = Field(default_factory=Cleaning, description="Done to every text, in training and serving")
     dropout: float | None = Field(None, ge=0, lt=1, description="Inside the encoder; none: as it was published")
     head_dropout: float = Field(0.1, ge=0, lt=1, description="Before the heads")
+
+    @property
+    def kind(self) -> Kind:
+        """Return which weights are trained: random ones, adapters, or a whole published encoder."""
+        return "scratch" if self.scratch is not None else "lora" if self.lora is not None else "full"
 
     @model_validator(mode="after")
     def _one_encoder(self) -> "Model":

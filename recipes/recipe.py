@@ -1,5 +1,6 @@
 """The recipe: everything a run depends on, in one closed, frozen schema."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -10,8 +11,8 @@ from recipes.bounds import MOST_ROWS, Seed
 from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
 from recipes.model import Head, Lora, Model, Scratch
 from recipes.monitoring import DriftLimits, Monitoring
-from recipes.source import Source
-from recipes.training import Mitigation, Range, Retrigger, Training, Tuning
+from recipes.source import HubSource, MongoSource, Source
+from recipes.training import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
 
 __all__ = [
     "ChampionRule",
@@ -110,7 +111,8 @@ class Recipe(Closed):
     validation: Validation = Validation()
     split: Split = Split()
     model: Model
-    training: Training = Training()
+    # Without a default in the schema: a form would fill in what depends on the model.
+    training: Training = Field(default_factory=Training)
     tuning: Tuning | None = Field(None, description="none: settings are taken as they stand")
     gate: Gate
     retrigger: Retrigger = Retrigger()
@@ -143,6 +145,43 @@ class Recipe(Closed):
             raise ValueError(
                 f"a value cannot be stored as JSON ({error}); write whole characters and finite numbers"
             ) from error
+        return self
+
+    @model_validator(mode="after")
+    def _splits_of_the_source_are_used(self) -> "Recipe":
+        """A split that the source names is never another one in silence."""
+        if self.source.fields.split is not None or isinstance(self.source, MongoSource):
+            return self
+        key = "splits" if isinstance(self.source, HubSource) else "paths"
+        named = self.source.splits if isinstance(self.source, HubSource) else self.source.paths
+        parts: set[str] = {part for part in named.values() if part != "all"}
+        if parts and self.split.method != "published":
+            raise ValueError(
+                f"source.{key} names the splits {', '.join(sorted(parts))}, and split.method is {self.split.method}, "
+                f"which draws others; set split.method: published, or write all in source.{key}"
+            )
+        if self.split.method == "published" and parts and parts != {"train", "validation", "test"}:
+            self._check_published(key, named, parts)
+        return self
+
+    def _check_published(self, key: str, named: Mapping[str, str], parts: set[str]) -> None:
+        if "train" not in parts:
+            raise ValueError(f"split.method is published, and source.{key} names no train; write NAME: train there")
+        if "test" not in parts:
+            name = next((name for name, part in named.items() if part == "validation"), "NAME")
+            raise ValueError(
+                f"split.method is published, and source.{key} names no test: write {name}: test there (validation rows "
+                "are then drawn from train), or set split.method: stratified and write all"
+            )
+
+    @model_validator(mode="after")
+    def _training_suits_the_model(self) -> "Recipe":
+        """Fill in the training defaults of this kind of model, so that every record shows the values that are used."""
+        missing = {
+            key: value for key, value in DEFAULTS[self.model.kind].items() if key not in self.training.model_fields_set
+        }
+        # The recipe is frozen for everyone else; nobody has seen it yet.
+        self.__dict__["training"] = self.training.model_copy(update=missing)
         return self
 
     @model_validator(mode="after")

@@ -1,27 +1,51 @@
 """How the network of a recipe is trained, tuned, and trained again."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from corpus.fields import Closed
 from recipes.bounds import Number, Seed, Whole
-from recipes.model import Model
+from recipes.model import Kind, Model
 
 MOST_EPOCHS = 10_000
 # What a setting of model or training can be.
 Setting = Number | Whole | str | bool | None
 
 
+# What suits random weights ruins published ones, and the other way round.
+DEFAULTS: dict[Kind, dict[str, float]] = {
+    "scratch": {"learning_rate": 1e-3, "epochs": 10.0},
+    "lora": {"learning_rate": 3e-4, "epochs": 3.0},
+    "full": {"learning_rate": 5e-5, "epochs": 3.0},
+}
+
+
+def _default_by_kind(schema: dict[str, Any]) -> None:
+    """Leave the default to the recipe: a form that fills one in would set it for every kind of model."""
+    schema.pop("default", None)
+
+
 class Training(Closed):
     """The training loop (Hugging Face Trainer)."""
 
     epochs: float = Field(
-        3, gt=0, le=MOST_EPOCHS, description="How often the training rows are seen; parts of one, too"
+        3,
+        gt=0,
+        le=MOST_EPOCHS,
+        description="How often the training rows are seen; parts of one, too. Default: 10 from scratch, else 3",
+        json_schema_extra=_default_by_kind,
     )
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows a step, over all processes")
-    learning_rate: float = Field(5e-5, gt=0, le=1, description="Highest rate of AdamW, reached after the warm-up")
+    learning_rate: float = Field(
+        5e-5,
+        gt=0,
+        le=1,
+        description="Highest rate of AdamW, reached after the warm-up. Default: 0.001 from scratch, 0.0003 with LoRA, "
+        "0.00005 for a whole published encoder",
+        json_schema_extra=_default_by_kind,
+    )
     head_learning_rate: float | None = Field(None, gt=0, le=1, description="Of heads and CRF; none: learning_rate")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="Share of the steps with rising learning rate")
     weight_decay: float = Field(0.01, ge=0, le=1, description="Of AdamW; biases, layer norms and the CRF have none")

@@ -15,6 +15,7 @@ from serving.bundle import Bundle
 from serving.signatures import SIGNATURE_TAG, verify
 
 BUNDLE_TAG = "assay.bundle"
+VERDICT_TAG = "assay.verdict"  # digest of the verdict that a version carries
 CARD = "card.html"
 TEST_METRIC = "test."  # what names of figures on test rows begin with
 _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
@@ -55,6 +56,12 @@ class RegisteredVersion(NamedTuple):
     digest: str
     run_id: str | None = None
     signature: str | None = None
+    verdict: str | None = None
+
+
+def card_folder(verdict: str) -> str:
+    """Return the folder of a verdict's card, below the folder of its run and among the artifacts of its MLflow run."""
+    return f"cards/{verdict[:16]}"
 
 
 class Registry:
@@ -98,7 +105,8 @@ class Registry:
                 f"{wanted} has no tag {BUNDLE_TAG}: it was not registered by assay; train it with assay run"
             )
         signature = found.tags.get(SIGNATURE_TAG)
-        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None, signature)
+        verdict = found.tags.get(VERDICT_TAG)
+        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None, signature, verdict)
 
     def fetch(self, version: RegisteredVersion, cache: Path) -> Bundle:
         """The bundle of a version: downloaded once into the cache, and verified whenever it is opened.
@@ -125,13 +133,15 @@ class Registry:
         return figures_on_test_rows(metrics)
 
     def card(self, version: RegisteredVersion) -> str | None:
-        """The model card of a version as HTML; None where its run has none (yet)."""
-        if version.run_id is None:
+        """Return the card of the verdict that a version carries, as HTML; None where its run has none (yet)."""
+        if version.run_id is None or version.verdict is None:
             return None
-        with self._errors(f"models:/{version.name}/{version.number}"), tempfile.TemporaryDirectory() as folder:
-            if CARD not in {artifact.path for artifact in self._client.list_artifacts(version.run_id)}:
+        folder = card_folder(version.verdict)
+        path = f"{folder}/{CARD}"
+        with self._errors(f"models:/{version.name}/{version.number}"), tempfile.TemporaryDirectory() as scratch:
+            if path not in {artifact.path for artifact in self._client.list_artifacts(version.run_id, folder)}:
                 return None
-            return Path(self._client.download_artifacts(version.run_id, CARD, folder)).read_text(encoding="utf-8")
+            return Path(self._client.download_artifacts(version.run_id, path, scratch)).read_text(encoding="utf-8")
 
     def _download(self, version: RegisteredVersion, folder: Path) -> None:
         from mlflow.artifacts import download_artifacts

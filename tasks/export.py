@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -49,7 +49,8 @@ class ExportReport(BaseModel):
     """`export.json`: what was exported, how near it is to torch, and why it has the precision it has.
 
     `parity_max_difference` is the largest difference of logits between torch and the float32 graph;
-    `parity_labels_equal` says that both also decode to the same labels and entities.
+    `parity_labels_equal` says that both also decode to the same labels and entities. `training_warnings` are those of
+    the checkpoint: a training that learned nothing is named beside the score.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +62,7 @@ class ExportReport(BaseModel):
     int8: Int8Comparison | None
     size_mb: float
     why: str
+    training_warnings: list[str] = []
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -93,17 +95,32 @@ def export(run: Run, checkpoint: Ref, snapshot: Ref, splits: Ref) -> Ref:
         "checkpoint": checkpoint.digest,
         "snapshot": snapshot.digest,
         "splits": splits.digest,
-        "recipe": run.recipe.model_dump(mode="json"),
+        "recipe": recipe_of_bundle(run.recipe),
     }
+    data = Snapshot.load(snapshot.path)
+    rows = {"snapshot": data.digest, "splits": Splits.load(splits.path).digest}
 
     def make(folder: Path) -> None:
-        data = Snapshot.load(snapshot.path)
-        rows = Splits.load(splits.path).rows(data, "validation")
-        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, rows)
+        validation = Splits.load(splits.path).rows(data, "validation")
+        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, validation)
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
-    return run.once("export", inputs, make)
+    return run.once("export", inputs, make, content={**inputs, **rows})
+
+
+def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
+    """Return the part of a recipe that makes a bundle: the same file comes of recipes that differ in a threshold."""
+    return recipe.model_dump(
+        mode="json",
+        include={
+            "name": True,
+            "model": True,
+            "training": True,
+            "registry": {"name"},
+            "gate": {"int8", "int8_max_drop"},
+        },
+    )
 
 
 def export_bundle(source: _Source, folder: Path) -> ExportReport:
@@ -136,6 +153,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
         int8=comparison,
         size_mb=round((folder / BUNDLE / MODEL).stat().st_size / 1e6, 3),
         why=why,
+        training_warnings=source.checkpoint.history.get("warnings", []),
     )
 
 
@@ -159,7 +177,7 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
         reduced_range=precision == "int8",
         files={name: digest_file(folder / name) for name in (MODEL, TOKENIZER)},
         snapshot=source.snapshot,
-        recipe=source.recipe.model_dump(mode="json"),
+        recipe=recipe_of_bundle(source.recipe),
         golden=[],
     )
     write_manifest(folder, manifest)

@@ -101,7 +101,7 @@ def report(
         name = f"{version.name} version {version.number}"
         show_link("model-version", address, name, f"{name} in MLflow: {card.outcome}")
     show_markdown("model-card", markdown, f"{run.recipe.name}: {card.outcome}")
-    return run.folder / HTML
+    return run.folder / card.folder / HTML
 
 
 def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None:
@@ -132,19 +132,35 @@ def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None
 
 
 def _publish(card: Card) -> str:
-    """Write the files of a card into the folder of its run and log them; gives the Markdown."""
+    """Write the files of a verdict's card into the folder of its run and log them; return the Markdown."""
     run, markdown = card.run, card.markdown()
     files = {HTML: card.html(), CARD: markdown, VERDICT: card.verdict.model_dump_json(indent=2)}
+    folder = run.folder / card.folder
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        _write(run.folder / name, text)
+        _write(folder / name, text)
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
-        for name in files:
-            client.log_artifact(run.mlflow_run, str(run.folder / name))
+        client.log_artifacts(run.mlflow_run, str(folder), card.folder)
+        client.log_artifact(run.mlflow_run, str(folder / VERDICT))  # the latest verdict of the run
         client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
         # The description on its page.
         client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE))
+        _log_beside_the_version(client, card, folder)
     return markdown
+
+
+def _log_beside_the_version(client: MlflowClient, card: Card, folder: Path) -> None:
+    """Log the card into the MLflow run of the version, too, where an earlier run made the bundle.
+
+    A card that is there already stays: a later run that meets the champion again carries the champion's verdict.
+    """
+    version = card.promotion.version
+    if version is None or version.run_id in (None, card.run.mlflow_run):
+        return
+    run_id = str(version.run_id)
+    if not client.list_artifacts(run_id, card.folder):
+        client.log_artifacts(run_id, str(folder), card.folder)
 
 
 def _write(path: Path, text: str) -> None:

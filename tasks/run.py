@@ -21,8 +21,11 @@ from corpus.atomic import PARTIAL, publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
 from corpus.disk import writing_to
 from recipes.recipe import Recipe
+from tasks.reusing import MARKER, link_result, package_versions, whole_files
 from tasks.sharing.steps import fetch_step, forget_step, is_published, publish_step
 from tasks.sharing.store import shared_store
+
+__all__ = ["MARKER", "PACKAGES", "Ref", "Run", "Step", "code_digest", "newest_result"]
 
 # In the order of the pipeline; trials are steps of tuning, and mitigation trains, exports and assesses once more.
 Step = Literal[
@@ -39,7 +42,6 @@ Step = Literal[
     "gate",
     "promote",
 ]
-MARKER = "step.json"
 PACKAGES = ("corpus", "recipes", "serving", "models", "expectations", "tasks")
 
 
@@ -55,7 +57,8 @@ class Ref(BaseModel):
 class Run(BaseModel):
     """One way through the pipeline: its key, its recipe, where it writes.
 
-    `fresh_steps` are done again even where a finished result exists (`--from`).
+    `fresh_steps` are done again even where a finished result exists (`--from`). `reuse` allows `once` to take a result
+    of another run (not with `--fresh`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +69,7 @@ class Run(BaseModel):
     tracking_uri: str
     mlflow_run: str
     fresh_steps: tuple[Step, ...] = ()
+    reuse: bool = True
 
     @field_validator("store")
     @classmethod
@@ -85,6 +89,8 @@ class Run(BaseModel):
         make: Callable[[Path], None],
         *,
         resumable: bool = False,
+        content: Mapping[str, Any] | None = None,
+        reused: Callable[[Path], None] = lambda _: None,
     ) -> Ref:
         """Do a step, unless it was finished with the same inputs and its files are as it left them.
 
@@ -93,20 +99,41 @@ class Run(BaseModel):
             inputs: everything its result depends on, as JSON: digests and the parts of the recipe.
             make: writes the result into the folder it is given.
             resumable: leave what an interrupted attempt wrote in the folder, for `make` to go on from.
+            content: everything the result depends on, whichever run made it: a finished result of another run of the
+                store with the same content is linked into this one. None: a result belongs to one run.
+            reused: called with the folder of a result that another run made.
 
         Raises:
             AssayError: the disk is full, or what `make` raises.
         """
+        shared_key = None
+        if content is not None:
+            made_by = {"code": code_digest(), "packages": package_versions()}
+            shared_key = digest_json({"step": step, "content": content, **made_by})
         key = digest_json({"run": self.key, "step": step, "inputs": inputs, "code": code_digest()})
         folder = self.folder / f"{step}-{key[:16]}"
         if step not in self.fresh_steps and (found := self._finished(folder)):
             return found
         partial = folder.with_name(folder.name + PARTIAL)
         with writing_to(folder):
-            return self._make(step, key, make, partial, folder, resumable=resumable)
+            if shared_key and self._may_reuse(step, partial) and (found := _reused(folder, shared_key)):
+                reused(found.path)
+                return self._share(folder, again=False) or found
+            marks = {"step": step, "key": key, "content": shared_key}
+            return self._make(marks, make, partial, folder, resumable=resumable)
+
+    def _may_reuse(self, step: Step, partial: Path) -> bool:
+        """Return whether a result of another run may be taken; an attempt of this run is resumed."""
+        return self.reuse and step not in self.fresh_steps and not partial.exists()
 
     def _make(
-        self, step: Step, key: str, make: Callable[[Path], None], partial: Path, folder: Path, *, resumable: bool
+        self,
+        marks: Mapping[str, str | None],
+        make: Callable[[Path], None],
+        partial: Path,
+        folder: Path,
+        *,
+        resumable: bool,
     ) -> Ref:
         if partial.exists() and not resumable:
             shutil.rmtree(partial)
@@ -116,10 +143,10 @@ class Run(BaseModel):
         begun = time.time()
         make(partial)
         files = digest_folder(partial)
-        marker = {"step": step, "key": key, "files": files, "began": begun, "seconds": time.time() - begun}
+        marker = {**marks, "files": files, "began": begun, "seconds": time.time() - begun}
         (partial / MARKER).write_text(json.dumps(marker, indent=2), encoding="utf-8")
         publish_folder(partial, folder)
-        taken = self._share(folder, again=step in self.fresh_steps)
+        taken = self._share(folder, again=marks["step"] in self.fresh_steps)
         return taken or Ref(path=folder, digest=digest_json(files))
 
     def _finished(self, folder: Path) -> Ref | None:
@@ -154,15 +181,12 @@ def newest_result(run_folder: Path, step: Step) -> Path | None:
 
 
 def _finished(folder: Path) -> Ref | None:
-    marker = folder / MARKER
-    if not marker.is_file():
-        return None
-    files: dict[str, str] = json.loads(marker.read_text(encoding="utf-8"))["files"]
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file() or digest_file(path) != digest:
-            return None
-    return Ref(path=folder, digest=digest_json(files))
+    files = whole_files(folder)
+    return None if files is None else Ref(path=folder, digest=digest_json(files))
+
+
+def _reused(folder: Path, content: str) -> Ref | None:
+    return _finished(folder) if link_result(folder, content) else None
 
 
 @functools.cache

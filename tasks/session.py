@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, Field
@@ -18,13 +18,13 @@ from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks.pages import show_link
+from tasks.redoing import STEPS, check_changes
 from tasks.run import Run, Step
 from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
 from tasks.versions.connection import stored_address
 
 STATE, LOCK = "run.json", "lock"
-STEPS: tuple[Step, ...] = get_args(Step)
 
 
 class RunState(BaseModel):
@@ -33,6 +33,7 @@ class RunState(BaseModel):
     key: str
     recipe_name: str
     recipe_digest: str
+    recipe: dict[str, Any]
     mlflow_run: str
     tracking: str | None = Field(None, description="MLflow of that run, without credentials; None: not written down")
     opened: datetime
@@ -59,13 +60,14 @@ def open_run(
         store: folder of all runs.
         key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
         fresh: begin anew even where an open run exists, unless that has this very key; those of this recipe that
-            nobody works on are closed.
+            nobody works on are closed. No result of another run is reused.
         from_step: go on with the newest run of this recipe, open or closed, and do this step and all
             later ones again.
         keep_open: the block ends before the run does, so that it stays open for the next start.
 
     Raises:
-        AssayError: another process works on the run, the run of that key is closed, or `from_step` finds none.
+        AssayError: another process works on the run, the run of that key is closed, `from_step` finds none, or the
+            recipe differs in what a step before it depends on.
     """
     store = store.resolve()
     _check_tracking(recipe, store)
@@ -86,6 +88,7 @@ def open_run(
             key=key,
             recipe_name=recipe.name,
             recipe_digest=recipe.digest,
+            recipe=recipe.model_dump(mode="json"),
             mlflow_run=tracking.run_id,
             tracking=stored_address(tracking.uri, store),
             opened=found.opened if found else datetime.now(UTC),
@@ -100,6 +103,7 @@ def open_run(
             tracking_uri=tracking.uri,
             mlflow_run=tracking.run_id,
             fresh_steps=STEPS[STEPS.index(from_step) :] if from_step else (),
+            reuse=not fresh,
         )
         with _closed(folder, state, keep_open=keep_open), tracking.ended():
             yield run
@@ -201,6 +205,8 @@ def _check_found(found: RunState | None, recipe: Recipe, store: Path, from_step:
         )
     if from_step is not None and found is None:
         raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
+    if found is not None and from_step is not None:
+        check_changes(found.recipe, recipe, from_step, found.key)
 
 
 def _new_key(recipe: Recipe) -> str:

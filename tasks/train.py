@@ -11,6 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from corpus.atomic import PARTIAL
+from corpus.snapshot import Snapshot
+from corpus.splits import Splits
 from models.checkpoint import Checkpoint
 from recipes.recipe import Recipe
 from tasks.attempts import FIRST
@@ -23,6 +25,7 @@ from tasks.tuning.result import TuningResult, tuned_recipe
 from tasks.weights import RowWeights
 
 LONGEST_PARAMETER = 500
+WARNINGS_TAG = "assay.training_warnings"
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -71,7 +74,18 @@ def train(
             log.flush()
             _log_circumstances(log.client, log.run_id, Checkpoint.load(folder))
 
-    return run.once("train", inputs, make, resumable=True)
+    def reused(folder: Path) -> None:
+        with _log_of(run, folder, attempt, tuned, None) as log:
+            _log_history(log, Checkpoint.load(folder))
+
+    content = None if weights is not None else training_content(recipe, snapshot, splits)
+    return run.once("train", inputs, make, resumable=True, content=content, reused=reused)
+
+
+def training_content(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:
+    """Return what a training depends on, whichever run does it: the rows by what they hold, not by their files."""
+    rows = {"snapshot": Snapshot.load(snapshot.path).digest, "splits": Splits.load(splits.path).digest}
+    return {**training_inputs(recipe, snapshot, splits), **rows}
 
 
 def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:
@@ -96,12 +110,28 @@ def _log_of(
     return nested_curves(run, folder.name.removesuffix(PARTIAL), attempt, settings)
 
 
+def _log_history(log: MetricLog, checkpoint: Checkpoint) -> None:
+    """Log the curves of a training that another run did, so that they are in the MLflow run of this one, too."""
+    history = checkpoint.history
+    for step, loss in history["loss"]:
+        log.add({"train.loss": loss}, int(step))
+    for epoch in history["epochs"]:
+        values = {f"validation.{name}": value for name, value in epoch.items() if name not in ("epoch", "step")}
+        log.add(values, int(epoch["step"]))
+    log.flush()
+    _log_circumstances(log.client, log.run_id, checkpoint)
+
+
 def _log_circumstances(client: MlflowClient, run_id: str, checkpoint: Checkpoint) -> None:
     history = checkpoint.history
     now = int(time.time() * 1000)
+    warnings = history.get("warnings", [])
+    tags = [RunTag(f"assay.{name}", str(history[name])) for name in ("device", "precision")]
+    if warnings:
+        tags.append(RunTag(WARNINGS_TAG, "; ".join(warnings)))
     speed = {"train.seconds": history["seconds"], "train.examples_per_second": history["examples_per_second"]}
     client.log_batch(
         run_id,
         metrics=[Metric(name, value, now, 0) for name, value in speed.items() if value is not None],
-        tags=[RunTag(f"assay.{name}", str(history[name])) for name in ("device", "precision")],
+        tags=tags,
     )

@@ -66,6 +66,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         "validation": recipe.validation.model_dump(mode="json"),
         "heads": recipe.heads,
         "split": recipe.split.method,
+        "label_map": recipe.source.label_map,
         "text_pair": recipe.source.fields.text_pair,
         "tokenizer": tokenizer_inputs(recipe),
     }

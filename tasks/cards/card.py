@@ -18,6 +18,7 @@ from recipes.recipe import Head
 from serving.address import without_password
 from serving.bundle import BundleManifest
 from serving.cpu import cpu_flags
+from serving.registered import card_folder
 from tasks.cards.plots import calibration_plot, confusion_plot, curves_plot, slices_plot
 from tasks.cards.templates import template_environment
 from tasks.evaluate import Evaluation
@@ -103,6 +104,11 @@ class Card(BaseModel):
         if self.verdict.outcome == "refused" and self.promotion.promoted:
             return "forced"
         return self.verdict.outcome if self.promotion.promoted or not self.promotion.version else "refused"
+
+    @property
+    def folder(self) -> str:
+        """Where the card lies: below the folder of the run, and among the artifacts of the MLflow run."""
+        return card_folder(self.verdict.digest)
 
     @property
     def headlines(self) -> list[tuple[str, str, str]]:

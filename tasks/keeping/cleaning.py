@@ -19,6 +19,7 @@ from corpus.snapshot import MANIFEST, SnapshotManifest
 from tasks.session import RunState, read_state, read_states, run_lock
 
 SNAPSHOT_STEP = "extract-"
+CARDS = "cards"  # what a person reads of a run stays, however old it is
 
 
 class Removal(BaseModel):
@@ -85,7 +86,7 @@ def _closed_runs(store: Path) -> dict[str, list[RunState]]:
 def _of_run(folder: Path, key: str, days: float, needed: set[str]) -> list[Removal]:
     found = []
     for path in sorted(folder.iterdir()):
-        if not path.is_dir() or _digest(path) in needed:
+        if not path.is_dir() or path.name == CARDS or _digest(path) in needed:
             continue
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         what = path.name.lstrip(".").partition("-")[0]

@@ -181,6 +181,8 @@ def _published(rows: Rows, split: Split) -> Assignment:
     sides = _published_sides(rows.snapshot)
     carve = not (sides == VALIDATION).any() or not (sides == TEST).any()
     if carve:
+        if (sides == VALIDATION).any():
+            _logger.warning("the source publishes no test split: its validation rows are the test rows of this run")
         sides[sides == VALIDATION] = TEST
     withheld = {OF_TEST: _withhold(rows, sides, TEST), OF_VALIDATION: _withhold(rows, sides, VALIDATION)}
     if carve:

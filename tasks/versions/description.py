@@ -12,5 +12,5 @@ def shortened_card(markdown: str, longest: int) -> str:
     """A card of at most so many characters, cut where a section begins; all of it is among the artifacts."""
     if len(markdown) <= longest:
         return markdown
-    rest = f"\n\nThe whole card: {CARD} among the artifacts of the run.\n"
+    rest = "\n\nMore of it stands in the whole card.\n"
     return markdown[: longest - len(rest)].rpartition("\n## ")[0].rstrip() + rest

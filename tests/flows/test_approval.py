@@ -40,5 +40,5 @@ def test_a_suspended_training_goes_on_where_it_was(corpus: Path, store: Path, mo
     champion = registry.champion()
     assert champion is not None
     assert str(champion.approval) == "approved by Ann"
-    assert (folder / "card.html").is_file()
+    assert list(folder.glob("cards/*/card.html"))
     assert client.get_run(state.mlflow_run).info.status == RunStatus.to_string(RunStatus.FINISHED)

@@ -117,6 +117,12 @@ def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: Worl
     assert worse.verdict.outcome == "refused"
     failed = {check.name for check in worse.verdict.failed}
     assert {"score: sentence", "score: tokens", "champion: sentence", "champion: tokens"} <= failed
+    # that it learned nothing, and the remedy, stands in the verdict, on the card and in MLflow
+    learned_nothing = "raise training.learning_rate (1e-06) to about 0.001"
+    assert learned_nothing in next(check.why for check in worse.verdict.failed if check.name == "score: sentence")
+    assert learned_nothing in worse.card.with_name("card.md").read_text(encoding="utf-8")
+    tags = MlflowClient(tracking_uri=worse.tracking_uri).get_run(worse.mlflow_run).data.tags
+    assert learned_nothing in tags["assay.training_warnings"]
     assert world.champion == "1"
     assert worse.promotion.version is not None
     assert worse.promotion.version.outcome == "refused"
@@ -154,6 +160,36 @@ def test_from_step_does_that_step_and_the_later_ones_only(world: World) -> None:
     for step in ("extract", "validate", "split", "train"):
         assert after[step] == before[step]
     assert after["export"] > before["export"]
+
+
+def test_train_flow_with_another_threshold_trains_and_exports_nothing_again(world: World) -> None:
+    # given a champion, when only thresholds differ,
+    outcome = world.run(gate={"min_f1": {"sentence": 0.6, "tokens": 0.7}, "max_size_mb": 0.001})
+    # then the new run has read the source and looked at the test rows itself, and trained nothing,
+    first, later = steps_begun(world.first, world.store), steps_begun(outcome, world.store)
+    assert outcome.run != world.first.run
+    for step in ("extract", "validate", "split", "evaluate"):
+        assert later[step] > first[step]
+    for step in ("train", "export"):
+        assert later[step] == first[step]
+    assert outcome.verdict.bundle == world.first.verdict.bundle
+    # the curves are in its MLflow run, too,
+    client = MlflowClient(tracking_uri=outcome.tracking_uri)
+    for curve in ("train.loss", "validation.score"):
+        earlier, again = (client.get_metric_history(one.mlflow_run, curve) for one in (world.first, outcome))
+        assert [(point.step, point.value) for point in again] == [(point.step, point.value) for point in earlier]
+    # and the refusal has a card of its own.
+    assert outcome.verdict.outcome == "refused"
+    assert outcome.card != world.first.card
+    assert "refused" in outcome.card.read_text(encoding="utf-8")
+    assert world.champion == "1"
+
+
+def test_train_flow_from_gate_with_other_settings_of_training_is_refused(world: World) -> None:
+    before = world.first.card.read_bytes()
+    with pytest.raises(AssayError, match=r"--from gate: .*training\.epochs \(read by train\)"):
+        world.run(from_step="gate", training={"epochs": 1})
+    assert world.first.card.read_bytes() == before
 
 
 def test_bad_data_stop_the_run_and_mended_data_are_read(world: World, tmp_path: Path) -> None:

@@ -96,3 +96,85 @@ def test_a_missing_file_names_the_shipped_recipes(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="is neither a file nor a shipped recipe") as caught:
         load_recipe(tmp_path / "nothing.yaml")
     assert "news-joint" in str(caught.value)
+
+
+SOURCE = "source: {kind: files, paths: {rows.jsonl: all}, fields: {label: label}"
+REST = """
+name: tiny
+model: {scratch: {}, heads: [sentence]}
+gate: {min_f1: {sentence: 0.6}}
+registry: {name: tiny}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "written.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("written_map", "read"),
+    [
+        ("{0: bearish, 1: bullish}", {"0": "bearish", "1": "bullish"}),
+        ("{no: negative, yes: positive}", {"no": "negative", "yes": "positive"}),
+        ("{on: up, off: down, y: a, n: b}", {"on": "up", "off": "down", "y": "a", "n": "b"}),
+        ("{true: yes, false: no}", {"true": "yes", "false": "no"}),
+        ("{True: yes, FALSE: no}", {"true": "yes", "false": "no"}),
+        ("{12:30: early, 1_000: many, 010: ten}", {"12:30": "early", "1_000": "many", "010": "ten"}),
+        ("{2026-01-01: new}", {"2026-01-01": "new"}),
+        ("{1.0: one, 1e-3: small, -1: below}", {"1.0": "one", "1e-3": "small", "-1": "below"}),
+        ("{a: 12:30, b: 1_000}", {"a": "12:30", "b": "1_000"}),
+    ],
+)
+def test_load_recipe_reads_keys_and_labels_as_they_are_written(
+    tmp_path: Path, written_map: str, read: dict[str, str]
+) -> None:
+    recipe = load_recipe(written(tmp_path, f"{SOURCE}, label_map: {written_map}}}{REST}"))
+    assert recipe.source.label_map == read
+    other = load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [f"source.label_map={written_map}"])
+    assert other.source.label_map == read
+
+
+def test_load_recipe_reads_numbers_without_a_point_as_numbers(tmp_path: Path) -> None:
+    tuning = "tuning: {space: {training.learning_rate: [1e-3, 5E-4], training.seed_of: [1]}}"
+    recipe = load_recipe(written(tmp_path, f"{SOURCE}}}{REST}" + tuning.replace(", training.seed_of: [1]", "")))
+    assert recipe.tuning is not None
+    assert recipe.tuning.space == {"training.learning_rate": [0.001, 0.0005]}
+    assert load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), ["training.deterministic=yes"]).training.deterministic
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{SOURCE}}}{REST}gate: {{min_f1: {{sentence: 0.1}}}}", "the key 'gate' stands in line 4 already"),
+        (f"{SOURCE}, label_map: {{1: a, '1': b}}}}{REST}", "line 1: the key '1' stands in line 1 already"),
+        (f"{SOURCE}, label_map: {{a: x, a: x}}}}{REST}", "the key 'a' stands in line 1 already"),
+        (f"{SOURCE}, label_map: {{~: a}}}}{REST}", "a key is empty or null; give it a name"),
+        (f"{SOURCE}, label_map: {{? [a, b] : c}}}}{REST}", "a list or mapping is no key"),
+        (f"{SOURCE}, label_map: &m {{a: *m}}}}{REST}", "is not valid YAML: found unconstructable recursive node"),
+        (f"{SOURCE}, label_map: {{a: 2026-13-45}}}}{REST}", "if it is a text, write it in quotes"),
+        (f"{SOURCE}}}{REST}1: x", "unknown key '1' (value 'x')"),
+        (f"{SOURCE}, label_map: {{a: 1}}}}{REST}", """is 1, a number, and takes a text; write it in quotes: "1\""""),
+        (f"{SOURCE}, label_map: {{a: true}}}}{REST}", 'a boolean, and takes a text; write it in quotes: "true"'),
+        (f"{SOURCE}}}{REST}validation: {{labels: [1, 2]}}", "'validation.labels.0' is 1, a number, and takes a text"),
+        (f"{SOURCE}, label_map: {{a: 2026-01-01}}}}{REST}", 'write it in quotes: "2026-01-01"'),
+        (
+            f"source: {{kind: mongo, database: d, collection: c, filter: {{seen: no}}}}{REST}",
+            'source.filter holds no, which may be a boolean or a text; write true or false, or "no" in quotes',
+        ),
+    ],
+)
+def test_load_recipe_refuses_what_cannot_be_meant_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AssayError, match=r"written\.yaml") as caught:
+        load_recipe(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_load_recipe_keeps_anchors_and_merge_keys(tmp_path: Path) -> None:
+    text = REST.replace("gate: {min_f1: {sentence: 0.6}}", "gate: &g {min_f1: {sentence: 0.6}, int8: 'off'}")
+    merged = text.replace("registry:", "monitoring: {limits: {f1: 0.1}}\nregistry:")
+    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merged}")).gate.int8 == "off"
+    merge = text.replace("gate: &g", "gate: {<<: &g").replace("'off'}", "'off'}, int8: auto}")
+    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merge}")).gate.int8 == "auto"

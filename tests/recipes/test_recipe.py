@@ -171,3 +171,56 @@ def test_forms_show_the_keys_in_the_order_they_are_written_in_whatever_keeps_the
         "HubSource",
         "FilesSource",
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "rate", "epochs"),
+    [
+        ({"scratch": {"layers": 1}, "heads": ["sentence"]}, 1e-3, 10),
+        ({"encoder": ".", "heads": ["sentence"], "lora": {}}, 3e-4, 3),
+        ({"encoder": ".", "heads": ["sentence"]}, 5e-5, 3),
+    ],
+)
+def test_recipe_fills_in_training_defaults_by_the_kind_of_model(
+    model: dict[str, Any], rate: float, epochs: float
+) -> None:
+    recipe = Recipe.model_validate(recipe_values(model=model))
+    assert (recipe.training.learning_rate, recipe.training.epochs) == (rate, epochs)
+    record = recipe.model_dump(mode="json")
+    assert record["training"]["learning_rate"] == rate
+    assert Recipe.model_validate(record).digest == recipe.digest
+    given = Recipe.model_validate(recipe_values(model=model, training={"learning_rate": 0.007, "batch_size": 4}))
+    assert (given.training.learning_rate, given.training.epochs, given.training.batch_size) == (0.007, epochs, 4)
+
+
+def test_recipe_schema_gives_no_default_that_depends_on_the_model() -> None:
+    """A form that fills in a default would set it for every kind of model."""
+    schema = Recipe.model_json_schema()
+    assert "default" not in schema["properties"]["training"]
+    keys = schema["$defs"]["Training"]["properties"]
+    assert [key for key, value in keys.items() if "default" not in value] == ["epochs", "learning_rate"]
+
+
+FILES = {"kind": "files", "fields": {"label": "label"}}
+
+
+@pytest.mark.parametrize(
+    ("paths", "method", "message"),
+    [
+        ({"v.jsonl": "validation"}, "stratified", "names the splits validation, and split.method is stratified"),
+        ({"a": "train", "b": "all"}, "stratified", "set split.method: published, or write all in source.paths"),
+        ({"v.jsonl": "validation"}, "published", "source.paths names no train"),
+        ({"t": "train", "v": "validation"}, "published", "source.paths names no test: write v: test there"),
+        ({"t": "train"}, "published", "source.paths names no test: write NAME: test there"),
+    ],
+)
+def test_recipe_refuses_a_split_of_the_source_that_would_be_another(
+    paths: dict[str, str], method: str, message: str
+) -> None:
+    assert message in refused(source={**FILES, "paths": paths}, split={"method": method})
+
+
+@pytest.mark.parametrize("paths", [{"t": "train", "v": "test"}, {"t": "train", "v": "validation", "e": "test"}])
+def test_recipe_takes_published_splits_with_a_test_split(paths: dict[str, str]) -> None:
+    recipe = Recipe.model_validate(recipe_values(source={**FILES, "paths": paths}, split={"method": "published"}))
+    assert recipe.split.method == "published"

@@ -132,7 +132,8 @@ def test_a_local_data_set_with_its_own_splits(tmp_path: Path, monkeypatch: pytes
         "label_map": {"0": "bearish", "1": "bullish"},
     }
 
-    snapshot = Snapshot.load(extract.fn(make_run(tmp_path / "store", source=source)).path)
+    run = make_run(tmp_path / "store", source=source, split={"method": "published"})
+    snapshot = Snapshot.load(extract.fn(run).path)
 
     found = [(example.id, example.label, example.split) for example in snapshot.examples()]
     assert found == [

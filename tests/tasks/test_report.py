@@ -16,6 +16,7 @@ from corpus.splits import Splits
 from expectations.report import CheckResult, ValidationReport
 from models.checkpoint import CheckpointManifest
 from serving.bundle import Bundle
+from serving.registered import ModelAddress, Registry, card_folder
 from tasks.approval import decide
 from tasks.attempts import Attempt, SliceChange
 from tasks.evaluate import evaluate
@@ -267,7 +268,7 @@ def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
         "388 rows repeat",
         "withheld: duplicate of a test row",
         "Mistakes that the model was sure of",
-        "learning_rate: 5.0e-05",
+        "learning_rate: 0.001",
         finished.verdict.bundle,
         finished.snapshot.digest,
         "$x_1$",
@@ -289,8 +290,9 @@ def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
     finished.report(promotion)
     # Then the run holds card, verdict and the figures on test rows,
     client = MlflowClient(tracking_uri=finished.run.tracking_uri)
-    names = {file.path for file in client.list_artifacts(finished.run.mlflow_run)}
-    assert {"card.html", "card.md", "verdict.json"} <= names
+    folder = card_folder(finished.verdict.digest)
+    names = {file.path for file in client.list_artifacts(finished.run.mlflow_run, folder)}
+    assert names == {f"{folder}/{name}" for name in ("card.html", "card.md", "verdict.json")}
     logged = client.get_run(finished.run.mlflow_run).data
     assert 0.5 < logged.metrics["test.sentence.macro_f1"] < 1
     assert logged.metrics["test.baseline_f1_sentence"] == 0.3125  # beside that of the model
@@ -306,14 +308,62 @@ def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
     assert version.description is not None
     assert version.description.startswith("# tiny: passed")
     assert HOSTILE not in version.description
-    written = json.loads((finished.run.folder / "verdict.json").read_text(encoding="utf-8"))
+    written = json.loads(
+        (finished.run.folder / card_folder(finished.verdict.digest) / "verdict.json").read_text(encoding="utf-8")
+    )
     assert written["outcome"] == "passed"
 
 
-def test_a_second_report_replaces_the_first(finished: Finished) -> None:
+def test_a_second_report_of_a_verdict_replaces_the_first(finished: Finished) -> None:
     promotion = finished.promote()
-    assert finished.report(promotion) == finished.report(promotion)
-    assert sorted(path.name for path in finished.run.folder.glob("*.*")) == ["card.html", "card.md", "verdict.json"]
+    card = finished.report(promotion)
+    assert finished.report(promotion) == card
+    assert sorted(path.name for path in card.parent.iterdir()) == ["card.html", "card.md", "verdict.json"]
+
+
+def test_report_of_a_later_verdict_leaves_the_card_of_the_first(finished: Finished) -> None:
+    # Given a champion and its card,
+    promotion = finished.promote()
+    first, verdict = finished.report(promotion), finished.verdict
+    written = first.read_bytes()
+    # when the same run is judged again and refused,
+    bundle = Bundle.load(finished.export.path / "bundle")
+    finished.verdict = a_verdict(bundle, finished.snapshot, finished.splits, passed=False)
+    second = finished.report(finished.promote())
+    # then both cards are there, the version shows that of the verdict it carries, and a server does, too.
+    assert second != first
+    assert first.read_bytes() == written
+    assert "refused" in second.read_text(encoding="utf-8")
+    registry = Registry(finished.run.tracking_uri)
+    served = registry.find(ModelAddress.parse("models:/tiny@champion"))
+    assert served.verdict == verdict.digest
+    assert (registry.card(served) or "").encode() == written
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    description = client.get_model_version("tiny", "1").description or ""
+    assert f"`{card_folder(verdict.digest)}/card.html` of MLflow run `{finished.run.mlflow_run}`" in description
+    note = client.get_run(finished.run.mlflow_run).data.tags["mlflow.note.content"]
+    assert card_folder(finished.verdict.digest) in note
+
+
+def test_report_of_a_run_that_found_the_bundle_of_another_keeps_the_card_beside_the_version(finished: Finished) -> None:
+    # Given a refused version,
+    bundle = Bundle.load(finished.export.path / "bundle")
+    passing = finished.verdict
+    finished.verdict = a_verdict(bundle, finished.snapshot, finished.splits, passed=False)
+    finished.report(finished.promote())
+    first = finished.run.mlflow_run
+    # when a later run makes the same bundle and promotes it,
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    experiment = client.get_run(first).info.experiment_id
+    later = client.create_run(experiment).info.run_id
+    finished.run = finished.run.model_copy(update={"key": "later", "mlflow_run": later})
+    finished.verdict = passing
+    finished.report(finished.promote())
+    # then a server finds the card of the verdict that promoted it.
+    registry = Registry(finished.run.tracking_uri)
+    served = registry.find(ModelAddress.parse("models:/tiny@champion"))
+    assert (served.run_id, served.verdict) == (first, passing.digest)
+    assert "2 of 2 checks passed" in Page(registry.card(served) or "").text
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["killed behind its promotion", "made again by a later run"])
@@ -330,7 +380,12 @@ def test_the_champion_judged_again_is_reported_by_the_verdict_that_promoted_it(f
     finished.report(promotion)
     # then card and verdict are those of the first time, and only its own run describes the version.
     assert promotion.promoted
-    assert Verdict.model_validate_json((finished.run.folder / "verdict.json").read_bytes()) == first
+    assert (
+        Verdict.model_validate_json(
+            (finished.run.folder / card_folder(finished.verdict.digest) / "verdict.json").read_bytes()
+        )
+        == first
+    )
     assert bool(client.get_model_version("tiny", "1").description) is not later
 
 
@@ -369,7 +424,11 @@ def test_the_card_of_a_run_that_waited_shows_the_answer(
     assert "waits for approval" not in page.text
     assert page.tags == Page(waited).tags
     client = MlflowClient(tracking_uri=finished.run.tracking_uri)
-    logged = Path(client.download_artifacts(finished.run.mlflow_run, "card.md", str(tmp_path)))
+    logged = Path(
+        client.download_artifacts(
+            finished.run.mlflow_run, f"{card_folder(finished.verdict.digest)}/card.md", str(tmp_path)
+        )
+    )
     assert logged.read_text(encoding="utf-8").startswith(said)
     # and an answer comes once
     assert not (finished.run.folder / "card.json").exists()

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,4 +108,68 @@ def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_neve
     # then the next start ends it, for good
     done = run.once("train", {}, work, resumable=True)
     assert run.once("train", {}, work, resumable=True) == done
+    assert work.times == 2
+
+
+CONTENT = {"rows": "digest of the rows"}
+
+
+def test_run_takes_the_result_of_another_run_with_the_same_content(tmp_path: Path) -> None:
+    # given a finished training of one run
+    work, taken = Work(), list[Path]()
+    first = make_run(tmp_path).once("train", {"run": 1}, work, content=CONTENT)
+    # when another run needs one with the same content
+    other = make_run(tmp_path, key="two")
+    second = other.once("train", {"run": 2}, work, content=CONTENT, reused=taken.append)
+    # then it has a copy of its own, which stays when the first run is cleaned away
+    assert (work.times, taken) == (1, [second.path])
+    assert second.digest == first.digest
+    assert second.path.parent == other.folder
+    shutil.rmtree(make_run(tmp_path).folder)
+    assert other.once("train", {"run": 2}, work, content=CONTENT) == second
+    assert work.times == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: (run, "train", {"rows": "others"}),
+        lambda run: (run, "export", CONTENT),
+        lambda run: (run, "train", None),
+        lambda run: (run.model_copy(update={"reuse": False}), "train", CONTENT),
+        lambda run: (run.model_copy(update={"fresh_steps": ("train",)}), "train", CONTENT),
+    ],
+    ids=["other content", "other step", "not to be reused", "fresh", "asked for again"],
+)
+def test_run_does_not_take_what_another_run_made_of_something_else(
+    tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, str] | None]]
+) -> None:
+    work = Work()
+    make_run(tmp_path).once("train", {"a": 1}, work, content=CONTENT)
+    run, step, content = change(make_run(tmp_path, key="two"))
+    run.once(step, {"a": 1}, work, content=content)
+    assert work.times == 2
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_run_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault: str) -> None:
+    work = Work()
+    first = make_run(tmp_path).once("train", {"a": 1}, work, content=CONTENT)
+    file = first.path / "result.txt"
+    file.write_text("something else") if fault == "changed" else file.unlink()
+    make_run(tmp_path, key="two").once("train", {"a": 1}, work, content=CONTENT)
+    assert work.times == 2
+
+
+def test_run_resumes_its_own_attempt_rather_than_take_the_result_of_another_run(tmp_path: Path) -> None:
+    def killed(folder: Path) -> None:
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    run, work = make_run(tmp_path, key="two"), Work()
+    with pytest.raises(KeyboardInterrupt):
+        run.once("train", {"a": 1}, killed, resumable=True, content=CONTENT)
+    make_run(tmp_path).once("train", {"a": 1}, work, content=CONTENT)
+    found = run.once("train", {"a": 1}, work, resumable=True, content=CONTENT)
+    assert (found.path / "half.txt").exists()
     assert work.times == 2

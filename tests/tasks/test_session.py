@@ -136,6 +136,14 @@ def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) 
     assert "split" not in again.fresh_steps
 
 
+def test_from_step_refuses_a_recipe_that_an_earlier_step_would_read(store: Path) -> None:
+    first = run_to_the_end(store)
+    state = (first.folder / STATE).read_text()
+    with pytest.raises(AssayError, match=r"--from gate: .*training.epochs \(read by train\).*--from train"):
+        run_to_the_end(store, OTHER, from_step="gate")
+    assert (first.folder / STATE).read_text() == state
+
+
 def test_from_step_without_an_earlier_run_says_so(store: Path) -> None:
     with pytest.raises(AssayError, match="--from train: tiny has no earlier run"):
         run_to_the_end(store, from_step="train")

@@ -247,7 +247,8 @@ def test_figures_and_card_come_after_the_promotion(
     assert (dict(slot.model.figures), slot.model.card) == ({}, None)
     shelf.client.log_metric(run, "test.sentence.macro_f1", 0.75)
     shelf.client.log_metric(run, "loss", 0.1)
-    shelf.client.log_text(run, "<h1>Toy</h1>", "card.html")
+    shelf.client.set_model_version_tag("toy", "1", "assay.verdict", "0123456789abcdef0123")
+    shelf.client.log_text(run, "<h1>Toy</h1>", "cards/0123456789abcdef/card.html")
     asyncio.run(following.look(slot))
     assert (dict(slot.model.figures), slot.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
 

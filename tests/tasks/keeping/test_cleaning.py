@@ -18,8 +18,15 @@ def add_run(store: Path, key: str, days: float, state: Literal["open", "closed"]
     write_snapshot(folder / "extract-1", [Example("a", f"text of {key}")])
     (folder / "train-1").mkdir()
     (folder / "train-1" / "model.safetensors").write_bytes(b"x" * 1000)
+    (folder / "cards" / "0123").mkdir(parents=True)
     run = RunState(
-        key=key, recipe_name="tiny", recipe_digest="d", mlflow_run="m", opened=NOW - timedelta(days=days), state=state
+        key=key,
+        recipe_name="tiny",
+        recipe_digest="d",
+        recipe={},
+        mlflow_run="m",
+        opened=NOW - timedelta(days=days),
+        state=state,
     )
     (folder / STATE).write_text(run.model_dump_json())
     return folder
@@ -37,7 +44,7 @@ def test_old_closed_runs_go_and_the_newest_and_open_ones_stay(tmp_path: Path) ->
     assert (old / "train-1").exists()
     assert clean(plan, tmp_path) == plan
     for folder in (old, older):
-        assert sorted(path.name for path in folder.iterdir()) == ["lock", STATE]
+        assert sorted(path.name for path in folder.iterdir()) == ["cards", "lock", STATE]
     assert (new / "train-1").exists()
     assert (still_open / "train-1").exists()
     assert plan_cleaning(tmp_path, keep_runs=1, older_than_days=30, now=NOW) == []

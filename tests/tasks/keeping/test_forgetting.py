@@ -51,6 +51,7 @@ def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
         key=key,
         recipe_name="tiny",
         recipe_digest="d",
+        recipe={},
         mlflow_run="m",
         tracking="mlflow.db",
         opened=datetime.now(UTC),

@@ -24,7 +24,7 @@ def test_everything_that_differs_is_named(versions: tuple[Made, Made]) -> None:
     first, second = versions
     diff = diff_versions("tiny", "1", "2", first.run.tracking_uri)
     recipe = {change.what: (change.before, change.after) for change in diff.recipe}
-    assert recipe == {"training.epochs": (3.0, 7.0), "split.remember": (True, False), "split.seed": (13, 99)}
+    assert recipe == {"training.epochs": (10.0, 7.0), "split.remember": (True, False), "split.seed": (13, 99)}
     data = {change.what: (change.before, change.after) for change in diff.data}
     assert data["rows"] == (60, 75)
     assert data["splits"] == (first.splits.digest, second.splits.digest)

@@ -1,0 +1,51 @@
+"""The check that `source.label_map` and the labels of the rows fit each other."""
+
+import difflib
+from collections.abc import Mapping
+
+from corpus.snapshot import Snapshot
+from expectations.report import CheckResult, describe_ids
+from recipes.recipe import Recipe
+
+NAME = "label map"
+
+
+def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
+    """Return one check where the recipe maps labels, else none.
+
+    An entry that matches no row may belong to a rare class, and a label without an entry may keep its name. Both
+    together are a typo, which would make a class of its own: that stops the run.
+    """
+    mapping, found = recipe.source.label_map, snapshot.manifest.labels
+    if not mapping or not found:
+        return []
+    allowed = {*mapping.values(), *(recipe.validation.labels or ())}
+    unmapped = [label for label in found if label not in allowed]
+    unused = [key for key, label in mapping.items() if label not in found and key not in found]
+    parts = [_unmapped(label, found[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(unused)
+    return [
+        CheckResult(
+            name=NAME,
+            severity="critical" if unmapped and unused else "warning",
+            passed=not parts,
+            measured=f"{len(unmapped)} labels without an entry, {len(unused)} entries without a row",
+            required="an entry for each label, a row for each entry (source.label_map)",
+            why="; ".join(parts),
+            bad_ids=[*unmapped, *unused][:20],
+            bad_count=len(unmapped) + len(unused),
+        )
+    ]
+
+
+def _unmapped(label: str, rows: int, mapping: Mapping[str, str], unused: list[str]) -> str:
+    near = difflib.get_close_matches(label, unused or list(mapping), n=1, cutoff=0.3)
+    likely = f"correct the entry {near[0]!r}, or " if near else ""
+    return (
+        f"no entry of source.label_map names the label {label!r} of {rows} rows, which makes a class of its own; "
+        f"{likely}add {label!r}: {label!r}"
+    )
+
+
+def _unused(keys: list[str]) -> str:
+    named = describe_ids(keys, len(keys))
+    return f"no row has the label of the entries {named} of source.label_map; correct or remove them"

@@ -1,0 +1,66 @@
+"""Warnings about a training that learned nothing, each with its remedy."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from corpus.example import Example
+from recipes.recipe import Model, Training
+from recipes.training import DEFAULTS
+
+# A loss that falls by less than this share of its first value has not fallen: batches differ by as much.
+LEAST_FALL = 0.05
+# A learning rate this many times off the default of its kind of model is the likely cause.
+FAR_OFF = 3.0
+
+
+def learning_warnings(
+    history: Mapping[str, Any], validation_rows: Sequence[Example], model: Model, training: Training
+) -> list[str]:
+    """Return what speaks against a training, one line each; empty where it learned.
+
+    Args:
+        history: `loss`, `epochs` and `kept_epoch` of the training, see `models.checkpoint.Checkpoint`.
+        validation_rows: rows that the epochs were scored on.
+        model: section `model` of the recipe.
+        training: section `training` of the recipe.
+    """
+    faults = [*_loss_faults(history["loss"]), *_prediction_faults(_kept(history), validation_rows)]
+    return [f"{fault}; {_remedy(model, training)}" for fault in faults]
+
+
+def _loss_faults(loss: Sequence[tuple[int, float]]) -> list[str]:
+    values = [value for _, value in loss]
+    if len(values) < 2:
+        return []
+    tenth = max(len(values) // 10, 1)
+    first, last = fmean(values[:tenth]), fmean(values[-tenth:])
+    if last <= first * (1 - LEAST_FALL):
+        return []
+    return [f"the training loss does not fall: {first:.3f} at first, {last:.3f} after {loss[-1][0]} steps"]
+
+
+def _prediction_faults(epoch: Mapping[str, float], rows: Sequence[Example]) -> list[str]:
+    faults = []
+    classes = {row.label for row in rows if row.label is not None}
+    if len(classes) > 1 and epoch.get("sentence.predicted_classes") == 1:
+        faults.append(f"the model predicts one class only for validation rows of {len(classes)} classes")
+    entities = sum(len(row.entities or ()) for row in rows)
+    if entities and epoch.get("tokens.predicted_entities") == 0:
+        faults.append(f"the model finds none of the {entities} entities of the validation rows")
+    return faults
+
+
+def _kept(history: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the metrics of the epoch that became the checkpoint."""
+    epochs: list[dict[str, float]] = history["epochs"]
+    return next((epoch for epoch in epochs if epoch["epoch"] == history["kept_epoch"]), epochs[-1] if epochs else {})
+
+
+def _remedy(model: Model, training: Training) -> str:
+    rate, usual = training.learning_rate, DEFAULTS[model.kind]["learning_rate"]
+    if rate * FAR_OFF <= usual:
+        return f"raise training.learning_rate ({rate:g}) to about {usual:g}"
+    if rate >= usual * FAR_OFF:
+        return f"lower training.learning_rate ({rate:g}) to about {usual:g}"
+    return f"raise training.epochs ({training.epochs:g}), add training rows, or check the labels"

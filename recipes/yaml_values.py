@@ -1,0 +1,134 @@
+"""Read YAML as a person means it: keys as they are written, each once, and scalars by the rules of YAML 1.2.
+
+PyYAML follows YAML 1.1, in which `no` is false, `12:30` is 750, `010` is 8 and `1e-3` is a text.
+"""
+
+import re
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from corpus.errors import AssayError
+
+_TAG = "tag:yaml.org,2002:"
+_NULL = f"{_TAG}null"
+_BOOL = f"{_TAG}bool"
+_RULES = {
+    _BOOL: (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    f"{_TAG}int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    f"{_TAG}float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+}
+_YES_NO = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
+
+
+class YamlError(AssayError):
+    """YAML that can be parsed and cannot be meant."""
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader with the scalars of YAML 1.2; times stay as YAML 1.1 has them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _RULES]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, (_pattern, _first) in _RULES.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))
+
+
+def _integer(loader: _Loader, node: ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _mapping(loader: _Loader, node: MappingNode) -> Iterator[dict[Hashable, Any]]:
+    """Construct a mapping with its keys as they are written."""
+    made: dict[Hashable, Any] = {}
+    yield made
+    _check_keys(node)
+    loader.flatten_mapping(node)  # `<<`: keys of the mapping itself come last, and win
+    made.update((_key(key), loader.construct_object(value, deep=True)) for key, value in node.value)
+
+
+_Loader.add_constructor(f"{_TAG}int", _integer)
+_Loader.add_constructor(f"{_TAG}map", _mapping)
+
+
+def read_yaml(text: str) -> Any:
+    """Return what a text of YAML holds.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+        YamlError: a key stands twice, is empty or no text, a value cannot be read, or a filter holds `yes`, `no`, `on` or
+            `off`.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_filters(node)
+        return loader.construct_document(node)
+    except ValueError as error:  # a date that no calendar holds, a number of thousands of digits
+        raise YamlError(f"a value cannot be read ({error}); if it is a text, write it in quotes") from error
+    finally:
+        loader.dispose()
+
+
+def _check_keys(node: MappingNode) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        name = _key(key)
+        if name in lines and key.tag != f"{_TAG}merge":
+            raise YamlError(
+                f"line {line}: the key {name!r} stands in line {lines[name]} already, and the second value would "
+                "silently win; remove one of them"
+            )
+        lines[name] = line
+
+
+def _key(node: Node) -> str:
+    """Return a key as it is written; true and false in lower case, as labels of the source are read."""
+    line = node.start_mark.line + 1
+    if not isinstance(node, ScalarNode):
+        raise YamlError(f"line {line}: a list or mapping is no key; write a text")
+    if node.tag == _NULL:
+        raise YamlError(f'line {line}: a key is empty or null; give it a name, or write it in quotes: "null"')
+    text: str = node.value
+    return text.lower() if node.tag == _BOOL else text
+
+
+def _check_filters(root: Node) -> None:
+    """Refuse `yes` and `no` in a filter of the source: YAML 1.1 reads a boolean, YAML 1.2 a text."""
+    filters = (one for source in _values(root, "source") for one in _values(source, "filter"))
+    for scalar in (scalar for one in filters for scalar in _plain_scalars(one)):
+        if _YES_NO.fullmatch(scalar.value):
+            raise YamlError(
+                f"line {scalar.start_mark.line + 1}: source.filter holds {scalar.value}, which may be a boolean or a "
+                f'text; write true or false, or "{scalar.value}" in quotes'
+            )
+
+
+def _values(node: Node, name: str) -> Iterator[Node]:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            if isinstance(key, ScalarNode) and key.value == name:
+                yield value
+
+
+def _plain_scalars(node: Node) -> Iterator[ScalarNode]:
+    if isinstance(node, ScalarNode):
+        if node.style is None:
+            yield node
+        return
+    if isinstance(node, SequenceNode | MappingNode):
+        for child in node.value:
+            for part in child[1:] if isinstance(child, tuple) else (child,):
+                yield from _plain_scalars(part)

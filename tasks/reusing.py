@@ -1,0 +1,93 @@
+"""Finished results of other runs: found by the digest of what went into them, and linked into a run.
+
+A link is a name of its own for the same file: a result stays whole when the run that made it is cleaned away, and no
+process changes a finished file in place.
+"""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from corpus.atomic import PARTIAL, publish_folder
+from corpus.digest import digest_file
+
+MARKER = "step.json"
+# Another release of one of these may make another result of the same inputs.
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "onnx", "onnxruntime", "numpy")
+
+_logger = logging.getLogger(__name__)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that train and export."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def whole_files(folder: Path) -> dict[str, str] | None:
+    """Return the digests of a finished result's files; None where it is not finished, or a file has changed."""
+    marker = _marker(folder)
+    files: dict[str, str] | None = marker and marker["files"]
+    for name, digest in (files or {}).items():
+        path = folder / name
+        if not path.is_file() or digest_file(path) != digest:
+            return None
+    return files
+
+
+def link_result(folder: Path, content: str) -> bool:
+    """Give a step the finished result of another run of the store with the same content.
+
+    Args:
+        folder: of the step, in the folder of its run.
+        content: digest of what goes into the result.
+
+    Returns:
+        Whether there was such a result.
+    """
+    step = folder.name.rpartition("-")[0]
+    for found in sorted(folder.parent.parent.glob(f"*/{step}-*/{MARKER}")):
+        source = found.parent
+        if source.parent == folder.parent or source.name.endswith(PARTIAL):
+            continue
+        try:
+            if (_marker(source) or {}).get("content") == content and whole_files(source) is not None:
+                _link(source, folder)
+                _logger.info("%s: taken from run %s, which had the same inputs", step, source.parent.name)
+                return True
+        except FileNotFoundError:  # cleaned away at this moment
+            continue
+    return False
+
+
+def _link(source: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PARTIAL, dir=folder.parent))
+    try:
+        shutil.copytree(source, partial, copy_function=_link_file, dirs_exist_ok=True)
+        publish_folder(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _link_file(source: str, target: str) -> None:
+    """Link a file; where the file system has no links, copy it."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    path = folder / MARKER
+    try:
+        marker: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return marker
