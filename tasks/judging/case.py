@@ -51,7 +51,8 @@ class Case:
         self._registry = registry_of(run)
         self.bundle = Bundle.load(export.path / BUNDLE)
         self.snapshot = Snapshot.load(snapshot.path).manifest
-        self.splits = Splits.load(splits.path).manifest
+        sides = Splits.load(splits.path)
+        self.splits, self.clusters = sides.manifest, sides.clusters
         self.champion = self._registry.champion()
 
     @property
@@ -125,7 +126,7 @@ class Case:
     @cached_property
     def champion_answers(self) -> list[Answer]:
         """What the champion says, now, to the test rows of now."""
-        return answer_rows(self.champion_engine, self.examples)
+        return answer_rows(self.champion_engine, self.examples, self.clusters)
 
 
 def _same(what: str, found: str, wanted: str, path: Path, step: str) -> None:

@@ -5,7 +5,7 @@ integers, and many rows share the same ones, so that a replica is one draw of a 
 distinct rows: the same distribution as drawing rows one by one, at a fraction of the work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -28,13 +28,20 @@ class Outcomes:
 
     `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`), or rows x 3 (true positives,
     false positives, false negatives among the entities; micro-F1, `classes` is None).
+    `clusters` numbers the cluster of each row from 0; None where the rows are independent of each other.
     """
 
     codes: Ints
     classes: int | None = None
+    clusters: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @property
+    def size(self) -> int:
+        """Number of clusters, the independent draws that these rows are."""
+        return len(self) if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
 
     def tally(self, codes: Ints) -> Floats:
         """True positives, false positives and false negatives of some rows of `codes`: rows x 3 x classes."""
@@ -57,19 +64,34 @@ class Outcomes:
 
     def of_class(self, code: int) -> "Outcomes":
         """One class against all others, over the same rows: its F1 counts the rows wrongly put into it, too."""
-        return Outcomes(self.tally(self.codes)[:, :, code].astype(np.int64))
+        return Outcomes(self.tally(self.codes)[:, :, code].astype(np.int64), clusters=self.clusters)
 
 
-def class_outcomes(gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Outcomes:
+def class_outcomes(
+    gold: Sequence[str],
+    predicted: Sequence[str],
+    classes: Sequence[str],
+    clusters: Sequence[Hashable] | None = None,
+) -> Outcomes:
     """Outcomes of a sentence head. Every gold and predicted class must be among `classes`."""
     index = {label: code for code, label in enumerate(classes)}
     pairs = [(index[truth], index[answer]) for truth, answer in zip(gold, predicted, strict=True)]
-    return Outcomes(np.array(pairs, dtype=np.int64).reshape(-1, 2), len(classes))
+    return Outcomes(np.array(pairs, dtype=np.int64).reshape(-1, 2), len(classes), cluster_codes(clusters))
 
 
-def entity_outcomes(counts: Sequence[tuple[int, int, int]]) -> Outcomes:
+def entity_outcomes(counts: Sequence[tuple[int, int, int]], clusters: Sequence[Hashable] | None = None) -> Outcomes:
     """Outcomes of a token head from (true positives, false positives, false negatives) of each row."""
-    return Outcomes(np.array(counts, dtype=np.int64).reshape(-1, 3))
+    return Outcomes(np.array(counts, dtype=np.int64).reshape(-1, 3), clusters=cluster_codes(clusters))
+
+
+def cluster_codes(clusters: Sequence[Hashable] | None) -> Ints | None:
+    """Number clusters from 0 in the order of their first rows; None where each row is one of its own."""
+    if clusters is None:
+        return None
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    if len(numbers) == len(clusters):
+        return None
+    return np.array([numbers[name] for name in clusters], dtype=np.int64)
 
 
 @dataclass(frozen=True)
