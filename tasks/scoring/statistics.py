@@ -5,12 +5,13 @@ integers, and many rows share the same ones, so that a replica is one draw of a 
 distinct rows: the same distribution as drawing rows one by one, at a fraction of the work.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -26,8 +27,9 @@ LARGEST = 2**62
 class Outcomes:
     """What a model made of each row, reduced to what its F1 depends on.
 
-    `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`), or rows x 3 (true positives,
-    false positives, false negatives among the entities; micro-F1, `classes` is None).
+    `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`). Where `classes` is None, it holds true
+    positives, false positives and false negatives: rows x 3 of entities (micro-F1), or of several classes one behind
+    the other.
     `clusters` numbers the cluster of each row from 0; None where the rows are independent of each other.
     """
 
@@ -46,7 +48,7 @@ class Outcomes:
     def tally(self, codes: Ints) -> Floats:
         """True positives, false positives and false negatives of some rows of `codes`: rows x 3 x classes."""
         if self.classes is None:
-            return codes[:, :, None].astype(np.float64)
+            return codes.reshape(len(codes), 3, -1).astype(np.float64)
         gold, predicted = (np.eye(self.classes)[codes[:, column]] for column in (0, 1))
         both = gold * predicted
         return np.stack([both, predicted - both, gold - both], axis=1)
@@ -56,11 +58,28 @@ class Outcomes:
         distinct, place = distinct_rows(self.codes)
         return float(mean_f1(np.tensordot(np.bincount(place), self.tally(distinct), axes=1)))
 
+    def by_cluster(self, member: Bools | None = None) -> "Outcomes":
+        """One row for each cluster, with the sums of its rows (of those that are `member`)."""
+        if self.clusters is None and member is None:
+            return self
+        distinct, place = distinct_rows(self.codes)
+        clusters = np.arange(len(self)) if self.clusters is None else self.clusters
+        counted = np.ones(len(self)) if member is None else member.astype(np.float64)
+        counts = coo_array((counted, (clusters, place)), shape=(self.size, len(distinct))).tocsr()
+        return Outcomes((counts @ self.tally(distinct).reshape(len(distinct), -1)).astype(np.int64))
+
     def perfect(self) -> Ints:
         """Codes of a model that gets every one of these rows right."""
         if self.classes is not None:
             return self.codes[:, [0, 0]]
         return np.stack([self.codes[:, 0] + self.codes[:, 2], *np.zeros_like(self.codes[:, :2].T)], axis=1)
+
+    def all_wrong(self) -> Ints:
+        """Codes of a model that gets every one of these rows wrong: the next class, or a false entity for each."""
+        if self.classes is not None:
+            return np.stack([self.codes[:, 0], (self.codes[:, 0] + 1) % self.classes], axis=1)
+        entities = self.codes[:, 0] + self.codes[:, 2]
+        return np.stack([np.zeros_like(entities), np.maximum(entities, 1), entities], axis=1)
 
     def of_class(self, code: int) -> "Outcomes":
         """One class against all others, over the same rows: its F1 counts the rows wrongly put into it, too."""
@@ -199,15 +218,18 @@ def draw_f1(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int)
     Returns:
         replicas x parts.
     """
+    return np.concatenate([drawn for _, drawn in draw_sets(tallies, share, rows, replicas, seed)])
+
+
+def draw_sets(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int) -> Iterator[tuple[Ints, Floats]]:
+    """Draw as `draw_f1`, some test sets at a time: how often each row came (sets x distinct rows), and their F1."""
     flat = tallies.reshape(len(tallies), -1)
     chunk = max(1, CELLS_A_CHUNK // max(flat.shape))
     random = np.random.default_rng(seed)
-    drawn = []
     for begin in range(0, replicas, chunk):
         size = min(chunk, replicas - begin)
-        weights = random.multinomial(rows, share, size=size)
-        drawn.append(mean_f1((weights @ flat).reshape(size, *tallies.shape[1:])))
-    return np.concatenate(drawn)
+        counts = random.multinomial(rows, share, size=size)
+        yield counts, mean_f1((counts @ flat).reshape(size, *tallies.shape[1:]))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
