@@ -41,6 +41,11 @@ class Answer:
     cluster: str = ""
 
     @property
+    def own_cluster(self) -> str:
+        """The cluster, or one of this row alone."""
+        return self.cluster or f"row {self.id}"
+
+    @property
     def found(self) -> set[Entity]:
         """The predicted entities without their scores."""
         return {Entity(entity.start, entity.end, entity.label) for entity in self.predicted_entities}
@@ -97,7 +102,7 @@ def outcomes_of(answers: Sequence[Answer], head: Head, classes: Sequence[str] | 
         classes: to compare two models, the classes of both.
     """
     rows = rows_of(answers, head)
-    clusters = [answer.cluster or f"row {answer.id}" for answer in rows]
+    clusters = [answer.own_cluster for answer in rows]
     if head == "tokens":
         return entity_outcomes([answer.entity_counts for answer in rows], clusters)
     gold, predicted = [str(answer.gold) for answer in rows], [str(answer.predicted) for answer in rows]

@@ -3,7 +3,7 @@
 The test asks how often models that differ by the threshold only would show the difference that was found. Their rows
 are made of the test rows:
 
-1. A row on which the two differ could as well have come with the answers exchanged: half of it is exchanged
+1. A row on which the two differ could as well have come with the predictions exchanged: half of it is exchanged
    (approximate randomisation, Yeh 2000, "More accurate tests for the statistical significance of result differences").
 2. One row is added, a mixture of all that either model got wrong, as if the other had been right. Where few rows
    disagree, the next sample may hold a kind that this one lacks (as in the intervals for paired shares of Agresti &
@@ -11,6 +11,11 @@ are made of the test rows:
 3. Rows are reweighted as little as makes the difference the threshold (exponential tilting: Efron 1981,
    "Nonparametric standard errors and confidence intervals"; Davison & Hinkley 1997, section 4.4).
 4. Test sets are drawn from them. The p-value is the share of those that show the difference that was found, or more.
+
+Where rows come in clusters (documents, groups, copies of one text), read cluster for row: whole clusters are
+exchanged, added, reweighted and drawn, while F1 stays that of the rows in them (Field & Welsh 2007, "Bootstrapping
+clustered data"). Equal models need no correction for few clusters: exchanging makes the spread that about a difference
+of 0, and no mean is estimated that the spread would fall short of.
 """
 
 from dataclasses import dataclass, replace
@@ -35,12 +40,13 @@ class Comparison:
 
     `p_value` belongs to the null hypothesis that the true difference is at most the threshold that was asked for.
     `lower` is the one-sided lower bound: the largest threshold that is still refuted. It lies above the threshold
-    exactly where the p-value is at most 1 - confidence.
+    exactly where the p-value is at most 1 - confidence. `alike` tells that the two differ on no row.
     """
 
     difference: float
     lower: float
     p_value: float
+    alike: bool
 
 
 def compare(
@@ -76,7 +82,7 @@ def compare(
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if test.p_value(middle) <= level else (low, middle)
-    return Comparison(test.found, (low + high) / 2, asked)
+    return Comparison(test.found, (low + high) / 2, asked, test.pairs.alike)
 
 
 def p_value(
@@ -112,9 +118,21 @@ class _Test:
         """Share of test sets with a true difference of `threshold` that show what was found, or more.
 
         Never 0 (Davison & Hinkley 1997, 4.11); as small as can be where rows like these cannot have that difference.
+        Where the two differ nowhere, the p-value is at least that of the exact test on the share of disagreements.
         """
-        if self.pairs.alike and threshold >= 0:
-            return 1.0
+        if self.pairs.alike:
+            return (
+                1.0
+                if threshold >= 0
+                else max(self._tilted_p_value(threshold), self._chance_of_no_disagreement(threshold))
+            )
+        return self._tilted_p_value(threshold)
+
+    def _chance_of_no_disagreement(self, threshold: float) -> float:
+        """Chance that none of the rows is one of a share of disagreements as large as the threshold (binomial)."""
+        return float(max(0.0, 1 + threshold) ** self.pairs.rows)
+
+    def _tilted_p_value(self, threshold: float) -> float:
         null = self.pairs.with_difference(threshold)
         if null is None:
             return 1 / (1 + self.replicas) if threshold < self.found else 1.0

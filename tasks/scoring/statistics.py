@@ -3,15 +3,22 @@
 A replica draws as many rows as there are, with replacement. F1 depends on a row only through a few
 integers, and many rows share the same ones, so that a replica is one draw of a multinomial over the
 distinct rows: the same distribution as drawing rows one by one, at a fraction of the work.
+
+Where rows come in clusters, a replica draws whole clusters, as many as there are (Field & Welsh 2007, "Bootstrapping
+clustered data"). Percentiles of few clusters show less spread than there is, so they are taken further out: by the
+quantile of t with clusters - 1 degrees of freedom, times the root of clusters / (clusters - 1) (Hesterberg 2015, "What
+teachers should know about the bootstrap", expanded percentiles; for clusters Cameron, Gelbach & Miller 2008).
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import prod, sqrt
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
+from scipy.stats import norm
+from scipy.stats import t as student
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -44,6 +51,17 @@ class Outcomes:
     def size(self) -> int:
         """Number of clusters, the independent draws that these rows are."""
         return len(self) if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+
+    @property
+    def count(self) -> str:
+        """The sample in words: 1,200 rows in 240 clusters."""
+        return sample_size(len(self), None if self.clusters is None else self.size)
+
+    @property
+    def informative(self) -> int:
+        """Number of clusters with anything that F1 counts."""
+        units = self.by_cluster()
+        return int((units.tally(units.codes) > 0).any(axis=(1, 2)).sum())
 
     def tally(self, codes: Ints) -> Floats:
         """True positives, false positives and false negatives of some rows of `codes`: rows x 3 x classes."""
@@ -113,6 +131,11 @@ def cluster_codes(clusters: Sequence[Hashable] | None) -> Ints | None:
     return np.array([numbers[name] for name in clusters], dtype=np.int64)
 
 
+def sample_size(rows: int, clusters: int | None) -> str:
+    """1,200 rows in 240 clusters; without clusters 1,200 rows."""
+    return f"{rows:,} rows" if clusters is None else f"{rows:,} rows in {clusters:,} clusters"
+
+
 @dataclass(frozen=True)
 class Interval:
     """A figure and its two-sided percentile interval."""
@@ -127,8 +150,12 @@ class Interval:
 
 def f1_interval(outcomes: Outcomes, *, replicas: int = REPLICAS, seed: int = SEED) -> Interval:
     """F1 with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
-    drawn = _bootstrap(outcomes.codes, lambda codes: outcomes.tally(codes)[:, None], replicas, seed)[:, 0]
-    low, high = _quantiles(drawn, 0.025, 0.975)
+    units = outcomes.by_cluster()
+    drawn = _bootstrap(units.codes, lambda codes: units.tally(codes)[:, None], replicas, seed)[:, 0]
+    clusters = None if outcomes.clusters is None else units.informative
+    if clusters == 1:
+        return Interval(outcomes.f1(), 0.0, 1.0)  # one draw shows no spread at all
+    low, high = _quantiles(drawn, *(_expanded(level, clusters) for level in (0.025, 0.975)))
     return Interval(outcomes.f1(), low, high)
 
 
@@ -148,6 +175,15 @@ def slice_p_value(
         replicas: bootstrap samples.
         seed: of the draws.
     """
+    if outcomes.clusters is not None:
+        whole, part = outcomes.by_cluster(), outcomes.by_cluster(member)
+        both = _bootstrap(
+            np.hstack([whole.codes, part.codes]),
+            lambda codes: np.stack([whole.tally(half) for half in np.hsplit(codes, 2)], axis=1),
+            replicas,
+            seed,
+        )
+        return _for_clusters(_p_value(both[:, 1] < min_ratio * both[:, 0]), part.informative)
 
     def tally(codes: Ints) -> Floats:
         whole = outcomes.tally(codes[:, :-1])
@@ -169,14 +205,16 @@ def class_p_value(
         replicas: bootstrap samples.
         seed: of the draws.
     """
+    units = outcomes.by_cluster()
 
     def tally(codes: Ints) -> Floats:
-        whole = outcomes.tally(codes)
+        whole = units.tally(codes)
         # The mean leaves out classes without gold rows, so that with the others emptied it is the F1 of this one.
         return np.stack([whole, whole * (np.arange(whole.shape[-1]) == code)], axis=1)
 
-    drawn = _bootstrap(outcomes.codes, tally, replicas, seed)
-    return _p_value(drawn[:, 1] < min_ratio * drawn[:, 0])
+    drawn = _bootstrap(units.codes, tally, replicas, seed)
+    p_value = _p_value(drawn[:, 1] < min_ratio * drawn[:, 0])
+    return p_value if outcomes.clusters is None else _for_clusters(p_value, outcomes.of_class(code).informative)
 
 
 def distinct_rows(codes: Ints) -> tuple[Ints, Ints]:
@@ -247,6 +285,20 @@ def _bootstrap(codes: Ints, tally: Callable[[Ints], Floats], replicas: int, seed
         raise ValueError("a bootstrap needs at least one row")
     distinct, place = distinct_rows(codes)
     return draw_f1(tally(distinct), np.bincount(place) / len(codes), len(codes), replicas, seed)
+
+
+def _expanded(level: float, clusters: int | None) -> float:
+    """Level of the percentile that few clusters need; None leaves it."""
+    if clusters is None:
+        return level
+    return float(norm.cdf(student.ppf(level, clusters - 1) * sqrt(clusters / (clusters - 1))))
+
+
+def _for_clusters(p_value: float, clusters: int) -> float:
+    """Turn a p-value of percentiles into that of the expanded ones; one cluster shows nothing."""
+    if clusters < 2:
+        return 1.0
+    return float(student.cdf(norm.ppf(p_value) * sqrt((clusters - 1) / clusters), clusters - 1))
 
 
 def _quantiles(drawn: Floats, *levels: float) -> list[float]:

@@ -76,7 +76,29 @@ def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
 def test_a_model_is_not_better_than_itself() -> None:
     outcomes = noisy_entities(200, 0.8, 1)
     result = compare(outcomes, outcomes)
-    assert (result.difference, result.lower, result.p_value) == (0, 0, 1)
+    assert (result.difference, result.p_value, result.alike) == (0, 1, True)
+    assert p_value(outcomes, outcomes, threshold=0.01) == 1
+
+
+@pytest.mark.parametrize("rows", [30, 100, 300, 1000])
+def test_no_disagreement_is_evidence_of_so_many_rows_only(rows: int) -> None:
+    # Given models that never differ, be they good, perfect, of one class or of entities,
+    gold, good = noisy_classes(rows, 0.85, seed=rows)
+    models = [
+        class_outcomes(gold, good, CLASSES),
+        class_outcomes(gold, gold, CLASSES),
+        class_outcomes(["a"] * rows, ["a"] * rows, ["a"]),
+        noisy_entities(rows, 0.9, seed=rows),
+        noisy_entities(rows, 1.0, seed=rows),
+    ]
+    for outcomes in models:
+        # when compared, then the bound is that of no case among so many rows, and not far below it.
+        exact = 1 - 0.05 ** (1 / rows)
+        assert 1.6 * exact > -compare(outcomes, outcomes).lower > 0.99 * exact
+        assert p_value(outcomes, outcomes, threshold=-0.9 * exact) > 0.05
+    # Copies are no evidence: ten rows a cluster count as one.
+    copies = Outcomes(np.repeat(models[0].codes, 10, axis=0), 3, np.repeat(np.arange(rows), 10))
+    assert compare(copies, copies).lower == pytest.approx(compare(models[0], models[0]).lower, rel=0.2)
 
 
 def test_a_difference_that_such_rows_cannot_have() -> None:
