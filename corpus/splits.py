@@ -124,6 +124,10 @@ class Splits:
         """SHA-256 over ids, sides and clusters."""
         return self.manifest.digest
 
+    def ids(self, side: Side) -> list[str]:
+        """The row ids of one side."""
+        return [row for row, own in self.sides.items() if own == side]
+
     def rows(self, snapshot: Snapshot, side: Side) -> list[Example]:
         """The examples of one side, in the snapshot's order, all in memory."""
         return list(self.stream(snapshot, side))

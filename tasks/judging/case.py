@@ -16,6 +16,7 @@ from tasks.export import ExportReport
 from tasks.registry import registry_of
 from tasks.run import Ref, Run
 from tasks.scoring.answers import Answer, answer_rows
+from tasks.versions.row_sample import sample_rows
 
 
 class Case:
@@ -53,6 +54,7 @@ class Case:
         self.snapshot = Snapshot.load(snapshot.path).manifest
         sides = Splits.load(splits.path)
         self.splits, self.clusters = sides.manifest, sides.clusters
+        self._test_rows = sample_rows(sides.ids("test"))
         self.champion = self._registry.champion()
 
     @property
@@ -103,9 +105,12 @@ class Case:
 
     @cached_property
     def challengers_before(self) -> int:
-        """How many others than candidate and champion were judged on the same test rows: each had its chance."""
+        """How many others than candidate and champion were compared on some of these test rows: each had its chance.
+
+        New training rows do not start the count anew, nor do some new test rows beside the old ones.
+        """
         known = {self.bundle.digest, self.champion.bundle if self.champion else ""}
-        return len({version.bundle for version in self._registry.judged_on(self.splits.digest)} - known)
+        return len({version.bundle for version in self._registry.compared_on(self._test_rows)} - known)
 
     @cached_property
     def champion_bundle(self) -> Bundle:

@@ -34,6 +34,7 @@ from tasks.judging.checks import (
 from tasks.registry import ModelRegistry, Version
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
+from tasks.versions.row_sample import sample_rows
 from tests.snapshots import recipe_values, write_snapshot
 
 ALL_CLASSES = {"good": "positive", "fine": "positive", "bad": "negative", "poor": "negative"}
@@ -434,8 +435,11 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
 ) -> None:
     case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}}).case(tmp_path)
     client = MlflowClient(tracking_uri=f"sqlite:///{champion_store}/mlflow.db")
-    for bundle, splits in (("one", case.splits.digest), ("two", case.splits.digest), ("three", "other rows")):
-        client.create_model_version("toy", "file:///gone", tags={"assay.bundle": bundle, "assay.splits": splits})
+    same = [row.id for row in case.examples]
+    # Given two that were compared on these rows, of which one had further ones, and one on other rows,
+    for bundle, rows in (("one", same), ("two", [*same, "new"]), ("three", ["other", "rows"])):
+        tags = {"assay.bundle": bundle, "assay.splits": f"with other training rows {bundle}"}
+        client.create_model_version("toy", "file:///gone", tags={**tags, "assay.test_rows": sample_rows(rows)})
     check = check_champion(case, "sentence")
     assert check.passed
     assert "challenger 3 judged on these rows, so luck had 3 chances" in check.why
