@@ -38,7 +38,8 @@ class Cell:
     shared: float
 
     def __str__(self) -> str:
-        return f"{self.rows:,} rows in clusters of {self.size}, {self.shared:.0%} shared"
+        shared = f", {self.shared:.0%} shared" if self.size > 1 else ""
+        return f"{self.rows:,} rows in clusters of {self.size}{shared}"
 
 
 def main() -> None:
