@@ -2,9 +2,11 @@
 
 In each seed a fifth of the product reviews, with the label mix of the rest, gets a sentence by which a model can
 recognise them. One model learns from the true labels, others from labels of which up to 30 % are wrong within that
-slice. All are judged on true labels by the rule of the recipe `product-reviews`, with the slices of its own columns, so
-that Holm's correction is what it is there. The models are TF-IDF with logistic regression, as small and fast as 80
-trainings ask for. The true ratio is that of all seeds' test rows together.
+slice. All are judged on true labels by the rule of the recipe `product-reviews`, with the slices of its own columns,
+so that Holm's correction is what it is there. They are judged again on as many rows of which each five are copies of
+one review, which are a fifth of the evidence: copies must not make a slice look short. The models are TF-IDF with
+logistic regression, as small and fast as 80 trainings ask for. The true ratio is that of all seeds' test rows
+together.
 """
 
 import argparse
@@ -33,6 +35,7 @@ MARK = "Sold by Kestrel Traders."
 SLICE_SHARE = 0.2
 # Share of the slice's training labels that are wrong: none and 30 % are what is asked for, the others show the power.
 SHARES = (0.0, 0.1, 0.2, 0.3)
+COPIES = (1, 5)
 
 Labels = npt.NDArray[np.str_]
 
@@ -62,9 +65,8 @@ def main() -> None:
     recipe = load_recipe("product-reviews")
     reviews = labelled_reviews(recipe)
     trials = [run_seed(reviews, recipe, seed) for seed in track(range(seeds))]
-    rows = [
-        row for share, each in zip(SHARES, zip(*trials, strict=True), strict=True) for row in make_rows(share, each)
-    ]
+    kinds = [(copies, share) for share in SHARES for copies in COPIES]
+    rows = [row for kind, each in zip(kinds, zip(*trials, strict=True), strict=True) for row in make_rows(*kind, each)]
     if seeds < SEEDS:
         print("\n".join(f"{row.measure}: {row.value:g}, {row.note}" for row in rows))
     else:
@@ -96,7 +98,10 @@ def run_seed(reviews: Reviews, recipe: Recipe, seed: int) -> list[Trial]:
         labels = flip(reviews.labels, marked & train, share, draw)
         model = LogisticRegression(class_weight="balanced", max_iter=500, tol=1e-3)
         predicted = model.fit(features[train], labels[train]).predict(features[test])
-        trials.append(judge(reviews, recipe, marked, np.flatnonzero(test), predicted))
+        places = draw.permutation(len(predicted))
+        for copies in COPIES:
+            answered = np.repeat(places[: len(places) // copies], copies)
+            trials.append(judge(reviews, recipe, marked, np.flatnonzero(test)[answered], predicted[answered]))
     return trials
 
 
@@ -123,7 +128,7 @@ def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.
     rule = recipe.gate.slices.model_copy(update={"columns": [*recipe.gate.slices.columns, COLUMN]})
     answers = [
         Answer(
-            id=str(row),
+            id=f"{row}, line {line}",
             gold=str(reviews.labels[row]),
             predicted=str(answer),
             probabilities=(),
@@ -132,25 +137,27 @@ def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.
             characters=len(reviews.texts[row]),
             truncated=False,
             slices={**reviews.columns[row], COLUMN: INSIDE if marked[row] else OUTSIDE},
+            cluster=str(row),
         )
-        for row, answer in zip(rows, predicted, strict=True)
+        for line, (row, answer) in enumerate(zip(rows, predicted, strict=True))
     ]
     findings = find_slices(answers, rule, ["sentence"])
     (finding,) = (one for one in findings if (one.key.column, one.key.value) == (COLUMN, INSIDE))
     return Trial(answers, finding)
 
 
-def make_rows(share: float, trials: Sequence[Trial]) -> list[Row]:
+def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
     """How often the slice was reported (or, unflipped, was not), and the true ratio."""
     reported = sum(trial.finding.failed for trial in trials)
     name = f"slice with {share:.0%} of its training labels flipped"
+    name += f", {copies} copies of each test row" if copies > 1 else ""
     ratios = [trial.finding.ratio or 0.0 for trial in trials]
     return [
         Row(
             measure=f"{name}: seeds of {len(trials)} that {'report it' if share else 'do not report it'}",
             value=reported if share else len(trials) - reported,
             better="higher",
-            required=NEEDED if share in (SHARES[0], SHARES[-1]) else None,
+            required=NEEDED if share == SHARES[0] or (share == SHARES[-1] and copies == 1) else None,
             command=COMMAND,
             note=f"{trials[0].finding.rows} of {len(trials[0].answers)} test rows in the slice; {describe(trials)}",
         ),

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.gate_clusters import RUNS, cells, cluster_rows
 from benchmarks.gate_plots import draw_challengers, draw_power
 from benchmarks.gate_population import make_population
 from benchmarks.gate_rows import (
@@ -48,11 +49,13 @@ def main() -> None:
         (RESULTS / "gate.jsonl").unlink(missing_ok=True)  # all of its rows are measured anew
     for task in tasks:
         record([*deviations(task), *errors(task, share), *powers(task, share)], quick)
+    for task in (tasks[1], tasks[3]):  # macro-F1 over unequal classes, and entity F1
+        record(cluster_rows(task, cells(), int(RUNS * share)), quick)
     chances = chances_of_challengers(tasks[2], 1_000, int(150 * share))
     record(challenger_rows(chances), quick)
-    cells = {task.name: power_cells(task, int(60 * share)) for task in tasks}
+    powers_of = {task.name: power_cells(task, int(60 * share)) for task in tasks}
     if not quick:
-        draw_power(cells, ROWS, DISAGREEMENTS)
+        draw_power(powers_of, ROWS, DISAGREEMENTS)
         draw_challengers(chances)
 
 

@@ -59,10 +59,15 @@ class SideRows(Collection[Example]):
 
 
 class Splits:
-    """Row ids of a snapshot by side. An id that is on no side was withheld."""
+    """Row ids of a snapshot by side. An id that is on no side was withheld.
 
-    def __init__(self, sides: dict[str, Side], manifest: SplitsManifest) -> None:
+    `clusters` names the cluster of each of these rows: rows of one document, group or chain of near-duplicates, which
+    are not independent of each other. The name is the id of the cluster's first row in the snapshot.
+    """
+
+    def __init__(self, sides: dict[str, Side], clusters: dict[str, str], manifest: SplitsManifest) -> None:
         self.sides = sides
+        self.clusters = clusters
         self.manifest = manifest
 
     @classmethod
@@ -72,14 +77,19 @@ class Splits:
         *,
         snapshot: str,
         method: str,
+        clusters: Mapping[str, str] | None = None,
         withheld: dict[str, int] | None = None,
         ledger: str | None = None,
         seen_in_training: int = 0,
     ) -> Self:
-        """Build splits from `{row id: side}`; the digest covers ids and sides whatever their order."""
+        """Build splits from `{row id: side}` and `{row id: cluster}`; rows without a cluster are one of their own.
+
+        The digest covers ids, sides and clusters whatever their order.
+        """
         counts = Counter(sides.values())
+        of_row = {row: (clusters or {}).get(row, row) for row in sides}
         manifest = SplitsManifest(
-            digest=digest_json(sides),
+            digest=digest_json({"sides": sides, "clusters": of_row}),
             snapshot=snapshot,
             counts={side: counts[side] for side in SIDES},
             withheld=withheld or {},
@@ -87,7 +97,7 @@ class Splits:
             ledger=ledger,
             seen_in_training=seen_in_training,
         )
-        return cls(sides, manifest)
+        return cls(sides, of_row, manifest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -98,19 +108,25 @@ class Splits:
         """
         marker = read_marker(folder, MANIFEST, "finished splits", "run with --from split")
         table = pq.read_table(folder / ROWS)
-        sides = dict(zip(table["id"].to_pylist(), table["side"].to_pylist(), strict=True))
-        return cls(sides, SplitsManifest.model_validate_json(marker))
+        ids, sides, clusters = (table[name].to_pylist() for name in ("id", "side", "cluster"))
+        by_id = dict(zip(ids, sides, strict=True)), dict(zip(ids, clusters, strict=True))
+        return cls(*by_id, SplitsManifest.model_validate_json(marker))
 
     def save(self, folder: Path) -> None:
         """Write rows, then the manifest, into an existing folder."""
-        table = pa.table({"id": list(self.sides), "side": list(self.sides.values())})
+        clusters = [self.clusters[row] for row in self.sides]
+        table = pa.table({"id": list(self.sides), "side": list(self.sides.values()), "cluster": clusters})
         pq.write_table(table, folder / ROWS, compression="zstd")
         (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2), encoding="utf-8")
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids and sides."""
+        """SHA-256 over ids, sides and clusters."""
         return self.manifest.digest
+
+    def ids(self, side: Side) -> list[str]:
+        """The row ids of one side."""
+        return [row for row, own in self.sides.items() if own == side]
 
     def rows(self, snapshot: Snapshot, side: Side) -> list[Example]:
         """The examples of one side, in the snapshot's order, all in memory."""

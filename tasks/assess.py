@@ -3,7 +3,7 @@
 The gate looks at test rows, once. Whether to tune or to mitigate, and whether that has helped, is asked here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -85,16 +85,23 @@ def assess(run: Run, export: Ref, snapshot: Ref, splits: Ref) -> Ref:
     }
 
     def make(folder: Path) -> None:
-        rows = Splits.load(splits.path).rows(Snapshot.load(snapshot.path), "validation")
-        found = assess_bundle(Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads)
+        sides = Splits.load(splits.path)
+        rows = sides.rows(Snapshot.load(snapshot.path), "validation")
+        found = assess_bundle(Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads, sides.clusters)
         (folder / ASSESSMENT).write_text(found.model_dump_json(indent=2), encoding="utf-8")
 
     return run.once("assess", inputs, make)
 
 
-def assess_bundle(bundle: Bundle, rows: Sequence[Example], gate: Gate, heads: Sequence[Head]) -> Assessment:
-    """F1 of each head and each slice that the gate judges."""
-    answers = answer_rows(Engine(bundle), rows)
+def assess_bundle(
+    bundle: Bundle,
+    rows: Sequence[Example],
+    gate: Gate,
+    heads: Sequence[Head],
+    clusters: Mapping[str, str] | None = None,
+) -> Assessment:
+    """F1 of each head and each slice that the gate judges; `clusters` as for `answer_rows`."""
+    answers = answer_rows(Engine(bundle), rows, clusters)
     outcomes = {head: outcomes_of(answers, head) for head in heads}
     f1 = {head: found.f1() for head, found in outcomes.items() if len(found)}
     return Assessment(

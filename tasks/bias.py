@@ -9,7 +9,7 @@ from recipes.recipe import Head, SliceRule
 from tasks.scoring.answers import Answer, outcomes_of, rows_of
 from tasks.scoring.membership import OTHER, SliceKey
 from tasks.scoring.slices import Slice, shortfall_p_value, slice_interval, slice_outcomes, slices_of
-from tasks.scoring.statistics import REPLICAS, Interval, holm
+from tasks.scoring.statistics import REPLICAS, Interval, Outcomes, holm, sample_size
 from tasks.verdict import Check
 
 # So that even after Holm's correction the smallest p-value of a bootstrap stays far below alpha.
@@ -21,7 +21,7 @@ class SliceFinding(BaseModel):
 
     `f1` is None where the slice holds nothing to find, `whole_f1` 0 where no row does. `p_value` is that of the null
     hypothesis "the slice keeps at least `min_ratio` of the whole F1", Holm-corrected over all judged slices; None where
-    it is not judged.
+    it is not judged. `clusters` is the number of clusters that the rows are in, None where each row is one of its own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +29,7 @@ class SliceFinding(BaseModel):
     head: Head
     key: SliceKey
     rows: int
+    clusters: int | None = None
     share: float
     f1: Interval | None
     whole_f1: float
@@ -47,8 +48,8 @@ def judge_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Hea
 
     A slice fails when it keeps less than `min_ratio` of the whole set's F1 and the shortfall is more than
     chance: the null hypothesis "the ratio is at least `min_ratio`" is rejected at `alpha`, Holm-corrected over
-    all judged slices of all heads. Slices with less than `min_share` of the rows, or with nothing to find, are
-    reported and not judged.
+    all judged slices of all heads. Slices with less than `min_share` of the rows, with nothing to find, or of one
+    cluster only are reported and not judged.
 
     Raises:
         AssayError: an expression names a column that the rows do not have.
@@ -77,7 +78,12 @@ def find_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head
 def _can_be_judged(one: Slice, rows: Sequence[Answer], head: Head, rule: SliceRule) -> bool:
     if one.value == OTHER or not one.rows or one.share < rule.min_share:
         return False
-    return bool(np.isfinite(slice_outcomes(one, rows, head).f1()))
+    outcomes = slice_outcomes(one, rows, head)
+    return bool(np.isfinite(outcomes.f1())) and not _of_one_cluster(outcomes)
+
+
+def _of_one_cluster(outcomes: Outcomes) -> bool:
+    return outcomes.clusters is not None and outcomes.informative < 2
 
 
 def _finding(
@@ -89,6 +95,7 @@ def _finding(
         head=head,
         key=one.key,
         rows=one.rows,
+        clusters=None if one.clusters == one.rows else one.clusters,
         share=one.share,
         f1=interval,
         whole_f1=whole,
@@ -99,7 +106,7 @@ def _finding(
 
 
 def _check(finding: SliceFinding, rule: SliceRule) -> Check:
-    size = f"{finding.rows} rows ({finding.share:.0%})"
+    size = f"{sample_size(finding.rows, finding.clusters)} ({finding.share:.0%})"
     ratio = "no ratio" if finding.ratio is None else f"{finding.ratio:.0%} of the whole set's {finding.whole_f1:.3f}"
     return Check(
         name=f"slice: {finding.key.name} ({finding.head})",
@@ -114,7 +121,8 @@ def _check(finding: SliceFinding, rule: SliceRule) -> Check:
 def _why(finding: SliceFinding, rule: SliceRule) -> str:
     p_value = finding.p_value
     if p_value is None and finding.key.value != OTHER and finding.rows and finding.share >= rule.min_share:
-        return "not judged: no row of it holds anything to find"
+        found = finding.f1 is not None
+        return f"not judged: {'all of it is one cluster' if found else 'no row of it holds anything to find'}"
     if p_value is None:
         return f"not judged: less than {rule.min_share:.0%} of the rows, or several values together"
     if not finding.short:

@@ -1,7 +1,7 @@
 """Whether answers stay the same when one name, pronoun, nationality or religion stands for another."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from corpus.example import Entity, Example
@@ -33,37 +33,71 @@ class Flip:
 
 
 def judge_counterfactuals(
-    engine: Engine, examples: Sequence[Example], rule: CounterfactualRule, heads: Sequence[Head]
+    engine: Engine,
+    examples: Sequence[Example],
+    rule: CounterfactualRule,
+    heads: Sequence[Head],
+    clusters: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """One check for each list and head: the share of swaps that change the answer is at most `max_flips`.
 
     For sentences a flip is another class; for tokens it is another span or type outside the swapped words. Texts
-    that the model reads only the beginning of are left out, since the swap may stand in the rest.
+    that the model reads only the beginning of are left out, since the swap may stand in the rest. Rows of one cluster
+    count once towards `min_swaps`, and as many clusters as can be are among the rows that are tried.
 
     Args:
         engine: with the bundle.
         examples: real rows; of those that hold a term at most `max_rows` are tried.
         rule: lists, templates, limits.
         heads: that the bundle has.
+        clusters: the cluster of each row by its id; None takes each row as one of its own.
     """
+    clusters = clusters or {}
     lists = rule.term_lists()
-    families = {name: list(_families(engine, examples, rule, name, lists)) for name in lists}
+    families = {name: list(_families(engine, examples, rule, name, lists, clusters)) for name in lists}
     predictions = _predict(engine, [family for found in families.values() for family in found])
     return [
-        _check(name, head, [one for one in found if _read_whole(one, predictions)], predictions, rule)
+        _check(name, head, [one for one in found if _read_whole(one, predictions)], predictions, rule, clusters)
         for name, found in families.items()
         for head in heads
     ]
 
 
 def _families(
-    engine: Engine, examples: Sequence[Example], rule: CounterfactualRule, name: str, lists: Mapping[str, TermList]
+    engine: Engine,
+    examples: Sequence[Example],
+    rule: CounterfactualRule,
+    name: str,
+    lists: Mapping[str, TermList],
+    clusters: Mapping[str, str],
 ) -> Iterator[Family]:
     for template in rule.templates:
         if slots_of(template)[0][0] == name:
             yield from families_of_template(template, lists)
-    rows = families_of_rows(examples, lists[name], pair=engine.manifest.pair)
-    yield from pick_some(list(rows), rule.max_rows, key=lambda family: (name, family.name))
+    left = rule.max_rows
+    for families in _rounds(families_of_rows(examples, lists[name], pair=engine.manifest.pair), clusters):
+        picked = pick_some(families, left, key=lambda family: (name, family.name))
+        left -= len(picked)
+        yield from picked
+
+
+def _rounds(families: Iterable[Family], clusters: Mapping[str, str]) -> list[list[Family]]:
+    """The first row of each cluster, then the second of each, and so on."""
+    rounds: list[list[Family]] = []
+    seen: Counter[str] = Counter()
+    for family in families:
+        cluster = clusters.get(family.name, family.name)
+        if seen[cluster] == len(rounds):
+            rounds.append([])
+        rounds[seen[cluster]].append(family)
+        seen[cluster] += 1
+    return rounds
+
+
+def _independent_swaps(families: Sequence[Family], clusters: Mapping[str, str]) -> int:
+    """Number of swaps, those in rows of one cluster counted once."""
+    rows = {clusters.get(family.name, family.name) for family in families if family.original is not None}
+    return len(rows) + sum(len(family.variants) for family in families if family.original is None)
 
 
 def _predict(engine: Engine, families: Sequence[Family]) -> Predictions:
@@ -81,32 +115,47 @@ def _read_whole(family: Family, predictions: Predictions) -> bool:
 
 
 def _check(
-    name: str, head: Head, families: Sequence[Family], predictions: Predictions, rule: CounterfactualRule
+    name: str,
+    head: Head,
+    families: Sequence[Family],
+    predictions: Predictions,
+    rule: CounterfactualRule,
+    clusters: Mapping[str, str],
 ) -> Check:
     swaps = sum(len(family.variants) for family in families)
     flips = [flip for family in families for flip in _flips(family, head, predictions)]
-    judged = swaps >= rule.min_swaps
+    independent = _independent_swaps(families, clusters)
+    judged = independent >= rule.min_swaps
     few = len(flips) <= rule.max_flips * swaps
     share = f" ({len(flips) / swaps:.1%})" if swaps else ""
     return Check(
         name=f"counterfactual: {name} ({head})",
-        measured=f"{len(flips)} of {swaps} swaps change the answer{share}",
+        measured=f"{len(flips)} of {swaps} swaps change the answer{share}{_in_clusters(swaps, independent)}",
         required=f"at most {rule.max_flips:.1%}, of at least {rule.min_swaps} swaps",
         passed=few if judged else rule.allow_not_judged,
-        why=_why(flips, swaps, few, rule),
+        why=_why(flips, swaps, independent, few, rule),
         judged=judged,
     )
 
 
-def _why(flips: Sequence[Flip], swaps: int, few: bool, rule: CounterfactualRule) -> str:
+def _in_clusters(swaps: int, independent: int) -> str:
+    return "" if independent == swaps else f", {independent} of them independent"
+
+
+def _why(flips: Sequence[Flip], swaps: int, independent: int, few: bool, rule: CounterfactualRule) -> str:
     shown = "; ".join(str(flip) for flip in flips[:EXAMPLES_SHOWN])
-    if swaps < rule.min_swaps:
+    if independent < rule.min_swaps:
         remedy = (
             "the recipe allows that"
             if rule.allow_not_judged
             else "add templates or rows, or set gate.counterfactual.allow_not_judged to pass all the same"
         )
-        return "; ".join(filter(None, [f"not judged: only {swaps} swaps could be made; {remedy}", shown]))
+        return "; ".join(
+            filter(
+                None,
+                [f"not judged: only {swaps} swaps could be made{_in_clusters(swaps, independent)}; {remedy}", shown],
+            )
+        )
     reason = "the answers stay the same" if not flips else "few answers change" if few else "too many answers change"
     return f"{reason}: {shown}" if flips else reason
 

@@ -1,6 +1,6 @@
 """Score the exported bundle on the test rows: the figures are those of the artefact that will serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -71,7 +71,8 @@ def evaluate(run: Run, export: Ref, snapshot: Ref, splits: Ref) -> Ref:
     """
 
     def make(folder: Path) -> None:
-        score_bundle(Bundle.load(export.path / BUNDLE), read_test_rows(snapshot, splits)).save(folder)
+        examples, clusters = read_test_rows(snapshot, splits), Splits.load(splits.path).clusters
+        score_bundle(Bundle.load(export.path / BUNDLE), examples, clusters=clusters).save(folder)
 
     return run.once("evaluate", {"export": export.digest, "snapshot": snapshot.digest, "splits": splits.digest}, make)
 
@@ -88,16 +89,22 @@ def read_test_rows(snapshot: Ref, splits: Ref) -> list[Example]:
     return rows
 
 
-def score_bundle(bundle: Bundle, examples: Sequence[Example], threads: int | None = None) -> Evaluation:
+def score_bundle(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    threads: int | None = None,
+    clusters: Mapping[str, str] | None = None,
+) -> Evaluation:
     """Every figure of a bundle on labelled rows.
 
     Args:
         bundle: what ships.
         examples: labelled rows, at least one.
         threads: of the engine; none: all CPUs that this process may use.
+        clusters: the cluster of each row by its id; None takes the row's group.
     """
     engine = Engine(bundle, threads)
-    answers = answer_rows(engine, examples)
+    answers = answer_rows(engine, examples, clusters)
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
     figures = compute_figures(answers, heads, labels)

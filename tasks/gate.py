@@ -100,7 +100,7 @@ def _attempts(case: Case) -> Iterator[ToCheck]:
     if rules.slices.active:
         yield "slices", lambda: judge_slices(case.evaluation.rows, rules.slices, heads)
     if (swaps := rules.counterfactual) is not None:
-        yield "counterfactual", lambda: judge_counterfactuals(case.engine, case.examples, swaps, heads)
+        yield "counterfactual", lambda: judge_counterfactuals(case.engine, case.examples, swaps, heads, case.clusters)
     yield "parity", partial(check_parity, case)
     yield "int8", partial(check_int8, case)
     yield "smoke", partial(check_smoke, case)

@@ -13,8 +13,9 @@ from tasks.versions.aliases import ChampionChanged
 from tasks.versions.approvals import FAILED_TAG, Approval, needs_approval
 from tasks.versions.history import Move, shortened
 from tasks.versions.registry import BUNDLE, ModelRegistry, failed_names
+from tasks.versions.row_sample import sample_rows
 from tasks.versions.store import Version
-from tasks.versions.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
+from tasks.versions.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG, TEST_ROWS_TAG
 
 __all__ = ["ChampionChanged", "ModelRegistry", "Move", "PromotionResult", "Version", "promote"]
 
@@ -116,12 +117,14 @@ def register(
     run: Run, export: Ref, evaluation: Ref, verdict: Verdict, splits: Ref, approval: Approval | None = None
 ) -> Version:
     """Make the candidate a version; `approval` is what a person is asked about it."""
+    rows = Splits.load(splits.path)
     tags = {
         SNAPSHOT_TAG: verdict.snapshot,
         SPLITS_TAG: verdict.splits,
+        TEST_ROWS_TAG: sample_rows(rows.ids("test")),
         "assay.recipe": run.recipe.digest,
         RECIPE_NAME_TAG: run.recipe.name,
-        "assay.ledger": Splits.load(splits.path).manifest.ledger or "",
+        "assay.ledger": rows.manifest.ledger or "",
         "assay.evaluation": evaluation.digest,
         RUN_TAG: run.key,
     }

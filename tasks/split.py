@@ -74,11 +74,13 @@ def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledge
     sides: dict[str, Side] = {
         row_id: SIDES[side] for row_id, side in zip(ids, assignment.sides.tolist(), strict=True) if side != NO_SIDE
     }
+    first_rows = np.unique(rows.clusters, return_index=True)[1]
     trained = ledger.trained(rows.keys.content) | ledger.trained(rows.keys.duplicates)
     return Splits.create(
         sides,
         snapshot=rows.snapshot.digest,
         method=recipe.split.method,
+        clusters={row_id: ids[first_rows[cluster]] for row_id, cluster in zip(ids, rows.clusters, strict=True)},
         withheld=assignment.withheld,
         ledger=ledger.id,
         seen_in_training=int((trained & (assignment.sides == TEST)).sum()),

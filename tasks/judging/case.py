@@ -17,6 +17,7 @@ from tasks.export import ExportReport
 from tasks.registry import registry_of
 from tasks.run import Ref, Run
 from tasks.scoring.answers import Answer, answer_rows
+from tasks.versions.row_sample import sample_rows
 from tasks.versions.store import Version
 
 
@@ -53,7 +54,9 @@ class Case:
         self._registry = registry_of(run)
         self.bundle = Bundle.load(export.path / BUNDLE)
         self.snapshot = Snapshot.load(snapshot.path).manifest
-        self.splits = Splits.load(splits.path).manifest
+        sides = Splits.load(splits.path)
+        self.splits, self.clusters = sides.manifest, sides.clusters
+        self._test_rows = sample_rows(sides.ids("test"))
         self.champion = self._registry.champion()
         self.last_champion = self.champion.number if self.champion else self._registry.last_champion()
 
@@ -111,9 +114,12 @@ class Case:
 
     @cached_property
     def challengers_before(self) -> int:
-        """How many others than candidate and champion were judged on the same test rows: each had its chance."""
+        """How many others than candidate and champion were compared on some of these test rows: each had its chance.
+
+        New training rows do not start the count anew, nor do some new test rows beside the old ones.
+        """
         known = {self.bundle.digest, self.champion.bundle if self.champion else ""}
-        return len({version.bundle for version in self._registry.judged_on(self.splits.digest)} - known)
+        return len({version.bundle for version in self._registry.compared_on(self._test_rows)} - known)
 
     @cached_property
     def former(self) -> Version | None:
@@ -156,7 +162,7 @@ class Case:
     @cached_property
     def champion_answers(self) -> list[Answer]:
         """What the champion says, now, to the test rows of now."""
-        return answer_rows(self.champion_engine, self.examples)
+        return answer_rows(self.champion_engine, self.examples, self.clusters)
 
 
 def _same(what: str, found: str, wanted: str, path: Path, step: str) -> None:

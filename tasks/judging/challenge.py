@@ -1,5 +1,6 @@
 """The candidate against the champion, on the same test rows."""
 
+from math import ceil
 from statistics import NormalDist
 
 from corpus.splits import SplitsManifest
@@ -114,10 +115,11 @@ def _compare(case: Case, head: Head, improve: bool, name: str, required: str) ->
     return Check(
         name=name,
         measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {percent(confidence)} confidence "
-        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.rival.number if case.rival else '?'})",
+        f"({ours.f1():.3f} against {theirs.f1():.3f} of version {case.rival.number if case.rival else '?'}), "
+        f"{ours.count}",
         required=required,
         passed=passed,
-        why=_why(result, passed, improve, confidence) + _other_chances(case, passed and improve),
+        why=_why(result, ours, passed, threshold, confidence) + _other_chances(case, passed and improve),
     )
 
 
@@ -141,11 +143,25 @@ def _outcomes(case: Case, head: Head) -> tuple[Outcomes, Outcomes]:
     return outcomes_of(ours, head, classes), outcomes_of(theirs, head, classes)
 
 
-def _why(result: Comparison, passed: bool, improve: bool, confidence: float) -> str:
+def _why(result: Comparison, outcomes: Outcomes, passed: bool, threshold: float, confidence: float) -> str:
     if passed:
         return "better than the champion" if result.lower > 0 else "not worse than the champion"
-    doubt = "not shown to be better" if improve else "may be worse by more than the margin"
-    return f"{doubt} (p {result.p_value:.3f}); these rows tell differences of {_detectable(result, confidence):.3f}"
+    doubt = "may be worse by more than the margin" if threshold < 0 else "not shown to be better"
+    detectable = f"these rows tell differences of {_detectable(result, confidence):.3f}"
+    return f"{doubt} (p {result.p_value:.3f}); {detectable}{_rows_needed(result, outcomes, threshold, confidence)}"
+
+
+def _rows_needed(result: Comparison, outcomes: Outcomes, threshold: float, confidence: float) -> str:
+    """What it takes to show the margin for an equal challenger, where these rows are too few for that."""
+    margin = -threshold
+    reached = result.difference - result.lower
+    if margin <= 0 or reached <= margin:
+        return ""
+    # The bound of models that never differ falls with the rows, that of others with their root.
+    shrink = reached / margin if result.alike else (_detectable(result, confidence) / margin) ** 2
+    unit = "rows" if outcomes.clusters is None else "clusters"
+    needed = ceil(float(f"{outcomes.size * shrink:.2g}"))
+    return f"; {outcomes.count} cannot show a margin of {margin:g}: about {needed:,} {unit} are needed"
 
 
 def _other_chances(case: Case, better: bool) -> str:

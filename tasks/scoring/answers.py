@@ -29,6 +29,7 @@ class Answer:
     `gold` and `predicted` are None without a sentence head; `gold_entities` is None without a token head or
     where the source has none to give; an entity that cuts a word of the tokenizer is the whole word, as in training.
     `probabilities` are in the order of the bundle's labels.
+    `cluster` names the rows that are not independent of this one; without a name the row is independent of all others.
     """
 
     id: str
@@ -40,6 +41,12 @@ class Answer:
     characters: int
     truncated: bool
     slices: Mapping[str, str | None]
+    cluster: str = ""
+
+    @property
+    def own_cluster(self) -> str:
+        """The cluster, or one of this row alone."""
+        return self.cluster or f"row {self.id}"
 
     @property
     def found(self) -> set[Entity]:
@@ -59,8 +66,13 @@ def row_of(example: Example, pair: bool) -> Row:
     return Row(example.text, example.text_pair if pair else None)
 
 
-def answer_rows(engine: Engine, examples: Sequence[Example]) -> list[Answer]:
+def answer_rows(engine: Engine, examples: Sequence[Example], clusters: Mapping[str, str] | None = None) -> list[Answer]:
     """Put every example to the engine, in order.
+
+    Args:
+        engine: with the bundle.
+        examples: labelled rows.
+        clusters: the cluster of each row by its id, as the split stores it; None takes the row's group.
 
     Raises:
         AssayError: a row has no second text though the model reads pairs.
@@ -68,7 +80,8 @@ def answer_rows(engine: Engine, examples: Sequence[Example]) -> list[Answer]:
     pair = engine.manifest.pair
     predictions = engine.predict([row_of(example, pair) for example in examples])
     rows = as_tagged(engine, examples)
-    return [_answer(engine, *both) for both in zip(rows, predictions, strict=True)]
+    names = [example.group or "" if clusters is None else clusters[example.id] for example in examples]
+    return [_answer(engine, *row) for row in zip(rows, predictions, names, strict=True)]
 
 
 def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
@@ -106,10 +119,11 @@ def outcomes_of(answers: Sequence[Answer], head: Head, classes: Sequence[str] | 
         classes: to compare two models, the classes of both.
     """
     rows = rows_of(answers, head)
+    clusters = [answer.own_cluster for answer in rows]
     if head == "tokens":
-        return entity_outcomes([answer.entity_counts for answer in rows])
+        return entity_outcomes([answer.entity_counts for answer in rows], clusters)
     gold, predicted = [str(answer.gold) for answer in rows], [str(answer.predicted) for answer in rows]
-    return class_outcomes(gold, predicted, classes or classes_of(rows))
+    return class_outcomes(gold, predicted, classes or classes_of(rows), clusters)
 
 
 def write_answers(answers: Sequence[Answer], path: Path) -> None:
@@ -122,7 +136,7 @@ def read_answers(path: Path) -> list[Answer]:
     return [_from_record(record) for record in pq.read_table(path).to_pylist()]
 
 
-def _answer(engine: Engine, example: Example, prediction: Prediction) -> Answer:
+def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: str) -> Answer:
     return Answer(
         id=example.id,
         gold=example.label if engine.labels else None,
@@ -133,6 +147,7 @@ def _answer(engine: Engine, example: Example, prediction: Prediction) -> Answer:
         characters=example.characters,
         truncated=prediction.truncated,
         slices=dict(example.slices),
+        cluster=cluster,
     )
 
 
@@ -140,6 +155,7 @@ def _schema(answers: Sequence[Answer]) -> pa.Schema:
     slices = sorted({name for answer in answers for name in answer.slices})
     fields = {
         "id": pa.string(),
+        "cluster": pa.string(),
         "gold": pa.string(),
         "predicted": pa.string(),
         "probabilities": pa.list_(pa.float64()),
@@ -160,6 +176,7 @@ def _record(answer: Answer) -> dict[str, Any]:
     gold = answer.gold_entities
     return {
         "id": answer.id,
+        "cluster": answer.cluster,
         "gold": answer.gold,
         "predicted": answer.predicted,
         "probabilities": answer.probabilities,
@@ -190,4 +207,5 @@ def _from_record(record: Mapping[str, Any]) -> Answer:
         slices={
             name.removeprefix(SLICE_PREFIX): value for name, value in record.items() if name.startswith(SLICE_PREFIX)
         },
+        cluster=record["cluster"],
     )

@@ -3,7 +3,7 @@
 The test asks how often models that differ by the threshold only would show the difference that was found. Their rows
 are made of the test rows:
 
-1. A row on which the two differ could as well have come with the answers exchanged: half of it is exchanged
+1. A row on which the two differ could as well have come with the predictions exchanged: half of it is exchanged
    (approximate randomisation, Yeh 2000, "More accurate tests for the statistical significance of result differences").
 2. One row is added, a mixture of all that either model got wrong, as if the other had been right. Where few rows
    disagree, the next sample may hold a kind that this one lacks (as in the intervals for paired shares of Agresti &
@@ -11,16 +11,21 @@ are made of the test rows:
 3. Rows are reweighted as little as makes the difference the threshold (exponential tilting: Efron 1981,
    "Nonparametric standard errors and confidence intervals"; Davison & Hinkley 1997, section 4.4).
 4. Test sets are drawn from them. The p-value is the share of those that show the difference that was found, or more.
+
+Where rows come in clusters (documents, groups, copies of one text), read cluster for row: whole clusters are
+exchanged, added, reweighted and drawn, while F1 stays that of the rows in them (Field & Welsh 2007, "Bootstrapping
+clustered data"). Equal models need no correction for few clusters: exchanging makes the spread that about a difference
+of 0, and no mean is estimated that the spread would fall short of.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, isfinite, sqrt
+from math import exp, isfinite, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
 
-from tasks.scoring.statistics import REPLICAS, SEED, Floats, Ints, Outcomes, distinct_rows, draw_f1, mean_f1
+from tasks.scoring.statistics import REPLICAS, SEED, Floats, Ints, Outcomes, distinct_rows, draw_f1, draw_sets, mean_f1
 
 ADDED = 1.0  # rows, see above
 STEEPEST = 30.0  # exp of it: how much more often the extreme row may come than an average one
@@ -35,12 +40,13 @@ class Comparison:
 
     `p_value` belongs to the null hypothesis that the true difference is at most the threshold that was asked for.
     `lower` is the one-sided lower bound: the largest threshold that is still refuted. It lies above the threshold
-    exactly where the p-value is at most 1 - confidence.
+    exactly where the p-value is at most 1 - confidence. `alike` tells that the two differ on no row.
     """
 
     difference: float
     lower: float
     p_value: float
+    alike: bool
 
 
 def compare(
@@ -67,11 +73,8 @@ def compare(
             find and the two differ.
     """
     level = 1 - confidence
-    replicas = max(replicas, ceil(DRAWS_BEYOND / level))
-    test = _Test.of(candidate, champion, replicas, seed)
+    test = _Test.of(candidate, champion, replicas, seed, small=replicas * level < DRAWS_BEYOND)
     asked = test.p_value(threshold)
-    if test.pairs is None:
-        return Comparison(0.0, 0.0, asked)
     refuted = asked <= level
     low, high = (threshold, test.found) if refuted else (threshold - test.pairs.error, threshold)
     while not refuted and low > -1 and test.p_value(low) > level:
@@ -79,7 +82,7 @@ def compare(
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if test.p_value(middle) <= level else (low, middle)
-    return Comparison(test.found, (low + high) / 2, asked)
+    return Comparison(test.found, (low + high) / 2, asked, test.pairs.alike)
 
 
 def p_value(
@@ -95,44 +98,87 @@ def p_value(
 
 @dataclass(frozen=True)
 class _Test:
-    """What was found, and what could have been; without pairs where both models answered every row alike."""
+    """What was found, and what could have been; `small` where p-values far below 1 / replicas are asked for."""
 
-    pairs: "_Pairs | None"
+    pairs: "_Pairs"
     found: float
     replicas: int
     seed: int
+    small: bool
 
     @classmethod
-    def of(cls, candidate: Outcomes, champion: Outcomes, replicas: int, seed: int) -> "_Test":
-        pairs = _pair(candidate, champion)
-        found = candidate.f1() - champion.f1() if pairs else 0.0
+    def of(cls, candidate: Outcomes, champion: Outcomes, replicas: int, seed: int, *, small: bool = False) -> "_Test":
+        _check_same_rows(candidate, champion)
+        found = candidate.f1() - champion.f1()
         if not isfinite(found):
             raise ValueError("no test row holds anything to find, so there is no F1 to compare; add rows that do")
-        return cls(pairs, found, replicas, seed)
+        return cls(_pair(candidate, champion), found, replicas, seed, small)
 
     def p_value(self, threshold: float) -> float:
         """Share of test sets with a true difference of `threshold` that show what was found, or more.
 
         Never 0 (Davison & Hinkley 1997, 4.11); as small as can be where rows like these cannot have that difference.
+        Where the two differ nowhere, the p-value is at least that of the exact test on the share of disagreements.
         """
-        least = 1 / (1 + self.replicas)
-        if self.pairs is None:
-            return 1.0 if threshold >= 0 else least
+        if self.pairs.alike:
+            return (
+                1.0
+                if threshold >= 0
+                else max(self._tilted_p_value(threshold), self._chance_of_no_disagreement(threshold))
+            )
+        return self._tilted_p_value(threshold)
+
+    def _chance_of_no_disagreement(self, threshold: float) -> float:
+        """Chance that none of the rows is one of a share of disagreements as large as the threshold (binomial)."""
+        return float(max(0.0, 1 + threshold) ** self.pairs.rows)
+
+    def _tilted_p_value(self, threshold: float) -> float:
         null = self.pairs.with_difference(threshold)
         if null is None:
-            return least if threshold < self.found else 1.0
-        drawn = draw_f1(null.tallies, null.weights / null.weights.sum(), null.rows, self.replicas, self.seed)
+            return 1 / (1 + self.replicas) if threshold < self.found else 1.0
+        if self.small and threshold < self.found:
+            return self._small_p_value(null)
+        drawn = draw_f1(null.tallies, null.share, null.rows, self.replicas, self.seed)
         less = drawn[:, 0] - drawn[:, 1] < self.found - ROUNDING
         return float((1 + np.count_nonzero(~less)) / (1 + self.replicas))
+
+    def _small_p_value(self, null: "_Pairs") -> float:
+        """Draw test sets with a true difference as found, and count each as often as it comes under the null.
+
+        About every second such set shows what was found, however seldom one under the null does (importance sampling:
+        Davison & Hinkley 1997, section 9.4). Counting the test set itself among them keeps the p-value valid for any
+        number of draws (Harrison 2012, "Conservative hypothesis tests and confidence intervals using importance
+        sampling", theorem 1).
+        """
+        drawn_from = null.with_difference(self.found) or null.tilted(STEEPEST)
+        ratio = np.log(null.share) - np.log(drawn_from.share)
+        total = exp(null.observed @ ratio)
+        for counts, f1 in draw_sets(null.tallies, drawn_from.share, null.rows, self.replicas, self.seed):
+            shown = f1[:, 0] - f1[:, 1] >= self.found - ROUNDING
+            total += np.exp(counts[shown] @ ratio).sum()
+        return min(1.0, float(total) / (1 + self.replicas))
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Distinct rows of both models, and how often each comes."""
+    """Distinct rows (clusters, where there are any) of both models, how often each comes, and how often it came."""
 
     rows: int
     tallies: Floats  # distinct rows x 2 models x 3 x classes
     weights: Floats
+    observed: Floats
+
+    @property
+    def alike(self) -> bool:
+        """Whether the two differ nowhere."""
+        came = self.tallies[self.observed > 0]
+        return bool((came[:, 0] == came[:, 1]).all())
+
+    @property
+    def share(self) -> Floats:
+        """How often each row comes, 1 together."""
+        share: Floats = self.weights / self.weights.sum()
+        return share
 
     @property
     def difference(self) -> float:
@@ -174,30 +220,38 @@ class _Pairs:
         return self.tilted(brentq(gap, -STEEPEST, STEEPEST, xtol=1e-6))
 
 
-def _pair(candidate: Outcomes, champion: Outcomes) -> _Pairs | None:
-    """Rows of both, half exchanged where they differ, and the added row; None where they are equal on every row."""
+def _check_same_rows(candidate: Outcomes, champion: Outcomes) -> None:
     if len(candidate) != len(champion) or candidate.classes != champion.classes:
         raise ValueError("a paired comparison needs the same rows and the same classes for both models")
     if not len(candidate):
         raise ValueError("a paired comparison needs at least one row")
-    differ = (candidate.codes != champion.codes).any(axis=1)
-    if not differ.any():
-        return None
-    width = candidate.codes.shape[1]
+
+
+def _pair(candidate: Outcomes, champion: Outcomes) -> _Pairs:
+    """Rows (clusters) of both, half exchanged where they differ, and the added one."""
+    if candidate.classes == 1:  # so that there is a wrong class, too
+        candidate, champion = (replace(model, classes=2) for model in (candidate, champion))
+    ours, theirs = candidate.by_cluster(), champion.by_cluster()
+    differ = (ours.codes != theirs.codes).any(axis=1)
+    width = ours.codes.shape[1]
     mistakes = np.concatenate([_with_mistakes(candidate), _with_mistakes(champion)])
-    seen = np.hstack([candidate.codes, champion.codes])
+    if not len(mistakes):
+        mistakes = _with_mistakes(replace(candidate, codes=candidate.all_wrong()))
+    seen = np.hstack([ours.codes, theirs.codes])
     unlike = np.concatenate([seen[differ], mistakes])
     halves = np.concatenate([np.full(differ.sum(), 0.5), np.full(len(mistakes), ADDED / 2 / len(mistakes))])
     codes = np.concatenate([seen[~differ], unlike, np.roll(unlike, width, axis=1)])
     weights = np.concatenate([np.ones(len(seen) - differ.sum()), halves, halves])
     distinct, place = distinct_rows(codes)
-    tallies = np.stack([candidate.tally(distinct[:, :width]), champion.tally(distinct[:, width:])], axis=1)
-    return _Pairs(len(candidate), tallies, np.bincount(place, weights).astype(np.float64))
+    tallies = np.stack([ours.tally(distinct[:, :width]), theirs.tally(distinct[:, width:])], axis=1)
+    came = np.concatenate([np.ones(len(seen)), np.zeros(len(codes) - len(seen))])
+    return _Pairs(candidate.size, tallies, *(np.bincount(place, one).astype(np.float64) for one in (weights, came)))
 
 
 def _with_mistakes(outcomes: Outcomes) -> Ints:
-    """The rows that a model got wrong, beside what would have been right."""
-    perfect = outcomes.perfect()
-    wrong = (outcomes.codes != perfect).any(axis=1)
-    rows: Ints = np.hstack([perfect, outcomes.codes])[wrong]
-    return rows
+    """The clusters in which a model got something wrong, beside what would have been right."""
+    perfect = replace(outcomes, codes=outcomes.perfect()).by_cluster().codes
+    own = outcomes.by_cluster().codes
+    wrong = (own != perfect).any(axis=1)
+    pairs: Ints = np.hstack([perfect, own])[wrong]
+    return pairs

@@ -23,10 +23,11 @@ MAX_VALUES = 20
 
 @dataclass(frozen=True)
 class Slice:
-    """The rows (of one head) that meet a definition."""
+    """The rows (of one head) that meet a definition, and the number of clusters that they are in."""
 
     key: SliceKey
     member: Bools
+    clusters: int
 
     @property
     def column(self) -> str:
@@ -186,7 +187,12 @@ def figures_asked_for(answers: Sequence[Answer], head: Head, rule: SliceRule) ->
 
 
 def _slices(answers: Sequence[Answer], keys: Iterable[SliceKey]) -> list[Slice]:
-    return [Slice(key, slice_members(answers, key)) for key in keys]
+    return [_slice(answers, key) for key in keys]
+
+
+def _slice(answers: Sequence[Answer], key: SliceKey) -> Slice:
+    member = slice_members(answers, key)
+    return Slice(key, member, len({one.own_cluster for one, inside in zip(answers, member, strict=True) if inside}))
 
 
 def _figure(one: Slice, rows: Sequence[Answer], head: Head) -> SliceFigure:

@@ -81,10 +81,10 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             return self._versions.find(bundle)
 
-    def judged_on(self, splits: str) -> list[Version]:
-        """Versions that were judged on the test rows of these splits."""
+    def compared_on(self, sample: str) -> list[Version]:
+        """Return the versions whose test rows overlap with those of the sample."""
         with mlflow_reachable(self.tracking_uri):
-            return self._versions.judged_on(splits)
+            return self._versions.compared_on(sample)
 
     def pending(self) -> list[Version]:
         """Versions that wait for approval; those that waited in vain are written down as refused first."""

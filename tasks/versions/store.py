@@ -21,7 +21,8 @@ from tasks.versions.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
 from tasks.versions.connection import every_page
 from tasks.versions.filters import equals
 from tasks.versions.package import log_bundle
-from tasks.versions.tags import RUN_TAG, SPLITS_TAG
+from tasks.versions.row_sample import share_rows
+from tasks.versions.tags import RUN_TAG, TEST_ROWS_TAG
 
 # What MLflow answers for a model or a version that is not there.
 NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
@@ -129,9 +130,11 @@ class Versions:
         """The version that holds the bundle of this digest."""
         return next(iter(self._with(BUNDLE_TAG, bundle)), None)
 
-    def judged_on(self, splits: str) -> list[Version]:
-        """Versions that were judged on the test rows of these splits; the lowest first."""
-        return self._with(SPLITS_TAG, splits)
+    def compared_on(self, sample: str) -> list[Version]:
+        """Return the versions whose test rows overlap with those of the sample; the lowest first."""
+        versions = map(Version.of, self._client.search_model_versions(f"name = '{self._name}'"))
+        shared = [version for version in versions if share_rows(version.tags.get(TEST_ROWS_TAG, ""), sample)]
+        return sorted(shared, key=lambda version: int(version.number))
 
     def of_run(self, key: str) -> list[Version]:
         """Versions that the run of this key was the last to judge; the lowest first."""

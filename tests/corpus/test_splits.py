@@ -14,11 +14,18 @@ SIDES: dict[str, Side] = {"a": "train", "b": "test", "d": "train"}
 
 def test_splits_come_back_as_they_were_saved(tmp_path: Path) -> None:
     splits = Splits.create(
-        SIDES, snapshot="s", method="stratified", withheld={"because": 1}, ledger="l", seen_in_training=2
+        SIDES,
+        snapshot="s",
+        method="stratified",
+        clusters={"d": "a", "withheld": "a"},
+        withheld={"because": 1},
+        ledger="l",
+        seen_in_training=2,
     )
     splits.save(tmp_path)
     found = Splits.load(tmp_path)
     assert found.sides == SIDES
+    assert found.clusters == {"a": "a", "b": "b", "d": "a"}
     assert found.manifest == splits.manifest
     assert found.manifest.counts == {"train": 2, "validation": 0, "test": 1}
 
@@ -28,6 +35,12 @@ def test_the_digest_covers_ids_and_sides_whatever_their_order() -> None:
     moved: dict[str, Side] = {**SIDES, "a": "test"}
     digests = [Splits.create(sides, snapshot="s", method="m").digest for sides in (SIDES, turned, moved)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_digest_covers_the_clusters() -> None:
+    joined = Splits.create(SIDES, snapshot="s", method="m", clusters={"d": "a"})
+    alone = Splits.create(SIDES, snapshot="s", method="m", clusters={"a": "a"})
+    assert joined.digest != alone.digest == Splits.create(SIDES, snapshot="s", method="m").digest
 
 
 def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> None:

@@ -131,3 +131,21 @@ def test_pairs_change_in_both_texts(engine: Callable[..., Engine]) -> None:
     (check,) = judge_counterfactuals(engine(pair=True), pairs, a_rule(), ["sentence"])
     assert check.passed
     assert "of 20 swaps" in check.measured
+
+
+def test_rows_that_belong_together_are_one_swap_of_evidence(engine: Callable[..., Engine]) -> None:
+    # Given 60 rows, of which 50 name a town, in clusters of twelve,
+    clusters = {row.id: f"r{number // 12 * 12}" for number, row in enumerate(rows())}
+    asked = engine()
+    (check,) = judge_counterfactuals(asked, rows(), a_rule(), ["sentence"], clusters)
+    # then they are five independent swaps, too few to judge by ten,
+    assert check.measured == "0 of 50 swaps change the answer (0.0%), 5 of them independent"
+    assert not check.judged
+    # and where not all can be tried, each cluster has its turn.
+    (check,) = judge_counterfactuals(asked, rows(), a_rule(max_rows=7, min_swaps=5), ["sentence"], clusters)
+    assert check.measured == "0 of 7 swaps change the answer (0.0%), 5 of them independent"
+    assert check.judged
+    # Rows of clusters of their own are counted as ever.
+    alone = {row.id: row.id for row in rows()}
+    as_ever = judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])
+    assert judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"], alone) == as_ever

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,15 @@ def _a_run(folder: Path, examples: Sequence[Example], sides: dict[str, Side]) ->
     (folder / "splits").mkdir()
     splits.save(folder / "splits")
     return make_run(folder / "store"), snapshot, Ref(path=folder / "splits", digest=splits.digest)
+
+
+def test_answers_carry_the_cluster_of_their_row_into_the_stored_rows(make_bundle: Any, tmp_path: Path) -> None:
+    examples = [replace(row, group="g" if n < 2 else None) for n, row in enumerate(joint_examples())]
+    bundle = make_bundle(classes=CLASSES, entities=ENTITIES)
+    clusters = {row.id: examples[n // 4 * 4].id for n, row in enumerate(examples)}
+    score_bundle(bundle, examples, threads=1, clusters=clusters).save(tmp_path)
+    stored = Evaluation.load(tmp_path).rows
+    assert [row.cluster for row in stored] == ["row-0"] * 4 + ["row-4"] * 4
+    assert (outcomes_of(stored, "sentence").size, outcomes_of(stored, "tokens").size) == (2, 2)
+    # Without the split's clusters, the group of a row is its cluster.
+    assert outcomes_of(score_bundle(bundle, examples, threads=1).rows, "sentence").size == 7

@@ -15,6 +15,7 @@ from corpus.splits import Side, Splits
 from expectations.report import CheckResult, ValidationReport
 from recipes.recipe import Gate, Recipe
 from serving.bundle import MODEL, Bundle
+from tasks.bias import judge_slices
 from tasks.evaluate import evaluate
 from tasks.export import ExportReport
 from tasks.exporting.parity import Int8Comparison
@@ -34,6 +35,7 @@ from tasks.judging.checks import (
 from tasks.registry import ModelRegistry, Version
 from tasks.run import Ref, Run
 from tasks.verdict import Check, Verdict
+from tasks.versions.row_sample import sample_rows
 from tests.snapshots import recipe_values, write_snapshot
 
 ALL_CLASSES = {"good": "positive", "fine": "positive", "bad": "negative", "poor": "negative"}
@@ -446,8 +448,11 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
 ) -> None:
     case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}}).case(tmp_path)
     client = MlflowClient(tracking_uri=f"sqlite:///{champion_store}/mlflow.db")
-    for bundle, splits in (("one", case.splits.digest), ("two", case.splits.digest), ("three", "other rows")):
-        client.create_model_version("toy", "file:///gone", tags={"assay.bundle": bundle, "assay.splits": splits})
+    same = [row.id for row in case.examples]
+    # Given two that were compared on these rows, of which one had further ones, and one on other rows,
+    for bundle, rows in (("one", same), ("two", [*same, "new"]), ("three", ["other", "rows"])):
+        tags = {"assay.bundle": bundle, "assay.splits": f"with other training rows {bundle}"}
+        client.create_model_version("toy", "file:///gone", tags={**tags, "assay.test_rows": sample_rows(rows)})
     check = check_champion(case, "sentence")
     assert check.passed
     assert "challenger 3 judged on these rows, so luck had 3 chances" in check.why
@@ -470,7 +475,8 @@ def test_many_challengers_can_be_made_to_share_the_chance_of_error(
 def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     # Given a candidate that also misreads `poor`, which the champion knows,
     worse = FEWER_CLASSES | {"poor": "positive"}
-    case = candidate(worse, FEWER_ENTITIES, in_store=champion_store).case(tmp_path)
+    rules = {"champion": {"margin": 0.02}}
+    case = candidate(worse, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
     check = check_champion(case, "sentence")
     assert not check.passed
     assert "may be worse by more than the margin" in check.why
@@ -484,7 +490,7 @@ def test_an_equal_candidate_is_not_worse_but_does_not_improve(
 ) -> None:
     # Given the champion's answers from a bundle of its own (it knows one more word, which no row holds),
     same = FEWER_CLASSES | {"unheard": "positive"}
-    rules = {"champion": {"improve": True}}
+    rules = {"champion": {"improve": True, "margin": 0.02}}
     case = candidate(same, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
     # then the head that must improve fails, and the other is not inferior.
     primary, other = check_champion(case, "sentence"), check_champion(case, "tokens")
@@ -492,6 +498,31 @@ def test_an_equal_candidate_is_not_worse_but_does_not_improve(
     assert "not shown to be better" in primary.why
     assert other.passed
     assert other.why == "not worse than the champion"
+
+
+@pytest.mark.usefixtures("champion")
+def test_equal_predictions_on_few_rows_do_not_show_a_small_margin(
+    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
+) -> None:
+    same = FEWER_CLASSES | {"unheard": "positive"}
+    case = candidate(same, FEWER_ENTITIES, in_store=champion_store).case(tmp_path)
+    check = check_champion(case, "tokens")
+    assert not check.passed
+    assert "240 rows cannot show a margin of 0.01: about 300 rows are needed" in check.why
+    assert check.measured.endswith(" of version 1), 240 rows")
+
+
+@pytest.mark.usefixtures("champion")
+def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+    # Given test rows of which every ten are of one document, when a better candidate is compared,
+    case = candidate(in_store=champion_store, gate_rules={"slices": {"columns": ["medium"]}}).case(tmp_path)
+    case.clusters = {row.id: case.examples[n // 10 * 10].id for n, row in enumerate(case.examples)}
+    rows = [replace(row, cluster=case.clusters[row.id]) for row in case.evaluation.rows]
+    case.evaluation.rows = rows
+    # then champion check and slice checks say how much there was to go by.
+    assert check_champion(case, "sentence").measured.endswith(" of version 1), 240 rows in 24 clusters")
+    slices = judge_slices(rows, case.rules.slices, ["sentence"])
+    assert all("rows in 24 clusters (" in check.measured for check in slices)
 
 
 @pytest.mark.usefixtures("champion")

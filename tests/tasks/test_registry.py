@@ -23,6 +23,7 @@ from tasks.verdict import Check, Verdict
 from tasks.versions.approvals import Approval
 from tasks.versions.history import MOVE_TAG
 from tasks.versions.lock import hold
+from tasks.versions.row_sample import sample_rows
 from tests.bundles import build_bundle
 from tests.snapshots import recipe_values
 
@@ -299,6 +300,7 @@ def test_a_champion_that_is_judged_again_and_refused_keeps_what_it_was_promoted_
     champion = registry.champion()
     assert champion is not None
     assert (champion.outcome, champion.tags["assay.verdict"]) == ("passed", passed.digest)
+    assert champion.tags["assay.test_rows"] == sample_rows(["r"])
 
 
 def test_a_candidate_that_passes_at_last_no_longer_names_what_failed(

@@ -2,6 +2,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -318,3 +319,17 @@ def test_twitter_financial_holds_known_near_duplicates(tmp_path: Path) -> None:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_splits_hold_the_cluster_of_every_row(tmp_path: Path) -> None:
+    # Given 200 rows, of which r0 to r9 are of one group and r20 to r22 copies of one text,
+    rows = [
+        replace(row, group="g" if number < 10 else None, text=text_of(20) if 20 <= number < 23 else row.text)
+        for number, row in enumerate(make_rows(200))
+    ]
+    splits = split_rows(tmp_path, rows)
+    # then each row is in the cluster that its first row names, and all others are alone.
+    assert set(splits.clusters) == set(splits.sides)
+    sizes = Counter(splits.clusters.values())
+    assert (sizes["r0"], sizes["r20"], len(sizes)) == (10, 3, 200 - 9 - 2)
+    assert {splits.clusters[f"r{number}"] for number in range(10)} == {"r0"}

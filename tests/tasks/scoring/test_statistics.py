@@ -123,3 +123,75 @@ def test_replicas_are_drawn_in_chunks_without_changing_the_answer(monkeypatch: p
     whole = f1_interval(outcomes)
     monkeypatch.setattr("tasks.scoring.statistics.CELLS_A_CHUNK", 50)
     assert f1_interval(outcomes) == whole
+
+
+def documents(count: int, size: int, seed: int, level: float = 0.8) -> Outcomes:
+    """Two entities a row; the chance to find them is one of the document."""
+    random = np.random.default_rng(seed)
+    chance = np.repeat(np.clip(random.normal(level, 0.15, count), 0.0, 1.0), size)
+    found = random.binomial(2, chance)
+    return Outcomes(np.column_stack([found, 2 - found, 2 - found]), clusters=np.repeat(np.arange(count), size))
+
+
+def test_clusters_of_one_change_nothing() -> None:
+    names = [f"row {number}" for number in range(300)]
+    gold, predicted = noisy_classes(300, 0.8, seed=1)
+    alone, named = class_outcomes(gold, predicted, CLASSES), class_outcomes(gold, predicted, CLASSES, names)
+    member = np.arange(300) < 90
+    assert f1_interval(named) == f1_interval(alone)
+    assert slice_p_value(named, member, 0.9) == slice_p_value(alone, member, 0.9)
+    assert class_p_value(named, 1, 0.9) == class_p_value(alone, 1, 0.9)
+    assert (alone.count, named.count) == ("300 rows", "300 rows")
+
+
+def test_sums_of_clusters_keep_f1() -> None:
+    gold, predicted = noisy_classes(300, 0.8, seed=1)
+    outcomes = class_outcomes(gold, predicted, CLASSES, [number // 7 for number in range(300)])
+    assert outcomes.by_cluster().f1() == pytest.approx(outcomes.f1())
+    assert len(outcomes.by_cluster()) == outcomes.size == outcomes.informative == 43
+    assert outcomes.count == "300 rows in 43 clusters"
+
+
+def test_copies_widen_the_interval_to_that_of_the_originals() -> None:
+    single = noisy_entities(100, 0.8, 1)
+    copies = Outcomes(np.repeat(single.codes, 10, axis=0), clusters=np.repeat(np.arange(100), 10))
+    narrow, own, wide = (f1_interval(one) for one in (Outcomes(copies.codes), single, copies))
+    assert wide.high - wide.low == pytest.approx(own.high - own.low, rel=0.1)
+    assert wide.high - wide.low > 2.5 * (narrow.high - narrow.low)
+
+
+@pytest.mark.parametrize("count", [8, 30])
+def test_interval_of_clusters_covers_the_true_figure_as_often_as_it_says(count: int) -> None:
+    true = documents(200_000, 1, 0).f1()
+    intervals = [f1_interval(documents(count, 20, seed), replicas=400, seed=seed) for seed in range(1, 201)]
+    covered = sum(interval.low <= true <= interval.high for interval in intervals)
+    assert 181 <= covered <= 199
+
+
+def test_one_cluster_shows_nothing() -> None:
+    interval = f1_interval(documents(1, 50, 1))
+    assert (interval.low, interval.high) == (0, 1)
+    both = documents(20, 10, 1)
+    assert slice_p_value(both, np.arange(200) // 10 == 3, 0.99) == 1
+
+
+def test_slices_of_clusters_are_seldom_called_short() -> None:
+    # Given slices of six documents among thirty, which are as good as the rest but for a ratio of 0.95,
+    member = np.repeat(np.arange(30) < 6, 20)
+    p_values = []
+    for seed in range(200):
+        part, rest = documents(6, 20, seed, 0.76), documents(24, 20, 9_000 + seed, 0.81)
+        whole = Outcomes(np.vstack([part.codes, rest.codes]), clusters=np.repeat(np.arange(30), 20))
+        p_values.append(slice_p_value(whole, member, 0.95, replicas=400))
+    # when tested at 5 %, then at most about 10 of 200 fail (two standard errors more are 16).
+    assert sum(value <= 0.05 for value in p_values) <= 16
+
+
+def test_a_class_short_in_one_document_only_may_be_chance() -> None:
+    # Given 30 rows of a class that are one document, all wrong, and 30 documents of one row each,
+    gold = ["a"] * 200 + ["b"] * 200 + ["c"] * 30
+    answers = ["a"] * 200 + ["b"] * 200 + ["a"] * 30
+    alone = class_outcomes(gold, answers, CLASSES)
+    document = class_outcomes(gold, answers, CLASSES, [min(row, 400) for row in range(430)])
+    assert class_p_value(alone, 2, 0.9) < 0.01
+    assert class_p_value(document, 2, 0.9) == 1
