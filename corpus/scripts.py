@@ -6,6 +6,7 @@ letters. In all other scripts a word is a run of letters and digits, with the ma
 
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -73,6 +74,16 @@ def inside_word(text: str, at: int) -> bool:
         return False
     following = KINDS[text[at]]
     return following is Kind.MARK or (following is Kind.LETTER and base_kind(text, at) is Kind.LETTER)
+
+
+def split_signs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield a span in parts: it is divided before and after each letter of a script without spaces."""
+    for at in range(start + 1, end):
+        mark = KINDS[text[at]] is Kind.MARK
+        if not mark and Kind.SIGN in (KINDS[text[at]], base_kind(text, at)):
+            yield start, at
+            start = at
+    yield start, end
 
 
 def base_kind(text: str, end: int) -> Kind:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from corpus.example import Entity
-from corpus.scripts import KINDS, Kind, inside_word
+from corpus.scripts import KINDS, Kind, inside_word, split_signs
 from serving.decoding import bio_tags, spans, tag_units
 from serving.encoding import Unit
 
@@ -88,12 +88,7 @@ def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
 def _words(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the words of a part of the text; in scripts without spaces, each letter with its marks."""
     for run in _RUN.finditer(text, begin, end):
-        start = run.start()
-        for at in range(start + 1, run.end()):
-            if not inside_word(text, at):
-                yield start, at
-                start = at
-        yield start, run.end()
+        yield from split_signs(text, *run.span())
 
 
 def is_valid_bio(tags: Sequence[str], labels: set[str]) -> bool:

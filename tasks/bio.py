@@ -10,6 +10,7 @@ from corpus.atomic import atomic_path
 from corpus.choice import choose
 from corpus.errors import AssayError
 from corpus.example import Example
+from corpus.scripts import split_signs
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES, Side, Splits
 from recipes.recipe import Recipe
@@ -78,8 +79,14 @@ def parse_side(name: str | None) -> Side | None:
 
 
 def bio_row(example: Example, word: re.Pattern[str] = WORDS, side: Side | None = None) -> dict[str, Any]:
-    """One row as words and tags. A word that an entity covers in part is tagged whole."""
-    units = [Unit(0, *match.span()) for match in word.finditer(example.text)]
+    """One row as words and tags. A word that an entity covers in part is tagged whole.
+
+    In scripts without spaces, each letter is a word; texts that came as words keep theirs.
+    """
+    found = [match.span() for match in word.finditer(example.text)]
+    if word is not JOINED_WORDS:
+        found = [part for start, end in found for part in split_signs(example.text, start, end)]
+    units = [Unit(0, *span) for span in found]
     return {
         "id": example.id,
         "tokens": [example.text[unit.start : unit.end] for unit in units],

@@ -1,6 +1,6 @@
 import pytest
 
-from corpus.scripts import KINDS, Kind, inside_word
+from corpus.scripts import KINDS, Kind, inside_word, split_signs
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,16 @@ def test_kinds(characters: str, kind: Kind) -> None:
 )
 def test_inside_word(text: str, inside: list[int]) -> None:
     assert [at for at in range(len(text) + 1) if inside_word(text, at)] == inside
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Apple", ["Apple"]),
+        ("北京A1", ["北", "京", "A1"]),
+        ("AがB", ["A", "が", "B"]),
+        ("か\u3099き", ["か\u3099", "き"]),
+    ],
+)
+def test_split_signs(text: str, parts: list[str]) -> None:
+    assert [text[start:end] for start, end in split_signs(text, 0, len(text))] == parts

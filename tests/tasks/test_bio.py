@@ -22,6 +22,11 @@ def test_an_entity_that_cuts_a_word_tags_it_whole() -> None:
     assert bio_row(Example("1", "Viruslast", entities=(Entity(0, 5, "X"),)))["tags"] == ["B-X"]
 
 
+def test_bio_row_makes_a_word_of_each_letter_of_a_script_without_spaces() -> None:
+    row = bio_row(Example("1", "我在北京。", entities=(Entity(2, 4, "LOC"),)))
+    assert (row["tokens"], row["tags"]) == (["我", "在", "北", "京", "。"], ["O", "O", "B-LOC", "I-LOC", "O"])
+
+
 def test_texts_that_came_as_words_come_back_as_they_were() -> None:
     form = Form.model_validate({"form": "tokens"})
     values = {"tokens": ["at", "5", "p.m.", "in", "New", "York"], "tags": ["O", "B-T", "I-T", "O", "B-C", "I-C"]}
