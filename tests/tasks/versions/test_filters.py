@@ -1,6 +1,7 @@
 """Filters on a real MLflow: names and values with any character find their own and no others."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
 from tasks.versions.filters import equals
 from tasks.versions.store import Version, Versions, every_version
 
+# MLflow declares no types here.
+of_versions: Any = SearchModelVersionUtils
+of_runs: Any = SearchUtils
 NAMES = [
     "O'Brien's model",
     'the "best" model',
@@ -29,9 +33,9 @@ NAMES = [
 @given(st.sampled_from(NAMES) | st.text(max_size=30), st.sampled_from(NAMES) | st.text(max_size=30))
 def test_equals_makes_two_clauses_of_any_two_values(name: str, value: str) -> None:
     query = f"{equals('name', name)} AND {equals('tags.`assay.bundle`', value)}"
-    parsed = SearchModelVersionUtils.parse_search_filter(query)
+    parsed = of_versions.parse_search_filter(query)
     assert [(one["key"], len(one["value"])) for one in parsed] == [("name", len(name)), ("assay.bundle", len(value))]
-    (tag,) = SearchUtils.parse_search_filter(equals("tags.`assay.step`", value))
+    (tag,) = of_runs.parse_search_filter(equals("tags.`assay.step`", value))
     assert tag["key"] == "assay.step"
 
 
