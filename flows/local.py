@@ -24,8 +24,8 @@ from recipes.recipe import Recipe
 from tasks.lineage.reproduction import Reproduction
 from tasks.monitoring.report import DriftReport
 from tasks.monitoring.window import Window
+from tasks.redoing import STEPS
 from tasks.run import Step
-from tasks.session import STEPS
 
 
 def run_training(

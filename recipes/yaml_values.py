@@ -65,8 +65,7 @@ def read_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: it is no YAML.
-        YamlError: a key stands twice, is empty or no text, a value cannot be read, or a filter holds `yes`, `no`, `on`
-            or `off`.
+        YamlError: a key stands twice, is empty or no text, a value cannot be read, or a filter holds `yes` or the like.
     """
     loader = _Loader(text)
     try:

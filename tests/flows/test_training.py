@@ -120,7 +120,7 @@ def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: Worl
     # that it learned nothing, and the remedy, stands in the verdict, on the card and in MLflow
     learned_nothing = "raise training.learning_rate (1e-06) to about 0.001"
     assert learned_nothing in next(check.why for check in worse.verdict.failed if check.name == "score: sentence")
-    assert learned_nothing in worse.card.with_name("card.md").read_text(encoding="utf-8")
+    assert learned_nothing in worse.card.read_text(encoding="utf-8")
     tags = MlflowClient(tracking_uri=worse.tracking_uri).get_run(worse.mlflow_run).data.tags
     assert learned_nothing in tags["assay.training_warnings"]
     assert world.champion == "1"
