@@ -86,7 +86,7 @@ def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledge
         method=recipe.split.method,
         withheld=assignment.withheld,
         ledger=ledger.id,
-        seen_in_training=assignment.seen_in_training,
+        seen_in_training=int(assignment.seen.sum()),
         warnings=warnings,
     )
 
@@ -100,8 +100,9 @@ def _documents(recipe: Recipe) -> DocumentIds | None:
 
 
 def _tell(ledger: Ledger, rows: Rows, assignment: Assignment, *, remember: bool) -> None:
-    keys = _keys(rows)
-    ledger.tell(keys, np.tile(assignment.sides, len(keys) // len(rows)), remember=remember)
+    kinds = len(rows.keys.kinds())
+    seen = np.tile(assignment.seen, kinds)
+    ledger.tell(_keys(rows), np.tile(assignment.sides, kinds), remember=remember, seen=seen)
 
 
 def _keys(rows: Rows) -> HashArray:

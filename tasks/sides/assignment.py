@@ -13,7 +13,7 @@ from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES
 from recipes.recipe import Split
-from tasks.sides.duplicates import Keys, cluster_keys, duplicates_of, find_clusters, read_keys
+from tasks.sides.duplicates import NO_KEY, Keys, cluster_keys, duplicates_of, find_clusters, read_keys
 from tasks.sides.label_sets import LabelSets, read_label_sets
 from tasks.sides.ledger import Ledger
 from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray, draws, stratify
@@ -54,13 +54,13 @@ class Rows:
 class Assignment:
     """A side for each row, `NO_SIDE` where it is withheld; why rows were withheld; rows that kept a remembered side.
 
-    `seen_in_training` counts test rows that share a text, group or document with a training row of an earlier run.
+    `seen` marks test rows that share a text, group or document with a training row of an earlier run.
     """
 
     sides: SideArray
+    seen: NDArray[np.bool_]
     withheld: dict[str, int]
     remembered: int = 0
-    seen_in_training: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,19 +103,19 @@ def assign(rows: Rows, split: Split, ledger: Ledger) -> Assignment:
     """
     if split.method == "published":
         sides, withheld = _published(rows, split)
-        return Assignment(sides, withheld, seen_in_training=_seen(rows, rows.clusters, sides, ledger))
+        return Assignment(sides, _seen(rows, rows.clusters, sides, ledger), withheld)
     units = _remembered_units(rows, ledger) if split.remember else _new_units(rows.clusters)
     sides = _by_time(rows, split, units) if split.method == "time" else _stratified(rows, split, units)
-    return Assignment(sides, units.withheld, units.remembered, _seen(rows, units.clusters, sides, ledger))
+    return Assignment(sides, _seen(rows, units.clusters, sides, ledger), units.withheld, units.remembered)
 
 
-def _seen(rows: Rows, clusters: NDArray[np.int64], sides: SideArray, ledger: Ledger) -> int:
-    """How many test rows are in a cluster of which something was ever in training."""
+def _seen(rows: Rows, clusters: NDArray[np.int64], sides: SideArray, ledger: Ledger) -> NDArray[np.bool_]:
+    """Which test rows are in a cluster of which something was ever in training."""
     trained = np.zeros(len(rows), dtype=bool)
     for keys in rows.keys.kinds():
         trained |= ledger.trained(keys)
     beside = duplicates_of(clusters, trained & (clusters >= 0))
-    return int(((trained | beside) & (sides == TEST)).sum())
+    return np.asarray((trained | beside) & (sides == TEST))
 
 
 def _shares(split: Split) -> tuple[float, float, float]:
@@ -136,7 +136,7 @@ def _remembered_units(rows: Rows, ledger: Ledger) -> _Units:
     known = [ledger.sides(keys) for keys in rows.keys.kinds()]
     met = _met_by_clusters(rows.clusters, known)
     torn = (met.sum(axis=0) > 1)[rows.clusters]
-    own = _own_sides(known)
+    own = _own_sides(rows.keys, known, ledger)
     clusters, winner = _take_apart(rows, torn, own)
     placed = ~torn | ((own != NO_SIDE) & (own == winner))
     units = _numbered(rows.clusters * (len(SIDES) + 1) + winner + 1, placed)
@@ -146,7 +146,7 @@ def _remembered_units(rows: Rows, ledger: Ledger) -> _Units:
     reasons = {NO_SIDE: JOINS, VALIDATION: BESIDE_VALIDATION, TEST: BESIDE_TEST}
     counts = {reason: int((~placed & (winner == side)).sum()) for side, reason in reasons.items()}
     withheld = {reason: count for reason, count in counts.items() if count}
-    return _Units(units, given, clusters, withheld, int((placed & (own != NO_SIDE)).sum()))
+    return _Units(units, given, clusters, withheld, int((placed & (known[0] != NO_SIDE)).sum()))
 
 
 def _met_by_clusters(clusters: NDArray[np.int64], known: list[SideArray]) -> NDArray[np.bool_]:
@@ -158,12 +158,21 @@ def _met_by_clusters(clusters: NDArray[np.int64], known: list[SideArray]) -> NDA
     return met
 
 
-def _own_sides(known: list[SideArray]) -> SideArray:
-    """Side of each row that was there before; none where its duplicates or its group were held back more."""
+def _own_sides(keys: Keys, known: list[SideArray], ledger: Ledger) -> SideArray:
+    """Side of each row that was there before; none where its duplicates or its group were held back more.
+
+    A row that repeats a known text in a group or document that is new was not there before, unless those of most
+    known texts are new: then the recipe has begun to name groups.
+    """
     content, *others = known
     own = content.copy()
     for sides in others:
         own[sides > content] = NO_SIDE
+    for groups in (keys.group, keys.document):
+        repeated = (groups != NO_KEY) & (content != NO_SIDE)
+        new = repeated & (ledger.sides(groups) == NO_SIDE)
+        if 2 * new.sum() < repeated.sum():
+            own[new] = NO_SIDE
     return own
 
 

@@ -32,7 +32,7 @@ _SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trai
 
 
 class Ledger:
-    """What is remembered, sorted by key. `trained` stays true once a key was in train."""
+    """What is remembered, sorted by key. `trained` stays true once a key was in train, or joined with what was."""
 
     def __init__(self, path: Path, ledger_id: str, revision: int, table: pa.Table) -> None:
         self.id = ledger_id
@@ -53,22 +53,25 @@ class Ledger:
         return found
 
     def trained(self, keys: HashArray) -> NDArray[np.bool_]:
-        """Whether what the key stands for was ever in train."""
+        """Whether what the key stands for, or a row that it was joined with, was ever in train."""
         positions, known = self._find(keys)
         found = np.zeros(len(keys), dtype=bool)
         found[known] = self._trained[positions[known]]
         return found
 
-    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool) -> None:
+    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool, seen: NDArray[np.bool_] | None = None) -> None:
         """Write down the sides of this run. Telling the same again changes nothing.
 
         Args:
             keys: hashes, `NO_KEY` is left out; a key may come several times.
             sides: of train, validation and test; rows without a side are left out.
             remember: a key keeps the split that is held back more, the earlier or the new one; else the new one counts.
+            seen: keys that count as trained whatever their side, since a training row of an earlier run shares them
+                or a group with them.
         """
+        trained = (sides == TRAIN) if seen is None else (sides == TRAIN) | seen
         told = (sides != NO_SIDE) & (keys != NO_KEY)
-        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], sides[told] == TRAIN)
+        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], trained[told])
         positions, known = self._find(new_keys)
         before = positions[known]
         if remember:
