@@ -330,7 +330,7 @@ def test_sentences_of_one_document_are_in_one_split(tmp_path: Path, fields: dict
     for key in ({row.id.rpartition("#")[0] for row in rows}, {row.group for row in rows}):
         for name in key:
             members = [row.id for row in rows if name in (row.group, row.id.rpartition("#")[0])]
-            assert len({splits.sides[row] for row in members if row in splits.sides}) == 1
+            assert len({splits.sides[row] for row in members if row in splits.sides}) <= 1
     expected = set() if method == "stratified" else {"in the group of a test row"}
     assert set(splits.manifest.withheld) == expected
 
