@@ -13,7 +13,7 @@ from corpus.errors import DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES
 from recipes.recipe import Split
-from tasks.sides.duplicates import NO_KEY, Keys, cluster_keys, duplicates_of, find_clusters, read_keys
+from tasks.sides.duplicates import NO_KEY, HashArray, Keys, cluster_keys, duplicates_of, find_clusters, read_keys
 from tasks.sides.label_sets import LabelSets, read_label_sets
 from tasks.sides.ledger import Ledger
 from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray, draws, stratify
@@ -143,9 +143,7 @@ def _remembered_units(rows: Rows, ledger: Ledger) -> _Units:
     of_cluster = np.where(met.any(axis=0), met.argmax(axis=0), NO_SIDE)[rows.clusters]
     given = np.full(int(units.max(initial=-1)) + 1, NO_SIDE, dtype=np.int8)
     given[units[placed]] = np.where(torn, winner, of_cluster)[placed]
-    reasons = {NO_SIDE: JOINS, VALIDATION: BESIDE_VALIDATION, TEST: BESIDE_TEST}
-    counts = {reason: int((~placed & (winner == side)).sum()) for side, reason in reasons.items()}
-    withheld = {reason: count for reason, count in counts.items() if count}
+    withheld = _reasons(rows.keys.content, known, winner, placed)
     return _Units(units, given, clusters, withheld, int((placed & (known[0] != NO_SIDE)).sum()))
 
 
@@ -190,6 +188,20 @@ def _take_apart(rows: Rows, torn: NDArray[np.bool_], own: SideArray) -> tuple[ND
     winner = np.full(len(rows), NO_SIDE, dtype=np.int8)
     winner[before] = highest[parts]
     return clusters, winner
+
+
+def _reasons(
+    content: HashArray, known: list[SideArray], winner: SideArray, placed: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Count the excluded rows: those that were there before and gave way, by what to, and those that join several."""
+    excluded = np.flatnonzero(~placed)
+    # A row whose text is placed all the same repeats another one.
+    before = (known[0][excluded] != NO_SIDE) & ~np.isin(content[excluded], content[placed & (winner != NO_SIDE)])
+    highest = np.max([winner, *known], axis=0)[excluded]
+    gave_way = {BESIDE_TEST: before & (highest == TEST), BESIDE_VALIDATION: before & (highest == VALIDATION)}
+    counts = {reason: int(rows.sum()) for reason, rows in gave_way.items()}
+    counts[JOINS] = len(excluded) - sum(counts.values())
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _numbered(values: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
