@@ -69,7 +69,7 @@ class History:
         with open_ledger(self._folder / "ledger.parquet") as ledger:
             assignment = assign(found, settings, ledger)
             kinds = found.keys.kinds()
-            sides, seen = (np.tile(values, len(kinds)) for values in (assignment.sides, assignment.seen))
+            sides, seen = np.tile(assignment.sides, len(kinds)), np.tile(assignment.seen, len(kinds))
             ledger.tell(np.concatenate(kinds), sides, remember=settings.remember, seen=seen)
         return assignment
 
@@ -138,7 +138,7 @@ def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Pat
 def test_by_time_changed_shares_are_met_by_new_rows(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.run(make_rows(range(1000)), method="time")
-    changed = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    changed: dict[str, Any] = {"train": 0.6, "validation": 0.2, "test": 0.2}
     assignment = history.run(make_rows(range(1500)), method="time", **changed)
     assert shares(assignment) == pytest.approx([0.6, 0.2, 0.2], abs=0.07)
     assert shares(history.run(make_rows(range(2000)), method="time", **changed)) == [0.6, 0.2, 0.2]
