@@ -25,11 +25,13 @@ def validate(
 
     from flows.checking import check_data
 
-    validation, rows = check_data(loaded, store)
+    validation, rows, warnings = check_data(loaded, store)
     table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
     for check in validation.checks:
         table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
     out.print(table)
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def bio(

@@ -1,6 +1,7 @@
 """Documents to examples: the forms `rows`, `tokens` and `parse`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from corpus.document import Document, shorten
@@ -13,6 +14,7 @@ from corpus.slices import slice_field, slice_value
 from corpus.values import MISSING, UnreadableError, class_label, column, iso_time, pick, plain_text, row_id
 
 Reject = tuple[str, str, Any]
+SENTENCE_MARK = "#"  # between the id of a document and the number of its sentence
 SIDE_NAMES = {
     "train": "train",
     "validation": "validation",
@@ -99,12 +101,12 @@ class DocumentReader:
         examples: list[Example] = []
         rejects: list[Reject] = []
         for index, sentence in enumerate(sentences):
-            sentence_id = f"{document_id}#{index}"
+            sentence_id = f"{document_id}{SENTENCE_MARK}{index}"
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
             except UnreadableError as error:
                 rejects.append((sentence_id, str(error), shorten(sentence)))
-        return examples, rejects
+        return _grouped(examples, document_id), rejects
 
     def _sentence(self, document: Document, sentence: Any, sentence_id: str) -> Example:
         parse = self._form.parse
@@ -181,6 +183,17 @@ class DocumentReader:
             "time": iso_time(find(fields.time), fields.time) if fields.time else None,
             "slices": {name: slice_value(what, find, document.position) for name, what in fields.slices.items()},
         }
+
+
+def document_of(sentence_id: str) -> str:
+    """Return the id of the document that a sentence of the form `parse` stands in."""
+    return sentence_id.rpartition(SENTENCE_MARK)[0] or sentence_id
+
+
+def _grouped(sentences: list[Example], document_id: str) -> list[Example]:
+    """Give each sentence without a group that of the document, which is its id where no sentence has a group."""
+    group = next((sentence.group for sentence in sentences if sentence.group is not None), document_id)
+    return [sentence if sentence.group is not None else replace(sentence, group=group) for sentence in sentences]
 
 
 def _side(value: Any, name: str | None) -> str | None:

@@ -17,8 +17,9 @@ class Example:
     `text` is verbatim: offsets of `entities` refer to it, and cleaning happens when it is encoded.
     `label` is the class of the sentence (of the pair, where there is a `text_pair`). `entities` is
     None where the source has none to give, and empty where the row was read and holds none.
-    `split` is the side the publisher put the row on. `group` and `time` serve the split; `slices`
-    are further columns by which figures are broken down.
+    `split` is the side the publisher put the row on. `group` and `time` serve the split: rows of one
+    group were not drawn independently, as sentences of one document are not. `slices` are further columns by which
+    figures are broken down.
     """
 
     id: str

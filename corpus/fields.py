@@ -25,7 +25,8 @@ class Fields(Closed):
     """Names of the fields of a document. A dotted name reaches into nested objects.
 
     In the form `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
-    the sentence where it has the field, and from the document where not.
+    the sentence where it has the field, and from the document where not. Sentences of one document stay in one split
+    whatever their `group`, which may join more.
     """
 
     id: str | None = Field(None, description="Id of the row; without one, the position in the source is the id")
@@ -35,7 +36,10 @@ class Fields(Closed):
     entities: str | None = Field(None, description="List of entities (form `rows`)")
     tokens: str = Field("tokens", description="List of words (form `tokens`)")
     tags: str = Field("tags", description="List of BIO tags, one a word (form `tokens`)")
-    group: str | None = Field(None, description="Rows of one group stay on one side of the split")
+    group: str | None = Field(
+        None,
+        description="Rows of one group stay in one split; none: in the form parse, the sentences of a document are one",
+    )
     time: str | None = Field(None, description="Time of the row, ISO 8601, for a split by time")
     split: str | None = Field(None, description="Side the publisher put the row on: train, validation or test")
     slices: dict[str, str] = Field(

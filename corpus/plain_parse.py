@@ -53,13 +53,14 @@ class PlainParse:
             return None
         try:
             return [
-                self._sentence(f"{document_id}#{index}", sentence, values, side)
-                for index, sentence in enumerate(sentences)
+                self._sentence(document_id, index, sentence, values, side) for index, sentence in enumerate(sentences)
             ]
         except NotPlainError:
             return None
 
-    def _sentence(self, row_id: str, sentence: Any, values: Mapping[str, Any], side: str | None) -> Example:
+    def _sentence(
+        self, document_id: str, index: int, sentence: Any, values: Mapping[str, Any], side: str | None
+    ) -> Example:
         if type(sentence) is not dict:
             raise NotPlainError
         text = sentence.get(self._text)
@@ -71,7 +72,7 @@ class PlainParse:
             label = self._label_map.get(label, label)
         slices = {name: self._slice(field, sentence, values) for name, field in self._slices}
         entities = self._read_entities(text, sentence.get(self._entities)) if self._needs_entities else None
-        return Example(row_id, text, None, label, entities, side, None, None, slices)
+        return Example(f"{document_id}#{index}", text, None, label, entities, side, document_id, None, slices)
 
     def _slice(self, field: str, sentence: Mapping[str, Any], values: Mapping[str, Any]) -> str | None:
         value = sentence[field] if field in sentence else values.get(field)

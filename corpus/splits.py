@@ -25,7 +25,8 @@ class SplitsManifest(BaseModel):
 
     `withheld` counts rows on no side, by the reason (for example a duplicate of a test row). `ledger` is the
     id of the ledger of sides that was asked and told; `seen_in_training` counts test rows which that ledger
-    knows as training rows of an earlier run, so that an earlier model cannot be compared on them.
+    knows as training rows of an earlier run, or in a group or document of such rows, so that an earlier model cannot be
+    compared on them. `warnings` are lines for people.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -37,6 +38,7 @@ class SplitsManifest(BaseModel):
     method: str
     ledger: str | None = None
     seen_in_training: int = 0
+    warnings: list[str] = []
 
 
 class SideRows(Collection[Example]):
@@ -81,6 +83,7 @@ class Splits:
         withheld: dict[str, int] | None = None,
         ledger: str | None = None,
         seen_in_training: int = 0,
+        warnings: list[str] | None = None,
     ) -> Self:
         """Build splits from `{row id: side}` and `{row id: cluster}`; rows without a cluster are one of their own.
 
@@ -96,6 +99,7 @@ class Splits:
             method=method,
             ledger=ledger,
             seen_in_training=seen_in_training,
+            warnings=warnings or [],
         )
         return cls(sides, of_row, manifest)
 

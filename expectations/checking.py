@@ -46,7 +46,7 @@ def _check_rows(
     snapshot: Snapshot, recipe: Recipe, checks: FrameChecks, rows_a_frame: int
 ) -> tuple[list[CheckResult], Totals]:
     """One pass over the snapshot: results of the row checks, and the aggregate for the others."""
-    rows, counter = RowFrame(recipe), TotalsCounter()
+    rows, counter = RowFrame(recipe), TotalsCounter(recipe.model.cleaning)
     for example in snapshot.examples():
         rows.add(example)
         counter.add(example)

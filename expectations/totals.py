@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from corpus.cleaning import Cleaning
 from corpus.example import Example
 from corpus.near_duplicates import normalise
 from corpus.snapshot import Snapshot
@@ -45,7 +46,9 @@ NO_TOTALS = Totals(pd.DataFrame(), {}, {})
 class TotalsCounter:
     """Takes every example of a snapshot once, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, cleaning: Cleaning | None = None) -> None:
+        """Compare texts as the recipe cleans them; None cleans nothing."""
+        self._cleaning = cleaning or Cleaning()
         self._ids = array("Q")
         self._texts = array("Q")
         self._answers = array("I")
@@ -55,8 +58,9 @@ class TotalsCounter:
     def add(self, example: Example) -> None:
         """Take one row."""
         self._ids.append(_hash(example.id))
-        self._texts.append(_hash(*(normalise(text) for text in (example.text, example.text_pair) if text is not None)))
-        self._answers.append(_hash(_answer(example)) & 0xFFFFFFFF)
+        texts = (text for text in (example.text, example.text_pair) if text is not None)
+        self._texts.append(_hash(*(normalise(self._cleaning.text(text)) for text in texts)))
+        self._answers.append(_hash(_answer(example, self._cleaning)) & 0xFFFFFFFF)
         if example.label is not None:
             self._labels[example.split, example.label] += 1
         self._types.update((example.split, str(entity.label)) for entity in example.entities or ())
@@ -113,10 +117,11 @@ def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
-def _answer(example: Example) -> str:
+def _answer(example: Example, cleaning: Cleaning) -> str:
     """What the labels of a row say, so that near-duplicates with other offsets compare equal."""
     entities = [
-        (entity.label, _normalised(example.text[entity.start : entity.end])) for entity in example.entities or ()
+        (entity.label, _normalised(cleaning.text(example.text[entity.start : entity.end])))
+        for entity in example.entities or ()
     ]
     return repr((example.label, sorted(entities, key=repr)))
 

@@ -5,20 +5,22 @@ from pathlib import Path
 
 from corpus.errors import DataError
 from corpus.snapshot import Snapshot
+from corpus.splits import Splits
 from recipes.recipe import Recipe
 from tasks.extract import extract
 from tasks.run import Ref, Run, newest_result
+from tasks.sides.ledger import ledger_path
 from tasks.split import split
 from tasks.validate import DOCS, ValidationReport, validate
 
 
-def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
+def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int, list[str]]:
     """Extract, validate and split as a run would, without Prefect or MLflow.
 
     Where a critical check fails, its Data Docs stay in `checks/RECIPE/docs` of the store, and the error names them.
 
     Returns:
-        The report and the number of rows.
+        The report, the number of rows, and warnings of the split.
 
     Raises:
         AssayError: the source cannot be read, a critical check failed, or the rows cannot be split.
@@ -26,13 +28,16 @@ def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int]:
     folder = store / "checks" / recipe.name
     docs = folder / DOCS
     shutil.rmtree(docs, ignore_errors=True)  # those of an earlier call
-    # A store of its own: the ledger of sides must not hear of rows that no run has used.
+    # A store and a ledger of its own: that of the runs must not hear of rows that no run has used.
+    if (ledger := ledger_path(store, recipe.name)).exists():
+        ledger_path(folder, recipe.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ledger, ledger_path(folder, recipe.name))
     run = Run(key="check", recipe=recipe, store=folder, tracking_uri="", mlflow_run="")
     try:
         snapshot = extract.fn(run)
         report = _validate(run, snapshot, docs)
-        split.fn(run, snapshot)
-        return report, len(Snapshot.load(snapshot.path))
+        splits = Splits.load(split.fn(run, snapshot).path)
+        return report, len(Snapshot.load(snapshot.path)), splits.manifest.warnings
     finally:
         # What was rejected stays: the error line points to it.
         for part in (folder / "ledger", *run.folder.glob("*/")):

@@ -59,7 +59,7 @@ class Split(Closed):
     method: Literal["stratified", "published", "time"] = Field(
         "stratified",
         description="stratified: over label and entity types together. published: as the source says, a missing "
-        "validation is carved from train. time: oldest rows train, newest test",
+        "validation is carved from train. time: oldest rows train, newest test; with remember, of the new rows",
     )
     train: float = Field(0.8, gt=0, lt=1, description="Share of rows to train on")
     validation: float = Field(0.1, gt=0, lt=1, description="Share of rows for decisions during training")
@@ -69,7 +69,8 @@ class Split(Closed):
     )
     remember: bool = Field(
         True,
-        description="Rows keep the side they had in earlier runs of the recipe (published splits excepted)",
+        description="Rows keep the side they had in earlier runs of the recipe, and new rows fill up the shares "
+        "(published splits excepted)",
     )
     seed: Seed = Field(13, description="Seed of the assignment")
 

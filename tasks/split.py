@@ -13,10 +13,11 @@ from corpus.splits import SIDES, Side, Splits
 from recipes.recipe import Recipe
 from tasks import pages
 from tasks.run import Ref, Run
-from tasks.sides.assignment import Assignment, Rows, assign, read_rows
+from tasks.sides.assignment import Assignment, DocumentIds, Rows, assign, read_rows
 from tasks.sides.duplicates import HashArray
 from tasks.sides.ledger import LEDGER, Ledger, ledger_path, open_ledger
-from tasks.sides.stratify import NO_SIDE, TEST, TRAIN
+from tasks.sides.stratify import NO_SIDE, TRAIN
+from tasks.sides.warnings import new_ledger, split_warnings
 
 PAGE = "split.md"
 LABELS_SHOWN = 60
@@ -41,6 +42,8 @@ def split(run: Run, snapshot: Ref) -> Ref:
     inputs = {
         "snapshot": snapshot.digest,
         "split": run.recipe.split.model_dump(mode="json"),
+        "cleaning": run.recipe.model.cleaning.model_dump(mode="json"),
+        "documents": _documents(run.recipe),
         "heads": run.recipe.heads,
     }
     ledger = ledger_path(run.store, run.recipe.name)
@@ -55,27 +58,29 @@ def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
     A run that is killed in between is told its own sides when it is started again, and comes to the same splits.
     """
     _check_classes(recipe, snapshot)
-    rows = read_rows(snapshot, recipe.split)
+    rows = read_rows(snapshot, recipe.split, recipe.model.cleaning, _documents(recipe))
     with open_ledger(path) as ledger:
         # With it the same sides can be found again, whatever the ledger is told later.
         ledger.save_part(_keys(rows), folder / LEDGER)
         assignment = assign(rows, recipe.split, ledger)
         _check_sides(recipe, rows, assignment)
-        splits = _to_splits(recipe, rows, assignment, ledger)
+        warnings = split_warnings(recipe, rows, assignment)
+        splits = _to_splits(recipe, rows, assignment, ledger, warnings)
         splits.save(folder)
         (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
         _tell(ledger, rows, assignment, remember=recipe.split.remember and recipe.split.method != "published")
     counts = splits.manifest.counts
     _logger.info("split: %s; withheld: %s", counts, splits.manifest.withheld or "none")
+    for warning in warnings:
+        _logger.warning("split: %s", warning)
 
 
-def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledger) -> Splits:
+def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledger, warnings: list[str]) -> Splits:
     ids = rows.snapshot.to_table(["id"])["id"].to_pylist()
     sides: dict[str, Side] = {
         row_id: SIDES[side] for row_id, side in zip(ids, assignment.sides.tolist(), strict=True) if side != NO_SIDE
     }
     first_rows = np.unique(rows.clusters, return_index=True)[1]
-    trained = ledger.trained(rows.keys.content) | ledger.trained(rows.keys.duplicates)
     return Splits.create(
         sides,
         snapshot=rows.snapshot.digest,
@@ -83,18 +88,28 @@ def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledge
         clusters={row_id: ids[first_rows[cluster]] for row_id, cluster in zip(ids, rows.clusters, strict=True)},
         withheld=assignment.withheld,
         ledger=ledger.id,
-        seen_in_training=int((trained & (assignment.sides == TEST)).sum()),
+        seen_in_training=int(assignment.seen.sum()),
+        warnings=warnings,
     )
 
 
+def _documents(recipe: Recipe) -> DocumentIds | None:
+    """What the ids of sentences say of their document; None: each row is a document."""
+    source = recipe.source
+    if source.form != "parse":
+        return None
+    return "positions" if source.fields.id is None and source.kind != "mongo" else "lasting"
+
+
 def _tell(ledger: Ledger, rows: Rows, assignment: Assignment, *, remember: bool) -> None:
-    keys = _keys(rows)
-    ledger.tell(keys, np.tile(assignment.sides, len(keys) // len(rows)), remember=remember)
+    kinds = len(rows.keys.kinds())
+    seen = np.tile(assignment.seen, kinds)
+    ledger.tell(_keys(rows), np.tile(assignment.sides, kinds), remember=remember, seen=seen)
 
 
 def _keys(rows: Rows) -> HashArray:
     """Every key of every row, kind after kind."""
-    return np.concatenate([rows.keys.content, rows.keys.duplicates, rows.keys.group])
+    return np.concatenate(rows.keys.kinds())
 
 
 def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
@@ -114,9 +129,11 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
     for number, side in enumerate(SIDES):
         if not (assignment.sides == number).any():
             clusters = len(np.unique(rows.clusters))
+            excluded = sum(assignment.withheld.values())
+            anew = f", or, since {excluded} rows are excluded, {new_ledger(recipe)}" if assignment.remembered else ""
             raise DataError(
                 f"split leaves no {side} rows: there are {len(rows)} rows in {clusters} groups of near-duplicates; "
-                f"add rows, or change split.{side} or split.method ({recipe.split.method})"
+                f"add rows, or change split.{side} or split.method ({recipe.split.method}){anew if excluded else ''}"
             )
     counts = rows.labels.by_side(assignment.sides)
     for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
@@ -139,6 +156,7 @@ def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
     lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
     if manifest.seen_in_training:
         lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
+    lines += [line for warning in manifest.warnings for line in ("", f"**Warning**: {warning}")]
     return "\n".join([*lines, "", *_label_lines(rows, assignment)]) + "\n"
 
 

@@ -64,6 +64,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     """The parts of the recipe that choose the checks."""
     return {
         "validation": recipe.validation.model_dump(mode="json"),
+        "cleaning": recipe.model.cleaning.model_dump(mode="json"),
         "heads": recipe.heads,
         "split": recipe.split.method,
         "label_map": recipe.source.label_map,

@@ -1,18 +1,22 @@
-"""Near-duplicates: rows that must not be parted, because one would give the other's answer away.
+"""Near-duplicates: rows that must not be parted, because one would give the other's label away.
 
 A text is known by a 128-bit hash of what `corpus.near_duplicates.normalise` leaves of it. Rows that share
-such a key, or a group, form a cluster, and clusters are what is put on sides.
+such a key, a group or a document form a cluster, and the split assigns clusters as a whole.
 """
 
 import hashlib
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from corpus.cleaning import Cleaning
+from corpus.documents import document_of
 from corpus.near_duplicates import normalise
 from corpus.snapshot import Snapshot
 
@@ -20,54 +24,103 @@ DuplicatesBy = Literal["text", "text_pair", "both"]
 HashArray = NDArray[np.bytes_]  # dtype S16: one 128-bit hash a row
 HASH_BYTES = 16
 NO_KEY = bytes(HASH_BYTES)
+# Every way to clean that near-duplicates can show: white space is folded in any case.
+_CLEANINGS = tuple(Cleaning(html=html, urls=urls) for html in (False, True) for urls in ("keep", "drop", "token"))
 
 
 @dataclass(frozen=True)
 class Keys:
     """Hashes of each row of a snapshot, in its order.
 
-    `content` stands for the whole row (text and pair), `duplicates` for what the recipe says makes a duplicate,
-    `group` for its group; `NO_KEY` where the row has none.
+    `content` stands for the whole row (text and pair) whatever the recipe cleans, `duplicates` for what the recipe
+    says makes a duplicate, `group` for its group, `document` for the document whose sentence it is; `NO_KEY` where
+    the row has none.
     """
 
     content: HashArray
     duplicates: HashArray
     group: HashArray
+    document: HashArray
+
+    def kinds(self) -> list[HashArray]:
+        """Return content, duplicates, group and document, without those that say the same as the one before."""
+        kinds = [self.content, self.duplicates, self.group, self.document]
+        return [keys for position, keys in enumerate(kinds) if position % 2 == 0 or (keys != kinds[position - 1]).any()]
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return the keys of some rows."""
+        return replace(
+            self,
+            content=self.content[rows],
+            duplicates=self.duplicates[rows],
+            group=self.group[rows],
+            document=self.document[rows],
+        )
+
+    def without_documents(self) -> Self:
+        """Return the keys without those of documents, and of groups that are documents."""
+        group = np.where(self.group == self.document, NO_KEY, self.group).astype(self.group.dtype)
+        return replace(self, group=group, document=np.full_like(self.document, NO_KEY))
 
 
-def read_keys(snapshot: Snapshot, by: DuplicatesBy) -> Keys:
-    """Read the keys of every row; memory holds 48 bytes a row and one batch.
+def read_keys(
+    snapshot: Snapshot, by: DuplicatesBy, cleaning: Cleaning | None = None, *, sentences: bool = False
+) -> Keys:
+    """Read the keys of every row; memory holds 64 bytes per row and one batch.
 
     Args:
         snapshot: where the rows are.
-        by: for pairs, which side makes two rows duplicates; `both`: the pair as a whole. Rows without a pair
+        by: for pairs, which text makes two rows duplicates; `both`: the pair as a whole. Rows without a pair
             go by their text.
+        cleaning: of the recipe; None cleans nothing.
+        sentences: rows are sentences, which share the document that their ids name.
     """
-    content, duplicates, group = bytearray(), bytearray(), bytearray()
-    for batch in snapshot.batches(["text", "text_pair", "group"]):
-        texts, pairs, groups = (batch[name].to_pylist() for name in ("text", "text_pair", "group"))
-        for text, pair in zip(texts, pairs, strict=True):
-            text_key, whole_key, key = _row_keys(text, pair, by)
-            content += whole_key or text_key
-            duplicates += key
-        group += b"".join(NO_KEY if value is None else _hash("group", value) for value in groups)
-    return Keys(_hashes(content), _hashes(duplicates), _hashes(group))
+    cleaning = cleaning or Cleaning()
+    buffers = [bytearray() for _ in range(4)]
+    for batch in snapshot.batches(["id", "text", "text_pair", "group"]):
+        for buffer, keys in zip(buffers, _batch_keys(batch, by, cleaning, sentences=sentences), strict=True):
+            buffer += keys
+    return Keys(*map(_hashes, buffers))
+
+
+def _batch_keys(batch: pa.RecordBatch, by: DuplicatesBy, cleaning: Cleaning, *, sentences: bool) -> Iterator[bytes]:
+    """Keys of content, duplicates, group and document, each kind row after row."""
+    texts, pairs = batch["text"].to_pylist(), batch["text_pair"].to_pylist()
+    found = [_row_keys(text, pair, by, cleaning) for text, pair in zip(texts, pairs, strict=True)]
+    yield b"".join(content for content, _ in found)
+    yield b"".join(duplicates for _, duplicates in found)
+    yield b"".join(NO_KEY if group is None else _hash("group", group) for group in batch["group"].to_pylist())
+    if sentences:
+        yield b"".join(_hash("group", document_of(row_id)) for row_id in batch["id"].to_pylist())
+    else:
+        yield NO_KEY * batch.num_rows
 
 
 def all_keys(text: str, pair: str | None) -> set[bytes]:
-    """Every key that a row may have in a ledger, whatever its recipe calls a duplicate; not its group's."""
-    found = (_row_keys(text, pair, by) for by in get_args(DuplicatesBy))
-    return {key for text_key, whole_key, key in found for key in (whole_key or text_key, key)}
+    """Return every key that a row may have in a ledger, whatever its recipe cleans and calls a duplicate.
+
+    Keys of its group and its document are none of them.
+    """
+    cleaned = {(text, pair)}
+    cleaned |= {(cleaning.text(text), pair and cleaning.text(pair)) for cleaning in _CLEANINGS}
+    return {key for texts in cleaned for key in _text_keys(*texts).values()}
 
 
-def _row_keys(text: str, pair: str | None, by: DuplicatesBy) -> tuple[bytes, bytes | None, bytes]:
-    """Key of the text, of the whole pair (None without one), and the one that makes duplicates."""
+def _row_keys(text: str, pair: str | None, by: DuplicatesBy, cleaning: Cleaning) -> tuple[bytes, bytes]:
+    """Key of the whole row as it stands in the snapshot, and the one that makes duplicates."""
+    cleaned, cleaned_pair = cleaning.text(text), pair and cleaning.text(pair)
+    keys = _text_keys(cleaned, cleaned_pair)
+    raw = keys if (cleaned, cleaned_pair) == (text, pair) else _text_keys(text, pair)
+    return raw["both"], keys[by]
+
+
+def _text_keys(text: str, pair: str | None) -> dict[DuplicatesBy, bytes]:
     text_key = _hash("text", normalise(text))
     if pair is None:
-        return text_key, None, text_key
+        return {"text": text_key, "text_pair": text_key, "both": text_key}
     pair_key = _hash("text_pair", normalise(pair))
-    whole_key = hashlib.blake2b(text_key + pair_key, digest_size=HASH_BYTES, person=b"both").digest()
-    return text_key, whole_key, {"text": text_key, "text_pair": pair_key, "both": whole_key}[by]
+    both = hashlib.blake2b(text_key + pair_key, digest_size=HASH_BYTES, person=b"both").digest()
+    return {"text": text_key, "text_pair": pair_key, "both": both}
 
 
 def _hash(kind: str, value: str) -> bytes:
@@ -83,16 +136,20 @@ def _hashes(buffer: bytearray) -> HashArray:
 def find_clusters(keys: Keys) -> NDArray[np.int64]:
     """Number of each row's cluster, 0 to clusters - 1.
 
-    Rows are in one cluster when a chain of shared duplicate keys and shared groups leads from one to the other.
+    Rows are in one cluster when a chain of shared texts, groups and documents leads from one to the other.
     """
-    texts, text_of_row = np.unique(keys.duplicates, return_inverse=True)
+    cleaned = np.flatnonzero(keys.content != keys.duplicates)
+    texts, numbers = np.unique(np.concatenate([keys.duplicates, keys.content[cleaned]]), return_inverse=True)
+    text_of_row = numbers[: len(keys.duplicates)].astype(np.int64)
     grouped = np.flatnonzero(keys.group != NO_KEY)
-    if not grouped.size:
-        return text_of_row.astype(np.int64)
-    groups, group_of_row = np.unique(keys.group[grouped], return_inverse=True)
+    parted = np.flatnonzero((keys.document != NO_KEY) & (keys.document != keys.group))
+    joined = np.concatenate([cleaned, grouped, parted])
+    if not joined.size:
+        return text_of_row
+    groups, group_of = np.unique(np.concatenate([keys.group[grouped], keys.document[parted]]), return_inverse=True)
     nodes = len(texts) + len(groups)
-    edges = (text_of_row[grouped], len(texts) + group_of_row)
-    graph = coo_array((np.ones(len(grouped), dtype=np.int8), edges), shape=(nodes, nodes))
+    edges = (text_of_row[joined], np.concatenate([numbers[len(text_of_row) :], len(texts) + group_of]))
+    graph = coo_array((np.ones(len(joined), dtype=np.int8), edges), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
     # Every node has a row, so components are numbered without gaps.
     return np.asarray(component[text_of_row], dtype=np.int64)

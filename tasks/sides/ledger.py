@@ -1,7 +1,9 @@
 """The ledger of sides: on which side each row of a recipe was in earlier runs.
 
-One Parquet file a recipe holds hashes of rows, duplicates and groups, never text. Id, revision and digest lie in the
-file's own metadata, so that one rename replaces all of it at once.
+One Parquet file a recipe holds hashes of rows, duplicates, groups and documents, never text. Id, revision, digest and
+the version of the keys lie in the file's own metadata, so that one rename replaces all of it at once.
+
+A key that was in several splits counts for the one that is held back most: test before validation before train.
 """
 
 import hashlib
@@ -18,19 +20,19 @@ from numpy.typing import NDArray
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError
+from corpus.near_duplicates import VERSION
 from tasks.sharing.lease import hold_shared
 from tasks.sharing.store import shared_store
 from tasks.sides.duplicates import HASH_BYTES, NO_KEY, HashArray
 from tasks.sides.stratify import NO_SIDE, TRAIN, SideArray
 
 LEDGER = "ledger.parquet"  # beside the splits: what it knew of their rows before
-MIXED = 3  # what the key stands for was on several sides at once
 LOCK_TIMEOUT_S = 600.0
 _SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trained", pa.bool_())])
 
 
 class Ledger:
-    """What is remembered, sorted by key. `trained` stays true once a key was in train."""
+    """What is remembered, sorted by key. `trained` stays true once a key was in train, or joined with what was."""
 
     def __init__(self, path: Path, ledger_id: str, revision: int, table: pa.Table) -> None:
         self.id = ledger_id
@@ -44,34 +46,37 @@ class Ledger:
         return len(self._keys)
 
     def sides(self, keys: HashArray) -> SideArray:
-        """Remembered side of each key: train 0, validation 1, test 2, `MIXED`, or `NO_SIDE` where it is unknown."""
+        """Remembered side of each key: train 0, validation 1, test 2, or `NO_SIDE` where it is unknown."""
         positions, known = self._find(keys)
         found = np.full(len(keys), NO_SIDE, dtype=np.int8)
         found[known] = self._sides[positions[known]]
         return found
 
     def trained(self, keys: HashArray) -> NDArray[np.bool_]:
-        """Whether what the key stands for was ever in train."""
+        """Whether what the key stands for, or a row that it was joined with, was ever in train."""
         positions, known = self._find(keys)
         found = np.zeros(len(keys), dtype=bool)
         found[known] = self._trained[positions[known]]
         return found
 
-    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool) -> None:
+    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool, seen: NDArray[np.bool_] | None = None) -> None:
         """Write down the sides of this run. Telling the same again changes nothing.
 
         Args:
             keys: hashes, `NO_KEY` is left out; a key may come several times.
             sides: of train, validation and test; rows without a side are left out.
-            remember: a key that was on another side before is `MIXED` from now on; else the new side counts.
+            remember: a key keeps the split that is held back more, the earlier or the new one; else the new one counts.
+            seen: keys that count as trained whatever their side, since a training row of an earlier run shares them
+                or a group with them.
         """
+        trained = (sides == TRAIN) if seen is None else (sides == TRAIN) | seen
         told = (sides != NO_SIDE) & (keys != NO_KEY)
-        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], sides[told] == TRAIN)
+        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], trained[told])
         positions, known = self._find(new_keys)
         before = positions[known]
-        changed = self._sides[before] != new_sides[known]
         if remember:
-            new_sides[known] = np.where(changed, MIXED, new_sides[known]).astype(np.int8)
+            new_sides[known] = np.maximum(new_sides[known], self._sides[before])
+        changed = self._sides[before] != new_sides[known]
         new_trained[known] |= self._trained[before]
         same = not changed.any() and np.array_equal(new_trained[known], self._trained[before])
         if same and known.all() and self.revision:
@@ -115,7 +120,7 @@ class Ledger:
         packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(keys), [None, pa.py_buffer(keys)])
         sides, trained = pa.array(self._sides[chosen]), pa.array(self._trained[chosen])
         table = pa.table([packed, sides, trained], schema=_SCHEMA)
-        metadata = {"id": self.id, "revision": str(self.revision), "digest": _digest(table)}
+        metadata = {"id": self.id, "revision": str(self.revision), "digest": _digest(table), "keys": str(VERSION)}
         with atomic_path(path) as partial:
             pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
 
@@ -130,7 +135,8 @@ def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]
     """Open a ledger, or begin one, and keep others out until the block ends.
 
     Raises:
-        AssayError: another run holds it for longer than `timeout` seconds, or the file is damaged.
+        AssayError: another run holds it for longer than `timeout` seconds, the file is damaged, or its keys are of
+            another version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=timeout)
@@ -174,6 +180,12 @@ def _read(path: Path) -> Ledger:
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     if not table.schema.equals(_SCHEMA) or metadata.get("digest") != _digest(table):
         raise _damaged(path)
+    if (version := metadata.get("keys", "1")) != str(VERSION):
+        raise AssayError(
+            f"{path} holds keys of version {version}, and this Assay makes keys of version {VERSION}, to which every "
+            "row would be new; use the Assay that wrote it, or delete it to begin a new one (models of earlier runs "
+            "are then not comparable)"
+        )
     return Ledger(path, metadata["id"], int(metadata["revision"]), table)
 
 
@@ -201,12 +213,9 @@ def _key_bytes(table: pa.Table) -> bytes:
 def _fold(
     keys: HashArray, sides: SideArray, trained: NDArray[np.bool_]
 ) -> tuple[HashArray, SideArray, NDArray[np.bool_]]:
-    """One entry a key: its side, `MIXED` where it has several; trained if any is."""
+    """One entry per key: the side that is held back most, since TRAIN < VALIDATION < TEST; trained if any is."""
     order = np.argsort(keys)
     unique, first = np.unique(keys[order], return_index=True)
     if not first.size:
         return unique, sides, trained
-    lowest = np.minimum.reduceat(sides[order], first)
-    highest = np.maximum.reduceat(sides[order], first)
-    folded = np.where(lowest == highest, lowest, MIXED).astype(np.int8)
-    return unique, folded, np.logical_or.reduceat(trained[order], first)
+    return unique, np.maximum.reduceat(sides[order], first), np.logical_or.reduceat(trained[order], first)

@@ -2,6 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from recipes.loader import load_recipe
+from tasks.extract import extract
+from tasks.run import Run
+from tasks.split import split
 from tests.cli.calls import call
 
 
@@ -28,3 +32,17 @@ def test_validate_stops_at_bad_data_and_keeps_the_report(
     assert not list(store.rglob("*.parquet"))
     assert call(monkeypatch, "validate", recipe, "--store", store) == 0
     assert not pages.exists()
+
+
+def test_validate_says_what_the_split_warns_of(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a ledger of earlier runs, and shares that have changed since
+    store = tmp_path / "store"
+    run = Run(key="first", recipe=load_recipe(str(recipe)), store=store, tracking_uri="", mlflow_run="")
+    split.fn(run, extract.fn(run))
+    ledger = (store / "ledger" / "tiny.parquet").read_bytes()
+    shares = ["--set", "split.train=0.4", "--set", "split.validation=0.3", "--set", "split.test=0.3"]
+    assert call(monkeypatch, "validate", recipe, "--store", store, *shares) == 0
+    assert "warning: train, validation, test have 80.0%, 10.0%, 10.0% of the rows" in capsys.readouterr().out
+    assert (store / "ledger" / "tiny.parquet").read_bytes() == ledger

@@ -100,3 +100,13 @@ def test_many_comments_that_never_close_are_cleaned_in_no_time() -> None:
     text = "<!-- " * 50_000
     assert Cleaning(html=True).apply(text).text == text
     assert Cleaning(html=True).apply("a<!-- <b>\nx --><!-- y -->b").text == "a  b"
+
+
+@given(
+    raw=texts,
+    odd=st.sampled_from(["", "&#8203;", "&lt;br&gt;", "\x1c", "\x85", "\u00a0", "\u2028"]),
+    cleaning=cleanings,
+)
+def test_text_without_offsets_is_that_with_offsets(raw: str, odd: str, cleaning: Cleaning) -> None:
+    raw = f"{odd}{raw}{odd}"
+    assert cleaning.text(raw) == cleaning.apply(raw).text

@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from corpus.document import Document, shorten
-from corpus.documents import DocumentReader, Reject
+from corpus.documents import DocumentReader, Reject, document_of
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.fields import Form
@@ -286,3 +286,30 @@ def test_times_in_utc_sort_as_text() -> None:
         "2026-01-01T00:00:00+00:00",
         "2026-01-01T00:10:00+00:00",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "document", "groups"),
+    [
+        ({}, parse(GOOD, GOOD), ["rows:7", "rows:7"]),
+        ({"id": "_id"}, parse(GOOD, GOOD), ["d", "d"]),
+        ({"id": "_id", "group": "author"}, parse(GOOD, GOOD, author=5), ["5", "5"]),
+        ({"id": "_id", "group": "author"}, parse(GOOD, GOOD), ["d", "d"]),
+        ({"id": "_id", "group": "author"}, parse(GOOD, {**GOOD, "author": "x"}), ["x", "x"]),
+        ({"id": "_id", "group": "author"}, parse({**GOOD, "author": None}, GOOD, author="y"), ["y", "y"]),
+        ({"id": "_id", "group": "author"}, parse({**GOOD, "author": "x"}, GOOD, author="y"), ["x", "y"]),
+        ({"id": "_id"}, parse(GOOD, {**GOOD, "sentiment": 1.5}, GOOD), ["d", "d"]),
+    ],
+)
+def test_the_document_is_the_group_of_its_sentences_unless_they_have_one(
+    fields: dict[str, str], document: dict[str, Any], groups: list[str]
+) -> None:
+    examples, _ = read({**PARSE, "fields": fields}, document, entities=True)
+    assert [example.group for example in examples] == groups
+    assert {document_of(example.id) for example in examples} == {"d" if "id" in fields else "rows:7"}
+
+
+def test_rows_of_other_forms_have_no_group_but_their_own() -> None:
+    [row], _ = read(ROWS, {"text": "a", "label": "b"})
+    [tagged], _ = read(TOKENS, {"tokens": ["a"], "intent": "b"})
+    assert (row.group, tagged.group) == (None, None)

@@ -1,13 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from corpus.cleaning import Cleaning
 from corpus.example import Entity, Example
 from corpus.snapshot import Snapshot
 from expectations.totals import ALL_ROWS, Totals, TotalsCounter
 
 
-def count(snapshot: Snapshot) -> Totals:
-    counter = TotalsCounter()
+def count(snapshot: Snapshot, cleaning: Cleaning | None = None) -> Totals:
+    counter = TotalsCounter(cleaning)
     for example in snapshot.examples():
         counter.add(example)
     return counter.finish(snapshot)
@@ -95,3 +96,14 @@ def test_the_first_twenty_ids_are_named_and_all_are_counted(make_snapshot: Calla
     totals = count(make_snapshot(rows))
     assert totals.examples["duplicate_share"] == [f"r{number}" for number in range(3002, 3022)]
     assert totals.counts["duplicate_share"] == 48
+
+
+def test_totals_compare_what_the_model_reads(make_snapshot: Callable[..., Snapshot]) -> None:
+    rows = [
+        Example(id="a", text="Caf\u00e9 &amp; bar", label="up", entities=(Entity(0, 10, "PLACE"),)),
+        Example(id="b", text="Cafe\u0301 & bar", label="up", entities=(Entity(0, 7, "PLACE"),)),
+    ]
+    assert count(make_snapshot(rows)).examples["duplicate_share"] == []
+    totals = count(make_snapshot(rows), Cleaning(html=True))
+    assert totals.examples["duplicate_share"] == ["b"]
+    assert totals.examples["contradictions"] == []

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from corpus.document import Document
+from corpus.documents import DocumentReader
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
+from corpus.fields import Form
 from corpus.splits import Splits
 from tasks.sides.ledger import LEDGER, ledger_path
 from tasks.split import PAGE, split
@@ -301,6 +304,113 @@ def test_the_page_shows_sides_labels_and_what_was_withheld(tmp_path: Path) -> No
     assert "| test | 20 | 20.0% |" in page
     assert "| withheld: duplicate of a test row | 1 | |" in page
     assert "| sentence | 0 | 50 |" in page
+
+
+def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[Example]]:
+    """A source of the form `parse`, and what it reads of so many documents of six sentences each."""
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "form": "parse", "fields": fields}
+    reader = DocumentReader(
+        Form.model_validate({"form": "parse", "fields": fields}), needs_label=True, needs_entities=False
+    )
+    found: list[Example] = []
+    for number in range(documents):
+        sentences = [{"Text": text_of(6 * number + n), "sentiment": "yes" if n % 2 else "no"} for n in range(6)]
+        values = {"Parse": sentences, "_id": f"id {number}", "author": f"author {number // 3}"}
+        found += reader.read(Document(f"rows:{number}", values))[0]
+    return source, found
+
+
+@pytest.mark.parametrize("fields", [{}, {"id": "_id"}, {"id": "_id", "group": "author"}], ids=str)
+@pytest.mark.parametrize("method", ["stratified", "published"])
+def test_sentences_of_one_document_are_in_one_split(tmp_path: Path, fields: dict[str, str], method: str) -> None:
+    source, rows = read_documents(60, **fields)
+    # given a publisher who parted the sentences
+    rows = [replace(row, split="test" if number % 41 == 0 else "train") for number, row in enumerate(rows)]
+    splits = split_rows(tmp_path, rows, source=source, split={"method": method})
+    for key in ({row.id.rpartition("#")[0] for row in rows}, {row.group for row in rows}):
+        for name in key:
+            members = [row.id for row in rows if name in (row.group, row.id.rpartition("#")[0])]
+            assert len({splits.sides[row] for row in members if row in splits.sides}) <= 1
+    expected = set() if method == "stratified" else {"in the group of a test row"}
+    assert set(splits.manifest.withheld) == expected
+
+
+def test_near_duplicates_are_sought_in_what_the_model_reads(tmp_path: Path) -> None:
+    rows = make_rows(200)
+    variants = [
+        Example(f"v{number}", text, label=row.label)
+        for number, row in enumerate(rows)
+        for text in [row.text.replace(" ", ("<br>", "&nbsp;", " \u200b", "\u00a0")[number % 4], 1)]
+    ]
+    model = {"scratch": {}, "heads": ["sentence"], "cleaning": {"html": True, "whitespace": True}}
+    splits = split_rows(tmp_path, [*rows, *variants], model=model)
+    assert [splits.sides[f"r{number}"] for number in range(200)] == [splits.sides[f"v{n}"] for n in range(200)]
+
+
+def test_a_split_as_the_recipe_asks_warns_of_nothing(tmp_path: Path) -> None:
+    assert split_rows(tmp_path, make_rows(100), "a").manifest.warnings == []
+    assert split_rows(tmp_path, make_rows(110), "b").manifest.warnings == []
+    assert split_rows(tmp_path, make_rows(10), "few").manifest.warnings == []
+
+
+def test_a_split_far_from_the_shares_warns_in_log_page_and_manifest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    split_rows(tmp_path, make_rows(100), "a")
+    changed = {"train": 0.5, "validation": 0.25, "test": 0.25}
+    snapshot = write_snapshot(tmp_path / "b", make_rows(104))
+    folder = split.fn(make_run(tmp_path, "b", split=changed), snapshot).path
+    [warning] = Splits.load(folder).manifest.warnings
+    assert "of the rows, and the recipe asks for 50.0%, 25.0%, 25.0%" in warning
+    assert "split.remember" in warning
+    assert warning in caplog.text
+    assert warning in (folder / PAGE).read_text(encoding="utf-8")
+
+
+def test_a_cluster_too_large_for_the_shares_is_named(tmp_path: Path) -> None:
+    rows = [replace(row, group="big" if number < 60 else None) for number, row in enumerate(make_rows(100))]
+    shares = {"train": 0.3, "validation": 0.3, "test": 0.4}
+    [warning] = split_rows(tmp_path, rows, split=shares).manifest.warnings
+    assert "the largest cluster of duplicates and groups, which stays whole, has 60 rows" in warning
+
+
+def test_a_class_or_type_without_test_rows_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        *(replace(row, label="rare") if number < 2 else row for number, row in enumerate(make_rows(100))),
+        Example("one", "a text of its own", label="yes", entities=(Entity(0, 1, "ONCE"),)),
+    ]
+    rows = [replace(row, split="test" if number in range(80, 100) else "train") for number, row in enumerate(rows)]
+    both = {"scratch": {}, "heads": ["sentence", "tokens"]}
+    gate = {"min_f1": {"sentence": 0.5, "tokens": 0.5}}
+    for key, parts in (("published", {"split": {"method": "published"}}), ("stratified", {})):
+        warnings = split_rows(tmp_path / key, rows, key, model=both, gate=gate, **parts).manifest.warnings
+        assert [line for line in warnings if "no test row has the entity type 'ONCE'" in line]
+        assert [line for line in warnings if "no test row has the class 'rare'" in line] or key == "stratified"
+        assert all(warning in caplog.text for warning in warnings)
+    # a head that the recipe does not train is not tested in any case
+    [warning] = split_rows(tmp_path / "s", rows, split={"method": "published"}).manifest.warnings
+    assert "class 'rare'" in warning
+
+
+def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> None:
+    rows = make_rows(300)
+    split_rows(tmp_path, rows, "a")
+    grouped = [replace(row, group=f"g{number // 3}") for number, row in enumerate(rows)]
+    manifest = split_rows(tmp_path, grouped, "b").manifest
+    excluded = sum(manifest.withheld.values())
+    assert excluded == 300 - sum(manifest.counts.values()) > 0
+    assert manifest.seen_in_training > 0
+    lines = [line for line in manifest.warnings if f"{excluded} rows of earlier runs are excluded" in line]
+    assert "delete ledger/tiny.parquet" in lines[0]
+    # and so it is in the next run
+    again = split_rows(tmp_path, grouped, "c").manifest
+    assert (again.digest, again.withheld) == (manifest.digest, manifest.withheld)
+    assert (again.seen_in_training, again.warnings) == (manifest.seen_in_training, manifest.warnings)
+    # when that is done, all rows are assigned anew
+    ledger_path(tmp_path, "tiny").unlink()
+    anew = split_rows(tmp_path, grouped, "d").manifest
+    assert (sum(anew.counts.values()), anew.warnings, anew.seen_in_training) == (300, [], 0)
+    assert anew.ledger != manifest.ledger
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the real data sets are not beside this checkout")

@@ -1,18 +1,22 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus.cleaning import Cleaning
 from corpus.example import Example
 from corpus.snapshot import Snapshot
-from tasks.sides.duplicates import DuplicatesBy, cluster_keys, duplicates_of, find_clusters, read_keys
+from tasks.sides.duplicates import DuplicatesBy, all_keys, cluster_keys, duplicates_of, find_clusters, read_keys
 from tests.snapshots import write_snapshot
 
 
-def clusters_of(folder: Path, examples: list[Example], by: DuplicatesBy = "text") -> list[set[str]]:
-    keys = read_keys(Snapshot.load(write_snapshot(folder, examples).path), by)
+def clusters_of(
+    folder: Path, examples: list[Example], by: DuplicatesBy = "text", cleaning: Cleaning | None = None, **more: Any
+) -> list[set[str]]:
+    keys = read_keys(Snapshot.load(write_snapshot(folder, examples).path), by, cleaning, **more)
     found: dict[int, set[str]] = {}
     for example, cluster in zip(examples, find_clusters(keys).tolist(), strict=True):
         found.setdefault(cluster, set()).add(example.id)
@@ -126,3 +130,60 @@ def test_duplicates_of_rows_are_all_rows_of_their_clusters() -> None:
     clusters = np.array([0, 1, 0, 2, 1])
     chosen = np.array([True, False, False, True, False])
     assert duplicates_of(clusters, chosen).tolist() == [True, False, True, True, False]
+
+
+def test_what_the_model_reads_is_compared(tmp_path: Path) -> None:
+    rows = [
+        Example("a", "Caf\u00e9 &amp; bar<br>again"),
+        Example("b", "cafe\u0301 & \u200bbar again"),
+        Example("c", "&#65; one"),
+        Example("d", "A one"),
+        Example("e", "&#66; one"),
+    ]
+    assert clusters_of(tmp_path / "raw", rows) == [{"a"}, {"b"}, {"c", "e"}, {"d"}]
+    # what differs in digits alone is a near-duplicate in any case
+    cleaned = clusters_of(tmp_path / "clean", rows, cleaning=Cleaning(html=True, whitespace=True))
+    assert cleaned == [{"a", "b"}, {"c", "d", "e"}]
+
+
+def test_texts_of_which_cleaning_leaves_nothing_are_duplicates(tmp_path: Path) -> None:
+    rows = [Example("a", "https://a.example"), Example("b", "<p>"), Example("c", "text")]
+    cleaning = Cleaning(html=True, urls="drop", whitespace=True)
+    assert clusters_of(tmp_path / "s", rows, cleaning=cleaning) == [{"a", "b"}, {"c"}]
+
+
+def test_sentences_share_a_cluster_with_their_document_and_their_group(tmp_path: Path) -> None:
+    rows = [
+        Example("d#1#0", "one", group="x"),
+        Example("d#1#1", "two", group="y"),
+        Example("d#2#0", "three", group="y"),
+        Example("d#3#0", "four", group="d#3"),
+        Example("d#3#1", "five", group="d#3"),
+    ]
+    assert clusters_of(tmp_path / "s", rows, sentences=True) == [{"d#1#0", "d#1#1", "d#2#0"}, {"d#3#0", "d#3#1"}]
+    assert clusters_of(tmp_path / "t", rows) == [{"d#1#0"}, {"d#1#1", "d#2#0"}, {"d#3#0", "d#3#1"}]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    text=st.lists(st.sampled_from(["a", " ", "<b>", "&amp;", "&lt;i&gt;", "www.x.y ", "7", "\u00e9"]), min_size=1),
+    pair=st.none() | st.sampled_from(["p", "<p>q", "see https://a.b"]),
+    html=st.booleans(),
+    urls=st.sampled_from(["keep", "drop", "token"]),
+    whitespace=st.booleans(),
+    by=st.sampled_from(["text", "text_pair", "both"]),
+)
+def test_all_keys_hold_those_of_every_recipe(
+    tmp_path_factory: pytest.TempPathFactory,
+    text: list[str],
+    pair: str | None,
+    html: bool,
+    urls: Any,
+    whitespace: bool,
+    by: DuplicatesBy,
+) -> None:
+    row = Example("a", "".join(text), text_pair=pair)
+    snapshot = Snapshot.load(write_snapshot(tmp_path_factory.mktemp("s") / "s", [row]).path)
+    keys = read_keys(snapshot, by, Cleaning(html=html, urls=urls, whitespace=whitespace))
+    found = {key.ljust(16, b"\0") for key in (*keys.content.tolist(), *keys.duplicates.tolist())}
+    assert found <= all_keys(row.text, row.text_pair)

@@ -8,7 +8,7 @@ import pytest
 
 from corpus.errors import AssayError
 from tasks.sides.duplicates import NO_KEY, HashArray
-from tasks.sides.ledger import MIXED, ledger_path, open_ledger
+from tasks.sides.ledger import ledger_path, open_ledger
 from tasks.sides.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, SideArray
 
 
@@ -63,20 +63,25 @@ def test_id_and_revision_outlive_the_process_and_telling_the_same_changes_nothin
         assert ledger.sides(keys("a", "b")).tolist() == [TRAIN, TEST]
 
 
-def test_a_key_on_two_sides_is_mixed(tmp_path: Path) -> None:
+def test_a_ledger_keeps_of_several_splits_the_one_that_is_held_back_most(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("group", "group", "a"), sides(TRAIN, TEST, TEST))
-    tell(path, keys("a"), sides(VALIDATION))
+    tell(path, keys("group", "group", "a", "b"), sides(TRAIN, TEST, TEST, TRAIN))
+    tell(path, keys("a", "b", "group"), sides(TRAIN, VALIDATION, VALIDATION))
     with open_ledger(path) as ledger:
-        assert ledger.sides(keys("group", "a")).tolist() == [MIXED, MIXED]
+        assert ledger.sides(keys("group", "a", "b")).tolist() == [TEST, TEST, VALIDATION]
+        assert ledger.trained(keys("group", "a", "b")).tolist() == [True, True, True]
 
 
-def test_a_mixed_key_stays_mixed(tmp_path: Path) -> None:
+def test_a_ledger_with_keys_of_another_version_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a", "a"), sides(TRAIN, TEST))
     tell(path, keys("a"), sides(TEST))
-    with open_ledger(path) as ledger:
-        assert ledger.sides(keys("a")).tolist() == [MIXED]
+    table = pq.read_table(path)
+    metadata = {name: value for name, value in table.schema.metadata.items() if name != b"keys"}
+    for version, others in (("1", {}), ("99", {b"keys": b"99"})):
+        pq.write_table(table.replace_schema_metadata({**metadata, **others}), path)
+        with pytest.raises(AssayError, match=rf"l\.parquet holds keys of version {version}.* or delete it") as caught:
+            tell(path, keys("b"), sides(TRAIN))
+        assert "\n" not in str(caught.value)
 
 
 def test_without_remembering_the_new_side_counts_but_training_is_not_forgotten(tmp_path: Path) -> None:
