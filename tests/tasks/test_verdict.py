@@ -41,7 +41,7 @@ def test_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
     assert lines[0] == "# Refused"
     assert "1 of 2 checks passed" in lines[2]
     assert "champion version 3" in lines[2]
-    assert lines[6] == "| score: sentence | **failed** | 0 | 0 | below the threshold |"
+    assert lines[6] == "| score: sentence | failed | 0 | 0 | below the threshold |"
     assert lines[7] == "| data | passed | 0 | 0 | sound |"
 
 
