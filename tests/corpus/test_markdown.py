@@ -35,12 +35,17 @@ MARKUP = {"link_open", "image", "html_inline", "html_block", "code_inline", "em_
 
 
 def parse(text: str) -> list[Token]:
-    blocks = MarkdownIt("gfm-like").parse(text)
+    blocks = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
     return [*blocks, *(child for block in blocks for child in block.children or ())]
 
 
 def shown(text: str) -> str:
     return "".join(token.content for token in parse(text) if token.type in ("text", "text_special"))
+
+
+def test_cell_leaves_no_address_that_a_renderer_links_by_itself() -> None:
+    assert cell("see https://a.example") == "see https\\://a.example"
+    assert cell("www.a.example, a@b.example, mailto:a") == "www\\.a.example, a\\@b.example, mailto\\:a"
 
 
 def generated() -> list[str]:
