@@ -77,5 +77,5 @@ def test_markdown_tells_the_story_of_the_attempts() -> None:
     assert "| first | as it stands | sentence 0.700, tokens 0.810 | kept | first |  |" in lines
     [line] = [line for line in lines if line.startswith("| mitigated 1 | slices")]
     assert line.endswith("| sentence 0.720, tokens 0.800 | no | costs too much | training.learning\\_rate=0.0003 |")
-    assert r"| mitigated 1 | region=a\|b &lt;script> (sentence) | 1,200 | 0.500 | 0.660 |" in lines
+    assert r"| mitigated 1 | region=a\|b &lt;script&gt; (sentence) | 1,200 | 0.500 | 0.660 |" in lines
     assert "Attempts" not in verdict_markdown(a_verdict(a_check()))
