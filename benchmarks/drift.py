@@ -5,6 +5,8 @@ years. In each seed a small model (TF-IDF, latent semantics, logistic regression
 windows of other reviews of these years must be silent, windows with reviews of 2014 and later must not. The tests,
 effects and limits are those of `assay monitor`, with the defaults of the recipe; labels are known, so that F1 is among
 the signals. In the years, category and time go together (the data hold other categories in other years).
+
+Before that, false alarms and power by rows per document, on made rows (`benchmarks/drift_clusters.py`).
 """
 
 import argparse
@@ -20,6 +22,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from benchmarks.drift_clusters import REPETITIONS, cluster_rows
 from benchmarks.drift_plots import draw_years
 from benchmarks.results import Row, write_rows
 from benchmarks.reviews import read_reviews
@@ -89,21 +92,37 @@ class Model:
 
 
 def main() -> None:
-    """Run all seeds, record the rows, draw the years."""
+    """Simulate documents, then run all seeds on the reviews."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="with fewer than 20 nothing is recorded")
-    seeds = parser.parse_args().seeds
+    parser.add_argument(
+        "--repetitions", type=int, default=REPETITIONS, help="windows per cell; with fewer than 200 nothing is recorded"
+    )
+    parser.add_argument("--only-clusters", action="store_true", help="no reviews: made rows alone")
+    options = parser.parse_args()
+    record("drift", cluster_rows(options.repetitions), complete=options.repetitions >= REPETITIONS)
+    if not options.only_clusters:
+        run_reviews(options.seeds)
+
+
+def run_reviews(seeds: int) -> None:
+    """Run all seeds on the reviews, record the rows, draw the years."""
     reviews = dated_reviews()
     rule = Monitoring()
     trials = [run_seed(reviews, rule, seed) for seed in track(range(seeds))]
     rows = [make_row(case, each) for case, each in zip(cases(), zip(*trials, strict=True), strict=True)]
     years = by_year(reviews, rule)
     rows.append(year_row(years))
-    if seeds < SEEDS:
-        print("\n".join(f"{row.measure}: {row.value:g}, {row.note}" for row in rows))
-    else:
-        write_rows("drift", rows)
+    record("drift", rows, complete=seeds >= SEEDS)
     draw_years(years, YEAR_TRAIN, PICTURE)
+
+
+def record(name: str, rows: Sequence[Row], *, complete: bool) -> None:
+    """Write rows of a complete benchmark, print those of a quick one."""
+    if complete:
+        write_rows(name, rows)
+    else:
+        print("\n".join(f"{row.measure}: {row.value:g}, {row.note}" for row in rows))
 
 
 def cases() -> list[Case]:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from corpus.finished import read_marker
+from corpus.markdown import row
 
 Severity = Literal["critical", "warning", "info"]
 REPORT = "validation.json"
@@ -79,7 +80,7 @@ class ValidationReport(BaseModel):
         lines += ["| check | severity | result | measured | required | why |", "|---|---|---|---|---|---|"]
         for check in sorted(self.checks, key=lambda check: check.passed):
             cells = (check.name, check.severity, _outcome(check), check.measured, check.required)
-            lines.append(f"| {' | '.join(_cell(text) for text in (*cells, '' if check.passed else check.why))} |")
+            lines.append(row(*cells, "" if check.passed else check.why))
         return "\n".join(lines)
 
     def _failed(self, severity: Severity) -> list[CheckResult]:
@@ -100,12 +101,8 @@ def shown(value: str) -> str:
 def _outcome(check: CheckResult) -> str:
     if check.passed:
         return "passed"
-    return "**failed**" if check.severity == "critical" else "noted"
+    return "failed" if check.severity == "critical" else "noted"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")

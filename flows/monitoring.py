@@ -5,12 +5,13 @@ from pathlib import Path
 from prefect import flow
 
 from corpus.errors import AssayError
-from flows.training import train
+from flows.training import deployment_key, train
 from serving.address import existing_tracking_uri, without_password
 from tasks.monitoring.reference import Champion, find_champion
 from tasks.monitoring.report import DriftReport
 from tasks.monitoring.steps import announce_drift, compare_window, record_drift
 from tasks.monitoring.window import Window
+from tasks.pages import current_flow_run
 from tasks.tracking import tracking_uri_for
 
 
@@ -46,7 +47,8 @@ def monitor(
     if report.drifted:
         announce_drift(champion, report)
         if retrain:
-            train(champion.recipe, store, fresh=True)
+            # Started again after a crash, the same run of monitor resumes the same training.
+            train(champion.recipe, store, run_key=deployment_key(current_flow_run()), fresh=True)
     return report
 
 

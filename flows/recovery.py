@@ -14,6 +14,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFil
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel
 
+from corpus.markdown import cell
 from tasks.announcing import CRASHED, announce
 from tasks.pages import show_markdown
 
@@ -123,6 +124,9 @@ def last_of_worker(client: SyncPrefectClient, flow_run_id: UUID) -> str | None:
 
 
 def _report(result: Recovery, kind: str) -> None:
-    lines = [f"# {result.name} has crashed", f"Run `{result.flow_run}` of the flow `{kind}`: {result.why}."]
+    lines = [
+        f"# {cell(result.name)} has crashed",
+        f"Run `{result.flow_run}` of the flow {cell(kind)}: {cell(result.why)}.",
+    ]
     show_markdown("crashes", "\n\n".join(lines), result.name)
     announce(CRASHED, f"prefect.flow-run.{result.flow_run}", result.name, {"summary": result.why})

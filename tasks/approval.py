@@ -9,6 +9,7 @@ from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
 from corpus.errors import AssayError
+from corpus.markdown import cell
 from tasks.pages import current_flow_run
 from tasks.registry import ChampionChanged, ModelRegistry, PromotionResult, Version, register, registry_of, settle
 from tasks.run import Ref, Run
@@ -81,7 +82,7 @@ def decide(
     verdict, answer = registry.kept_verdict(version), version.approval.answered(approve, approver, notes)
     try:
         result = settle(registry, version, verdict, answer, version.approval.run)
-        registry.remark(version, f"**{answer}**")
+        registry.remark(version, f"**{cell(answer)}**")
         return result
     except ChampionChanged as error:
         recipe = version.tags.get(RECIPE_NAME_TAG, "RECIPE")
@@ -95,7 +96,7 @@ def question(registry: ModelRegistry, verdict: Verdict, approval: Approval) -> s
     """What is asked, in Markdown."""
     version = registry.find(verdict.bundle)
     lines = [
-        f"Shall version {version.number if version else '?'} of **{registry.name}** become champion "
+        f"Shall version {version.number if version else '?'} of **{cell(registry.name)}** become champion "
         f"instead of {f'version {verdict.champion}' if verdict.champion else 'none'}?",
         f"Without an answer until {approval.expires:%Y-%m-%d %H:%M} UTC it is refused.",
         verdict_markdown(verdict),

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from corpus.errors import DataError
+from corpus.markdown import cell
 from corpus.snapshot import Snapshot
 from corpus.splits import SIDES, Side, Splits
 from recipes.recipe import Recipe
@@ -150,9 +151,9 @@ def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
     """Markdown: rows by side, what was withheld, and the share of each label on each side."""
     manifest = splits.manifest
     kept = sum(manifest.counts.values())
-    lines = [f"## Split ({manifest.method})", "", "| side | rows | share |", "|---|---:|---:|"]
+    lines = [f"## Split ({cell(manifest.method)})", "", "| side | rows | share |", "|---|---:|---:|"]
     lines += [f"| {side} | {count:,} | {count / kept:.1%} |" for side, count in manifest.counts.items()]
-    lines += [f"| withheld: {reason} | {count:,} | |" for reason, count in manifest.withheld.items()]
+    lines += [f"| withheld: {cell(reason)} | {count:,} | |" for reason, count in manifest.withheld.items()]
     lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
     if manifest.seen_in_training:
         lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
@@ -167,7 +168,7 @@ def _label_lines(rows: Rows, assignment: Assignment) -> list[str]:
     named = [(number, head, name) for number, (head, name) in enumerate(rows.labels.names) if head is not None]
     for number, head, name in named[:LABELS_SHOWN]:
         shares = " | ".join(f"{count / max(1, totals[number]):.1%}" for count in counts[:, number])
-        lines.append(f"| {head} | {name} | {totals[number]:,} | {shares} |")
+        lines.append(f"| {head} | {cell(name)} | {totals[number]:,} | {shares} |")
     if len(named) > LABELS_SHOWN:
         lines += ["", f"{len(named) - LABELS_SHOWN} more labels are not shown."]
     return lines

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from corpus.digest import digest_json
+from corpus.markdown import cell, row
 from tasks.attempts import Attempt
 
 
@@ -87,7 +88,7 @@ def verdict_markdown(verdict: Verdict) -> str:
     ]
     for check in rows:
         cells = (check.name, _result(check), check.measured, check.required, check.why)
-        lines.append(_row(*cells))
+        lines.append(row(*cells))
     return "\n".join([*lines, *_attempts(verdict.attempts)]) + "\n"
 
 
@@ -98,33 +99,24 @@ def _attempts(attempts: Sequence[Attempt]) -> list[str]:
     lines = ["", "## Attempts", "", "Decided on validation rows; the last one kept went to the gate.", ""]
     lines += ["| attempt | why | F1 | kept | reason | settings |", "|---|---|---|---|---|---|"]
     for one in attempts:
-        lines.append(_row(one.name, one.why, one.figures, "kept" if one.kept else "no", one.reason, one.overrides))
+        lines.append(row(one.name, one.why, one.figures, "kept" if one.kept else "no", one.reason, one.overrides))
     changes = [(one, change) for one in attempts for change in one.slices]
     if changes:
         lines += ["", "| attempt | slice | training rows | F1 before | F1 after |", "|---|---|---|---|---|"]
     for one, change in changes:
         name, rows = f"{change.name} ({change.head})", f"{change.training_rows:,}"
-        lines.append(_row(one.name, name, rows, f"{change.before:.3f}", f"{change.after:.3f}"))
+        lines.append(row(one.name, name, rows, f"{change.before:.3f}", f"{change.after:.3f}"))
     return lines
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(_cell(text) for text in cells)} |"
 
 
 def _summary(verdict: Verdict) -> str:
     against = f"champion version {verdict.champion}" if verdict.champion else "no champion"
     count = f"{len(verdict.checks) - len(verdict.failed)} of {len(verdict.checks)} checks passed"
-    forced = f"; forced: {verdict.forced}" if verdict.forced else ""
+    forced = f"; forced: {cell(verdict.forced)}" if verdict.forced else ""
     return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {against}{forced}"
 
 
 def _result(check: Check) -> str:
     if not check.passed:
-        return "**failed**"
+        return "failed"
     return "passed" if check.judged else "not judged"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of its cell: values of slices come from the data."""
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())

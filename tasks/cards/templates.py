@@ -4,6 +4,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from corpus.markdown import cell
+
 
 def template_environment(folder: Path) -> Environment:
     """Templates of a folder; they may include `style.css.j2`, and write cells of Markdown with the filter `cell`."""
@@ -16,11 +18,3 @@ def template_environment(folder: Path) -> Environment:
     )
     environment.filters["cell"] = cell
     return environment
-
-
-def cell(value: object) -> str:
-    """A value as one cell of a Markdown table: nothing in it is read as Markdown or HTML."""
-    text = " ".join(str(value).split())
-    for character in "\\`*_[]|":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from corpus.digest import digest_json
+from corpus.markdown import cell, row
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
 from recipes.loader import parse_recipe
@@ -144,12 +145,12 @@ def compare(run: Run, lineage: Lineage, splits: Ref, checkpoint: Ref, export: Re
 
 def reproduction_markdown(reproduction: Reproduction) -> str:
     """The answer as a heading and two tables."""
-    lines = [f"# {_headline(reproduction)}", "", "| result | then | now | |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(match.cells)} |" for match in reproduction.matches]
+    lines = [f"# {cell(_headline(reproduction))}", "", "| result | then | now | |", "|---|---|---|---|"]
+    lines += [row(*match.cells) for match in reproduction.matches]
     lines += ["", f"Trained again in {reproduction.steps:,} steps."]
     if reproduction.surroundings:
         lines += ["", "| surroundings | then | now |", "|---|---|---|"]
-        lines += [f"| {' | '.join(change.cells)} |" for change in reproduction.surroundings]
+        lines += [row(*change.cells) for change in reproduction.surroundings]
     return "\n".join(lines) + "\n"
 
 

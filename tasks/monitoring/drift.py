@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from pydantic import BaseModel
@@ -11,23 +12,27 @@ from pydantic import BaseModel
 from recipes.monitoring import Monitoring, Signal
 from recipes.recipe import Head
 from tasks.monitoring import signals
+from tasks.monitoring.clusters import PERMUTATIONS, Clusters
 from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.two_samples import (
     Comparison,
+    Exchange,
     compare_f1,
     compare_numbers,
     compare_shares,
     compare_texts,
     compare_vectors,
 )
-from tasks.scoring.answers import classes_of, outcomes_of, rows_of
+from tasks.scoring.answers import Answer, classes_of, outcomes_of, rows_of
 from tasks.scoring.statistics import Floats, holm
 
-Measure = Callable[[], Comparison]
+Measure = Callable[[Clusters, Exchange], Comparison]
+# A permutation test of so many as `alpha` asks for, and of half as many again, can fall below it.
+SPARE = 1.5
 
 
 class Finding(BaseModel):
-    """One signal. `reference` and `window` say what it is on each side, `rows` how many rows that rests on.
+    """One signal. `reference` and `window` describe it in each sample; `rows` and `clusters` count what that rests on.
 
     `effect` and `p_value` (after Holm's correction) are None where it was not tested; `why` says so.
     """
@@ -37,6 +42,7 @@ class Finding(BaseModel):
     reference: str = ""
     window: str = ""
     rows: tuple[int, int] = (0, 0)
+    clusters: tuple[int, int] = (0, 0)
     effect: float | None = None
     p_value: float | None = None
     limit: float | None = None
@@ -46,10 +52,12 @@ class Finding(BaseModel):
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What may be tested: two samples described, and how to compare them."""
+    """What may be tested: two samples described, and how to compare them; `halves` where a classifier does."""
 
     finding: Finding
+    clusters: Clusters
     measure: Measure
+    halves: bool = False
 
 
 def find_drift(reference: Reference, window: Observed, rule: Monitoring) -> list[Finding]:
@@ -63,18 +71,32 @@ def find_drift(reference: Reference, window: Observed, rule: Monitoring) -> list
         window: rows that came in.
         rule: of the recipe.
     """
-    candidates = [*_of_texts(reference, window, rule.seed), *_of_answers(reference.observed, window, rule.seed)]
-    candidates += _of_labels(reference, window, rule.seed)
-    judged = [one for one in candidates if min(one.finding.rows) >= rule.min_rows]
-    compared = [one.measure() for one in judged]
-    corrected = iter(holm([one.p_value for one in compared]))
-    results = {id(one): result for one, result in zip(judged, compared, strict=True)}
+    candidates = [*_of_texts(reference, window), *_of_answers(reference.observed, window)]
+    candidates += _of_labels(reference, window)
+    reasons = [_untested(one, rule, len(candidates)) for one in candidates]
+    tested = [one for one, reason in zip(candidates, reasons, strict=True) if reason is None]
+    exchange = Exchange(rule.seed, max(PERMUTATIONS, math.ceil(SPARE * len(candidates) / rule.alpha)))
+    compared = [one.measure(one.clusters, exchange) for one in tested]
+    corrected = holm([one.p_value for one in compared])
+    results = iter(zip(compared, corrected, strict=True))
     return [
-        _judge(one.finding, results[id(one)], next(corrected), rule)
-        if id(one) in results
-        else one.finding.model_copy(update={"why": _too_few(one.finding, rule)})
-        for one in candidates
+        _judge(one.finding, *next(results), rule) if reason is None else one.finding.model_copy(update={"why": reason})
+        for one, reason in zip(candidates, reasons, strict=True)
     ]
+
+
+def _untested(candidate: _Candidate, rule: Monitoring, tests: int) -> str | None:
+    """Say why a signal is not tested: too few rows, or too few clusters for any p-value to fall below `alpha`."""
+    before, now = candidate.finding.rows
+    if min(before, now) < rule.min_rows:
+        return f"not judged: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
+    old, new = candidate.clusters.counts
+    if candidate.clusters.all_single or candidate.clusters.smallest_p(candidate.halves) * tests < rule.alpha:
+        return None
+    return (
+        f"too few documents to tell: {before} and {now} rows to compare are of {old} and {new} documents or groups; "
+        "take a longer window"
+    )
 
 
 def _judge(finding: Finding, result: Comparison, p_value: float, rule: Monitoring) -> Finding:
@@ -95,100 +117,97 @@ def _judge(finding: Finding, result: Comparison, p_value: float, rule: Monitorin
     return finding.model_copy(update=update)
 
 
-def _too_few(finding: Finding, rule: Monitoring) -> str:
-    before, now = finding.rows
-    return f"not judged: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
+def _candidate(
+    finding: Finding, samples: tuple[Observed, Observed], measure: Measure, *, halves: bool = False
+) -> _Candidate:
+    clusters = Clusters.of(*(one.cluster_names for one in samples))
+    rows = {"rows": tuple(len(one) for one in samples), "clusters": clusters.counts}
+    return _Candidate(finding.model_copy(update=rows), clusters, measure, halves)
 
 
-def _of_texts(reference: Reference, window: Observed, seed: int) -> Iterable[_Candidate]:
-    before = reference.observed
-    yield _numbers(
-        "text_length", "length of the text", (signals.lengths(before), signals.lengths(window)), "characters"
-    )
+def _of_texts(reference: Reference, window: Observed) -> Iterable[_Candidate]:
+    before, both = reference.observed, (reference.observed, window)
+    yield _numbers("text_length", "length of the text", both, signals.lengths, "characters")
     if before.texts is None or window.texts is None:
         return
     old, new = before.texts, window.texts
-    unknown = (signals.unknown(before, reference.vocabulary), signals.unknown(window, reference.vocabulary))
-    yield _numbers("unknown_words", "words unknown to the training rows", unknown, "%")
-    words = Finding(signal="vocabulary", name="words of the text", rows=(len(old), len(new)))
-    yield _Candidate(words, lambda: compare_texts(old, new, seed))
+    unknown = partial(signals.unknown, vocabulary=reference.vocabulary)
+    yield _numbers("unknown_words", "words unknown to the training rows", both, unknown, "%")
+    words = Finding(signal="vocabulary", name="words of the text")
+    yield _candidate(words, both, partial(compare_texts, old, new), halves=True)
     if before.embeddings is not None and window.embeddings is not None:
-        yield _vectors(before.embeddings, window.embeddings, seed)
+        yield _vectors(both, before.embeddings, window.embeddings)
 
 
-def _vectors(reference: Floats, window: Floats, seed: int) -> _Candidate:
+def _vectors(samples: tuple[Observed, Observed], reference: Floats, window: Floats) -> _Candidate:
     centre = reference.mean(axis=0)
     finding = Finding(
         signal="embedding",
         name="embedding of the text",
         reference=f"{_distance(reference, centre):.3g} from its centre",
         window=f"{_distance(window, centre):.3g} from there",
-        rows=(len(reference), len(window)),
     )
-    return _Candidate(finding, lambda: compare_vectors(reference, window, seed))
+    return _candidate(finding, samples, partial(compare_vectors, reference, window), halves=True)
 
 
-def _of_answers(reference: Observed, window: Observed, seed: int) -> Iterable[_Candidate]:
-    both = (reference.answers, window.answers)
-    if all(any(one.predicted is not None for one in answers) for answers in both):
-        yield _shares("classes", "classes answered", (signals.classes(both[0]), signals.classes(both[1])), seed)
-        sure = (signals.certainty(both[0]), signals.certainty(both[1]))
-        yield _numbers("confidence", "confidence of the class", sure, "%")
+def _of_answers(reference: Observed, window: Observed) -> Iterable[_Candidate]:
+    both = (reference, window)
+    if all(any(one.predicted is not None for one in rows.answers) for rows in both):
+        yield _shares(
+            "classes", "classes answered", _where(both, lambda one: one.predicted is not None), signals.classes
+        )
+        sure = _where(both, lambda one: bool(one.probabilities))
+        yield _numbers("confidence", "confidence of the class", sure, signals.certainty, "%")
     if any(one.predicted_entities for one in reference.answers):
-        counts = (signals.entity_counts(both[0]), signals.entity_counts(both[1]))
-        yield _numbers("entity_count", "entities in a text", counts, "")
-        yield _shares("entity_types", "types of entities", (signals.types(both[0]), signals.types(both[1])), seed)
-        scores = (signals.entity_scores(both[0]), signals.entity_scores(both[1]))
-        yield _numbers("confidence", "confidence of entities", scores, "%")
+        yield _numbers("entity_count", "entities in a text", both, signals.entity_counts, "")
+        found = _where(both, lambda one: bool(one.predicted_entities))
+        yield _shares("entity_types", "types of entities", found, signals.types)
+        yield _numbers("confidence", "confidence of entities", found, signals.entity_scores, "%")
 
 
-def _of_labels(reference: Reference, window: Observed, seed: int) -> Iterable[_Candidate]:
-    test = reference.observed.answers[: reference.test_rows]
+def _of_labels(reference: Reference, window: Observed) -> Iterable[_Candidate]:
+    observed = reference.observed
+    test = Observed(observed.answers[: reference.test_rows], clusters=observed.cluster_names[: reference.test_rows])
     heads: dict[Head, str] = {"sentence": "F1 of classes", "tokens": "F1 of entities"}
     for head, name in heads.items():
-        before, now = rows_of(test, head), rows_of(window.answers, head)
+        labelled = _where((test, window), lambda one, head=head: bool(rows_of([one], head)))  # type: ignore[misc]  # bound now
+        before, now = (sample.answers for sample in labelled)
         if not before or not now:
             continue
         classes = classes_of(before, now)
         one, other = outcomes_of(before, head, classes), outcomes_of(now, head, classes)
         if not (math.isfinite(one.f1()) and math.isfinite(other.f1())):
             continue
-        yield _Candidate(
-            Finding(
-                signal="f1",
-                name=name,
-                reference=f"{one.f1():.3f}",
-                window=f"{other.f1():.3f}",
-                rows=(len(before), len(now)),
-            ),
-            lambda one=one, other=other: compare_f1(one, other, seed),  # type: ignore[misc]  # bound now, not later
-        )
+        finding = Finding(signal="f1", name=name, reference=f"{one.f1():.3f}", window=f"{other.f1():.3f}")
+        yield _candidate(finding, labelled, partial(compare_f1, one, other))
 
 
-def _numbers(signal: Signal, name: str, samples: tuple[Floats, Floats], unit: str) -> _Candidate:
+def _where(samples: tuple[Observed, Observed], chosen: Callable[[Answer], bool]) -> tuple[Observed, Observed]:
     reference, window = samples
-    finding = Finding(
-        signal=signal,
-        name=name,
-        reference=_middle(reference, unit),
-        window=_middle(window, unit),
-        rows=(len(reference), len(window)),
-    )
-    return _Candidate(finding, lambda: compare_numbers(reference, window))
+    return reference.where(chosen), window.where(chosen)
 
 
-def _shares(signal: Signal, name: str, samples: tuple[signals.Names, signals.Names], seed: int) -> _Candidate:
-    """Names that each row holds, such as its class or the types of its entities."""
-    reference, window = samples
-    names = sorted({label for rows in samples for row in rows for label in row})
-    finding = Finding(
-        signal=signal,
-        name=name,
-        reference=_parts(reference),
-        window=_parts(window),
-        rows=(len(reference), len(window)),
-    )
-    return _Candidate(finding, lambda: compare_shares(_table(reference, names), _table(window, names), seed))
+def _numbers(
+    signal: Signal,
+    name: str,
+    samples: tuple[Observed, Observed],
+    numbers: Callable[[Observed], Floats],
+    unit: str,
+) -> _Candidate:
+    reference, window = map(numbers, samples)
+    finding = Finding(signal=signal, name=name, reference=_middle(reference, unit), window=_middle(window, unit))
+    return _candidate(finding, samples, partial(compare_numbers, reference, window))
+
+
+def _shares(
+    signal: Signal, name: str, samples: tuple[Observed, Observed], labels: Callable[[Observed], signals.Names]
+) -> _Candidate:
+    """Compare names that each row holds, such as its class or the types of its entities."""
+    reference, window = map(labels, samples)
+    names = sorted({label for rows in (reference, window) for row in rows for label in row})
+    finding = Finding(signal=signal, name=name, reference=_parts(reference), window=_parts(window))
+    tables = _table(reference, names), _table(window, names)
+    return _candidate(finding, samples, partial(compare_shares, *tables))
 
 
 def _table(rows: signals.Names, names: Sequence[str]) -> Floats:

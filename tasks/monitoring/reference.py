@@ -127,7 +127,8 @@ def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Referenc
         raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
     words = vocabulary_of(text for example in side("train") for text in _texts(example, bundle.manifest.pair))
     known = frozenset(map(row_key, snapshot.examples()))
-    observed = observe(engine, Embedder(bundle, engine), [*test, *more])
+    of_documents = champion.recipe.source.form == "parse"
+    observed = observe(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
     return Reference(observed, len(test), frozenset(words), known)
 
 

@@ -1,6 +1,5 @@
 """What a window was found to be: figures as JSON, and a page with pictures that needs nothing else."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -14,7 +13,6 @@ from tasks.monitoring import signals
 from tasks.monitoring.drift import Finding
 from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.plots import effects_plot, numbers_plot, shares_plot
-from tasks.scoring.answers import Answer
 from tasks.scoring.statistics import Floats
 
 JSON, HTML = "drift.json", "drift.html"
@@ -25,6 +23,7 @@ class DriftReport(BaseModel):
 
     `rows` are those compared, `seen` those that the window held; `known` are rows of that snapshot and left out,
     `unreadable` could not be read, `others` were answered by other versions and hold no text to answer anew.
+    `clusters` and `reference_clusters` count the documents, groups and single rows that the rows are of.
     """
 
     model: str
@@ -34,6 +33,8 @@ class DriftReport(BaseModel):
     seen: int
     rows: int
     reference_rows: int
+    clusters: int = 0
+    reference_clusters: int = 0
     known: int = 0
     unreadable: int = 0
     faults: str = ""
@@ -69,10 +70,16 @@ class DriftReport(BaseModel):
         if not self.rows:
             return f"{self.model}: nothing new, all {self.known} rows are of its own snapshot"
         if not self.judged:
-            return f"{self.model}: nothing judged, {self.rows} rows are too few"
+            return f"{self.model}: nothing judged, {self._amount} are too few"
         if not self.drifted:
-            return f"{self.model}: no drift in {self.rows} rows"
-        return f"{self.model}: drift in {self.rows} rows: {', '.join(one.name for one in self.drifted)}"
+            return f"{self.model}: no drift in {self._amount}"
+        return f"{self.model}: drift in {self._amount}: {', '.join(one.name for one in self.drifted)}"
+
+    @property
+    def _amount(self) -> str:
+        """Rows, and the documents they are of where these are fewer."""
+        grouped = 0 < self.clusters < self.rows
+        return f"{self.rows} rows" + (f" of {self.clusters} documents or groups" if grouped else "")
 
     def markdown(self) -> str:
         """The report without pictures, for Prefect."""
@@ -98,7 +105,7 @@ def _plots(report: DriftReport, reference: Reference, window: Observed) -> dict[
         drawn["effects"] = effects_plot(report.findings)
     if numbers := _numbers(reference, window):
         drawn["numbers"] = numbers_plot(numbers)
-    if shares := _shares(reference.observed.answers, window.answers):
+    if shares := _shares(reference.observed, window):
         drawn["shares"] = shares_plot(shares)
     # matplotlib escapes every name that it writes into an SVG.
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
@@ -113,13 +120,13 @@ def _numbers(reference: Reference, window: Observed) -> list[tuple[str, Floats, 
 def _signals(observed: Observed, reference: Reference) -> dict[str, Floats]:
     found = {"characters of a text": signals.lengths(observed)}
     found["share of unknown words"] = signals.unknown(observed, reference.vocabulary)
-    found["confidence of the class"] = signals.certainty(observed.answers)
+    found["confidence of the class"] = signals.certainty(observed)
     if any(one.predicted_entities for one in reference.observed.answers):
-        found["entities in a text"] = signals.entity_counts(observed.answers)
+        found["entities in a text"] = signals.entity_counts(observed)
     return found
 
 
-def _shares(reference: Sequence[Answer], window: Sequence[Answer]) -> list[tuple[str, list[str], list[str]]]:
+def _shares(reference: Observed, window: Observed) -> list[tuple[str, list[str], list[str]]]:
     samples = [
         ("classes answered", signals.classes(reference), signals.classes(window)),
         ("types of entities", signals.types(reference), signals.types(window)),

@@ -10,7 +10,7 @@ from corpus.entity import Entity
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.files import iter_rows
-from corpus.values import class_label, iso_time
+from corpus.values import class_label, column, iso_time
 from recipes.recipe import Recipe
 from serving.engine import ScoredEntity
 from serving.http.answer_log import PATTERN
@@ -21,20 +21,25 @@ PREFIX = "log:"
 
 @dataclass(frozen=True)
 class Logged:
-    """A row of the log. `example` has the text, where the server was allowed to keep it."""
+    """A row of the log. `example` has the text, where the server was allowed to keep it.
+
+    `group` is the request of rows that were sent together; a label that names a group overrides it.
+    """
 
     time: str | None
     bundle: str
+    group: str | None
     answer: Answer
     example: Example | None
 
 
 @dataclass(frozen=True)
 class Label:
-    """What was right for a row: its class, its entities, or both."""
+    """What was right for a row: its class, its entities, or both; and the group it belongs to, where that is known."""
 
     label: str | None
     entities: tuple[Entity, ...] | None
+    group: str | None = None
 
 
 Labels = Mapping[str, Label]
@@ -63,7 +68,7 @@ def read_log(folder: Path, labels: Labels) -> Iterator[Logged | BadRow]:
 
 
 def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
-    """Labels by the id of the row: `{"id": …, "label": …}`, or `"entities"` with start, end and label.
+    """Read labels by the id of the row: `{"id": …, "label": …}`, or `"entities"` with start, end and label; `"group"`.
 
     Raises:
         AssayError: the file cannot be read, or a row of it.
@@ -77,6 +82,7 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
             found[str(row["id"])] = Label(
                 label=None if label is None else class_label(label, "label", recipe.source.label_map),
                 entities=None if entities is None else tuple(sorted(map(_entity, entities))),
+                group=column(row.get("group"), "group"),
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"{path}: row {number} is no label ({error})"
@@ -102,8 +108,16 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
         truncated=row["truncated"],
         slices={},
     )
+    group = right.group or _request(row)
     text = row.get("text")
     example = None
     if text is not None:
-        example = Example(row["id"], text, row.get("text_pair"), label=right.label, entities=right.entities)
-    return Logged(iso_time(row["at"], "at"), row["digest"], answer, example)
+        pair = row.get("text_pair")
+        example = Example(row["id"], text, pair, label=right.label, entities=right.entities, group=group)
+    return Logged(iso_time(row["at"], "at"), row["digest"], group, answer, example)
+
+
+def _request(row: Mapping[str, Any]) -> str | None:
+    """Name the request that a row came in with others: they are `ID/0`, `ID/1`, … of one time."""
+    name, _, number = row["id"].rpartition("/")
+    return f"{name} {row['at']}" if name and number.isdecimal() else None

@@ -6,7 +6,6 @@ import numpy as np
 
 from tasks.monitoring.observed import Observed
 from tasks.monitoring.words import unknown_share
-from tasks.scoring.answers import Answer
 from tasks.scoring.statistics import Floats
 
 Names = Sequence[Sequence[str]]
@@ -22,30 +21,30 @@ def unknown(observed: Observed, vocabulary: Set[str]) -> Floats:
     return _array(unknown_share(text, vocabulary) for text in observed.texts or ())
 
 
-def classes(answers: Sequence[Answer]) -> Names:
+def classes(observed: Observed) -> Names:
     """The class of each row that got one."""
-    return [[one.predicted] for one in answers if one.predicted is not None]
+    return [[one.predicted] for one in observed.answers if one.predicted is not None]
 
 
-def certainty(answers: Sequence[Answer]) -> Floats:
+def certainty(observed: Observed) -> Floats:
     """The probability of that class."""
-    return _array(max(one.probabilities) for one in answers if one.probabilities)
+    return _array(max(one.probabilities) for one in observed.answers if one.probabilities)
 
 
-def types(answers: Sequence[Answer]) -> Names:
+def types(observed: Observed) -> Names:
     """The types of the entities of each row that holds some."""
-    return [[entity.label for entity in one.predicted_entities] for one in answers if one.predicted_entities]
+    return [[entity.label for entity in one.predicted_entities] for one in observed.answers if one.predicted_entities]
 
 
-def entity_counts(answers: Sequence[Answer]) -> Floats:
+def entity_counts(observed: Observed) -> Floats:
     """How many entities each row holds."""
-    return _array(len(one.predicted_entities) for one in answers)
+    return _array(len(one.predicted_entities) for one in observed.answers)
 
 
-def entity_scores(answers: Sequence[Answer]) -> Floats:
+def entity_scores(observed: Observed) -> Floats:
     """The mean score of the entities of each row that holds some."""
-    scores = [[entity.score for entity in one.predicted_entities] for one in answers if one.predicted_entities]
-    return _array(float(np.mean(row)) for row in scores)
+    found = [one.predicted_entities for one in observed.answers if one.predicted_entities]
+    return _array(float(np.mean([entity.score for entity in row])) for row in found)
 
 
 def _array(values: Iterable[float]) -> Floats:

@@ -46,6 +46,8 @@ def compare_window(champion: Champion, reference: Ref, window: Window, store: Pa
         window=window.address,
         rows=len(observed),
         reference_rows=len(expected.observed),
+        clusters=len(set(observed.cluster_names)),
+        reference_clusters=len(set(expected.observed.cluster_names)),
         alpha=rule.alpha,
         findings=find_drift(expected, observed, rule),
         **counts.model_dump(),

@@ -125,7 +125,9 @@ def observe_window(
     else:
         rows = tally.through(_read(window, recipe, labels, tally))
         examples = draw(rows if window.known else _news(rows, known, tally), rule.max_rows, rule.seed)
-        logged, observed = [], observe(engine, embedder, examples) if examples else Observed([])
+        of_documents = recipe.source.form == "parse"
+        observed = observe(engine, embedder, examples, of_documents=of_documents) if examples else Observed([])
+        logged = []
     counts = tally.counts(others=max(0, len(logged) - len(observed)))
     if not len(observed) and not counts.known:  # a night without news is no error
         why = f"{counts.others} rows of other versions" if counts.others else counts.faults or "it is empty"
@@ -147,7 +149,8 @@ def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> Ob
     examples = [row.example for row in logged if row.example is not None]
     if examples and len(examples) == len(logged):
         return observe(engine, embedder, examples)
-    return Observed([row.answer for row in logged if row.bundle == engine.digest])
+    own = [row for row in logged if row.bundle == engine.digest]
+    return Observed([row.answer for row in own], clusters=[f"{row.group or number}" for number, row in enumerate(own)])
 
 
 def _read_log(window: Window, labels: Labels, tally: Tally) -> Iterator[Logged]:
@@ -188,7 +191,8 @@ def _with_label(example: Example, labels: Labels) -> Example:
     if right is None:
         return example
     entities = example.entities if right.entities is None else right.entities
-    return replace(example, label=right.label or example.label, entities=entities)
+    group = example.group if right.group is None else right.group
+    return replace(example, label=right.label or example.label, entities=entities, group=group)
 
 
 def _documents(window: Window, fields: list[str]) -> Iterable[Document | BadRow]:

@@ -87,7 +87,7 @@ def test_a_recipe_of_ones_own_is_deployed_as_the_pattern_is(tmp_path: Path, monk
     found = pattern_for(["tiny"])["deployments"]
 
     assert [one["name"] for one in found] == ["tiny-on-demand", "tiny-weekly", "tiny-on-drift"]
-    assert found[2]["triggers"][0]["match"] == {"prefect.resource.id": "assay.model.tiny"}
+    assert found[2]["triggers"][0]["match"] == {"prefect.resource.id": "assay.model.*", "assay.recipe": "tiny"}
     assert {one["parameters"]["recipe"] for one in found} == {"{{ assay.recipes.tiny }}"}
     assert values()["recipes"]["tiny"]["registry"]["name"] == "tiny"
 

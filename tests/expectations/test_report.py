@@ -45,7 +45,7 @@ def test_the_line_gives_the_first_reason_and_names_the_others() -> None:
 
 def test_the_table_opens_with_what_failed_and_survives_pipes_and_line_breaks() -> None:
     table = report(check("fine", "critical", True), check("bad", "critical", False, "a\nb")).markdown().splitlines()
-    assert table[4] == r"| bad | critical | **failed** | 1 \| 2 | 0 | a b |"
+    assert table[4] == r"| bad | critical | failed | 1 \| 2 | 0 | a b |"
     assert table[5].startswith("| fine | critical | passed |")
 
 

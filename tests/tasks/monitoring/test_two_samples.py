@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.monitoring.two_samples import (
+    Exchange,
     compare_f1,
     compare_numbers,
     compare_shares,
@@ -31,8 +32,8 @@ def test_equal_samples_seldom_look_different() -> None:
     for seed in range(40):
         p_values += [
             compare_numbers(draw.normal(size=200), draw.normal(size=80)).p_value,
-            compare_shares(one_hot(draw, 200, 0.2), one_hot(draw, 80, 0.2), seed).p_value,
-            compare_vectors(draw.normal(size=(200, 5)), draw.normal(size=(80, 5)), seed).p_value,
+            compare_shares(one_hot(draw, 200, 0.2), one_hot(draw, 80, 0.2), exchange=Exchange(seed)).p_value,
+            compare_vectors(draw.normal(size=(200, 5)), draw.normal(size=(80, 5)), exchange=Exchange(seed)).p_value,
         ]
     below = np.mean(np.array(p_values) < 0.1)
     assert below < 0.17  # 120 draws at 0.1
@@ -59,7 +60,9 @@ def test_entities_of_one_text_are_no_independent_draws() -> None:
     # given texts that hold ten entities of one type each, and types that come equally often
     draw = np.random.default_rng(3)
     reference, window = 10 * one_hot(draw, 30, 0.5), 10 * one_hot(draw, 30, 0.5)
-    p_values = [compare_shares(reference, 10 * one_hot(draw, 30, 0.5), seed).p_value for seed in range(40)]
+    p_values = [
+        compare_shares(reference, 10 * one_hot(draw, 30, 0.5), exchange=Exchange(seed)).p_value for seed in range(40)
+    ]
     # then chance is not taken for drift, as a test of 300 entities would
     assert np.mean(np.array(p_values) < 0.05) < 0.15
     assert compare_shares(reference, window).p_value > 0.01

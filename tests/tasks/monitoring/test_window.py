@@ -185,3 +185,28 @@ def test_a_sample_is_even_and_keeps_the_order() -> None:
     assert all(rows == sorted(rows) and len(set(rows)) == 100 for rows in drawn)
     mean = sum(map(sum, drawn)) / 5000
     assert 480 < mean < 520
+
+
+def test_rows_of_a_window_carry_their_groups(reading: Reading, tmp_path: Path) -> None:
+    rows = [{"id": name, "text": "good", "product": product} for name, product in (("a", 5), ("b", 5.0), ("c", None))]
+    fields = {"id": "id", "label": "label", "group": "product"}
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields}
+    recipe = Recipe.model_validate(recipe_values(source=source))
+    window = Window(address=write(tmp_path / "in.jsonl", rows[0], {**rows[1], "product": 5}, rows[2]))
+
+    observed, _ = observe_window(window, recipe, reading.engine, reading.embedder)
+
+    one, other, none = observed.cluster_names
+    assert one == other != none
+
+
+def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Reading, tmp_path: Path) -> None:
+    own = reading.engine.digest
+    names = ["r/0", "r/1", "s", "t"]
+    labels = write(tmp_path / "labels.jsonl", *({"id": name, "group": "g"} for name in "st"))
+    for folder, more in (("bare", {}), ("texts", {"text": "good"})):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "answers-1.jsonl", *(logged(name, own, **more) for name in names))
+        for options, count in (({}, 3), ({"labels": Path(labels)}, 2)):
+            observed, _ = reading.observe(f"log:{tmp_path / folder}", **options)
+            assert len(set(observed.cluster_names)) == count

@@ -1,0 +1,136 @@
+"""False alarms and power of drift by rows per document, on rows made for it (part of `make bench-drift`).
+
+Rows of a document share its topic: its centre in the embedding, its own names, its usual length, class, confidence and
+mistakes. The reference and a window without drift are documents of one kind; a window with drift has every second
+document of another kind. All signals of `assay monitor` are tested, with the defaults of the recipe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.progress import track
+
+from benchmarks.results import Row
+from corpus.entity import Entity
+from recipes.monitoring import Monitoring
+from serving.engine import ScoredEntity
+from tasks.monitoring.drift import Finding, find_drift
+from tasks.monitoring.observed import Observed, Reference
+from tasks.scoring.answers import Answer
+from tasks.scoring.statistics import Floats
+
+REPETITIONS = 200
+ROWS_PER_DOCUMENT = (1, 4, 8, 16)
+REFERENCE, WINDOW = 800, 400
+WIDTH = 32
+LABELS = ("business", "culture", "science", "sport")
+TYPES = ("ORG", "PERSON", "PLACE")
+NAMES = [f"name{number}" for number in range(20_000)]
+COMMON = [f"word{number}" for number in range(400)]
+DRIFTED = [f"word{number}" for number in range(300, 700)]
+VOCABULARY = frozenset([*COMMON, *NAMES[: len(NAMES) // 2]])
+# At most one false alarm in twenty windows.
+ALLOWED = 0.05
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Windows of one kind, and what each of them was found to be."""
+
+    rows_per_document: int
+    drift: bool
+    findings: list[list[Finding]]
+
+    @property
+    def alarms(self) -> float:
+        """Share of the windows with an alarm."""
+        return float(np.mean([any(one.drifted for one in found) for found in self.findings]))
+
+
+def cluster_rows(repetitions: int) -> list[Row]:
+    """Simulate every cell, and say how many of its windows alarmed."""
+    cells = [simulate(size, drift, repetitions) for size in ROWS_PER_DOCUMENT for drift in (False, True)]
+    return [_row(cell) for cell in cells]
+
+
+def simulate(size: int, drift: bool, repetitions: int) -> Cell:
+    """Draw pairs of reference and window, and compare them."""
+    rule, findings = Monitoring(), []
+    for number in track(range(repetitions), description=f"{size} rows per document{', drift' * drift}"):
+        draw = np.random.default_rng([size, number])
+        reference = Reference(sample(draw, REFERENCE, size), REFERENCE, VOCABULARY)
+        findings.append(find_drift(reference, sample(draw, WINDOW, size, 0.5 * drift), rule))
+    return Cell(size, drift, findings)
+
+
+def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0) -> Observed:
+    """Draw rows of documents.
+
+    Args:
+        draw: source of chance.
+        rows: how many.
+        size: rows per document.
+        drifted: share of the documents that are of another kind.
+    """
+    answers, texts, vectors, clusters = [], [], [], []
+    for number in range(rows // size):
+        document = _Document(draw, other=bool(draw.random() < drifted))
+        for place in range(size):
+            text = document.text()
+            answers.append(document.answer(f"{number}#{place}", text))
+            texts.append(text)
+            vectors.append(document.vector())
+            clusters.append(f"document:{number}")
+    return Observed(answers, texts, np.stack(vectors), clusters)
+
+
+class _Document:
+    """What the rows of one document share."""
+
+    def __init__(self, draw: np.random.Generator, *, other: bool) -> None:
+        self._draw = draw
+        self._words = DRIFTED if other else COMMON
+        self._names = draw.choice(NAMES, 6)
+        self._centre = draw.normal(0.8 * other, 1, WIDTH)
+        self._length = draw.integers(6, 15) + 4 * other
+        self._label = LABELS[draw.choice(len(LABELS), p=[0.7, 0.1, 0.1, 0.1] if other else None)]
+        self._type = TYPES[draw.choice(len(TYPES))]
+        self._sure = draw.uniform(0.6, 0.9)
+        self._right = draw.beta(8, 4 if other else 2)
+
+    def text(self) -> str:
+        words = self._draw.choice(self._words, self._length + self._draw.integers(-2, 3))
+        return " ".join([*words, *self._draw.choice(self._names, 2)])
+
+    def vector(self) -> Floats:
+        return self._centre + self._draw.normal(0, 1, WIDTH)
+
+    def answer(self, name: str, text: str) -> Answer:
+        draw = self._draw
+        label = self._label if draw.random() < 0.8 else str(draw.choice(LABELS))
+        gold = label if draw.random() < self._right else str(draw.choice(LABELS))
+        kinds = [self._type if draw.random() < 0.8 else str(draw.choice(TYPES)) for _ in range(1 + draw.integers(2))]
+        found = tuple(ScoredEntity(4 * place, 4 * place + 3, kind, draw.random()) for place, kind in enumerate(kinds))
+        right = tuple(Entity(one.start, one.end, one.label) for one in found if draw.random() < self._right)
+        sure = min(1.0, max(0.3, self._sure + draw.normal(0, 0.05)))
+        return Answer(name, gold, label, (sure, 1 - sure), right, found, len(text), False, {})
+
+
+def _row(cell: Cell) -> Row:
+    kind = "every second document of another kind" if cell.drift else "no drift"
+    return Row(
+        measure=f"{cell.rows_per_document} rows per document, {kind}: share of windows with an alarm",
+        value=round(cell.alarms, 3),
+        better="higher" if cell.drift else "lower",
+        required=None if cell.drift else ALLOWED,
+        command="make bench-drift",
+        note=f"{len(cell.findings)} windows of {WINDOW} rows; {_by_signal(cell.findings)}",
+    )
+
+
+def _by_signal(findings: Sequence[list[Finding]]) -> str:
+    """Alarms of each signal that had one."""
+    counts = {one.name: sum(found[place].drifted for found in findings) for place, one in enumerate(findings[0])}
+    shown = [f"{name} {count}" for name, count in counts.items() if count]
+    return f"alarms: {', '.join(shown)}" if shown else "no alarm"
