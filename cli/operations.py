@@ -7,11 +7,13 @@ import typer
 from rich.table import Table
 
 from cli.common import Store, out, say
+from cli.stopping import remarking
 
 
+@remarking("runs that it has started go on", listens=True)
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8300,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8300,
     no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody on this machine start runs.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
@@ -24,6 +26,7 @@ def api(
     serve(host, port, store, no_token=no_token)
 
 
+@remarking("what it had started is stopped; run the same command again")
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
@@ -45,6 +48,7 @@ def up(
         say(f"export {variable}={value}")
 
 
+@remarking("run the same command to end the rest")
 def down(store: Store = Path(".assay")) -> None:
     """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
     from deployments.machine import services

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from cli.common import Store, registry_uri
+from cli.stopping import remarking
 from serving.http.settings import Limits, LogSettings, Settings, read_token
 
 
+@remarking("requests in flight are answered", listens=True)
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="AIP_HTTP_PORT")] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[int | None, typer.Option(min=1, help="Batches at once; else one for each CPU.")] = None,
     follow: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How often to look at the alias; 0: never.")
@@ -46,7 +48,8 @@ def serve(
 ) -> None:
     """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.
 
-    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 0.
+    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 143. Ctrl-C skips the wait
+    before that, exit code 130.
     """
     settings = Settings(
         model=model,
