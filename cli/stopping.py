@@ -8,6 +8,7 @@ ends the processes that the command has started, and after `LIMIT_S` the command
 import atexit
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -55,6 +56,7 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except BaseException:
+        stopper.hear()
         if stopper.number is None:
             raise
         # Whatever came of it: a process of the command that has ended, too, may have been first.
@@ -99,7 +101,8 @@ class _Stopper:
 
     def listen(self) -> int:
         """Start the thread that hears of signals; gives where Python is to write their numbers."""
-        self._writer.setblocking(False)
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
         atexit.register(self._leave)  # first in, so last out
         return self._writer.fileno()
@@ -137,7 +140,21 @@ class _Stopper:
         if self.number is not None:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
-            os._exit(128 + self.number)
+            self._end_family(signal.SIGTERM)
+            self._reap()
+            self._end_now()
+
+    def hear(self) -> bool:
+        """Read which signals have come; False once none can come any more."""
+        with self._lock:
+            try:
+                heard = self._reader.recv(64)
+            except BlockingIOError:  # the other thread was first
+                return True
+            for number in heard:
+                if number in STOPPING and not _remarks[-1][1]:
+                    self._begin(number)
+            return bool(heard)
 
     def _begin(self, number: int) -> None:
         with self._lock:
@@ -151,27 +168,18 @@ class _Stopper:
     def _watch(self) -> None:
         """Wait for the first signal, then end what the command has started, and at last the command."""
         while self.number is None:
-            if not (heard := self._reader.recv(64)):
+            select.select([self._reader], [], [])
+            if not self.hear():
                 self._reader.close()
                 return
-            for number in heard:
-                if number in STOPPING and not _remarks[-1][1]:
-                    self._begin(number)
-        self._reader.settimeout(PAUSE_S)
         while time.monotonic() < self._since + LIMIT_S:
             self._end_family(signal.SIGTERM)
-            if self._hears_again() and time.monotonic() > self._since + REPEAT_S:
-                break
+            if select.select([self._reader], [], [], PAUSE_S)[0]:
+                self.hear()
+                if time.monotonic() > self._since + REPEAT_S:
+                    break
         self.say()
-        self._end_family(signal.SIGKILL)
-        self._reap()
-        os._exit(128 + (self.number or 0))
-
-    def _hears_again(self) -> bool:
-        try:
-            return any(number in STOPPING for number in self._reader.recv(64))
-        except TimeoutError:
-            return False
+        self._end_now()
 
     def _end_family(self, number: signal.Signals) -> None:
         """Send a signal to the processes below this one, and to those that have lost their parent meanwhile."""
@@ -185,6 +193,11 @@ class _Stopper:
                 process.send_signal(number)
             except psutil.Error:
                 continue
+
+    def _end_now(self) -> None:
+        self._end_family(signal.SIGKILL)
+        self._reap()
+        os._exit(128 + (self.number or 0))
 
     def _reap(self) -> None:
         with suppress(ImportError):

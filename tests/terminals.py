@@ -29,7 +29,7 @@ class Terminal:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve(sys.executable, [sys.executable, "-m", "cli", *words], variables)
+            os.execve(sys.executable, [sys.executable, "-m", "cli", *words], variables)  # noqa: S606  # ourselves
         self.code: int | None = None
         self._shown = b""
 
