@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Store, out, say
+from cli.common import Overrides, Store, out, say
 from cli.stopping import remarking
 
 
@@ -70,11 +70,23 @@ def deploy(
         say(name)
 
 
-def doctor(store: Store = Path(".assay")) -> None:
-    """Say what is reachable (MLflow, Prefect, MongoDB, hub, GPU, CPU features) and the remedy for what is not."""
-    from deployments.doctor import examine
+def doctor(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe that is to run.")] = None,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Say what is reachable (store, MLflow, Prefect, MongoDB, hub, GPU) and the remedy for what is not.
 
+    Exit code 0: all is there that the recipe, or without one store and environment, need; 1: a NO among these.
+    """
+    from deployments.doctor import examine
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or []) if recipe is not None else None
     table = Table("what", "state", "details")
-    for finding in examine(store):
+    findings = list(examine(store, loaded))
+    for finding in findings:
         table.add_row(finding.what, "ok" if finding.ok else "NO", finding.details)
     out.print(table)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)

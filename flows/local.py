@@ -16,7 +16,7 @@ from prefect.settings import (
 from prefect.settings.legacy import Setting
 
 from corpus.choice import choose
-from corpus.errors import AssayError
+from corpus.disk import user_line
 from flows.monitoring import monitor
 from flows.reproduce import reproduce
 from flows.seeds import SeedScores, train_across_seeds
@@ -112,7 +112,7 @@ def _patient_and_silent() -> dict[Setting, Any]:
 
 
 def one_line_errors() -> None:
-    """Let Prefect log our own errors as the one line they are: their traceback tells a user nothing.
+    """Let Prefect log errors that a person can fix as one line: their traceback tells a user nothing.
 
     Nor does the one of MLflow's sqlite, whose error comes to us besides.
     """
@@ -123,8 +123,8 @@ def one_line_errors() -> None:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    if isinstance(error, AssayError):
-        record.msg, record.args, record.exc_info = str(error), (), None
+    if error is not None and (line := user_line(error)) is not None:
+        record.msg, record.args, record.exc_info = line, (), None
     return True
 
 

@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import Pause
 
 from corpus.digest import canonical_json
-from corpus.disk import writing_to
+from corpus.disk import sqlite_remedy, writing_to
 from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
@@ -56,9 +56,10 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
             yield
     except MlflowException as error:
         reason = str(error).splitlines()[0][:300]
+        remedy = sqlite_remedy(reason) if uri.startswith("sqlite:") else None
         raise AssayError(
             f"MLflow at {without_password(uri)} did not do its part: {without_password(reason)}; "
-            "check registry.tracking_uri and that the server is up (assay doctor)"
+            f"{remedy or 'check registry.tracking_uri and that the server is up'} (assay doctor)"
         ) from None  # MLflow's own message may quote the address with its password, and tracebacks print causes
 
 
