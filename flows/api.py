@@ -37,7 +37,7 @@ from flows.overrides import Fault, FaultyParametersError, faults_of, override
 from recipes.loader import parse_recipe
 from recipes.recipe import Recipe
 from serving.http.guard import guard
-from serving.http.listening import bind, listen
+from serving.http.listening import listen, taken
 
 FLOW, ON_DEMAND = "train", "on-demand"
 # Only runs that were started here are told of here.
@@ -251,8 +251,8 @@ def serve(host: str, port: int, store: Path, *, no_token: bool) -> None:
     token = check_token(os.environ.get(TOKEN_VARIABLE), host, no_token=no_token)
     if not PREFECT_API_URL.value():
         raise AssayError("no Prefect server is named, so nobody would run what is started; set PREFECT_API_URL")
-    sockets = bind(host, port)
-    config = uvicorn.Config(make_app(token, store), server_header=False, timeout_graceful_shutdown=STOP_S)
-    address = listen(sockets, host)
-    logging.getLogger("uvicorn.error").info("the API answers on %s", address)
-    uvicorn.Server(config).run(sockets)
+    with taken(host, port) as sockets:
+        config = uvicorn.Config(make_app(token, store), server_header=False, timeout_graceful_shutdown=STOP_S)
+        address = listen(sockets, host)
+        logging.getLogger("uvicorn.error").info("the API answers on %s", address)
+        uvicorn.Server(config).run(sockets)

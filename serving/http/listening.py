@@ -2,8 +2,8 @@
 
 import errno
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from corpus.errors import AssayError
 
@@ -67,6 +67,17 @@ def listen(sockets: Sequence[socket.socket], host: str, option: str = "--port") 
     return f"http://{join(host, port)}"
 
 
+@contextmanager
+def taken(host: str, port: int, option: str = "--port") -> Iterator[list[socket.socket]]:
+    """Hold an address in the block: `bind`, and let go of it.
+
+    Raises:
+        AssayError: see `bind`.
+    """
+    with ExitStack() as stack:
+        yield [stack.enter_context(bound) for bound in bind(host, port, option)]
+
+
 def check_free(host: str, port: int, option: str) -> None:
     """Check that another program, which takes the port itself, will get it.
 
@@ -74,8 +85,8 @@ def check_free(host: str, port: int, option: str) -> None:
         AssayError: it will not.
     """
     check_port(port, option, least=1)
-    for bound in bind(host, port, option):
-        bound.close()
+    with taken(host, port, option):
+        pass
 
 
 def join(host: str, port: int) -> str:
@@ -89,8 +100,8 @@ def _bind(host: str, port: int) -> list[socket.socket]:
     with ExitStack() as stack:
         bound: list[socket.socket] = []
         for family, kind, protocol, _, (name, _, *scope) in dict.fromkeys(found):
+            one = stack.enter_context(socket.socket(family, kind, protocol))
             try:
-                one = stack.enter_context(socket.socket(family, kind, protocol))
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -98,6 +109,7 @@ def _bind(host: str, port: int) -> list[socket.socket]:
             except OSError as error:
                 if error.errno not in MISSING:
                     raise
+                one.close()
                 missing = error
             else:
                 bound.append(one)

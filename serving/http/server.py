@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from serving.http.batcher import Batcher
 from serving.http.follower import Follower
 from serving.http.guard import is_loopback
 from serving.http.lifecycle import run
-from serving.http.listening import bind, listen
+from serving.http.listening import listen, taken
 from serving.http.metrics import Metrics
 from serving.http.model import Slot, load_model
 from serving.http.settings import Settings
@@ -27,7 +28,11 @@ def serve(settings: Settings) -> None:
     Raises:
         AssayError: the address cannot be taken, or the model is not there or does not load.
     """
-    sockets = bind(settings.host, settings.port)
+    with taken(settings.host, settings.port) as sockets:
+        _answer(settings, sockets)
+
+
+def _answer(settings: Settings, sockets: list[socket.socket]) -> None:
     metrics = Metrics()
     slot, background = open_slot(settings, metrics)
     limits = settings.limits

@@ -60,7 +60,7 @@ def test_a_shared_store_is_looked_at(bucket: str, tmp_path: Path, monkeypatch: p
     ("place", "reason"),
     [
         ("file", "File exists; move what is there away"),
-        ("file/below", "Not a directory; a file stands where a folder is needed"),
+        ("file/below", "/file: File exists; move what is there away"),
         ("x" * 300, "File name too long; use a shorter name"),
     ],
 )

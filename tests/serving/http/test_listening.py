@@ -4,9 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from corpus.errors import AssayError
-from serving.http.listening import bind, check_free, listen
+from serving.http.listening import bind, check_free, listen, taken
 from tests.cli.calls import call
 from tests.ports import free_port
 
@@ -62,13 +63,11 @@ def test_bind_says_that_a_port_needs_privileges(monkeypatch: pytest.MonkeyPatch)
 def test_a_port_in_use_ends_a_command_before_it_announces_anything(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    sockets = bind(HOST, 0)
-    listen(sockets, HOST)
-    assert call(monkeypatch, *command.split(), str(sockets[0].getsockname()[1])) == 1
-    assert capsys.readouterr().err.startswith("assay: cannot listen on 127.0.0.1:")
-    sockets[0].close()
-    assert call(monkeypatch, *command.split(), "80000") == 1
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), taken(HOST, 0) as sockets:
+        listen(sockets, HOST)
+        assert call(monkeypatch, *command.split(), str(sockets[0].getsockname()[1])) == 1
+        assert capsys.readouterr().err.startswith("assay: cannot listen on 127.0.0.1:")
+        assert call(monkeypatch, *command.split(), "80000") == 1
     assert capsys.readouterr().err == "assay: --port is 80000; ports are 1 to 65535, and 0 takes any free one\n"
 
 
