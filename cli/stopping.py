@@ -27,6 +27,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 LIMIT_S = 7.0  # supervisors such as systemd and Docker kill after ten seconds and more
 REPEAT_S = 2.0  # `timeout` and terminals may send a signal to the process and to its group; a person waits longer
 PAUSE_S = 0.3
+LOOK_S = 1.0
 REAP_S = 0.5
 AGAIN = "run the same command again"
 
@@ -168,7 +169,7 @@ class _Stopper:
     def _watch(self) -> None:
         """Wait for the first signal, then end what the command has started, and at last the command."""
         while self.number is None:
-            select.select([self._reader], [], [])
+            select.select([self._reader], [], [], LOOK_S)  # the main thread may have read what came
             if not self.hear():
                 self._reader.close()
                 return
@@ -187,7 +188,8 @@ class _Stopper:
             import psutil
         except ModuleNotFoundError:  # the serving runtime alone, which starts none
             return
-        self._family.update(psutil.Process().children(recursive=True))
+        with suppress(psutil.Error):
+            self._family.update(psutil.Process().children(recursive=True))
         for process in self._family:
             try:
                 process.send_signal(number)

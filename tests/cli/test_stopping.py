@@ -38,13 +38,13 @@ def swallows():
             pass
 
 def waits_for_a_process():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen(["sleep", "60"])
     print(child.pid, flush=True)
     child.wait()
     raise RuntimeError("a process of it has died")
 
 def waits_for_a_thread():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen(["sleep", "60"])
     thread = threading.Thread(target=child.wait)
     thread.start()
     print(child.pid, flush=True)
