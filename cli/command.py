@@ -6,8 +6,7 @@ from pathlib import Path
 import typer
 
 from cli import data, keeping, monitoring, operations, prediction, registry, serving, training
-from corpus.disk import DISK_ERRORS, disk_line
-from corpus.errors import AssayError
+from corpus.disk import user_line
 
 app = typer.Typer(
     help="Train, assay, promote and serve NLP models.",
@@ -47,17 +46,15 @@ def main() -> None:
     """Entry point: an error that a person can mend is one line on stderr and exit code 1."""
     try:
         app()
-    except AssayError as error:
-        sys.exit(complain(str(error)))
     except ModuleNotFoundError as error:
         # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
         if error.name is None or (Path(__file__).parents[1] / error.name.partition(".")[0]).exists():
             raise
         sys.exit(complain(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
+    except Exception as error:
+        if (line := user_line(error)) is None:
             raise
-        sys.exit(complain(disk_line(error, "the disk")))
+        sys.exit(complain(line))
 
 
 def complain(line: str) -> int:

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import LARGEST_PORT, Store, out, say
+from cli.common import LARGEST_PORT, Overrides, Store, out, say
+from cli.stopping import remarking
 
 
+@remarking("runs that it has started go on", listens=True)
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on.")] = 8300,
+    port: Annotated[int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on; 0: any free one.")] = 8300,
     no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody on this machine start runs.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
@@ -24,6 +26,7 @@ def api(
     serve(host, port, store, no_token=no_token)
 
 
+@remarking("what it had started is stopped; run the same command again")
 def up(
     prefect_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the MLflow server.")] = 5000,
@@ -45,6 +48,7 @@ def up(
         say(f"export {variable}={value}")
 
 
+@remarking("run the same command to end the rest")
 def down(store: Store = Path(".assay")) -> None:
     """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
     from deployments.machine import services
@@ -66,11 +70,23 @@ def deploy(
         say(name)
 
 
-def doctor(store: Store = Path(".assay")) -> None:
-    """Say what is reachable (MLflow, Prefect, MongoDB, hub, GPU, CPU features) and the remedy for what is not."""
-    from deployments.doctor import examine
+def doctor(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe that is to run.")] = None,
+    overrides: Overrides = None,
+    store: Store = Path(".assay"),
+) -> None:
+    """Say what is reachable (store, MLflow, Prefect, MongoDB, hub, GPU) and the remedy for what is not.
 
+    Exit code 0: all is there that the recipe, or without one store and environment, need; 1: a NO among these.
+    """
+    from deployments.doctor import examine
+    from recipes.loader import load_recipe
+
+    loaded = load_recipe(recipe, overrides or []) if recipe is not None else None
     table = Table("what", "state", "details")
-    for finding in examine(store):
+    findings = list(examine(store, loaded))
+    for finding in findings:
         table.add_row(finding.what, "ok" if finding.ok else "NO", finding.details)
     out.print(table)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)

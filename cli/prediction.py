@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.common import MOST, Store, registry_uri, say
-from cli.stopping import stoppable
+from cli.stopping import remarking
 
 
+@remarking("no output is half-written; run the same command to resume after the last whole shard")
 def predict(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     input: Annotated[
@@ -62,9 +63,8 @@ def predict(
         timeout_s=timeout,
     )
     uri = registry_uri(model, store)
-    with stoppable("no output is half-written, and the same command goes on behind the last whole shard"):
-        engine = Engine(open_bundle(model, tracking_uri=uri))
-        counts = predict_request(engine, request)
+    engine = Engine(open_bundle(model, tracking_uri=uri))
+    counts = predict_request(engine, request)
     say(f"{counts.rows:,} rows answered in {output}")
     if counts.resumed:
         say(f"{counts.resumed:,} rows were done before")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.common import Store, registry_uri
+from cli.stopping import remarking
 from serving.http.settings import (
     LARGEST_PORT,
     LONGEST_DAYS,
@@ -22,11 +23,12 @@ from serving.http.settings import (
 )
 
 
+@remarking("requests in flight are answered", listens=True)
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on.", envvar="AIP_HTTP_PORT")
+        int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on; 0: any free one.", envvar="AIP_HTTP_PORT")
     ] = 8080,
     threads: Annotated[
         int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at once; else one for each CPU.")
@@ -76,7 +78,8 @@ def serve(
 ) -> None:
     """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.
 
-    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 0.
+    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 143. Ctrl-C skips the wait
+    before that, exit code 130.
     """
     settings = Settings(
         model=model,

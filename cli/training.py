@@ -7,12 +7,15 @@ import typer
 from rich.table import Table
 
 from cli.common import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
-from cli.stopping import stoppable
+from cli.stopping import remarking
 
 if TYPE_CHECKING:
     from flows.training import TrainingOutcome
 
+SAVED = "progress is saved; run the same command to resume"
 
+
+@remarking(SAVED)
 def run(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -34,7 +37,8 @@ def run(
     """Run a recipe from its source to a verdict, and promote the model if it earned it.
 
     Started again after a kill, it goes on where it was. Where the recipe asks for approval, a terminal asks for it.
-    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error; 143: SIGTERM.
+    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error; 130: Ctrl-C;
+    143: SIGTERM.
     """
     from recipes.loader import load_recipe
 
@@ -46,18 +50,18 @@ def run(
 
     from flows.local import run_steps, run_training
 
-    with stoppable("what has been done is kept, and the same command goes on behind it"):
-        if until is not None:
-            for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
-                say(f"{step}: {path}")
-            return
-        outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
+    if until is not None:
+        for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
+            say(f"{step}: {path}")
+        return
+    outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
     show_outcome(outcome)
     promotion = outcome.promotion
     if promotion.pending:
         from flows.answering import ask_on_terminal
 
-        promotion = ask_on_terminal(outcome, store)
+        with remarking("the model still waits; see assay approve"):
+            promotion = ask_on_terminal(outcome, store)
         if promotion.pending:
             raise typer.Exit(PENDING)
         say(promotion.why)
@@ -65,6 +69,7 @@ def run(
         raise typer.Exit(REFUSED)
 
 
+@remarking(SAVED)
 def seeds(
     recipe: RecipePath,
     overrides: Overrides = None,

@@ -13,6 +13,6 @@ class DataError(AssayError):
     """The data themselves are at fault: whoever mends them wants them read again, not a snapshot of before."""
 
 
-def first_line(error: Exception, most: int = 300) -> str:
+def first_line(error: BaseException, most: int = 300) -> str:
     """What an error says first, in at most so many characters; its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]

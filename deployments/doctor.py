@@ -1,45 +1,66 @@
 """What of the surroundings is there, and the remedy for what is not."""
 
+import errno
 import importlib.metadata
 import importlib.util
 import os
 import socket
+import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from corpus.disk import check_database, disk_line, sqlite_remedy
 from corpus.errors import AssayError
-from serving.address import default_tracking_uri, without_password
+from recipes.recipe import Recipe
+from recipes.source import HubSource, MongoSource
+from serving.address import SQLITE, default_tracking_uri, without_password
 from serving.cpu import available_threads, cpu_flags
 
 TIMEOUT_S = 5.0
+PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
 
 
 class Finding(NamedTuple):
-    """One thing looked at. `ok` is False only where something that was asked for is missing."""
+    """One thing looked at. `ok` is False only where something is missing; `needed`: a run fails without it."""
 
     what: str
     ok: bool
     details: str
+    needed: bool = True
 
 
-def examine(store: Path) -> Iterator[Finding]:
-    """Look at everything a run may need; nothing is changed, and no look takes longer than a few seconds."""
+def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Finding]:
+    """Look at everything a run may need; nothing stays changed, and no look takes longer than a few seconds.
+
+    Args:
+        store: folder of runs, ledger and, without a server, MLflow.
+        recipe: tells what is needed; without one, what the environment names.
+    """
     missing = [name for name in PACKAGES if not _installed(name)]
-    yield _packages(missing)
-    yield _store(store)
-    yield _mlflow(store)
+    yield _packages(missing)._replace(needed=recipe is not None)
+    yield examine_store(store)
+    yield _mlflow((recipe.registry.tracking_uri if recipe else None) or default_tracking_uri(store))
     if not missing:  # they say where the rest is looked for
         yield from _deleted(store)
         yield from _shared_store()
         yield _prefect()
-        yield _mongodb()
-        yield _hub()
+        source = recipe.source if recipe is not None else None
+        if source is None or isinstance(source, MongoSource):
+            yield _mongodb(source.uri if source else None)
+        yield _hub()._replace(needed=recipe is not None and _reads_hub(recipe))
         yield _gpu()
     yield _cpu()
+
+
+def _reads_hub(recipe: Recipe) -> bool:
+    encoder = recipe.model.encoder
+    return isinstance(recipe.source, HubSource) or (encoder is not None and not Path(encoder).exists())
 
 
 def _installed(package: str) -> bool:
@@ -56,12 +77,34 @@ def _packages(missing: list[str]) -> Finding:
     return Finding("packages", True, ", ".join(versions))
 
 
-def _store(store: Path) -> Finding:
-    folder = next(path for path in (store, *store.resolve().parents) if path.exists())
-    if not os.access(folder, os.W_OK):
-        return Finding("store", False, f"{folder} cannot be written; name another with --store or ASSAY_STORE")
-    free = os.statvfs(folder)
-    return Finding("store", True, f"{store.resolve()}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
+def examine_store(store: Path) -> Finding:
+    """Look whether a store can be made, written and read; what is made for that is removed again."""
+    store = store.absolute()
+    made: list[Path] = []
+    try:
+        for folder in (*reversed(store.parents), store):
+            if not folder.is_dir():
+                folder.mkdir()
+                made.append(folder)
+        for folder in (store, *(store / name for name in PARTS if (store / name).exists())):
+            _write_and_read(folder)
+        free = os.statvfs(store)
+    except OSError as error:
+        return Finding("store", False, f"{disk_line(error, store)} (--store or ASSAY_STORE names another)")
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
+    return Finding("store", True, f"{store}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
+
+
+def _write_and_read(folder: Path) -> None:
+    content = os.urandom(4096)  # a full disk takes empty files still
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        if Path(file.name).read_bytes() != content:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
 
 
 def _shared_store() -> Iterator[Finding]:
@@ -74,12 +117,35 @@ def _shared_store() -> Iterator[Finding]:
         yield Finding("shared store", False, str(error))
 
 
-def _mlflow(store: Path) -> Finding:
-    uri = default_tracking_uri(store)
+def _mlflow(uri: str) -> Finding:
     shown = without_password(uri)
-    if not uri.startswith(("http://", "https://")):
-        return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
-    return _http("MLflow", f"{uri.rstrip('/')}/health", shown, "start it, or mend MLFLOW_TRACKING_URI")
+    if uri.startswith(("http://", "https://")):
+        return _http("MLflow", f"{uri.rstrip('/')}/health", shown, "start it, or mend MLFLOW_TRACKING_URI")
+    if uri.startswith(SQLITE) and (fault := _fault_of(Path(uri.removeprefix(SQLITE)))):
+        return Finding("MLflow", False, fault)
+    return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
+
+
+def _fault_of(database: Path) -> str | None:
+    """What is wrong with a sqlite file, which is read as far as a few seconds allow."""
+    import sqlite3
+
+    try:
+        check_database(database)
+        if not database.exists():
+            return None
+        until = time.monotonic() + TIMEOUT_S
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > until, 100_000)
+            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return None if said == "ok" else f"{database}: {said}; {sqlite_remedy('malformed')}"
+    except AssayError as error:
+        return str(error)
+    except OSError as error:
+        return disk_line(error, database)
+    except sqlite3.Error as error:
+        interrupted = "interrupted" in str(error)  # too large to be read to its end
+        return None if interrupted else f"{database}: {error}; {sqlite_remedy(str(error)) or 'check the file'}"
 
 
 def _deleted(store: Path) -> Iterator[Finding]:
@@ -101,10 +167,13 @@ def _prefect() -> Finding:
     return _http("Prefect API", f"{url.rstrip('/')}/health", without_password(url), remedy)
 
 
-def _mongodb() -> Finding:
-    uri = os.environ.get("MONGODB_URI")
+def _mongodb(address: str | None) -> Finding:
+    kind, _, variable = (address or "env:MONGODB_URI").partition(":")
+    if kind == "block":
+        return Finding("MongoDB", True, f"the address stands in {address} of Prefect")
+    uri = os.environ.get(variable) if kind == "env" else address
     if not uri:
-        return Finding("MongoDB", True, "MONGODB_URI is not set; recipes that read MongoDB need it")
+        return Finding("MongoDB", address is None, f"{variable} is not set; recipes that read MongoDB need it")
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 

@@ -13,12 +13,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from corpus.errors import AssayError
 from deployments.deploy import POOLS, deploy
 from deployments.leftovers import crash_leftovers
-from deployments.processes import Processes
+from deployments.processes import TERM_S, Processes
 from serving.address import SQLITE
+from serving.http.listening import check_free
 
 HOST = "127.0.0.1"
+PREFECT_PORT, MLFLOW_PORT = "--prefect-port", "--mlflow-port"
 PATIENCE_S = 300.0  # a busy machine, and the first start, which makes the tables
 POLL_S = 2
+STOPPED_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +54,13 @@ class Machine(NamedTuple):
             The names of the deployments.
 
         Raises:
-            AssayError: something runs already, or a part does not start; the line holds what it said last.
+            AssayError: a port cannot be taken, something runs already, or a part does not start; the line holds what it
+                said last.
         """
         if running := self.processes.running():
             names = ", ".join(one.name for one in running)
             raise AssayError(f"{names} of {self.store} run already; end them first: assay down --store {self.store}")
+        self._check_ports()
         try:
             self._start_servers()
             with temporary_settings({PREFECT_API_URL: self.environment["PREFECT_API_URL"]}):
@@ -63,10 +68,16 @@ class Machine(NamedTuple):
                 deployments = deploy()
                 self._mark_leftovers()
                 self._start_workers()
-        except BaseException:  # a keyboard interrupt, too, must not leave half of it running
-            self.processes.stop()
+        except BaseException as error:  # a keyboard interrupt, too, must not leave half of it running
+            self.processes.stop(TERM_S if isinstance(error, Exception) else STOPPED_S)
             raise
         return deployments
+
+    def _check_ports(self) -> None:
+        check_free(HOST, self.prefect_port, PREFECT_PORT)
+        check_free(HOST, self.mlflow_port, MLFLOW_PORT)
+        if self.prefect_port == self.mlflow_port:
+            raise AssayError(f"{PREFECT_PORT} and {MLFLOW_PORT} are both {self.mlflow_port}; use two ports")
 
     def start_prefect(self) -> None:
         """Start the Prefect server; PREFECT_API_DATABASE_CONNECTION_URL of the caller names another database."""

@@ -76,12 +76,16 @@ class Processes:
                 raise AssayError(f"{name} {what}; {self.log(name)} says: {self._last_lines(name)}")
             time.sleep(0.2)
 
-    def stop(self) -> list[str]:
-        """End all, the youngest first, with whatever they started; gives their names."""
+    def stop(self, seconds: float = TERM_S) -> list[str]:
+        """End all, the youngest first, with whatever they started; gives their names.
+
+        Args:
+            seconds: how long each may take to end in order.
+        """
         running = self.running()[::-1]
         for one in running:
             if (process := one.process()) is not None:
-                _end(process)
+                _end(process, seconds)
         for path in self.folder.glob("*.json"):
             path.unlink()
         return [one.name for one in running]
@@ -95,14 +99,14 @@ class Processes:
         return " / ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())[-1000:]
 
 
-def _end(process: psutil.Process) -> None:
+def _end(process: psutil.Process, seconds: float) -> None:
     """SIGTERM, and SIGKILL for what does not end; children that outlive their parent are ended, too."""
     try:
         family = [process, *process.children(recursive=True)]
         process.send_signal(signal.SIGTERM)
     except psutil.NoSuchProcess:
         return
-    psutil.wait_procs([process], timeout=TERM_S)
+    psutil.wait_procs([process], timeout=seconds)
     for one in family:
         if one.is_running():
             one.kill()

@@ -38,11 +38,13 @@ from flows.overrides import Fault, FaultyParametersError, faults_of, override
 from recipes.loader import parse_recipe
 from recipes.recipe import Recipe
 from serving.http.guard import guard
+from serving.http.listening import listen, taken
 
 FLOW, ON_DEMAND = "train", "on-demand"
 # Only runs that were started here are told of here.
 TAG = "assay-api"
 KEY_HEADER = "idempotency-key"
+STOP_S = 5  # for requests in flight
 PARQUET = "application/vnd.apache.parquet"
 
 logger = logging.getLogger(__name__)
@@ -260,14 +262,19 @@ def serve(host: str, port: int, store: Path, *, no_token: bool) -> None:
 
     Args:
         host: address to listen on.
-        port: port to listen on.
+        port: port to listen on; 0 takes any free one.
         store: folder of sqlite where recipe and environment name no MLflow server.
         no_token: let callers of this machine in without a token.
 
     Raises:
-        AssayError: no token guards it though others could reach it, or no Prefect server is named.
+        AssayError: no token guards it though others could reach it, no Prefect server is named, or the address cannot
+            be taken.
     """
     token = check_token(os.environ.get(TOKEN_VARIABLE), host, no_token=no_token)
     if not PREFECT_API_URL.value():
         raise AssayError("no Prefect server is named, so nobody would run what is started; set PREFECT_API_URL")
-    uvicorn.run(make_app(token, store), host=host, port=port, server_header=False)
+    with taken(host, port) as sockets:
+        config = uvicorn.Config(make_app(token, store), server_header=False, timeout_graceful_shutdown=STOP_S)
+        address = listen(sockets, host)
+        logging.getLogger("uvicorn.error").info("the API answers on %s", address)
+        uvicorn.Server(config).run(sockets)

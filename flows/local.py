@@ -2,11 +2,13 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect.settings import (
+    PREFECT_API_URL,
     PREFECT_SERVER_ANALYTICS_ENABLED,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
@@ -14,7 +16,7 @@ from prefect.settings import (
 from prefect.settings.legacy import Setting
 
 from corpus.choice import choose
-from corpus.errors import AssayError
+from corpus.disk import user_line
 from flows.monitoring import monitor
 from flows.reproduce import reproduce
 from flows.seeds import SeedScores, train_across_seeds
@@ -36,8 +38,7 @@ def run_training(
     Raises:
         AssayError: the first error that a person can mend.
     """
-    one_line_errors()
-    with temporary_settings(_patient_and_silent()):
+    with _prefect():
         return train(recipe, store, fresh=fresh, from_step=_step(from_step), force=force)
 
 
@@ -52,8 +53,7 @@ def run_steps(
     singly = ", ".join(SINGLE_STEPS)
     refusal = f"--until {until}: steps that can be done singly are {singly}; to judge and move nothing, use --dry-run"
     last = choose(until, SINGLE_STEPS, refusal)
-    one_line_errors()
-    with temporary_settings(_patient_and_silent()):
+    with _prefect():
         return run_until(recipe, last, store, fresh=fresh, from_step=_step(from_step))
 
 
@@ -63,8 +63,7 @@ def run_seeds(recipe: Recipe, seeds: Sequence[int], store: Path) -> SeedScores:
     Raises:
         AssayError: the first error that a person can mend.
     """
-    one_line_errors()
-    with temporary_settings(_patient_and_silent()):
+    with _prefect():
         return train_across_seeds(recipe, seeds, store)
 
 
@@ -74,8 +73,7 @@ def run_reproduction(model: str, store: Path) -> Reproduction:
     Raises:
         AssayError: the first error that a person can mend.
     """
-    one_line_errors()
-    with temporary_settings(_patient_and_silent()):
+    with _prefect():
         return reproduce(model, store)
 
 
@@ -85,9 +83,20 @@ def run_monitoring(model: str, window: Window, store: Path, *, retrain: bool | N
     Raises:
         AssayError: the first error that a person can mend.
     """
-    one_line_errors()
-    with temporary_settings(_patient_and_silent()):
+    with _prefect():
         return monitor(model, window, retrain, store)
+
+
+@contextmanager
+def _prefect() -> Iterator[None]:
+    """Run flows in the block; where no server is named, on a temporary one that Ctrl-C does not end before its time."""
+    one_line_errors()
+    if not PREFECT_API_URL.value():
+        from flows.ephemeral import DetachedServer  # seconds of imports that a named server makes needless
+
+        DetachedServer()
+    with temporary_settings(_patient_and_silent()):
+        yield
 
 
 def _patient_and_silent() -> dict[Setting, Any]:
@@ -103,7 +112,7 @@ def _patient_and_silent() -> dict[Setting, Any]:
 
 
 def one_line_errors() -> None:
-    """Let Prefect log our own errors as the one line they are: their traceback tells a user nothing.
+    """Let Prefect log errors that a person can fix as one line: their traceback tells a user nothing.
 
     Nor does the one of MLflow's sqlite, whose error comes to us besides.
     """
@@ -114,8 +123,8 @@ def one_line_errors() -> None:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    if isinstance(error, AssayError):
-        record.msg, record.args, record.exc_info = str(error), (), None
+    if error is not None and (line := user_line(error)) is not None:
+        record.msg, record.args, record.exc_info = line, (), None
     return True
 
 

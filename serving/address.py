@@ -9,7 +9,7 @@ from pathlib import Path
 from corpus.cache import user_cache
 from corpus.errors import AssayError
 from serving.bundle import Bundle
-from serving.registered import BUNDLE_TAG, ModelAddress, Registry, without_password
+from serving.registered import BUNDLE_TAG, SQLITE, ModelAddress, Registry, without_password
 from serving.signatures import public_key, verify
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "pinned",
     "without_password",
 ]
-
-SQLITE = "sqlite:///"
 
 
 def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: str | None = None) -> Bundle:

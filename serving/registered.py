@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpus.atomic import atomic_folder
+from corpus.disk import check_database
 from corpus.errors import AssayError, first_line
 from serving.bundle import Bundle
 from serving.signatures import SIGNATURE_TAG, verify
 
+SQLITE = "sqlite:///"
 BUNDLE_TAG = "assay.bundle"
 VERDICT_TAG = "assay.verdict"  # digest of the verdict that a version carries
 CARD = "card.html"
@@ -75,7 +77,7 @@ class Registry:
             public_key: whose signature a bundle must carry (`serving.signatures`); none: no signature is asked for.
 
         Raises:
-            AssayError: mlflow is not installed.
+            AssayError: mlflow is not installed, or its sqlite file is no database.
         """
         self._tracking_uri = tracking_uri
         self._public_key = public_key
@@ -85,6 +87,9 @@ class Registry:
             raise AssayError(
                 'models:/ addresses need mlflow, which is not installed; pip install "assay[registry]"'
             ) from error
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        if uri.startswith(SQLITE):
+            check_database(Path(uri.removeprefix(SQLITE)))
         with self._errors("the registry"):
             self._client = MlflowClient(tracking_uri=tracking_uri)
 

@@ -17,7 +17,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import Pause
 
-from corpus.disk import writing_to
+from corpus.disk import sqlite_remedy, writing_to
 from corpus.errors import AssayError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
@@ -72,8 +72,10 @@ def _line(error: MlflowException, uri: str) -> str:
         return f"{where} does not take what it was sent: {reason}; change what the message names"
     if error.error_code in NOT_ALLOWED:
         return f"{where} refuses: {reason}; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    remedy = sqlite_remedy(reason) if uri.startswith("sqlite:") else None
     return (
-        f"{where} did not do its part: {reason}; check registry.tracking_uri and that the server is up (assay doctor)"
+        f"{where} is not responding correctly: {reason}; "
+        f"{remedy or 'check registry.tracking_uri and that the server is up'} (assay doctor)"
     )
 
 

@@ -1,8 +1,9 @@
-"""The process: listens until SIGTERM, lets load balancers go elsewhere, finishes what it began, and ends with 0."""
+"""The process: listens until SIGTERM, lets load balancers go elsewhere, finishes what it began, and ends."""
 
 import gc
 import logging
 import signal
+import socket
 import sys
 import time
 from types import FrameType
@@ -31,10 +32,11 @@ class DrainingServer(uvicorn.Server):
         self._slot = slot
         self._drain = drain
         self._end: float | None = None
+        self.ended_by: int | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal, or the one of a keyboard, ends it at once."""
-        # Not remembered as uvicorn does, which raises the signal again at the end: an orderly end is no failure.
+        self.ended_by = self.ended_by or sig
         if self._end is None and sig == signal.SIGTERM:
             self._slot.draining = True
             self._end = time.monotonic() + self._drain
@@ -51,12 +53,15 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run(app: Starlette, settings: Settings, slot: Slot) -> None:
-    """Listen and answer until the process is told to end."""
+def run(app: Starlette, settings: Settings, slot: Slot, sockets: list[socket.socket]) -> None:
+    """Answer until the process is told to end; the signal is raised again then, for whoever called."""
     # The event loop never holds Python's lock for long; threads that answer must not wait for their turn at it.
     sys.setswitchinterval(_SWITCH_SECONDS)
     _collect_less()
-    DrainingServer(configure(app, settings), slot, settings.drain).run()
+    server = DrainingServer(configure(app, settings), slot, settings.drain)
+    server.run(sockets)
+    if server.ended_by is not None:
+        signal.raise_signal(server.ended_by)
 
 
 def _collect_less() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from serving.http.batcher import Batcher
 from serving.http.follower import Follower
 from serving.http.guard import is_loopback
 from serving.http.lifecycle import run
+from serving.http.listening import listen, taken
 from serving.http.metrics import Metrics
 from serving.http.model import Slot, load_model
 from serving.http.settings import Settings
@@ -24,8 +26,13 @@ def serve(settings: Settings) -> None:
     """Answer until the process is told to end.
 
     Raises:
-        AssayError: the model cannot be had or does not load.
+        AssayError: the address cannot be taken, or the model is not there or does not load.
     """
+    with taken(settings.host, settings.port) as sockets:
+        _answer(settings, sockets)
+
+
+def _answer(settings: Settings, sockets: list[socket.socket]) -> None:
     metrics = Metrics()
     slot, background = open_slot(settings, metrics)
     limits = settings.limits
@@ -36,10 +43,10 @@ def serve(settings: Settings) -> None:
         logger.warning("%s is reached by others and no --token guards it", settings.host)
     model = slot.model
     logger.info(
-        "%s %s (%s) answers on http://%s:%d with %d threads",
-        *(model.name, model.version_name, model.engine.manifest.precision, settings.host, settings.port, threads),
+        "%s %s (%s) answers on %s with %d threads",
+        *(model.name, model.version_name, model.engine.manifest.precision, listen(sockets, settings.host), threads),
     )
-    run(app, settings, slot)
+    run(app, settings, slot, sockets)
 
 
 def open_slot(settings: Settings, metrics: Metrics) -> tuple[Slot, Background | None]:

@@ -82,7 +82,7 @@ class Settings:
     """Names besides those of this machine under which a server on a loopback address may be called."""
     drain: Seconds = 1.0
     """Seconds between the end of readiness and that of the listener."""
-    stop: Seconds = 30.0
+    stop: Seconds = 6.0
     """Most seconds that requests in flight have to finish."""
     tracking_uri: str | None = None
     """MLflow; none: MLFLOW_TRACKING_URI."""

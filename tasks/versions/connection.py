@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mlflow import MlflowClient
 from mlflow.store.entities import PagedList
 
+from corpus.disk import check_database
 from corpus.errors import AssayError
 from serving.address import SQLITE, default_tracking_uri, without_password
 
@@ -31,12 +32,14 @@ def connect(tracking_uri: str) -> MlflowClient:
     """A client of the tracking server and registry at `tracking_uri`; what the environment sets, stays.
 
     Raises:
-        AssayError: the folder of a sqlite file cannot be written.
+        AssayError: the folder of a sqlite file cannot be written, or the file is no database.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if tracking_uri.startswith(SQLITE):
-        _check_writable(Path(tracking_uri.removeprefix(SQLITE)))
+        database = Path(tracking_uri.removeprefix(SQLITE))
+        _check_writable(database)
+        check_database(database)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 

@@ -1,9 +1,13 @@
+import errno
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
+import cli
 from tests.bundles import build_bundle
 from tests.cli.calls import call
 
@@ -85,4 +89,57 @@ def test_a_store_that_is_a_file_is_one_line(
     assert call(monkeypatch, "validate", recipe, "--store", store) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"assay: {store}/")
-    assert error.endswith(": Not a directory; free some room or name another place, then start again\n")
+    assert error.endswith(
+        ": Not a directory; a file stands where a folder is needed; move it away, or name another place\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["history tiny", "rollback tiny --reason x", "forget one", "diff tiny 1 2"])
+def test_a_registry_that_is_no_database_is_one_line_with_the_remedy(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_text("no database, though there is enough of it to be one")
+    assert call(monkeypatch, *command.split(), "--store", tmp_path) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"assay: {tmp_path}/mlflow.db: file is not a database; restore it from a backup")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a: Permission denied; change the permissions"),
+        (OSError(errno.EROFS, "Read-only file system", "/a"), "/a: Read-only file system; mount it for writing"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk: No space left on device; free some room"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "/a"), "/a: File name too long; use a shorter name"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/a"), "/a: Is a directory; a folder stands where a file"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a"), "/a: No such file or directory; check"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "a sqlite database: database disk image"),
+        (sqlite3.OperationalError("database is locked"), "a sqlite database: database is locked; another process"),
+        (DatabaseError("SELECT", None, sqlite3.DatabaseError("file is not a database")), "a sqlite database: file is"),
+    ],
+)
+def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tasks.keeping.cleaning.plan_cleaning", fail)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.setattr("tasks.keeping.needed.needed_snapshots", lambda *_: frozenset())
+    assert call(monkeypatch, "clean", "--store", tmp_path) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"assay: {line}")
+    assert said.count("\n") == 1
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr("tasks.keeping.needed.needed_snapshots", fail)
+    monkeypatch.setattr(sys, "argv", ["assay", "clean", "--store", str(tmp_path)])
+    with pytest.raises(FileNotFoundError):
+        cli.main()

@@ -97,7 +97,7 @@ def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_pa
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert said.startswith("assay: stopped by SIGTERM; no output is half-written, and the same command goes on behind")
+    assert said.startswith("assay: stopped by SIGTERM; no output is half-written; run the same command to resume after")
     assert said.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
     assert not [path.name for path in work.iterdir() if path.name.startswith(".")]

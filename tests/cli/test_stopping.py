@@ -1,24 +1,126 @@
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
-import typer
 
-from cli.stopping import stoppable
+from tests.servers import ROOT
+from tests.waiting import wait_until
 
+# Commands that stand for all that main() may be in when a signal comes.
+PROGRAM = """
+import os, signal, subprocess, sys, threading, time
+import cli.stopping
+from cli.stopping import remarking, stoppable
+cli.stopping.LIMIT_S = 1.0
+cli.stopping.REPEAT_S = 0.2
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_block_with_a_remark_and_the_exit_code_of_shells(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = signal.getsignal(number)
-    cleared = False
-    with pytest.raises(typer.Exit) as ended, stoppable("go on later"):
+def ready():
+    print("ready", flush=True)
+
+def works():
+    try:
+        ready()
+        time.sleep(60)
+    finally:
+        time.sleep(0.3)
+        print("cleared", flush=True)
+
+def swallows():
+    ready()
+    while True:
         try:
-            os.kill(os.getpid(), number)
-        finally:
-            cleared = True
-    assert ended.value.exit_code == 128 + number
-    assert cleared
-    assert capsys.readouterr().err == f"assay: stopped by {number.name}; go on later\n"
-    assert signal.getsignal(number) == before
+            time.sleep(60)
+        except BaseException:
+            pass
+
+def waits_for_a_process():
+    child = subprocess.Popen(["sleep", "60"])
+    print(child.pid, flush=True)
+    child.wait()
+    raise RuntimeError("a process of it has died")
+
+def waits_for_a_thread():
+    child = subprocess.Popen(["sleep", "60"])
+    thread = threading.Thread(target=child.wait)
+    thread.start()
+    print(child.pid, flush=True)
+    thread.join()
+
+def leaves_a_thread():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    ready()
+    time.sleep(60)
+
+def other_handler():
+    def handle(*_):
+        raise ValueError
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    ready()
+    time.sleep(60)
+
+with stoppable(), remarking("go on later"):
+    globals()[sys.argv[1]]()
+"""
+WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leaves_a_thread", "other_handler")
+
+
+def start(way: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, way],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.first = process.stdout.readline().strip()  # type: ignore[attr-defined]
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", WAYS)
+def test_stoppable_ends_whatever_the_command_is_in_with_one_line(way: str, number: signal.Signals) -> None:
+    with start(way) as process:
+        begun = time.monotonic()
+        os.killpg(process.pid, number)
+        os.kill(process.pid, number)  # as `timeout` does
+        said, wrong = process.communicate(timeout=60)
+        assert time.monotonic() - begun < 10
+    assert process.returncode == 128 + number
+    assert wrong == f"assay: stopped by {number.name}; go on later\n"
+    assert ("cleared" in said) == (way == "works")
+
+
+def test_stoppable_ends_a_process_that_a_thread_waits_for_when_the_command_alone_hears_of_it() -> None:
+    with start("waits_for_a_thread") as process:
+        child = int(process.first)  # type: ignore[attr-defined]
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    wait_until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split())
+
+
+def test_stoppable_is_cut_short_by_a_second_signal() -> None:
+    with start("swallows") as process:
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.4)
+        begun = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+        assert time.monotonic() - begun < 0.6 + 1
+    assert process.returncode == 128 + signal.SIGINT
+
+
+def test_stoppable_gives_the_handlers_back() -> None:
+    from cli.stopping import STOPPING, stoppable
+
+    before = [signal.getsignal(number) for number in STOPPING]
+    with stoppable():
+        assert [signal.getsignal(number) for number in STOPPING] != before
+    assert [signal.getsignal(number) for number in STOPPING] == before

@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 
 from deployments.doctor import Finding, examine
+from recipes.loader import parse_recipe
+from tests.cli.calls import call
+from tests.flows.tiny import make_recipe, write_rows
 
 
 def findings(store: Path) -> dict[str, Finding]:
@@ -51,3 +54,59 @@ def test_a_shared_store_is_looked_at(bucket: str, tmp_path: Path, monkeypatch: p
     found = findings(tmp_path)["shared store"]
     assert not found.ok
     assert "check the address" in found.details
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file", "File exists; move what is there away"),
+        ("file/below", "/file: File exists; move what is there away"),
+        ("x" * 300, "File name too long; use a shorter name"),
+    ],
+)
+def test_examine_tells_of_a_store_that_cannot_be(tmp_path: Path, place: str, reason: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    found = findings(tmp_path / place)["store"]
+    assert not found.ok
+    assert found.needed
+    assert reason in found.details
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_examine_leaves_no_store_behind(tmp_path: Path) -> None:
+    assert findings(tmp_path / "not" / "yet")["store"].ok
+    assert not list(tmp_path.iterdir())
+
+
+def test_examine_opens_the_database_of_the_store(store: Path) -> None:
+    assert findings(store)["MLflow"].ok
+    whole = (store / "mlflow.db").read_bytes()
+    for broken, reason in ((b"no database" * 99, "not a database"), (whole[:-20_000], "malformed")):
+        (store / "mlflow.db").write_bytes(broken)
+        found = findings(store)["MLflow"]
+        assert not found.ok
+        assert reason in found.details
+        assert "restore it from a backup" in found.details
+
+
+def test_examine_holds_what_the_recipe_needs_against_the_environment(tmp_path: Path) -> None:
+    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl", 4))
+    assert "MongoDB" not in {finding.what for finding in examine(tmp_path, recipe)}
+    source = {"kind": "mongo", "uri": "env:NO_SUCH_VARIABLE", "database": "d", "collection": "c"}
+    values = {**recipe.model_dump(mode="json"), "source": {**source, "fields": {"text": "text", "label": "label"}}}
+    values["model"] = {"encoder": "owner/name", "heads": ["sentence"], "max_length": 32}
+    values["gate"] = {"min_f1": {"sentence": 0.5}}
+    found = {finding.what: finding for finding in examine(tmp_path, parse_recipe(values, "test"))}
+    assert not found["MongoDB"].ok
+    assert found["MongoDB"].needed
+    assert "NO_SUCH_VARIABLE is not set" in found["MongoDB"].details
+    assert found["hub"].needed
+
+
+@pytest.mark.parametrize(("broken", "code"), [(False, 0), (True, 1)])
+def test_doctor_ends_with_1_where_something_needed_is_missing(
+    store: Path, monkeypatch: pytest.MonkeyPatch, broken: bool, code: int
+) -> None:
+    if broken:
+        (store / "mlflow.db").write_bytes(b"no database" * 99)
+    assert call(monkeypatch, "doctor", "--store", store) == code

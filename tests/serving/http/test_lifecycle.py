@@ -75,7 +75,7 @@ def test_sigterm_ends_it_in_order_without_a_failed_request(heavy: Bundle) -> Non
         assert httpx.get(f"{url}/v2/health/live").status_code == 200
         answer = httpx.post(f"{url}/predict", json={"text": "good"})
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
-        assert process.wait(20) == 0
+        assert process.wait(20) == 128 + signal.SIGTERM
         stop.set()
         for client in clients:
             client.join()
@@ -95,7 +95,7 @@ def test_what_is_in_flight_is_answered_at_the_end(heavy: Bundle) -> None:
         wait_until(lambda: "assay_batch_rows_count 0.0" not in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         caller.join()
-        assert process.wait(20) == 0
+        assert process.wait(20) == 128 + signal.SIGTERM
         assert answers[0].status_code == 200
         assert len(answers[0].json()["predictions"]) == 20
 
@@ -107,7 +107,7 @@ def test_the_command_reads_its_token_from_a_variable_and_says_what_it_serves(toy
         known = {"Authorization": "Bearer a secret of the tests"}
         assert httpx.get(f"{url}/model", headers=known).json()["name"] == "toy"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(20) == 128 + signal.SIGINT
         assert process.stderr is not None
         logged = process.stderr.read()
         assert "toy" in logged
