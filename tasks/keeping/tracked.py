@@ -72,7 +72,7 @@ def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
         if version.run_id in runs:
             versions.append(version)
     trained = {version.address: found for version in versions if (found := search.version(version))}
-    tracked = [found for run in runs.values() if (found := search.run(run))]
+    tracked = [holder for run in runs.values() if (holder := search.run(run))]
     holders = {one.run_id for one in tracked}
     copied = [one for one in versions if one.address in trained or one.run_id in holders]
     return Tracks(

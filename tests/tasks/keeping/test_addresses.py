@@ -16,6 +16,7 @@ from tasks.keeping import forgetting
 from tasks.keeping.addresses import runs_elsewhere, tracking_addresses
 from tasks.keeping.forgetting import IncompleteError, forget, plan_forgetting
 from tasks.keeping.needed import needed_snapshots
+from tasks.keeping.tracked import Tracked, erase_artifacts
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.session import STATE, RunState, open_run, read_state
 from tests.cli.calls import call
@@ -55,7 +56,7 @@ def keep_in(database: Path, store: Path, key: str = "first") -> Path:
     copied = {"assay.copied_to.x": "copied to toy of sqlite:////srv/mlflow.db (store /srv)"}
     client.create_model_version(f"O'Brien's {key}", "s", mlflow_run, tags=tags | copied)
     rewrite(store, key, mlflow_run=mlflow_run, tracking="mlflow.db" if database.parent == store else uri)
-    return place / mlflow_run / "artifacts" / rows
+    return place / str(mlflow_run) / "artifacts" / rows
 
 
 def rewrite(store: Path, key: str, **changes: str | None) -> None:
@@ -124,12 +125,11 @@ def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
         recipes_own: keep_in(recipes_own, store, "a"),
         store / "mlflow.db": keep_in(store / "mlflow.db", store, "b"),
     }
-    erase = forgetting.erase_artifacts
 
-    def broken(runs: object, uri: str) -> None:
+    def broken(runs: list[Tracked], uri: str) -> None:
         if uri.endswith(recipes_own.name):
             raise MlflowException("the server went away")
-        erase(runs, uri)  # type: ignore[arg-type]
+        erase_artifacts(runs, uri)
 
     with monkeypatch.context() as patched:
         patched.setattr(forgetting, "erase_artifacts", broken)
@@ -194,8 +194,8 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
         assert "secret" not in printed.out + printed.err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert call(monkeypatch, "forget", ID, "--yes", "--store", store) == 0
-    printed = capsys.readouterr().out.replace("\n", " ")
-    assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in printed
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in out
 
 
 def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
