@@ -188,7 +188,7 @@ def record_data(run: Run, snapshot: Ref, splits: Ref) -> None:
     manifest = Snapshot.load(snapshot.path).manifest
     sides = Splits.load(splits.path).manifest
     client = connect(run.tracking_uri)
-    counts: dict[str, int] = manifest.counts.model_dump() | {str(side): count for side, count in sides.counts.items()}
+    counts = {**manifest.counts.model_dump(), **dict[str, int](sides.counts.items())}
     dataset = dataset_input(run.recipe.name, run.recipe.source.kind, manifest.digest, manifest.source, counts)
     with mlflow_reachable(run.tracking_uri):
         client.log_inputs(run.mlflow_run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])

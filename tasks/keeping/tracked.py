@@ -71,8 +71,10 @@ def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
             runs[version.run_id] = run  # whatever was recorded of it
         if version.run_id in runs:
             versions.append(version)
-    trained = {version.address: found for version in versions if (found := search.version(version))}
-    tracked = [holder for run in runs.values() if (holder := search.run(run))]
+    trained = {
+        version.address: trained_on for version in versions if (trained_on := search.version(version)) is not None
+    }
+    tracked = [tracked_run for run in runs.values() if (tracked_run := search.run(run)) is not None]
     holders = {one.run_id for one in tracked}
     copied = [one for one in versions if one.address in trained or one.run_id in holders]
     return Tracks(

@@ -133,7 +133,7 @@ def test_read_hub_reads_a_folder_again_whose_files_changed_at_the_same_time(
     folder: Path, files: dict[str, str] | None
 ) -> None:
     path = folder / "news_train.jsonl"
-    before, stat = [row.values["text"] for row in read_hub(str(folder), files=files)], path.stat()  # type: ignore[union-attr]
+    before, stat = [row.values["text"] for row in read_hub(str(folder), files=files)], path.stat()
     path.write_text(path.read_text().replace('"a"', '"z"'))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     after = [row.values["text"] for row in read_hub(str(folder), files=files)]

@@ -56,7 +56,7 @@ def keep_in(database: Path, store: Path, key: str = "first") -> Path:
     copied = {"assay.copied_to.x": "copied to toy of sqlite:////srv/mlflow.db (store /srv)"}
     client.create_model_version(f"O'Brien's {key}", "s", mlflow_run, tags=tags | copied)
     rewrite(store, key, mlflow_run=mlflow_run, tracking="mlflow.db" if database.parent == store else uri)
-    return place / str(mlflow_run) / "artifacts" / rows
+    return Path(place, str(mlflow_run), "artifacts", rows)
 
 
 def rewrite(store: Path, key: str, **changes: str | None) -> None:
@@ -194,8 +194,8 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
         assert "secret" not in printed.out + printed.err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert call(monkeypatch, "forget", ID, "--yes", "--store", store) == 0
-    out = capsys.readouterr().out.replace("\n", " ")
-    assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in out
+    printed_out = capsys.readouterr().out.replace("\n", " ")
+    assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in printed_out
 
 
 def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,5 +209,5 @@ def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypat
 
 
 def test_a_state_without_an_address_can_be_read() -> None:
-    state = RunState(key="k", recipe_name="r", recipe_digest="d", mlflow_run="m", opened=datetime.now(UTC))
+    state = RunState(key="k", recipe_name="r", recipe_digest="d", recipe={}, mlflow_run="m", opened=datetime.now(UTC))
     assert RunState.model_validate_json(state.model_dump_json()).tracking is None

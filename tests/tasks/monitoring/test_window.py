@@ -207,6 +207,6 @@ def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Rea
     for folder, more in (("bare", {}), ("texts", {"text": "good"})):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", *(logged(name, own, **more) for name in names))
-        for options, count in (({}, 3), ({"labels": Path(labels)}, 2)):
-            observed, _ = reading.observe(f"log:{tmp_path / folder}", **options)
+        for own_labels, count in ((None, 3), (Path(labels), 2)):
+            observed, _ = reading.observe(f"log:{tmp_path / folder}", labels=own_labels)
             assert len(set(observed.cluster_names)) == count
