@@ -6,6 +6,7 @@ from prefect import flow
 
 from corpus.errors import AssayError
 from flows.training import deployment_key, train
+from flows.turns import only_training
 from serving.address import existing_tracking_uri, without_password
 from tasks.monitoring.reference import Champion, find_champion
 from tasks.monitoring.report import DriftReport
@@ -48,7 +49,8 @@ def monitor(
         announce_drift(champion, report)
         if retrain:
             # Started again after a crash, the same run of monitor resumes the same training.
-            train(champion.recipe, store, run_key=deployment_key(current_flow_run()), fresh=True)
+            with only_training(champion.recipe.name, current_flow_run()):
+                train(champion.recipe, store, run_key=deployment_key(current_flow_run()), fresh=True)
     return report
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from corpus.errors import AssayError
 from flows.attempts import best_candidate
 from flows.runners import chosen_requests, chosen_runner
+from flows.turns import only_training
 from recipes.recipe import Recipe
 from tasks.approval import approve
 from tasks.attempts import Attempt
@@ -77,7 +78,11 @@ def train(
         raise AssayError("a forced promotion needs a reason; say why, or leave force out")
     if run_key is None and from_step is None:  # --from is about an earlier run
         run_key = deployment_key(current_flow_run())
-    with chosen_requests(), open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run:
+    with (
+        only_training(recipe.name, current_flow_run()),
+        chosen_requests(),
+        open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run,
+    ):
         snapshot = extract(run)
         validation = validate(run, snapshot)
         splits = split(run, snapshot)
