@@ -48,6 +48,15 @@ def test_clean_rows_pass_every_check(
     assert measured["class balance"] == "50.0%"
 
 
+def test_check_snapshot_takes_an_empty_list_of_names_for_none_allowed(
+    make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, joint: list[Example], tmp_path: Path
+) -> None:
+    recipe = make_recipe(("sentence", "tokens"), validation={"labels": [], "entity_labels": []})
+    report = check_snapshot(make_snapshot(joint), recipe, tmp_path / "docs")
+    ids = {row.id for row in joint}
+    assert {name: set(found) for name, found in bad_ids(report).items()} == {"unknown label": ids, "unknown tags": ids}
+
+
 FAULTY_ROWS = {
     "blank": ("blank text", {"text": " \n", "entities": ()}),
     "long": ("text length", {"text": "word " * 50, "entities": ()}),
