@@ -7,6 +7,7 @@ process changes a finished file in place.
 import json
 import logging
 import os
+import platform
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -17,15 +18,29 @@ from corpus.atomic import PARTIAL, publish_folder
 from corpus.digest import digest_file
 
 MARKER = "step.json"
-# Another release of one of these may make another result of the same inputs.
-PACKAGES = ("torch", "transformers", "peft", "tokenizers", "onnx", "onnxruntime", "numpy")
+# Another release of one of these may make another result of the same inputs. scikit-learn computes the F1 that chooses
+# the epoch and the precision; onnxscript and onnx-ir write the graph.
+PACKAGES = (
+    "accelerate",
+    "numpy",
+    "onnx",
+    "onnx-ir",
+    "onnxruntime",
+    "onnxscript",
+    "peft",
+    "safetensors",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 _logger = logging.getLogger(__name__)
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that train and export."""
-    return {name: version(name) for name in PACKAGES}
+    """Return the versions of Python and of the packages that train and export."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def whole_files(folder: Path) -> dict[str, str] | None:
