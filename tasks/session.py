@@ -4,6 +4,7 @@ The key of a run closes at its verdict, or when its data were found at fault: on
 with, so that a weekly deployment, or a second try after the data were mended, reads fresh data.
 """
 
+import itertools
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -85,6 +86,7 @@ def open_run(
     _check_tracking(recipe, store)
     found = _find_anew(recipe, store, key) if fresh else _find_run(recipe, store, key, from_step)
     _check_found(found, recipe, store, from_step)
+    restarted = fresh and key is None
     key = found.key if found else key or _new_key(recipe)
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def open_run(
             tracking=stored_address(tracking.uri, store),
             opened=found.opened if found else datetime.now(UTC),
             fresh=fresh or (found is not None and found.fresh),
-            fresh_pending=fresh or (found is not None and found.fresh_pending),
+            fresh_pending=restarted or (found is not None and found.fresh_pending),
             redo=_redo_of(found, recipe, store, from_step),
         )
         with tracking.failing():
@@ -171,6 +173,12 @@ def _leave_open_runs(recipe: Recipe, store: Path) -> None:
                 _save(folder, state.model_copy(update={"state": "closed"}))
 
 
+def open_key(base: str, store: Path) -> str:
+    """Return the key of the open run of this base, or the next one where there is none or it has ended."""
+    states = {state.key: state.state for state in _all_states(store)}
+    return next(key for number in itertools.count(1) if states.get(key := f"{base}-{number}") != "closed")
+
+
 def newest_run(recipe_name: str, store: Path) -> Path | None:
     """Folder of the newest run of a recipe, open or closed."""
     states = [state for state in read_states(store) if state.recipe_name == recipe_name]
@@ -219,10 +227,7 @@ def _find_anew(recipe: Recipe, store: Path, key: str | None) -> RunState | None:
     mine = [
         state
         for state in states
-        if state.fresh_pending
-        and state.recipe_digest == recipe.digest
-        and not is_flow_run(state.key)
-        and _is_left(store / "runs" / state.key)
+        if state.fresh_pending and state.recipe_digest == recipe.digest and _is_left(store / "runs" / state.key)
     ]
     return max(mine, key=lambda state: state.opened, default=None)
 
