@@ -2,13 +2,41 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from cli import data, keeping, monitoring, operations, prediction, registry, serving, training
 from corpus.disk import user_line
 
+BAD_USE = 2  # exit code: an option or a value that the command does not take
+
+
+class _OneLineGroup(TyperGroup):
+    """All commands; a value that an option does not take is one line, as any other error."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Call the command that the line names."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            complain(_line(error))
+            raise typer.Exit(BAD_USE) from error
+
+
+def _line(error: typer.BadParameter) -> str:
+    """Return option, value and, of a number, what it takes: typer leaves some of them out."""
+    option, cause = error.param, error.__cause__
+    least, most = getattr(option, "min", None), getattr(option, "max", None)
+    if option is None or not isinstance(cause, ValidationError) or least is None or most is None:
+        return " ".join(error.format_message().split())
+    return f"{option.opts[0]} is {cause.errors()[0]['input']}; it takes a number from {least} to {most}"
+
+
 app = typer.Typer(
+    cls=_OneLineGroup,
     help="Train, assay, promote and serve NLP models.",
     no_args_is_help=True,
     add_completion=False,

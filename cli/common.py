@@ -24,7 +24,6 @@ Store = Annotated[
 
 # Counts on the command line: more is a slip of the hand.
 MOST = 1_000_000_000
-LARGEST_PORT = 65_535
 
 
 def say(line: str) -> None:

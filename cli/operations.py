@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import LARGEST_PORT, Overrides, Store, out, say
+from cli.common import Overrides, Store, out, say
 from cli.stopping import remarking
+from serving.http.listening import check_port
 
 
 @remarking("runs that it has started go on", listens=True)
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on; 0: any free one.")] = 8300,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8300,
     no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody on this machine start runs.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
@@ -21,6 +22,8 @@ def api(
 
     Callers send the token in ASSAY_API_TOKEN. Runs are started through the Prefect server in PREFECT_API_URL.
     """
+    check_port(port)
+
     from flows.api import serve
 
     serve(host, port, store, no_token=no_token)
@@ -28,8 +31,8 @@ def api(
 
 @remarking("what it had started is stopped; run the same command again")
 def up(
-    prefect_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the Prefect server.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(min=1, max=LARGEST_PORT, help="Port of the MLflow server.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
     store: Store = Path(".assay"),
 ) -> None:
     """Start a Prefect server, an MLflow server and a worker for each pool on this machine, and deploy everything.
@@ -38,6 +41,9 @@ def up(
     `services` of the store. PostgreSQL in place of sqlite: PREFECT_API_DATABASE_CONNECTION_URL and
     MLFLOW_BACKEND_STORE_URI.
     """
+    check_port(prefect_port, "--prefect-port", least=1)
+    check_port(mlflow_port, "--mlflow-port", least=1)
+
     from deployments.machine import Machine
 
     machine = Machine(store.resolve(), prefect_port, mlflow_port)

@@ -8,8 +8,8 @@ import typer
 
 from cli.common import Store, registry_uri
 from cli.stopping import remarking
+from serving.http.listening import check_port
 from serving.http.settings import (
-    LARGEST_PORT,
     LONGEST_DAYS,
     LONGEST_SECONDS,
     MOST_BYTES,
@@ -27,9 +27,7 @@ from serving.http.settings import (
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=LARGEST_PORT, help="Port to listen on; 0: any free one.", envvar="AIP_HTTP_PORT")
-    ] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[
         int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at once; else one for each CPU.")
     ] = None,
@@ -81,6 +79,7 @@ def serve(
     SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 143. Ctrl-C skips the wait
     before that, exit code 130.
     """
+    check_port(port)
     settings = Settings(
         model=model,
         host=host,

@@ -21,10 +21,15 @@ def run(
     overrides: Overrides = None,
     store: Store = Path(".assay"),
     fresh: Annotated[
-        bool, typer.Option(help="Begin anew even where an unfinished run exists; reuse nothing of other runs.")
+        bool, typer.Option(help="Begin a new run and reuse nothing of others; after an interruption, resume it.")
     ] = False,
     from_step: Annotated[
-        str | None, typer.Option("--from", metavar="STEP", help="Do STEP and all later steps of the newest run again.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STEP",
+            help="Do STEP and all later steps of the newest run again; after an interruption, resume.",
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="STEP", help="Stop behind STEP: nothing is judged, and the run stays open.")

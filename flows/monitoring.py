@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from corpus.digest import digest_json
 from corpus.errors import AssayError
 from flows.training import deployment_key, train
 from flows.turns import only_training
@@ -13,6 +14,7 @@ from tasks.monitoring.report import DriftReport
 from tasks.monitoring.steps import announce_drift, compare_window, record_drift
 from tasks.monitoring.window import Window
 from tasks.pages import current_flow_run
+from tasks.session import open_key
 from tasks.tracking import tracking_uri_for
 
 
@@ -49,9 +51,16 @@ def monitor(
         announce_drift(champion, report)
         if retrain:
             # Started again after a crash, the same run of monitor resumes the same training.
+            key = deployment_key(current_flow_run()) or _training_key(champion, window, store)
             with only_training(champion.recipe.name, current_flow_run()):
-                train(champion.recipe, store, run_key=deployment_key(current_flow_run()), fresh=True)
+                train(champion.recipe, store, run_key=key, fresh=True)
     return report
+
+
+def _training_key(champion: Champion, window: Window, store: Path) -> str:
+    """Return the key of the training that a window leads to, from a terminal; another one once that has ended."""
+    digest = digest_json({"model": champion.address, "window": window.model_dump(mode="json")})
+    return open_key(f"{champion.recipe.name}-drift-{digest[:16]}", store)
 
 
 def _check_registry(champion: Champion, store: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from corpus.errors import AssayError
+from serving.cpu import cpu_flags
 
 
 def training_device() -> torch.device:
@@ -42,6 +43,18 @@ def choose_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.devic
             f"training.precision is 'bf16', but {device_name(device)} does not compute it in hardware; set it to auto"
         )
     return asked
+
+
+def numeric_environment(asked: Literal["auto", "fp32", "bf16"]) -> dict[str, str]:
+    """Return what the weights of a training depend on besides rows, recipe, code and packages.
+
+    Args:
+        asked: `training.precision`, which only the training itself checks against the device.
+    """
+    device = training_device()
+    precision = choose_precision("auto", device) if asked == "auto" else asked
+    flags = " ".join(cpu_flags()) if device.type == "cpu" else ""
+    return {"device": device.type, "name": device_name(device), "precision": precision, "cpu_flags": flags}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from corpus.errors import AssayError
+from recipes.gate import SliceRule
 from recipes.recipe import Recipe
 from tasks.run import Step
 
@@ -13,7 +14,10 @@ FIRST_STEPS: dict[str, Step] = {
     "source": "extract",
     "model.heads": "extract",
     "validation": "validate",
+    "split.method": "validate",
+    "model.cleaning": "validate",
     "split": "split",
+    "name": "split",
     "tuning": "tune",
     "model": "train",
     "training": "train",
@@ -21,6 +25,8 @@ FIRST_STEPS: dict[str, Step] = {
     "gate.int8": "export",
     "gate.int8_max_drop": "export",
 }
+# With a token head, the data checks try the tokenizer on the entities.
+TOKENIZER = ("model.encoder", "model.revision", "model.scratch")
 # Where a run may train again after a low score or for a slice, these decide whether it does.
 DECIDES_ON_RETRIES = ("gate.min_f1", "gate.slices", "retrigger")
 
@@ -62,14 +68,22 @@ def first_step(key: str, before: Mapping[str, Any], recipe: Recipe) -> Step:
     """Return the first step that depends on a key, in either recipe."""
     parts = key.split(".")
     prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    after = recipe.model_dump(mode="json")
+    if any(prefix in TOKENIZER for prefix in prefixes) and (_has_tokens(before) or _has_tokens(after)):
+        return "validate"
     found = next((FIRST_STEPS[prefix] for prefix in prefixes if prefix in FIRST_STEPS), None)
     tuned = recipe.tuning is not None or before.get("tuning") is not None
     if found == "train" and tuned:  # trials train, too
         return "tune"
-    if found is None and any(prefix in DECIDES_ON_RETRIES for prefix in prefixes) and (tuned or _mitigates(recipe)):
+    retries = tuned or _mitigates(before) or _mitigates(after)
+    if found is None and retries and any(prefix in DECIDES_ON_RETRIES for prefix in prefixes):
         return "assess"
     return found or "gate"
 
 
-def _mitigates(recipe: Recipe) -> bool:
-    return recipe.gate.slices.active and recipe.retrigger.max_attempts > 0
+def _has_tokens(recipe: Mapping[str, Any]) -> bool:
+    return "tokens" in recipe["model"]["heads"]
+
+
+def _mitigates(recipe: Mapping[str, Any]) -> bool:
+    return SliceRule.model_validate(recipe["gate"]["slices"]).active and recipe["retrigger"]["max_attempts"] > 0

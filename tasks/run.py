@@ -21,11 +21,11 @@ from corpus.atomic import PARTIAL, publish_folder
 from corpus.digest import digest_file, digest_folder, digest_json
 from corpus.disk import writing_to
 from recipes.recipe import Recipe
-from tasks.reusing import MARKER, link_result, package_versions, whole_files
+from tasks.reusing import MARKER, link_result, package_versions, step_marker, whole_files
 from tasks.sharing.steps import fetch_step, forget_step, is_published, publish_step
 from tasks.sharing.store import shared_store
 
-__all__ = ["MARKER", "PACKAGES", "Ref", "Run", "Step", "code_digest", "newest_result"]
+__all__ = ["MARKER", "PACKAGES", "Ref", "Run", "Step", "code_digest", "newest_result", "was_redone"]
 
 # In the order of the pipeline; trials are steps of tuning, and mitigation trains, exports and assesses once more.
 Step = Literal[
@@ -57,8 +57,9 @@ class Ref(BaseModel):
 class Run(BaseModel):
     """One way through the pipeline: its key, its recipe, where it writes.
 
-    `fresh_steps` are done again even where a finished result exists (`--from`). `reuse` allows `once` to take a result
-    of another run (not with `--fresh`).
+    `fresh_steps` are done again even where a finished result exists (`--from`), unless it carries the id `redo`: that
+    one was done again before an interruption. `reuse` allows `once` to take a result of another run (not with
+    `--fresh`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +70,7 @@ class Run(BaseModel):
     tracking_uri: str
     mlflow_run: str
     fresh_steps: tuple[Step, ...] = ()
+    redo: str | None = None
     reuse: bool = True
 
     @field_validator("store")
@@ -112,15 +114,23 @@ class Run(BaseModel):
             shared_key = digest_json({"step": step, "content": content, **made_by})
         key = digest_json({"run": self.key, "step": step, "inputs": inputs, "code": code_digest()})
         folder = self.folder / f"{step}-{key[:16]}"
-        if step not in self.fresh_steps and (found := self._finished(folder)):
+        if found := self._done(step, folder):
             return found
         partial = folder.with_name(folder.name + PARTIAL)
         with writing_to(folder):
             if shared_key and self._may_reuse(step, partial) and (found := _reused(folder, shared_key)):
                 reused(found.path)
                 return self._share(folder, again=False) or found
-            marks = {"step": step, "key": key, "content": shared_key}
+            redo = self.redo if step in self.fresh_steps else None
+            marks = {"step": step, "key": key, "content": shared_key, "redo": redo}
             return self._make(marks, make, partial, folder, resumable=resumable)
+
+    def _done(self, step: Step, folder: Path) -> Ref | None:
+        """The finished result of this run; of a step that is to be done again, the one that came of that."""
+        if step not in self.fresh_steps:
+            return self._finished(folder)
+        found = self._finished(folder) if self.redo else None
+        return found if found and (step_marker(folder) or {}).get("redo") == self.redo else None
 
     def _may_reuse(self, step: Step, partial: Path) -> bool:
         """Return whether a result of another run may be taken; an attempt of this run is resumed."""
@@ -178,6 +188,12 @@ def newest_result(run_folder: Path, step: Step) -> Path | None:
     markers = [path for path in run_folder.glob(f"{step}-*/{MARKER}") if not path.parent.name.endswith(PARTIAL)]
     newest = max(markers, key=lambda path: path.stat().st_mtime, default=None)
     return newest.parent if newest else None
+
+
+def was_redone(run_folder: Path, redo: str) -> bool:
+    """Return whether a step of a run has been done again under this id."""
+    folders = [path.parent for path in run_folder.glob(f"*/{MARKER}") if not path.parent.name.endswith(PARTIAL)]
+    return any((step_marker(folder) or {}).get("redo") == redo for folder in folders)
 
 
 def _finished(folder: Path) -> Ref | None:

@@ -4,6 +4,7 @@ The key of a run closes at its verdict, or when its data were found at fault: on
 with, so that a weekly deployment, or a second try after the data were mended, reads fresh data.
 """
 
+import itertools
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,12 +20,20 @@ from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks.pages import show_link
 from tasks.redoing import STEPS, check_changes
-from tasks.run import Run, Step
+from tasks.run import Run, Step, was_redone
 from tasks.sharing.store import VARIABLE, shared_store
 from tasks.tracking import Tracking, is_flow_run, tracking_uri_for
 from tasks.versions.connection import stored_address
 
 STATE, LOCK = "run.json", "lock"
+
+
+class Redo(BaseModel):
+    """Steps that `--from` does again: those that carry this id are done, and the next start resumes behind them."""
+
+    id: str
+    from_step: Step
+    before: dict[str, Any] = Field(description="Recipe of the finished steps until the first one is done again")
 
 
 class RunState(BaseModel):
@@ -38,6 +47,9 @@ class RunState(BaseModel):
     tracking: str | None = Field(None, description="MLflow of that run, without credentials; None: not written down")
     opened: datetime
     state: Literal["open", "closed"] = "open"
+    fresh: bool = Field(False, description="No result of another run is reused, whichever command resumes this one")
+    fresh_pending: bool = Field(False, description="The command with --fresh that began the run has not ended")
+    redo: Redo | None = Field(None, description="What --from has begun and not ended")
 
 
 @contextmanager
@@ -59,10 +71,11 @@ def open_run(
         recipe: what to run.
         store: folder of all runs.
         key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
-        fresh: begin anew even where an open run exists, unless that has this very key; those of this recipe that
-            nobody works on are closed. No result of another run is reused.
+        fresh: begin a new run even where an open one exists, and reuse no result of another run. Only a run that
+            `fresh` began and that was interrupted, or one of this very key, is resumed. Open runs of this recipe that
+            no process works on are closed.
         from_step: go on with the newest run of this recipe, open or closed, and do this step and all
-            later ones again.
+            later ones again. After an interruption, the steps that are done again by then stay.
         keep_open: the block ends before the run does, so that it stays open for the next start.
 
     Raises:
@@ -71,8 +84,9 @@ def open_run(
     """
     store = store.resolve()
     _check_tracking(recipe, store)
-    found = _find_anew(store, key) if fresh else _find_run(recipe, store, key, from_step)
+    found = _find_anew(recipe, store, key) if fresh else _find_run(recipe, store, key, from_step)
     _check_found(found, recipe, store, from_step)
+    restarted = fresh and key is None
     key = found.key if found else key or _new_key(recipe)
     folder = store / "runs" / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,6 +106,9 @@ def open_run(
             mlflow_run=tracking.run_id,
             tracking=stored_address(tracking.uri, store),
             opened=found.opened if found else datetime.now(UTC),
+            fresh=fresh or (found is not None and found.fresh),
+            fresh_pending=restarted or (found is not None and found.fresh_pending),
+            redo=_redo_of(found, recipe, store, from_step),
         )
         with tracking.failing():
             _save(folder, state)
@@ -102,8 +119,9 @@ def open_run(
             store=store,
             tracking_uri=tracking.uri,
             mlflow_run=tracking.run_id,
-            fresh_steps=STEPS[STEPS.index(from_step) :] if from_step else (),
-            reuse=not fresh,
+            fresh_steps=STEPS[STEPS.index(state.redo.from_step) :] if state.redo else (),
+            redo=state.redo.id if state.redo else None,
+            reuse=not state.fresh,
         )
         with _closed(folder, state, keep_open=keep_open), tracking.ended():
             yield run
@@ -111,15 +129,32 @@ def open_run(
 
 @contextmanager
 def _closed(folder: Path, state: RunState, *, keep_open: bool) -> Iterator[None]:
-    """Close the run behind the block, where it is over or its data were at fault."""
-    closed = state.model_copy(update={"state": "closed"})
+    """Close the run behind the block, where it is over or its data were at fault; what a command asked for is done."""
     try:
         yield
     except DataError:
-        _save(folder, closed)
+        _save(folder, state.model_copy(update={"state": "closed"}))
         raise
-    if not keep_open:
-        _save(folder, closed)
+    done = {"state": "open" if keep_open else "closed", "fresh_pending": False, "redo": None}
+    _save(folder, state.model_copy(update=done))
+
+
+def _redo_of(found: RunState | None, recipe: Recipe, store: Path, from_step: Step | None) -> Redo | None:
+    """The steps to do again: those that were interrupted where the same is asked for, or nothing else."""
+    if found is None:
+        return None
+    unfinished = found.redo if found.state == "open" else None
+    same = unfinished and unfinished.from_step == from_step and found.recipe_digest == recipe.digest
+    if from_step is None or same:
+        return unfinished
+    return Redo(id=secrets.token_hex(8), from_step=from_step, before=_recipe_of_steps(found, store))
+
+
+def _recipe_of_steps(state: RunState, store: Path) -> dict[str, Any]:
+    """The recipe that the finished steps of a run were done with."""
+    if state.redo is None or was_redone(store / "runs" / state.key, state.redo.id):
+        return state.recipe
+    return state.redo.before
 
 
 def _leave_open_runs(recipe: Recipe, store: Path) -> None:
@@ -136,6 +171,12 @@ def _leave_open_runs(recipe: Recipe, store: Path) -> None:
             with suppress(AssayError), _only_us(folder):  # somebody works on it
                 Tracking(tracking_uri_for(recipe, store), state.mlflow_run).leave()
                 _save(folder, state.model_copy(update={"state": "closed"}))
+
+
+def open_key(base: str, store: Path) -> str:
+    """Return the key of the open run of this base, or the next one where there is none or it has ended."""
+    states = {state.key: state.state for state in _all_states(store)}
+    return next(key for number in itertools.count(1) if states.get(key := f"{base}-{number}") != "closed")
 
 
 def newest_run(recipe_name: str, store: Path) -> Path | None:
@@ -178,10 +219,17 @@ def _all_states(store: Path) -> list[RunState]:
     return list(states.values())
 
 
-def _find_anew(store: Path, key: str | None) -> RunState | None:
-    """The open run of this key: what was begun anew, and Prefect has started again after a crash or an answer."""
-    states = _all_states(store) if key is not None else []
-    return next((state for state in states if state.key == key and state.state == "open"), None)
+def _find_anew(recipe: Recipe, store: Path, key: str | None) -> RunState | None:
+    """The open run that was begun anew and interrupted: of this key, which Prefect starts again, or from here."""
+    states = [state for state in _all_states(store) if state.state == "open"]
+    if key is not None:
+        return next((state for state in states if state.key == key), None)
+    mine = [
+        state
+        for state in states
+        if state.fresh_pending and state.recipe_digest == recipe.digest and _is_left(store / "runs" / state.key)
+    ]
+    return max(mine, key=lambda state: state.opened, default=None)
 
 
 def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
@@ -206,7 +254,7 @@ def _check_found(found: RunState | None, recipe: Recipe, store: Path, from_step:
     if from_step is not None and found is None:
         raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
     if found is not None and from_step is not None:
-        check_changes(found.recipe, recipe, from_step, found.key)
+        check_changes(_recipe_of_steps(found, store), recipe, from_step, found.key)
 
 
 def _new_key(recipe: Recipe) -> str:
@@ -228,6 +276,17 @@ def _check_tracking(recipe: Recipe, store: Path) -> None:
             f"{VARIABLE} is set, and MLflow is a file of this machine; name a server that all machines reach "
             "(registry.tracking_uri or MLFLOW_TRACKING_URI)"
         )
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether the run was begun in this store, and no process works on it."""
+    if not (folder / STATE).exists():  # another machine's, which may work on it
+        return False
+    try:
+        with run_lock(folder):
+            return True
+    except Timeout:
+        return False
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
     lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
     if manifest.seen_in_training:
         lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
-    lines += [line for warning in manifest.warnings for line in ("", f"**Warning**: {warning}")]
+    lines += [line for warning in manifest.warnings for line in ("", f"**Warning**: {cell(warning)}")]
     return "\n".join([*lines, "", *_label_lines(rows, assignment)]) + "\n"
 
 

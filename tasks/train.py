@@ -14,6 +14,7 @@ from corpus.atomic import PARTIAL
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from models.checkpoint import Checkpoint
+from models.hardware import numeric_environment
 from recipes.recipe import Recipe
 from tasks.attempts import FIRST
 from tasks.curves import MetricLog, curves, nested_curves
@@ -83,9 +84,13 @@ def train(
 
 
 def training_content(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:
-    """Return what a training depends on, whichever run does it: the rows by what they hold, not by their files."""
+    """Return what a training depends on, whichever run does it: the rows by what they hold, not by their files.
+
+    The device, the number format, the threads and the instructions of the processor change the weights, so they count.
+    """
     rows = {"snapshot": Snapshot.load(snapshot.path).digest, "splits": Splits.load(splits.path).digest}
-    return {**training_inputs(recipe, snapshot, splits), **rows}
+    environment = numeric_environment(recipe.training.precision)
+    return {**training_inputs(recipe, snapshot, splits), **rows, "environment": environment}
 
 
 def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:

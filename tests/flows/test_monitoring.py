@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import cli
 from corpus.errors import AssayError
 from flows.monitoring import monitor
 from flows.training import train
+from recipes.recipe import Recipe
 from tasks.monitoring.window import Window
+from tasks.run import Run
+from tasks.session import open_run
 from tests.flows.tiny import make_recipe, rows, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -100,6 +104,39 @@ def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_
     # the same rows make the same model, which is the version that is there: the gate has judged it again
     assert versions(trained) >= before
     assert len(list((trained / "runs").glob("*/verdict.json"))) == 2
+
+
+def test_monitor_resumes_a_retraining_that_crashed_and_begins_another_once_it_has_ended(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given retrainings from a terminal, of which some crash
+    runs: list[Run] = []
+
+    def retrain(name: str, *, crash: bool) -> str:
+        def train(recipe: Recipe, store: Path, *, run_key: str | None, fresh: bool) -> None:
+            with open_run(recipe, store, key=run_key, fresh=fresh) as run:
+                runs.append(run)
+                if crash:
+                    raise OSError(5, "a crash")
+
+        monkeypatch.setattr("flows.monitoring.train", train)
+        with suppress(OSError):
+            monitor(CHAMPION, Window(address=str(tmp_path / name)), retrain=True, store=trained)
+        return runs[-1].key
+
+    write_drifted(tmp_path / "a.jsonl")
+    write_drifted(tmp_path / "b.jsonl")
+    # then the same command resumes, neither another window nor `run --fresh` does, and what has ended is not resumed
+    first = retrain("a.jsonl", crash=True)
+    with suppress(KeyboardInterrupt), open_run(runs[-1].recipe, trained, fresh=True, keep_open=True) as other:
+        raise KeyboardInterrupt
+    assert other.key != first
+    second = retrain("b.jsonl", crash=True)
+    assert retrain("b.jsonl", crash=False) == second != first
+    third = retrain("b.jsonl", crash=True)
+    assert third != second
+    assert retrain("b.jsonl", crash=False) == third
+    assert not any(run.reuse for run in runs)
 
 
 def test_no_training_goes_to_another_registry_than_that_of_the_champion(

@@ -158,6 +158,24 @@ def test_a_finished_export_is_not_done_again(joint: tuple[Run, Ref, Ref, Ref], j
     assert (joint_export.path / BUNDLE / MODEL).stat().st_mtime_ns == written
 
 
+def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags(
+    joint: tuple[Run, Ref, Ref, Ref], joint_export: Ref, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, *inputs = joint
+    linked = export.fn(run.model_copy(update={"key": "second"}), *inputs)
+    assert (linked.path / BUNDLE / MODEL).samefile(joint_export.path / BUNDLE / MODEL)
+
+    def exported(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr("tasks.export.cpu_flags", lambda: ["another"])
+    monkeypatch.setattr("tasks.export.export_bundle", exported)
+    with pytest.raises(InterruptedError):
+        export.fn(run.model_copy(update={"key": "third"}), *inputs)
+    # the run's own result stays where the run goes on elsewhere
+    assert export.fn(run, *inputs) == joint_export
+
+
 @pytest.mark.parametrize(
     ("int8", "drop", "precision", "why"),
     [

@@ -1,4 +1,6 @@
 import traceback
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +13,7 @@ from recipes.recipe import Recipe
 from tasks import session
 from tasks.run import Run, Step
 from tasks.session import STATE, open_run
-from tasks.tracking import mlflow_reachable
+from tasks.tracking import is_flow_run, mlflow_reachable
 
 VALUES = {
     "name": "tiny",
@@ -142,6 +144,118 @@ def test_from_step_refuses_a_recipe_that_an_earlier_step_would_read(store: Path)
     with pytest.raises(AssayError, match=r"--from gate: .*training.epochs \(read by train\).*--from train"):
         run_to_the_end(store, OTHER, from_step="gate")
     assert (first.folder / STATE).read_text() == state
+
+
+STEPS: tuple[Step, ...] = ("train", "export")
+
+
+class Steps:
+    """Two steps of a run; the names of those that were really done are kept."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def __call__(self, run: Run, stop_at: str | None = None) -> None:
+        for step in STEPS:
+            if step == stop_at:
+                raise KeyboardInterrupt
+            inputs = {"epochs": run.recipe.training.epochs}
+            run.once(step, inputs, partial(self._do, step), content=inputs)
+
+    def _do(self, step: Step, _: Path) -> None:
+        self.done.append(step)
+
+
+def steps_in_a_run(
+    store: Path,
+    steps: Steps,
+    stop_at: str | None = None,
+    *,
+    recipe: Recipe = RECIPE,
+    fresh: bool = False,
+    from_step: Step | None = None,
+    keep_open: bool = False,
+) -> Run:
+    with (
+        suppress(KeyboardInterrupt),
+        open_run(recipe, store, fresh=fresh, from_step=from_step, keep_open=keep_open) as run,
+    ):
+        steps(run, stop_at)
+    return run
+
+
+@pytest.mark.parametrize("flag", [True, False], ids=["same command", "without the flag"])
+def test_open_run_resumes_an_interrupted_fresh_run_and_still_reuses_nothing(store: Path, flag: bool) -> None:
+    steps = Steps()
+    earlier = steps_in_a_run(store, steps)
+    interrupted = steps_in_a_run(store, steps, "export", fresh=True)
+    resumed = steps_in_a_run(store, steps, fresh=flag)
+    # every step once in each of the two runs, the export after the interruption, too
+    assert resumed.key == interrupted.key != earlier.key
+    assert resumed.mlflow_run == interrupted.mlflow_run
+    assert steps.done == ["train", "export"] * 2
+    # once it has ended, the same command begins anew
+    assert steps_in_a_run(store, steps, fresh=True).key != interrupted.key
+    assert steps.done == ["train", "export"] * 3
+
+
+def test_open_run_begins_anew_behind_a_fresh_command_that_ended_and_left_the_run_open(store: Path) -> None:
+    first = steps_in_a_run(store, Steps(), fresh=True, keep_open=True)
+    assert steps_in_a_run(store, Steps(), "export").key == first.key
+    assert steps_in_a_run(store, Steps(), fresh=True).key != first.key
+
+
+def test_open_run_does_not_join_a_fresh_run_in_progress_or_of_a_deployment_or_recipe(store: Path) -> None:
+    with open_run(RECIPE, store, fresh=True) as working:
+        assert steps_in_a_run(store, Steps(), fresh=True).key != working.key
+    with suppress(KeyboardInterrupt), open_run(RECIPE, store, key=str(uuid4()), fresh=True):
+        raise KeyboardInterrupt
+    with suppress(KeyboardInterrupt), open_run(OTHER, store, fresh=True) as other:
+        raise KeyboardInterrupt
+    new = steps_in_a_run(store, Steps(), fresh=True).key
+    assert new != other.key
+    assert not is_flow_run(new)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, OTHER], ids=["same recipe", "another recipe"])
+@pytest.mark.parametrize("flag", [True, False], ids=["same command", "without the flag"])
+def test_open_run_resumes_interrupted_steps_that_are_done_again(store: Path, recipe: Recipe, flag: bool) -> None:
+    # given a run of which steps are done again, up to an interruption behind the training
+    steps = Steps()
+    first = steps_in_a_run(store, steps)
+    steps_in_a_run(store, steps, "export", recipe=recipe, from_step="train")
+    assert steps.done == ["train", "export", "train"]
+    # when the run is resumed, the training stays, and the export is done again
+    steps_in_a_run(store, steps, recipe=recipe, from_step="train" if flag else None)
+    assert steps.done == ["train", "export"] * 2
+    # then the same command does all of it again
+    assert steps_in_a_run(store, steps, recipe=recipe, from_step="train").key == first.key
+    assert steps.done == ["train", "export"] * 3
+
+
+def test_open_run_does_steps_again_for_another_step_or_recipe_than_the_interrupted_one(store: Path) -> None:
+    steps = Steps()
+    steps_in_a_run(store, steps)
+    steps_in_a_run(store, steps, "export", from_step="train")
+    steps_in_a_run(store, steps, "export", from_step="split")
+    steps_in_a_run(store, steps, "export", recipe=OTHER, from_step="split")
+    assert steps.done == ["train", "export", "train", "train", "train"]
+
+
+def test_from_step_takes_the_recipe_of_the_finished_steps_until_one_is_done_again(store: Path) -> None:
+    # given a run whose training was to be done again with other settings, and was killed in it
+    steps = Steps()
+    steps_in_a_run(store, steps)
+    steps_in_a_run(store, steps, "train", recipe=OTHER, from_step="train")
+    with pytest.raises(AssayError, match=r"--from gate: .*training.epochs \(read by train\)"):
+        steps_in_a_run(store, steps, recipe=OTHER, from_step="gate")
+    # then its finished steps are those of the first recipe
+    assert steps_in_a_run(store, steps, "train", from_step="export").key
+    # and once the training is done, those of the other one
+    steps_in_a_run(store, steps, "export", recipe=OTHER, from_step="train")
+    with pytest.raises(AssayError, match=r"--from gate: .*training.epochs \(read by train\)"):
+        steps_in_a_run(store, steps, from_step="gate")
+    assert steps_in_a_run(store, steps, recipe=OTHER, from_step="gate").fresh_steps == ("gate", "promote")
 
 
 def test_from_step_without_an_earlier_run_says_so(store: Path) -> None:

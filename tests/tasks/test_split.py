@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from corpus.document import Document
 from corpus.documents import DocumentReader
@@ -372,6 +373,24 @@ def test_a_cluster_too_large_for_the_shares_is_named(tmp_path: Path) -> None:
     shares = {"train": 0.3, "validation": 0.3, "test": 0.4}
     [warning] = split_rows(tmp_path, rows, split=shares).manifest.warnings
     assert "the largest cluster of duplicates and groups, which stays whole, has 60 rows" in warning
+
+
+@pytest.mark.parametrize(
+    "name", ["[click](https://evil.example)", "<img src=x>", "**a** | `b` _c_", "https://evil.example"]
+)
+def test_page_shows_a_warning_with_any_name_of_a_class_as_text(tmp_path: Path, name: str) -> None:
+    rows = [*make_rows(300), Example("rare", "one of its kind", label=name)]
+    snapshot = write_snapshot(tmp_path / "snapshot", rows)
+    folder = split.fn(make_run(tmp_path), snapshot).path
+    [warning] = [line for line in Splits.load(folder).manifest.warnings if repr(name) in line]
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    tokens = MarkdownIt("commonmark").enable("table").parse(page)
+    [shown] = [token for token in tokens if token.content.startswith("**Warning**")]
+    kinds = [child.type for child in shown.children or ()]
+    assert kinds.count("strong_open") == 1
+    assert not {"link_open", "image", "html_inline", "code_inline", "em_open"} & set(kinds)
+    text = "".join(child.content for child in shown.children or ())
+    assert text == f"Warning: {warning}"
 
 
 def test_a_class_or_type_without_test_rows_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,16 +1,18 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.snapshot import SnapshotWriter
 from corpus.splits import Side, Splits
+from models import hardware
 from models.checkpoint import Checkpoint
 from recipes.recipe import Recipe
 from tasks.run import Ref, Run
-from tasks.train import train
+from tasks.train import train, training_content
 
 WORDS = ["rose", "fell"]
 ROWS = [
@@ -87,3 +89,42 @@ def test_an_mlflow_that_does_not_answer_is_one_line(
     run = _run(store, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(AssayError, match=r"MLflow at http://127\.0\.0\.1:9"):
         train.fn(run, *_inputs(tmp_path))
+
+
+@pytest.mark.parametrize("change", ["device", "gpu", "precision", "threads", "flags"])
+def test_training_content_differs_between_machines_that_compute_other_weights(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, inputs = _run(tmp_path, "http://127.0.0.1:9").recipe, _inputs(tmp_path)
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: ["avx2"])
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(hardware, "training_device", lambda: torch.device("cpu"))
+    if change == "gpu":
+        _have_gpu(monkeypatch, "NVIDIA H100")
+    before = training_content(recipe, *inputs)
+    assert training_content(recipe, *inputs) == before
+    if change in ("device", "gpu"):
+        _have_gpu(monkeypatch, "NVIDIA H200")
+    elif change == "precision":
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    elif change == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    else:
+        monkeypatch.setattr(hardware, "cpu_flags", lambda: ["avx2", "avx512f"])
+    assert training_content(recipe, *inputs) != before
+
+
+def test_training_content_needs_no_device_for_the_precision_of_a_finished_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a machine without bf16 goes on behind a training of another one
+    monkeypatch.setattr(hardware, "has_bf16", lambda device: False)
+    recipe = _run(tmp_path, "http://127.0.0.1:9").recipe
+    bf16 = recipe.model_copy(update={"training": recipe.training.model_copy(update={"precision": "bf16"})})
+    assert training_content(bf16, *_inputs(tmp_path))["environment"]["precision"] == "bf16"
+
+
+def _have_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(hardware, "training_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(hardware, "has_bf16", lambda device: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
