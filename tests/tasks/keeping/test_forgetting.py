@@ -53,7 +53,7 @@ def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
         recipe_digest="d",
         recipe={},
         mlflow_run="m",
-        tracking="mlflow.db",
+        tracking=["mlflow.db"],
         opened=datetime.now(UTC),
     )
     (run.folder / STATE).write_text(state.model_dump_json())
