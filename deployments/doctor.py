@@ -49,7 +49,7 @@ def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Finding]:
                 "Prefect API", False, f"Prefect cannot read its settings ({fault}); fix PREFECT_API_URL and the like"
             )
         else:
-            yield from _deleted(store) if place.ok else ()
+            yield from _deleted(store, recipe) if place.ok else ()
             yield from _shared_store()
             yield _prefect()
         source = recipe.source if recipe is not None else None
@@ -133,10 +133,12 @@ def _mlflow(uri: str) -> Finding:
     return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
 
 
-def _deleted(store: Path) -> Iterator[Finding]:
-    from deployments.deleted import deleted_in_mlflow
+def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Finding]:
+    from deployments.deleted import damaged_runs, deleted_in_mlflow
 
-    for ok, line in deleted_in_mlflow(store):
+    for line in damaged_runs(store):
+        yield Finding("runs", False, line)
+    for ok, line in deleted_in_mlflow(store, recipe, lambda uri: _mlflow(uri).ok):
         yield Finding("deleted in MLflow", ok, line)
 
 

@@ -3,7 +3,7 @@
 Run states name them without credentials; those come from the environment, or from the caller.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,11 +27,17 @@ def tracking_addresses(store: Path, further: Sequence[str] = ()) -> list[str]:
     Raises:
         AssayError: there is none: no run was made in this store.
     """
-    own, default = own_database(store), default_tracking_uri(store)
-    found = [*further, *(uri for uri in (default, own) if has_database(uri))]
-    found += [full_address(address, store) for state in read_states(store) for address in state.tracking]
+    found = used_addresses(read_states(store), store, further)
     if not found:
         existing_tracking_uri(store)
+    return found
+
+
+def used_addresses(states: Iterable[RunState], store: Path, further: Sequence[str] = ()) -> list[str]:
+    """Return the tracking addresses that these runs of a store name, and that are its own, once each."""
+    own, default = own_database(store), default_tracking_uri(store)
+    found = [*further, *(uri for uri in (default, own) if has_database(uri))]
+    found += [full_address(address, store) for state in states for address in state.tracking]
     return list({stored_address(uri, store).rstrip("/"): uri for uri in reversed(found)}.values())[::-1]
 
 
