@@ -6,22 +6,19 @@ import importlib.util
 import os
 import socket
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from corpus.disk import check_database, disk_line, sqlite_remedy
+from corpus.disk import disk_line
 from corpus.errors import AssayError
+from deployments import reachable
 from recipes.recipe import Recipe
 from recipes.source import HubSource, MongoSource
 from serving.address import SQLITE, default_tracking_uri, without_password
 from serving.cpu import available_threads, cpu_flags
 
-TIMEOUT_S = 5.0
 PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
 
@@ -44,12 +41,17 @@ def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Finding]:
     """
     missing = [name for name in PACKAGES if not _installed(name)]
     yield _packages(missing)._replace(needed=recipe is not None)
-    yield examine_store(store)
+    yield (place := examine_store(store))
     yield _mlflow((recipe.registry.tracking_uri if recipe else None) or default_tracking_uri(store))
     if not missing:  # they say where the rest is looked for
-        yield from _deleted(store)
-        yield from _shared_store()
-        yield _prefect()
+        if fault := _settings_fault():  # nothing that imports Prefect can be looked at
+            yield Finding(
+                "Prefect API", False, f"Prefect cannot read its settings ({fault}); fix PREFECT_API_URL and the like"
+            )
+        else:
+            yield from _deleted(store, recipe) if place.ok else ()
+            yield from _shared_store()
+            yield _prefect()
         source = recipe.source if recipe is not None else None
         if source is None or isinstance(source, MongoSource):
             yield _mongodb(source.uri if source else None)
@@ -120,39 +122,37 @@ def _shared_store() -> Iterator[Finding]:
 def _mlflow(uri: str) -> Finding:
     shown = without_password(uri)
     if uri.startswith(("http://", "https://")):
-        return _http("MLflow", f"{uri.rstrip('/')}/health", shown, "start it, or mend MLFLOW_TRACKING_URI")
-    if uri.startswith(SQLITE) and (fault := _fault_of(Path(uri.removeprefix(SQLITE)))):
-        return Finding("MLflow", False, fault)
+        fault = reachable.http_fault(f"{uri.rstrip('/')}/health", reachable.mlflow_authorization())
+        if fault:
+            return _not_responding("MLflow", shown, fault, "start it, or fix MLFLOW_TRACKING_URI")
+        return Finding("MLflow", True, shown)
+    if not reachable.is_looked_at(uri):
+        return Finding("MLflow", True, f"{shown} (not looked at)")
+    if fault := reachable.database_fault(uri):
+        return Finding("MLflow", False, fault if uri.startswith(SQLITE) else f"{shown}: {fault}")
     return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
 
 
-def _fault_of(database: Path) -> str | None:
-    """What is wrong with a sqlite file, which is read as far as a few seconds allow."""
-    import sqlite3
+def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Finding]:
+    from deployments.deleted import damaged_runs, deleted_in_mlflow
+
+    for line in damaged_runs(store):
+        yield Finding("runs", False, line)
+    for ok, line in deleted_in_mlflow(store, recipe, lambda uri: _mlflow(uri).ok):
+        yield Finding("deleted in MLflow", ok, line)
+
+
+def _settings_fault() -> str | None:
+    """Return why Prefect cannot read its settings; its own error may quote a password."""
+    from prefect.settings import get_current_settings
+    from pydantic import ValidationError
 
     try:
-        check_database(database)
-        if not database.exists():
-            return None
-        until = time.monotonic() + TIMEOUT_S
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.set_progress_handler(lambda: time.monotonic() > until, 100_000)
-            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return None if said == "ok" else f"{database}: {said}; {sqlite_remedy('malformed')}"
-    except AssayError as error:
-        return str(error)
-    except OSError as error:
-        return disk_line(error, database)
-    except sqlite3.Error as error:
-        interrupted = "interrupted" in str(error)  # too large to be read to its end
-        return None if interrupted else f"{database}: {error}; {sqlite_remedy(str(error)) or 'check the file'}"
-
-
-def _deleted(store: Path) -> Iterator[Finding]:
-    from deployments.deleted import deleted_in_mlflow
-
-    for ok, line in deleted_in_mlflow(store):
-        yield Finding("deleted in MLflow", ok, line)
+        get_current_settings()
+    except ValidationError as error:
+        faults = (": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors())
+        return without_password("; ".join(faults))
+    return None
 
 
 def _prefect() -> Finding:
@@ -163,8 +163,11 @@ def _prefect() -> Finding:
         return Finding(
             "Prefect API", True, "none set: `assay run` starts a temporary one; set PREFECT_API_URL to use yours"
         )
-    remedy = "start it with `prefect server start`, or mend PREFECT_API_URL"
-    return _http("Prefect API", f"{url.rstrip('/')}/health", without_password(url), remedy)
+    shown = without_password(url)
+    if fault := reachable.http_fault(f"{url.rstrip('/')}/health"):
+        remedy = "start it with `prefect server start`, or fix PREFECT_API_URL"
+        return _not_responding("Prefect API", shown, fault, remedy)
+    return Finding("Prefect API", True, shown)
 
 
 def _mongodb(address: str | None) -> Finding:
@@ -179,11 +182,11 @@ def _mongodb(address: str | None) -> Finding:
 
     shown = without_password(uri)
     try:
-        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=int(TIMEOUT_S * 1000)) as client:
+        with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=int(reachable.TIMEOUT_S * 1000)) as client:
             client.admin.command("ping")
     except PyMongoError as error:
         reason = without_password(str(error).splitlines()[0])[:200]
-        return Finding("MongoDB", False, f"{shown} does not answer: {reason}; start it, or mend MONGODB_URI")
+        return Finding("MongoDB", False, f"{shown} does not respond: {reason}; start it, or fix MONGODB_URI")
     return Finding("MongoDB", True, shown)
 
 
@@ -194,7 +197,7 @@ def _hub() -> Finding:
         return Finding("hub", True, "HF_HUB_OFFLINE is set: only local folders and the cache are used")
     host = urlsplit(constants.ENDPOINT).hostname or ""
     try:
-        socket.create_connection((host, 443), timeout=TIMEOUT_S).close()
+        socket.create_connection((host, 443), timeout=reachable.TIMEOUT_S).close()
     except OSError as error:
         return Finding("hub", False, f"{host} cannot be reached ({error}); use local folders, or set HF_ENDPOINT")
     return Finding("hub", True, host)
@@ -215,9 +218,5 @@ def _cpu() -> Finding:
     return Finding("CPU", True, f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
 
 
-def _http(what: str, url: str, shown: str, remedy: str) -> Finding:
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S):  # noqa: S310  # the user's own http(s) address
-            return Finding(what, True, shown)
-    except (OSError, ValueError) as error:
-        return Finding(what, False, f"{shown} does not answer ({error}); {remedy}")
+def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Finding:
+    return Finding(what, False, f"{shown} does not respond ({fault}); {remedy}")

@@ -1,14 +1,19 @@
 """Read a source and check its rows, with nothing trained or registered."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from corpus.errors import DataError
+from filelock import Timeout
+
+from corpus.errors import AssayError, DataError
 from corpus.snapshot import Snapshot
 from corpus.splits import Splits
 from recipes.recipe import Recipe
 from tasks.extract import extract
 from tasks.run import Ref, Run, newest_result
+from tasks.session import run_lock
 from tasks.sides.ledger import ledger_path
 from tasks.split import split
 from tasks.validate import DOCS, ValidationReport, validate
@@ -23,16 +28,22 @@ def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int, list
         The report, the number of rows, and warnings of the split.
 
     Raises:
-        AssayError: the source cannot be read, a critical check failed, or the rows cannot be split.
+        AssayError: the source cannot be read, a critical check failed, the rows cannot be split, or another process
+            checks this recipe.
     """
     folder = store / "checks" / recipe.name
     docs = folder / DOCS
+    run = Run(key="check", recipe=recipe, store=folder, tracking_uri="", mlflow_run="")
+    with _alone(run.folder):
+        return _check(run, docs)
+
+
+def _check(run: Run, docs: Path) -> tuple[ValidationReport, int, list[str]]:
     shutil.rmtree(docs, ignore_errors=True)  # those of an earlier call
     # A store and a ledger of its own: that of the runs must not hear of rows that no run has used.
-    if (ledger := ledger_path(store, recipe.name)).exists():
-        ledger_path(folder, recipe.name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ledger, ledger_path(folder, recipe.name))
-    run = Run(key="check", recipe=recipe, store=folder, tracking_uri="", mlflow_run="")
+    if (ledger := ledger_path(run.store.parents[1], run.recipe.name)).exists():
+        ledger_path(run.store, run.recipe.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ledger, ledger_path(run.store, run.recipe.name))
     try:
         snapshot = extract.fn(run)
         report = _validate(run, snapshot, docs)
@@ -40,8 +51,18 @@ def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int, list
         return report, len(Snapshot.load(snapshot.path)), splits.manifest.warnings
     finally:
         # What was rejected stays: the error line points to it.
-        for part in (folder / "ledger", *run.folder.glob("*/")):
+        for part in (run.store / "ledger", *run.folder.glob("*/")):
             shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with run_lock(folder):
+            yield
+    except Timeout:
+        raise AssayError(f"{folder} is being worked on by another process; wait for it") from None
 
 
 def _validate(run: Run, snapshot: Ref, docs: Path) -> ValidationReport:

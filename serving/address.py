@@ -91,7 +91,10 @@ def default_tracking_uri(store: Path) -> str:
 
 def has_database(uri: str) -> bool:
     """Whether there is something to ask: a server, or a sqlite file that is there."""
-    return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()
+    try:
+        return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()
+    except OSError:  # no path at all
+        return False
 
 
 def existing_tracking_uri(store: Path) -> str:

@@ -184,5 +184,5 @@ def figures_on_test_rows(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def without_password(text: str) -> str:
-    """The text with user and password taken out of every address in it."""
-    return re.sub(r"//[^/\s]+@", "//***@", text)
+    """Return the text with user and password taken out of every address in it, also where they are its query."""
+    return re.sub(r"([?&](?:user|password|passwd|pwd)=)[^&#\s]*", r"\1***", re.sub(r"//[^/\s]+@", "//***@", text))

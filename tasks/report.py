@@ -27,14 +27,13 @@ from tasks.registry import ModelRegistry, PromotionResult
 from tasks.run import Ref, Run
 from tasks.tracking import mlflow_page, mlflow_reachable
 from tasks.verdict import Verdict
-from tasks.versions.answers import VERDICT
+from tasks.versions.answers import VERDICT, WAITING
 from tasks.versions.connection import connect, full_address, stored_address
 from tasks.versions.description import CARD, LONGEST_NOTE, shortened_card
 from tasks.versions.tags import RUN_TAG, VERDICT_TAG
 
 HTML = "card.html"
 OUTCOME = "assay.outcome"
-WAITING = "card.json"  # kept while a person is asked, so that the card can be written again
 
 _logger = logging.getLogger(__name__)
 

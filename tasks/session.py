@@ -44,7 +44,9 @@ class RunState(BaseModel):
     recipe_digest: str
     recipe: dict[str, Any]
     mlflow_run: str
-    tracking: str | None = Field(None, description="MLflow of that run, without credentials; None: not written down")
+    tracking: list[str] = Field(
+        default_factory=list, description="every MLflow the run has used, without credentials; the last has mlflow_run"
+    )
     opened: datetime
     state: Literal["open", "closed"] = "open"
     fresh: bool = Field(False, description="No result of another run is reused, whichever command resumes this one")
@@ -104,7 +106,7 @@ def open_run(
             recipe_digest=recipe.digest,
             recipe=recipe.model_dump(mode="json"),
             mlflow_run=tracking.run_id,
-            tracking=stored_address(tracking.uri, store),
+            tracking=_addresses(found, stored_address(tracking.uri, store)),
             opened=found.opened if found else datetime.now(UTC),
             fresh=fresh or (found is not None and found.fresh),
             fresh_pending=restarted or (found is not None and found.fresh_pending),
@@ -255,6 +257,11 @@ def _check_found(found: RunState | None, recipe: Recipe, store: Path, from_step:
         raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
     if found is not None and from_step is not None:
         check_changes(_recipe_of_steps(found, store), recipe, from_step, found.key)
+
+
+def _addresses(found: RunState | None, newest: str) -> list[str]:
+    """Return the addresses of a run with the newest last; none is dropped, since rows of the run stay there."""
+    return [*(address for address in (found.tracking if found else ()) if address != newest), newest]
 
 
 def _new_key(recipe: Recipe) -> str:

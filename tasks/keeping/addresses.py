@@ -3,7 +3,7 @@
 Run states name them without credentials; those come from the environment, or from the caller.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from corpus.errors import AssayError, first_line
 from serving.address import default_tracking_uri, existing_tracking_uri, has_database, without_password
-from tasks.session import read_states
+from tasks.session import RunState, read_states
 from tasks.tracking import mlflow_reachable
 from tasks.versions.connection import connect, full_address, own_database, stored_address
 from tasks.versions.runs import find_run
@@ -27,32 +27,50 @@ def tracking_addresses(store: Path, further: Sequence[str] = ()) -> list[str]:
     Raises:
         AssayError: there is none: no run was made in this store.
     """
-    own, default = own_database(store), default_tracking_uri(store)
-    found = [*further, *(uri for uri in (default, own) if has_database(uri))]
-    found += [full_address(state.tracking, store) for state in read_states(store) if state.tracking]
+    found = used_addresses(read_states(store), store, further)
     if not found:
         existing_tracking_uri(store)
+    return found
+
+
+def used_addresses(states: Iterable[RunState], store: Path, further: Sequence[str] = ()) -> list[str]:
+    """Return the tracking addresses that these runs of a store name, and that are its own, once each."""
+    own, default = own_database(store), default_tracking_uri(store)
+    found = [*further, *(uri for uri in (default, own) if has_database(uri))]
+    found += [full_address(address, store) for state in states for address in state.tracking]
     return list({stored_address(uri, store).rstrip("/"): uri for uri in reversed(found)}.values())[::-1]
 
 
 def runs_elsewhere(store: Path, searched: Sequence[str], *, known: Container[str] = ()) -> list[str]:
-    """Return the keys of runs that may lie in an MLflow that was not searched.
-
-    A run whose address was searched is there, or was removed for good.
+    """Return the keys of runs that have used an MLflow that was not searched, or may have.
 
     Args:
         store: folder of runs.
         searched: addresses that answer.
-        known: names of addresses that are known not to answer; their runs are left out.
+        known: names of addresses that are known not to answer; they do not count.
     """
     names = {stored_address(uri, store).rstrip("/") for uri in searched}
-    left = [state for state in read_states(store) if (state.tracking or "").rstrip("/") not in names]
-    left = [one for one in left if not (one.tracking and without_password(full_address(one.tracking, store)) in known)]
+    left = {state.key: (state, _unsearched(state, store, names, known)) for state in read_states(store)}
+    left = {key: (state, addresses) for key, (state, addresses) in left.items() if addresses or not state.tracking}
     for uri in searched:
         with in_one_line(uri):
             client = connect(uri)
-            left = [state for state in left if find_run(client, state.mlflow_run) is None]
-    return sorted(state.key for state in left)
+            # A server may have two names: where the MLflow run is found, its address was searched.
+            left = {
+                key: (state, addresses)
+                for key, (state, addresses) in left.items()
+                if set(addresses) - set(state.tracking[-1:]) or find_run(client, state.mlflow_run) is None
+            }
+    return sorted(left)
+
+
+def _unsearched(state: RunState, store: Path, names: Container[str], known: Container[str]) -> list[str]:
+    """Return the addresses of a run that were not searched, apart from those known not to answer."""
+    return [
+        address
+        for address in state.tracking
+        if address.rstrip("/") not in names and without_password(full_address(address, store)) not in known
+    ]
 
 
 @contextmanager

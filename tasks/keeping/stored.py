@@ -1,7 +1,8 @@
 """Rows in the folders of a store: where they lie, and how they go.
 
 They lie in the snapshots of its runs and in what was made of these; and as copies, which are made again when somebody
-needs them: in the folders of monitoring and of reproductions, in rejects put aside, in extractions broken off.
+needs them: in the folders of monitoring and of reproductions, in rejects put aside, in extractions broken off, in what
+`assay validate` leaves. Cards quote test rows.
 """
 
 import json
@@ -21,6 +22,7 @@ from corpus.splits import Splits
 from tasks.monitoring.reference import MARKER as REFERENCE
 from tasks.run import MARKER
 from tasks.session import STATE, read_state
+from tasks.versions.answers import VERDICT, WAITING
 
 PARTS = "part-*.parquet"
 # A bundle is what was registered, to the last byte; the version it belongs to is named.
@@ -107,6 +109,28 @@ def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> 
             yield _copy(path, "rejects put aside")
     for path in sorted((store / "runs").glob(f"*/extract-*{PARTIAL}")):
         yield _copy(path, "an extraction broken off, which may hold them")
+    yield from _copies_of_checks(store, ids)
+    yield from _cards(store, snapshots)
+
+
+def _copies_of_checks(store: Path, ids: Sequence[str]) -> Iterator[Copy]:
+    """Yield what `assay validate` leaves: rejects, and where it was killed, results of its steps and a ledger."""
+    for run in sorted((store / "checks").glob("*/runs/*")):
+        if (run / REJECTS).exists() and _rejects_of(run / REJECTS, ids):
+            yield _copy(run / REJECTS, "rejects of assay validate")
+        for path in sorted((run.parents[1] / "ledger", *run.glob("*/"))):
+            if path.is_dir():
+                yield Copy(path=path, what="left by an assay validate broken off, which may hold them", owner=run)
+
+
+def _cards(store: Path, snapshots: Collection[str]) -> Iterator[Copy]:
+    """Yield the cards of verdicts on these snapshots, which quote test rows: as pages, and to be written again."""
+    for path in sorted((store / "runs").glob(f"*/{WAITING}")):
+        if json.loads(path.read_bytes())["verdict"]["snapshot"] in snapshots:
+            yield _copy(path, "the card of a version that waits for approval")
+    for path in sorted((store / "runs").glob(f"*/cards/*/{VERDICT}")):
+        if json.loads(path.read_bytes())["snapshot"] in snapshots:
+            yield Copy(path=path.parent, what="a model card", owner=path.parents[2])
 
 
 def _copy(path: Path, what: str) -> Copy:

@@ -15,6 +15,7 @@ from tasks.versions.store import Version, Versions
 
 VERDICTS = "verdicts"  # folder of an MLflow run
 VERDICT = "verdict.json"  # what a run leaves at its end: of versions that nobody was asked about, once the only one
+WAITING = "card.json"  # kept in the folder of a run while a person is asked, so that the card can be written again
 
 
 class Answers:

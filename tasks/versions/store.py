@@ -122,8 +122,7 @@ class Versions:
 
     def once_promoted(self) -> list[str]:
         """Return the numbers of the versions whose tags say that they were promoted, the last one first."""
-        found = map(Version.of, self._client.search_model_versions(f"name = '{self._name}'"))
-        promoted = [version for version in found if PROMOTED_TAG in version.tags]
+        promoted = [version for version in self._search() if PROMOTED_TAG in version.tags]
         return [one.number for one in sorted(promoted, key=lambda one: one.tags[PROMOTED_TAG], reverse=True)]
 
     def find(self, bundle: str) -> Version | None:
@@ -132,9 +131,7 @@ class Versions:
 
     def compared_on(self, sample: str) -> list[Version]:
         """Return the versions whose test rows overlap with those of the sample; the lowest first."""
-        versions = map(Version.of, self._client.search_model_versions(f"name = '{self._name}'"))
-        shared = [version for version in versions if share_rows(version.tags.get(TEST_ROWS_TAG, ""), sample)]
-        return sorted(shared, key=lambda version: int(version.number))
+        return [version for version in self._search() if share_rows(version.tags.get(TEST_ROWS_TAG, ""), sample)]
 
     def of_run(self, key: str) -> list[Version]:
         """Versions that the run of this key was the last to judge; the lowest first."""
@@ -198,12 +195,16 @@ class Versions:
                 raise
 
     def _with(self, tag: str, value: str) -> list[Version]:
-        """Versions with this tag, the lowest first."""
-        query = f"{equals('name', self._name)} AND {equals(f'tags.`{tag}`', value)}"
+        """Return the versions with this tag, the lowest first."""
+        return [version for version in self._search(equals(f"tags.`{tag}`", value)) if version.tags.get(tag) == value]
+
+    def _search(self, *clauses: str) -> list[Version]:
+        """Return the versions of the model that the clauses find, the lowest first."""
+        query = " AND ".join((equals("name", self._name), *clauses))
         pages = every_page(lambda token: self._client.search_model_versions(query, page_token=token))
-        # The filter may find others, too.
-        found = [one for one in map(Version.of, pages) if (one.name, one.tags.get(tag)) == (self._name, value)]
-        return sorted(found, key=lambda one: int(one.number))
+        # The filter may find those of other models, too.
+        found = [version for version in map(Version.of, pages) if version.name == self._name]
+        return sorted(found, key=lambda version: int(version.number))
 
     def _adopt_lowest(self, digest: str) -> Version:
         lowest, *surplus = self._with(BUNDLE_TAG, digest)

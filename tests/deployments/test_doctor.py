@@ -29,14 +29,14 @@ def test_without_servers_all_is_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "address", "what", "remedy"),
     [
-        ("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9", "MLflow", "mend MLFLOW_TRACKING_URI"),
-        ("MONGODB_URI", "mongodb://me:secret@127.0.0.1:9/?serverSelectionTimeoutMS=200", "MongoDB", "mend MONGODB_URI"),
+        ("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9", "MLflow", "fix MLFLOW_TRACKING_URI"),
+        ("MONGODB_URI", "mongodb://me:secret@127.0.0.1:9/?serverSelectionTimeoutMS=200", "MongoDB", "fix MONGODB_URI"),
     ],
 )
 def test_what_does_not_answer_comes_with_a_remedy_and_without_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str, what: str, remedy: str
 ) -> None:
-    monkeypatch.setattr("deployments.doctor.TIMEOUT_S", 0.3)
+    monkeypatch.setattr("deployments.reachable.TIMEOUT_S", 0.3)
     monkeypatch.setenv(variable, address)
     finding = findings(tmp_path)[what]
     assert not finding.ok

@@ -21,7 +21,7 @@ from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.session import STATE, RunState, open_run, read_state
 from tests.cli.calls import call
 from tests.snapshots import make_run
-from tests.tasks.keeping.test_forgetting import made
+from tests.tasks.keeping.test_forgetting import made, write
 
 UNREACHABLE = "http://127.0.0.1:9"
 ID = "7#one"
@@ -55,11 +55,11 @@ def keep_in(database: Path, store: Path, key: str = "first") -> Path:
     client.create_registered_model(f"O'Brien's {key}")
     copied = {"assay.copied_to.x": "copied to toy of sqlite:////srv/mlflow.db (store /srv)"}
     client.create_model_version(f"O'Brien's {key}", "s", mlflow_run, tags=tags | copied)
-    rewrite(store, key, mlflow_run=mlflow_run, tracking="mlflow.db" if database.parent == store else uri)
+    rewrite(store, key, mlflow_run=mlflow_run, tracking=["mlflow.db" if database.parent == store else uri])
     return Path(place, str(mlflow_run), "artifacts", rows)
 
 
-def rewrite(store: Path, key: str, **changes: str | None) -> None:
+def rewrite(store: Path, key: str, **changes: str | list[str]) -> None:
     file = store / "runs" / key / STATE
     file.write_text(read_state(file.parent).model_copy(update=changes).model_dump_json())
 
@@ -108,7 +108,7 @@ def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
 @pytest.mark.parametrize("tracking", [UNREACHABLE, "postgresql://db.example/mlflow", "no-scheme://x", None])
 def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
     keep_in(store / "mlflow.db", store)
-    rewrite(store, "first", tracking=tracking, mlflow_run="m")
+    rewrite(store, "first", tracking=[tracking] if tracking else [], mlflow_run="m")
     plan = plan_forgetting([ID], store)
     assert list(plan.missed) == [tracking or "run first"]
     with pytest.raises(IncompleteError) as error:
@@ -174,11 +174,49 @@ def test_a_run_writes_down_where_its_mlflow_run_lies(
 ) -> None:
     recipe = make_run(store).recipe
     with open_run(recipe, store) as run:
-        assert read_state(run.folder).tracking == "mlflow.db"
+        assert read_state(run.folder).tracking == ["mlflow.db"]
     monkeypatch.chdir(recipes_own.parent)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{recipes_own.name}")
     with open_run(recipe, store) as run:
-        assert read_state(run.folder).tracking == f"sqlite:///{recipes_own}"
+        assert read_state(run.folder).tracking == [f"sqlite:///{recipes_own}"]
+
+
+@pytest.mark.parametrize("way", ["resumed", "from", "back"])
+def test_forget_searches_every_mlflow_that_a_run_has_used(
+    store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    # given a run whose rows lie in one MLflow, and that was resumed with another one, or with that one again
+    recipe = make_run(store).recipe
+    elsewhere = f"sqlite:///{recipes_own}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere)
+    with open_run(recipe, store, keep_open=way != "from") as run:
+        pass
+    snapshot = run.once("extract", {}, write)
+    data = snapshot_folder(snapshot.digest)
+    first = MlflowClient(tracking_uri=elsewhere)
+    first.log_artifacts(run.mlflow_run, str(snapshot.path), data)
+    first.set_tag(run.mlflow_run, "assay.splits", "s")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    registry = recipe.registry.model_copy(update={"tracking_uri": f"sqlite:///{store}/mlflow.db"})
+    changed = recipe.model_copy(update={"registry": registry})
+    with open_run(changed if way == "from" else recipe, store, from_step="gate" if way == "from" else None) as again:
+        assert again.key == run.key
+        assert again.mlflow_run != run.mlflow_run
+    assert read_state(run.folder).tracking == [elsewhere, "mlflow.db"]
+    if way == "back":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere)
+        with open_run(recipe, store, from_step="gate"):
+            pass
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        assert read_state(run.folder).tracking == ["mlflow.db", elsewhere]
+    # then an MLflow of it that does not answer is named, and its snapshot stays
+    aside = recipes_own.rename(recipes_own.with_suffix(".aside"))
+    assert list(plan_forgetting([ID], store).missed) == [elsewhere]
+    assert needed_snapshots(store) == {Snapshot.load(snapshot.path).digest}
+    # and once that answers, the rows there go
+    aside.rename(recipes_own)
+    forget(plan_forgetting([ID], store), store)
+    assert first.list_artifacts(run.mlflow_run, "snapshot") == []
 
 
 def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
@@ -201,7 +239,7 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
 def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a run whose state does not say where its MLflow run lies
     kept = keep_in(recipes_own, store)
-    rewrite(store, "first", tracking=None)
+    rewrite(store, "first", tracking=[])
     assert call(monkeypatch, "forget", ID, "--store", store) == 1
     words: list[str | Path] = ["forget", ID, "--yes", "--mlflow", f"sqlite:///{recipes_own}", "--store", store]
     assert call(monkeypatch, *words) == 0
@@ -210,4 +248,4 @@ def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypat
 
 def test_a_state_without_an_address_can_be_read() -> None:
     state = RunState(key="k", recipe_name="r", recipe_digest="d", recipe={}, mlflow_run="m", opened=datetime.now(UTC))
-    assert RunState.model_validate_json(state.model_dump_json()).tracking is None
+    assert RunState.model_validate_json(state.model_dump_json()).tracking == []

@@ -8,18 +8,21 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
+from corpus.errors import AssayError, DataError
 from corpus.example import Example
 from corpus.snapshot import Snapshot, SnapshotWriter
 from corpus.splits import Splits
+from flows.checking import check_data
 from flows.monitoring import monitor
 from flows.training import train
 from tasks.keeping.forgetting import forget, plan_forgetting
 from tasks.keeping.stored import all_snapshots, is_one_of
 from tasks.lineage.keeping import data_folder, snapshot_folder
 from tasks.monitoring.window import Window
+from tasks.registry import PromotionResult
+from tasks.report import report_answer
 from tasks.run import Ref, Run
-from tasks.session import STATE, RunState
+from tasks.session import STATE, RunState, run_lock
 from tasks.sides.ledger import ledger_path, open_ledger
 from tasks.split import split
 from tests.flows.tiny import make_recipe, write_rows
@@ -53,7 +56,7 @@ def made(store: Path, key: str) -> tuple[Run, Ref, Ref]:
         recipe_digest="d",
         recipe={},
         mlflow_run="m",
-        tracking="mlflow.db",
+        tracking=["mlflow.db"],
         opened=datetime.now(UTC),
     )
     (run.folder / STATE).write_text(state.model_dump_json())
@@ -214,6 +217,63 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     assert not [one.path for one in plan.copies if one.path.exists()]
     assert other.exists()
     assert (store / "monitoring" / "toy" / "reference-old").exists()
+
+
+def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a validation that rejects too many rows, one of other rows, and one that was killed
+    corpus = write_rows(tmp_path / "rows.jsonl", 20)
+    first = json.loads(corpus.read_text().splitlines()[0])
+    corpus.write_text(corpus.read_text().replace(first["text"], "", 1))
+    recipe = make_recipe(corpus)
+    for name in ("one", "two"):
+        with pytest.raises(DataError, match="rejected"):
+            check_data(recipe.model_copy(update={"name": name}), store)
+    rejects = [store / "checks" / name / "runs" / "check" / "rejects.jsonl" for name in ("one", "two")]
+    rejects[1].write_text(rejects[1].read_text().replace(f'"{first["id"]}"', '"another"'))
+    killed = store / "checks" / "three" / "runs" / "check"
+    for name in ("extract-1.partial", "split-1"):
+        (killed / name).mkdir(parents=True)
+        write(killed / name)
+    (store / "checks" / "three" / "ledger").mkdir()
+    # while another one is at work, nothing goes
+    plan = plan_forgetting([first["id"]], store)
+    with run_lock(killed), pytest.raises(AssayError, match="nothing was erased"):
+        forget(plan, store)
+    with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
+        check_data(recipe.model_copy(update={"name": "one"}), store)
+    # then what holds the row, or may, is gone
+    forget(plan, store)
+    assert [path.exists() for path in rejects] == [False, True]
+    assert [path.name for path in (store / "checks" / "three").rglob("*") if path.name != "lock"] == ["runs", "check"]
+
+
+@pytest.mark.parametrize("cleaned", [False, True])
+def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleaned: bool) -> None:
+    # given a run whose version waits for approval, with its rows in the store or in MLflow alone, and one on other rows
+    run, snapshot, splits = made(store, "first")
+    client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
+    experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow_run = client.create_run(experiment, tags={"assay.splits": "s"}).info.run_id
+    client.log_artifacts(mlflow_run, str(splits.path), data_folder(Splits.load(splits.path).digest))
+    data = Snapshot.load(snapshot.path).digest
+    client.log_artifacts(mlflow_run, str(snapshot.path), snapshot_folder(data))
+    other = store / "runs" / "other"
+    for folder, digest in ((run.folder, data), (other, "another")):
+        card = folder / "cards" / "v"
+        card.mkdir(parents=True)
+        (card / "verdict.json").write_text(json.dumps({"snapshot": digest}))
+        (card / "card.html").write_text("apples tells of one")
+        (folder / "card.json").write_text(json.dumps({"verdict": {"snapshot": digest}}))
+    if cleaned:
+        for folder in run.folder.glob("*-*/"):
+            shutil.rmtree(folder)
+    # when a row is forgotten
+    forget(plan_forgetting(["7#one"], store), store)
+    # then no card quotes it, and an approval writes none
+    assert not list(run.folder.rglob("card.*"))
+    assert len(list(other.rglob("card.*"))) == 2
+    report_answer(store, "first", PromotionResult(version=None, promoted=False, why=""))
+    assert not list(run.folder.rglob("card.*"))
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
 
+from tasks.versions.aliases import PROMOTED_TAG
 from tasks.versions.filters import equals
+from tasks.versions.row_sample import sample_rows
 from tasks.versions.store import Version, Versions, every_version
+from tasks.versions.tags import TEST_ROWS_TAG
 
 # MLflow declares no types here.
 of_versions: Any = SearchModelVersionUtils
@@ -64,3 +67,22 @@ def test_versions_of_a_model_with_any_name_are_found_by_their_tags(
     client.create_model_version(name, "file:///nowhere", tags={"assay.bundle": other + "x"})
     found = Versions(client, name, f"sqlite:///{store}/mlflow.db").find(name)
     assert found == Version.of(client.get_model_version(name, "1"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_versions_of_a_model_with_any_name_and_no_others_are_found_by_promotion_and_test_rows(
+    client: MlflowClient, store: Path, name: str
+) -> None:
+    # given versions of a model, and of one whose name the filter takes for the same
+    other = name.translate(str.maketrans("'\"`\\", "xxxx"))
+    if other != name:
+        client.create_registered_model(other)
+    sample = sample_rows(["1", "2"])
+    for model in {name, other}:
+        for day in ("2", "3"):
+            tags = {PROMOTED_TAG: f"2026-01-0{day}", TEST_ROWS_TAG: sample}
+            client.create_model_version(model, "file:///nowhere", tags=tags)
+    # then its own are found, and only these
+    versions = Versions(client, name, f"sqlite:///{store}/mlflow.db")
+    assert versions.once_promoted() == ["3", "2"]
+    assert [version.address for version in versions.compared_on(sample)] == [f"models:/{name}/2", f"models:/{name}/3"]
