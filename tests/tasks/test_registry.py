@@ -588,6 +588,23 @@ def test_a_rollback_holds_after_its_version_is_deleted(
     assert registry.why_rolled_back(champions[0][0].bundle) is None
 
 
+def test_an_override_of_a_rollback_holds_for_the_bundle_under_another_number(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate, mlflow_run: str, tmp_path: Path
+) -> None:
+    # Given a rolled back version that is deleted, and whose bundle is made again and promoted by force,
+    registry.rollback(None, "insults customers")
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
+    verdict = champions[-1][1].model_copy(update={"forced": "the customers like it"})
+    again = registry.register(mlflow_run, tmp_path / "ccc", verdict, {})
+    assert (again.number, again.bundle) == ("4", champions[-1][0].bundle)
+    registry.promote(again, verdict, registry.champion(), "better")
+    # when another champion follows, then the bundle can be promoted once more.
+    fifth, passed = candidate("eeeee")
+    registry.promote(fifth, passed, again, "better")
+    assert registry.why_rolled_back(again.bundle) is None
+    assert settle(registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run").promoted
+
+
 # Champions that are gone
 
 

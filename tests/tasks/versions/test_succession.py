@@ -59,5 +59,29 @@ def test_why_rolled_back_asks_for_a_digest_that_the_history_does_not_hold() -> N
     assert read_succession(moves).why_rolled_back("digest of 2", lambda number: f"digest of {number}") is not None
 
 
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [
+        (["+1 a", "+2 x", "-1 a", "+4 x", "+5 b"], False),  # made again, and promoted by force or approval
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a"], True),  # and rolled back again
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a", "+6 x", "+7 b"], False),
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a", "-4 x", "+7 b"], False),  # put back by name
+        (["+1 a", "+2 x", "-1 a", "+5 b"], True),
+        (["+1 a", "+2 x", "+3 y", "-1 a", "+4 y", "-1 a", "-2 x"], False),
+    ],
+)
+def test_why_rolled_back_forgets_a_bundle_that_was_promoted_under_another_number(
+    steps: list[str], refused: bool
+) -> None:
+    moves = [
+        move.model_copy(update={"target": move.target.split()[0], "bundle": move.target.split()[1]})
+        for move in history(*steps)
+    ]
+    sources = [None, *(move.target for move in moves[:-1])]
+    moves = [move.model_copy(update={"source": source}) for move, source in zip(moves, sources, strict=True)]
+    why = read_succession(moves).why_rolled_back("x", lambda number: "")
+    assert (why is not None) == refused
+
+
 def test_newest_first_names_each_version_once() -> None:
     assert newest_first(["1", "2", "1", "3"]) == ["3", "1", "2"]
