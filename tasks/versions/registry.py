@@ -21,7 +21,7 @@ from serving.signatures import SIGNATURE_TAG, sign, signing_key
 from tasks.announcing import PROMOTED, ROLLED_BACK, announce, model_resource
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
-from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
+from tasks.versions.aliases import CHAMPION, FORCED_TAG, PREVIOUS, PROMOTED_TAG, Aliases, ChampionChanged
 from tasks.versions.answers import Answers
 from tasks.versions.approvals import FAILED_TAG, OUTCOME_TAG, Approval, approval_tags
 from tasks.versions.connection import connect
@@ -257,10 +257,8 @@ class ModelRegistry:
         with self._lease() as lease:
             if _number(self.champion()) == target.number:
                 raise AssayError(f"{target.address} is the champion already; see assay history {self.name}")
-            earlier = [move for move in self.history() if move.state == "done" and move.target == target.number]
-            if not earlier:
-                raise AssayError(f"{target.address} never was champion; choose from assay history {self.name}")
-            return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
+            verdict, forced = self._promoted_on(target)
+            return self._move(lease, "rollback", target, reason, verdict, forced, run_key)
 
     def former_champions(self) -> list[Version]:
         """Return the champions that are left and that no rollback took down, the last one first.
@@ -294,6 +292,22 @@ class ModelRegistry:
         succession = read_succession(self.history())
         with mlflow_reachable(self.tracking_uri):
             return succession.why_rolled_back(bundle, self._versions.digest_of, approval)
+
+    def _promoted_on(self, version: Version) -> tuple[str | None, str | None]:
+        """Return the verdict that made a version champion, and why it was forced.
+
+        Where the history that knows of it is lost, the tags of the version say so.
+
+        Raises:
+            AssayError: it never was champion.
+        """
+        moves = [move for move in self.history() if move.target == version.number]
+        done = [move for move in moves if move.state == "done"]
+        if done:
+            return done[-1].verdict, done[-1].forced
+        if not moves and PROMOTED_TAG in version.tags:
+            return version.tags.get(VERDICT_TAG), version.tags.get(FORCED_TAG)
+        raise AssayError(f"{version.address} never was champion; choose from assay history {self.name}")
 
     def _champion_before(self) -> Version:
         champion = _number(self.champion())

@@ -26,6 +26,8 @@ class Succession:
     def promote(self, move: Move) -> None:
         """Take a promotion into account."""
         self._lift(move)
+        if not self.in_force and move.source:  # champion before the history begins
+            self.in_force.append(move.source)
         self.in_force.append(move.target)
 
     def roll_back(self, move: Move) -> None:

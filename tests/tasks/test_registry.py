@@ -605,20 +605,56 @@ def test_an_override_of_a_rollback_holds_for_the_bundle_under_another_number(
     assert settle(registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run").promoted
 
 
+def lose_history(registry: ModelRegistry) -> None:
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    for move in registry.history():
+        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+
+
+@pytest.mark.parametrize("to", [None, "2", "1"])
+def test_a_rollback_works_where_the_history_is_lost(
+    champions: list[Candidate], registry: ModelRegistry, to: str | None
+) -> None:
+    lose_history(registry)
+    move = registry.rollback(to, "insults customers")
+    assert (move.source, move.target, move.forced) == ("3", to or "2", None)
+    assert move.verdict == champions[int(move.target) - 1][1].digest
+    assert registry.why_rolled_back(champions[-1][0].bundle) is not None
+
+
+def test_a_rollback_works_where_the_beginning_of_the_history_is_lost(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
+) -> None:
+    # Given one promotion since the history was lost,
+    lose_history(registry)
+    fourth, passed = candidate("dddd")
+    registry.promote(fourth, passed, champions[-1][0], "better")
+    # then the champion that it replaced can be put back, and by name an earlier one.
+    assert registry.rollback(None, "worse").target == "3"
+    assert registry.rollback("1", "worse, too").target == "1"
+
+
+def test_a_rollback_without_history_goes_only_to_a_version_that_was_promoted(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
+) -> None:
+    candidate("dddd", passed=False)
+    lose_history(registry)
+    with pytest.raises(AssayError, match="models:/toy/4 never was champion"):
+        registry.rollback("4", "worse")
+
+
 # Champions that are gone
 
 
 def test_former_champions_are_those_that_are_left_and_were_not_rolled_back(
     champions: list[Candidate], registry: ModelRegistry
 ) -> None:
-    client = MlflowClient(tracking_uri=registry.tracking_uri)
-    client.delete_model_version(NAME, "3")
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
     assert registry.champion() is None
     assert registry.last_champion() == "3"
     assert [version.number for version in registry.former_champions()] == ["2", "1"]
     # Without the history, the tags of the versions say the same.
-    for move in registry.history():
-        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+    lose_history(registry)
     assert [version.number for version in registry.former_champions()] == ["2", "1"]
     assert registry.last_champion() == "2"
 

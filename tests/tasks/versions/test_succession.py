@@ -48,6 +48,12 @@ def test_succession_takes_down_the_last_champion_where_its_alias_was_gone() -> N
     assert (succession.in_force, set(succession.rolled_back)) == (["1"], {"2"})
 
 
+def test_succession_knows_the_champion_before_a_history_that_lost_its_beginning() -> None:
+    assert read_succession(history("+1", "+2", "+3", "+4")[2:]).in_force == ["2", "3", "4"]
+    assert read_succession(history("+1", "+2", "+3", "-2")[2:]).in_force == ["2"]
+    assert read_succession(history("+1", "+2", "-1")[2:]).in_force == ["1"]
+
+
 def test_why_rolled_back_knows_a_bundle_whose_version_is_deleted() -> None:
     succession = read_succession(history("+1", "+2", "-1"))
     assert str(succession.why_rolled_back("b2", lambda number: "")).startswith("version 2 holds this bundle")
