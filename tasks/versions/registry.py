@@ -242,8 +242,8 @@ class ModelRegistry:
         """Put an earlier champion back.
 
         Args:
-            to: number of a version that was champion before; None: the champion before the present one, without
-                those that a rollback took down.
+            to: number of a version that was champion before; None: the last one before the present one whose bundle
+                can still be fetched, without those that a rollback took down.
             reason: for the history.
             run_key: of the run that rolls back.
 
@@ -252,8 +252,10 @@ class ModelRegistry:
         """
         if not reason.strip():
             raise AssayError(f"{self.name}: a rollback needs a reason; say why")
-        target = self.version(to) if to else self._champion_before()
-        self._verify(target)
+        if to:
+            self._verify(target := self.version(to))
+        else:
+            target = self._champion_before()
         with self._lease() as lease:
             if _number(self.champion()) == target.number:
                 raise AssayError(f"{target.address} is the champion already; see assay history {self.name}")
@@ -310,14 +312,24 @@ class ModelRegistry:
         raise AssayError(f"{version.address} never was champion; choose from assay history {self.name}")
 
     def _champion_before(self) -> Version:
-        champion = _number(self.champion())
-        before = [version for version in self.former_champions() if version.number != champion]
-        if not before:
-            raise AssayError(
-                f"{self.name} has no previous champion that no rollback took down; "
-                f"name a version with --to, see assay history {self.name}"
-            )
-        return before[0]
+        """Return the last former champion whose bundle can still be fetched, verified."""
+        champion, failed = _number(self.champion()), []
+        for version in self.former_champions():
+            if version.number == champion:
+                continue
+            try:
+                self._verify(version)
+            except AssayError as error:
+                logger.warning("%s is passed over: %s", version.address, error)
+                failed.append(f"{version.address}: {error}")
+            else:
+                return version
+        if failed:
+            raise AssayError(f"{self.name} has no previous champion that can be fetched; {'; '.join(failed)}")
+        raise AssayError(
+            f"{self.name} has no previous champion that no rollback took down; "
+            f"name a version with --to, see assay history {self.name}"
+        )
 
     def _answer_of_promotion(self, version: Version) -> Approval | None:
         """The answer that promoted a version which still reads as pending: the process died before it said so there."""

@@ -555,6 +555,38 @@ def test_a_rollback_passes_over_a_deleted_version(champions: list[Candidate], re
     assert registry.rollback(None, "worse").target == "1"
 
 
+def damage(registry: ModelRegistry, artifacts: Path, number: str, *, remove: bool) -> None:
+    """Replace or remove the bytes of a version."""
+    model_id = str(registry.version(number).model_id)
+    (graph,) = [path for path in artifacts.rglob("model.onnx") if model_id in str(path)]
+    graph.unlink() if remove else graph.write_bytes(b"another graph")
+
+
+@pytest.mark.parametrize("remove", [True, False])
+def test_a_rollback_passes_over_a_version_that_cannot_be_fetched(
+    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, remove: bool
+) -> None:
+    damage(registry, tmp_path, "2", remove=remove)
+    assert registry.rollback(None, "worse").target == "1"
+    assert "models:/toy/2 is passed over: " in caplog.text
+    # By name it is not put back either.
+    with pytest.raises(AssayError, match=r"model\.onnx"):
+        registry.rollback("2", "worse")
+
+
+def test_a_rollback_without_any_version_that_can_be_fetched_names_each(
+    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path
+) -> None:
+    for number in ("1", "2"):
+        damage(registry, tmp_path, number, remove=False)
+    with pytest.raises(
+        AssayError, match=r"no previous champion that can be fetched; models:/toy/2: .*models:/toy/1: "
+    ) as caught:
+        registry.rollback(None, "worse")
+    assert "\n" not in str(caught.value)
+    assert aliases(registry) == ("3", "2")
+
+
 def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
     champions: list[Candidate], registry: ModelRegistry
 ) -> None:
