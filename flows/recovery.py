@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from prefect import flow
@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from prefect.states import AwaitingRetry
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from corpus.markdown import cell
 from tasks.announcing import CRASHED, announce
@@ -43,7 +43,11 @@ class Recovery(BaseModel):
 
 
 @flow(name="recover", flow_run_name="recover-{flow_run_id}", persist_result=False, result_serializer="json")
-def recover(flow_run_id: UUID, most_starts: int = MOST_STARTS, patience_s: float = PATIENCE_S) -> Recovery:
+def recover(
+    flow_run_id: UUID,
+    most_starts: Annotated[int, Field(ge=1, le=100)] = MOST_STARTS,
+    patience_s: Annotated[float, Field(ge=0, le=3600)] = PATIENCE_S,
+) -> Recovery:
     """Start a crashed run of a deployment again: it keeps its id, so that it goes on where it was.
 
     A run that has crashed too often, or cannot be gone on with, is reported: an artifact of the key `crashes`, and

@@ -153,9 +153,9 @@ class Gate(Closed):
     primary: Head | None = Field(None, description="Head that decides `improve`; none: the first head")
     baseline: Literal["majority", "tfidf", "off"] = Field(
         "majority",
-        description="Trivial model that must be beaten on the test rows. majority: the most frequent class, and for "
-        "entities the majority tag of each word, of the training rows. tfidf: besides, TF-IDF with logistic "
-        "regression, for classes. off: none",
+        description="Trivial model that must be beaten on the test rows. majority: one class for every row, the "
+        "one that scores best there, and for entities the majority tag of each word of the training rows. tfidf: "
+        "besides, TF-IDF with logistic regression, for classes. off: none",
     )
     allow_untested: bool = Field(
         False, description="Pass where the model predicts a class or an entity type that no test row holds"

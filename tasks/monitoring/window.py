@@ -48,7 +48,7 @@ class Window(BaseModel):
         False, description="Of files and collections, compare rows of the snapshot that the version is made of, too"
     )
     labels: Path | None = Field(None, description="File of labels that came late: id, and label or entities")
-    timeout_s: float = Field(30, gt=0, description="Seconds until a silent MongoDB is an error")
+    timeout_s: float = Field(30, gt=0, le=3600, description="Seconds until a silent MongoDB is an error")
 
     @field_validator("since", "until", mode="before")
     @classmethod

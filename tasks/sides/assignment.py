@@ -37,12 +37,14 @@ _logger = logging.getLogger(__name__)
 class Rows:
     """What the split needs to know of the rows of a snapshot, in its order.
 
-    `clusters` numbers what must not be parted: rows that a chain of near-duplicates, groups and documents joins, over
-    the whole snapshot.
+    `keys` are those that the ledger remembers; `joining` has besides those of documents that are known by their
+    position alone, which join rows of this snapshot only. `clusters` numbers what must not be parted: rows that a chain
+    of near-duplicates, groups and documents joins, over the whole snapshot.
     """
 
     snapshot: Snapshot
     keys: Keys
+    joining: Keys
     clusters: NDArray[np.int64]
     labels: LabelSets
 
@@ -88,11 +90,9 @@ def read_rows(
         cleaning: of the recipe, since the split compares what the model reads; None cleans nothing.
         documents: rows are sentences of documents, and what their ids are; None: each row is a document.
     """
-    keys = read_keys(snapshot, split.duplicates, cleaning, sentences=documents is not None)
-    clusters = find_clusters(keys)
-    if documents == "positions":
-        keys = keys.without_documents()
-    return Rows(snapshot, keys, clusters, read_label_sets(snapshot))
+    joining = read_keys(snapshot, split.duplicates, cleaning, sentences=documents is not None)
+    keys = joining.without_documents() if documents == "positions" else joining
+    return Rows(snapshot, keys, joining, find_clusters(joining), read_label_sets(snapshot))
 
 
 def assign(rows: Rows, split: Split, ledger: Ledger) -> Assignment:
@@ -136,7 +136,7 @@ def _remembered_units(rows: Rows, ledger: Ledger) -> _Units:
     known = [ledger.sides(keys) for keys in rows.keys.kinds()]
     met = _met_by_clusters(rows.clusters, known)
     torn = (met.sum(axis=0) > 1)[rows.clusters]
-    own = _own_sides(rows.keys, known, ledger)
+    own = _own_sides(rows, known, ledger)
     clusters, winner = _take_apart(rows, torn, own)
     placed = ~torn | ((own != NO_SIDE) & (own == winner))
     units = _numbered(rows.clusters * (len(SIDES) + 1) + winner + 1, placed)
@@ -156,7 +156,7 @@ def _met_by_clusters(clusters: NDArray[np.int64], known: list[SideArray]) -> NDA
     return met
 
 
-def _own_sides(keys: Keys, known: list[SideArray], ledger: Ledger) -> SideArray:
+def _own_sides(rows: Rows, known: list[SideArray], ledger: Ledger) -> SideArray:
     """Side of each row that was there before; none where its duplicates or its group were held back more.
 
     A row that repeats a known text in a group or document that is new was not there before, unless those of most
@@ -166,12 +166,32 @@ def _own_sides(keys: Keys, known: list[SideArray], ledger: Ledger) -> SideArray:
     own = content.copy()
     for sides in others:
         own[sides > content] = NO_SIDE
-    for groups in (keys.group, keys.document):
+    for groups in (rows.keys.group, rows.keys.document):
         repeated = (groups != NO_KEY) & (content != NO_SIDE)
         new = repeated & (ledger.sides(groups) == NO_SIDE)
         if 2 * new.sum() < repeated.sum():
             own[new] = NO_SIDE
+    own[_in_new_documents(rows, content)] = NO_SIDE
     return own
+
+
+def _in_new_documents(rows: Rows, content: SideArray) -> NDArray[np.bool_]:
+    """Return which rows are in new documents, as far as documents that have no lasting name show it.
+
+    Such a document repeats known texts of other documents only, and adds new ones or mixes those of several splits.
+    """
+    by_position = (rows.joining.document != NO_KEY) & (rows.keys.document == NO_KEY)
+    if not by_position.any():
+        return by_position
+    text, document = (np.unique(keys, return_inverse=True)[1] for keys in (rows.keys.content, rows.joining.document))
+    repeated = (np.bincount(np.unique(np.stack([text, document]), axis=1)[0]) > 1)[text]
+    known = content != NO_SIDE
+    holds = np.zeros((len(SIDES), int(document.max()) + 1), dtype=bool)
+    holds[content[known], document[known]] = True
+    varied = holds.sum(axis=0) > 1
+    varied[document[~known]] = True
+    varied[document[known & ~repeated]] = False
+    return by_position & varied[document]
 
 
 def _take_apart(rows: Rows, torn: NDArray[np.bool_], own: SideArray) -> tuple[NDArray[np.int64], SideArray]:
@@ -180,7 +200,7 @@ def _take_apart(rows: Rows, torn: NDArray[np.bool_], own: SideArray) -> tuple[ND
     A torn row that has no side of its own is in no cluster (-1), and no side wins there.
     """
     before = np.flatnonzero(torn & (own != NO_SIDE))
-    parts = find_clusters(rows.keys.take(before))
+    parts = find_clusters(rows.joining.take(before))
     clusters = np.where(torn, -1, rows.clusters)
     clusters[before] = parts + int(rows.clusters.max(initial=-1)) + 1
     highest = np.full(int(parts.max(initial=-1)) + 1, NO_SIDE, dtype=np.int8)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from corpus.splits import SIDES
 from recipes.recipe import Recipe
-from tasks.sides.assignment import BESIDE_TEST, BESIDE_VALIDATION, Assignment, Rows
+from tasks.sides.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, Rows
 from tasks.sides.stratify import TEST
 
 FAR = 0.25  # of a share: a test share of 10 % is far off below 7.5 % and above 12.5 %
@@ -67,7 +67,9 @@ def _excluded(recipe: Recipe, assignment: Assignment) -> list[str]:
     count = sum(assignment.withheld.get(reason, 0) for reason in (BESIDE_TEST, BESIDE_VALIDATION))
     if not count:
         return []
+    joining = assignment.withheld.get(JOINS, 0)
+    new = f" and {joining:,} new rows" if joining else ""
     return [
-        f"{count:,} rows of earlier runs are excluded, since the recipe's groups, duplicates or cleaning now join them "
-        f"with rows that are held out; to assign all rows anew, {new_ledger(recipe)}"
+        f"{count:,} rows of earlier runs{new} are excluded, since the recipe's groups, duplicates or cleaning now join "
+        f"them with rows that are held out; to assign all rows anew, {new_ledger(recipe)}"
     ]

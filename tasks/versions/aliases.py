@@ -14,6 +14,7 @@ from tasks.versions.lock import Lease
 CHAMPION = "champion"
 PREVIOUS = "previous"
 PROMOTED_TAG, REASON_TAG, REPLACED_TAG = "assay.promoted_at", "assay.reason", "assay.replaced"
+FORCED_TAG = "assay.forced"
 # What MLflow answers for a model that is not there, and for an alias that is not.
 NO_MODEL, NO_ALIAS = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 
@@ -80,7 +81,7 @@ class Aliases:
         if move.source is not None:
             tags[REPLACED_TAG] = move.source
         if move.forced:
-            tags["assay.forced"] = move.forced
+            tags[FORCED_TAG] = move.forced
         for key, value in tags.items():
             self._client.set_model_version_tag(self._name, move.target, key, value)
 

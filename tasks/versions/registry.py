@@ -21,7 +21,7 @@ from serving.signatures import SIGNATURE_TAG, sign, signing_key
 from tasks.announcing import PROMOTED, ROLLED_BACK, announce, model_resource
 from tasks.tracking import mlflow_reachable
 from tasks.verdict import Verdict
-from tasks.versions.aliases import CHAMPION, PREVIOUS, Aliases, ChampionChanged
+from tasks.versions.aliases import CHAMPION, FORCED_TAG, PREVIOUS, PROMOTED_TAG, Aliases, ChampionChanged
 from tasks.versions.answers import Answers
 from tasks.versions.approvals import FAILED_TAG, OUTCOME_TAG, Approval, approval_tags
 from tasks.versions.connection import connect
@@ -242,8 +242,8 @@ class ModelRegistry:
         """Put an earlier champion back.
 
         Args:
-            to: number of a version that was champion before; None: the champion before the present one, without
-                those that a rollback took down.
+            to: number of a version that was champion before; None: the last one before the present one whose bundle
+                can still be fetched, without those that a rollback took down.
             reason: for the history.
             run_key: of the run that rolls back.
 
@@ -252,15 +252,15 @@ class ModelRegistry:
         """
         if not reason.strip():
             raise AssayError(f"{self.name}: a rollback needs a reason; say why")
-        target = self.version(to) if to else self._champion_before()
-        self._verify(target)
+        if to:
+            self._verify(target := self.version(to))
+        else:
+            target = self._champion_before()
         with self._lease() as lease:
             if _number(self.champion()) == target.number:
                 raise AssayError(f"{target.address} is the champion already; see assay history {self.name}")
-            earlier = [move for move in self.history() if move.state == "done" and move.target == target.number]
-            if not earlier:
-                raise AssayError(f"{target.address} never was champion; choose from assay history {self.name}")
-            return self._move(lease, "rollback", target, reason, earlier[-1].verdict, earlier[-1].forced, run_key)
+            verdict, forced = self._promoted_on(target)
+            return self._move(lease, "rollback", target, reason, verdict, forced, run_key)
 
     def former_champions(self) -> list[Version]:
         """Return the champions that are left and that no rollback took down, the last one first.
@@ -295,15 +295,41 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             return succession.why_rolled_back(bundle, self._versions.digest_of, approval)
 
+    def _promoted_on(self, version: Version) -> tuple[str | None, str | None]:
+        """Return the verdict that made a version champion, and why it was forced.
+
+        Where the history that knows of it is lost, the tags of the version say so.
+
+        Raises:
+            AssayError: it never was champion.
+        """
+        moves = [move for move in self.history() if move.target == version.number]
+        done = [move for move in moves if move.state == "done"]
+        if done:
+            return done[-1].verdict, done[-1].forced
+        if not moves and PROMOTED_TAG in version.tags:
+            return version.tags.get(VERDICT_TAG), version.tags.get(FORCED_TAG)
+        raise AssayError(f"{version.address} never was champion; choose from assay history {self.name}")
+
     def _champion_before(self) -> Version:
-        champion = _number(self.champion())
-        before = [version for version in self.former_champions() if version.number != champion]
-        if not before:
-            raise AssayError(
-                f"{self.name} has no previous champion that no rollback took down; "
-                f"name a version with --to, see assay history {self.name}"
-            )
-        return before[0]
+        """Return the last former champion whose bundle can still be fetched, verified."""
+        champion, failed = _number(self.champion()), []
+        for version in self.former_champions():
+            if version.number == champion:
+                continue
+            try:
+                self._verify(version)
+            except AssayError as error:
+                logger.warning("%s is passed over: %s", version.address, error)
+                failed.append(f"{version.address}: {error}")
+            else:
+                return version
+        if failed:
+            raise AssayError(f"{self.name} has no previous champion that can be fetched; {'; '.join(failed)}")
+        raise AssayError(
+            f"{self.name} has no previous champion that no rollback took down; "
+            f"name a version with --to, see assay history {self.name}"
+        )
 
     def _answer_of_promotion(self, version: Version) -> Approval | None:
         """The answer that promoted a version which still reads as pending: the process died before it said so there."""

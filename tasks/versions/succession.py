@@ -15,7 +15,7 @@ class Succession:
         in_force: version numbers in the order in which they became champion, without those that a rollback took
             down or went past. The last one is the present champion.
         rolled_back: version number -> the rollback that took it down. A version that was promoted again, or put
-            back, is not among them.
+            back, is not among them, and neither is one whose bundle was under another number.
         bundles: version number -> digest of its bundle, kept here since the version itself may be deleted.
     """
 
@@ -25,7 +25,9 @@ class Succession:
 
     def promote(self, move: Move) -> None:
         """Take a promotion into account."""
-        self.rolled_back.pop(move.target, None)
+        self._lift(move)
+        if not self.in_force and move.source:  # champion before the history begins
+            self.in_force.append(move.source)
         self.in_force.append(move.target)
 
     def roll_back(self, move: Move) -> None:
@@ -33,11 +35,17 @@ class Succession:
         down = move.source or (self.in_force[-1] if self.in_force else None)
         if down is not None and down != move.target:
             self.rolled_back[down] = move
-        self.rolled_back.pop(move.target, None)
+        self._lift(move)
         if move.target in self.in_force:
             last = len(self.in_force) - self.in_force[::-1].index(move.target)
             self.in_force = self.in_force[: last - 1]
         self.in_force = [number for number in self.in_force if number not in self.rolled_back] + [move.target]
+
+    def _lift(self, move: Move) -> None:
+        """Forget the rollbacks of what the move makes champion: of its version, and of deleted ones with its bundle."""
+        same = {number for number in self.rolled_back if move.bundle and self.bundles.get(number) == move.bundle}
+        for number in same | {move.target}:
+            self.rolled_back.pop(number, None)
 
     def why_rolled_back(
         self, bundle: str, digest_of: Callable[[str], str], approval: Approval | None = None

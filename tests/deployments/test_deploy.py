@@ -1,14 +1,18 @@
 """prefect.yaml: what it deploys is there, and says how and when."""
 
+import math
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.exceptions import ParameterTypeError
 from prefect.utilities.templating import find_placeholders
 
 from deployments.automations import START
@@ -16,6 +20,7 @@ from deployments.deploy import POOLS, PREFECT_FILE, pattern_for
 from deployments.steps import RECIPES, values
 from recipes.loader import SHIPPED, parse_recipe
 from tests.flows.tiny import make_recipe, write_rows
+from tests.numbers import unbounded_numbers
 
 PREFECT: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
 DEPLOYMENTS: list[dict[str, Any]] = PREFECT["deployments"]
@@ -40,6 +45,32 @@ def test_a_deployment_starts_a_flow_that_takes_its_parameters_on_a_pool_that_is_
     assert set(deployment.get("parameters", {})) <= set(flow_of(deployment).parameters.properties)
     for trigger in deployment.get("triggers", []):
         DeploymentEventTrigger(**trigger, name="any")
+
+
+@pytest.mark.parametrize("entrypoint", sorted({deployment["entrypoint"] for deployment in DEPLOYMENTS}))
+def test_no_number_that_a_deployed_flow_takes_is_without_bounds(entrypoint: str) -> None:
+    parameters = flow_of({"entrypoint": entrypoint}).parameters
+    assert parameters.properties
+    assert list(unbounded_numbers(parameters.model_dump())) == []
+
+
+@pytest.mark.parametrize("value", [-1, 0, 1e10, math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("entrypoint", "given"),
+    [
+        ("flows.monitoring.monitor", lambda value: {"model": "m", "window": {"address": "a", "timeout_s": value}}),
+        ("flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "most_starts": value}),
+        ("flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "patience_s": value or -1}),
+        ("flows.inference.predict", lambda value: {"model": "m", "input": "i", "output": "o", "shard_rows": value}),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused_before_the_flow_runs(
+    entrypoint: str, given: Callable[[float], dict[str, Any]], value: float
+) -> None:
+    flow = flow_of({"entrypoint": entrypoint})
+    with pytest.raises(ParameterTypeError):
+        flow.validate_parameters(given(value))
+    assert flow.should_validate_parameters
 
 
 def test_every_shipped_recipe_is_trained_on_demand_by_schedule_and_on_drift() -> None:

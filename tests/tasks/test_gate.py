@@ -694,19 +694,47 @@ TRAINING = [
     for row in labelled_rows()
     if "munich" not in row.text and not row.text.startswith("poor")
 ]
-ALWAYS_POSITIVE = {"unheard": "negative", "never": "positive"}
+
+
+def always(label: str) -> dict[str, str]:
+    """Words of a model that knows both classes, and predicts one for every row."""
+    return dict.fromkeys(ALL_CLASSES, label) | {"unheard": "negative", "never": "positive"}
 
 
 def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given a model with macro-F1 0.333 of two balanced classes, and a threshold below that,
     rules = {"baseline": "majority", "min_f1": {"sentence": 0.3, "tokens": 0.3}}
-    case = candidate(ALWAYS_POSITIVE, gate_rules=rules, training=TRAINING).case(tmp_path)
+    case = candidate(always("positive"), gate_rules=rules, training=TRAINING).case(tmp_path)
     assert check_score(case, "sentence").passed
     # then the most frequent class does as well, and the verdict shows both figures.
     (check,) = check_baseline(case, "sentence")
     assert not check.passed
     assert "F1 0.333 against 0.333 of the most frequent class of the training rows, 'positive'" in check.measured
     assert check.metrics == {"baseline_f1_sentence": pytest.approx(1 / 3)}
+
+
+@pytest.mark.parametrize("baseline", ["majority", "tfidf"])
+@pytest.mark.parametrize("constant", ["positive", "negative"])
+def test_a_model_that_always_answers_one_class_is_refused_under_class_drift(
+    candidate: MakeCandidate, tmp_path: Path, constant: str, baseline: str
+) -> None:
+    # Given training rows with mostly one class, and test rows with mostly another,
+    drifted = [replace(row, label="negative" if row.text.startswith("fine") else row.label) for row in labelled_rows()]
+    made = candidate(
+        always(constant),
+        gate_rules={"baseline": baseline, "min_f1": {"sentence": 0.1, "tokens": 0.3}},
+        rows=drifted,
+        training=TRAINING,
+    )
+    case = made.case(tmp_path)
+    assert {row.predicted for row in case.evaluation.rows} == {constant}
+    # when a model predicts one class, be it the one or the other, then it is compared with the better one.
+    check = check_baseline(case, "sentence")[0]
+    assert not check.passed
+    assert (
+        "of the most frequent class of the test rows, 'negative' (of the training rows: 'positive')" in check.measured
+    )
+    assert check.metrics == {"baseline_f1_sentence": pytest.approx(3 / 7)}
 
 
 def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:

@@ -555,6 +555,38 @@ def test_a_rollback_passes_over_a_deleted_version(champions: list[Candidate], re
     assert registry.rollback(None, "worse").target == "1"
 
 
+def damage(registry: ModelRegistry, artifacts: Path, number: str, *, remove: bool) -> None:
+    """Replace or remove the bytes of a version."""
+    model_id = str(registry.version(number).model_id)
+    (graph,) = [path for path in artifacts.rglob("model.onnx") if model_id in str(path)]
+    graph.unlink() if remove else graph.write_bytes(b"another graph")
+
+
+@pytest.mark.parametrize("remove", [True, False])
+def test_a_rollback_passes_over_a_version_that_cannot_be_fetched(
+    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, remove: bool
+) -> None:
+    damage(registry, tmp_path, "2", remove=remove)
+    assert registry.rollback(None, "worse").target == "1"
+    assert "models:/toy/2 is passed over: " in caplog.text
+    # By name it is not put back either.
+    with pytest.raises(AssayError, match=r"model\.onnx"):
+        registry.rollback("2", "worse")
+
+
+def test_a_rollback_without_any_version_that_can_be_fetched_names_each(
+    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path
+) -> None:
+    for number in ("1", "2"):
+        damage(registry, tmp_path, number, remove=False)
+    with pytest.raises(
+        AssayError, match=r"no previous champion that can be fetched; models:/toy/2: .*models:/toy/1: "
+    ) as caught:
+        registry.rollback(None, "worse")
+    assert "\n" not in str(caught.value)
+    assert aliases(registry) == ("3", "2")
+
+
 def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
     champions: list[Candidate], registry: ModelRegistry
 ) -> None:
@@ -588,20 +620,73 @@ def test_a_rollback_holds_after_its_version_is_deleted(
     assert registry.why_rolled_back(champions[0][0].bundle) is None
 
 
+def test_an_override_of_a_rollback_holds_for_the_bundle_under_another_number(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate, mlflow_run: str, tmp_path: Path
+) -> None:
+    # Given a rolled back version that is deleted, and whose bundle is made again and promoted by force,
+    registry.rollback(None, "insults customers")
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
+    verdict = champions[-1][1].model_copy(update={"forced": "the customers like it"})
+    again = registry.register(mlflow_run, tmp_path / "ccc", verdict, {})
+    assert (again.number, again.bundle) == ("4", champions[-1][0].bundle)
+    registry.promote(again, verdict, registry.champion(), "better")
+    # when another champion follows, then the bundle can be promoted once more.
+    fifth, passed = candidate("eeeee")
+    registry.promote(fifth, passed, again, "better")
+    assert registry.why_rolled_back(again.bundle) is None
+    assert settle(registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run").promoted
+
+
+def lose_history(registry: ModelRegistry) -> None:
+    client = MlflowClient(tracking_uri=registry.tracking_uri)
+    for move in registry.history():
+        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+
+
+@pytest.mark.parametrize("to", [None, "2", "1"])
+def test_a_rollback_works_where_the_history_is_lost(
+    champions: list[Candidate], registry: ModelRegistry, to: str | None
+) -> None:
+    lose_history(registry)
+    move = registry.rollback(to, "insults customers")
+    assert (move.source, move.target, move.forced) == ("3", to or "2", None)
+    assert move.verdict == champions[int(move.target) - 1][1].digest
+    assert registry.why_rolled_back(champions[-1][0].bundle) is not None
+
+
+def test_a_rollback_works_where_the_beginning_of_the_history_is_lost(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
+) -> None:
+    # Given one promotion since the history was lost,
+    lose_history(registry)
+    fourth, passed = candidate("dddd")
+    registry.promote(fourth, passed, champions[-1][0], "better")
+    # then the champion that it replaced can be put back, and by name an earlier one.
+    assert registry.rollback(None, "worse").target == "3"
+    assert registry.rollback("1", "worse, too").target == "1"
+
+
+def test_a_rollback_without_history_goes_only_to_a_version_that_was_promoted(
+    champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
+) -> None:
+    candidate("dddd", passed=False)
+    lose_history(registry)
+    with pytest.raises(AssayError, match="models:/toy/4 never was champion"):
+        registry.rollback("4", "worse")
+
+
 # Champions that are gone
 
 
 def test_former_champions_are_those_that_are_left_and_were_not_rolled_back(
     champions: list[Candidate], registry: ModelRegistry
 ) -> None:
-    client = MlflowClient(tracking_uri=registry.tracking_uri)
-    client.delete_model_version(NAME, "3")
+    MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "3")
     assert registry.champion() is None
     assert registry.last_champion() == "3"
     assert [version.number for version in registry.former_champions()] == ["2", "1"]
     # Without the history, the tags of the versions say the same.
-    for move in registry.history():
-        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+    lose_history(registry)
     assert [version.number for version in registry.former_champions()] == ["2", "1"]
     assert registry.last_champion() == "2"
 

@@ -15,6 +15,7 @@ from corpus.errors import AssayError
 from corpus.example import Entity, Example
 from corpus.fields import Form
 from corpus.splits import Splits
+from tasks.sides.assignment import JOINS
 from tasks.sides.ledger import LEDGER, ledger_path
 from tasks.split import PAGE, split
 from tests.snapshots import make_run, spans, write_snapshot
@@ -425,6 +426,13 @@ def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> 
     again = split_rows(tmp_path, grouped, "c").manifest
     assert (again.digest, again.withheld) == (manifest.digest, manifest.withheld)
     assert (again.seen_in_training, again.warnings) == (manifest.seen_in_training, manifest.warnings)
+    # when new rows of all groups come, those that are excluded beside the others are counted in the warning, too
+    new = [replace(row, group=f"g{number % 100}") for number, row in enumerate(make_rows(200, start=300))]
+    joined = split_rows(tmp_path, [*grouped, *new], "more").manifest
+    assert joined.withheld[JOINS] > manifest.withheld.get(JOINS, 0)
+    beside = sum(count for reason, count in joined.withheld.items() if reason != JOINS)
+    told = f"{beside} rows of earlier runs and {joined.withheld[JOINS]} new rows are excluded"
+    assert [line for line in joined.warnings if told in line]
     # when that is done, all rows are assigned anew
     ledger_path(tmp_path, "tiny").unlink()
     anew = split_rows(tmp_path, grouped, "d").manifest

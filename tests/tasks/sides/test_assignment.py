@@ -291,3 +291,66 @@ def test_a_new_document_that_repeats_texts_of_two_splits_is_excluded_and_moves_n
         assert second.sides[:200].tolist() == first.sides.tolist()
         assert second.withheld == {JOINS: 3}
         assert not second.seen.any()
+
+
+def documents_by_position(documents: Sequence[Sequence[Example]]) -> list[Example]:
+    """Sentences whose ids and groups say only where their document stands."""
+    return [
+        dataclasses.replace(row, id=f"rows:{position}#{sentence}", group=f"rows:{position}")
+        for position, document in enumerate(documents)
+        for sentence, row in enumerate(document)
+    ]
+
+
+def without_last(assignment: Assignment, count: int) -> Assignment:
+    return dataclasses.replace(assignment, sides=assignment.sides[:-count])
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("own", [0, 1, 2])
+def test_a_new_document_by_position_that_repeats_texts_of_two_splits_is_excluded_and_moves_nothing(
+    tmp_path: Path, place: str, own: int
+) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    # Given a digest with a sentence of a training and one of a test document, and some of its own,
+    digest = [documents[train][1], documents[test][2], *make_rows(range(1000, 1000 + own))]
+    grown = [digest, *documents] if place == "first" else [*documents, digest]
+    for _ in range(2):
+        second = history.run(documents_by_position(grown), documents="positions")
+        # then the digest is in no split, and all others are where they were.
+        before = second.sides[len(digest) :] if place == "first" else second.sides[: -len(digest)]
+        assert before.tolist() == first.sides.tolist()
+        assert second.withheld == {JOINS: 2 + own}
+        assert not second.seen.any()
+
+
+def test_a_document_by_position_that_quotes_what_is_gone_is_held_out_whole(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    # Given a digest of documents that are no longer in the source,
+    digest = [documents[train][1], documents[test][2], *make_rows([1000])]
+    left = [document for number, document in enumerate(documents) if number not in (train, test)]
+    second = history.run(documents_by_position([*left, digest]), documents="positions")
+    # then its most held-back text wins.
+    assert second.sides[-3:].tolist() == [NO_SIDE, TEST, NO_SIDE]
+    assert second.withheld == {BESIDE_TEST: 1, JOINS: 1}
+
+
+def test_a_known_document_by_position_that_gains_a_sentence_keeps_its_split_beside_a_digest(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    digest = [documents[train][1], documents[test][2], *make_rows([1000])]
+    documents[train] += make_rows([2000])
+    second = history.run(documents_by_position([*documents, digest]), documents="positions")
+    sides = splits_of([row.text for row in documents_by_position(documents)], without_last(second, len(digest)))
+    for number, document in enumerate(documents):
+        for row in document[:4]:
+            assert sides[row.text] == {int(first.sides[4 * number])}
+    assert second.withheld == {JOINS: 4}

@@ -48,6 +48,12 @@ def test_succession_takes_down_the_last_champion_where_its_alias_was_gone() -> N
     assert (succession.in_force, set(succession.rolled_back)) == (["1"], {"2"})
 
 
+def test_succession_knows_the_champion_before_a_history_that_lost_its_beginning() -> None:
+    assert read_succession(history("+1", "+2", "+3", "+4")[2:]).in_force == ["2", "3", "4"]
+    assert read_succession(history("+1", "+2", "+3", "-2")[2:]).in_force == ["2"]
+    assert read_succession(history("+1", "+2", "-1")[2:]).in_force == ["1"]
+
+
 def test_why_rolled_back_knows_a_bundle_whose_version_is_deleted() -> None:
     succession = read_succession(history("+1", "+2", "-1"))
     assert str(succession.why_rolled_back("b2", lambda number: "")).startswith("version 2 holds this bundle")
@@ -57,6 +63,30 @@ def test_why_rolled_back_knows_a_bundle_whose_version_is_deleted() -> None:
 def test_why_rolled_back_asks_for_a_digest_that_the_history_does_not_hold() -> None:
     moves = [move.model_copy(update={"bundle": None}) for move in history("+1", "+2", "-1")]
     assert read_succession(moves).why_rolled_back("digest of 2", lambda number: f"digest of {number}") is not None
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [
+        (["+1 a", "+2 x", "-1 a", "+4 x", "+5 b"], False),  # made again, and promoted by force or approval
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a"], True),  # and rolled back again
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a", "+6 x", "+7 b"], False),
+        (["+1 a", "+2 x", "-1 a", "+4 x", "-1 a", "-4 x", "+7 b"], False),  # put back by name
+        (["+1 a", "+2 x", "-1 a", "+5 b"], True),
+        (["+1 a", "+2 x", "+3 y", "-1 a", "+4 y", "-1 a", "-2 x"], False),
+    ],
+)
+def test_why_rolled_back_forgets_a_bundle_that_was_promoted_under_another_number(
+    steps: list[str], refused: bool
+) -> None:
+    moves = [
+        move.model_copy(update={"target": move.target.split()[0], "bundle": move.target.split()[1]})
+        for move in history(*steps)
+    ]
+    sources = [None, *(move.target for move in moves[:-1])]
+    moves = [move.model_copy(update={"source": source}) for move, source in zip(moves, sources, strict=True)]
+    why = read_succession(moves).why_rolled_back("x", lambda number: "")
+    assert (why is not None) == refused
 
 
 def test_newest_first_names_each_version_once() -> None:
