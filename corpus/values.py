@@ -93,8 +93,14 @@ def whole_number(value: Any) -> int | None:
     return whole if whole == number else None
 
 
-def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
-    """A class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
+def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] | None = None) -> str:
+    """Return a class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
+
+    Args:
+        value: as the source holds it.
+        name: of the field, for the reason.
+        names: new names of classes.
+        used: gets the key of `names` that renamed the class.
 
     Raises:
         UnreadableError: missing, null, blank or of another type.
@@ -104,7 +110,11 @@ def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
     elif not isinstance(value, str) and (number := whole_number(value)) is not None:
         value = str(number)
     label = plain_text(value, name)
-    return names.get(label, label)
+    if label not in names:
+        return label
+    if used is not None:
+        used.add(label)
+    return names[label]
 
 
 def column(value: Any, name: str) -> str | None:
