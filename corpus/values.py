@@ -96,6 +96,8 @@ def whole_number(value: Any) -> int | None:
 def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] | None = None) -> str:
     """Return a class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
 
+    A whole number goes by the name of `"5"`, or of `"5.0"`.
+
     Args:
         value: as the source holds it.
         name: of the field, for the reason.
@@ -105,16 +107,19 @@ def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] 
     Raises:
         UnreadableError: missing, null, blank or of another type.
     """
+    keys: tuple[str, ...] = ()
     if isinstance(value, bool):
         value = str(value).lower()
     elif not isinstance(value, str) and (number := whole_number(value)) is not None:
         value = str(number)
+        keys = (value, f"{value}.0")
     label = plain_text(value, name)
-    if label not in names:
+    key = next((key for key in keys or (label,) if key in names), None)
+    if key is None:
         return label
     if used is not None:
-        used.add(label)
-    return names[label]
+        used.add(key)
+    return names[key]
 
 
 def column(value: Any, name: str) -> str | None:

@@ -62,6 +62,19 @@ def test_label_map_checks_pass_where_both_fit(tmp_path: Path) -> None:
     assert label_map_checks(snapshot, recipe_with({})) == []
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0], [0, 1.0]])
+@pytest.mark.parametrize(
+    "mapping", [{"0": "neg", "1": "pos"}, {"0.0": "neg", "1.0": "pos"}, {"0": "neg", "1.0": "pos"}]
+)
+def test_label_map_checks_pass_for_whole_numbers_however_they_are_written(
+    tmp_path: Path, mapping: dict[str, str], labels: list[Any]
+) -> None:
+    recipe = recipe_with(mapping)
+    snapshot = snapshot_of(tmp_path, recipe, labels)
+    assert label_map_checks(snapshot, recipe)[0].passed
+    assert list(snapshot.manifest.labels) == ["neg", "pos"]
+
+
 def test_label_map_checks_know_the_entries_that_the_quick_reader_used(tmp_path: Path) -> None:
     source = {
         "kind": "files",
