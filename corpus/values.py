@@ -79,6 +79,14 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     return value
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a field is not there, null, or NaN of any numeric type, as tables write what is not there."""
+    if value is MISSING or value is None:
+        return True
+    number = None if isinstance(value, str | int) else _real(value)
+    return number is not None and number != number
+
+
 def whole_number(value: Any) -> int | None:
     """Return a whole number of any numeric type as int: 5, 5.0, `Decimal("5")`, those of numpy and BSON; else None.
 
