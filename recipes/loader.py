@@ -32,7 +32,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         values = read_yaml(file.read_text(encoding="utf-8"))
     except YamlError as error:
         raise AssayError(f"{file}, {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")
@@ -52,6 +52,8 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         faults = "; ".join(map(_describe, _clearest(error.errors(include_url=False))))
         raise AssayError(f"{where}: {faults}") from error
+    except RecursionError as error:
+        raise AssayError(f"{where}: keys, lists or mappings are nested too deeply; remove levels") from error
 
 
 def find_recipe(path: str | Path) -> Path:

@@ -4,6 +4,7 @@ PyYAML follows YAML 1.1, in which `no` is false, `12:30` is 750, `010` is 8 and 
 """
 
 import re
+import reprlib
 from collections.abc import Hashable, Iterator
 from typing import Any
 
@@ -33,6 +34,19 @@ class YamlError(AssayError):
 class _Loader(yaml.SafeLoader):
     """A safe loader with the scalars of YAML 1.2; times stay as YAML 1.1 has them."""
 
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        """Construct a value; say of a scalar that it is not what its tag or form says."""
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # A date that no calendar holds, a number of thousands of digits, `!!bool maybe`, `!!float ""`.
+            if not isinstance(node, ScalarNode):
+                raise
+            raise YamlError(
+                f"line {node.start_mark.line + 1}: {reprlib.repr(node.value)} cannot be read as "
+                f"{node.tag.removeprefix(_TAG)}; if it is a text, write it in quotes"
+            ) from error
+
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _RULES]
@@ -47,17 +61,27 @@ def _integer(loader: _Loader, node: ScalarNode) -> int:
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
-def _mapping(loader: _Loader, node: MappingNode) -> Iterator[dict[Hashable, Any]]:
-    """Construct a mapping with its keys as they are written."""
-    made: dict[Hashable, Any] = {}
-    yield made
+def _mapping(loader: _Loader, node: Node) -> dict[Hashable, Any]:
+    """Construct a mapping with its keys as they are written.
+
+    Nothing is handed out before it is whole, so that PyYAML refuses a mapping or list that holds itself.
+    """
+    if not isinstance(node, MappingNode):
+        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!map is no mapping; remove the tag")
     _check_keys(node)
     loader.flatten_mapping(node)  # `<<`: keys of the mapping itself come last, and win
-    made.update((_key(key), loader.construct_object(value, deep=True)) for key, value in node.value)
+    return {_key(key): loader.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _sequence(loader: _Loader, node: Node) -> list[Any]:
+    if not isinstance(node, SequenceNode):
+        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!seq is no list; remove the tag")
+    return [loader.construct_object(value, deep=True) for value in node.value]
 
 
 _Loader.add_constructor(f"{_TAG}int", _integer)
 _Loader.add_constructor(f"{_TAG}map", _mapping)
+_Loader.add_constructor(f"{_TAG}seq", _sequence)
 
 
 def read_yaml(text: str) -> Any:
@@ -74,8 +98,8 @@ def read_yaml(text: str) -> Any:
             return None
         _check_filters(node)
         return loader.construct_document(node)
-    except ValueError as error:  # a date that no calendar holds, a number of thousands of digits
-        raise YamlError(f"a value cannot be read ({error}); if it is a text, write it in quotes") from error
+    except RecursionError as error:
+        raise YamlError("lists or mappings are nested too deeply; remove levels") from error
     finally:
         loader.dispose()
 

@@ -172,6 +172,53 @@ def test_load_recipe_refuses_what_cannot_be_meant_in_one_line(tmp_path: Path, te
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("&a {b: *a}", "found unconstructable recursive node"),
+        ("&a [*a]", "found unconstructable recursive node"),
+        ("&a {b: [*a]}", "found unconstructable recursive node"),
+        ("[" * 3000, "nested too deeply; remove levels"),
+        ("[" * 3000 + "]" * 3000, "nested too deeply; remove levels"),
+        ("{a: " * 3000 + "1" + "}" * 3000, "nested too deeply; remove levels"),
+        ("[" * 330 + "]" * 330, ""),  # near the limit: whichever part gives up first
+        ("!!bool maybe", "line 1: 'maybe' cannot be read as bool; if it is a text, write it in quotes"),
+        ("!!timestamp foo", "line 1: 'foo' cannot be read as timestamp"),
+        ("!!int x", "line 1: 'x' cannot be read as int"),
+        ("!!float ''", "line 1: '' cannot be read as float"),
+        ("!!map foo", "what follows !!map is no mapping"),
+        ("!!map [a]", "what follows !!map is no mapping"),
+        ("!!seq {a: b}", "what follows !!seq is no list"),
+        ("!!seq a", "what follows !!seq is no list"),
+        ("!!binary ü", "failed to convert base64"),
+        ("!!omap a", "expected"),
+        ("!!str [a]", "expected"),
+        ("1" * 6000, "cannot be read as int"),
+        ("2026-02-30", "'2026-02-30' cannot be read as timestamp"),
+        ("2026-01-01 10:00:00+99:00", "cannot be read as timestamp"),
+        ("!!python/name:os.getcwd", "could not determine a constructor"),
+    ],
+)
+def test_load_recipe_says_in_one_line_that_a_value_cannot_be_read(tmp_path: Path, value: str, message: str) -> None:
+    recipe = written(tmp_path, f"{SOURCE}}}{REST}")
+    with pytest.raises(AssayError) as override:
+        load_recipe(recipe, [f"source.label_map={value}"])
+    with pytest.raises(AssayError) as file:
+        load_recipe(written(tmp_path, f"name: {value}\n"))
+    with pytest.raises(AssayError) as whole:
+        load_recipe(written(tmp_path, value))
+    if "holds no mapping" in str(whole.value):
+        whole = file
+    for caught in (override, file, whole):
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_load_recipe_says_in_one_line_that_keys_are_nested_too_deeply(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="nested too deeply; remove levels"):
+        load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [".".join("a" * 5000) + "=1"])
+
+
 def test_load_recipe_keeps_anchors_and_merge_keys(tmp_path: Path) -> None:
     text = REST.replace("gate: {min_f1: {sentence: 0.6}}", "gate: &g {min_f1: {sentence: 0.6}, int8: 'off'}")
     merged = text.replace("registry:", "monitoring: {limits: {f1: 0.1}}\nregistry:")
