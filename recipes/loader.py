@@ -87,7 +87,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, not a group of keys")
         node = child
     try:
-        node[last] = read_yaml(text)
+        node[last] = read_yaml(text, (*parents, last))
     except YamlError as error:
         raise AssayError(f"--set {override!r}, {error}") from error
     except yaml.YAMLError as error:

@@ -219,6 +219,44 @@ def test_load_recipe_says_in_one_line_that_keys_are_nested_too_deeply(tmp_path: 
         load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [".".join("a" * 5000) + "=1"])
 
 
+MONGO = "kind: mongo, database: d, collection: c"
+
+
+@pytest.mark.parametrize(
+    "filtered",
+    [
+        "{active: yes}",
+        "{active: {$in: [no, 1]}}",
+        "{$or: [{a: 1}, {b: {$ne: OFF}}]}",
+        "{<<: {active: no}}",
+        "{<<: [{b: 1}, {active: no}]}",
+    ],
+)
+def test_load_recipe_refuses_yes_and_no_in_a_filter_wherever_it_is_written(tmp_path: Path, filtered: str) -> None:
+    message = "source.filter holds .*, which may be a boolean or a text; write true or false, or"
+    own = written(tmp_path, f"source: {{{MONGO}}}{REST}")
+    for override in (f"source.filter={filtered}", f"source={{{MONGO}, filter: {filtered}}}", "source.filter.active=y"):
+        with pytest.raises(AssayError, match=rf"--set .*{message}") as caught:
+            load_recipe(own, [override])
+        assert "\n" not in str(caught.value)
+    for source in (
+        f"source: {{{MONGO}, filter: {filtered}}}",
+        f"source: {{<<: {{{MONGO}, filter: {filtered}}}, seed: 1}}",
+        f"source:\n  <<: {{{MONGO}, filter: {filtered}}}\n",
+        f"<<: {{source: {{{MONGO}, filter: {filtered}}}}}",
+    ):
+        with pytest.raises(AssayError, match=message):
+            load_recipe(written(tmp_path, source + REST))
+
+
+def test_load_recipe_takes_yes_and_no_in_quotes_and_outside_of_filters(tmp_path: Path) -> None:
+    text = f"source: {{{MONGO}, filter: {{<<: {{a: no}}, a: 'no', b: [true, \"on\"]}}}}{REST}"
+    overrides = ["source.filter.c='yes'", "source.filter.no=true", "source.fields.text=on", "split.seed=3"]
+    recipe = load_recipe(written(tmp_path, text), overrides)
+    assert recipe.source.model_dump()["filter"] == {"a": "no", "b": [True, "on"], "c": "yes", "no": True}
+    assert recipe.source.fields.text == "on"
+
+
 def test_load_recipe_keeps_anchors_and_merge_keys(tmp_path: Path) -> None:
     text = REST.replace("gate: {min_f1: {sentence: 0.6}}", "gate: &g {min_f1: {sentence: 0.6}, int8: 'off'}")
     merged = text.replace("registry:", "monitoring: {limits: {f1: 0.1}}\nregistry:")
