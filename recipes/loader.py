@@ -111,7 +111,7 @@ def _describe(fault: Any) -> str:
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
     if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
-        return f"{key!r} is {value}, a {_kind(fault['input'])}, and takes a text; write it in quotes: {_quoted(fault)}"
+        return _no_text(key, fault["input"])
     allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
     return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
 
@@ -121,14 +121,13 @@ def _schema() -> dict[str, Any]:
     return Recipe.model_json_schema()
 
 
-def _kind(value: Any) -> str:
-    kinds = {bool: "boolean", int: "number", float: "number", type(None): "missing value"}
-    return kinds.get(type(value), type(value).__name__)
-
-
-def _quoted(fault: Any) -> str:
-    value = fault["input"]
-    return f'"{str(value).lower() if isinstance(value, bool) or value is None else value}"'
+def _no_text(key: str, value: Any) -> str:
+    """Say that a value is no text; not what it is, which may differ from what is written: 0123 is 123."""
+    if value is None:
+        return f"{key!r} is empty or null, and takes a text; give it a text, or remove the key"
+    kinds = {bool: "boolean", int: "number", float: "number"}
+    kind = kinds.get(type(value), type(value).__name__)
+    return f"{key!r} is a {kind}, and takes a text; write it in quotes, as it stands"
 
 
 def _texts_as_keys(values: Any) -> Any:
