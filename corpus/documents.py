@@ -29,7 +29,7 @@ class DocumentReader:
     """Turns documents of one form into examples.
 
     What is not needed is not read: without `needs_label` every label is None, without `needs_entities`
-    all entities are. What is needed must be there.
+    all entities are. What is needed must be there. `label_keys` are the keys of the form's label map that a label had.
     """
 
     def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
@@ -41,7 +41,8 @@ class DocumentReader:
         self._form = form
         self._needs_label = needs_label
         self._needs_entities = needs_entities
-        plain = PlainParse(form, needs_label=needs_label, needs_entities=needs_entities)
+        self.label_keys: set[str] = set()
+        plain = PlainParse(form, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys)
         self._plain = plain if PlainParse.fits(form) else None
         fields = form.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
@@ -154,7 +155,7 @@ class DocumentReader:
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return class_label(pick(values, name), name, self._form.label_map)
+        return class_label(pick(values, name), name, self._form.label_map, self.label_keys)
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:

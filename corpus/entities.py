@@ -7,7 +7,7 @@ from typing import Any, Literal
 from corpus.example import Entity
 from corpus.fields import EntityFields
 from corpus.scripts import KINDS, Kind, base_kind
-from corpus.values import MISSING, UnreadableError, pick, plain_text, whole_number
+from corpus.values import MISSING, UnreadableError, is_missing, pick, plain_text, whole_number
 
 Occurrences = Literal["all", "first"]
 
@@ -33,7 +33,7 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
             raise UnreadableError("entity is not an object", item)
         label = _label(item, fields)
         for span in (item,) if fields.spans is None else _spans(item, fields.spans):
-            if _is_none(pick(span, start)) and _is_none(pick(span, end)):
+            if is_missing(pick(span, start)) and is_missing(pick(span, end)):
                 name = stripped(plain_text(pick(span, fields.name), f"entity.{fields.name}"))
                 if not name:
                     raise UnreadableError("entity covers white space alone", "a name without offsets")
@@ -120,6 +120,7 @@ def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
         if len(label) > 1:
             raise UnreadableError("entity has several types", label)
         label = label[0] if label else None
+    label = None if is_missing(label) else label
     return plain_text(label, f"entity.{fields.label}", default=fields.default_label)
 
 
@@ -129,10 +130,6 @@ def _spans(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     if not isinstance(spans, list) or not all(isinstance(span, Mapping) for span in spans):
         raise UnreadableError(f"entity.{name} is not a list of objects", spans)
     return spans
-
-
-def _is_none(value: Any) -> bool:
-    return value is MISSING or value is None
 
 
 def _order(entity: Entity) -> tuple[int, int, str]:
@@ -145,7 +142,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
     name = pick(item, fields.name)
-    if not _is_none(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
+    if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
     return _bare(text, Entity(start, end, label))
 

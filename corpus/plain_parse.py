@@ -23,7 +23,10 @@ class NotPlainError(Exception):
 class PlainParse:
     """Reads plain documents of the form `parse`."""
 
-    def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(
+        self, form: Form, *, needs_label: bool, needs_entities: bool, label_keys: set[str] | None = None
+    ) -> None:
+        """Read a form that `fits`; `label_keys` gets the keys of its label map that a label has."""
         parse, fields, entity = form.parse, form.fields, form.entity
         self._sentences, self._repost = parse.sentences, parse.repost
         self._text, self._label, self._entities = parse.text, parse.label, parse.entities
@@ -33,6 +36,7 @@ class PlainParse:
         self._slices = tuple(fields.slices.items())
         self._needs_label, self._needs_entities = needs_label, needs_entities
         self._label_map = form.label_map
+        self._label_keys: set[str] = set() if label_keys is None else label_keys
         # Labels and slice values come again and again: each is looked at once.
         self._known: set[str] = set()
 
@@ -69,7 +73,9 @@ class PlainParse:
         label = None
         if self._needs_label:
             label = self._seen(sentence.get(self._label))
-            label = self._label_map.get(label, label)
+            if label in self._label_map:
+                self._label_keys.add(label)
+                label = self._label_map[label]
         slices = {name: self._slice(field, sentence, values) for name, field in self._slices}
         entities = self._read_entities(text, sentence.get(self._entities)) if self._needs_entities else None
         return Example(f"{document_id}#{index}", text, None, label, entities, side, document_id, None, slices)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import pyarrow as pa
@@ -38,15 +38,25 @@ class Counts(BaseModel):
 
 @dataclass(frozen=True)
 class Portion:
-    """Rows and rejects of some documents, in their order."""
+    """Rows and rejects of some documents, in their order.
+
+    `label_keys` are the keys of the label map that their labels had, and those of documents read before.
+    """
 
     batch: pa.RecordBatch
     reject_lines: list[str]
     counts: Counts
+    label_keys: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """An Arrow stream with the rest in the metadata of its schema, to hand on to another process."""
-        rest = json.dumps({"reject_lines": self.reject_lines, "counts": self.counts.model_dump()})
+        rest = json.dumps(
+            {
+                "reject_lines": self.reject_lines,
+                "counts": self.counts.model_dump(),
+                "label_keys": sorted(self.label_keys),
+            }
+        )
         sink = pa.BufferOutputStream()
         schema = self.batch.schema.with_metadata({METADATA: rest.encode()})
         with pa.ipc.new_stream(sink, schema) as writer:
@@ -59,7 +69,12 @@ class Portion:
         with pa.ipc.open_stream(content) as reader:
             batch = reader.read_next_batch()
         rest = json.loads(batch.schema.metadata[METADATA])
-        return cls(batch.replace_schema_metadata(None), rest["reject_lines"], Counts(**rest["counts"]))
+        return cls(
+            batch.replace_schema_metadata(None),
+            rest["reject_lines"],
+            Counts(**rest["counts"]),
+            frozenset(rest["label_keys"]),
+        )
 
 
 class PortionReader:
@@ -82,7 +97,7 @@ class PortionReader:
                 tally.take([], [(document.id, document.reason, document.row)])
             else:
                 tally.take(*self._reader.read(document))
-        return tally.portion(self._schema)
+        return replace(tally.portion(self._schema), label_keys=frozenset(self._reader.label_keys))
 
 
 class Tally:

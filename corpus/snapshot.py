@@ -33,7 +33,8 @@ class Part(BaseModel):
 class SnapshotManifest(BaseModel):
     """`snapshot.json`, written last: a folder without it is not a snapshot.
 
-    `erased` counts rows that were taken out later because somebody asked for it; the others of `counts` are as read.
+    `label_keys` are the keys of the source's label map that labels had. `erased` counts rows that were taken out later
+    because somebody asked for it; the others of `counts` are as read.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +46,7 @@ class SnapshotManifest(BaseModel):
     labels: dict[str, int]
     entity_labels: dict[str, int]
     source: dict[str, Any]
+    label_keys: list[str] = []
     erased: int = 0
 
 
@@ -124,6 +126,7 @@ class SnapshotWriter:
         self._parts: list[Part] = []
         self._labels: Counter[str] = Counter()
         self._entity_labels: Counter[str] = Counter()
+        self._label_keys: set[str] = set()
         self._hash = ContentHash()
         self._tally = Tally()
         self._part: pq.ParquetWriter | None = None
@@ -165,6 +168,7 @@ class SnapshotWriter:
             labels=dict(sorted(self._labels.items())),
             entity_labels=dict(sorted(self._entity_labels.items())),
             source=self._source,
+            label_keys=sorted(self._label_keys),
         )
         (self._folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         return manifest
@@ -177,6 +181,7 @@ class SnapshotWriter:
     def _write_portion(self, portion: Portion) -> None:
         self._rejects.writelines(portion.reject_lines)
         self._counts += portion.counts
+        self._label_keys |= portion.label_keys
         batch = portion.batch
         if not len(batch):
             return

@@ -79,6 +79,14 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     return value
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a field is not there, null, or NaN of any numeric type, as tables write what is not there."""
+    if value is MISSING or value is None:
+        return True
+    number = None if isinstance(value, str | int) else _real(value)
+    return number is not None and number != number
+
+
 def whole_number(value: Any) -> int | None:
     """Return a whole number of any numeric type as int: 5, 5.0, `Decimal("5")`, those of numpy and BSON; else None.
 
@@ -93,18 +101,33 @@ def whole_number(value: Any) -> int | None:
     return whole if whole == number else None
 
 
-def class_label(value: Any, name: str, names: Mapping[str, str]) -> str:
-    """A class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
+def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] | None = None) -> str:
+    """Return a class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
+
+    A whole number goes by the name of `"5"`, or of `"5.0"`.
+
+    Args:
+        value: as the source holds it.
+        name: of the field, for the reason.
+        names: new names of classes.
+        used: gets the key of `names` that renamed the class.
 
     Raises:
         UnreadableError: missing, null, blank or of another type.
     """
+    keys: tuple[str, ...] = ()
     if isinstance(value, bool):
         value = str(value).lower()
     elif not isinstance(value, str) and (number := whole_number(value)) is not None:
         value = str(number)
+        keys = (value, f"{value}.0")
     label = plain_text(value, name)
-    return names.get(label, label)
+    key = next((key for key in keys or (label,) if key in names), None)
+    if key is None:
+        return label
+    if used is not None:
+        used.add(key)
+    return names[key]
 
 
 def column(value: Any, name: str) -> str | None:

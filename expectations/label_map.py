@@ -13,15 +13,16 @@ NAME = "label map"
 def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
     """Return one check where the recipe maps labels, else none.
 
-    An entry that matches no row may belong to a rare class, and a label without an entry may keep its name. Both
-    together are a typo, which would make a class of its own: that stops the run.
+    An entry that no label of the source matches may belong to a rare class, whether or not other entries give the same
+    name, and a label without an entry may keep its name. Both together are a typo, which would make a class of its own:
+    that stops the run.
     """
     mapping, found = recipe.source.label_map, snapshot.manifest.labels
     if not mapping or not found:
         return []
     allowed = {*mapping.values(), *(recipe.validation.labels or ())}
     unmapped = [label for label in found if label not in allowed]
-    unused = [key for key, label in mapping.items() if label not in found and key not in found]
+    unused = [key for key in mapping if key not in snapshot.manifest.label_keys]
     parts = [_unmapped(label, found[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(unused)
     return [
         CheckResult(

@@ -177,11 +177,15 @@ def _check_length(network: Network, model: Model) -> None:
     # The ids are no padding: some encoders count positions from what is none.
     pad_id = getattr(network.config, "pad_token_id", None) or 0
     ids = torch.full((1, model.max_length), 1 if pad_id == 0 else 0)
+    # Classifiers of the kind of BART and T5 read the sentence from the state of the end token.
+    end_id = getattr(network.config, "eos_token_id", None)
+    if isinstance(end_id, int):
+        ids[0, -1] = end_id
     training = network.training
     try:
         with torch.no_grad():
             network.eval()(ids, torch.ones_like(ids))
-    except (IndexError, RuntimeError) as error:
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise AssayError(
             f"model.max_length is {model.max_length}, and the encoder fails at so many tokens "
             f"({first_line(error)}); lower it"

@@ -32,7 +32,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         values = read_yaml(file.read_text(encoding="utf-8"))
     except YamlError as error:
         raise AssayError(f"{file}, {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")
@@ -52,6 +52,8 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         faults = "; ".join(map(_describe, _clearest(error.errors(include_url=False))))
         raise AssayError(f"{where}: {faults}") from error
+    except RecursionError as error:
+        raise AssayError(f"{where}: keys, lists or mappings are nested too deeply; remove levels") from error
 
 
 def find_recipe(path: str | Path) -> Path:
@@ -85,7 +87,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, not a group of keys")
         node = child
     try:
-        node[last] = read_yaml(text)
+        node[last] = read_yaml(text, (*parents, last))
     except YamlError as error:
         raise AssayError(f"--set {override!r}, {error}") from error
     except yaml.YAMLError as error:
@@ -109,7 +111,7 @@ def _describe(fault: Any) -> str:
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
     if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
-        return f"{key!r} is {value}, a {_kind(fault['input'])}, and takes a text; write it in quotes: {_quoted(fault)}"
+        return _no_text(key, fault["input"])
     allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
     return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
 
@@ -119,14 +121,13 @@ def _schema() -> dict[str, Any]:
     return Recipe.model_json_schema()
 
 
-def _kind(value: Any) -> str:
-    kinds = {bool: "boolean", int: "number", float: "number", type(None): "missing value"}
-    return kinds.get(type(value), type(value).__name__)
-
-
-def _quoted(fault: Any) -> str:
-    value = fault["input"]
-    return f'"{str(value).lower() if isinstance(value, bool) or value is None else value}"'
+def _no_text(key: str, value: Any) -> str:
+    """Say that a value is no text; not what it is, which may differ from what is written: 0123 is 123."""
+    if value is None:
+        return f"{key!r} is empty or null, and takes a text; give it a text, or remove the key"
+    kinds = {bool: "boolean", int: "number", float: "number"}
+    kind = kinds.get(type(value), type(value).__name__)
+    return f"{key!r} is a {kind}, and takes a text; write it in quotes, as it stands"
 
 
 def _texts_as_keys(values: Any) -> Any:

@@ -4,7 +4,8 @@ PyYAML follows YAML 1.1, in which `no` is false, `12:30` is 750, `010` is 8 and 
 """
 
 import re
-from collections.abc import Hashable, Iterator
+import reprlib
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ _RULES = {
         "-+0123456789.",
     ),
 }
+_FILTER = ("source", "filter")
 _YES_NO = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
 
 
@@ -32,6 +34,19 @@ class YamlError(AssayError):
 
 class _Loader(yaml.SafeLoader):
     """A safe loader with the scalars of YAML 1.2; times stay as YAML 1.1 has them."""
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        """Construct a value; say of a scalar that it is not what its tag or form says."""
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # A date that no calendar holds, a number of thousands of digits, `!!bool maybe`, `!!float ""`.
+            if not isinstance(node, ScalarNode):
+                raise
+            raise YamlError(
+                f"line {node.start_mark.line + 1}: {reprlib.repr(node.value)} cannot be read as "
+                f"{node.tag.removeprefix(_TAG)}; if it is a text, write it in quotes"
+            ) from error
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -47,21 +62,35 @@ def _integer(loader: _Loader, node: ScalarNode) -> int:
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
-def _mapping(loader: _Loader, node: MappingNode) -> Iterator[dict[Hashable, Any]]:
-    """Construct a mapping with its keys as they are written."""
-    made: dict[Hashable, Any] = {}
-    yield made
+def _mapping(loader: _Loader, node: Node) -> dict[Hashable, Any]:
+    """Construct a mapping with its keys as they are written.
+
+    Nothing is handed out before it is whole, so that PyYAML refuses a mapping or list that holds itself.
+    """
+    if not isinstance(node, MappingNode):
+        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!map is no mapping; remove the tag")
     _check_keys(node)
     loader.flatten_mapping(node)  # `<<`: keys of the mapping itself come last, and win
-    made.update((_key(key), loader.construct_object(value, deep=True)) for key, value in node.value)
+    return {_key(key): loader.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _sequence(loader: _Loader, node: Node) -> list[Any]:
+    if not isinstance(node, SequenceNode):
+        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!seq is no list; remove the tag")
+    return [loader.construct_object(value, deep=True) for value in node.value]
 
 
 _Loader.add_constructor(f"{_TAG}int", _integer)
 _Loader.add_constructor(f"{_TAG}map", _mapping)
+_Loader.add_constructor(f"{_TAG}seq", _sequence)
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, inside: Sequence[str] = ()) -> Any:
     """Return what a text of YAML holds.
+
+    Args:
+        text: a recipe, or the value of one of its keys.
+        inside: the path of that key.
 
     Raises:
         yaml.YAMLError: it is no YAML.
@@ -72,10 +101,11 @@ def read_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _check_filters(node)
-        return loader.construct_document(node)
-    except ValueError as error:  # a date that no calendar holds, a number of thousands of digits
-        raise YamlError(f"a value cannot be read ({error}); if it is a text, write it in quotes") from error
+        values = loader.construct_document(node)
+        _check_filters(node, inside)
+        return values
+    except RecursionError as error:
+        raise YamlError("lists or mappings are nested too deeply; remove levels") from error
     finally:
         loader.dispose()
 
@@ -104,10 +134,17 @@ def _key(node: Node) -> str:
     return text.lower() if node.tag == _BOOL else text
 
 
-def _check_filters(root: Node) -> None:
-    """Refuse `yes` and `no` in a filter of the source: YAML 1.1 reads a boolean, YAML 1.2 a text."""
-    filters = (one for source in _values(root, "source") for one in _values(source, "filter"))
-    for scalar in (scalar for one in filters for scalar in _plain_scalars(one)):
+def _check_filters(root: Node, inside: Sequence[str]) -> None:
+    """Refuse `yes` and `no` in a filter of the source: YAML 1.1 reads a boolean, YAML 1.2 a text.
+
+    The nodes were constructed before, which merges `<<` into them.
+    """
+    node: Node | None = root
+    if tuple(inside[: len(_FILTER)]) != _FILTER[: len(inside)]:
+        return
+    for name in _FILTER[len(inside) :]:
+        node = _children(node).get(name)
+    for scalar in _plain_scalars(node):
         if _YES_NO.fullmatch(scalar.value):
             raise YamlError(
                 f"line {scalar.start_mark.line + 1}: source.filter holds {scalar.value}, which may be a boolean or a "
@@ -115,19 +152,15 @@ def _check_filters(root: Node) -> None:
             )
 
 
-def _values(node: Node, name: str) -> Iterator[Node]:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and key.value == name:
-                yield value
+def _children(node: Node | None) -> dict[str, Node]:
+    """Return the values of a mapping by key; where `<<` gave a key, too, the mapping's own value."""
+    if not isinstance(node, MappingNode):
+        return {}
+    return {key.value: value for key, value in node.value if isinstance(key, ScalarNode)}
 
 
-def _plain_scalars(node: Node) -> Iterator[ScalarNode]:
-    if isinstance(node, ScalarNode):
-        if node.style is None:
-            yield node
-        return
-    if isinstance(node, SequenceNode | MappingNode):
-        for child in node.value:
-            for part in child[1:] if isinstance(child, tuple) else (child,):
-                yield from _plain_scalars(part)
+def _plain_scalars(node: Node | None) -> Iterator[ScalarNode]:
+    if isinstance(node, ScalarNode) and node.style is None:
+        yield node
+    for child in node.value if isinstance(node, SequenceNode) else _children(node).values():
+        yield from _plain_scalars(child)

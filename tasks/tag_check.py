@@ -1,7 +1,11 @@
 """The share of entities that the recipe's own tokenizer gives back, as a check of the data before training."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
 
 from corpus.digest import digest_folder, digest_json
 from corpus.errors import AssayError
@@ -67,14 +71,26 @@ def encoder_digest(encoder: str | None) -> str | None:
 
 
 def _training_rows(recipe: Recipe, snapshot: Snapshot) -> list[Example]:
-    """Rows with entities that may train, at most `MOST_ROWS` of them, from the whole length of the snapshot."""
+    """Return the rows with entities that may train; where there are more than `MOST_ROWS`, a sample of so many."""
     published = recipe.split.method == "published"
-    every = -(-len(snapshot) // MOST_ROWS)
-    return [
-        row
-        for number, row in enumerate(snapshot.examples())
-        if row.entities and number % every == 0 and (not published or row.split == "train")
-    ]
+    count = _count_rows(snapshot, published=published)
+    chosen = np.ones(count, dtype=bool)
+    if count > MOST_ROWS:
+        chosen[MOST_ROWS:] = False
+        np.random.default_rng(0).shuffle(chosen)  # a regular step would miss what comes in turns
+    allowed = (row for row in snapshot.examples() if row.entities and (not published or row.split == "train"))
+    return list(itertools.compress(allowed, chosen))
+
+
+def _count_rows(snapshot: Snapshot, *, published: bool) -> int:
+    """Count the rows with entities that may train; the rest of a row is not read."""
+    count = 0
+    for batch in snapshot.batches(["entities", "split"]):
+        allowed = pc.greater(pc.list_value_length(batch["entities"]), 0)
+        if published:
+            allowed = pc.and_(allowed, pc.equal(batch["split"], "train"))
+        count += pc.sum(allowed).as_py() or 0
+    return count
 
 
 def _result(found: "TagCoverage") -> CheckResult:

@@ -163,10 +163,11 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
             manifest = writer.finish()
         counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
         erased = old.manifest.erased + len(old) - manifest.counts.rows
-        manifest = manifest.model_copy(update={"counts": counts, "erased": erased})
+        kept = {"counts": counts, "erased": erased, "label_keys": old.manifest.label_keys}
+        manifest = manifest.model_copy(update=kept)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
-        with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as kept:
-            kept.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
+        with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
+            rejects.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
         files = digest_folder(partial)
         marker = json.loads((folder / MARKER).read_bytes()) | {"files": files}
         with atomic_path(partial / MARKER) as path:

@@ -45,6 +45,27 @@ def test_whole_words(text: str, name: str, spans: list[tuple[int, int]]) -> None
     assert whole_words(text, name) == spans
 
 
+NOTHING = [None, float("nan"), np.float32("nan"), Decimal("nan"), Decimal128("NaN")]
+
+
+@pytest.mark.parametrize("nothing", NOTHING, ids=repr)
+@pytest.mark.parametrize("spans", [None, "places"])
+def test_read_entities_takes_nan_for_missing(nothing: object, spans: str | None) -> None:
+    place = {"text": "Apple", "start": nothing, "end": nothing}
+    item = {**place, "label": nothing} if spans is None else {"label": nothing, "places": [place]}
+    fields = EntityFields(spans=spans, default_label="ORG")
+    assert read_entities("an Apple", [item], fields) == (Entity(3, 8, "ORG"),)
+    placed = {"text": nothing, "start": 3, "end": 8.0}
+    item = placed if spans is None else {"places": [placed]}
+    assert read_entities("an Apple", [item], fields) == (Entity(3, 8, "ORG"),)
+
+
+@pytest.mark.parametrize("nothing", NOTHING[1:], ids=repr)
+def test_read_entities_refuses_one_offset_alone(nothing: object) -> None:
+    with pytest.raises(UnreadableError, match=r"entity\.end is not a whole number"):
+        read_entities("an Apple", [{"text": "Apple", "start": 3, "end": nothing}], EntityFields())
+
+
 def test_case_is_ignored_only_on_request_and_offsets_stay_right() -> None:
     text = "İstanbul: ACME wins"
 

@@ -19,6 +19,34 @@ def test_whole_number_of_any_numeric_type(value: Any) -> None:
     assert class_label(value, "f", {"5": "five"}) == "five"
 
 
+@pytest.mark.parametrize("value", FIVES, ids=repr)
+@pytest.mark.parametrize(("names", "key"), [({"5": "five"}, "5"), ({"5.0": "five"}, "5.0")])
+def test_class_label_finds_a_whole_number_however_its_key_is_written(
+    value: Any, names: dict[str, str], key: str
+) -> None:
+    used: set[str] = set()
+    assert (class_label(value, "f", names, used), used) == ("five", {key})
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "label", "used"),
+    [
+        (5.0, {"5": "whole", "5.0": "double"}, "whole", {"5"}),
+        (-0.0, {"0.0": "none"}, "none", {"0.0"}),
+        ("5.0", {"5.0": "double"}, "double", {"5.0"}),
+        ("5.0", {"5": "whole"}, "5.0", set()),
+        ("5", {"5.0": "double"}, "5", set()),
+        (True, {"1": "one", "1.0": "one"}, "true", set()),
+        (6.0, {"5.0": "double"}, "6", set()),
+    ],
+)
+def test_class_label_takes_texts_as_they_are_written(
+    value: Any, names: dict[str, str], label: str, used: set[str]
+) -> None:
+    found: set[str] = set()
+    assert (class_label(value, "f", names, found), found) == (label, used)
+
+
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 def test_whole_number_refuses_all_else(value: Any) -> None:
     assert whole_number(value) is None

@@ -1,19 +1,25 @@
 """Whether `source.label_map` and the labels of the rows fit each other."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from corpus.example import Example
+from corpus.document import Document
+from corpus.portion import Portion, PortionReader
 from corpus.snapshot import Snapshot, SnapshotWriter
 from expectations.label_map import label_map_checks
 from recipes.recipe import Recipe
 from tests.snapshots import recipe_values
 
 
-def snapshot_of(folder: Path, labels: list[str]) -> Snapshot:
+def snapshot_of(folder: Path, recipe: Recipe, labels: list[Any]) -> Snapshot:
+    """Read labels as they stand in the source, each batch as another process hands it on."""
+    reader = PortionReader(recipe.source, needs_label=True, needs_entities=False)
     with SnapshotWriter(folder, [], {}) as writer:
-        writer.add([Example(str(number), f"text {number}", label=label) for number, label in enumerate(labels)])
+        for number, label in enumerate(labels):
+            document = Document(f"r{number}", {"text": f"text {number}", "label": label})
+            writer.add_portion(Portion.from_bytes(reader.read([document]).to_bytes()))
         writer.finish()
     return Snapshot.load(folder)
 
@@ -26,23 +32,61 @@ def recipe_with(mapping: dict[str, str], labels: list[str] | None = None) -> Rec
 @pytest.mark.parametrize(
     ("mapping", "labels", "severity", "parts"),
     [
-        ({"0": "bear", "1": "bull", "22": "flat"}, ["bear", "bull", "2"], "critical", ["'2' of 1 rows", "'22'"]),
-        ({"pos": "good", "negatve": "bad"}, ["good", "negative"], "critical", ["correct the entry 'negatve'"]),
-        ({"0": "bear", "1": "bull"}, ["bear", "bull", "2"], "warning", ["add '2': '2'"]),
-        ({"0": "bear", "1": "bull", "9": "odd"}, ["bear", "bull"], "warning", ["no row has the label of the entries"]),
+        ({"0": "bear", "1": "bull", "22": "flat"}, [0, 1, 2], "critical", ["'2' of 1 rows", "'22'"]),
+        ({"pos": "good", "negatve": "bad"}, ["pos", "negative"], "critical", ["correct the entry 'negatve'"]),
+        # The name that the mistyped entry gives has rows of other entries.
+        ({"1": "neg", "2": "neg", "4": "pos", "55": "pos"}, [1, 2, 4, 5], "critical", ["'5' of 1 rows", "'55'"]),
+        ({"true": "yes", "flase": "yes"}, [True, False], "critical", ["correct the entry 'flase'"]),
+        # The mistyped entry gives the very name that the label has.
+        ({"0": "bear", "up": "2"}, [0, 2, 1], "critical", ["'1' of 1 rows", "'up'"]),
+        ({"0": "bear", "1": "bull"}, [0, 1, 2], "warning", ["add '2': '2'"]),
+        ({"0": "bear", "1": "bull", "9": "odd"}, [0, 1], "warning", ["no row has the label of the entries"]),
+        ({"0": "bear", "1": "bull", "9": "bull"}, [0, 1], "warning", ["no row has the label of the entries"]),
     ],
 )
 def test_label_map_checks_name_what_does_not_fit(
-    tmp_path: Path, mapping: dict[str, str], labels: list[str], severity: str, parts: list[str]
+    tmp_path: Path, mapping: dict[str, str], labels: list[Any], severity: str, parts: list[str]
 ) -> None:
-    [check] = label_map_checks(snapshot_of(tmp_path, labels), recipe_with(mapping))
+    recipe = recipe_with(mapping)
+    [check] = label_map_checks(snapshot_of(tmp_path, recipe, labels), recipe)
     assert (check.severity, check.passed) == (severity, False)
     assert all(part in check.why for part in parts)
     assert "\n" not in check.why
 
 
 def test_label_map_checks_pass_where_both_fit(tmp_path: Path) -> None:
-    snapshot = snapshot_of(tmp_path, ["bear", "bull", "other"])
-    [check] = label_map_checks(snapshot, recipe_with({"0": "bear", "1": "bull"}, ["bear", "bull", "other"]))
+    recipe = recipe_with({"0": "bear", "1": "bull"}, ["bear", "bull", "other"])
+    snapshot = snapshot_of(tmp_path, recipe, ["0", 1.0, "other"])
+    [check] = label_map_checks(snapshot, recipe)
     assert check.passed
     assert label_map_checks(snapshot, recipe_with({})) == []
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0.0, 1.0], [0, 1.0]])
+@pytest.mark.parametrize(
+    "mapping", [{"0": "neg", "1": "pos"}, {"0.0": "neg", "1.0": "pos"}, {"0": "neg", "1.0": "pos"}]
+)
+def test_label_map_checks_pass_for_whole_numbers_however_they_are_written(
+    tmp_path: Path, mapping: dict[str, str], labels: list[Any]
+) -> None:
+    recipe = recipe_with(mapping)
+    snapshot = snapshot_of(tmp_path, recipe, labels)
+    assert label_map_checks(snapshot, recipe)[0].passed
+    assert list(snapshot.manifest.labels) == ["neg", "pos"]
+
+
+def test_label_map_checks_know_the_entries_that_the_quick_reader_used(tmp_path: Path) -> None:
+    source = {
+        "kind": "files",
+        "paths": {"rows.jsonl": "all"},
+        "form": "parse",
+        "label_map": {"good": "pos", "godo": "pos"},
+    }
+    recipe = Recipe.model_validate(recipe_values(source=source))
+    with SnapshotWriter(tmp_path, [], {}) as writer:
+        sentences = [{"Text": "A b.", "sentiment": label} for label in ("good", "neg")]
+        reader = PortionReader(recipe.source, needs_label=True, needs_entities=False)
+        writer.add_portion(reader.read([Document("d", {"Parse": sentences})]))
+        writer.finish()
+    [check] = label_map_checks(Snapshot.load(tmp_path), recipe)
+    assert (check.severity, check.bad_ids) == ("critical", ["neg", "godo"])

@@ -2,13 +2,17 @@ from typing import Any
 
 import pytest
 from transformers import (
+    BartConfig,
     BertConfig,
     CamembertConfig,
     DistilBertConfig,
     ElectraConfig,
+    MBartConfig,
     MPNetConfig,
+    MT5Config,
     PretrainedConfig,
     RobertaConfig,
+    T5Config,
     XLMRobertaConfig,
 )
 
@@ -23,6 +27,26 @@ SIZES: dict[str, Any] = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 32,
+}
+BART_SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "max_position_embeddings": 64,
+}
+T5_SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "decoder_start_token_id": 0,
 }
 
 
@@ -57,3 +81,29 @@ def test_check_length_tries_what_the_configuration_does_not_say() -> None:
         AssayError, match=r"model\.max_length is 40, and the encoder fails at so many tokens \(.+\); lower it"
     ):
         _check_length(network, model)
+
+
+@pytest.mark.parametrize("head", ["sentence", "tokens"])
+@pytest.mark.parametrize(
+    "config",
+    [BartConfig(**BART_SIZES), MBartConfig(**BART_SIZES), T5Config(**T5_SIZES), MT5Config(**T5_SIZES)],
+    ids=lambda config: config.model_type,
+)
+def test_check_length_lets_in_encoders_with_a_decoder(config: PretrainedConfig, head: Any) -> None:
+    model = Model(encoder="unused", heads=[head], max_length=40)
+    classes, tags = (2, 0) if head == "sentence" else (0, 3)
+    try:
+        network = build_network(model, classes, tags, config=config)
+    except ValueError:  # no such class in transformers
+        pytest.skip(f"{config.model_type} has no head {head}")
+    _check_length(network, model)
+
+
+def test_check_length_says_in_one_line_what_an_encoder_refuses() -> None:
+    # given a classifier that misses its end token
+    model = Model(encoder="unused", heads=["sentence"], max_length=40)
+    network = build_network(model, 2, 0, config=BartConfig(**BART_SIZES))
+    network.config.eos_token_id = None
+    with pytest.raises(AssayError, match=r"the encoder fails at so many tokens \(.+\); lower it") as caught:
+        _check_length(network, model)
+    assert "\n" not in str(caught.value)

@@ -10,8 +10,9 @@ from transformers import PreTrainedTokenizerFast
 
 from corpus.errors import DataError
 from corpus.example import Entity, Example
-from corpus.snapshot import SnapshotWriter
+from corpus.snapshot import Snapshot, SnapshotWriter
 from recipes.recipe import Recipe
+from tasks import tag_check as module
 from tasks.run import Ref, Run
 from tasks.tag_check import ENTITIES, HALF_WORDS, NAME, SHARE
 from tasks.validate import ValidationReport, validate
@@ -35,7 +36,13 @@ def _run(store: Path, encoder: Path | None = None) -> Run:
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(uri)
     experiment = client.create_experiment("e", artifact_location=store.as_uri())
-    recipe = Recipe.model_validate(
+    recipe = _recipe(encoder)
+    run = client.create_run(experiment).info.run_id
+    return Run(key="t", recipe=recipe, store=store, tracking_uri=uri, mlflow_run=run)
+
+
+def _recipe(encoder: Path | None = None, **parts: Any) -> Recipe:
+    return Recipe.model_validate(
         {
             "name": "test",
             "source": {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": {"entities": "entities"}},
@@ -43,10 +50,9 @@ def _run(store: Path, encoder: Path | None = None) -> Run:
             "model": {**({"encoder": str(encoder)} if encoder else {"scratch": {}}), "heads": ["tokens"]},
             "gate": {"min_f1": {"tokens": 0.5}},
             "registry": {"name": "test"},
+            **parts,
         }
     )
-    run = client.create_run(experiment).info.run_id
-    return Run(key="t", recipe=recipe, store=store, tracking_uri=uri, mlflow_run=run)
 
 
 def _snapshot(folder: Path, rows: Sequence[tuple[str, Entity]]) -> Ref:
@@ -103,3 +109,43 @@ def test_tag_check_says_that_a_tokenizer_could_not_be_loaded(tmp_path: Path) -> 
     )
     check = next(check for check in report.checks if check.name == NAME)
     assert (check.severity, check.measured, report.metrics) == ("info", "not measured", {})
+
+
+@pytest.mark.parametrize(("period", "published"), [(1, False), (2, False), (3, True), (4, True)])
+@pytest.mark.parametrize("count", [1, 7, 10, 11, 40, 101])
+def test_tag_check_measures_rows_with_entities_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: int, published: bool, count: int
+) -> None:
+    # given rows with entities in every so manieth place, of which those for training are one half
+    monkeypatch.setattr(module, "MOST_ROWS", 10)
+    word = Entity(0, 5, "ORG")
+    writer = SnapshotWriter(tmp_path, [], {})
+    writer.add(
+        [
+            Example(
+                f"r{at}",
+                f"Hooli {at}",
+                entities=() if at % period else (word,),
+                split="train" if at // period % 2 else "test",
+            )
+            for at in range(count * period)
+        ]
+    )
+    writer.finish()
+    recipe = _recipe(split={"method": "published" if published else "stratified"})
+    rows = module._training_rows(recipe, Snapshot.load(tmp_path))
+    allowed = count // 2 if published else count
+    assert len({row.id for row in rows}) == len(rows) == min(allowed, 10)
+    assert all(row.entities and (not published or row.split == "train") for row in rows)
+
+
+def test_tag_check_measures_no_more_of_one_kind_of_rows_that_come_in_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_ROWS", 100)
+    writer = SnapshotWriter(tmp_path, [], {})
+    writer.add(Example(f"r{at}", f"Hooli {at}", entities=(Entity(0, 5 - at % 2, "ORG"),)) for at in range(400))
+    writer.finish()
+    rows = module._training_rows(_recipe(), Snapshot.load(tmp_path))
+    ends = [entity.end for row in rows for entity in row.entities or ()]
+    assert 25 < ends.count(4) < 75
