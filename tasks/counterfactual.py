@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from corpus.example import Entity, Example
 from recipes.recipe import CounterfactualRule, Head
@@ -43,7 +44,8 @@ def judge_counterfactuals(
 
     For sentences a flip is another class; for tokens it is another span or type outside the swapped words. Texts
     that the model reads only the beginning of are left out, since the swap may stand in the rest. Rows of one cluster
-    count once towards `min_swaps`, and as many clusters as can be are among the rows that are tried.
+    count once towards `min_swaps`, weigh as much as a single row towards `max_flips`, and are tried after the first
+    row of every other cluster.
 
     Args:
         engine: with the bundle.
@@ -100,6 +102,17 @@ def _independent_swaps(families: Sequence[Family], clusters: Mapping[str, str]) 
     return len(rows) + sum(len(family.variants) for family in families if family.original is None)
 
 
+def _flip_share(flips: Sequence[Flip], families: Sequence[Family], clusters: Mapping[str, str]) -> float:
+    """Share of the swaps that change the prediction, where the rows of one cluster weigh as much as a single row."""
+    rows = Counter(clusters.get(family.name, family.name) for family in families if family.original is not None)
+    weights = {
+        family.name: 1.0 if family.original is None else 1 / rows[clusters.get(family.name, family.name)]
+        for family in families
+    }
+    swaps = fsum(weights[family.name] * len(family.variants) for family in families)
+    return fsum(weights[flip.family] for flip in flips) / swaps if swaps else 0.0
+
+
 def _predict(engine: Engine, families: Sequence[Family]) -> Predictions:
     """The answer to every text, each asked for once."""
     rows = list(dict.fromkeys(variant.row for family in families for variant in _all(family)))
@@ -126,8 +139,9 @@ def _check(
     flips = [flip for family in families for flip in _flips(family, head, predictions)]
     independent = _independent_swaps(families, clusters)
     judged = independent >= rule.min_swaps
-    few = len(flips) <= rule.max_flips * swaps
-    share = f" ({len(flips) / swaps:.1%})" if swaps else ""
+    weighted = _flip_share(flips, families, clusters)
+    few = weighted <= rule.max_flips
+    share = f" ({weighted:.1%})" if swaps else ""
     return Check(
         name=f"counterfactual: {name} ({head})",
         measured=f"{len(flips)} of {swaps} swaps change the answer{share}{_in_clusters(swaps, independent)}",

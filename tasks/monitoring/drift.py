@@ -86,12 +86,16 @@ def find_drift(reference: Reference, window: Observed, rule: Monitoring) -> list
 
 
 def _untested(candidate: _Candidate, rule: Monitoring, tests: int) -> str | None:
-    """Say why a signal is not tested: too few rows, or too few clusters for any p-value to fall below `alpha`."""
+    """Say why a signal is not tested: too few rows, or too few clusters for any p-value to fall below `alpha`.
+
+    A sample of one cluster shows nothing of how clusters differ, and leaves none to learn from.
+    """
     before, now = candidate.finding.rows
     if min(before, now) < rule.min_rows:
         return f"not judged: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
     old, new = candidate.clusters.counts
-    if candidate.clusters.all_single or candidate.clusters.smallest_p(candidate.halves) * tests < rule.alpha:
+    smallest = candidate.clusters.smallest_p(candidate.halves)
+    if candidate.clusters.all_single or (min(old, new) > 1 and smallest * tests < rule.alpha):
         return None
     return (
         f"too few documents to tell: {before} and {now} rows to compare are of {old} and {new} documents or groups; "

@@ -20,10 +20,11 @@ of 0, and no mean is estimated that the spread would fall short of.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, isfinite, sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import logsumexp
 
 from tasks.scoring.statistics import REPLICAS, SEED, Floats, Ints, Outcomes, distinct_rows, draw_f1, draw_sets, mean_f1
 
@@ -31,6 +32,7 @@ ADDED = 1.0  # rows, see above
 STEEPEST = 30.0  # exp of it: how much more often the extreme row may come than an average one
 BISECTIONS = 12
 DRAWS_BEYOND = 20  # test sets that the bound is read from, at least
+UNDER_NULL = 0.2  # of the draws for small p-values; no set counts for more than 1 / this
 ROUNDING = 1e-12
 
 
@@ -134,29 +136,48 @@ class _Test:
 
     def _tilted_p_value(self, threshold: float) -> float:
         null = self.pairs.with_difference(threshold)
+        if threshold < self.found and self.small:
+            return self._small_p_value(null or self.pairs.nearest_to(threshold))
         if null is None:
             return 1 / (1 + self.replicas) if threshold < self.found else 1.0
-        if self.small and threshold < self.found:
-            return self._small_p_value(null)
         drawn = draw_f1(null.tallies, null.share, null.rows, self.replicas, self.seed)
         less = drawn[:, 0] - drawn[:, 1] < self.found - ROUNDING
         return float((1 + np.count_nonzero(~less)) / (1 + self.replicas))
 
     def _small_p_value(self, null: "_Pairs") -> float:
-        """Draw test sets with a true difference as found, and count each as often as it comes under the null.
+        """Draw test sets under the null and some with the difference found, and count each as often as the null has it.
 
-        About every second such set shows what was found, however seldom one under the null does (importance sampling:
-        Davison & Hinkley 1997, section 9.4). Counting the test set itself among them keeps the p-value valid for any
-        number of draws (Harrison 2012, "Conservative hypothesis tests and confidence intervals using importance
-        sampling", theorem 1).
+        About every second set of the latter shows what was found, however seldom one under the null does. Drawing from
+        several sources at once bounds how much one set can count (importance sampling with a defensive mixture:
+        Hesterberg 1995, "Weighted average importance sampling and defensive mixture distributions"). Counting the test
+        set itself among them keeps the p-value valid for any number of draws (Harrison 2012, "Conservative hypothesis
+        tests and confidence intervals using importance sampling", theorem 1).
         """
-        drawn_from = null.with_difference(self.found) or null.tilted(STEEPEST)
-        ratio = np.log(null.share) - np.log(drawn_from.share)
-        total = exp(null.observed @ ratio)
-        for counts, f1 in draw_sets(null.tallies, drawn_from.share, null.rows, self.replicas, self.seed):
-            shown = f1[:, 0] - f1[:, 1] >= self.found - ROUNDING
-            total += np.exp(counts[shown] @ ratio).sum()
-        return min(1.0, float(total) / (1 + self.replicas))
+        sources = self._sources(null)
+        logs = np.log([source.share for source in sources]) - np.log(null.share)
+        parts = np.full(len(sources), (1 - UNDER_NULL) / (len(sources) - 1))
+        parts[0] = UNDER_NULL
+        total = float(_weights(null.observed[None], logs, parts).sum())
+        for number, (source, replicas) in enumerate(zip(sources, self._split(parts), strict=True)):
+            for counts, f1 in draw_sets(null.tallies, source.share, null.rows, int(replicas), self.seed + number):
+                shown = f1[:, 0] - f1[:, 1] >= self.found - ROUNDING
+                total += float(_weights(counts[shown], logs, parts).sum())
+        return min(1.0, total / (1 + self.replicas))
+
+    def _sources(self, null: "_Pairs") -> "list[_Pairs]":
+        """The null first, then rows nearer to the test set, which the null can make all but impossible.
+
+        These are the mean of both, in which the test set comes more often than under the null, and each of the two
+        tilted to the difference found.
+        """
+        near = replace(null, weights=(null.share + null.observed / null.observed.sum()) / 2)
+        tilted = [source.with_difference(self.found) for source in (null, near)]
+        return [null, near, *filter(None, tilted)]
+
+    def _split(self, parts: Floats) -> Ints:
+        """How many of the test sets are drawn from each source, themselves drawn so that sets are independent."""
+        split: Ints = np.random.default_rng(self.seed).multinomial(self.replicas, parts)
+        return split
 
 
 @dataclass(frozen=True)
@@ -218,6 +239,22 @@ class _Pairs:
         if not gap(-STEEPEST) <= 0 <= gap(STEEPEST):
             return None
         return self.tilted(brentq(gap, -STEEPEST, STEEPEST, xtol=1e-6))
+
+    def nearest_to(self, value: float) -> "_Pairs":
+        """The rows with the difference nearest to this, where none have it."""
+        return self.tilted(-STEEPEST if value < self.difference else STEEPEST)
+
+
+def _weights(counts: "Ints | Floats", logs: Floats, parts: Floats) -> Floats:
+    """How much more often a test set comes under the null than in the mixture of sources.
+
+    Args:
+        counts: sets x rows.
+        logs: of each source, log share less that under the null: sources x rows.
+        parts: of the mixture, the null first.
+    """
+    weights: Floats = np.exp(-logsumexp(counts @ logs.T, b=parts, axis=1))
+    return weights
 
 
 def _check_same_rows(candidate: Outcomes, champion: Outcomes) -> None:

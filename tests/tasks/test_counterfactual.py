@@ -149,3 +149,24 @@ def test_rows_that_belong_together_are_one_swap_of_evidence(engine: Callable[...
     alone = {row.id: row.id for row in rows()}
     as_ever = judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])
     assert judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"], alone) == as_ever
+
+
+def test_flips_of_one_cluster_weigh_as_one(engine: Callable[..., Engine]) -> None:
+    # Given a model that minds the town only in texts of cars, and one document of 40 such texts among 60
+    # texts of their own,
+    texts = rows(60, "Rome is good good good ibm") + [Example(f"c{number}", "Rome car ibm") for number in range(40)]
+    asked = engine({"good": "positive", "Rome": "positive", "Oslo": "negative"})
+    document = {row.id: "one document" for row in texts if row.id.startswith("c")}
+    rule = a_rule(max_flips=0.02)
+    # when its rows count as independent, then two swaps of five change the class,
+    (check,) = judge_counterfactuals(asked, texts, rule, ["sentence"])
+    assert (check.measured, check.passed) == ("40 of 100 swaps change the answer (40.0%)", False)
+    # and as one document they are one of 61.
+    (check,) = judge_counterfactuals(asked, texts, rule, ["sentence"], document)
+    assert check.measured == "40 of 100 swaps change the answer (1.6%), 61 of them independent"
+    assert check.passed
+    # The other way round, 60 texts of their own that change are not hidden by one document of many that do not.
+    others = {row.id: "one document" for row in texts if not row.id.startswith("c")}
+    (check,) = judge_counterfactuals(asked, texts, a_rule(max_flips=0.5), ["sentence"], others)
+    assert check.measured == "40 of 100 swaps change the answer (97.6%), 41 of them independent"
+    assert not check.passed

@@ -1,6 +1,7 @@
 """Rows of one document are no independent draws: what is exchanged are whole documents."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,20 @@ def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
     many = find_drift(reference, observed(20, 5, "down"), Monitoring())
     assert "classes answered" in {one.name for one in many if one.drifted}
     assert many[0].clusters == (40, 20)
+
+
+@pytest.mark.parametrize(("reference", "window"), [((2000, 1), (1, 100)), ((1, 400), (100, 1)), ((1, 400), (1, 100))])
+@pytest.mark.parametrize("vectors", [False, True])
+def test_find_drift_of_one_cluster_says_that_it_is_too_few(
+    reference: tuple[int, int], window: tuple[int, int], vectors: bool
+) -> None:
+    samples = [observed(*sample, "up") for sample in (reference, window)]
+    if vectors:
+        samples = [replace(one, embeddings=np.random.default_rng(1).normal(size=(len(one), 4))) for one in samples]
+    found = find_drift(Reference(samples[0], len(samples[0]), frozenset(COMMON)), samples[1], Monitoring())
+    assert len(found) == 8 + vectors
+    assert not any(one.drifted for one in found)
+    assert all(one.why.startswith("too few documents to tell") for one in found)
 
 
 def test_find_drift_reaches_a_small_alpha() -> None:

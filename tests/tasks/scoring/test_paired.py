@@ -259,3 +259,68 @@ def test_the_fortieth_challenger_takes_no_more_draws_than_the_first(monkeypatch:
         compare(*pair, confidence=1 - 0.05 / (challenger * (challenger + 1)))
         work.append(sum(drawn))
     assert work[1] <= 2 * work[0] <= 100_000
+
+
+def against(gold: Ints, candidate: Ints, champion: Ints, classes: int) -> tuple[Outcomes, Outcomes]:
+    """Two models by their predicted classes, the better one first."""
+    models = [Outcomes(np.column_stack([gold, predicted]), classes) for predicted in (candidate, champion)]
+    first, second = sorted(models, key=lambda model: -model.f1())
+    return first, second
+
+
+def odd_pair(seed: int) -> tuple[Outcomes, Outcomes]:
+    """Few rows, rare classes, and models that are perfect, never right, or blind to some of the classes."""
+    random = np.random.default_rng([seed, 77])
+    classes, rows = int(random.integers(2, 6)), int(random.choice([20, 50, 200, 500]))
+    gold = random.choice(classes, rows, p=random.dirichlet(np.full(classes, random.choice([0.2, 1, 5]))))
+    models = []
+    for kind in random.integers(0, 3, 2):
+        right = random.random(rows) < random.choice([0, 0.3, 0.7, 0.9, 0.97, 1])
+        predicted = np.where(right, gold, (gold + random.integers(1, classes, rows)) % classes)
+        if kind == 0:
+            predicted = np.where(gold == np.bincount(gold).argmax(), gold, predicted)
+        if kind == 1:
+            predicted = np.where(gold == random.integers(classes), predicted, gold)
+        models.append(predicted)
+    return against(gold, models[0], models[1], classes)
+
+
+def test_a_test_set_that_the_null_makes_all_but_impossible_refutes_it() -> None:
+    # Given a champion that is wrong on every row of two classes, or of three,
+    gold = np.repeat([0, 1, 2], [317, 97, 86])
+    for champion in (np.where(gold == 0, 0, 3 - gold), np.zeros_like(gold), np.array([1, 0, 2])[gold]):
+        pair = against(gold, gold, champion, 3)
+        # when a perfect challenger is tested at a high confidence, then no draws are needed to see that it is better.
+        for confidence in (0.95, 0.99167, 0.99997):
+            result = compare(*pair, confidence=confidence)
+            assert result.p_value < 0.001
+            assert 0.4 < result.lower < result.difference
+        assert result.p_value < 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_high_confidence_of_rare_classes_leaves_the_p_value_as_it_is(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    gold, models = np.repeat([0, 1, 2], [188, 8, 4]), []
+    for mistakes in (7, 6):
+        predicted, wrong = gold.copy(), random.choice(200, mistakes, replace=False)
+        predicted[wrong] = (predicted[wrong] + random.integers(1, 3, mistakes)) % 3
+        models.append(predicted)
+    pair = against(gold, models[0], models[1], 3)
+    usual, rare = (compare(*pair, confidence=level) for level in (0.95, 0.99997))
+    assert rare.p_value == pytest.approx(usual.p_value, rel=0.2)
+    assert usual.lower > rare.lower > usual.lower - 0.3
+
+
+def test_p_values_of_odd_rows_do_not_depend_on_the_confidence() -> None:
+    for seed in range(25):
+        pair, clusters = odd_pair(seed), None
+        if seed % 3 == 0:
+            clusters = np.arange(len(pair[0])) // 2
+        candidate, champion = (Outcomes(one.codes, one.classes, clusters) for one in pair)
+        many = p_value(candidate, champion, threshold=-0.01, replicas=10_000)
+        for confidence in (0.99167, 0.99997):
+            close = compare(candidate, champion, threshold=-0.01, confidence=confidence)
+            assert many / 1.5 - 2e-4 < close.p_value < 1.5 * many + 2e-4, f"seed {seed}"
+            assert (close.lower > -0.01) == (close.p_value <= 1 - confidence), f"seed {seed}"
+            assert close.lower >= -1, f"seed {seed}"
