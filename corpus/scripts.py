@@ -15,7 +15,7 @@ class Kind(IntEnum):
 
     `SPACE` is white space, also of width zero. `JOINER` is an invisible character that separates nothing. `MARK`
     combines with the character before it. `LETTER` is a letter or digit of a script that writes spaces, `SIGN` a
-    letter of one that does not. `OTHER` is punctuation and symbols.
+    letter of one that does not, also a squared or enclosed one ("㈱"). `OTHER` is punctuation and symbols.
     """
 
     SPACE = 0
@@ -49,6 +49,8 @@ _WITHOUT_SPACES = (
     (0x1AFF0, 0x1B16F),  # Kana
     (0x20000, 0x3FFFF),  # Han
 )
+# Letters of Han and Kana in brackets, circles and squares.
+_SQUARED = (0x3200, 0x33FF)
 _STARTS = [start for start, _ in _WITHOUT_SPACES]
 # Letters by category that are the vowels and final consonants of a decomposed Hangul syllable, or voice a Katakana.
 _JOINING = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF), (0xFF9E, 0xFF9F))
@@ -88,10 +90,20 @@ def split_signs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def base_kind(text: str, end: int) -> Kind:
     """Return the kind of the last character before `end` that is no mark; `SPACE` where there is none."""
-    position = end - 1
-    while position >= 0 and KINDS[text[position]] is Kind.MARK:
-        position -= 1
-    return KINDS[text[position]] if position >= 0 else Kind.SPACE
+    end = before_marks(text, end)
+    return KINDS[text[end - 1]] if end else Kind.SPACE
+
+
+def before_marks(text: str, end: int) -> int:
+    """Return the offset before the marks that end at `end`."""
+    while end > 0 and KINDS[text[end - 1]] is Kind.MARK:
+        end -= 1
+    return end
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a character at the edge of a word is no part of it: white space, or what is never visible."""
+    return KINDS[character] < Kind.MARK or character == ZERO_WIDTH_JOINER
 
 
 def _kind(character: str) -> Kind:
@@ -104,7 +116,7 @@ def _kind(character: str) -> Kind:
     if category in ("Cf", "Cc"):
         return Kind.JOINER
     if not character.isalnum():
-        return Kind.OTHER
+        return Kind.SIGN if category == "So" and _SQUARED[0] <= code <= _SQUARED[1] else Kind.OTHER
     block = bisect_right(_STARTS, code) - 1
     signs = block >= 0 and code <= _WITHOUT_SPACES[block][1] and category != "Nd"
     return Kind.SIGN if signs else Kind.LETTER

@@ -20,7 +20,8 @@ ROWS_A_CHUNK = 1_000
 class TagCoverage:
     """How many entities come back with their span and type from the tags of their words.
 
-    `half_words` counts those that begin or end inside a word, and so are learnt and scored as the whole word.
+    `half_words` counts those that are learnt and scored as another span: most begin or end inside a word. It includes
+    those that are left out, as another entity has their word.
     `examples` says of the first lost ones what comes back in their place.
     """
 

@@ -1,13 +1,14 @@
 """Logits to answers: softmax, BIO tags to spans, Viterbi for a CRF. Numpy only."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from corpus.entity import Entity
+from corpus.scripts import KINDS, Kind
 from serving.encoding import Unit
 
 Floats = npt.NDArray[np.float32]
@@ -80,49 +81,105 @@ def tag_units(entities: Sequence[Entity], units: Sequence[Unit]) -> list[str]:
     A unit belongs to the first entity it shares a character with.
     """
     tags = [OUTSIDE] * len(units)
-    ordered = sorted(entities)
-    position = 0
     previous: Entity | None = None
-    for index, unit in enumerate(units):
-        while position < len(ordered) and ordered[position].end <= unit.start:
-            position += 1
-        if position == len(ordered) or ordered[position].start >= unit.end:
-            previous = None
-            continue
-        entity = ordered[position]
-        tags[index] = f"{'I' if entity is previous else 'B'}-{entity.label}"
+    for index, entity in enumerate(_owners(sorted(entities), units)):
+        if entity is not None:
+            tags[index] = f"{'I' if entity is previous else 'B'}-{entity.label}"
         previous = entity
     return tags
 
 
-def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tuple[Entity, ...]:
-    """Return the entities as tags can say them: one that begins or ends inside a unit is the whole unit.
+def _owners(ordered: Sequence[Entity], units: Sequence[Unit]) -> Iterator[Entity | None]:
+    """Yield the entity of each unit: the first it shares a character with."""
+    position = 0
+    for unit in units:
+        while position < len(ordered) and ordered[position].end <= unit.start:
+            position += 1
+        meets = position < len(ordered) and ordered[position].start < unit.end
+        yield ordered[position] if meets else None
 
-    This is what training teaches, so scores compare predictions with it. A unit that holds white space is several words
-    that the tokenizer cannot tell apart: it widens nothing.
+
+def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tuple[Entity, ...]:
+    """Return the entities as tags can say them: from the first to the last of the units that they own.
+
+    This is what training teaches, so scores compare predictions with it. Of two entities in one unit the first keeps
+    it, and one that has no unit left is dropped. These stay as they are:
+
+    - the edge in a unit that holds white space: it is several words that the tokenizer cannot tell apart;
+    - the edge behind the text that was read;
+    - an entity that overlaps one before it, but for the units that it cuts.
     """
-    inner = _cut_units(text, entities, units)
-    if not inner:
+    if not units:
         return tuple(entities)
-    found = dict.fromkeys(
-        Entity(
-            inner[entity.start].start if entity.start in inner else entity.start,
-            inner[entity.end].end if entity.end in inner else entity.end,
-            entity.label,
-        )
-        for entity in entities
-    )
+    cut = _CutUnits(text, units)
+    ordered = sorted(entities)
+    owned = _owned_spans(ordered, units)
+    found: dict[Entity, None] = {}
+    reached = 0
+    for entity in ordered:
+        if entity.start < reached:
+            start, end = cut.start(entity.start), cut.end(entity.end)
+        elif entity in owned:
+            start, end = cut.kept(owned[entity], entity)
+        elif entity.start >= units[-1].end or cut.in_words(entity):
+            start, end = entity.start, entity.end
+        else:
+            start = end = 0
+        reached = max(reached, entity.end)
+        if start < end:
+            found[Entity(start, end, entity.label)] = None
     return tuple(sorted(found))
 
 
-def _cut_units(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> dict[int, Unit]:
-    """Edges of entities that lie inside a unit of one word, with that unit."""
-    starts = [unit.start for unit in units]
-    found: dict[int, Unit] = {}
-    for edge in {edge for entity in entities for edge in (entity.start, entity.end)}:
-        position = bisect_left(starts, edge) - 1
-        if position >= 0 and edge < units[position].end:
-            unit = units[position]
-            if not any(map(str.isspace, text[unit.start : unit.end])):
-                found[edge] = unit
+def _owned_spans(ordered: Sequence[Entity], units: Sequence[Unit]) -> dict[Entity, tuple[int, int]]:
+    found: dict[Entity, tuple[int, int]] = {}
+    for unit, entity in zip(units, _owners(ordered, units), strict=True):
+        if entity is not None:
+            found[entity] = found[entity][0] if entity in found else unit.start, unit.end
     return found
+
+
+class _CutUnits:
+    """The units of a text, by the offsets inside them."""
+
+    def __init__(self, text: str, units: Sequence[Unit]) -> None:
+        self._text = text
+        self._units = units
+        self._starts = [unit.start for unit in units]
+        self._several: dict[Unit, bool] = {}
+
+    def start(self, at: int) -> int:
+        """Return where the word begins that goes on across an offset; the offset itself where none does."""
+        unit = self._across(at)
+        return at if unit is None or self._holds_space(unit) else unit.start
+
+    def end(self, at: int) -> int:
+        """Return where that word ends."""
+        unit = self._across(at)
+        return at if unit is None or self._holds_space(unit) else unit.end
+
+    def in_words(self, entity: Entity) -> bool:
+        """Return whether an edge lies in a unit of several words."""
+        cut = (self._across(at) for at in (entity.start, entity.end))
+        return any(unit is not None and self._holds_space(unit) for unit in cut)
+
+    def kept(self, owned: tuple[int, int], entity: Entity) -> tuple[int, int]:
+        """Return the span of the units of an entity, but for edges that no tag of its words can say."""
+        first, last = self._across(entity.start), self._across(entity.end)
+        start = entity.start if first is not None and self._holds_space(first) else owned[0]
+        several = last is not None and self._holds_space(last)
+        return start, entity.end if several or self._is_unread(owned[1], entity.end) else owned[1]
+
+    def _across(self, at: int) -> Unit | None:
+        position = bisect_left(self._starts, at) - 1
+        return self._units[position] if position >= 0 and at < self._units[position].end else None
+
+    def _holds_space(self, unit: Unit) -> bool:
+        if unit not in self._several:
+            self._several[unit] = any(KINDS[self._text[at]] is Kind.SPACE for at in range(unit.start, unit.end))
+        return self._several[unit]
+
+    def _is_unread(self, begin: int, end: int) -> bool:
+        """Return whether letters follow behind the last unit."""
+        text = self._text
+        return begin >= self._units[-1].end and any(KINDS[text[at]] >= Kind.LETTER for at in range(begin, end))

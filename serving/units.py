@@ -8,8 +8,9 @@ A *unit* is a word as far as the tokenizer can tell it apart. It begins
 - at each token of punctuation, and of scripts that are written without spaces: there each token may begin a word.
 
 The label of a unit is read from, and trained on, its first token. Combining marks belong to the letter before them.
-A token that holds letters and punctuation stands for its letters alone. What lies in the middle of a token begins no
-unit: a tokenizer whose tokens reach over white space or from word to word cannot label these words apart.
+A token that holds letters and punctuation stands for its letters, with the symbols that are part of a word: "$100",
+"@user", "50%", "U.S.". What lies in the middle of a token begins no unit: a tokenizer whose tokens reach over white
+space or from word to word cannot label these words apart.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,13 +19,11 @@ from typing import NamedTuple
 from tokenizers import Encoding
 
 from corpus.cleaning import CleanText
-from corpus.scripts import KINDS, Kind
+from corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, before_marks, is_invisible
+from serving.symbols import first_of_word, last_of_word
 
 # Stands for the space before a word in sentencepiece's vocabularies; by itself it claims the character after it.
 PREFIX = "▁"
-# What a unit leaves out at its edges: white space and what is invisible, and punctuation where it holds letters.
-_AT_SIGNS = frozenset({Kind.SPACE, Kind.JOINER})
-_AT_LETTERS = _AT_SIGNS | {Kind.OTHER}
 TokenRow = tuple[int | None, tuple[int, int]]
 
 
@@ -65,49 +64,64 @@ def units_of_tokens(rows: Iterable[TokenRow], clean: CleanText, token_text: Call
                 first, finish = -1, begin
             else:
                 start = finish
-        new_kind = kinds[text[start]]
+        new_kind = last_kind = kinds[text[start]]
         # Nearly every token is letters alone.
         if new_kind is not letter or kinds[text[end - 1]] is not letter:
-            new_kind, start, end = _core(text, start, end)
+            new_kind, last_kind, start, end = _core(text, start, end)
             if start == end:
                 continue
         if new_kind is not letter or kind is not letter or word_id != word or _apart(text, finish, start):
             if first >= 0:
                 found.append((first, begin, finish))
-            word, kind, begin, first = word_id, new_kind, start, token
+            word, begin, first = word_id, start, token
+        kind = last_kind
         # A tokenizer that strips accents leaves the marks of decomposed text outside its tokens.
         finish = end if text.isascii() else _behind_marks(text, end)
     if first >= 0:
         found.append((first, begin, finish))
+    if ZERO_WIDTH_JOINER in text:
+        found = [(first, begin, _without_joiner(text, finish)) for first, begin, finish in found]
     return list(map(Unit._make, found)) if clean.starts is None else _in_raw_text(found, clean)
 
 
-def _core(text: str, start: int, end: int) -> tuple[Kind, int, int]:
-    """Return the kind of a token, and its span without white space, and without punctuation beside letters."""
+def _core(text: str, start: int, end: int) -> tuple[Kind, Kind, int, int]:
+    """Return what a token stands for: the kinds of its first and last character, and its span.
+
+    The span is without white space, and without punctuation beside letters. Marks count as the letter before them.
+    """
     kind = KINDS[text[start]]
     if kind is Kind.SPACE:
         # Byte-level and sentencepiece tokenizers count the space before a word as part of it.
         start += 1
         if start == end:
-            return kind, start, end
+            return kind, kind, start, end
         kind = KINDS[text[start]]
-    if end - start == 1 and kind > Kind.MARK:
-        return kind, start, end
-    if kind < Kind.LETTER:
-        start = _first_letter(text, start, end)
-        kind = KINDS[text[start]] if start < end else Kind.SPACE
-    outer = _AT_LETTERS if kind >= Kind.LETTER else _AT_SIGNS
-    while end > start and KINDS[text[end - 1]] in outer:
+    if kind > Kind.MARK and (end - start == 1 or (kind is KINDS[text[end - 1]] and kind is not Kind.OTHER)):
+        return kind, kind, start, end
+    while start < end and is_invisible(text[start]):
+        start += 1
+    while end > start and is_invisible(text[end - 1]):
         end -= 1
-    return (Kind.OTHER if kind is Kind.MARK else kind), start, end
+    letter = next((at for at in range(start, end) if KINDS[text[at]] >= Kind.LETTER), end)
+    if letter == end:
+        return Kind.OTHER, Kind.OTHER, start, end
+    start = first_of_word(text, start, letter)
+    end = last_of_word(text, start, _behind_last_letter(text, letter, end), end)
+    return KINDS[text[start]], KINDS[text[before_marks(text, end) - 1]], start, end
 
 
-def _first_letter(text: str, start: int, end: int) -> int:
-    """Return where the first letter of a token is; without one, where its first visible character is."""
-    visible = start
-    while visible < end and KINDS[text[visible]] in _AT_SIGNS:
-        visible += 1
-    return next((at for at in range(visible, end) if KINDS[text[at]] >= Kind.LETTER), visible)
+def _behind_last_letter(text: str, letter: int, end: int) -> int:
+    """Return the offset behind the last letter of a token and its marks; the token has one at `letter`."""
+    while (base := before_marks(text, end)) > letter and KINDS[text[base - 1]] < Kind.LETTER:
+        end = base - 1
+    return end
+
+
+def _without_joiner(text: str, end: int) -> int:
+    """Return the end of a unit without the joiners at its edge, which join nothing."""
+    while text[end - 1] == ZERO_WIDTH_JOINER:
+        end -= 1
+    return end
 
 
 def _apart(text: str, end: int, start: int) -> bool:

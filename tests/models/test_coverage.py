@@ -35,6 +35,12 @@ def test_tag_coverage_of_chinese_is_that_of_its_tokens() -> None:
     assert tag_coverage(rows, MODEL).share == 1
 
 
+def test_tag_coverage_counts_an_entity_that_another_leaves_no_word() -> None:
+    rows = [Example("1", "HooliGlobex", entities=(Entity(0, 5, "ORG"), Entity(5, 11, "ORG")))]
+    found = tag_coverage(rows, MODEL)
+    assert (found.entities, found.recovered, found.half_words) == (2, 0, 2)
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_half_words_are_learnt_and_scored_alike(tmp_path: Path) -> None:
     rows = _rows(cut=1)

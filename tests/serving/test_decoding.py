@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise, product
 
 import numpy as np
@@ -97,12 +98,56 @@ def test_widened_makes_one_of_two_halves_of_a_type() -> None:
     assert widened("Hooli", halves, [Unit(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
 
 
-@given(units_and_entities(), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=6))
-def test_widened_entities_have_the_tags_of_the_entities(
-    drawn: tuple[list[Unit], list[Entity]], spans_drawn: list[tuple[int, int]]
+@st.composite
+def entities_apart(draw: st.DrawFn) -> list[Entity]:
+    """Entities at any offsets, one behind the other."""
+    found, at = [], 0
+    for gap, length in draw(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 7)), max_size=10)):
+        found.append(Entity(at + gap, at + gap + length, draw(st.sampled_from(["ORG", "PER"]))))
+        at += gap + length
+    return found
+
+
+@given(units_and_entities(), entities_apart())
+def test_widened_entities_are_those_that_the_tags_of_the_entities_say(
+    drawn: tuple[list[Unit], list[Entity]], entities: list[Entity]
 ) -> None:
     units, _ = drawn
-    entities = [Entity(start, start + length, "ORG") for start, length in spans_drawn]
-    assert all(at >= 0 for entity in widened("x" * 99, entities, units) for at in (entity.start, entity.end))
-    apart = sorted(entities)[:1]
-    assert tag_units(widened("x" * 99, apart, units), units) == tag_units(apart, units)
+    # given white space behind the last unit, as every word was read
+    text = "x" * units[-1].end + " " * 99
+    unread = [entity for entity in entities if entity.start >= units[-1].end]
+    wanted = spans(tag_units(entities, units), units)
+    assert widened(text, entities, units) == tuple(wanted + unread)
+    assert tag_units(widened(text, entities, units), units) == tag_units(entities, units)
+
+
+@pytest.mark.parametrize(
+    ("text", "edges", "entities", "wanted"),
+    [
+        ("foobar baz", [(0, 6), (7, 10)], [Entity(0, 3, "A"), Entity(3, 10, "B")], [(0, 6, "A"), (7, 10, "B")]),
+        ("BASFBayer", [(0, 9)], [Entity(0, 4, "A"), Entity(4, 9, "B")], [(0, 9, "A")]),
+        ("北京上海", [(0, 3), (3, 4)], [Entity(0, 2, "A"), Entity(2, 4, "A")], [(0, 3, "A"), (3, 4, "A")]),
+        ("“Apple” is", [(1, 6), (8, 10)], [Entity(0, 7, "A")], [(1, 6, "A")]),
+        ("ab cd ef", [(0, 2)], [Entity(0, 5, "A")], [(0, 5, "A")]),  # the end was not read
+        ("Is Apple!", [(0, 2), (3, 8)], [Entity(3, 9, "A")], [(3, 8, "A")]),
+        ("ab\u200bcd", [(0, 5)], [Entity(0, 2, "A"), Entity(3, 5, "A")], [(0, 2, "A"), (3, 5, "A")]),
+        ("ab cd", [], [Entity(0, 2, "A")], [(0, 2, "A")]),
+    ],
+)
+def test_widened_gives_a_unit_to_one_entity(
+    text: str, edges: list[tuple[int, int]], entities: list[Entity], wanted: list[tuple[int, int, str]]
+) -> None:
+    units = [Unit(number, *edge) for number, edge in enumerate(edges)]
+    assert widened(text, entities, units) == tuple(Entity(*one) for one in wanted)
+
+
+def test_widened_looks_once_into_a_long_unit() -> None:
+    # given one word of 200,000 characters with 20,000 halves, which took two minutes
+    text = "x" * 200_000
+    entities = [Entity(at, at + 5, "ORG") for at in range(1, 199_990, 10)]
+    begin = time.process_time()
+    assert widened(text, entities, [Unit(1, 0, len(text))]) == (Entity(0, len(text), "ORG"),)
+    assert widened(f"{text} x", entities, [Unit(1, 0, len(text) + 2)]) == tuple(entities)
+    overlapping = [Entity(0, 9, "PER"), *(Entity(5, end, "ORG") for end in range(10, 20_000))]
+    assert len(widened(text, overlapping, [Unit(1, 0, len(text))])) == 2
+    assert time.process_time() - begin < 5

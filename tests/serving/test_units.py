@@ -235,6 +235,73 @@ def test_units_take_the_letters_of_a_token_and_leave_the_punctuation_beside_them
     assert encoded.units == [Unit(0, 1, 6), Unit(1, 8, 12)]
 
 
+def _one_piece(words: list[str]) -> TextEncoder:
+    """Tokens that are these pieces, and else characters; a space begins a word."""
+    characters = sorted(set("".join(words)) | {"▁"})
+    vocabulary = [("<unk>", 0.0), *((word, -1.0) for word in words if len(word) > 1), *((c, -9.0) for c in characters)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    return TextEncoder(tokenizer, 64, Cleaning())
+
+
+@pytest.mark.parametrize(
+    ("token", "word"),
+    [
+        *((word, word) for word in ("U.S.", "S.p.A.", "e.g.", "p.m.", "Ph.D.", "Inc.", "Corp.", "Co.Ltd.", "Yahoo!")),
+        *((word, word) for word in ("$100", "€5", "US$", "100€", "-5", "+3%", "50%", "9‰", "20°", "£1.5")),
+        *((word, word) for word in ("@user", "#Brexit", "$AAPL", "C++", "C#", "Disney+", "AT&T", "don't")),
+        *((word, word) for word in ("㈱トヨタ", "トヨタ㈱", "10%", "$北京", "#北京")),
+        *(
+            (token, "Apple")
+            for token in ("Apple,", "(Apple", "“Apple”", "Apple.", "Apple?", "Apple:", "'Apple", "-Apple")
+        ),
+        ("said.", "said"),
+        ("it!", "it"),
+        ("2018.", "2018"),
+        ("1.5.", "1.5"),
+        ("amazon.com.", "amazon.com"),
+        ("北京。", "北京"),
+        ("《北京", "北京"),
+        ("(@user)", "@user"),
+        ("($100,", "$100"),
+        ("(U.S.),", "U.S."),
+        ("☀\ufe0fApple☀\ufe0f", "Apple"),
+    ],
+)
+def test_units_keep_the_symbols_of_a_word_in_its_token(token: str, word: str) -> None:
+    text = f"in {token} in"
+    (encoded,) = _one_piece(["▁in", f"▁{token}"]).encode([text])
+    start = text.index(word)
+    assert (start, start + len(word)) in [(unit.start, unit.end) for unit in encoded.units]
+    assert len(encoded.units) == 3
+
+
+@pytest.mark.parametrize("word", ["#Brexit", "$AAPL", "@user"])
+def test_units_keep_the_symbols_of_a_word_that_the_tokenizer_does_not_know(word: str) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode([f"on {word}, now"])
+    assert encoded.units[1][1:] == (3, 3 + len(word))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["2018年", "10", "月"], ["2018年", "10", "月"]),
+        (["Tシャツ", "USA"], ["Tシャツ", "USA"]),
+        (["年20", "18"], ["年2018"]),
+        (["50%", "more"], ["50%", "more"]),
+        (["北A", "pp", "le"], ["北Apple"]),
+        (["कि", "ताब"], ["किताब"]),
+        (["กA\u0301", "b"], ["กA\u0301b"]),
+        (["C", "$5", "00"], ["C", "$500"]),
+    ],
+)
+def test_units_join_tokens_only_between_letters_of_scripts_with_spaces(pieces: list[str], words: list[str]) -> None:
+    (encoded,) = _one_piece([f"▁{pieces[0]}", *pieces[1:]]).encode(["".join(pieces)])
+    assert ["".join(pieces)[unit.start : unit.end] for unit in encoded.units] == words
+
+
 def test_units_of_a_sign_begin_at_its_token_and_not_at_the_prefix_before_it() -> None:
     vocabulary = [("<unk>", 0.0), ("▁", -2.0), ("苹果", -1.0), ("在", -2.0)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
