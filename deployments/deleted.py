@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage
-from pydantic import ValidationError
 
 from corpus.errors import AssayError, first_line
 from recipes.recipe import Recipe
@@ -53,8 +52,10 @@ def _states(store: Path) -> Iterator[tuple[RunState | None, str]]:
     for path in sorted((store / "runs").glob(f"*/{STATE}")):
         try:
             yield read_state(path.parent), ""
-        except (ValidationError, OSError) as error:
-            reason = (error.strerror or first_line(error)) if isinstance(error, OSError) else "is damaged"
+        except AssayError as error:
+            yield None, str(error)
+        except OSError as error:
+            reason = error.strerror or first_line(error)
             yield None, f"{path}: {reason}; restore it from a backup, or move the folder of this run away"
 
 

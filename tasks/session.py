@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from corpus.atomic import atomic_path
 from corpus.errors import AssayError, DataError
@@ -194,8 +194,19 @@ def read_states(store: Path) -> list[RunState]:
 
 
 def read_state(folder: Path) -> RunState:
-    """Of the run in a folder."""
-    return RunState.model_validate_json((folder / STATE).read_bytes())
+    """Read the state of the run in a folder.
+
+    Raises:
+        AssayError: the file is damaged, or of another version.
+    """
+    path = folder / STATE
+    try:
+        return RunState.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]["msg"]
+        raise AssayError(
+            f"{path} is damaged ({fault}); restore it from a backup, or move the folder of this run away"
+        ) from error
 
 
 def run_lock(folder: Path) -> FileLock:

@@ -12,7 +12,7 @@ from corpus.errors import AssayError, DataError
 from recipes.recipe import Recipe
 from tasks import session
 from tasks.run import Run, Step
-from tasks.session import STATE, open_run
+from tasks.session import STATE, open_run, read_state
 from tasks.tracking import is_flow_run, mlflow_reachable
 
 VALUES = {
@@ -398,3 +398,9 @@ def test_a_deleted_experiment_is_one_line_with_the_ways_out(store: Path) -> None
     assert run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": "other"})).mlflow_run
     client.restore_experiment(experiment)
     assert run_to_the_end(store).key == failed.key
+
+
+def test_read_state_names_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_text('{"key": 1}')
+    with pytest.raises(AssayError, match=r"run\.json: is damaged; restore it from a backup"):
+        read_state(tmp_path)
