@@ -203,10 +203,8 @@ def read_state(folder: Path) -> RunState:
     try:
         return RunState.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]["msg"]
-        raise AssayError(
-            f"{path} is damaged ({fault}); restore it from a backup, or move the folder of this run away"
-        ) from error
+        reason = f"{path}: is damaged; restore it from a backup, or move the folder of this run away"
+        raise AssayError(reason) from error
 
 
 def run_lock(folder: Path) -> FileLock:
