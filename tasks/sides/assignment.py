@@ -180,7 +180,7 @@ def _in_new_documents(rows: Rows, content: SideArray) -> NDArray[np.bool_]:
 
     Such a document repeats known texts of other documents only, and adds new ones or mixes those of several splits.
     """
-    by_position = (rows.joining.document != NO_KEY) & (rows.keys.document == NO_KEY)
+    by_position: NDArray[np.bool_] = (rows.joining.document != NO_KEY) & (rows.keys.document == NO_KEY)
     if not by_position.any():
         return by_position
     text, document = (np.unique(keys, return_inverse=True)[1] for keys in (rows.keys.content, rows.joining.document))
@@ -191,7 +191,7 @@ def _in_new_documents(rows: Rows, content: SideArray) -> NDArray[np.bool_]:
     varied = holds.sum(axis=0) > 1
     varied[document[~known]] = True
     varied[document[known & ~repeated]] = False
-    return by_position & varied[document]
+    return np.asarray(by_position & varied[document])
 
 
 def _take_apart(rows: Rows, torn: NDArray[np.bool_], own: SideArray) -> tuple[NDArray[np.int64], SideArray]:
