@@ -191,8 +191,7 @@ def _in_new_documents(rows: Rows, content: SideArray) -> NDArray[np.bool_]:
     varied = holds.sum(axis=0) > 1
     varied[document[~known]] = True
     varied[document[known & ~repeated]] = False
-    movable: NDArray[np.bool_] = by_position & varied[document]
-    return movable
+    return np.asarray(by_position & varied[document])
 
 
 def _take_apart(rows: Rows, torn: NDArray[np.bool_], own: SideArray) -> tuple[NDArray[np.int64], SideArray]:

@@ -1,5 +1,6 @@
 """The registry on a real MLflow: versions by bundle digest, promotion in turns, what fails is undone."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -555,22 +556,27 @@ def test_a_rollback_passes_over_a_deleted_version(champions: list[Candidate], re
     assert registry.rollback(None, "worse").target == "1"
 
 
-def damage(registry: ModelRegistry, artifacts: Path, number: str, *, remove: bool) -> None:
-    """Replace or remove the bytes of a version."""
+def damage(registry: ModelRegistry, artifacts: Path, number: str, how: str) -> None:
+    """Replace or remove the graph of a version, or remove all that it holds."""
     model_id = str(registry.version(number).model_id)
     (graph,) = [path for path in artifacts.rglob("model.onnx") if model_id in str(path)]
-    graph.unlink() if remove else graph.write_bytes(b"another graph")
+    if how == "graph replaced":
+        graph.write_bytes(b"another graph")
+    elif how == "graph removed":
+        graph.unlink()
+    else:
+        shutil.rmtree(next(folder for folder in graph.parents if folder.name == model_id))
 
 
-@pytest.mark.parametrize("remove", [True, False])
+@pytest.mark.parametrize("how", ["graph replaced", "graph removed", "all removed"])
 def test_a_rollback_passes_over_a_version_that_cannot_be_fetched(
-    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, remove: bool
+    champions: list[Candidate], registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
-    damage(registry, tmp_path, "2", remove=remove)
+    damage(registry, tmp_path, "2", how)
     assert registry.rollback(None, "worse").target == "1"
     assert "models:/toy/2 is passed over: " in caplog.text
     # By name it is not put back either.
-    with pytest.raises(AssayError, match=r"model\.onnx"):
+    with pytest.raises(AssayError):
         registry.rollback("2", "worse")
 
 
@@ -578,7 +584,7 @@ def test_a_rollback_without_any_version_that_can_be_fetched_names_each(
     champions: list[Candidate], registry: ModelRegistry, tmp_path: Path
 ) -> None:
     for number in ("1", "2"):
-        damage(registry, tmp_path, number, remove=False)
+        damage(registry, tmp_path, number, "graph replaced")
     with pytest.raises(
         AssayError, match=r"no previous champion that can be fetched; models:/toy/2: .*models:/toy/1: "
     ) as caught:
