@@ -17,7 +17,7 @@ BAD_USE = 2  # exit code: an option or a value that the command does not take
 class _OneLineGroup(TyperGroup):
     """All commands; a value that an option does not take is one line, as any other error."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # typer.Context is another class than its own code takes
         """Call the command that the line names."""
         try:
             return super().invoke(ctx)

@@ -6,6 +6,7 @@ ends the processes that the command has started, and after `LIMIT_S` the command
 """
 
 import atexit
+import functools
 import logging
 import os
 import select
@@ -51,6 +52,7 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # Python calls no handlers elsewhere
         yield
         return
+    _spare_forks()
     stopper = _Stopper()
     before = {number: signal.signal(number, stopper.handle) for number in STOPPING}
     fd_before = signal.set_wakeup_fd(stopper.listen(), warn_on_full_buffer=False)
@@ -85,6 +87,18 @@ def remarking(remark: str, *, listens: bool = False) -> Iterator[None]:
         yield
     finally:
         _remarks.pop()
+
+
+@functools.cache
+def _spare_forks() -> None:
+    """Let a forked process write nothing into the socket of this one: a signal to it alone would end the command."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_hear_nothing)
+
+
+def _hear_nothing() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)
 
 
 class _Stopper:

@@ -55,6 +55,24 @@ def leaves_a_thread():
     ready()
     time.sleep(60)
 
+def forks():
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    ended = []
+    threading.Thread(target=lambda: ended.append(os.waitpid(child, 0)[1])).start()
+    time.sleep(0.3)
+    os.kill(child, getattr(signal, sys.argv[2]))
+    ready()
+    time.sleep(2)
+    print(os.WTERMSIG(ended[0]), flush=True)
+
+def forks_in_a_thread():
+    thread = threading.Thread(target=forks)
+    thread.start()
+    thread.join()
+
 def other_handler():
     def handle(*_):
         raise ValueError
@@ -69,9 +87,9 @@ with stoppable(), remarking("go on later"):
 WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leaves_a_thread", "other_handler")
 
 
-def start(way: str) -> "subprocess.Popen[str]":
+def start(way: str, *more: str) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, way],
+        [sys.executable, "-c", PROGRAM, way, *more],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -104,6 +122,15 @@ def test_stoppable_ends_a_process_that_a_thread_waits_for_when_the_command_alone
         process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     wait_until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split())
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("way", ["forks", "forks_in_a_thread"])
+def test_stoppable_goes_on_when_a_signal_ends_a_forked_process_alone(way: str, name: str) -> None:
+    with start(way, name) as process:
+        said, wrong = process.communicate(timeout=60)
+    assert (process.returncode, wrong) == (0, "")
+    assert int(said) == getattr(signal, name)
 
 
 def test_stoppable_is_cut_short_by_a_second_signal() -> None:
