@@ -6,11 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from corpus.document import BadRow
+from corpus.entities import without_space
 from corpus.entity import Entity
 from corpus.errors import AssayError
 from corpus.example import Example
 from corpus.files import iter_rows
-from corpus.values import class_label, column, iso_time
+from corpus.values import (
+    MISSING,
+    UnreadableError,
+    class_label,
+    column,
+    is_missing,
+    iso_time,
+    plain_text,
+    row_id,
+    whole_number,
+)
 from recipes.recipe import Recipe
 from serving.engine import ScoredEntity
 from serving.http.answer_log import PATTERN
@@ -40,6 +51,16 @@ class Label:
     label: str | None
     entities: tuple[Entity, ...] | None
     group: str | None = None
+
+    def entities_in(self, text: str, row: str) -> tuple[Entity, ...] | None:
+        """Return the entities without white space at their edges, as those of a source are.
+
+        Raises:
+            AssayError: an entity lies outside the text, or covers white space alone.
+        """
+        if self.entities is None:
+            return None
+        return tuple(sorted(_trimmed(text, entity, row) for entity in self.entities))
 
 
 Labels = Mapping[str, Label]
@@ -78,10 +99,10 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
         if isinstance(row, BadRow):
             raise AssayError(f"{path}: {row.reason}, in row {number}; mend the file of labels")
         try:
-            label, entities = row.get("label"), row.get("entities")
-            found[str(row["id"])] = Label(
-                label=None if label is None else class_label(label, "label", recipe.source.label_map),
-                entities=None if entities is None else tuple(sorted(map(_entity, entities))),
+            label, entities = row.get("label"), row.get("entities", MISSING)
+            found[row_id(row.get("id", MISSING), "id")] = Label(
+                label=None if is_missing(label) else class_label(label, "label", recipe.source.label_map),
+                entities=None if is_missing(entities) else _entities(entities),
                 group=column(row.get("group"), "group"),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -90,8 +111,32 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
     return found
 
 
+def _entities(values: Any) -> tuple[Entity, ...]:
+    return tuple(sorted(map(_entity, values)))
+
+
 def _entity(values: Mapping[str, Any]) -> Entity:
-    return Entity(int(values["start"]), int(values["end"]), str(values["label"]))
+    start, end = (_offset(values, name) for name in ("start", "end"))
+    if not 0 <= start < end:
+        raise UnreadableError("entity has no character", f"{start}:{end}")
+    return Entity(start, end, plain_text(values["label"], "entity.label"))
+
+
+def _offset(values: Mapping[str, Any], name: str) -> int:
+    number = whole_number(values[name])
+    if number is None:
+        raise UnreadableError(f"entity.{name} is not a whole number", values[name])
+    return number
+
+
+def _trimmed(text: str, entity: Entity, row: str) -> Entity:
+    start, end = without_space(text, entity.start, min(entity.end, len(text)))
+    if entity.end > len(text) or start == end:
+        what = "lies outside the text" if entity.end > len(text) else "covers white space alone"
+        raise AssayError(
+            f"the label of row {row!r}: entity {entity.start}:{entity.end} {what}; mend the file of labels"
+        )
+    return Entity(start, end, entity.label)
 
 
 def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
@@ -112,8 +157,8 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
     text = row.get("text")
     example = None
     if text is not None:
-        pair = row.get("text_pair")
-        example = Example(row["id"], text, pair, label=right.label, entities=right.entities, group=group)
+        pair, gold = row.get("text_pair"), right.entities_in(text, row["id"])
+        example = Example(row["id"], text, pair, label=right.label, entities=gold, group=group)
     return Logged(iso_time(row["at"], "at"), row["digest"], group, answer, example)
 
 

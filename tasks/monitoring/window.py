@@ -23,6 +23,7 @@ from tasks.monitoring.embedding import Embedder
 from tasks.monitoring.observed import Observed, observe, row_key
 from tasks.monitoring.sampling import draw
 from tasks.monitoring.server_log import PREFIX, Labels, Logged, read_labels, read_log
+from tasks.scoring.answers import Answer, as_tagged
 
 MOST_FAULTS = 3
 Row = TypeVar("Row")
@@ -150,7 +151,16 @@ def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> Ob
     if examples and len(examples) == len(logged):
         return observe(engine, embedder, examples)
     own = [row for row in logged if row.bundle == engine.digest]
-    return Observed([row.answer for row in own], clusters=[f"{row.group or number}" for number, row in enumerate(own)])
+    return Observed(_as_tagged(own, engine), clusters=[f"{row.group or number}" for number, row in enumerate(own)])
+
+
+def _as_tagged(logged: list[Logged], engine: Engine) -> list[Answer]:
+    """Return what was answered, with the right entities as tags can say them, where the text is known."""
+    tagged = iter(as_tagged(engine, [row.example for row in logged if row.example is not None]))
+    return [
+        row.answer if row.example is None else replace(row.answer, gold_entities=next(tagged).entities)
+        for row in logged
+    ]
 
 
 def _read_log(window: Window, labels: Labels, tally: Tally) -> Iterator[Logged]:
@@ -190,7 +200,7 @@ def _with_label(example: Example, labels: Labels) -> Example:
     right = labels.get(example.id)
     if right is None:
         return example
-    entities = example.entities if right.entities is None else right.entities
+    entities = example.entities if right.entities is None else right.entities_in(example.text, example.id)
     group = example.group if right.group is None else right.group
     return replace(example, label=right.label or example.label, entities=entities, group=group)
 

@@ -175,6 +175,64 @@ def test_a_log_with_texts_is_read_again_by_the_champion(reading: Reading, tmp_pa
         reading.observe(f"log:{tmp_path}", since="2026-11-22")
 
 
+def gold(observed: Observed) -> list[list[tuple[int, int, str]]]:
+    return [[(e.start, e.end, e.label) for e in answer.gold_entities or ()] for answer in observed.answers]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(4, 8), (4.0, 8.0), (3, 8), (4, 9), (3, 9), (4, 6), (6, 8), (5.0, 7)], ids=str
+)
+@pytest.mark.parametrize("name", [7, 7.0, "7"])
+def test_labels_become_what_entities_of_a_source_are(
+    reading: Reading, tmp_path: Path, name: Any, start: float, end: float
+) -> None:
+    # given white space at the edges, half a word, doubles
+    entity = {"start": start, "end": end, "label": "ORG"}
+    labels = Path(write(tmp_path / "labels.jsonl", {"id": name, "entities": [entity]}))
+    rows = write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"})
+    assert gold(reading.observe(rows, labels=labels)[0]) == [[(4, 8, "ORG")]]
+    for folder, digests in (("all", ["other"]), ("some", [reading.engine.digest])):
+        # "some": one row has no text, so that what was answered counts
+        bare = [logged("8", reading.engine.digest)] if folder == "some" else []
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "answers-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
+        assert gold(reading.observe(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
+
+
+def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, tmp_path: Path) -> None:
+    write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest))
+    labels = {"id": 7.0, "label": None, "entities": [{"start": 0.0, "end": 3, "label": "ORG"}]}
+    observed, _ = reading.observe(f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels)))
+    assert gold(observed) == [[(0, 3, "ORG")]]
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ({"id": None}, "id is null"),
+        ({"id": [7]}, "id is not"),
+        ({"entities": [{"start": "4", "end": 8, "label": "ORG"}]}, r"entity\.start is not a whole number: 4"),
+        ({"entities": [{"start": 4, "end": 8.6, "label": "ORG"}]}, r"entity\.end is not a whole number: 8\.6"),
+        ({"entities": [{"start": True, "end": 8, "label": "ORG"}]}, r"entity\.start is not a whole number: True"),
+        ({"entities": [{"start": 8, "end": 4, "label": "ORG"}]}, "entity has no character: 8:4"),
+        ({"entities": [{"start": -4, "end": 4, "label": "ORG"}]}, "entity has no character: -4:4"),
+        ({"entities": [{"start": 4, "end": 8, "label": " "}]}, r"entity\.label is empty"),
+        ({"entities": [{"start": 4, "end": 80, "label": "ORG"}]}, "row '7': entity 4:80 lies outside the text"),
+        ({"entities": [{"start": 3, "end": 4, "label": "ORG"}]}, "row '7': entity 3:4 covers white space alone"),
+    ],
+    ids=str,
+)
+def test_labels_that_cannot_be_meant_are_named(
+    reading: Reading, tmp_path: Path, label: dict[str, Any], message: str
+) -> None:
+    labels = Path(write(tmp_path / "labels.jsonl", {"id": 7, **label}))
+    write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest, text="bad Acme good"))
+    for address in (write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"}), f"log:{tmp_path}"):
+        with pytest.raises(AssayError, match=message) as caught:
+            reading.observe(address, labels=labels)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_folder_without_a_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="assay serve --log"):
         reading.observe(f"log:{tmp_path}")
