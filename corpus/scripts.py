@@ -74,6 +74,8 @@ def inside_word(text: str, at: int) -> bool:
     """Return whether a word goes on across the offset `at`: a mark follows, or letters stand before and after it."""
     if not 0 < at < len(text):
         return False
+    if text[at] == ZERO_WIDTH_JOINER:
+        return inside_word(text, behind_joiners(text, at))
     following = KINDS[text[at]]
     return following is Kind.MARK or (following is Kind.LETTER and base_kind(text, at) is Kind.LETTER)
 
@@ -99,6 +101,13 @@ def before_marks(text: str, end: int) -> int:
     while end > 0 and KINDS[text[end - 1]] is Kind.MARK:
         end -= 1
     return end
+
+
+def behind_joiners(text: str, at: int) -> int:
+    """Return the offset behind the zero-width joiners at `at`: they join nothing where a word ends."""
+    while at < len(text) and text[at] == ZERO_WIDTH_JOINER:
+        at += 1
+    return at
 
 
 def is_invisible(character: str) -> bool:
