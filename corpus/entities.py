@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from corpus.example import Entity
 from corpus.fields import EntityFields
-from corpus.scripts import KINDS, Kind, base_kind
+from corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, base_kind, behind_joiners, is_invisible
 from corpus.values import MISSING, UnreadableError, is_missing, pick, plain_text, whole_number
 
 Occurrences = Literal["all", "first"]
@@ -15,8 +15,9 @@ Occurrences = Literal["all", "first"]
 def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
     """The entities of a text, sorted by offset.
 
-    Entities with offsets are taken as they are, even where they overlap, but without white space at their edges. Names
-    without offsets are found as whole words in what those leave free, the longest name first.
+    Entities with offsets are taken as they are, even where they overlap, but without white space and other invisible
+    characters at their edges. Names without offsets are found as whole words in what those leave free, the longest name
+    first.
 
     Raises:
         UnreadableError: an entity is malformed, its offsets are outside the text, do not fit its name or cover white
@@ -89,8 +90,8 @@ def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tupl
 def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
     """Spans over the tokens joined with single spaces.
 
-    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode. White space at the
-    edges of a token is no part of an entity.
+    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode. White space and other
+    invisible characters at the edges of a token are no part of an entity.
 
     Raises:
         UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is white space alone.
@@ -148,7 +149,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
 
 
 def _bare(text: str, entity: Entity) -> Entity:
-    """The entity without white space at its edges, which no tag can say."""
+    """The entity without what is invisible at its edges, which no tag can say."""
     start, end = without_space(text, entity.start, entity.end)
     if start == end:
         raise UnreadableError("entity covers white space alone", f"{entity.start}:{entity.end}")
@@ -156,16 +157,16 @@ def _bare(text: str, entity: Entity) -> Entity:
 
 
 def without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without the white space at its edges; an empty one where there is nothing else."""
-    while start < end and KINDS[text[end - 1]] is Kind.SPACE:
+    """Return a span without white space and other invisible characters at its edges; empty if there is nothing else."""
+    while start < end and is_invisible(text[end - 1]):
         end -= 1
-    while start < end and KINDS[text[start]] is Kind.SPACE:
+    while start < end and is_invisible(text[start]):
         start += 1
     return start, end
 
 
 def stripped(name: str) -> str:
-    """Return a name without white space at its edges."""
+    """Return a name without white space and other invisible characters at its edges."""
     # Nearly every name has none.
     start, end = without_space(name, 0, len(name))
     return name[start:end]
@@ -222,6 +223,10 @@ def _joined(text: str, at: int, outer: int, inner: int) -> bool:
     """Whether the characters before and after an offset are of one word: `outer` is the one beside the span."""
     if text[outer].isascii() and text[inner].isascii():
         return text[outer].isalnum() or text[outer] == "_"
+    if outer == at and text[at] == ZERO_WIDTH_JOINER:
+        at = outer = behind_joiners(text, at)
+        if at == len(text):
+            return False
     if KINDS[text[at]] is Kind.MARK:
         return True
     beside = base_kind(text, at) if outer < at else KINDS[text[outer]]

@@ -30,7 +30,7 @@ ZERO_WIDTH_SPACE = "\u200b"
 ZERO_WIDTH_JOINER = "\u200d"
 MOST_KNOWN = 1 << 16
 # First and last character of each block of scripts that write no spaces between words.
-_WITHOUT_SPACES = (
+WITHOUT_SPACES = (
     (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
     (0x1000, 0x109F),  # Myanmar
     (0x1780, 0x17FF),  # Khmer
@@ -51,7 +51,7 @@ _WITHOUT_SPACES = (
 )
 # Letters of Han and Kana in brackets, circles and squares.
 _SQUARED = (0x3200, 0x33FF)
-_STARTS = [start for start, _ in _WITHOUT_SPACES]
+_STARTS = [start for start, _ in WITHOUT_SPACES]
 # Letters by category that are the vowels and final consonants of a decomposed Hangul syllable, or voice a Katakana.
 _JOINING = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF), (0xFF9E, 0xFF9F))
 
@@ -74,6 +74,8 @@ def inside_word(text: str, at: int) -> bool:
     """Return whether a word goes on across the offset `at`: a mark follows, or letters stand before and after it."""
     if not 0 < at < len(text):
         return False
+    if text[at] == ZERO_WIDTH_JOINER:
+        return inside_word(text, behind_joiners(text, at))
     following = KINDS[text[at]]
     return following is Kind.MARK or (following is Kind.LETTER and base_kind(text, at) is Kind.LETTER)
 
@@ -101,6 +103,13 @@ def before_marks(text: str, end: int) -> int:
     return end
 
 
+def behind_joiners(text: str, at: int) -> int:
+    """Return the offset behind the zero-width joiners at `at`: they join nothing where a word ends."""
+    while at < len(text) and text[at] == ZERO_WIDTH_JOINER:
+        at += 1
+    return at
+
+
 def is_invisible(character: str) -> bool:
     """Return whether a character at the edge of a word is no part of it: white space, or what is never visible."""
     return KINDS[character] < Kind.MARK or character == ZERO_WIDTH_JOINER
@@ -118,5 +127,5 @@ def _kind(character: str) -> Kind:
     if not character.isalnum():
         return Kind.SIGN if category == "So" and _SQUARED[0] <= code <= _SQUARED[1] else Kind.OTHER
     block = bisect_right(_STARTS, code) - 1
-    signs = block >= 0 and code <= _WITHOUT_SPACES[block][1] and category != "Nd"
+    signs = block >= 0 and code <= WITHOUT_SPACES[block][1] and category != "Nd"
     return Kind.SIGN if signs else Kind.LETTER

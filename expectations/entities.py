@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from corpus.entities import stripped
 from corpus.example import Entity
-from corpus.scripts import KINDS, Kind, inside_word, split_signs
+from corpus.scripts import inside_word, is_invisible, split_signs
 from serving.decoding import bio_tags, spans, tag_units
 from serving.encoding import Unit
 
@@ -16,8 +17,8 @@ _RUN = re.compile(r"[^\W_]+|\S")
 def in_order(text: str, entities: Entities) -> bool:
     """Whether nothing is wrong with them, seen in one look: then no other function here yields anything.
 
-    Sorted, apart, typed, inside the text, on the boundaries of words and without white space at their edges. False
-    only means that a closer look is needed.
+    Sorted, apart, typed, inside the text, on the boundaries of words and without invisible characters at their edges.
+    False only means that a closer look is needed.
     """
     reached, length = 0, len(text)
     for entity in entities:
@@ -25,7 +26,7 @@ def in_order(text: str, entities: Entities) -> bool:
         if not reached <= start < end <= length or not entity.label or entity.label.isspace():
             return False
         first, last = text[start], text[end - 1]
-        if KINDS[first] is Kind.SPACE or KINDS[last] is Kind.SPACE:
+        if is_invisible(first) or is_invisible(last):
             return False
         if inside_word(text, start) or inside_word(text, end):
             return False
@@ -39,8 +40,9 @@ def outside(text: str, entities: Entities) -> Iterator[Entity]:
 
 
 def empty(text: str, entities: Entities) -> Iterator[Entity]:
-    """Entities that cover no character, or white space alone."""
-    return (entity for entity in entities if entity.end <= entity.start or _covered(text, entity).isspace())
+    """Entities that cover no character, or none that is visible."""
+    sized = ((entity, _covered(text, entity)) for entity in entities)
+    return (entity for entity, covered in sized if entity.end <= entity.start or (covered and not stripped(covered)))
 
 
 def untyped(text: str, entities: Entities) -> Iterator[Entity]:
@@ -49,8 +51,8 @@ def untyped(text: str, entities: Entities) -> Iterator[Entity]:
 
 
 def padded(text: str, entities: Entities) -> Iterator[Entity]:
-    """Entities that begin or end with white space."""
-    return (entity for entity in _sound(text, entities) if _covered(text, entity) != _covered(text, entity).strip())
+    """Entities that begin or end with white space or another invisible character."""
+    return (entity for entity in _sound(text, entities) if _is_padded(text, entity))
 
 
 def overlapping(text: str, entities: Entities) -> Iterator[Entity]:
@@ -103,8 +105,11 @@ def _sound(text: str, entities: Entities) -> Iterator[Entity]:
 
 
 def _on_boundaries(text: str, entity: Entity) -> bool:
-    covered = _covered(text, entity)
-    return covered == covered.strip() and not cuts_word(text, entity)
+    return not _is_padded(text, entity) and not cuts_word(text, entity)
+
+
+def _is_padded(text: str, entity: Entity) -> bool:
+    return is_invisible(text[entity.start]) or is_invisible(text[entity.end - 1])
 
 
 def _covered(text: str, entity: Entity) -> str:

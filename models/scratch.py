@@ -5,13 +5,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, cast
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, PreTrainedTokenizerFast
 
+from corpus.scripts import WITHOUT_SPACES
 from recipes.recipe import Scratch
 
 _logger = logging.getLogger(__name__)
 
+_BLOCKS = "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in WITHOUT_SPACES)
+# A letter of a script without spaces, with its marks: each may begin a word, and a run of more than 100 is unknown.
+_SIGN = rf"[{_BLOCKS}&&[\p{{L}}\p{{Nl}}\p{{No}}]][\p{{M}}\x{{200D}}\x{{FF9E}}\x{{FF9F}}]*"
+# White space that BERT's normalizer drops with the control characters, so that words would grow together.
+_DROPPED_SPACE = r"[\x{0B}\x{0C}\x{1C}-\x{1F}\x{85}\x{200B}]"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -44,8 +50,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace(Regex(_DROPPED_SPACE), " "),
+            normalizers.BertNormalizer(lowercase=True, strip_accents=False),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(_SIGN), "isolated"), pre_tokenizers.BertPreTokenizer()]
+    )
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
 

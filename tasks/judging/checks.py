@@ -38,8 +38,8 @@ def check_score(case: Case, head: Head) -> Check:
         why = case.evaluation.left_out.get(head, "the bundle has no such head")
         return Check(name=f"score: {head}", measured="no figure", required=required, passed=False, why=why)
     passed = interval.value >= least
-    why = "reaches the threshold" if passed else f"below gate.min_f1.{head} by {least - interval.value:.3f}"
-    why = "; ".join([why, *case.export.training_warnings])
+    below = f"below gate.min_f1.{head} by {least - interval.value:.3f}"
+    why = "reaches the threshold" if passed else "; ".join([below, *case.export.training_warnings])
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 

@@ -39,6 +39,7 @@ from corpus.values import UnreadableError
         ("서울에서 서울", "서울", [(5, 7)]),
         ("iPhone苹果13", "苹果", [(6, 8)]),
         ("☀\ufe0fApple", "Apple", [(2, 7)]),
+        ("Apple\u200d, Apple\u200dpie, Apple\u200d", "Apple", [(0, 5), (19, 24)]),
     ],
 )
 def test_whole_words(text: str, name: str, spans: list[tuple[int, int]]) -> None:
@@ -208,6 +209,22 @@ def test_bio_spans_are_those_of_seqeval(tags: list[str]) -> None:
 def test_unknown_tags(tag: str) -> None:
     with pytest.raises(UnreadableError, match=f"tag is neither O nor B-TYPE nor I-TYPE: {tag}"):
         bio_entities(["a"], [tag])
+
+
+INVISIBLE = ["\u200e", "\u200f", "\ufeff", "\u2060", "\u2068", "\u2069", "\u200c", "\u200d", "\u00ad", "\x96"]
+
+
+@pytest.mark.parametrize("edge", INVISIBLE)
+def test_read_entities_leaves_out_invisible_characters_at_the_edges(edge: str) -> None:
+    text = f"at {edge}Tim{edge}Cook{edge} {edge}{edge}now"
+    wanted = (Entity(4, 12, "X"),)
+    inner = text[3:13]
+    for item in ({"start": 3, "end": 13}, {"start": 3, "end": 13, "text": inner}, {"text": inner},
+                 {"start": 3, "end": 13, "text": inner.strip(edge)}):  # fmt: skip
+        assert read_entities(text, [{"label": "X", **item}], EntityFields()) == wanted
+    assert bio_entities(["at", f"{edge}Tim", f"Cook{edge}"], ["O", "B-X", "I-X"]) == (Entity(4, 12, "X"),)
+    with pytest.raises(UnreadableError, match="entity covers white space alone"):
+        read_entities(text, [{"start": 14, "end": 16}], EntityFields())
 
 
 @pytest.mark.parametrize("space", [" ", "\t", "\n", "\u00a0", "\u3000", "\u200b", " \u2009 "])

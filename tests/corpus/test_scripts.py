@@ -21,7 +21,16 @@ def test_kinds(characters: str, kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("text", "inside"),
-    [("Apple", [1, 2, 3, 4]), ("a b", []), ("北京", []), ("cafe\u0301s", [1, 2, 3, 4, 5]), ("ที่", [1, 2]), ("A北1", [])],
+    [
+        ("Apple", [1, 2, 3, 4]),
+        ("a b", []),
+        ("北京", []),
+        ("cafe\u0301s", [1, 2, 3, 4, 5]),
+        ("ที่", [1, 2]),
+        ("A北1", []),
+        ("a\u200d b\u200dc", [4, 5]),
+        ("a\u200d", []),
+    ],
 )
 def test_inside_word(text: str, inside: list[int]) -> None:
     assert [at for at in range(len(text) + 1) if inside_word(text, at)] == inside

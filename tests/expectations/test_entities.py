@@ -50,6 +50,17 @@ def test_each_fault_is_found_among_sound_entities(find: Callable[..., Iterator[E
     assert bad in set(find(TEXT, [ACME, NEW_YORK, bad]))
 
 
+@pytest.mark.parametrize("edge", [" ", "\u00a0", "\u200b", "\u200f", "\ufeff", "\u2060", "\u200d", "\x96"])
+def test_invisible_characters_at_the_edges_of_an_entity_are_found(edge: str) -> None:
+    text = f"at {edge}Acme{edge} {edge}"
+    bare, wide, alone = Entity(4, 8, "ORG"), Entity(3, 9, "ORG"), Entity(9, 11, "ORG")
+    assert entities.in_order(text, [bare])
+    assert not entities.in_order(text, [wide])
+    assert list(entities.padded(text, [bare, wide])) == [wide]
+    assert list(entities.empty(text, [bare, wide, alone])) == [alone]
+    assert list(entities.lost_in_tags(text, [bare])) == list(entities.cutting_words(text, [bare])) == []
+
+
 def test_a_long_entity_overlaps_all_it_covers() -> None:
     # given an entity over the whole text and two inside it, the second of which begins after the first has ended
     whole = Entity(0, 26, "ALL")

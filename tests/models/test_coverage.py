@@ -35,6 +35,20 @@ def test_tag_coverage_of_chinese_is_that_of_its_tokens() -> None:
     assert tag_coverage(rows, MODEL).share == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("เมื่อวานนี้นายสมชายไปเที่ยวที่กรุงเทพมหานครกับบริษัทแอปเปิล" * 3, "กรุงเทพ"),
+        ("昨日トヨタ自動車の豊田さんは東京でAppleのiPhone15を買った。", "トヨタ自動車"),
+        ("昨日Appleのカメラを買った", "カメラ"),
+    ],
+)
+def test_tag_coverage_is_full_in_scripts_without_spaces(text: str, name: str) -> None:
+    at = text.index(name)
+    row = Example("1", text, entities=(Entity(at, at + len(name), "ORG"),))
+    assert tag_coverage([row], MODEL.model_copy(update={"scratch": Scratch(vocabulary=300)})).share == 1
+
+
 def test_tag_coverage_counts_an_entity_that_another_leaves_no_word() -> None:
     rows = [Example("1", "HooliGlobex", entities=(Entity(0, 5, "ORG"), Entity(5, 11, "ORG")))]
     found = tag_coverage(rows, MODEL)

@@ -1,5 +1,8 @@
 import pytest
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from corpus.scripts import split_signs
 from models.scratch import SPECIAL, scratch_config, train_tokenizer
 from recipes.recipe import Scratch
 
@@ -41,3 +44,55 @@ def test_train_tokenizer_keeps_to_its_vocabulary_where_a_script_has_more_charact
     assert tokenizer.backend_tokenizer.encode("一").tokens == ["[CLS]", "一", "[SEP]"]
     assert "model.scratch.vocabulary is 100" in caplog.text
     assert train_tokenizer(texts, 100).backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
+
+
+def _words(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
+    encoding = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+    assert "[UNK]" not in encoding.tokens
+    spans: dict[int, tuple[int, int]] = {}
+    for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+        spans[word] = (spans[word][0] if word in spans else start, end)
+    return [text[start:end] for start, end in spans.values()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "เมื่อวานนี้นายสมชายไปเที่ยวที่กรุงเทพมหานคร",
+        "ມື້ວານນີ້ທ້າວສົມໄຊໄປນະຄອນຫຼວງວຽງຈັນ",
+        "ម្សិលមិញលោកសុខទៅភ្នំពេញ",
+        "မနေ့ကဦးမောင်မောင်သည်ရန်ကုန်သို့သွားသည်",
+        "昨日トヨタ自動車の豊田さんは",
+        "か\u3099んた\u3099む",
+    ],
+)
+def test_train_tokenizer_knows_each_letter_of_scripts_without_spaces(text: str) -> None:
+    # given more letters without a space than a word may have
+    text *= 20
+    words = _words(train_tokenizer([text], 400), text)
+    assert words == [text[start:end] for start, end in split_signs(text, 0, len(text))]
+
+
+@pytest.mark.parametrize("space", ["\u200b", "\x85", "\x0b", "\x0c", "\x1c", "\x1f", "\u2028", "\u3000", "\t"])
+def test_train_tokenizer_begins_a_word_at_white_space_of_any_kind(space: str) -> None:
+    text = f"tim{space}cook"
+    assert _words(train_tokenizer([text], 60), text) == ["tim", "cook"]
+
+
+def test_train_tokenizer_reads_scripts_with_spaces_as_bert_does() -> None:
+    texts = [
+        "Größe, don't! U.S. $100 (Äpfel) İstanbul\u00adx 12.5%",
+        "Вчера Иван\u00a0Петров встретил «Анну».",
+        "नई दिल्ली में क्\u200dष",
+        "서울 본사 에서",
+        "مُحَمَّد في، الرياض",
+        "ﬁ ½ ² 👩\u200d🔬 a_b",
+        "北京 is 1号",
+    ]
+    tokenizer = train_tokenizer(texts, 400).backend_tokenizer
+    bert = Tokenizer.from_str(tokenizer.to_str())
+    bert.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    bert.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    for text in texts:
+        found, wanted = tokenizer.encode(text), bert.encode(text)
+        assert (found.ids, found.offsets) == (wanted.ids, wanted.offsets)

@@ -18,6 +18,7 @@ from tokenizers import Encoding, Regex, Tokenizer, models, normalizers, pre_toke
 from transformers import DebertaV2Tokenizer
 
 from corpus.cleaning import Cleaning
+from corpus.entities import without_space
 from corpus.entity import Entity
 from serving.decoding import spans, tag_units
 from serving.encoding import TextEncoder
@@ -318,6 +319,7 @@ def test_units_lie_in_order_apart_and_without_white_space_at_their_edges(kind: s
         assert reached <= unit.start < unit.end <= len(text)
         assert not text[unit.start].isspace()
         assert not text[unit.end - 1].isspace()
+        assert without_space(text, unit.start, unit.end) == (unit.start, unit.end)
         reached = unit.end
 
 

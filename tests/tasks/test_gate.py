@@ -372,7 +372,8 @@ def test_a_check_that_raises_counts_as_failed(candidate: MakeCandidate) -> None:
     shutil.rmtree(case.evaluation.path)
     # then what rests on it has failed with the error as its reason, and the rest was judged.
     verdict = case.verdict()
-    assert {check.name for check in verdict.failed} == {"score: sentence", "score: tokens", "slices"}
+    resting = {f"{what}: {head}" for what in ("score", "untested") for head in ("sentence", "tokens")}
+    assert {check.name for check in verdict.failed} == {*resting, "slices"}
     assert all("holds no evaluation.json" in check.why for check in verdict.failed)
 
 
