@@ -42,7 +42,9 @@ class SliceRule(Closed):
     )
     min_share: float = Field(0.1, ge=0, le=1, description="Smaller slices are reported, not judged")
     min_ratio: float = Field(0.9, gt=0, le=1, description="Share of the whole F1 that a slice must keep")
-    alpha: float = Field(0.05, gt=0, lt=1, description="Level of the Holm-corrected test that the shortfall is chance")
+    alpha: float = Field(
+        0.05, ge=0.001, lt=1, description="Level of the Holm-corrected test that the shortfall is chance"
+    )
 
     @model_validator(mode="after")
     def _expressions_can_be_read(self) -> "SliceRule":

@@ -45,11 +45,11 @@ class Monitoring(Closed):
 
     limits: DriftLimits = DriftLimits()
     alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="Chance of any alarm where nothing has changed (Holm's correction)"
+        0.01, ge=0.001, lt=0.5, description="Chance of any alarm where nothing has changed (Holm's correction)"
     )
     min_rows: int = Field(30, ge=10, le=MOST_ROWS, description="With fewer rows, nothing of a window is judged")
     max_rows: int = Field(
-        2000, ge=100, le=MOST_ROWS, description="At most so many rows of window and reference, drawn at random"
+        2000, ge=100, le=100_000, description="At most so many rows of window and reference, drawn at random"
     )
     seed: Seed = Field(13, description="Seed of what is drawn")
     retrain: bool = Field(

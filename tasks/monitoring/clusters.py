@@ -16,6 +16,8 @@ PERMUTATIONS = 1999
 PERMUTED_A_CHUNK = 4_000_000
 # People write the same short text by chance, but seldom the same long one: that is one text, copied.
 COPIED_WORDS = 10
+# Clusters of samples whose mean sizes differ by more than this factor cannot change places.
+MOST_UNEVEN = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Clusters:
         """Clusters of the reference and of the window."""
         window = int(self.window.sum())
         return len(self.window) - window, window
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the clusters of one sample are too large to be exchanged with those of the other."""
+        later = int(self.rows.sum())
+        old, new = (
+            rows / max(1, count) for rows, count in zip((len(self.codes) - later, later), self.counts, strict=True)
+        )
+        return max(old, new) > MOST_UNEVEN * min(old, new)
 
     @property
     def all_single(self) -> bool:
@@ -81,6 +92,8 @@ class Clusters:
             halves: only half of the clusters of each sample are exchanged, since a classifier learns from the others.
         """
         reference, window = (count - count // 2 if halves else count for count in self.counts)
+        if self.uneven and min(reference, window) < 2:
+            return 1.0
         return 1 / comb(reference + window, window)
 
     def p_value(

@@ -6,7 +6,8 @@ alibi-detect needs numpy 1, and its licence is no open one. None of them correct
 
 Every effect lies between 0 (the same) and 1 and does not grow with the number of rows; every p-value is that of the
 hypothesis that both samples come from one distribution. Rows of one cluster (document, group) are no independent draws:
-where clusters hold several rows, p-values come from exchanging whole clusters; effects stay those of the rows.
+where clusters hold several rows, p-values come from exchanging whole clusters, or from drawing them anew where those of
+one sample are much larger (`cluster_bootstrap`); effects stay those of the rows.
 """
 
 import re
@@ -20,12 +21,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from tasks.monitoring.cluster_bootstrap import Estimates, bootstrap_p_value, ratio
 from tasks.monitoring.clusters import PERMUTATIONS, Clusters
 from tasks.monitoring.words import words
 from tasks.scoring.statistics import REPLICAS, SEED, Bools, Floats, Outcomes, distinct_rows, draw_f1, mean_f1
 
 MOST_WORDS = 20_000
 TELLING_WORDS = 12
+GRID = 201  # values at which cumulative distributions are compared where clusters are drawn anew
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def compare_numbers(
         return Comparison(measured, float(result.pvalue))
     values = np.concatenate([reference, window])
     order = np.argsort(values, kind="stable")
+    if clusters.uneven:
+        return Comparison(measured, _numbers_p_value(values, clusters, exchange))
     codes, last = clusters.codes[order], np.append(np.diff(values[order]) > 0, True)
     position = np.flatnonzero(last) + 1  # rows up to each value
 
@@ -98,6 +103,10 @@ def compare_shares(
     measured = float(_variation(reference.sum(axis=0), window.sum(axis=0)))
     counts = clusters.sums(np.concatenate([reference, window]))
     total = counts.sum(axis=0)
+    if clusters.uneven:
+        by_sample = [ratio(part, part.sum(axis=1)) for part in (counts[~clusters.window], counts[clusters.window])]
+        estimates = Estimates(by_sample, lambda apart: np.abs(apart).sum(axis=1) / 2)
+        return Comparison(measured, _drawn_p_value(clusters, estimates, measured, exchange))
 
     def variation(members: Bools) -> Floats:
         drawn = members @ counts
@@ -170,6 +179,10 @@ def compare_f1(
     tallies = np.concatenate([one.tally(one.codes) for one in (reference, window)])
     sums = clusters.sums(tallies)
     flat, total = sums.reshape(len(sums), -1), sums.sum(axis=0)
+    if clusters.uneven:
+        by_sample = [_f1_of(sums[~clusters.window]), _f1_of(sums[clusters.window])]
+        estimates = Estimates(by_sample, lambda apart: -apart[:, 0])
+        return Comparison(max(0.0, fall), _drawn_p_value(clusters, estimates, fall, exchange))
 
     def falls(members: Bools) -> Floats:
         drawn = (members @ flat).reshape(-1, *total.shape)
@@ -182,6 +195,36 @@ def compare_f1(
 
 def _p_value(clusters: Clusters, statistic: Statistic, measured: float, exchange: Exchange, cells: int = 0) -> float:
     return clusters.p_value(statistic, measured, seed=exchange.seed, cells=cells, permutations=exchange.permutations)
+
+
+def _drawn_p_value(
+    clusters: Clusters, estimates: Estimates, measured: float, exchange: Exchange, cells: int = 0
+) -> float:
+    """As `_p_value`, for samples whose clusters differ in size."""
+    draws, seed = exchange.permutations, exchange.seed
+    return bootstrap_p_value(estimates, clusters.window, measured, seed=seed, draws=draws, cells=cells)
+
+
+def _numbers_p_value(values: Floats, clusters: Clusters, exchange: Exchange) -> float:
+    """The cumulative distributions of both samples at `GRID` quantiles of all rows, where clusters differ in size."""
+    levels = np.unique(np.quantile(values, np.linspace(0, 1, GRID), method="inverted_cdf"))
+    below = clusters.sums((values[:, None] <= levels).astype(np.float64))
+    parts = (~clusters.window, clusters.window)
+    estimates = Estimates(
+        [ratio(below[part], clusters.sizes[part]) for part in parts], lambda apart: np.abs(apart).max(axis=1)
+    )
+    old, new = (below[part].sum(axis=0) / clusters.sizes[part].sum() for part in parts)
+    measured = float(np.abs(new - old).max())
+    return _drawn_p_value(clusters, estimates, measured, exchange, cells=GRID)
+
+
+def _f1_of(sums: Floats) -> Callable[[Floats], Floats]:
+    """F1 of the clusters that were drawn, from their tallies."""
+
+    def estimate(drawn: Floats) -> Floats:
+        return mean_f1((drawn @ sums.reshape(len(sums), -1)).reshape(-1, *sums.shape[1:]))[:, None]
+
+    return estimate
 
 
 def _replicas(outcomes: Outcomes, seed: int) -> Floats:
@@ -228,6 +271,8 @@ def _tell_apart(
 def _auc_p_value(scores: Floats, clusters: Clusters, auc: float, exchange: Exchange) -> float:
     """Exchange whole clusters between the samples; the AUC follows from the sum of the ranks of their rows."""
     ranks, sizes = clusters.sums(rankdata(scores)), clusters.sizes
+    if clusters.uneven:
+        return _drawn_auc_p_value(scores, clusters, auc, exchange)
 
     def aucs(members: Bools) -> Floats:
         rows = members @ sizes
@@ -235,3 +280,16 @@ def _auc_p_value(scores: Floats, clusters: Clusters, auc: float, exchange: Excha
         return found
 
     return _p_value(clusters, aucs, auc, exchange)
+
+
+def _drawn_auc_p_value(scores: Floats, clusters: Clusters, auc: float, exchange: Exchange) -> float:
+    """The AUC as a mean over each sample: share of the other that a row lies above or below (DeLong et al. 1988)."""
+    later = clusters.rows
+    above = np.zeros(len(scores))
+    for sample in (later, ~later):
+        own = rankdata(scores[sample])
+        above[sample] = (rankdata(scores)[sample] - own) / np.count_nonzero(~sample)
+    sums = clusters.sums(above[:, None])
+    by_sample = [ratio(sums[part], clusters.sizes[part]) for part in (~clusters.window, clusters.window)]
+    estimates = Estimates(by_sample, lambda apart: apart[:, 0])
+    return _drawn_p_value(clusters, estimates, auc - 0.5, exchange)

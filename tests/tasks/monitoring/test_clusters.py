@@ -14,6 +14,7 @@ from tasks.monitoring.drift import find_drift
 from tasks.monitoring.observed import Observed, Reference
 from tasks.monitoring.two_samples import (
     Comparison,
+    Exchange,
     compare_f1,
     compare_numbers,
     compare_shares,
@@ -21,7 +22,7 @@ from tasks.monitoring.two_samples import (
     compare_vectors,
 )
 from tasks.scoring.answers import Answer
-from tasks.scoring.statistics import class_outcomes
+from tasks.scoring.statistics import Outcomes, class_outcomes
 
 Compare = Callable[[np.random.Generator, int, int, Clusters], Comparison]
 LABELS = ["a", "b", "c", "d"]
@@ -171,3 +172,74 @@ def test_cluster_names_are_groups_documents_and_copies() -> None:
     grouped = cluster_names(rows, of_documents=True)
     assert [grouped.index(name) for name in grouped] == [0, 0, 2, 2, 4, 4, 6, 7]
     assert len(set(cluster_names(rows[2:4]))) == 2
+
+
+Sizes = tuple[int, int]
+"""Clusters, and rows per cluster."""
+
+
+def drawn_labels(draw: np.random.Generator, sizes: Sizes, shared: float, first: float = 0.25) -> np.ndarray:
+    """Codes of four classes; a row takes the class of its cluster with the chance `shared`."""
+    chances = [first, *[(1 - first) / 3] * 3]
+    usual, own = (draw.choice(4, count, p=chances) for count in (sizes[0], sizes[0] * sizes[1]))
+    return np.where(draw.random(len(own)) < shared, np.repeat(usual, sizes[1]), own)
+
+
+def drawn_numbers(draw: np.random.Generator, sizes: Sizes, shared: float, width: int) -> np.ndarray:
+    centres = np.repeat(draw.normal(size=(sizes[0], width)), sizes[1], axis=0)
+    rows: np.ndarray = np.sqrt(shared) * centres + np.sqrt(1 - shared) * draw.normal(size=(len(centres), width))
+    return rows
+
+
+def uneven_comparisons(
+    draw: np.random.Generator, reference: Sizes, window: Sizes, shared: float, shift: float = 0.0
+) -> dict[str, float]:
+    """The p-value of each comparison of two samples of clusters, the window shifted by so much."""
+    both, exchange = (reference, window), Exchange(permutations=999)
+    names = [[str(row // size) for row in range(count * size)] for count, size in both]
+    clusters = Clusters.of(*names)
+    old, new = (drawn_numbers(draw, sizes, shared, 4) for sizes in both)
+    new = new + shift
+    before, after = (
+        np.eye(4)[drawn_labels(draw, sizes, shared, first)]
+        for sizes, first in zip(both, (0.25, 0.25 + shift / 2), strict=True)
+    )
+    right = [
+        drawn_numbers(draw, sizes, shared, 1)[:, 0] < 0.8 - loss for sizes, loss in zip(both, (0, shift), strict=True)
+    ]
+    gold = [draw.integers(0, 4, len(one)) for one in right]
+    f1 = [
+        Outcomes(np.column_stack([truth, np.where(one, truth, (truth + 1) % 4)]), 4)
+        for truth, one in zip(gold, right, strict=True)
+    ]
+    return {
+        "numbers": compare_numbers(old[:, 0], new[:, 0], clusters, exchange).p_value,
+        "shares": compare_shares(before, after, clusters, exchange).p_value,
+        "vectors": compare_vectors(old, new, clusters, exchange).p_value,
+        "f1": compare_f1(f1[0], f1[1], clusters, exchange).p_value,
+    }
+
+
+UNEVEN = [((1000, 1), (20, 25)), ((40, 20), (300, 1)), ((600, 1), (60, 5))]
+
+
+@pytest.mark.parametrize(("reference", "window"), UNEVEN)
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+def test_uneven_clusters_look_different_as_seldom_as_p_says(reference: Sizes, window: Sizes, shared: float) -> None:
+    draw = np.random.default_rng([*reference, *window, round(10 * shared)])
+    runs = [uneven_comparisons(draw, reference, window, shared) for _ in range(30)]
+    for name in runs[0]:
+        p_values = np.array([run[name] for run in runs])
+        # of 30, 1.5 are expected and 6 come in one run of 300; below 0.01, 3 come in one run of 300
+        assert np.count_nonzero(p_values < 0.05) < 6, name
+        assert np.count_nonzero(p_values < 0.01) < 3, name
+
+
+@pytest.mark.parametrize(("reference", "window"), UNEVEN)
+def test_uneven_clusters_show_what_independent_rows_do(reference: Sizes, window: Sizes) -> None:
+    # Given large clusters of rows that are independent all the same, when the window is shifted,
+    draw = np.random.default_rng(4)
+    runs = [uneven_comparisons(draw, reference, window, 0.0, shift=0.45) for _ in range(10)]
+    for name in runs[0]:
+        # then most windows show it, at the level that nine signals leave to one.
+        assert sum(run[name] < 0.0015 for run in runs) >= 8, name
