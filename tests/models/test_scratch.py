@@ -49,7 +49,7 @@ def test_train_tokenizer_keeps_to_its_vocabulary_where_a_script_has_more_charact
 def _words(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
     encoding = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
     assert "[UNK]" not in encoding.tokens
-    spans: dict[int, tuple[int, int]] = {}
+    spans: dict[int | None, tuple[int, int]] = {}
     for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
         spans[word] = (spans[word][0] if word in spans else start, end)
     return [text[start:end] for start, end in spans.values()]
