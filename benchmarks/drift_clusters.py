@@ -21,7 +21,8 @@ from tasks.scoring.answers import Answer
 from tasks.scoring.statistics import Floats
 
 REPETITIONS = 200
-ROWS_PER_DOCUMENT = (1, 4, 8, 16)
+# Of the reference and of the window.
+ROWS_PER_DOCUMENT = ((1, 1), (4, 4), (8, 8), (16, 16), (1, 20), (16, 1))
 REFERENCE, WINDOW = 800, 400
 WIDTH = 32
 LABELS = ("business", "culture", "science", "sport")
@@ -38,7 +39,7 @@ ALLOWED = 0.05
 class Cell:
     """Windows of one kind, and what each of them was found to be."""
 
-    rows_per_document: int
+    rows_per_document: tuple[int, int]
     drift: bool
     findings: list[list[Finding]]
 
@@ -54,14 +55,20 @@ def cluster_rows(repetitions: int) -> list[Row]:
     return [_row(cell) for cell in cells]
 
 
-def simulate(size: int, drift: bool, repetitions: int) -> Cell:
+def simulate(sizes: tuple[int, int], drift: bool, repetitions: int) -> Cell:
     """Draw pairs of reference and window, and compare them."""
     rule, findings = Monitoring(), []
-    for number in track(range(repetitions), description=f"{size} rows per document{', drift' * drift}"):
-        draw = np.random.default_rng([size, number])
-        reference = Reference(sample(draw, REFERENCE, size), REFERENCE, VOCABULARY)
-        findings.append(find_drift(reference, sample(draw, WINDOW, size, 0.5 * drift), rule))
-    return Cell(size, drift, findings)
+    before, now = sizes
+    for number in track(range(repetitions), description=f"{_sizes(sizes)} rows per document{', drift' * drift}"):
+        draw = np.random.default_rng([before, number] if before == now else [before, now, number])
+        reference = Reference(sample(draw, REFERENCE, before), REFERENCE, VOCABULARY)
+        findings.append(find_drift(reference, sample(draw, WINDOW, now, 0.5 * drift), rule))
+    return Cell(sizes, drift, findings)
+
+
+def _sizes(sizes: tuple[int, int]) -> str:
+    before, now = sizes
+    return str(now) if before == now else f"{now} (reference {before})"
 
 
 def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0) -> Observed:
@@ -120,7 +127,7 @@ class _Document:
 def _row(cell: Cell) -> Row:
     kind = "every second document of another kind" if cell.drift else "no drift"
     return Row(
-        measure=f"{cell.rows_per_document} rows per document, {kind}: share of windows with an alarm",
+        measure=f"{_sizes(cell.rows_per_document)} rows per document, {kind}: share of windows with an alarm",
         value=round(cell.alarms, 3),
         better="higher" if cell.drift else "lower",
         required=None if cell.drift else ALLOWED,
