@@ -123,7 +123,9 @@ class Versions:
     def once_promoted(self) -> list[str]:
         """Return the numbers of the versions whose tags say that they were promoted, the last one first."""
         promoted = [version for version in self._search() if PROMOTED_TAG in version.tags]
-        return [one.number for one in sorted(promoted, key=lambda one: one.tags[PROMOTED_TAG], reverse=True)]
+        # Promotions within a second carry the same time.
+        promoted.sort(key=lambda version: (version.tags[PROMOTED_TAG], int(version.number)), reverse=True)
+        return [version.number for version in promoted]
 
     def find(self, bundle: str) -> Version | None:
         """The version that holds the bundle of this digest."""
