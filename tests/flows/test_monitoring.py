@@ -103,7 +103,7 @@ def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_
     assert kept == {"drift.html", "drift.json"}
     # the same rows make the same model, which is the version that is there: the gate has judged it again
     assert versions(trained) >= before
-    assert len(list((trained / "runs").glob("*/verdict.json"))) == 2
+    assert len(list((trained / "runs").glob("*/cards/*/verdict.json"))) == 2
 
 
 def test_monitor_resumes_a_retraining_that_crashed_and_begins_another_once_it_has_ended(
