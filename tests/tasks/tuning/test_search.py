@@ -16,7 +16,8 @@ SPACE: dict[str, Any] = {
 
 
 def a_recipe(**tuning: Any) -> tuple[Recipe, Tuning]:
-    recipe = Recipe.model_validate(recipe_values(tuning={"space": SPACE, **tuning}))
+    values = recipe_values(tuning={"space": SPACE, **tuning}, training={"learning_rate": 5e-5})
+    recipe = Recipe.model_validate(values)
     assert recipe.tuning is not None
     return recipe, recipe.tuning
 
