@@ -65,8 +65,11 @@ def _check(case: Case, head: Head, suffix: str, baseline: str, theirs: Sequence[
     classes = classes_of(rows, theirs)
     ours, trivial = outcomes_of(rows, head, classes), outcomes_of(theirs, head, classes)
     result = compare(ours, trivial, threshold=0.0, confidence=confidence)
-    passed = result.lower > 0
+    # No model finds more entities than all of them, not even where looking words up does as well.
+    flawless = head == "tokens" and ours.f1() == 1.0
+    passed = result.lower > 0 or flawless
     why = "better than a model that learned nothing" if not suffix else "better than TF-IDF"
+    why = "finds every entity of these rows and no other" if flawless and result.lower <= 0 else why
     remedy = "train longer, on more or cleaner rows, or use more test rows (see docs/gate.md, Baselines)"
     kind = suffix.strip(" ()")
     return Check(

@@ -30,7 +30,9 @@ def has_server(opened: Terminal) -> bool:
 @pytest.mark.slow  # four starts of a run, each of which imports its packages and starts Prefect's temporary server
 def test_run_stopped_in_a_terminal_anywhere_is_resumed(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(
-        write_rows(tmp_path / "rows.jsonl"), training={"epochs": 8}, gate={"min_f1": {"sentence": 0.0, "tokens": 0.0}}
+        write_rows(tmp_path / "rows.jsonl"),
+        training={"epochs": 8},
+        gate={"min_f1": {"sentence": 0.001, "tokens": 0.001}},
     )
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     words = ["run", str(tmp_path / "recipe.yaml"), "--store", str(store)]

@@ -206,9 +206,12 @@ def test_two_machines_share_a_training(store: Path, data: tuple[Ref, Ref], monke
 
 @pytest.mark.slow  # two processes import torch and transformers
 def test_what_a_process_ends_with_is_one_line_here(store: Path, data: tuple[Ref, Ref]) -> None:
-    wild = job_of(store, data, "wild", learning_rate=1e12, max_grad_norm=1e12, warmup_ratio=0.0, epochs=20)
-    with pytest.raises(AssayError, match=r"lower training\.learning_rate"):
-        do(wild)
+    # given an encoder that is not there
+    job = job_of(store, data, "lost")
+    model = job.run.recipe.model.model_copy(update={"scratch": None, "encoder": str(store / "gone")})
+    recipe = job.run.recipe.model_copy(update={"model": model})
+    with pytest.raises(AssayError, match=r"model\.encoder '.*/gone' cannot be loaded"):
+        do(job.model_copy(update={"run": job.run.model_copy(update={"recipe": recipe})}))
 
 
 @pytest.mark.parametrize(
