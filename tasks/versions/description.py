@@ -12,5 +12,5 @@ def shortened_card(markdown: str, longest: int) -> str:
     """A card of at most so many characters, cut where a section begins; all of it is among the artifacts."""
     if len(markdown) <= longest:
         return markdown
-    rest = "\n\nMore of it stands in the whole card.\n"
+    rest = f"\n\nThe whole card: {CARD} in the folder cards of the run's artifacts.\n"
     return markdown[: longest - len(rest)].rpartition("\n## ")[0].rstrip() + rest

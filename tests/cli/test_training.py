@@ -21,8 +21,8 @@ def test_run_without_a_terminal_ends_as_pending(
     assert "assay approve tiny --version 1 --approver YOUR_NAME" in capsys.readouterr().out
     assert call(monkeypatch, "run", path, "--store", store, "--from", "gate", "--dry-run") == 0
     assert call(monkeypatch, "approve", "tiny", "--approver", "Ann", "--store", store) == 0
-    [card] = store.glob("runs/*/card.md")
-    assert "Version 1 of tiny: champion." in card.read_text(encoding="utf-8")
+    cards = [path.read_text(encoding="utf-8") for path in store.glob("runs/*/cards/*/card.md")]
+    assert any("Version 1 of tiny: champion." in card for card in cards)
 
 
 def test_seeds_says_that_its_run_stays_open(
