@@ -14,6 +14,7 @@ from corpus.example import Example
 from serving.encoding import EncodedText
 from serving.engine import BATCH_TOKENS, Engine, Prediction
 from tasks.scoring.answers import row_of
+from tasks.scoring.sampling import evenly_spaced
 
 ROWS = 1_000
 ROUNDS = 3
@@ -48,7 +49,7 @@ def measure_sensitivity(
         rounds: how often the batches are drawn.
         seed: of the draws, so that a verdict can be computed again.
     """
-    chosen = [examples[index] for index in np.linspace(0, len(examples) - 1, min(rows, len(examples))).astype(int)]
+    chosen = evenly_spaced(examples, rows)
     items = engine.encode([row_of(example, engine.manifest.pair) for example in chosen])
     alone = [engine.answer_batch([item])[0] for item in items]
     draws = np.random.default_rng(seed)

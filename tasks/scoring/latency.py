@@ -9,6 +9,7 @@ import numpy as np
 from corpus.example import Example
 from serving.engine import Engine
 from tasks.scoring.answers import row_of
+from tasks.scoring.sampling import evenly_spaced
 
 ROWS = 100
 WARM_UP = 5
@@ -27,7 +28,7 @@ def measure_latency(engines: Sequence[Engine], examples: Sequence[Example], rows
 
     Turns, since a machine's speed drifts: two engines timed one after the other would not compare.
     """
-    chosen = [examples[index] for index in np.linspace(0, len(examples) - 1, min(rows, len(examples))).astype(int)]
+    chosen = evenly_spaced(examples, rows)
     seconds: list[list[float]] = [[] for _ in engines]
     for example in [*chosen[:WARM_UP], *chosen]:
         for times, engine in zip(seconds, engines, strict=True):
