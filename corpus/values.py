@@ -136,18 +136,15 @@ def column(value: Any, name: str) -> str | None:
     Raises:
         UnreadableError: a list or an object.
     """
-    if value is MISSING or value is None:
-        return None
     if isinstance(value, str):
         _check_characters(value, name)
         return value or None
+    if is_missing(value):
+        return None
     if isinstance(value, Mapping | list | tuple):
         raise UnreadableError(f"{name} is not a single value", value)
     if isinstance(value, bool):
         return str(value).lower()
-    number = _real(value)
-    if number is not None and number != number:
-        return None
     whole = whole_number(value)
     text = str(value if whole is None else whole) if not isinstance(value, datetime) else value.isoformat()
     _check_characters(text, name)
