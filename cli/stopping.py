@@ -33,6 +33,7 @@ REAP_S = 0.5
 AGAIN = "run the same command again"
 
 _remarks: list[tuple[str, bool]] = [(AGAIN, False)]
+_listening: list["_Stopper"] = []
 
 
 class StoppedError(BaseException):
@@ -86,6 +87,8 @@ def remarking(remark: str, *, listens: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        for stopper in _listening:  # what has come in the block, the thread beside it may not have read yet
+            stopper.hear()
         _remarks.pop()
 
 
@@ -97,6 +100,7 @@ def _spare_forks() -> None:
 
 
 def _hear_nothing() -> None:
+    _listening.clear()
     if threading.current_thread() is threading.main_thread():
         signal.set_wakeup_fd(-1)
 
@@ -119,11 +123,13 @@ class _Stopper:
         for end in (self._reader, self._writer):
             end.setblocking(False)
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
+        _listening.append(self)
         atexit.register(self._leave)  # first in, so last out
         return self._writer.fileno()
 
     def close(self) -> None:
         """End the thread."""
+        _listening.remove(self)
         self._writer.close()
         atexit.unregister(self._leave)
 
@@ -146,9 +152,16 @@ class _Stopper:
             if self._said:
                 return
             self._said = True
+        terminal = os.dup(2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a bar that lives on in a thread would write over the line
+        os.write(terminal, f"{self._clear(terminal)}{self._line}\n".encode())
+
+    def _clear(self, terminal: int) -> str:
+        """What leaves the line to itself: a bar may stand where the cursor is, and may have hidden it."""
+        if not os.isatty(terminal):
+            return ""
         # What a terminal shows of the key stands in the same line.
-        begin = "\n" if self.number == signal.SIGINT and os.isatty(2) else ""
-        os.write(2, f"{begin}{self._line}\n".encode())
+        return ("\n" if self.number == signal.SIGINT else "") + "\r\x1b[2K\x1b[?25h"
 
     def _leave(self) -> None:
         """Skip the rest, which frees memory for seconds."""

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import sys
@@ -16,6 +17,7 @@ from tests.servers import ROOT
 
 PATIENCE_S = 300  # a busy machine is no fault of the command
 CTRL_C = b"\x03"
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours, moves, erasures
 
 
 class Terminal:
@@ -102,11 +104,16 @@ def check_stopped(opened: Terminal, stop: Callable[[], object], number: signal.S
     said = opened.shown.removeprefix(shown)
     assert code == 128 + number, opened.shown
     assert seconds < 10, opened.shown
-    lines = [line for line in said.splitlines() if line.strip("^C ")]
-    assert lines[-1] == f"assay: stopped by {number.name}; {remark}", said
+    assert last_line(said) == f"assay: stopped by {number.name}; {remark}", said
     assert "Traceback" not in opened.shown
     assert [one for one in before if lives(one)] == []
     assert [one.pid for one in psutil.process_iter() if _group(one.pid) == opened.pid] == []
+
+
+def last_line(said: str) -> str:
+    """The last line that a reader sees: bars return to its begin, and erase it."""
+    seen = [CONTROL.sub("", line).rpartition("\r")[2] for line in said.split("\n")]
+    return next(line for line in reversed(seen) if line.strip("^C "))
 
 
 def lives(process: psutil.Process) -> bool:

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def forks_in_a_thread():
     thread.start()
     thread.join()
 
+def leaves_a_bar():
+    from rich.console import Console
+    from rich.progress import Progress
+    bar = Progress(console=Console(stderr=True), refresh_per_second=100, redirect_stdout=False)
+    bar.start()  # as where the signal comes before the block that stops it begins
+    bar.add_task("rows")
+    ready()
+    time.sleep(60)
+
 def other_handler():
     def handle(*_):
         raise ValueError
@@ -87,12 +97,12 @@ with stoppable(), remarking("go on later"):
 WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leaves_a_thread", "other_handler")
 
 
-def start(way: str, *more: str) -> "subprocess.Popen[str]":
+def start(way: str, *more: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, way, *more],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
@@ -113,6 +123,21 @@ def test_stoppable_ends_whatever_the_command_is_in_with_one_line(way: str, numbe
     assert process.returncode == 128 + number
     assert wrong == f"assay: stopped by {number.name}; go on later\n"
     assert ("cleared" in said) == (way == "works")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stoppable_says_its_line_behind_a_bar_that_lives_on(number: signal.Signals) -> None:
+    seen, terminal = os.openpty()
+    with start("leaves_a_bar", stderr=terminal) as process:
+        os.close(terminal)
+        os.kill(process.pid, number)
+        said = b""
+        with suppress(OSError):  # the other end is closed
+            while more := os.read(seen, 65536):
+                said += more
+    os.close(seen)
+    assert said.decode().endswith(f"\r\x1b[2K\x1b[?25hassay: stopped by {number.name}; go on later\r\n")
+    assert process.returncode == 128 + number
 
 
 def test_stoppable_ends_a_process_that_a_thread_waits_for_when_the_command_alone_hears_of_it() -> None:
