@@ -40,7 +40,7 @@ down: install  ## end what make up started
 	$(BIN)/assay down
 
 docs: install  ## the documentation site, in build/docs; fails at a broken link
-	$(BIN)/python -m cli.reference
+	$(BIN)/python -m tools.reference
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --builder html docs build/docs
 
 pictures: install  ## take the pictures of the page for the docs, after make demo
@@ -64,7 +64,7 @@ faults: install  ## break it in every way we know, long; writes the counts into 
 
 machine: export ASSAY_TEST_MACHINE = 1
 machine: install  ## all of make up, with runs, workers and servers killed on the way; minutes
-	$(BIN)/pytest tests/deployments/test_machine.py
+	$(BIN)/pytest tests/deployments/test_local_stack.py
 
 check: lint types layers audit  ## linters, types, layers, known vulnerabilities
 
@@ -75,7 +75,7 @@ $(TOOLS)/.installed:
 	touch $@
 
 audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned versions; passed over where the data cannot be reached
-	$(BIN)/python -m deployments.audit $(TOOLS)/bin/pip-audit
+	$(BIN)/python -m tools.audit $(TOOLS)/bin/pip-audit
 
 sbom: install $(TOOLS)/.installed  ## a CycloneDX bill of materials of the environment, in build/sbom.json
 	mkdir -p build

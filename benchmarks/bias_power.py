@@ -19,13 +19,13 @@ from rich.progress import track
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from assay.evaluation.labelled_predictions import Answer, outcomes_of
+from assay.evaluation.slice_checks import SliceFinding, find_slices
+from assay.evaluation.statistics import Bools
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Recipe
 from benchmarks.results import Row, write_rows
 from benchmarks.reviews import read_reviews
-from recipes.loader import load_recipe
-from recipes.recipe import Recipe
-from tasks.bias import SliceFinding, find_slices
-from tasks.scoring.answers import Answer, outcomes_of
-from tasks.scoring.statistics import Bools
 
 COMMAND = "make bench-bias"
 SEEDS = 20

@@ -19,11 +19,11 @@ import onnxruntime as ort
 import torch
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, DebertaV2Config
 
+from assay.models.deberta import rewritten
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.models.network import Network, quiet
+from assay.serving.cpu import available_threads
 from benchmarks.results import Row, write_rows
-from models.deberta import rewritten
-from models.network import Network, quiet
-from serving.cpu import available_threads
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
 
 COMMAND = "make bench-serving"
 LONGEST = 512

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from assay.models.adapters import add_adapters
+from assay.models.deberta_training import score_faster
+from assay.models.hardware import choose_precision, training_device
+from assay.models.network import Network, quiet
+from assay.recipes.recipe import Lora
 from benchmarks.deberta import xsmall_config
 from benchmarks.results import Row, write_rows
-from models.adapters import add_adapters
-from models.deberta_training import score_faster
-from models.hardware import choose_precision, training_device
-from models.network import Network, quiet
-from recipes.recipe import Lora
 
 COMMAND = "make bench-train"
 SHAPES = ((32, 32), (8, 128))

@@ -22,16 +22,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from assay.evaluation.drift.findings import Finding, find_drift
+from assay.evaluation.drift.vocabulary import vocabulary_of
+from assay.evaluation.drift.window_statistics import Observed, Reference
+from assay.evaluation.labelled_predictions import Answer
+from assay.recipes.loader import load_recipe
+from assay.recipes.monitoring_section import Monitoring
 from benchmarks.drift_clusters import REPETITIONS, cluster_rows
 from benchmarks.drift_plots import draw_years
 from benchmarks.results import Row, write_rows
 from benchmarks.reviews import read_reviews
-from recipes.loader import load_recipe
-from recipes.monitoring import Monitoring
-from tasks.monitoring.drift import Finding, find_drift
-from tasks.monitoring.observed import Observed, Reference
-from tasks.monitoring.words import vocabulary_of
-from tasks.scoring.answers import Answer
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "drift-by-year.png"
 COMMAND = "make bench-drift"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from rich.progress import track
 
+from assay.corpus.entity import Entity
+from assay.evaluation.drift.findings import Finding, find_drift
+from assay.evaluation.drift.window_statistics import Observed, Reference
+from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.statistics import Floats
+from assay.recipes.monitoring_section import Monitoring
+from assay.serving.engine import ScoredEntity
 from benchmarks.results import Row
-from corpus.entity import Entity
-from recipes.monitoring import Monitoring
-from serving.engine import ScoredEntity
-from tasks.monitoring.drift import Finding, find_drift
-from tasks.monitoring.observed import Observed, Reference
-from tasks.scoring.answers import Answer
-from tasks.scoring.statistics import Floats
 
 REPETITIONS = 200
 # Of the reference and of the window.

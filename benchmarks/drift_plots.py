@@ -10,7 +10,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tasks.monitoring.drift import Finding
+from assay.evaluation.drift.findings import Finding
 
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
 ALARM = "#b3261e"

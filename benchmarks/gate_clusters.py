@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assay.evaluation.paired_test import p_value
+from assay.evaluation.statistics import Outcomes
 from benchmarks.gate_population import Population, make_population
 from benchmarks.gate_rows import RowResults, headline_entities, headline_sentiment
 from benchmarks.results import Row, show
-from tasks.scoring.paired import p_value
-from tasks.scoring.statistics import Outcomes
 
 COMMAND = "make bench-gate"
 LEVEL = 0.05

@@ -10,7 +10,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tasks.scoring.statistics import Floats
+from assay.evaluation.statistics import Floats
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 COLOURS = ("#2a6fdb", "#2e8b6f", "#d1622b", "#8a56c2")

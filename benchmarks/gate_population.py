@@ -12,8 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from assay.evaluation.statistics import Floats, Ints, Outcomes
 from benchmarks.gate_rows import RowResults
-from tasks.scoring.statistics import Floats, Ints, Outcomes
 
 
 @dataclass(frozen=True)

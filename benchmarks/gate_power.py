@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from assay.evaluation.statistics import Floats
 from benchmarks.gate_clusters import RUNS, cells, cluster_rows
 from benchmarks.gate_plots import draw_challengers, draw_power
 from benchmarks.gate_population import make_population
@@ -23,7 +24,6 @@ from benchmarks.gate_rows import (
 )
 from benchmarks.gate_simulation import CHALLENGERS, chances_of_challengers, grid, promoted, with_retriggers
 from benchmarks.results import RESULTS, Row, show, write_rows
-from tasks.scoring.statistics import Floats
 
 COMMAND = "make bench-gate"
 SEEDS = 6

@@ -18,7 +18,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from tasks.scoring.statistics import Ints, Outcomes, class_outcomes, entity_outcomes
+from assay.evaluation.statistics import Ints, Outcomes, class_outcomes, entity_outcomes
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SHARE = 0.7  # of the training rows that a seed sees

@@ -1,13 +1,13 @@
-"""Decisions of the gate, simulated: its own test (`tasks.scoring.paired`) on test sets drawn from real row results."""
+"""Decisions of the gate, simulated: its own paired test on test sets drawn from real row results."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from assay.evaluation.paired_test import p_value
+from assay.evaluation.statistics import Floats, Ints, Outcomes
 from benchmarks.gate_population import make_population
 from benchmarks.gate_rows import RowResults
-from tasks.scoring.paired import p_value
-from tasks.scoring.statistics import Floats, Ints, Outcomes
 
 LEVEL = 0.05
 REPLICAS = 599  # the gate draws 2,000; a p-value of fewer is as valid, and a little less sharp

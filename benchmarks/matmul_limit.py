@@ -16,9 +16,9 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.cpu import available_threads
-from serving.engine import BATCH_TOKENS
-from tasks.exporting.onnx_graph import OPSET, quantize_graph
+from assay.models.export.onnx_graph import OPSET, quantize_graph
+from assay.serving.cpu import available_threads
+from assay.serving.engine import BATCH_TOKENS
 
 # Rows of a product: the tokens of a batch.
 TOKENS = BATCH_TOKENS

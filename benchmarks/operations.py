@@ -17,12 +17,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 
+from assay.deployments.leftovers import RECOVER
+from assay.flows.training import train
+from assay.recipes.loader import load_recipe
 from benchmarks.results import Row, write_rows
 from demo.__main__ import RECIPE, fill
 from demo.wire import WireServer
-from deployments.leftovers import RECOVER
-from flows.training import train
-from recipes.loader import load_recipe
 
 COMMAND = "make bench-operations"
 REQUESTS, TASKS, ROUNDS = 10, 200, 5

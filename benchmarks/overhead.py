@@ -13,19 +13,19 @@ from pathlib import Path
 
 from prefect import flow
 
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.flows.local import run_training
+from assay.models.batching import Collator
+from assay.models.checkpoint import Checkpoint
+from assay.models.dataset import EncodedRows, LabelSet
+from assay.models.training_loop import train
+from assay.models.validation_scores import figures, predict
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Recipe
+from assay.serving.encoding import TextEncoder
 from benchmarks.encoder import minilm_folder
 from benchmarks.results import Row, write_rows
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from flows.local import run_training
-from models.batching import Collator
-from models.checkpoint import Checkpoint
-from models.dataset import EncodedRows, LabelSet
-from models.evaluation import figures, predict
-from models.training import train
-from recipes.loader import load_recipe
-from recipes.recipe import Recipe
-from serving.encoding import TextEncoder
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "snips"
 SIDES = {"train": "train", "dev": "validation", "test": "test"}

@@ -23,14 +23,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from assay.serving.batch.prediction_job import ROWS_A_SHARD
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.engine import Row as Text
+from assay.serving.predict import predict_file
 from benchmarks.results import Row, write_rows
 from benchmarks.tiny_bundle import tiny_bundle, virtual_examples
 from benchmarks.turns import in_turns
-from serving.batch.job import ROWS_A_SHARD
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.engine import Row as Text
-from serving.predict import predict_file
 
 COMMAND = "make bench-predict"
 ROWS = 1_000_000
@@ -114,7 +114,7 @@ def watch(bundle: Bundle, source: Path, output: Path) -> Course:
     """Run the command, and look at it until it ends."""
     words = ["predict", "--model", bundle.folder, "--input", source, "--output", output]
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "cli", *map(str, words)])
+    process = subprocess.Popen([sys.executable, "-m", "assay.cli", *map(str, words)])
     course = Course()
     work = output.with_name(f".{output.name}.shards")
     while process.poll() is None:

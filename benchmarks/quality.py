@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.flows.local import run_training
+from assay.recipes.loader import load_recipe
 from benchmarks.encoder import minilm_folder
 from benchmarks.results import Row, write_rows
 from demo.wire import WireServer
-from flows.local import run_training
-from recipes.loader import load_recipe
-from tasks.evaluate import Evaluation
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 COMMAND = "make bench-quality"

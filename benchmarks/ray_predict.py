@@ -20,15 +20,15 @@ from prefect.testing.utilities import prefect_test_harness
 from prefect_ray.context import remote_options
 from ray.cluster_utils import Cluster
 
+from assay.flows.inference import predict
+from assay.flows.runners import task_runner
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import predict_file
 from benchmarks.predict_scale import texts
 from benchmarks.results import Row, write_rows
 from benchmarks.tiny_bundle import tiny_bundle
 from benchmarks.turns import in_turns
-from flows.inference import predict
-from flows.runners import task_runner
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import predict_file
 
 COMMAND = "make bench-ray"
 ROWS = 120_000

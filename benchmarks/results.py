@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from corpus.atomic import atomic_path
-from serving.cpu import available_threads, cpu_flags, cpu_name
+from assay.corpus.storage.atomic import atomic_path
+from assay.serving.cpu import available_threads, cpu_flags, cpu_name
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "onnxruntime")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from recipes.recipe import Recipe
+from assay.recipes.recipe import Recipe
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazon_reviews.jsonl.gz"
 

@@ -19,19 +19,19 @@ from typing import Any
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from assay.models.bert import trimmed
+from assay.models.checkpoint import Checkpoint
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.models.network import quiet
+from assay.recipes.loader import load_recipe
+from assay.serving.bundle import MODEL, Bundle
+from assay.serving.engine import Engine
+from assay.serving.engine import Row as TextRow
+from assay.tasks.export import _finish_bundle, _Source
 from benchmarks.encoder import minilm_folder
 from benchmarks.matmul_limit import Limit
 from benchmarks.results import Row, write_rows
 from benchmarks.serving_bundle import PLACE, open_minilm_bundle, read_texts
-from models.bert import trimmed
-from models.checkpoint import Checkpoint
-from models.network import quiet
-from recipes.loader import load_recipe
-from serving.bundle import MODEL, Bundle
-from serving.engine import Engine
-from serving.engine import Row as TextRow
-from tasks.export import _finish_bundle, _Source
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
 
 COMMAND = "make bench-serving"
 ROUNDS = 5
@@ -42,9 +42,9 @@ MEMORY_ROWS = 256
 
 SERVING = """
 import json, resource, sys
-import serving.http.app  # what a server imports
-from serving.bundle import Bundle
-from serving.engine import Engine, Row
+import assay.serving.http.app  # what a server imports
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine, Row
 from pathlib import Path
 engine = Engine(Bundle.load(Path(sys.argv[1])))
 engine.predict([Row(text) for text in json.load(sys.stdin)])

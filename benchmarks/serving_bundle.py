@@ -4,15 +4,16 @@ import json
 import os
 from pathlib import Path
 
+from assay.corpus.example import Example
+from assay.corpus.storage.atomic import atomic_folder
+from assay.evaluation.export_report import BUNDLE
+from assay.models.checkpoint import Checkpoint
+from assay.models.training_loop import train
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Training
+from assay.serving.bundle import Bundle
+from assay.tasks.export import _Source, export_bundle
 from benchmarks.encoder import minilm_folder
-from corpus.atomic import atomic_folder
-from corpus.example import Example
-from models.checkpoint import Checkpoint
-from models.training import train
-from recipes.loader import load_recipe
-from recipes.recipe import Training
-from serving.bundle import Bundle
-from tasks.export import BUNDLE, _Source, export_bundle
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "twitter_financial"
 PLACE = Path(os.environ.get("ASSAY_STORE", ".assay")) / "benchmarks" / "financial-tweets-int8"

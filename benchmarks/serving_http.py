@@ -21,12 +21,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import assay
+from assay.serving.bundle import Bundle
+from assay.serving.cpu import available_threads
+from assay.serving.engine import Engine
+from assay.serving.engine import Row as TextRow
 from benchmarks.results import Row, write_rows
 from benchmarks.serving_bundle import open_minilm_bundle, read_texts
-from serving.bundle import Bundle
-from serving.cpu import available_threads
-from serving.engine import Engine
-from serving.engine import Row as TextRow
 
 COMMAND = "make bench-serving"
 HOST = "127.0.0.1"
@@ -138,7 +139,9 @@ def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
 def serving(bundle: Bundle) -> Iterator[int]:
     """`assay serve` as it is started; gives its port."""
     port = free_port()
-    with process([sys.executable, "-m", "cli", "serve", "--model", str(bundle.folder), "--port", str(port)], port):
+    with process(
+        [sys.executable, "-m", "assay.cli", "serve", "--model", str(bundle.folder), "--port", str(port)], port
+    ):
         yield port
 
 
@@ -149,10 +152,8 @@ def mlflow_serving(bundle: Bundle) -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
         import mlflow.pyfunc
 
-        import serving.pyfunc
-
         path = f"{folder}/model"
-        code = Path(serving.pyfunc.__file__)
+        code = Path(assay.__file__).parent / "serving" / "pyfunc.py"
         artifacts = {"bundle": str(bundle.folder.resolve())}
         mlflow.pyfunc.save_model(path, python_model=str(code), artifacts=artifacts, pip_requirements=[])
         command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", path, "-p", str(port)]

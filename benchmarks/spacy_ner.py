@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import SIDES, Splits
+from assay.flows.local import run_steps
+from assay.models.scores import entity_scores
+from assay.recipes.loader import load_recipe
 from benchmarks.encoder import minilm_folder
 from benchmarks.quality import DATA, SEEDS, medical_overrides, run_recipe
 from benchmarks.results import Row, show, write_rows
-from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot
-from corpus.splits import SIDES, Splits
-from flows.local import run_steps
-from models.scores import entity_scores
-from recipes.loader import load_recipe
 
 COMMAND = "make bench-spacy"
 ITERATIONS = 30

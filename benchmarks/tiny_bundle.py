@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpus.cleaning import Cleaning
-from corpus.digest import digest_file
-from corpus.example import Entity, Example
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.example import Entity, Example
+from assay.corpus.storage.digest import digest_file
+from assay.models.checkpoint import Checkpoint
+from assay.models.export.onnx_graph import export_graph
+from assay.models.training_loop import train
+from assay.recipes.recipe import Model, Scratch, Training
+from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, write_manifest
+from assay.serving.cpu import cpu_flags
 from demo.virtual import virtual_documents
-from models.checkpoint import Checkpoint
-from models.training import train
-from recipes.recipe import Model, Scratch, Training
-from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, write_manifest
-from serving.cpu import cpu_flags
-from tasks.exporting.onnx_graph import export_graph
 
 TRAINING_ROWS = 1_000
 SCRATCH = Scratch(layers=2, hidden=64, attention_heads=2, vocabulary=2_000)

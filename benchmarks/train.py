@@ -2,7 +2,7 @@
 
 Both train the same JointBERT (MiniLM encoder, SNIPS rows, batches of 32, AdamW, dropout, gradient clipping)
 with the Trainer of the installed transformers. Theirs pads every row to 50 tokens, as public JointBERT
-trainers do; ours is `models.training`. Rounds are interleaved and the median of the ratios counts, since
+trainers do; ours is `assay.models.training_loop`. Rounds are interleaved and the median of the ratios counts, since
 other load on the machine falls on both.
 """
 
@@ -21,18 +21,18 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
+from assay.corpus.documents.entity_spans import bio_entities
+from assay.corpus.example import Example
+from assay.models.checkpoint import TOKENIZER
+from assay.models.hardware import choose_precision, has_bf16, training_device
+from assay.models.loss import HeadsLoss
+from assay.models.network import Network
+from assay.models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
+from assay.models.tokenizer import save_tokenizer
+from assay.models.training_loop import make_trainer
+from assay.recipes.recipe import Model, Training
 from benchmarks.encoder import minilm_folder
 from benchmarks.results import Row, write_rows
-from corpus.entities import bio_entities
-from corpus.example import Example
-from models.checkpoint import TOKENIZER
-from models.hardware import choose_precision, has_bf16, training_device
-from models.loss import HeadsLoss
-from models.network import Network
-from models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
-from models.tokenizer import save_tokenizer
-from models.training import make_trainer
-from recipes.recipe import Model, Training
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "snips"
 COMMAND = "make bench-train"
@@ -111,7 +111,7 @@ class Bench:
         self._padded = pad_all(self._data)
 
     def ours(self) -> float:
-        """Examples a second of `models.training`."""
+        """Examples a second of `assay.models.training_loop`."""
         precision = choose_precision("auto", training_device())
         network = self._network()
         trainer = make_trainer(network, self._data, self._model, self._training, precision, self._folder, _ignore)

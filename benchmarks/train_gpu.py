@@ -39,8 +39,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from models.buckets import LengthBuckets
-from models.deberta_training import score_faster
+from assay.models.buckets import LengthBuckets
+from assay.models.deberta_training import score_faster
 
 CLASSES, TAGS, IGNORED, PAD = 7, 73, -100, 0
 # Tokens a row at each twentieth of the rows: SNIPS and the financial tweets, in word pieces of BERT.

@@ -22,13 +22,13 @@ from typing import Any
 import yaml
 from pymongo import MongoClient
 
+from assay.corpus.snapshot import Snapshot
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
+from assay.tasks.extract import extract
+from assay.tasks.split import split
+from assay.tasks.validate import validate
 from benchmarks.results import Row, write_rows
-from corpus.snapshot import Snapshot
-from recipes.recipe import Recipe
-from tasks.extract import extract
-from tasks.run import Run
-from tasks.split import split
-from tasks.validate import validate
 
 COMMAND = "make bench-volume"
 SIZES = (10_000, 100_000, 1_000_000)

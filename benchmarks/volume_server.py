@@ -21,7 +21,7 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-from demo.store import HELLO
+from demo.collection_store import HELLO
 from demo.virtual import virtual_documents
 from demo.wire import WireServer
 

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cli.stopping import stoppable
+from assay.cli.stopping import stoppable
 
 if TYPE_CHECKING:
-    from cli.command import app
+    from assay.cli.command import app
 
 __all__ = ["app", "main"]
 
@@ -13,7 +13,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Entry point: signals are heard before anything else is imported."""
     with stoppable():
-        from cli.command import main as call
+        from assay.cli.command import main as call
 
         call()
 
@@ -21,6 +21,6 @@ def main() -> None:
 def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(name)
-    from cli.command import app
+    from assay.cli.command import app
 
     return app

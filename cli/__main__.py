@@ -1,6 +1,6 @@
-"""`python -m cli`, where the `assay` script is not installed."""
+"""`python -m assay.cli`, where the `assay` script is not installed."""
 
-from cli import main
+from assay.cli import main
 
 # A process that is spawned imports this module again, by another name.
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """The `assay` command as a whole: which commands there are, and what becomes of an error."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from cli import data, keeping, monitoring, operations, prediction, registry, serving, training
-from corpus.disk import user_line
+from assay.cli import data, monitoring, operations, prediction, registry, serving, training
+from assay.cli import retention as keeping
+from assay.corpus.storage.disk_errors import user_line
 
 BAD_USE = 2  # exit code: an option or a value that the command does not take
 
@@ -76,7 +76,7 @@ def main() -> None:
         app()
     except ModuleNotFoundError as error:
         # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
-        if error.name is None or (Path(__file__).parents[1] / error.name.partition(".")[0]).exists():
+        if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
         sys.exit(complain(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
     except Exception as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Overrides, RecipePath, Store, out, say
+from assay.cli.console import Overrides, RecipePath, Store, out, say
 
 
 def validate(
@@ -16,14 +16,14 @@ def validate(
     recipe_only: Annotated[bool, typer.Option(help="Check the recipe and leave the data alone.")] = False,
 ) -> None:
     """Check a recipe, then read its source and check the data: no training, nothing registered."""
-    from recipes.loader import load_recipe
+    from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
     say(f"recipe {loaded.name}: every key is known and agrees with the others")
     if recipe_only:
         return
 
-    from flows.checking import check_data
+    from assay.flows.data_check import check_data
 
     validation, rows, warnings = check_data(loaded, store)
     table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
@@ -42,11 +42,11 @@ def bio(
     store: Store = Path(".assay"),
 ) -> None:
     """Write the rows that the newest run of a recipe has read as words with BIO tags."""
-    from recipes.loader import load_recipe
+    from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
 
-    from tasks.bio import dump_bio, parse_side
+    from assay.flows.bio import dump_bio, parse_side
 
     rows = dump_bio(loaded, store, output, parse_side(side))
     say(f"{rows:,} rows in {output}")

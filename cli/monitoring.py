@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import REFUSED, Store, out, say
-from corpus.errors import AssayError
+from assay.cli.console import REFUSED, Store, out, say
+from assay.corpus.errors import AssayError
 
 
 def monitor(
@@ -41,8 +41,8 @@ def monitor(
     """
     from pydantic import ValidationError
 
-    from serving.batch.addresses import parse_filter
-    from tasks.monitoring.window import Window
+    from assay.evaluation.drift.window import Window
+    from assay.serving.batch.mongo_address import parse_filter
 
     try:
         rows = Window(address=window, filter=parse_filter(filter), since=since, until=until, known=known, labels=labels)
@@ -50,11 +50,11 @@ def monitor(
         faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise AssayError("; ".join(f"--{fault}" for fault in faults)) from error
 
-    from flows.logs import join_prefect_logs
+    from assay.flows.logs import join_prefect_logs
 
     join_prefect_logs()
 
-    from flows.local import run_monitoring
+    from assay.flows.local import run_monitoring
 
     report = run_monitoring(model, rows, store, retrain=retrain)
     table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)

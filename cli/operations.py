@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import Overrides, Store, out, say
-from cli.stopping import remarking
-from serving.http.listening import check_port
+from assay.cli.console import Overrides, Store, out, say
+from assay.cli.stopping import remarking
+from assay.serving.http.listening import check_port
 
 
 @remarking("runs that it has started go on", listens=True)
@@ -24,7 +24,7 @@ def api(
     """
     check_port(port)
 
-    from flows.api import serve
+    from assay.flows.api import serve
 
     serve(host, port, store, no_token=no_token)
 
@@ -44,7 +44,7 @@ def up(
     check_port(prefect_port, "--prefect-port", least=1)
     check_port(mlflow_port, "--mlflow-port", least=1)
 
-    from deployments.machine import Machine
+    from assay.deployments.local_stack import Machine
 
     machine = Machine(store.resolve(), prefect_port, mlflow_port)
     for name in machine.up():
@@ -57,7 +57,7 @@ def up(
 @remarking("run the same command to end the rest")
 def down(store: Store = Path(".assay")) -> None:
     """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
-    from deployments.machine import services
+    from assay.deployments.local_stack import services
 
     stopped = services(store.resolve()).stop()
     say(f"ended: {', '.join(stopped) or 'nothing was running'}")
@@ -70,7 +70,7 @@ def deploy(
 
     With recipes: their trainings, on demand, by schedule and on drift. Without: all of deployments/prefect.yaml.
     """
-    from deployments.deploy import deploy as put
+    from assay.deployments.deploy import deploy as put
 
     for name in put(recipes or []):
         say(name)
@@ -85,8 +85,8 @@ def doctor(
 
     Exit code 0: all is there that the recipe, or without one store and environment, need; 1: a NO among these.
     """
-    from deployments.doctor import examine
-    from recipes.loader import load_recipe
+    from assay.deployments.doctor import examine
+    from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or []) if recipe is not None else None
     table = Table("what", "state", "details")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.common import MOST, Store, registry_uri, say
-from cli.stopping import remarking
+from assay.cli.console import MOST, Store, registry_uri, say
+from assay.cli.stopping import remarking
 
 
 @remarking("no output is half-written; run the same command to resume after the last whole shard")
@@ -44,10 +44,10 @@ def predict(
     Bad rows go to the errors file with their reason, and the rest is done. Broken off and started again, it goes on
     behind the last whole shard.
     """
-    from serving.address import open_bundle
-    from serving.batch.addresses import parse_filter
-    from serving.engine import Engine
-    from serving.predict import Request, predict_request
+    from assay.serving.address import open_bundle
+    from assay.serving.batch.mongo_address import parse_filter
+    from assay.serving.engine import Engine
+    from assay.serving.predict import Request, predict_request
 
     request = Request(
         input=input,

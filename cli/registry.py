@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import DIFFERS, Store, out, say
-from corpus.errors import AssayError
+from assay.cli.console import DIFFERS, Store, out, say
+from assay.corpus.errors import AssayError
 
 
 def history(name: str, store: Store = Path(".assay")) -> None:
     """Show every move of a model's champion alias: when, from, to, why, by which run."""
-    from serving.address import existing_tracking_uri, without_password
-    from tasks.registry import ModelRegistry
+    from assay.registry.model_registry import ModelRegistry
+    from assay.serving.address import existing_tracking_uri, without_password
 
     registry = ModelRegistry(name, existing_tracking_uri(store), store)
     table = Table("when", "from", "to", "why", "run", "forced", "approved by", "state", title=f"champion of {name}")
@@ -42,7 +42,7 @@ def approve(
 
     Exit code 0: done; 1: an error, such as an answer that comes too late, or another champion by now.
     """
-    from flows.answering import answer_pending
+    from assay.flows.approval import answer_pending
 
     result = answer_pending(name, store, version, not refuse, approver, notes)
     number = result.version.number if result.version else "?"
@@ -56,8 +56,8 @@ def rollback(
     store: Store = Path(".assay"),
 ) -> None:
     """Put an earlier champion back."""
-    from serving.address import existing_tracking_uri
-    from tasks.registry import ModelRegistry
+    from assay.registry.model_registry import ModelRegistry
+    from assay.serving.address import existing_tracking_uri
 
     move = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
     say(f"champion of {name}: version {move.source} -> version {move.target}")
@@ -71,12 +71,12 @@ def reproduce(
 
     Nothing is registered. Exit code 0: equal to the last digit; 4: something differs; 1: an error.
     """
-    from flows.logs import join_prefect_logs
+    from assay.flows.logs import join_prefect_logs
 
     join_prefect_logs()
 
-    from flows.local import run_reproduction
-    from tasks.lineage.tables import reproduction_tables
+    from assay.cli.lineage_tables import reproduction_tables
+    from assay.flows.local import run_reproduction
 
     result = run_reproduction(model, store)
     for table in reproduction_tables(result):
@@ -94,9 +94,9 @@ def diff(
     store: Store = Path(".assay"),
 ) -> None:
     """Compare two versions of a model: recipe, data, figures, surroundings, rows that changed sides."""
-    from serving.address import existing_tracking_uri
-    from tasks.lineage.tables import diff_tables
-    from tasks.lineage.versions import diff_versions
+    from assay.cli.lineage_tables import diff_tables
+    from assay.registry.lineage.version_diff import diff_versions
+    from assay.serving.address import existing_tracking_uri
 
     found = diff_versions(name, before, after, existing_tracking_uri(store))
     if as_json:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli.common import Store, registry_uri
-from cli.stopping import remarking
-from serving.http.listening import check_port
-from serving.http.settings import (
+from assay.cli.console import Store, registry_uri
+from assay.cli.stopping import remarking
+from assay.serving.http.listening import check_port
+from assay.serving.http.server_settings import (
     LONGEST_DAYS,
     LONGEST_SECONDS,
     MOST_BYTES,
@@ -97,7 +97,7 @@ def serve(
         ),
     )
 
-    from serving.http.server import serve as answer
+    from assay.serving.http.server import serve as answer
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     answer(settings)

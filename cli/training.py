@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from cli.common import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
-from cli.stopping import remarking
+from assay.cli.console import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
+from assay.cli.stopping import remarking
 
 if TYPE_CHECKING:
-    from flows.training import TrainingOutcome
+    from assay.flows.training import TrainingOutcome
 
 SAVED = "progress is saved; run the same command to resume"
 
@@ -45,15 +45,15 @@ def run(
     Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error; 130: Ctrl-C;
     143: SIGTERM.
     """
-    from recipes.loader import load_recipe
+    from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
 
-    from flows.logs import join_prefect_logs
+    from assay.flows.logs import join_prefect_logs
 
     join_prefect_logs()
 
-    from flows.local import run_steps, run_training
+    from assay.flows.local import run_steps, run_training
 
     if until is not None:
         for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
@@ -63,7 +63,7 @@ def run(
     show_outcome(outcome)
     promotion = outcome.promotion
     if promotion.pending:
-        from flows.answering import ask_on_terminal
+        from assay.flows.approval import ask_on_terminal
 
         with remarking("the model still waits; see assay approve"):
             promotion = ask_on_terminal(outcome, store)
@@ -86,15 +86,15 @@ def seeds(
     How many train at a time, and where: ASSAY_RUNNER, such as threads:2, ray, or ray:auto. The run stays open, so that
     more seeds train on the same rows: assay run goes on with these rows, too, and with --fresh reads the source anew.
     """
-    from recipes.loader import load_recipe
+    from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
 
-    from flows.logs import join_prefect_logs
+    from assay.flows.logs import join_prefect_logs
 
     join_prefect_logs()
 
-    from flows.local import run_seeds
+    from assay.flows.local import run_seeds
 
     found = run_seeds(loaded, range(count), store)
     for seed, score in found.scores.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 Choice = TypeVar("Choice", bound=str)
 

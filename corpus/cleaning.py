@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from corpus.fields import Closed
+from assay.corpus.settings import Closed
 
 # A comment ends before the next one opens: else many that never close would be searched to the end each.
 _TAG = re.compile(r"<!--(?:(?!<!--).)*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)

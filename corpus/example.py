@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from corpus.entity import Entity as Entity  # examples and their entities are imported together
+from assay.corpus.entity import Entity as Entity  # examples and their entities are imported together
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +125,6 @@ def _entity_lists(column: pa.ListArray) -> list[tuple[Entity, ...] | None]:
         begin, end = end, end + (count or 0)
         lists.append(None if count is None else tuple(found[begin:end]))
     return lists
+
+
+Head = Literal["sentence", "tokens"]

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from corpus.content import ContentHash
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from corpus.example import Example, arrow_schema, from_batch
-from corpus.finished import read_marker
-from corpus.portion import Counts, Portion, Tally
+from assay.corpus.documents.chunk import Counts, Portion, Tally
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example, arrow_schema, from_batch
+from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.content_hash import ContentHash
+from assay.corpus.storage.digest import digest_file
 
 MANIFEST = "snapshot.json"
 REJECTS = "rejects.jsonl"
@@ -69,7 +69,7 @@ class Snapshot:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the rows hold, in order (`corpus.content`)."""
+        """SHA-256 of what the rows hold, in order (`assay.corpus.storage.content_hash`)."""
         return self.manifest.digest
 
     @property

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from corpus.digest import digest_json
-from corpus.example import Example
-from corpus.finished import read_marker
-from corpus.snapshot import Snapshot
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.digest import digest_json
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = get_args(Side)

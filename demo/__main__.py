@@ -11,12 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
+from assay.flows.logs import join_prefect_logs
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Recipe
 from demo.virtual import virtual_documents
 from demo.wire import WireServer
-from flows.logs import join_prefect_logs
-from recipes.loader import load_recipe
-from recipes.recipe import Recipe
 
 STORE = Path(".assay/demo")
 RECIPE = Path(__file__).with_name("recipe.yaml")
@@ -39,7 +39,7 @@ def main() -> None:
         fill(server.uri)
         join_prefect_logs()
         # Imported here: prefect, mlflow and torch take seconds, and the first line should not wait for them.
-        from flows.local import run_training
+        from assay.flows.local import run_training
 
         out.rule("2. train, assay, promote")
         good = run_training(load_recipe(RECIPE), STORE)
@@ -76,9 +76,9 @@ def fill(uri: str) -> None:
 
 def show_predictions(recipe: Recipe) -> None:
     """Predict texts that nobody has seen, one of them broken, and show a few answers."""
-    from serving.address import default_tracking_uri, open_bundle
-    from serving.engine import Engine
-    from serving.predict import predict_file
+    from assay.serving.address import default_tracking_uri, open_bundle
+    from assay.serving.engine import Engine
+    from assay.serving.predict import predict_file
 
     source, answers = STORE / "new.jsonl", STORE / "answers.jsonl"
     texts = [
@@ -103,7 +103,7 @@ def show_predictions(recipe: Recipe) -> None:
 
 def cell(check: object) -> str:
     """One check's outcome in a table cell."""
-    from tasks.verdict import Check
+    from assay.evaluation.verdict import Check
 
     assert isinstance(check, Check)  # noqa: S101  # the type's import is heavy and belongs in here
     mark = ("passed" if check.passed else "FAILED") if check.judged else "not judged"

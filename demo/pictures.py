@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 from demo.__main__ import STORE
 
 FOLDER = Path("docs/images")
@@ -64,7 +64,7 @@ def served() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     model = ["--model", "models:/demo-news@champion", "--store", str(STORE)]
-    command = [sys.executable, "-m", "cli", "serve", *model, "--port", str(port)]
+    command = [sys.executable, "-m", "assay.cli", "serve", *model, "--port", str(port)]
     with subprocess.Popen(command) as process:  # noqa: S603  # our own command
         try:
             wait(f"http://127.0.0.1:{port}/v2/health/ready", process)

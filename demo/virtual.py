@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.words import (
+from demo.word_lists import (
     COMPANY_ENDINGS,
     COMPANY_STEMS,
     CORES,

@@ -17,7 +17,7 @@ from typing import Any, Self
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from demo.store import ConnectionCutError, Faults, Store
+from demo.collection_store import ConnectionCutError, Faults, Store
 
 OP_REPLY = 1
 OP_QUERY = 2004
@@ -33,7 +33,7 @@ class WireServer:
     """Serves one store on a free port of this machine while its `with` block lasts."""
 
     def __init__(self, store: Any = None) -> None:
-        """Serve `store`, anything whose `answer` gives the reply to a command; none: an empty one of `demo.store`."""
+        """Serve `store`, anything whose `answer` gives the reply to a command; none: an empty collection store."""
         self._store = store or Store()
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.store = self._store

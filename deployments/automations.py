@@ -14,7 +14,7 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
-from tasks.announcing import CRASHED, DRIFTED, PENDING, PROMOTED, REFUSED, ROLLED_BACK
+from assay.runs.events import CRASHED, DRIFTED, PENDING, PROMOTED, REFUSED, ROLLED_BACK
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended")}

@@ -18,10 +18,10 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
-from corpus.errors import AssayError
-from deployments.automations import put_automations
-from deployments.steps import RECIPES
-from recipes.loader import load_recipe
+from assay.corpus.errors import AssayError
+from assay.deployments.automations import put_automations
+from assay.deployments.build_steps import RECIPES
+from assay.recipes.loader import load_recipe
 
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 # Name -> how many runs at the same time; a GPU holds one training.

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from corpus.disk import disk_line
-from corpus.errors import AssayError
-from deployments import reachable
-from recipes.recipe import Recipe
-from recipes.source import HubSource, MongoSource
-from serving.address import SQLITE, default_tracking_uri, without_password
-from serving.cpu import available_threads, cpu_flags
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.disk_errors import disk_line
+from assay.deployments import reachable
+from assay.recipes.recipe import Recipe
+from assay.recipes.source_section import HubSource, MongoSource
+from assay.serving.address import SQLITE, default_tracking_uri, without_password
+from assay.serving.cpu import available_threads, cpu_flags
 
 PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
@@ -110,7 +110,7 @@ def _write_and_read(folder: Path) -> None:
 
 
 def _shared_store() -> Iterator[Finding]:
-    from tasks.sharing.store import shared_store
+    from assay.corpus.storage.object_store import shared_store
 
     try:
         if (shared := shared_store()) is not None:
@@ -134,7 +134,7 @@ def _mlflow(uri: str) -> Finding:
 
 
 def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Finding]:
-    from deployments.deleted import damaged_runs, deleted_in_mlflow
+    from assay.deployments.deleted_in_mlflow import damaged_runs, deleted_in_mlflow
 
     for line in damaged_runs(store):
         yield Finding("runs", False, line)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel
 
-from corpus.atomic import atomic_path
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.atomic import atomic_path
 
 TERM_S = 30.0  # how long a process may take to end in order
 LAST_LINES = 15

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from corpus.disk import check_database, disk_line, sqlite_remedy
-from corpus.errors import AssayError, first_line
-from serving.address import SQLITE, without_password
+from assay.corpus.errors import AssayError, first_line
+from assay.corpus.storage.disk_errors import check_database, disk_line, sqlite_remedy
+from assay.serving.address import SQLITE, without_password
 
 if TYPE_CHECKING:
     import sqlite3

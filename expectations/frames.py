@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.example import Entity, Example, arrow_schema
-from corpus.snapshot import Snapshot
-from expectations import entities as faults
-from recipes.recipe import Recipe
+from assay.corpus.example import Entity, Example, arrow_schema
+from assay.corpus.snapshot import Snapshot
+from assay.expectations import entity_faults as faults
+from assay.recipes.recipe import Recipe
 
 _SNIPPET = 40
 _ENTITY_FAULTS: dict[str, Callable[[str, faults.Entities], Iterator[Entity]]] = {

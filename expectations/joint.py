@@ -2,9 +2,9 @@
 
 import great_expectations.expectations as gxe
 
-from expectations.common import Suite, Words, between, faultless, present, text_checks, total_checks
-from expectations.sentences import sentence_suite
-from recipes.recipe import Recipe
+from assay.expectations.check_definitions import Suite, Words, between, faultless, present, text_checks, total_checks
+from assay.expectations.sentences import sentence_suite
+from assay.recipes.recipe import Recipe
 
 _ENTITY_ROW = "row {key}: {value}"
 

@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Mapping
 
-from corpus.snapshot import Snapshot
-from expectations.report import CheckResult, describe_ids
-from recipes.recipe import Recipe
+from assay.corpus.snapshot import Snapshot
+from assay.expectations.validation_report import CheckResult, describe_ids
+from assay.recipes.recipe import Recipe
 
 NAME = "label map"
 

@@ -2,9 +2,9 @@
 
 import great_expectations.expectations as gxe
 
-from expectations.common import Suite, Words, length_checks, present
-from expectations.sentences import sentence_suite
-from recipes.recipe import Recipe
+from assay.expectations.check_definitions import Suite, Words, length_checks, present
+from assay.expectations.sentences import sentence_suite
+from assay.recipes.recipe import Recipe
 
 
 def pair_suite(recipe: Recipe) -> Suite:

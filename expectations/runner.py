@@ -20,7 +20,7 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from expectations.report import MOST_IDS, CheckResult, describe_ids, shown
+from assay.expectations.validation_report import MOST_IDS, CheckResult, describe_ids, shown
 
 _SITE = "docs"
 _LONGEST_VALUE = 160

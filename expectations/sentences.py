@@ -1,7 +1,7 @@
 """The suite of labelled sentences."""
 
-from expectations.common import Suite, class_checks, label_checks, text_checks, total_checks
-from recipes.recipe import Recipe
+from assay.expectations.check_definitions import Suite, class_checks, label_checks, text_checks, total_checks
+from assay.recipes.recipe import Recipe
 
 
 def sentence_suite(recipe: Recipe) -> Suite:

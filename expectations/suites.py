@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from expectations.common import Suite
-from expectations.joint import joint_suite, token_suite
-from expectations.pairs import pair_checks, pair_suite
-from expectations.sentences import sentence_suite
-from recipes.recipe import Recipe
+from assay.expectations.check_definitions import Suite
+from assay.expectations.joint import joint_suite, token_suite
+from assay.expectations.pairs import pair_checks, pair_suite
+from assay.expectations.sentences import sentence_suite
+from assay.recipes.recipe import Recipe
 
 
 def suite_for(recipe: Recipe) -> Suite:

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from corpus.cleaning import Cleaning
-from corpus.example import Example
-from corpus.near_duplicates import normalise
-from corpus.snapshot import Snapshot
-from expectations.report import MOST_IDS, describe_ids
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.example import Example
+from assay.corpus.near_duplicates import normalise
+from assay.corpus.snapshot import Snapshot
+from assay.expectations.validation_report import MOST_IDS, describe_ids
 
 _Hashes = npt.NDArray[np.uint64]
 ALL_ROWS = "all rows"

@@ -30,15 +30,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
-from corpus.digest import digest_json
-from corpus.errors import AssayError
-from flows.guard import TOKEN_VARIABLE, check_token, read_body
-from flows.outcomes import Outcome, find_outcome, read_predictions
-from flows.overrides import Fault, FaultyParametersError, faults_of, override
-from recipes.loader import parse_recipe
-from recipes.recipe import Recipe
-from serving.http.guard import guard
-from serving.http.listening import listen, taken
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_json
+from assay.flows.api_access import TOKEN_VARIABLE, check_token, read_body
+from assay.flows.overrides import Fault, FaultyParametersError, faults_of, override
+from assay.flows.run_outcome import Outcome, find_outcome, read_predictions
+from assay.recipes.loader import parse_recipe
+from assay.recipes.recipe import Recipe
+from assay.serving.http.access import guard
+from assay.serving.http.listening import listen, taken
 
 FLOW, ON_DEMAND = "train", "on-demand"
 # Only runs that were started here are told of here.

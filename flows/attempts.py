@@ -12,16 +12,22 @@ from typing import Literal, ParamSpec, TypeVar
 
 from prefect import Task
 
-from recipes.recipe import Recipe
-from tasks.assess import Assessment, assess
-from tasks.attempts import FIRST, Attempt, SliceChange, record_attempts
-from tasks.export import export
-from tasks.mitigate import changes_of, mitigate, weigh_up
-from tasks.run import Ref, Run
-from tasks.train import train
-from tasks.tune import tune
-from tasks.tuning.result import TuningResult
-from tasks.weights import RowWeights
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.attempts import FIRST, Attempt, SliceChange
+from assay.evaluation.export_report import ExportReport
+from assay.models.checkpoint import Checkpoint
+from assay.models.sample_weights import RowWeights
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
+from assay.tasks.export import export
+from assay.tasks.mitigate import changes_of, mitigate, weigh_up
+from assay.tasks.record_attempts import record_attempts
+from assay.tasks.score import Assessment, assess
+from assay.tasks.train import train
+from assay.tasks.tune import tune
+from assay.tasks.tuning.result import TuningResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,19 +39,21 @@ _log = logging.getLogger(__name__)
 class Candidate:
     """A trained and exported model, and what validation rows say of it: nothing where nothing depends on it."""
 
-    checkpoint: Ref
-    bundle: Ref
-    tuned: Ref | None
-    weights: Ref | None
-    assessed: Ref | None
+    checkpoint: ArtifactRef[Checkpoint]
+    bundle: ArtifactRef[ExportReport]
+    tuned: ArtifactRef[TuningResult] | None
+    weights: ArtifactRef[RowWeights] | None
+    assessed: ArtifactRef[Assessment] | None
 
     @property
     def assessment(self) -> Assessment:
         """What validation rows say."""
-        return Assessment.load(self.assessed.path) if self.assessed else Assessment(f1={}, slices=[])
+        return self.assessed.load() if self.assessed else Assessment(f1={}, slices=[])
 
 
-def best_candidate(run: Run, snapshot: Ref, splits: Ref) -> tuple[Candidate, list[Attempt]]:
+def best_candidate(
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
+) -> tuple[Candidate, list[Attempt]]:
     """Train; after a low score search for better settings, for slices that fall short weigh their rows, train again.
 
     Returns:
@@ -68,7 +76,7 @@ class Attempts:
 
     best: Candidate
 
-    def __init__(self, run: Run, snapshot: Ref, splits: Ref) -> None:
+    def __init__(self, run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> None:
         self._run = run
         self._data = snapshot, splits
         self._recipe = run.recipe
@@ -118,7 +126,9 @@ class Attempts:
             why = "slices fell short: " + ", ".join(sorted({finding.key.name for finding in failed}))
             self._tell("mitigated", number, why, latest, kept, reason, changes)
 
-    def _train(self, name: str, tuned: Ref | None, weights: Ref | None) -> Candidate:
+    def _train(
+        self, name: str, tuned: ArtifactRef[TuningResult] | None, weights: ArtifactRef[RowWeights] | None
+    ) -> Candidate:
         checkpoint = _named(train, name)(self._run, *self._data, tuned, weights, name)
         bundle = _named(export, name)(self._run, checkpoint, *self._data)
         assessed = _named(assess, name)(self._run, bundle, *self._data) if _needs_assessment(self._recipe) else None

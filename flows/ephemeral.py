@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
+
+from assay.corpus.child_process import child_environment
 
 APP = "prefect.server.api.server:create_app"
 HOST = "127.0.0.1"
@@ -33,15 +34,13 @@ class DetachedServer(SubprocessASGIServer):
         super().stop()
 
     def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
-        code = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {
-            **os.environ,
+            **child_environment(),
             **get_current_settings().to_environment_variables(exclude_unset=True),
             # As Prefect starts it: without pages, and with the services alone that a temporary one needs.
             "PREFECT_UI_ENABLED": "0",
             "PREFECT__SERVER_EPHEMERAL": "1",
             "PREFECT__SERVER_FINAL": "1",
-            "PYTHONPATH": code,
         }
         command = [sys.executable, "-m", __name__, str(self.port)]
         return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603  # this very module

@@ -11,20 +11,20 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel, Field
 
-from corpus.errors import AssayError
-from flows.runners import chosen_requests, chosen_runner
-from recipes.bounds import MOST_ROWS
-from serving.address import open_bundle, pinned
-from serving.batch.addresses import read_filter
-from serving.batch.job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
-from serving.batch.progress import Unwatched
-from serving.batch.remote import needs_copies
-from serving.batch.running import PredictionCounts, answer_shards, finish
-from serving.batch.shards import locked, runs
-from serving.engine import Engine
-from serving.http.settings import MOST_THREADS
-from serving.predict import Request, is_folder, make_job, predict_request
-from tasks.pages import ProgressPage
+from assay.corpus.errors import AssayError
+from assay.flows.runners import chosen_requests, chosen_runner
+from assay.recipes.bounds import MOST_ROWS
+from assay.runs.prefect_artifacts import ProgressPage
+from assay.serving.address import open_bundle, pinned
+from assay.serving.batch.execution import PredictionCounts, answer_shards, finish
+from assay.serving.batch.mongo_address import read_filter
+from assay.serving.batch.prediction_job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
+from assay.serving.batch.progress import Unwatched
+from assay.serving.batch.remote_job import needs_copies
+from assay.serving.batch.shards import locked, runs
+from assay.serving.engine import Engine
+from assay.serving.http.server_settings import MOST_THREADS
+from assay.serving.predict import Request, is_folder, make_job, predict_request
 
 PARTS = 20
 

@@ -15,19 +15,19 @@ from prefect.settings import (
 )
 from prefect.settings.legacy import Setting
 
-from corpus.choice import choose
-from corpus.disk import user_line
-from flows.monitoring import monitor
-from flows.reproduce import reproduce
-from flows.seeds import SeedScores, train_across_seeds
-from flows.steps import SINGLE_STEPS, run_until
-from flows.training import TrainingOutcome, train
-from recipes.recipe import Recipe
-from tasks.lineage.reproduction import Reproduction
-from tasks.monitoring.report import DriftReport
-from tasks.monitoring.window import Window
-from tasks.redoing import STEPS
-from tasks.run import Step
+from assay.corpus.choice import choose
+from assay.corpus.storage.disk_errors import user_line
+from assay.evaluation.drift.drift_report import DriftReport
+from assay.evaluation.drift.window import Window
+from assay.flows.monitoring import monitor
+from assay.flows.partial_run import SINGLE_STEPS, run_until
+from assay.flows.reproduce import reproduce
+from assay.flows.seeds import SeedScores, train_across_seeds
+from assay.flows.training import TrainingOutcome, train
+from assay.recipes.recipe import Recipe
+from assay.runs.redo import STEPS
+from assay.runs.run import Step
+from assay.tasks.reproduce import Reproduction
 
 
 def run_training(
@@ -92,7 +92,7 @@ def _prefect() -> Iterator[None]:
     """Run flows in the block; where no server is named, on a temporary one that Ctrl-C does not end before its time."""
     one_line_errors()
     if not PREFECT_API_URL.value():
-        from flows.ephemeral import DetachedServer  # seconds of imports that a named server makes needless
+        from assay.flows.ephemeral import DetachedServer  # seconds of imports that a named server makes needless
 
         DetachedServer()
     with temporary_settings(_patient_and_silent()):

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from prefect import flow
 
-from corpus.digest import digest_json
-from corpus.errors import AssayError
-from flows.training import deployment_key, train
-from flows.turns import only_training
-from serving.address import existing_tracking_uri, without_password
-from tasks.monitoring.reference import Champion, find_champion
-from tasks.monitoring.report import DriftReport
-from tasks.monitoring.steps import announce_drift, compare_window, record_drift
-from tasks.monitoring.window import Window
-from tasks.pages import current_flow_run
-from tasks.session import open_key
-from tasks.tracking import tracking_uri_for
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_json
+from assay.evaluation.drift.drift_report import DriftReport
+from assay.evaluation.drift.window import Window
+from assay.flows.run_limit import only_training
+from assay.flows.training import deployment_key, train
+from assay.runs.lifecycle import open_key
+from assay.runs.prefect_artifacts import current_flow_run
+from assay.runs.tracking import tracking_uri_for
+from assay.serving.address import existing_tracking_uri, without_password
+from assay.tasks.find_reference import Champion, find_champion
+from assay.tasks.monitor import announce_drift, compare_window, record_drift
 
 
 @flow(name="monitor", flow_run_name="monitor-{model}", persist_result=False, result_serializer="json")

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from recipes.bounds import OUT_OF_BOUNDS, allowed_range
-from recipes.recipe import Recipe
-from recipes.training import Training
+from assay.recipes.bounds import OUT_OF_BOUNDS, allowed_range
+from assay.recipes.recipe import Recipe
+from assay.recipes.training_section import Training
 
 SECTION = "training"
 # By name: a setting that is added to the schema later, and may hold a path, is not open to callers by itself.

@@ -14,9 +14,9 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFil
 from prefect.states import AwaitingRetry
 from pydantic import BaseModel, Field
 
-from corpus.markdown import cell
-from tasks.announcing import CRASHED, announce
-from tasks.pages import show_markdown
+from assay.corpus.markdown import cell
+from assay.runs.events import CRASHED, announce
+from assay.runs.prefect_artifacts import show_markdown
 
 # Flows that go on where they were when the same run is started again. A rollback might move the alias twice.
 RESUMABLE = ("train", "predict", "monitor")

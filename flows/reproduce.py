@@ -5,13 +5,13 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.attempts import best_candidate
-from serving.address import existing_tracking_uri
-from tasks.evaluate import evaluate
-from tasks.lineage.kept import lineages
-from tasks.lineage.reproduction import Reproduction, compare, open_reproduction
-from tasks.lineage.snapshots import find_snapshot
-from tasks.split import split
+from assay.flows.attempts import best_candidate
+from assay.registry.lineage.origin import lineages
+from assay.serving.address import existing_tracking_uri
+from assay.tasks.evaluate import evaluate
+from assay.tasks.find_snapshot import find_snapshot
+from assay.tasks.reproduce import Reproduction, compare, open_reproduction
+from assay.tasks.split import split
 
 
 @flow(name="reproduce", flow_run_name="reproduce-{model}", persist_result=False, result_serializer="json")

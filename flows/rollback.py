@@ -6,8 +6,9 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from serving.address import existing_tracking_uri
-from tasks.registry import ModelRegistry, Move
+from assay.registry.history import Move
+from assay.registry.model_registry import ModelRegistry
+from assay.serving.address import existing_tracking_uri
 
 
 @flow(name="rollback", flow_run_name="rollback-{name}", persist_result=False, result_serializer="json")

@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 RUNNER, CPUS, GPUS = "ASSAY_RUNNER", "ASSAY_TASK_CPUS", "ASSAY_TASK_GPUS"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from prefect import flow, unmapped
 from pydantic import BaseModel
 
-from corpus.errors import AssayError
-from flows.runners import chosen_requests, chosen_runner
-from recipes.recipe import Recipe
-from recipes.training import Tuning
-from tasks.extract import extract
-from tasks.session import open_run
-from tasks.split import split
-from tasks.tuning.result import Trial
-from tasks.tuning.trial import Plan, run_trial
+from assay.corpus.errors import AssayError
+from assay.flows.runners import chosen_requests, chosen_runner
+from assay.recipes.recipe import Recipe
+from assay.recipes.training_section import Tuning
+from assay.runs.lifecycle import open_run
+from assay.tasks.extract import extract
+from assay.tasks.split import split
+from assay.tasks.trial import Plan, run_trial
+from assay.tasks.tuning.result import Trial
 
 KEY = "training.seed"
 

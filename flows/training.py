@@ -7,25 +7,28 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel
 
-from corpus.errors import AssayError
-from flows.attempts import best_candidate
-from flows.runners import chosen_requests, chosen_runner
-from flows.turns import only_training
-from recipes.recipe import Recipe
-from tasks.approval import approve
-from tasks.attempts import Attempt
-from tasks.evaluate import evaluate
-from tasks.extract import extract
-from tasks.gate import gate
-from tasks.pages import current_flow_run
-from tasks.registry import ChampionChanged, PromotionResult, lasting_verdict, promote
-from tasks.report import report
-from tasks.run import Ref, Run, Step
-from tasks.session import open_run
-from tasks.split import split
-from tasks.tracking import record_data
-from tasks.validate import validate
-from tasks.verdict import Verdict
+from assay.corpus.errors import AssayError
+from assay.evaluation.attempts import Attempt
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.verdict import Verdict
+from assay.flows.attempts import best_candidate
+from assay.flows.run_limit import only_training
+from assay.flows.runners import chosen_requests, chosen_runner
+from assay.recipes.recipe import Recipe
+from assay.registry.aliases import ChampionChanged
+from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.runs.lifecycle import open_run
+from assay.runs.prefect_artifacts import current_flow_run
+from assay.runs.run import Run, Step
+from assay.runs.tracking import record_data
+from assay.tasks.approve import approve
+from assay.tasks.evaluate import evaluate
+from assay.tasks.extract import extract
+from assay.tasks.gate import gate
+from assay.tasks.promote import promote
+from assay.tasks.report import report
+from assay.tasks.split import split
+from assay.tasks.validate import validate
 
 # A champion that keeps changing while we compare with it is a sign of trouble, not of bad luck.
 GATE_ATTEMPTS = 3
@@ -88,10 +91,17 @@ def train(
         splits = split(run, snapshot)
         record_data(run, snapshot, splits)
         candidate, attempts = best_candidate(run, snapshot, splits)
-        bundle = candidate.bundle
-        evaluation = evaluate(run, bundle, snapshot, splits)
-        verdict, promotion = _decide(run, validation, bundle, evaluation, snapshot, splits, attempts, force)
-        card = report(run, validation, candidate.checkpoint, bundle, evaluation, snapshot, splits, verdict, promotion)
+        evaluation = evaluate(run, candidate.bundle, snapshot, splits)
+        results = RunResults(
+            snapshot=snapshot,
+            validation=validation,
+            splits=splits,
+            checkpoint=candidate.checkpoint,
+            export=candidate.bundle,
+            evaluation=evaluation,
+        )
+        verdict, promotion = _decide(run, results, attempts, force)
+        card = report(run, results, verdict, promotion)
         return TrainingOutcome(
             run=run.key,
             mlflow_run=run.mlflow_run,
@@ -109,24 +119,17 @@ def deployment_key(flow_run: FlowRun | None) -> str | None:
 
 
 def _decide(
-    run: Run,
-    validation: Ref,
-    bundle: Ref,
-    evaluation: Ref,
-    snapshot: Ref,
-    splits: Ref,
-    attempts: Sequence[Attempt],
-    force: str | None,
+    run: Run, results: RunResults, attempts: Sequence[Attempt], force: str | None
 ) -> tuple[Verdict, PromotionResult]:
     """Gate and promote; where another model became champion meanwhile, the gate runs again against that one."""
     for _ in range(GATE_ATTEMPTS):
-        verdict = gate(run, validation, bundle, evaluation, snapshot, splits, attempts)
+        verdict = gate(run, results, attempts)
         if verdict.outcome == "refused":
             verdict = verdict.model_copy(update={"forced": force})
         verdict = lasting_verdict(run, verdict)
-        approval = approve(run, bundle, evaluation, verdict, splits)
+        approval = approve(run, results, verdict)
         try:
-            return verdict, promote(run, bundle, evaluation, verdict, splits, approval)
+            return verdict, promote(run, results, verdict, approval)
         except ChampionChanged:
             continue
     raise AssayError(

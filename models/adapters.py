@@ -3,9 +3,9 @@
 from peft import LoraConfig, LoraModel
 from torch import nn
 
-from corpus.errors import AssayError
-from models.network import Network
-from recipes.recipe import Lora
+from assay.corpus.errors import AssayError
+from assay.models.network import Network
+from assay.recipes.recipe import Lora
 
 
 def add_adapters(network: Network, lora: Lora) -> None:

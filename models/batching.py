@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from models import processes
-from models.buckets import LengthBuckets
-from models.crf import IGNORED
-from models.dataset import EncodedRows, Floats
+from assay.models import distributed as processes
+from assay.models.buckets import LengthBuckets
+from assay.models.crf import IGNORED
+from assay.models.dataset import EncodedRows, Floats
 
 Batch = dict[str, Tensor]
 

@@ -17,7 +17,7 @@ from transformers.models.electra.modeling_electra import ElectraLayer
 from transformers.models.roberta.modeling_roberta import RobertaLayer
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaLayer
 
-from models.network import Network
+from assay.models.network import Network
 
 LAYERS = (BertLayer, CamembertLayer, ElectraLayer, RobertaLayer, XLMRobertaLayer)
 

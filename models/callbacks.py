@@ -9,7 +9,7 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 Log = Callable[[dict[str, float], int], None]
 SCORE = "eval_score"

@@ -6,11 +6,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from corpus.cleaning import Cleaning
-from corpus.errors import AssayError
-from models.disk import weights_written_to
-from models.network import Network, load_network
-from serving.bundle import Crf
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.errors import AssayError
+from assay.models.network import Network, load_network
+from assay.models.weight_files import weights_written_to
+from assay.serving.bundle import Crf
 
 MANIFEST = "checkpoint.json"
 TOKENIZER = "tokenizer.json"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models import processes
+from assay.models import distributed as processes
 
 IGNORED = -100
 # What a mean is divided by at least: where nothing is labelled, the sum above it is 0.

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from models.crf import IGNORED
-from serving.decoding import tag_units
-from serving.encoding import EncodedText, TextEncoder, Unit
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.models.crf import IGNORED
+from assay.serving.decoding import tag_units
+from assay.serving.encoding import EncodedText, TextEncoder, Unit
 
 # Every record batch but the last holds so many rows, so that row i lies in batch i // ROWS_A_CHUNK.
 ROWS_A_CHUNK = 2048

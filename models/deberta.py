@@ -30,8 +30,8 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import (
     DisentangledSelfAttention,
 )
 
-from models.deberta_attention import DisentangledAttention, first_tokens, half_up, scaled
-from models.network import Network
+from assay.models.deberta_attention import DisentangledAttention, first_tokens, half_up, scaled
+from assay.models.network import Network
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
-from corpus.errors import AssayError
-from serving.cpu import cpu_flags
+from assay.corpus.errors import AssayError
+from assay.serving.cpu import cpu_flags
 
 
 def training_device() -> torch.device:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from corpus.example import Example
-from recipes.recipe import Model, Training
-from recipes.training import DEFAULTS
+from assay.corpus.example import Example
+from assay.recipes.recipe import Model, Training
+from assay.recipes.training_section import DEFAULTS
 
 # A loss that falls by less than this share of its first value has not fallen: batches differ by as much.
 LEAST_FALL = 0.05
@@ -20,7 +20,7 @@ def learning_warnings(
     """Return what speaks against a training, one line each; empty where it learned.
 
     Args:
-        history: `loss`, `epochs` and `kept_epoch` of the training, see `models.checkpoint.Checkpoint`.
+        history: `loss`, `epochs` and `kept_epoch` of the training, see `assay.models.checkpoint.Checkpoint`.
         validation_rows: rows that the epochs were scored on.
         model: section `model` of the recipe.
         training: section `training` of the recipe.

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import processes
-from models.crf import IGNORED, SMALLEST, LinearChainCrf
-from models.dataset import Ints
+from assay.models import distributed as processes
+from assay.models.crf import IGNORED, SMALLEST, LinearChainCrf
+from assay.models.dataset import Ints
 
 
 class HeadsLoss(nn.Module):

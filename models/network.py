@@ -23,9 +23,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-from corpus.errors import AssayError
-from models.crf import LinearChainCrf
-from recipes.recipe import Model
+from assay.corpus.errors import AssayError
+from assay.models.crf import LinearChainCrf
+from assay.recipes.recipe import Model
 
 JOINT_HEADS = "heads.safetensors"
 

@@ -9,27 +9,27 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from corpus.errors import AssayError, first_line
-from corpus.example import Example
-from models import processes
-from models.adapters import add_adapters
-from models.batching import Collator
-from models.checkpoint import CheckpointManifest
-from models.dataset import EncodedRows, LabelSet
-from models.deberta_training import score_faster
-from models.network import Network, build_network
-from models.scratch import scratch_config, train_tokenizer
-from models.tokenizer import load_tokenizer
-from recipes.recipe import Model
-from serving.decoding import bio_tags, widened
-from serving.encoding import TextEncoder
+from assay.corpus.errors import AssayError, first_line
+from assay.corpus.example import Example
+from assay.models import distributed as processes
+from assay.models.adapters import add_adapters
+from assay.models.batching import Collator
+from assay.models.checkpoint import CheckpointManifest
+from assay.models.dataset import EncodedRows, LabelSet
+from assay.models.deberta_training import score_faster
+from assay.models.network import Network, build_network
+from assay.models.scratch import scratch_config, train_tokenizer
+from assay.models.tokenizer import load_tokenizer
+from assay.recipes.recipe import Model
+from assay.serving.decoding import bio_tags, widened
+from assay.serving.encoding import TextEncoder
 
 
 @dataclass(frozen=True)
 class Data:
     """What a training reads: encoded rows of both sides, and the validation rows themselves to score against.
 
-    Entities of the validation rows are those that the tags say (`serving.decoding.widened`), as in the test.
+    Entities of the validation rows are those that the tags say (`assay.serving.decoding.widened`), as in the test.
     With `oversample`, the weights of the training rows say how often they come, else how much they count.
     """
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from corpus.atomic import atomic_path
-from corpus.digest import digest_file
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.digest import digest_file
 
 SEAL = "sealed.json"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from corpus.example import Entity
+from assay.corpus.example import Entity
 
 
 @dataclass(frozen=True, slots=True)

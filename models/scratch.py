@@ -8,8 +8,8 @@ from typing import Any, cast
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, PreTrainedTokenizerFast
 
-from corpus.scripts import WITHOUT_SPACES
-from recipes.recipe import Scratch
+from assay.corpus.scripts import WITHOUT_SPACES
+from assay.recipes.recipe import Scratch
 
 _logger = logging.getLogger(__name__)
 

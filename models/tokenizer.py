@@ -6,9 +6,9 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from corpus.errors import AssayError
-from models.network import encoder_errors, quiet
-from recipes.recipe import Model
+from assay.corpus.errors import AssayError
+from assay.models.network import encoder_errors, quiet
+from assay.recipes.recipe import Model
 
 
 def load_tokenizer(model: Model) -> PreTrainedTokenizerFast:

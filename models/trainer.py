@@ -15,15 +15,16 @@ from transformers import (
     TrainingArguments,
 )
 
-from corpus.errors import AssayError
-from models import processes, resume
-from models.batching import Batch, BucketLoader
-from models.callbacks import EarlyStopping, Log, Progress, Report
-from models.disk import weights_written_to
-from models.hardware import training_device
-from models.loss import HeadsLoss
-from models.network import Network
-from recipes.recipe import Training
+from assay.corpus.errors import AssayError
+from assay.models import distributed as processes
+from assay.models import resume
+from assay.models.batching import Batch, BucketLoader
+from assay.models.callbacks import EarlyStopping, Log, Progress, Report
+from assay.models.hardware import training_device
+from assay.models.loss import HeadsLoss
+from assay.models.network import Network
+from assay.models.weight_files import weights_written_to
+from assay.recipes.recipe import Training
 
 WEIGHTS = "model.safetensors"
 

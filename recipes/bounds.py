@@ -8,8 +8,6 @@ from pydantic import Field
 MOST_ROWS = 1_000_000_000
 LARGEST = 1e9
 
-# Random generators of numpy and torch take no other seeds.
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=-int(LARGEST), le=int(LARGEST))]
 

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from corpus.errors import AssayError
-from recipes.bounds import OUT_OF_BOUNDS, allowed_range
-from recipes.recipe import Recipe
-from recipes.yaml_values import YamlError, read_yaml
+from assay.corpus.errors import AssayError
+from assay.recipes.bounds import OUT_OF_BOUNDS, allowed_range
+from assay.recipes.recipe import Recipe
+from assay.recipes.yaml_values import YamlError, read_yaml
 
 SHIPPED = Path(__file__).parent
 # What pydantic puts into a path for the member of a union that it tried.

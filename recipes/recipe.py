@@ -5,14 +5,16 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from corpus.digest import digest_json
-from corpus.fields import Closed
-from recipes.bounds import MOST_ROWS, Seed
-from recipes.gate import ChampionRule, CounterfactualRule, Gate, SliceRule
-from recipes.model import Head, Lora, Model, Scratch
-from recipes.monitoring import DriftLimits, Monitoring
-from recipes.source import HubSource, MongoSource, Source
-from recipes.training import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
+from assay.corpus.example import Head
+from assay.corpus.settings import Closed
+from assay.corpus.splitting.settings import Split
+from assay.corpus.storage.digest import digest_json
+from assay.recipes.bounds import MOST_ROWS
+from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
+from assay.recipes.model_section import Lora, Model, Scratch
+from assay.recipes.monitoring_section import DriftLimits, Monitoring
+from assay.recipes.source_section import HubSource, MongoSource, Source
+from assay.recipes.training_section import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
 
 __all__ = [
     "ChampionRule",
@@ -51,35 +53,6 @@ class Validation(Closed):
     max_class_share: float = Field(0.95, gt=0, le=1, description="Share of the largest class; above it a warning")
     labels: list[str] | None = Field(None, description="Allowed classes; none: whatever the source holds")
     entity_labels: list[str] | None = Field(None, description="Allowed entity types; none: whatever there is")
-
-
-class Split(Closed):
-    """How rows are put on sides."""
-
-    method: Literal["stratified", "published", "time"] = Field(
-        "stratified",
-        description="stratified: over label and entity types together. published: as the source says, a missing "
-        "validation is carved from train. time: oldest rows train, newest test; with remember, of the new rows",
-    )
-    train: float = Field(0.8, gt=0, lt=1, description="Share of rows to train on")
-    validation: float = Field(0.1, gt=0, lt=1, description="Share of rows for decisions during training")
-    test: float = Field(0.1, gt=0, lt=1, description="Share of rows for the verdict")
-    duplicates: Literal["text", "text_pair", "both"] = Field(
-        "text", description="For pairs: which side makes two rows duplicates of each other; both: the pair as a whole"
-    )
-    remember: bool = Field(
-        True,
-        description="Rows keep the side they had in earlier runs of the recipe, and new rows fill up the shares "
-        "(published splits excepted)",
-    )
-    seed: Seed = Field(13, description="Seed of the assignment")
-
-    @model_validator(mode="after")
-    def _shares_add_up(self) -> "Split":
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"split.train + split.validation + split.test is {total:g}; it must be 1")
-        return self
 
 
 class Registry(Closed):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import Field
 
-from corpus.fields import Closed
+from assay.corpus.settings import Closed
 
 ShippedList = Literal["names", "pronouns", "nationalities", "religions"]
 SHIPPED_LISTS: tuple[ShippedList, ...] = get_args(ShippedList)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 _TAG = "tag:yaml.org,2002:"
 _NULL = f"{_TAG}null"

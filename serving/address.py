@@ -6,11 +6,11 @@ mlflow is imported only for a `models:/` address.
 import os
 from pathlib import Path
 
-from corpus.cache import user_cache
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.registered import BUNDLE_TAG, SQLITE, ModelAddress, Registry, without_password
-from serving.signatures import public_key, verify
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.cache import user_cache
+from assay.serving.bundle import Bundle
+from assay.serving.registered_model import BUNDLE_TAG, SQLITE, ModelAddress, Registry, without_password
+from assay.serving.signatures import public_key, verify
 
 __all__ = [
     "BUNDLE_TAG",

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpus.cleaning import Cleaning
-from corpus.digest import digest_file, digest_json
-from corpus.errors import AssayError
-from serving.decoding import Transitions
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_file, digest_json
+from assay.serving.decoding import Transitions
 
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
@@ -19,7 +19,7 @@ LongTexts = Literal["truncate", "windows"]
 
 
 class Crf(BaseModel):
-    """Scores of the CRF: see `serving.decoding.Transitions`."""
+    """Scores of the CRF: see `assay.serving.decoding.Transitions`."""
 
     start: list[float]
     end: list[float]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpus.entity import Entity
-from corpus.scripts import KINDS, Kind
-from serving.encoding import Unit
+from assay.corpus.entity import Entity
+from assay.corpus.scripts import KINDS, Kind
+from assay.serving.encoding import Unit
 
 Floats = npt.NDArray[np.float32]
 OUTSIDE = "O"

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-from corpus.cleaning import Cleaning, CleanText
-from corpus.errors import AssayError
-from serving.units import Unit, units_of
-from serving.windows import overlap_of, units_of_windows, weights_of
+from assay.corpus.cleaning import Cleaning, CleanText
+from assay.corpus.errors import AssayError
+from assay.serving.windows import overlap_of, units_of_windows, weights_of
+from assay.serving.words import Unit, units_of
 
 __all__ = ["EncodedText", "TextEncoder", "Unit", "pad"]
 

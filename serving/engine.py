@@ -1,8 +1,8 @@
 """The engine: texts in, labels and entities out, from a verified bundle. No torch.
 
 Example:
-    >>> from serving.address import open_bundle
-    >>> from serving.engine import Engine, Row
+    >>> from assay.serving.address import open_bundle
+    >>> from assay.serving.engine import Engine, Row
     >>> engine = Engine(open_bundle("models:/reviews@champion"))
     >>> engine.predict([Row("Shares of Apple fell after the report.")])
     [Prediction(label='bearish', probabilities=(0.97, 0.03), entities=(), truncated=False)]
@@ -17,13 +17,13 @@ from itertools import pairwise
 
 from tokenizers import Tokenizer
 
-from corpus.errors import AssayError
-from serving.answers import Prediction, Reader, ScoredEntity
-from serving.bundle import MODEL, TOKENIZER, Bundle
-from serving.cpu import available_threads, cpu_flags, saturates_int8
-from serving.decoding import Floats
-from serving.encoding import EncodedText, TextEncoder, pad
-from serving.session import Session, open_session
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import MODEL, TOKENIZER, Bundle
+from assay.serving.cpu import available_threads, cpu_flags, saturates_int8
+from assay.serving.decoding import Floats
+from assay.serving.encoding import EncodedText, TextEncoder, pad
+from assay.serving.inference_session import Session, open_session
+from assay.serving.predictions import Prediction, Reader, ScoredEntity
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 

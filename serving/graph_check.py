@@ -8,7 +8,7 @@ of the ONNX project), of which only the few fields that matter are read; numbers
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 # The standard, its machine learning part, and what onnxruntime brings along for its own fused operators.
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})

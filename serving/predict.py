@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.digest import digest_json
-from corpus.errors import AssayError
-from corpus.files import check_file, file_kind, iter_rows
-from corpus.mongo_connection import hosts
-from corpus.remote import is_remote
-from serving.batch.addresses import is_mongo, mongo_query
-from serving.batch.folder import predict_folder
-from serving.batch.job import ROWS_A_SHARD, Job, survey_job, text_fields
-from serving.batch.mongo_source import MongoSource
-from serving.batch.mongo_target import MongoTarget
-from serving.batch.progress import rows_bar
-from serving.batch.remote import needs_copies, predict_by_copies
-from serving.batch.running import PredictionCounts, run_job
-from serving.batch.sources import FileSource, Source
-from serving.batch.targets import FileTarget, Target
-from serving.engine import Engine
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import check_file, file_kind, iter_rows
+from assay.corpus.sources.mongo_connection import hosts
+from assay.corpus.storage.digest import digest_json
+from assay.corpus.storage.remote_files import is_remote
+from assay.serving.batch.execution import PredictionCounts, run_job
+from assay.serving.batch.folder import predict_folder
+from assay.serving.batch.mongo_address import is_mongo, mongo_query
+from assay.serving.batch.mongo_source import MongoSource
+from assay.serving.batch.mongo_target import MongoTarget
+from assay.serving.batch.prediction_job import ROWS_A_SHARD, Job, survey_job, text_fields
+from assay.serving.batch.progress import rows_bar
+from assay.serving.batch.remote_job import needs_copies, predict_by_copies
+from assay.serving.batch.row_sources import FileSource, Source
+from assay.serving.batch.targets import FileTarget, Target
+from assay.serving.engine import Engine
 
 __all__ = ["PredictionCounts", "Request", "predict_file", "predict_request"]
 
@@ -29,8 +29,8 @@ __all__ = ["PredictionCounts", "Request", "predict_file", "predict_request"]
 class Request:
     """What a user asks for.
 
-    `input` and `output` are files, folders, files at fsspec addresses (see `serving.batch.remote`), or collections
-    (see `serving.batch.addresses`). `errors`: the file of bad rows; none: beside the output. `shard_rows`: rows that
+    `input` and `output` are files, folders, files at fsspec addresses (see `remote_job`), or collections
+    (see `mongo_address`). `errors`: the file of bad rows; none: beside the output. `shard_rows`: rows that
     are kept together; an input of more than that keeps what is done, until all is done, in a folder `.OUTPUT.shards`
     beside the output, or in `state` for a collection.
 
@@ -85,7 +85,7 @@ def predict_file(
     Args:
         engine: the model.
         input: JSONL, CSV or Parquet, possibly gzipped.
-        output: in the format of its extension: all input columns and the answer (see `serving.batch.output`). It
+        output: in the format of its extension: all input columns and the answer (see `assay.serving.batch.output`). It
             appears whole or not at all.
         errors: JSON lines of row number, id and reason, only made when a row is bad; none: `OUTPUT.errors.jsonl`.
         text_field: column of the text.

@@ -12,10 +12,10 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.engine import Engine, Prediction, Row
-from serving.objects import as_object
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine, Prediction, Row
+from assay.serving.json_objects import as_object
 
 
 class AssayModel(PythonModel):

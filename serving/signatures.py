@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.errors import AssayError, first_line
-from serving.bundle import Bundle
+from assay.corpus.errors import AssayError, first_line
+from assay.serving.bundle import Bundle
 
 if TYPE_CHECKING:
     from model_signing.hashing import Config as Hashing

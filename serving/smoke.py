@@ -1,6 +1,6 @@
 """Smoke test: does a bundle still give the answers that it gave at export?
 
-Run it in a fresh process, as a server would start: `python -m serving.smoke FOLDER`. It writes one line
+Run it in a fresh process, as a server would start: `python -m assay.serving.smoke FOLDER`. It writes one line
 of JSON and ends with 0, or one line to stderr and ends with 1.
 """
 
@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle, GoldenRow
-from serving.engine import Engine, Prediction, Row
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle, GoldenRow
+from assay.serving.engine import Engine, Prediction, Row
 
 # Other CPUs add up in another order; int8 rounds, so that a small difference can move a whole step.
 TOLERANCE = {"fp32": 1e-3, "int8": 0.05}
@@ -41,7 +41,7 @@ def smoke_test(engine: Engine) -> int:
 def main(arguments: list[str]) -> int:
     """Test the bundle in the folder that the only argument names."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m serving.smoke FOLDER\n")
+        sys.stderr.write("usage: python -m assay.serving.smoke FOLDER\n")
         return 2
     try:
         engine = Engine(Bundle.load(Path(arguments[0])))

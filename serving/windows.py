@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from tokenizers import Encoding
 
-from corpus.cleaning import CleanText
-from serving.units import Unit, units_of_tokens
+from assay.corpus.cleaning import CleanText
+from assay.serving.words import Unit, units_of_tokens
 
 # Context that a token at the edge of a window has on the side of the next: a quarter of the window.
 OVERLAP_SHARE = 4

@@ -8,31 +8,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
 
-from corpus.digest import digest_file
-from corpus.example import Example
-from corpus.finished import read_marker
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from models.bert import trimmed
-from models.checkpoint import Checkpoint
-from models.deberta import rewritten
-from recipes.recipe import Gate, Head, Recipe
-from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
-from serving.cpu import cpu_flags
-from serving.engine import Engine, Row
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
-from tasks.exporting.parity import Int8Comparison, compare_precisions, compare_with_torch
-from tasks.run import Ref, Run
-from tasks.scoring.answers import row_of
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.digest import digest_file
+from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, choose_precision
+from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.parity import Int8Comparison, compare_precisions, compare_with_torch
+from assay.models.bert import trimmed
+from assay.models.checkpoint import Checkpoint
+from assay.models.deberta import rewritten
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
+from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
+from assay.serving.cpu import cpu_flags
+from assay.serving.engine import Engine, Row
 
-REPORT = "export.json"
-BUNDLE = "bundle"
 PARITY_ROWS = 256
 GOLDEN_ROWS = 8
 # Texts that break offsets and encodings more often than the rows of a corpus do.
@@ -43,35 +41,6 @@ HARD_TEXTS = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-class ExportReport(BaseModel):
-    """`export.json`: what was exported, how near it is to torch, and why it has the precision it has.
-
-    `parity_max_difference` is the largest difference of logits between torch and the float32 graph;
-    `parity_labels_equal` says that both also decode to the same labels and entities. `training_warnings` are those of
-    the checkpoint: a training that learned nothing is named beside the score.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    parity_max_difference: float
-    parity_labels_equal: bool
-    parity_rows: int
-    precision: Literal["fp32", "int8"]
-    int8: Int8Comparison | None
-    size_mb: float
-    why: str
-    training_warnings: list[str] = []
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Open the report of a finished export.
-
-        Raises:
-            AssayError: there is none.
-        """
-        return cls.model_validate_json(read_marker(folder, REPORT, "a finished export", "run with --from export"))
 
 
 @dataclass(frozen=True)
@@ -85,7 +54,9 @@ class _Source:
 
 
 @task(name="export", cache_policy=NO_CACHE)
-def export(run: Run, checkpoint: Ref, snapshot: Ref, splits: Ref) -> Ref:
+def export(
+    run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
+) -> ArtifactRef[ExportReport]:
     """Export the checkpoint to a bundle and decide on validation rows whether int8 may serve.
 
     Returns:
@@ -97,17 +68,17 @@ def export(run: Run, checkpoint: Ref, snapshot: Ref, splits: Ref) -> Ref:
         "splits": splits.digest,
         "recipe": recipe_of_bundle(run.recipe),
     }
-    data = Snapshot.load(snapshot.path)
-    rows = {"snapshot": data.digest, "splits": Splits.load(splits.path).digest}
+    data = snapshot.load()
+    rows = {"snapshot": data.digest, "splits": splits.load().digest}
 
     def make(folder: Path) -> None:
-        validation = Splits.load(splits.path).rows(data, "validation")
-        source = _Source(run.recipe, Checkpoint.load(checkpoint.path), data.digest, validation)
+        validation = splits.load().rows(data, "validation")
+        source = _Source(run.recipe, checkpoint.load(), data.digest, validation)
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
     # Which precision ships, and how the golden rows come out, depends on the instructions of the processor.
-    return run.once("export", inputs, make, content={**inputs, **rows, "cpu_flags": cpu_flags()})
+    return run.once("export", inputs, make, content={**inputs, **rows, "cpu_flags": cpu_flags()}).to(ExportReport)
 
 
 def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
@@ -191,27 +162,6 @@ def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8
     small.mkdir()
     quantize_graph(plain / MODEL, small / MODEL)
     return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
-
-
-def choose_precision(
-    gate: Gate, comparison: Int8Comparison | None, heads: Sequence[Head]
-) -> tuple[Literal["fp32", "int8"], str]:
-    """The precision that ships, and why: int8 where the F1 of no head falls by more than the gate allows.
-
-    What cannot be measured for one of the heads is not risked.
-    """
-    if gate.int8 == "off":
-        return "fp32", "gate.int8 is off"
-    if comparison is None:
-        return "fp32", "no validation rows to judge int8 by"
-    if unmeasured := [head for head in heads if head not in comparison.drop]:
-        return "fp32", f"no labelled validation rows to judge int8 by for the head {unmeasured[0]}"
-    head, drop = max(comparison.drop.items(), key=lambda item: item[1])
-    what = (
-        f"int8 lowers the F1 of {head} by {drop:.4f} on {comparison.rows} validation rows "
-        f"(gate.int8_max_drop is {gate.int8_max_drop:g})"
-    )
-    return ("int8", what) if drop <= gate.int8_max_drop else ("fp32", what)
 
 
 def _parity_rows(source: _Source) -> list[Row]:

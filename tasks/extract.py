@@ -11,25 +11,26 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.documents import DocumentReader
-from corpus.errors import AssayError, DataError
-from corpus.mongo import read_encoded
-from corpus.portion import Counts, Portion, PortionReader
-from corpus.readers import read_portions
-from corpus.remedies import remedy_of
-from corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
-from recipes.recipe import Recipe
-from recipes.source import MongoSource, Source
-from tasks.progress import with_progress
-from tasks.run import Ref, Run
-from tasks.sources import describe_source, mongo_query, open_source, source_name
+from assay.corpus.documents.chunk import Counts, Portion, PortionReader
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.errors import AssayError, DataError
+from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
+from assay.corpus.sources.mongo import read_encoded
+from assay.corpus.sources.parallel_reader import read_portions
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.recipe import Recipe
+from assay.recipes.source_section import MongoSource, Source
+from assay.runs.loop_progress import with_progress
+from assay.runs.run import Run
+from assay.runs.source_access import describe_source, mongo_query, open_source, source_name
 
 logger = logging.getLogger(__name__)
 DOCUMENTS_A_PORTION = 1_000
 
 
 @task(name="extract", cache_policy=NO_CACHE)
-def extract(run: Run) -> Ref:
+def extract(run: Run) -> ArtifactRef[Snapshot]:
     """Read the source of the recipe into a snapshot.
 
     Raises:
@@ -52,7 +53,7 @@ def extract(run: Run) -> Ref:
             shutil.rmtree(folder)
             raise
 
-    ref = run.once("extract", inputs, make)
+    ref = run.once("extract", inputs, make).to(Snapshot)
     counts = Snapshot.load(ref.path).manifest.counts
     logger.info(
         "%d documents: %d used, %d filtered, %d rejected; %d rows, %d rejects",

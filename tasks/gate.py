@@ -9,18 +9,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import AssayError
-from tasks.attempts import Attempt
-from tasks.bias import judge_slices
-from tasks.counterfactual import judge_counterfactuals
-from tasks.judging.baseline import check_baseline
-from tasks.judging.case import Case
-from tasks.judging.challenge import check_champion
-from tasks.judging.checks import (
+from assay.corpus.errors import AssayError
+from assay.evaluation.attempts import Attempt
+from assay.evaluation.counterfactual_checks import judge_counterfactuals
+from assay.evaluation.gate_checks.baseline import check_baseline
+from assay.evaluation.gate_checks.champion import check_champion
+from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.gate_checks.label_coverage import check_coverage
+from assay.evaluation.gate_checks.standard import (
     check_data,
     check_int8,
     check_latency,
@@ -30,10 +31,12 @@ from tasks.judging.checks import (
     check_size,
     check_smoke,
 )
-from tasks.judging.coverage import check_coverage
-from tasks.pages import show_markdown
-from tasks.run import Ref, Run
-from tasks.verdict import Check, Verdict, verdict_markdown
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.slice_checks import judge_slices
+from assay.evaluation.verdict import Check, Verdict, verdict_markdown
+from assay.registry.promotion import registry_of
+from assay.runs.prefect_artifacts import show_markdown
+from assay.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -41,73 +44,64 @@ ToCheck = tuple[str, Callable[[], Check | Sequence[Check]]]
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
-def gate(
-    run: Run,
-    validation: Ref,
-    export: Ref,
-    evaluation: Ref,
-    snapshot: Ref,
-    splits: Ref,
-    attempts: Sequence[Attempt] = (),
-) -> Verdict:
+def gate(run: Run, results: RunResults, attempts: Sequence[Attempt] = ()) -> Verdict:
     """Judge the candidate by the recipe's rules. Moves nothing and writes nothing.
 
     Args:
         run: with the recipe.
-        validation: result of the data checks.
-        export: the candidate's bundle and what export measured.
-        evaluation: the candidate's figures on the test rows.
-        snapshot: the data.
-        splits: the sides.
+        results: what the run's steps have left.
         attempts: the trainings that led to the candidate, for the verdict to tell.
 
     Raises:
         AssayError: candidate, data or registry cannot be read, so that there is nothing to judge.
     """
     with tempfile.TemporaryDirectory() as folder:
-        case = Case(run, validation, export, evaluation, snapshot, splits, Path(folder))
-        verdict = judge(case).model_copy(update={"attempts": list(attempts)})
+        context = GateContext(run.recipe, results, registry_of(run), Path(folder))
+        verdict = judge(context).model_copy(update={"attempts": list(attempts)})
     show_markdown("verdict", verdict_markdown(verdict), f"{run.recipe.name}: {verdict.outcome}")
     return verdict
 
 
-def judge(case: Case) -> Verdict:
-    """Compute every check of the case."""
-    checks = [check for name, make in _attempts(case) for check in _attempt(name, make)]
+def judge(context: GateContext[Any]) -> Verdict:
+    """Compute every check of the context."""
+    checks = [check for name, make in _attempts(context) for check in _attempt(name, make)]
     return Verdict(
-        recipe=case.run.recipe.digest,
-        bundle=case.bundle.digest,
-        snapshot=case.snapshot.digest,
-        splits=case.splits.digest,
-        champion=str(case.champion.number) if case.champion else None,
+        recipe=context.recipe.digest,
+        bundle=context.bundle.digest,
+        snapshot=context.snapshot.digest,
+        splits=context.splits.digest,
+        champion=str(context.champion.number) if context.champion else None,
         checks=checks,
     )
 
 
-def _attempts(case: Case) -> Iterator[ToCheck]:
+def _attempts(context: GateContext[Any]) -> Iterator[ToCheck]:
     """Every check that the recipe asks for, by name, not yet computed."""
-    heads, rules = case.run.recipe.heads, case.rules
-    yield "data", partial(check_data, case)
-    yield "rollback", partial(check_rollback, case)
+    heads, rules = context.recipe.heads, context.rules
+    yield "data", partial(check_data, context)
+    yield "rollback", partial(check_rollback, context)
     for head in heads:
-        yield f"score: {head}", partial(check_score, case, head)
+        yield f"score: {head}", partial(check_score, context, head)
     for head in heads:
-        yield f"untested: {head}", partial(check_coverage, case, head)
+        yield f"untested: {head}", partial(check_coverage, context, head)
     for head in heads:
-        yield f"baseline: {head}", partial(check_baseline, case, head)
+        yield f"baseline: {head}", partial(check_baseline, context, head)
     for head in heads:
-        yield f"champion: {head}", partial(check_champion, case, head)
+        yield f"champion: {head}", partial(check_champion, context, head)
     if rules.slices.active:
-        yield "slices", lambda: judge_slices(case.evaluation.rows, rules.slices, heads)
+        yield "slices", lambda: judge_slices(context.evaluation.rows, rules.slices, heads)
     if (swaps := rules.counterfactual) is not None:
-        yield "counterfactual", lambda: judge_counterfactuals(case.engine, case.examples, swaps, heads, case.clusters)
-    yield "parity", partial(check_parity, case)
-    yield "int8", partial(check_int8, case)
-    yield "smoke", partial(check_smoke, case)
+        yield (
+            "counterfactual",
+            lambda: judge_counterfactuals(context.engine, context.examples, swaps, heads, context.clusters),
+        )
+    yield "parity", partial(check_parity, context)
+    yield "int8", partial(check_int8, context)
+    yield "smoke", partial(check_smoke, context)
     if rules.max_p95_ms is not None:
-        yield "latency", partial(check_latency, case, rules.max_p95_ms)
+        yield "latency", partial(check_latency, context, rules.max_p95_ms)
     if rules.max_size_mb is not None:
-        yield "size", partial(check_size, case, rules.max_size_mb)
+        yield "size", partial(check_size, context, rules.max_size_mb)
 
 
 def _attempt(name: str, make: Callable[[], Check | Sequence[Check]]) -> Sequence[Check]:

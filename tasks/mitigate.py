@@ -7,20 +7,27 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.example import Example
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from recipes.recipe import Gate, Mitigation
-from tasks.assess import Assessment
-from tasks.attempts import SliceChange
-from tasks.bias import SliceFinding
-from tasks.run import Ref, Run
-from tasks.scoring.membership import slice_members
-from tasks.weights import RowWeights
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.attempts import SliceChange
+from assay.evaluation.slice_checks import SliceFinding
+from assay.evaluation.slice_membership import slice_members
+from assay.models.sample_weights import RowWeights
+from assay.recipes.recipe import Gate, Mitigation
+from assay.runs.run import Run
+from assay.tasks.score import Assessment
 
 
 @task(name="mitigate", cache_policy=NO_CACHE)
-def mitigate(run: Run, assessment: Ref, snapshot: Ref, splits: Ref, former: Ref | None = None) -> Ref:
+def mitigate(
+    run: Run,
+    assessment: ArtifactRef[Assessment],
+    snapshot: ArtifactRef[Snapshot],
+    splits: ArtifactRef[Splits],
+    former: ArtifactRef[RowWeights] | None = None,
+) -> ArtifactRef[RowWeights]:
     """Weigh the training rows of every slice that falls short `factor` times as much as before.
 
     Args:
@@ -43,11 +50,11 @@ def mitigate(run: Run, assessment: Ref, snapshot: Ref, splits: Ref, former: Ref 
     }
 
     def make(folder: Path) -> None:
-        rows = Splits.load(splits.path).rows(Snapshot.load(snapshot.path), "train")
-        before = RowWeights.load(former.path).weights if former else {}
-        weigh(rows, Assessment.load(assessment.path).failed, rule, before).save(folder)
+        rows = splits.load().rows(snapshot.load(), "train")
+        before = former.load().weights if former else {}
+        weigh(rows, assessment.load().failed, rule, before).save(folder)
 
-    return run.once("mitigate", inputs, make)
+    return run.once("mitigate", inputs, make).to(RowWeights)
 
 
 def weigh(

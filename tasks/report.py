@@ -11,26 +11,23 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
 
-from corpus.atomic import atomic_path
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from expectations.report import ValidationReport
-from models.checkpoint import Checkpoint
-from serving.bundle import Bundle
-from serving.registered import TEST_METRIC
-from tasks.cards.card import Card
-from tasks.evaluate import Evaluation
-from tasks.export import BUNDLE, ExportReport
-from tasks.lineage.keeping import keep_answers
-from tasks.pages import show_link, show_markdown
-from tasks.registry import ModelRegistry, PromotionResult
-from tasks.run import Ref, Run
-from tasks.tracking import mlflow_page, mlflow_reachable
-from tasks.verdict import Verdict
-from tasks.versions.answers import VERDICT, WAITING
-from tasks.versions.connection import connect, full_address, stored_address
-from tasks.versions.description import CARD, LONGEST_NOTE, shortened_card
-from tasks.versions.tags import RUN_TAG, VERDICT_TAG
+from assay.corpus.storage.atomic import atomic_path
+from assay.evaluation.export_report import BUNDLE
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.verdict import Verdict
+from assay.registry.approval_records import VERDICT, WAITING
+from assay.registry.card_descriptions import CARD, LONGEST_NOTE, shortened_card
+from assay.registry.model_card import Card
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import PromotionResult
+from assay.runs.mlflow_client import connect, full_address, stored_address
+from assay.runs.origin_record import keep_answers
+from assay.runs.prefect_artifacts import show_link, show_markdown
+from assay.runs.run import Run
+from assay.runs.tags import RUN_TAG, VERDICT_TAG
+from assay.runs.tracking import mlflow_page, mlflow_reachable
+from assay.serving.bundle import Bundle
+from assay.serving.registered_model import TEST_METRIC
 
 HTML = "card.html"
 OUTCOME = "assay.outcome"
@@ -41,12 +38,7 @@ _logger = logging.getLogger(__name__)
 @task(name="report", cache_policy=NO_CACHE)
 def report(
     run: Run,
-    validation: Ref,
-    checkpoint: Ref,
-    export: Ref,
-    evaluation: Ref,
-    snapshot: Ref,
-    splits: Ref,
+    results: RunResults,
     verdict: Verdict,
     promotion: PromotionResult,
 ) -> Path:
@@ -54,12 +46,7 @@ def report(
 
     Args:
         run: whose folder takes the card.
-        validation: what the data checks found.
-        checkpoint: the result of training, for its curves.
-        export: the bundle and how it was made.
-        evaluation: figures of the bundle on the test rows.
-        snapshot: the data.
-        splits: the sides.
+        results: what the run's steps have left.
         verdict: the gate's answer.
         promotion: what became of the candidate.
 
@@ -71,13 +58,13 @@ def report(
     """
     card = Card(
         run=run,
-        validation=ValidationReport.load(validation.path),
-        snapshot=Snapshot.load(snapshot.path).manifest,
-        splits=Splits.load(splits.path).manifest,
-        history=Checkpoint.load(checkpoint.path).history,
-        export=ExportReport.load(export.path),
-        bundle=Bundle.load(export.path / BUNDLE).manifest,
-        evaluation=Evaluation.load(evaluation.path),
+        validation=results.validation.load(),
+        snapshot=results.snapshot.load().manifest,
+        splits=results.splits.load().manifest,
+        history=results.checkpoint.load().history,
+        export=results.export.load(),
+        bundle=Bundle.load(results.export.path / BUNDLE).manifest,
+        evaluation=results.evaluation.load(),
         verdict=verdict,
         promotion=promotion,
     )
@@ -90,7 +77,7 @@ def report(
         (run.folder / WAITING).unlink(missing_ok=True)
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
-        keep_answers(client, run.mlflow_run, card.evaluation.bundle, evaluation.path)
+        keep_answers(client, run.mlflow_run, card.evaluation.bundle, results.evaluation.path)
         log_figures(client, run.mlflow_run, card.evaluation.figures | verdict.metrics, promotion)
     if (version := promotion.version) is not None:
         # A champion that was judged again keeps the description by the judgement that made it that.

@@ -7,18 +7,19 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import DataError
-from corpus.markdown import cell
-from corpus.snapshot import Snapshot
-from corpus.splits import SIDES, Side, Splits
-from recipes.recipe import Recipe
-from tasks import pages
-from tasks.run import Ref, Run
-from tasks.sides.assignment import Assignment, DocumentIds, Rows, assign, read_rows
-from tasks.sides.duplicates import HashArray
-from tasks.sides.ledger import LEDGER, Ledger, ledger_path, open_ledger
-from tasks.sides.stratify import NO_SIDE, TRAIN
-from tasks.sides.warnings import new_ledger, split_warnings
+from assay.corpus.errors import DataError
+from assay.corpus.markdown import cell
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import SIDES, Side, Splits
+from assay.corpus.splitting.assignment import Assignment, DocumentIds, Rows, assign, read_rows
+from assay.corpus.splitting.duplicates import HashArray
+from assay.corpus.splitting.ledger import LEDGER, Ledger, ledger_path, open_ledger
+from assay.corpus.splitting.split_warnings import new_ledger, split_warnings
+from assay.corpus.splitting.stratify import NO_SIDE, TRAIN
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.recipe import Recipe
+from assay.runs import prefect_artifacts as pages
+from assay.runs.run import Run
 
 PAGE = "split.md"
 LABELS_SHOWN = 60
@@ -27,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 @task(name="split", cache_policy=NO_CACHE)
-def split(run: Run, snapshot: Ref) -> Ref:
+def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
     """Split a snapshot into train, validation and test.
 
     The ledger is read inside the step and is no part of its key: the step itself changes it.
@@ -48,7 +49,7 @@ def split(run: Run, snapshot: Ref) -> Ref:
         "heads": run.recipe.heads,
     }
     ledger = ledger_path(run.store, run.recipe.name)
-    result = run.once("split", inputs, lambda folder: _make(folder, run.recipe, Snapshot.load(snapshot.path), ledger))
+    result = run.once("split", inputs, lambda folder: _make(folder, run.recipe, snapshot.load(), ledger)).to(Splits)
     pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels by side")
     return result
 
@@ -65,7 +66,7 @@ def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
         ledger.save_part(_keys(rows), folder / LEDGER)
         assignment = assign(rows, recipe.split, ledger)
         _check_sides(recipe, rows, assignment)
-        warnings = split_warnings(recipe, rows, assignment)
+        warnings = split_warnings(recipe.name, recipe.heads, recipe.split, rows, assignment)
         splits = _to_splits(recipe, rows, assignment, ledger, warnings)
         splits.save(folder)
         (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
@@ -131,7 +132,9 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
         if not (assignment.sides == number).any():
             clusters = len(np.unique(rows.clusters))
             excluded = sum(assignment.withheld.values())
-            anew = f", or, since {excluded} rows are excluded, {new_ledger(recipe)}" if assignment.remembered else ""
+            anew = (
+                f", or, since {excluded} rows are excluded, {new_ledger(recipe.name)}" if assignment.remembered else ""
+            )
             raise DataError(
                 f"split leaves no {side} rows: there are {len(rows)} rows in {clusters} groups of near-duplicates; "
                 f"add rows, or change split.{side} or split.method ({recipe.split.method}){anew if excluded else ''}"

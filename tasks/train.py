@@ -10,20 +10,21 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.atomic import PARTIAL
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from models.checkpoint import Checkpoint
-from models.hardware import numeric_environment
-from recipes.recipe import Recipe
-from tasks.attempts import FIRST
-from tasks.curves import MetricLog, curves, nested_curves
-from tasks.run import Ref, Run
-from tasks.tag_check import encoder_digest
-from tasks.training.job import Job
-from tasks.training.launching import train as train_network
-from tasks.tuning.result import TuningResult, tuned_recipe
-from tasks.weights import RowWeights
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.atomic import PARTIAL
+from assay.evaluation.attempts import FIRST
+from assay.evaluation.tag_check import encoder_digest
+from assay.models.checkpoint import Checkpoint
+from assay.models.hardware import numeric_environment
+from assay.models.sample_weights import RowWeights
+from assay.recipes.recipe import Recipe
+from assay.runs.metric_logging import MetricLog, curves, nested_curves
+from assay.runs.run import Run
+from assay.tasks.training.launcher import train as train_network
+from assay.tasks.training.training_job import Job
+from assay.tasks.tuning.result import TuningResult, tuned_recipe
 
 LONGEST_PARAMETER = 500
 WARNINGS_TAG = "assay.training_warnings"
@@ -32,12 +33,12 @@ WARNINGS_TAG = "assay.training_warnings"
 @task(name="train", cache_policy=NO_CACHE)
 def train(
     run: Run,
-    snapshot: Ref,
-    splits: Ref,
-    tuned: Ref | None = None,
-    weights: Ref | None = None,
+    snapshot: ArtifactRef[Snapshot],
+    splits: ArtifactRef[Splits],
+    tuned: ArtifactRef[TuningResult] | None = None,
+    weights: ArtifactRef[RowWeights] | None = None,
     attempt: str = FIRST,
-) -> Ref:
+) -> ArtifactRef[Checkpoint]:
     """Train the recipe's network; an interrupted training goes on from its last whole epoch.
 
     With `training.processes`, torchrun starts as many, one GPU each.
@@ -54,7 +55,7 @@ def train(
         attempt: which training of the run this is, as people call it.
 
     Returns:
-        A `models.checkpoint.Checkpoint`.
+        A `assay.models.checkpoint.Checkpoint`.
 
     Raises:
         AssayError: the rows do not fit the heads, the encoder cannot be had, the loss is no number, or MLflow
@@ -67,7 +68,7 @@ def train(
     }
 
     def make(folder: Path) -> None:
-        emphasis = None if weights is None else RowWeights.load(weights.path)
+        emphasis = None if weights is None else weights.load()
         with _log_of(run, folder, attempt, tuned, emphasis) as log:
             ours = run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id})
             where = None if weights is None else weights.path
@@ -80,20 +81,20 @@ def train(
             _log_history(log, Checkpoint.load(folder))
 
     content = None if weights is not None else training_content(recipe, snapshot, splits)
-    return run.once("train", inputs, make, resumable=True, content=content, reused=reused)
+    return run.once("train", inputs, make, resumable=True, content=content, reused=reused).to(Checkpoint)
 
 
-def training_content(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:
+def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> dict[str, Any]:
     """Return what a training depends on, whichever run does it: the rows by what they hold, not by their files.
 
     The device, the number format, the threads and the instructions of the processor change the weights, so they count.
     """
-    rows = {"snapshot": Snapshot.load(snapshot.path).digest, "splits": Splits.load(splits.path).digest}
+    rows = {"snapshot": snapshot.load().digest, "splits": splits.load().digest}
     environment = numeric_environment(recipe.training.precision)
     return {**training_inputs(recipe, snapshot, splits), **rows, "environment": environment}
 
 
-def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any]:
+def training_inputs(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> dict[str, Any]:
     """What the result of a training depends on, as JSON."""
     return {
         "snapshot": snapshot.digest,
@@ -105,11 +106,11 @@ def training_inputs(recipe: Recipe, snapshot: Ref, splits: Ref) -> dict[str, Any
 
 
 def _log_of(
-    run: Run, folder: Path, attempt: str, tuned: Ref | None, weights: RowWeights | None
+    run: Run, folder: Path, attempt: str, tuned: ArtifactRef[TuningResult] | None, weights: RowWeights | None
 ) -> AbstractContextManager[MetricLog]:
     if attempt == FIRST:
         return curves(run)
-    settings: dict[str, Any] = {} if tuned is None else dict(TuningResult.load(tuned.path).best.settings)
+    settings: dict[str, Any] = {} if tuned is None else dict(tuned.load().best.settings)
     if weights is not None:
         settings["weights"] = str(weights)[:LONGEST_PARAMETER]
     return nested_curves(run, folder.name.removesuffix(PARTIAL), attempt, settings)

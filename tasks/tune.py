@@ -9,22 +9,27 @@ from mlflow.entities import Metric, RunTag
 from prefect import task, unmapped
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import AssayError
-from recipes.recipe import Tuning
-from tasks.pages import in_prefect_run
-from tasks.run import Ref, Run
-from tasks.tracking import mlflow_reachable
-from tasks.train import training_inputs
-from tasks.tuning.result import TUNING, Trial, TuningResult
-from tasks.tuning.search import propose
-from tasks.tuning.trial import Plan, run_trial
-from tasks.versions.connection import connect
+from assay.corpus.errors import AssayError
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.recipe import Tuning
+from assay.runs.mlflow_client import connect
+from assay.runs.prefect_artifacts import in_prefect_run
+from assay.runs.run import Run
+from assay.runs.tracking import mlflow_reachable
+from assay.tasks.train import training_inputs
+from assay.tasks.trial import Plan, run_trial
+from assay.tasks.tuning.result import TUNING, Trial, TuningResult
+from assay.tasks.tuning.search import propose
 
 _log = logging.getLogger(__name__)
 
 
 @task(name="tune", cache_policy=NO_CACHE)
-def tune(run: Run, snapshot: Ref, splits: Ref, attempt: int = 0) -> Ref:
+def tune(
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], attempt: int = 0
+) -> ArtifactRef[TuningResult]:
     """Search the space of the recipe's section `tuning` for the settings with the best score.
 
     Every trial is a step of its own: a search that was killed does not repeat what has finished, and a further
@@ -61,10 +66,12 @@ def tune(run: Run, snapshot: Ref, splits: Ref, attempt: int = 0) -> Ref:
         )
         _log_result(run, result, folder / TUNING)
 
-    return run.once("tune", inputs, make)
+    return run.once("tune", inputs, make).to(TuningResult)
 
 
-def _search(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, wanted: int) -> list[Trial]:
+def _search(
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, wanted: int
+) -> list[Trial]:
     trials: list[Trial] = []
     while len(trials) < wanted:
         proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, wanted - len(trials)))
@@ -76,7 +83,9 @@ def _search(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, wanted: int) -
     return trials
 
 
-def _run_trials(run: Run, snapshot: Ref, splits: Ref, tuning: Tuning, plans: Sequence[Plan]) -> list[Trial]:
+def _run_trials(
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, plans: Sequence[Plan]
+) -> list[Trial]:
     """One trial here and now, several through the task runner of the flow."""
     if not in_prefect_run():
         return [run_trial.fn(run, snapshot, splits, tuning, plan) for plan in plans]

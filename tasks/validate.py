@@ -9,16 +9,17 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from corpus.errors import DataError
-from corpus.snapshot import Snapshot
-from expectations.report import ValidationReport
-from recipes.recipe import Recipe
-from tasks.pages import show_markdown
-from tasks.run import Ref, Run
-from tasks.tag_check import NAME, tag_check, tokenizer_inputs
-from tasks.tracking import mlflow_reachable
-from tasks.versions.connection import connect
-from tasks.versions.tags import TAG_CHECK_TAG
+from assay.corpus.errors import DataError
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.storage.artifact_ref import ArtifactRef, Ref
+from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs
+from assay.expectations.validation_report import ValidationReport
+from assay.recipes.recipe import Recipe
+from assay.runs.mlflow_client import connect
+from assay.runs.prefect_artifacts import show_markdown
+from assay.runs.run import Run
+from assay.runs.tags import TAG_CHECK_TAG
+from assay.runs.tracking import mlflow_reachable
 
 __all__ = ["ValidationReport", "validate"]
 
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 @task(cache_policy=NO_CACHE)
-def validate(run: Run, snapshot: Ref) -> Ref:
+def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
     """Hold the recipe's suite against a snapshot, and measure what its tokenizer can give back of the entities.
 
     Returns:
@@ -39,9 +40,9 @@ def validate(run: Run, snapshot: Ref) -> Ref:
 
     def make(folder: Path) -> None:
         # Here, because importing Great Expectations takes seconds, and a finished step does not need it.
-        from expectations.checking import check_snapshot
+        from assay.expectations.snapshot_check import check_snapshot
 
-        rows = Snapshot.load(snapshot.path)
+        rows = snapshot.load()
         report = check_snapshot(rows, run.recipe, folder / DOCS)
         if not report.critical_failed and (tags := tag_check(run.recipe, rows)) is not None:
             check, metrics = tags

@@ -14,14 +14,19 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.flow_runs import resume_flow_run
 
-from corpus.splits import Splits
-from recipes.recipe import Recipe
-from serving.bundle import Bundle
-from tasks.approval import approve
-from tasks.registry import ModelRegistry, PromotionResult, lasting_verdict, promote
-from tasks.run import Ref, Run
-from tasks.verdict import Check, Verdict
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.export_report import ExportReport
+from assay.evaluation.verdict import Check, Verdict
+from assay.recipes.recipe import Recipe
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.runs.run import Run
+from assay.serving.bundle import Bundle
+from assay.tasks.approve import approve
+from assay.tasks.promote import promote
 from tests.bundles import build_bundle
+from tests.results import some_results
 from tests.snapshots import recipe_values
 
 WORDS = {"good": "positive", "bad": "negative"}
@@ -38,7 +43,7 @@ class World:
         self.store = store
         self.registry = ModelRegistry("toy", self.uri, store)
         self._folder = folder
-        self._splits = Ref(path=folder / "splits", digest="p")
+        self._splits = ArtifactRef[Splits](path=folder / "splits", digest="p")
         self._splits.path.mkdir()
         Splits.create({"r": "test"}, snapshot="s", method="stratified").save(self._splits.path)
         self.go("first", approval="none")
@@ -78,11 +83,10 @@ class World:
         return self.end(self.run(**run), name, self.judge(name, passed=passed, forced=forced))
 
     def end(self, run: Run, name: str, verdict: Verdict) -> PromotionResult:
-        export = Ref(path=self.bundle(name).folder.parent, digest="e")
+        export = ArtifactRef[ExportReport](path=self.bundle(name).folder.parent, digest="e")
         verdict = lasting_verdict(run, verdict)
-        return promote.fn(
-            run, export, export, verdict, self._splits, approve(run, export, export, verdict, self._splits)
-        )
+        results = some_results(export=export, evaluation=export, splits=self._splits)
+        return promote.fn(run, results, verdict, approve(run, results, verdict))
 
     def told_by(self, number: str) -> str:
         """The digest of the verdict that made a version champion; the version must be tagged with it, and keep it."""

@@ -11,11 +11,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from corpus.cleaning import Cleaning
-from corpus.digest import digest_file
-from serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
-from serving.decoding import bio_tags
-from serving.engine import Engine, Row
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.storage.digest import digest_file
+from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
+from assay.serving.decoding import bio_tags
+from assay.serving.engine import Engine, Row
 
 GOLDEN = ("good apple", "bad berlin")
 

@@ -78,7 +78,7 @@ def tiny_bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import BertConfig, BertModel
 
-    from models.scratch import train_tokenizer
+    from assay.models.scratch import train_tokenizer
 
     folder = tmp_path_factory.mktemp("tiny-bert")
     tokenizer = train_tokenizer(TINY_TEXTS, 300)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from corpus.mongo_connection import MongoQuery
+from assay.corpus.sources.mongo_connection import MongoQuery
 from demo.wire import WireServer
 
 

@@ -35,7 +35,7 @@ class Server:
         """Start it, and wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli", *self._command], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "assay.cli", *self._command], env=self._environment, stdout=log, stderr=log
             )
         until = time.monotonic() + PATIENCE_S
         while not self._ready():

@@ -4,19 +4,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from corpus.example import Entity, Example
-from corpus.snapshot import SnapshotWriter
-from recipes.recipe import Recipe
-from tasks.run import Ref, Run
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
 
 
-def write_snapshot(folder: Path, examples: Iterable[Example], slices: Iterable[str] = ()) -> Ref:
+def write_snapshot(folder: Path, examples: Iterable[Example], slices: Iterable[str] = ()) -> ArtifactRef[Snapshot]:
     """Write examples, one document each, and refer to them by their digest."""
     folder.mkdir(parents=True)
     writer = SnapshotWriter(folder, slices, {"kind": "test"})
     for example in examples:
         writer.add([example])
-    return Ref(path=folder, digest=writer.finish().digest)
+    return ArtifactRef[Snapshot](path=folder, digest=writer.finish().digest)
 
 
 def recipe_values(**parts: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Terminal:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve(sys.executable, [sys.executable, "-m", "cli", *words], variables)  # noqa: S606  # ourselves
+            os.execve(sys.executable, [sys.executable, "-m", "assay.cli", *words], variables)  # noqa: S606  # ourselves
         self.code: int | None = None
         self._shown = b""
 

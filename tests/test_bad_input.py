@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-import cli
+from assay import cli
 from tests.flows.tiny import rows
 
 GOOD = rows(60, seed=3)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-import cli
-from recipes.loader import SHIPPED, load_recipe, parse_recipe
+from assay import cli
+from assay.recipes.loader import SHIPPED, load_recipe, parse_recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.training import TrainingOutcome, train
-from recipes.loader import load_recipe
+from assay.flows.training import TrainingOutcome, train
+from assay.recipes.loader import load_recipe
 from tests.mongo import Mongo
 from tests.recipes.samples import MOODS, NOUNS, PLACES, parses
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.reference import PAGES, commands_page, recipe_page
+from tools.reference import PAGES, commands_page, recipe_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +52,11 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     for caption in ("Tutorial", "How-to", "Reference", "Architecture", "Results"):
         assert f'<span class="caption-text">{caption}</span>' in home
     python = (tmp_path / "reference" / "python.html").read_text(encoding="utf-8")
-    for name in ("serving.engine.Engine.predict", "serving.bundle.Bundle.load", "flows.training.train"):
+    for name in (
+        "assay.serving.engine.Engine.predict",
+        "assay.serving.bundle.Bundle.load",
+        "assay.flows.training.train",
+    ):
         assert f'id="{name}"' in python
     for page in tmp_path.rglob("*.html"):
         for source in re.findall(r'<(?:img|source)[^>]* src(?:set)?="([^"]+)"', page.read_text(encoding="utf-8")):

@@ -33,7 +33,7 @@ class Terminal:
         self._port = port
         programs = folder / "bin"
         programs.mkdir()
-        for name, words in {"assay": "-m cli", "python": ""}.items():
+        for name, words in {"assay": "-m assay.cli", "python": ""}.items():
             program = programs / name
             program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n', encoding="utf-8")
             program.chmod(0o755)

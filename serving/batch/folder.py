@@ -7,18 +7,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from corpus.atomic import atomic_path
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from corpus.files import file_kind
-from serving.batch.job import Job, survey_job
-from serving.batch.progress import Watcher, rows_bar
-from serving.batch.running import PredictionCounts, run_job
-from serving.batch.shards import locked
-from serving.batch.sources import FileSource
-from serving.batch.survey import Survey
-from serving.batch.targets import FileTarget
-from serving.engine import Engine
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import file_kind
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.digest import digest_file
+from assay.serving.batch.execution import PredictionCounts, run_job
+from assay.serving.batch.prediction_job import Job, survey_job
+from assay.serving.batch.progress import Watcher, rows_bar
+from assay.serving.batch.row_sources import FileSource
+from assay.serving.batch.scan import Survey
+from assay.serving.batch.shards import locked
+from assay.serving.batch.targets import FileTarget
+from assay.serving.engine import Engine
 
 STATE = ".shards"
 

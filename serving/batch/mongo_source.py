@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from corpus.bson_order import between, up_to
-from corpus.lines import Row
-from corpus.mongo import id_text, read_mongo
-from corpus.mongo_connection import MongoQuery, bson_options, hosts
-from corpus.values import MISSING, pick
-from serving.batch.portions import ROWS_A_PORTION, Portion, RowPortion
-from serving.batch.sources import Form
-from serving.batch.survey import Column, Survey
+from assay.corpus.documents.values import MISSING, pick
+from assay.corpus.sources.bson_order import between, up_to
+from assay.corpus.sources.lines import Row
+from assay.corpus.sources.mongo import id_text, read_mongo
+from assay.corpus.sources.mongo_connection import MongoQuery, bson_options, hosts
+from assay.serving.batch.chunks import ROWS_A_PORTION, Portion, RowPortion
+from assay.serving.batch.row_sources import Form
+from assay.serving.batch.scan import Column, Survey
 
 if TYPE_CHECKING:
     pass

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.errors import AssayError
-from corpus.lines import Row
-from corpus.mongo_connection import MongoQuery, connect, hosts, open_collection
-from corpus.upserts import Fields, set_fields
-from serving.batch.output import Writer
-from serving.batch.portions import Portion
-from serving.batch.sources import Form
-from serving.batch.survey import Column, plain
-from serving.engine import Engine, Prediction
-from serving.objects import as_object
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.lines import Row
+from assay.corpus.sources.mongo_connection import MongoQuery, connect, hosts, open_collection
+from assay.corpus.sources.mongo_updates import Fields, set_fields
+from assay.serving.batch.chunks import Portion
+from assay.serving.batch.output import Writer
+from assay.serving.batch.row_sources import Form
+from assay.serving.batch.scan import Column, plain
+from assay.serving.engine import Engine, Prediction
+from assay.serving.json_objects import as_object
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

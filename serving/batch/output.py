@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 import pyarrow as pa
 
-from serving.batch.portions import Portion, to_json
-from serving.batch.row_groups import RowGroups, open_table
-from serving.batch.survey import Column, plain
-from serving.engine import Engine, Prediction
-from serving.objects import as_object, entity_objects
+from assay.serving.batch.chunks import Portion, to_json
+from assay.serving.batch.row_groups import RowGroups, open_table
+from assay.serving.batch.scan import Column, plain
+from assay.serving.engine import Engine, Prediction
+from assay.serving.json_objects import as_object, entity_objects
 
 _ENTITY = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string()), ("score", pa.float64())]

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel, ValidationError
 
-from corpus.atomic import atomic_path
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from serving.batch.portions import to_json
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.digest import digest_file
+from assay.serving.batch.chunks import to_json
 
 LOCK = "lock"
 

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from corpus.atomic import atomic_path
-from corpus.files import file_kind
-from corpus.parquet import read_batches
-from serving.batch.output import Writer, open_writer
-from serving.batch.row_groups import open_table
-from serving.batch.sources import Form
-from serving.batch.survey import Column
-from serving.engine import Engine
+from assay.corpus.sources.files import file_kind
+from assay.corpus.sources.parquet import read_batches
+from assay.corpus.storage.atomic import atomic_path
+from assay.serving.batch.output import Writer, open_writer
+from assay.serving.batch.row_groups import open_table
+from assay.serving.batch.row_sources import Form
+from assay.serving.batch.scan import Column
+from assay.serving.engine import Engine
 
 COPY_BLOCK = 1 << 20
 ROWS_A_JOIN = 8_192

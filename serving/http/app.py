@@ -12,19 +12,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-from serving.http import openapi, pages
-from serving.http.answer_log import AnswerLog
-from serving.http.answering import Answering
-from serving.http.batcher import Batcher
-from serving.http.context import Context
-from serving.http.errors import Refusal
-from serving.http.guard import guard, is_loopback
-from serving.http.headers import AnswerHeaders
-from serving.http.metrics import Metrics
-from serving.http.model import Slot
-from serving.http.protocols import mlflow, predict, v2
-from serving.http.settings import Settings
-from serving.http.shedding import Shedder
+from assay.serving.http import openapi
+from assay.serving.http import page_routes as pages
+from assay.serving.http.access import guard, is_loopback
+from assay.serving.http.active_model import Slot
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.context import Context
+from assay.serving.http.error_responses import Refusal
+from assay.serving.http.headers import AnswerHeaders
+from assay.serving.http.model_calls import Answering
+from assay.serving.http.prediction_log import AnswerLog
+from assay.serving.http.protocols import mlflow, v2
+from assay.serving.http.protocols import native as predict
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Settings
+from assay.serving.http.shedding import Shedder
 
 logger = logging.getLogger(__name__)
 

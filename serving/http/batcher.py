@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 
-from corpus.errors import AssayError
-from serving.engine import Prediction
-from serving.http import errors
-from serving.http.cost import BatchCost
-from serving.http.metrics import Metrics
-from serving.http.picking import pick
-from serving.http.ticket import Job, Ticket
+from assay.corpus.errors import AssayError
+from assay.serving.engine import Prediction
+from assay.serving.http import error_responses as errors
+from assay.serving.http.batch_selection import pick
+from assay.serving.http.cost import BatchCost
+from assay.serving.http.pending_request import Job, Ticket
+from assay.serving.http.server_metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

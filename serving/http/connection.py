@@ -11,9 +11,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from serving.http.caller import CALLER, Caller
-from serving.http.settings import Limits
-from serving.http.shedding import Shedder
+from assay.serving.http.client_connection import CALLER, Caller
+from assay.serving.http.server_settings import Limits
+from assay.serving.http.shedding import Shedder
 
 _LAST_WORD = 0.3  # seconds
 

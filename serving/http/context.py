@@ -9,13 +9,13 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.engine import Row
-from serving.http.answer_log import AnswerLog
-from serving.http.answering import Answered, Answering
-from serving.http.errors import Refusal
-from serving.http.metrics import Metrics
-from serving.http.model import Slot
-from serving.http.requests import checked
+from assay.serving.engine import Row
+from assay.serving.http.active_model import Slot
+from assay.serving.http.error_responses import Refusal
+from assay.serving.http.model_calls import Answered, Answering
+from assay.serving.http.prediction_log import AnswerLog
+from assay.serving.http.requests import checked
+from assay.serving.http.server_metrics import Metrics
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

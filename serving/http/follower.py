@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from corpus.atomic import atomic_path
-from corpus.errors import AssayError
-from serving.address import default_cache
-from serving.bundle import Bundle
-from serving.http.metrics import Metrics
-from serving.http.model import Origin, Refused, ServedModel, Slot, load_model
-from serving.http.settings import Settings
-from serving.registered import ModelAddress, RegisteredVersion, Registry, UnreachableError
-from serving.signatures import verify
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.atomic import atomic_path
+from assay.serving.address import default_cache
+from assay.serving.bundle import Bundle
+from assay.serving.http.active_model import Origin, Refused, ServedModel, Slot, load_model
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Settings
+from assay.serving.registered_model import ModelAddress, RegisteredVersion, Registry, UnreachableError
+from assay.serving.signatures import verify
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.model import Slot
+from assay.serving.http.active_model import Slot
 
 # Nothing but the page and the card is made to be shown; these two bring policies of their own.
 DEFAULTS = {

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from corpus.errors import AssayError
+from assay.corpus.errors import AssayError
 
 LARGEST_PORT = 65_535
 BACKLOG = 2048  # as uvicorn has it

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from serving.http.context import Json
-from serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
-from serving.http.protocols.predict import PredictRequest, PredictResponse
-from serving.http.protocols.v2 import InferRequest, InferResponse
-from serving.http.settings import Limits
+from assay.serving.http.context import Json
+from assay.serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
+from assay.serving.http.protocols.native import PredictRequest, PredictResponse
+from assay.serving.http.protocols.v2 import InferRequest, InferResponse
+from assay.serving.http.server_settings import Limits
 
 
 class ErrorResponse(BaseModel):

@@ -7,11 +7,11 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from serving.engine import Row
-from serving.http import errors
-from serving.http.caller import CALLER
-from serving.http.settings import Limits
-from serving.texts import text_fault
+from assay.serving.engine import Row
+from assay.serving.http import error_responses as errors
+from assay.serving.http.client_connection import CALLER
+from assay.serving.http.server_settings import Limits
+from assay.serving.row_texts import text_fault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 # What a page of another site may send without being asked first; no such page shall make this server work.

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from serving.address import ModelAddress, open_folder
-from serving.cpu import available_threads
-from serving.http.app import Background, make_app
-from serving.http.batcher import Batcher
-from serving.http.follower import Follower
-from serving.http.guard import is_loopback
-from serving.http.lifecycle import run
-from serving.http.listening import listen, taken
-from serving.http.metrics import Metrics
-from serving.http.model import Slot, load_model
-from serving.http.settings import Settings
+from assay.serving.address import ModelAddress, open_folder
+from assay.serving.cpu import available_threads
+from assay.serving.http.access import is_loopback
+from assay.serving.http.active_model import Slot, load_model
+from assay.serving.http.app import Background, make_app
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.follower import Follower
+from assay.serving.http.listening import listen, taken
+from assay.serving.http.server_lifecycle import run
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Settings
 
 logger = logging.getLogger(__name__)
 

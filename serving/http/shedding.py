@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable
 from functools import lru_cache
 
-from serving.http.answering import Answering
-from serving.http.context import Json
-from serving.http.errors import overloaded
-from serving.http.headers import DEFAULTS
-from serving.http.metrics import Metrics
-from serving.http.plain import path_of_plain_post
+from assay.serving.http.context import Json
+from assay.serving.http.error_responses import overloaded
+from assay.serving.http.headers import DEFAULTS
+from assay.serving.http.model_calls import Answering
+from assay.serving.http.plain import path_of_plain_post
+from assay.serving.http.server_metrics import Metrics
 
 # Callers who say how long they can wait, or that they wait for a word to go on, are heard by the application.
 _HEARD = frozenset((b"x-deadline-ms", b"expect"))

@@ -1,4 +1,4 @@
-"""One process of a training: `python -m tasks.training.worker JOB.json`, by torchrun where there are several."""
+"""One process of a training: `python -m assay.tasks.training.worker JOB.json`, by torchrun where there are several."""
 
 import logging
 import os
@@ -7,9 +7,9 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from models import processes
-from tasks.training.job import Job, learn
-from tasks.training.outcome import telling
+from assay.models import distributed as processes
+from assay.tasks.training.exit_reason import telling
+from assay.tasks.training.training_job import Job, learn
 
 ATTACHED = "--attached"
 
@@ -22,7 +22,7 @@ def main(file: Path) -> None:
         if job.run.recipe.training.processes > 1:
             stack.enter_context(processes.joined())
         if processes.is_first():
-            from tasks.curves import curves  # MLflow takes seconds to import, and the others need none
+            from assay.runs.metric_logging import curves  # MLflow takes seconds to import, and the others need none
 
             learn(job, stack.enter_context(curves(job.run)).add)
         else:
@@ -33,7 +33,7 @@ def _speak_if_first() -> None:
     """Lines of the first process reach the one that started it; the others speak of trouble alone."""
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
     if os.environ.get("RANK", "0") == "0":
-        logging.getLogger("models").setLevel(logging.INFO)
+        logging.getLogger("assay.models").setLevel(logging.INFO)
 
 
 def _end_with_parent() -> None:

@@ -5,12 +5,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from corpus.errors import AssayError
-from corpus.finished import read_marker
-from recipes.recipe import Recipe
-from recipes.settings import apply_settings, overrides_of, recipe_part
-from recipes.training import Setting
-from tasks.run import Ref
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.completion_manifest import read_marker
+from assay.recipes.recipe import Recipe
+from assay.recipes.training_section import Setting
+from assay.recipes.tuned_settings import apply_settings, overrides_of, recipe_part
 
 TUNING = "tuning.json"
 RECIPE_PART = "tuned.yaml"
@@ -88,10 +88,10 @@ class TuningResult(BaseModel):
         return cls.model_validate_json(read_marker(folder, TUNING, "a finished search", "run with --from tune"))
 
 
-def tuned_recipe(recipe: Recipe, tuned: Ref | None) -> Recipe:
+def tuned_recipe(recipe: Recipe, tuned: ArtifactRef[TuningResult] | None) -> Recipe:
     """The recipe with the best settings of a search, or as it is without one.
 
     Raises:
         AssayError: there is no finished search.
     """
-    return recipe if tuned is None else apply_settings(recipe, TuningResult.load(tuned.path).best.settings)
+    return recipe if tuned is None else apply_settings(recipe, tuned.load().best.settings)

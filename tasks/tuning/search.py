@@ -15,9 +15,9 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from recipes.recipe import Range, Recipe, Tuning
-from recipes.training import Setting
-from tasks.tuning.result import Trial
+from assay.recipes.recipe import Range, Recipe, Tuning
+from assay.recipes.training_section import Setting
+from assay.tasks.tuning.result import Trial
 
 # How often a proposal is drawn before a batch may try the same settings twice; a small space has no others.
 DRAWS = 20

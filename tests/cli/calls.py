@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import cli
+from assay import cli
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import typer
 
-from cli.command import app
+from assay.cli.command import app
 from tests.cli.calls import call
 
-# `serving.http.listening.check_port` says what these take.
+# `assay.serving.http.listening.check_port` says what these take.
 PORTS = [
     ("assay serve", "--port"),
     ("assay api", "--port"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DatabaseError
 
-import cli
+from assay import cli
 from tests.bundles import build_bundle
 from tests.cli.calls import call
 
@@ -127,9 +127,9 @@ def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("tasks.keeping.cleaning.plan_cleaning", fail)
+    monkeypatch.setattr("assay.registry.retention.garbage_collection.plan_cleaning", fail)
     (tmp_path / "runs").mkdir()
-    monkeypatch.setattr("tasks.keeping.needed.needed_snapshots", lambda *_: frozenset())
+    monkeypatch.setattr("assay.registry.retention.protected.needed_snapshots", lambda *_: frozenset())
     assert call(monkeypatch, "clean", "--store", tmp_path) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"assay: {line}")
@@ -140,7 +140,7 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def fail(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
-    monkeypatch.setattr("tasks.keeping.needed.needed_snapshots", fail)
+    monkeypatch.setattr("assay.registry.retention.protected.needed_snapshots", fail)
     monkeypatch.setattr(sys, "argv", ["assay", "clean", "--store", str(tmp_path)])
     with pytest.raises(FileNotFoundError):
         cli.main()

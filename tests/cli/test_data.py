@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes.loader import load_recipe
-from tasks.extract import extract
-from tasks.run import Run
-from tasks.split import split
+from assay.recipes.loader import load_recipe
+from assay.runs.run import Run
+from assay.tasks.extract import extract
+from assay.tasks.split import split
 from tests.cli.calls import call
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import cli
+from assay import cli
 from tests.bundles import build_bundle
 from tests.cli.calls import call
 from tests.flows.tiny import write_rows
@@ -78,7 +78,7 @@ def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_pa
     words: list[str | Path] = [
         sys.executable,
         "-m",
-        "cli",
+        "assay.cli",
         "predict",
         "--model",
         bundle,

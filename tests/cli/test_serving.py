@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import cli
+from assay import cli
 from tests.cli.calls import call
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"

@@ -14,10 +14,10 @@ from tests.waiting import wait_until
 # Commands that stand for all that main() may be in when a signal comes.
 PROGRAM = """
 import os, signal, subprocess, sys, threading, time
-import cli.stopping
-from cli.stopping import remarking, stoppable
-cli.stopping.LIMIT_S = 1.0
-cli.stopping.REPEAT_S = 0.2
+import assay.cli.stopping
+from assay.cli.stopping import remarking, stoppable
+assay.cli.stopping.LIMIT_S = 1.0
+assay.cli.stopping.REPEAT_S = 0.2
 
 def ready():
     print("ready", flush=True)
@@ -170,7 +170,7 @@ def test_stoppable_is_cut_short_by_a_second_signal() -> None:
 
 
 def test_stoppable_gives_the_handlers_back() -> None:
-    from cli.stopping import STOPPING, stoppable
+    from assay.cli.stopping import STOPPING, stoppable
 
     before = [signal.getsignal(number) for number in STOPPING]
     with stoppable():

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.seeds import SeedScores
+from assay.flows.seeds import SeedScores
 from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 
@@ -30,6 +30,6 @@ def test_seeds_says_that_its_run_stays_open(
 ) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(make_recipe(write_rows(tmp_path / "rows.jsonl", 4)).model_dump(mode="json")))
-    monkeypatch.setattr("flows.local.run_seeds", lambda *_: SeedScores(scores={0: 0.5}))
+    monkeypatch.setattr("assay.flows.local.run_seeds", lambda *_: SeedScores(scores={0: 0.5}))
     assert call(monkeypatch, "seeds", path, "--count", "1", "--store", tmp_path) == 0
     assert "assay run goes on with the rows of now; assay run --fresh reads" in capsys.readouterr().out

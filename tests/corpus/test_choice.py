@@ -1,8 +1,8 @@
 import pytest
 
-from corpus.choice import choose
-from corpus.errors import AssayError
-from corpus.splits import SIDES
+from assay.corpus.choice import choose
+from assay.corpus.errors import AssayError
+from assay.corpus.splits import SIDES
 
 
 def test_a_name_is_one_of_the_choices_or_refused() -> None:

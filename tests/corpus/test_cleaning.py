@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.cleaning import Cleaning
+from assay.corpus.cleaning import Cleaning
 
 ALL = Cleaning(html=True, urls="token", whitespace=True)
 # Pieces of which the interesting cases are made.

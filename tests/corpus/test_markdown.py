@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from corpus.markdown import cell, row
+from assay.corpus.markdown import cell, row
 
 HOSTILE = [
     "[click](https://evil.example)",

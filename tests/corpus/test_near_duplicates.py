@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.near_duplicates import normalise
+from assay.corpus.near_duplicates import normalise
 
 
 @pytest.mark.parametrize(

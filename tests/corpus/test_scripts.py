@@ -1,6 +1,6 @@
 import pytest
 
-from corpus.scripts import KINDS, Kind, inside_word, split_signs
+from assay.corpus.scripts import KINDS, Kind, inside_word, split_signs
 
 
 @pytest.mark.parametrize(

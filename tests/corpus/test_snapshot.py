@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus import snapshot as snapshot_module
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot, SnapshotWriter
+from assay.corpus import snapshot as snapshot_module
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
 from tests.snapshots import write_snapshot
 
 ROWS = [

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import AssayError
-from corpus.example import Example
-from corpus.snapshot import Snapshot
-from corpus.splits import Side, Splits
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
 from tests.snapshots import write_snapshot
 
 SIDES: dict[str, Side] = {"a": "train", "b": "test", "d": "train"}

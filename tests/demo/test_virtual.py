@@ -3,10 +3,10 @@ from itertools import islice
 
 import pytest
 
-from corpus.document import Document
-from corpus.documents import DocumentReader, Reject
-from corpus.example import Example
-from corpus.fields import Form
+from assay.corpus.documents.document_reader import DocumentReader, Reject
+from assay.corpus.documents.fields import Form
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.example import Example
 from demo.virtual import virtual_documents
 
 COUNT = 1500

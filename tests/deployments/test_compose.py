@@ -91,7 +91,7 @@ def help_of(*command: str) -> str:
 )
 def test_commands_take_the_options_that_they_are_given(compose: dict[str, Any], service: str, words: int) -> None:
     command = compose["services"][service]["command"]
-    shown = help_of(*(command[:words] or ["cli", "serve"]))
+    shown = help_of(*(command[:words] or ["assay.cli", "serve"]))
     for option in (word.split("=")[0] for word in command if word.startswith("--")):
         assert option in shown, f"{service}: {option}"
 

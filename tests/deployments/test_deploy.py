@@ -15,10 +15,10 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.templating import find_placeholders
 
-from deployments.automations import START
-from deployments.deploy import POOLS, PREFECT_FILE, pattern_for
-from deployments.steps import RECIPES, values
-from recipes.loader import SHIPPED, parse_recipe
+from assay.deployments.automations import START
+from assay.deployments.build_steps import RECIPES, values
+from assay.deployments.deploy import POOLS, PREFECT_FILE, pattern_for
+from assay.recipes.loader import SHIPPED, parse_recipe
 from tests.flows.tiny import make_recipe, write_rows
 from tests.numbers import unbounded_numbers
 
@@ -58,10 +58,16 @@ def test_no_number_that_a_deployed_flow_takes_is_without_bounds(entrypoint: str)
 @pytest.mark.parametrize(
     ("entrypoint", "given"),
     [
-        ("flows.monitoring.monitor", lambda value: {"model": "m", "window": {"address": "a", "timeout_s": value}}),
-        ("flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "most_starts": value}),
-        ("flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "patience_s": value or -1}),
-        ("flows.inference.predict", lambda value: {"model": "m", "input": "i", "output": "o", "shard_rows": value}),
+        (
+            "assay.flows.monitoring.monitor",
+            lambda value: {"model": "m", "window": {"address": "a", "timeout_s": value}},
+        ),
+        ("assay.flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "most_starts": value}),
+        ("assay.flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "patience_s": value or -1}),
+        (
+            "assay.flows.inference.predict",
+            lambda value: {"model": "m", "input": "i", "output": "o", "shard_rows": value},
+        ),
     ],
 )
 def test_a_number_out_of_bounds_is_refused_before_the_flow_runs(

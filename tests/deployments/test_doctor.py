@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.doctor import Finding, examine
-from recipes.loader import parse_recipe
+from assay.deployments.doctor import Finding, examine
+from assay.recipes.loader import parse_recipe
 from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 
@@ -36,7 +36,7 @@ def test_without_servers_all_is_well(tmp_path: Path) -> None:
 def test_what_does_not_answer_comes_with_a_remedy_and_without_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str, what: str, remedy: str
 ) -> None:
-    monkeypatch.setattr("deployments.reachable.TIMEOUT_S", 0.3)
+    monkeypatch.setattr("assay.deployments.reachable.TIMEOUT_S", 0.3)
     monkeypatch.setenv(variable, address)
     finding = findings(tmp_path)[what]
     assert not finding.ok

@@ -72,8 +72,10 @@ def test_what_is_copied_is_there_and_not_kept_from_the_builder() -> None:
 
 def test_the_serving_image_holds_what_serving_may_import_and_no_more() -> None:
     copied = {shlex.split(rest)[0] for name, rest in instructions(SERVE) if name == "COPY" and "--from" not in rest}
-    assert copied >= {"serving", "corpus", "recipes", "cli"}
-    assert copied.isdisjoint({"models", "tasks", "flows", "expectations", "demo", "deployments", "."})
+    assert copied >= {"assay", "serving", "corpus", "recipes", "cli"}
+    assert copied.isdisjoint(
+        {"models", "evaluation", "runs", "registry", "tasks", "flows", "expectations", "demo", "deployments", "."}
+    )
     assert "[train]" not in SERVE.read_text(encoding="utf-8")
 
 

@@ -8,9 +8,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import Cancelling, Completed, Crashed, Running
 
-from deployments.leftovers import crash_leftovers
-from flows.recovery import recover
-from flows.training import train
+from assay.deployments.leftovers import crash_leftovers
+from assay.flows.recovery import recover
+from assay.flows.training import train
 
 OURS = "ours-1"
 

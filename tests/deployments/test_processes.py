@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from corpus.errors import AssayError
-from deployments.machine import Machine
-from deployments.processes import Processes
+from assay.corpus.errors import AssayError
+from assay.deployments.local_stack import Machine
+from assay.deployments.processes import Processes
 
 # Says that it is there, and starts a child.
 PARENT = (

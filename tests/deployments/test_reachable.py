@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.doctor import Finding, examine
-from deployments.reachable import database_fault, http_fault, is_looked_at, mlflow_authorization
+from assay.deployments.doctor import Finding, examine
+from assay.deployments.reachable import database_fault, http_fault, is_looked_at, mlflow_authorization
 
 SECRET = "s3cret"
 
@@ -43,7 +43,7 @@ def port() -> Iterator[int]:
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("USERNAME", "PASSWORD", "TOKEN", "URI"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    monkeypatch.setattr("deployments.reachable.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("assay.deployments.reachable.TIMEOUT_S", 0.5)
 
 
 def findings(store: Path) -> dict[str, Finding]:

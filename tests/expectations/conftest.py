@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot, SnapshotWriter
-from recipes.recipe import Recipe
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.recipes.recipe import Recipe
 
 MakeRecipe = Callable[..., Recipe]
 MakeSnapshot = Callable[..., Snapshot]

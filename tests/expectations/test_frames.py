@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot
-from expectations.frames import RowFrame, schema_frame
-from recipes.recipe import Recipe
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.expectations.frames import RowFrame, schema_frame
+from assay.recipes.recipe import Recipe
 
 
 def test_a_row_is_flattened_to_its_length_and_the_first_entity_at_fault(make_recipe: Callable[..., Recipe]) -> None:

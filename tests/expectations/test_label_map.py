@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from corpus.document import Document
-from corpus.portion import Portion, PortionReader
-from corpus.snapshot import Snapshot, SnapshotWriter
-from expectations.label_map import label_map_checks
-from recipes.recipe import Recipe
+from assay.corpus.documents.chunk import Portion, PortionReader
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.expectations.label_map import label_map_checks
+from assay.recipes.recipe import Recipe
 from tests.snapshots import recipe_values
 
 

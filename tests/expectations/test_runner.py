@@ -4,9 +4,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from expectations.common import Words, between, faultless, one_of, present
-from expectations.report import CheckResult, Severity
-from expectations.runner import Runner
+from assay.expectations.check_definitions import Words, between, faultless, one_of, present
+from assay.expectations.runner import Runner
+from assay.expectations.validation_report import CheckResult, Severity
 
 
 def words(name: str, severity: Severity = "critical") -> Words:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from expectations.common import Suite
-from expectations.suites import suite_for
-from recipes.recipe import Recipe
+from assay.expectations.check_definitions import Suite
+from assay.expectations.suites import suite_for
+from assay.recipes.recipe import Recipe
 
 
 def names(suite: Suite) -> set[str]:

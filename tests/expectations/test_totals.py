@@ -1,10 +1,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from corpus.cleaning import Cleaning
-from corpus.example import Entity, Example
-from corpus.snapshot import Snapshot
-from expectations.totals import ALL_ROWS, Totals, TotalsCounter
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.expectations.totals import ALL_ROWS, Totals, TotalsCounter
 
 
 def count(snapshot: Snapshot, cleaning: Cleaning | None = None) -> Totals:

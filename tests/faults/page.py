@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from corpus.atomic import atomic_path
+from assay.corpus.storage.atomic import atomic_path
 from tests.faults.counts import COUNTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
-from flows.training import TrainingOutcome, train
-from serving.address import open_bundle
-from serving.graph_check import check_graph
+from assay.flows.training import TrainingOutcome, train
+from assay.serving.address import open_bundle
+from assay.serving.graph_check import check_graph
 from tests.faults.counts import count
 from tests.flows.tiny import make_recipe, write_rows
 

@@ -13,10 +13,10 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
-from serving.engine import Engine, Row
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_file
+from assay.serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
+from assay.serving.engine import Engine, Row
 from tests.bundles import build_bundle
 from tests.faults.counts import count, many
 

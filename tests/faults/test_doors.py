@@ -12,15 +12,15 @@ import pytest
 from pymongo import monitoring
 from starlette.testclient import TestClient
 
-from corpus.errors import AssayError
-from corpus.mongo import read_mongo
-from deployments.machine import HOST, Machine
-from deployments.processes import Processes
-from flows.guard import check_token
-from models.training import WORK, train
-from recipes.recipe import Model, Scratch, Training
-from serving.bundle import Bundle
-from serving.http.settings import Settings
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.mongo import read_mongo
+from assay.deployments.local_stack import HOST, Machine
+from assay.deployments.processes import Processes
+from assay.flows.api_access import check_token
+from assay.models.training_loop import WORK, train
+from assay.recipes.recipe import Model, Scratch, Training
+from assay.serving.bundle import Bundle
+from assay.serving.http.server_settings import Settings
 from tests.bundles import build_bundle
 from tests.faults.counts import count
 from tests.mongo import Mongo
@@ -60,7 +60,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture
 def ask(bundle: Bundle) -> Iterator[Callable[..., Any]]:
     """Gives `ask(method, path, ...)`, of a server with a token, by somebody who has it."""
-    from serving.http.app import make_app
+    from assay.serving.http.app import make_app
 
     with TestClient(
         make_app(*make_parts(bundle, token=TOKEN)), base_url=LOCAL, raise_server_exceptions=False
@@ -119,7 +119,7 @@ def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypat
         compared.append((sent, wanted))
         return hmac.compare_digest(sent, wanted)
 
-    monkeypatch.setattr("serving.http.guard.secrets.compare_digest", compare)
+    monkeypatch.setattr("assay.serving.http.access.secrets.compare_digest", compare)
     assert ask("GET", "/model", headers={"Authorization": "Bearer wrong"}).status_code == 401
     assert ask("GET", "/model").status_code == 200
     wanted = f"Bearer {TOKEN}".encode()
@@ -129,7 +129,7 @@ def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypat
 def test_servers_listen_on_this_machine_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.main import get_command
 
-    from cli.command import app
+    from assay.cli.command import app
 
     assert Settings(model="m").host == HOST == "127.0.0.1"
     commands = get_command(app).commands  # type: ignore[attr-defined]
@@ -166,8 +166,8 @@ class Shell:
 def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None) -> None:
     import torch
 
-    from models.resume import SEAL, seal
-    from tests.models.test_training import ROWS, _KillAt, _KilledError
+    from assay.models.resume import SEAL, seal
+    from tests.models.test_training_loop import ROWS, _KillAt, _KilledError
 
     # given a training that was broken off, whose checkpoint somebody changed, seal and all
     model = Model(
@@ -191,20 +191,13 @@ def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None
     assert proof.exists()
 
 
+def assay_packages() -> list[str]:
+    return sorted(path.name for path in (ROOT / "assay").iterdir() if path.is_symlink())
+
+
 def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
     """Calls of a function of this name in the source of the packages."""
-    for package in (
-        "corpus",
-        "models",
-        "tasks",
-        "serving",
-        "flows",
-        "recipes",
-        "cli",
-        "demo",
-        "deployments",
-        "expectations",
-    ):
+    for package in (*assay_packages(), "demo"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == name:
@@ -220,7 +213,7 @@ def test_nothing_of_the_hub_is_loaded_with_code_or_without_a_revision() -> None:
         assert code.value is False, path
         loaded += "revision" in words
         # files of a data set are named by address, revision and all; the rest are folders that this package has written
-        assert {"revision", "data_files"} & set(words) or path.parent.name in ("models", "exporting"), path
+        assert {"revision", "data_files"} & set(words) or path.parent.name in ("models", "export"), path
     assert loaded >= 3
 
 

@@ -6,23 +6,23 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from corpus.snapshot import Snapshot
-from corpus.splits import Splits
-from tasks.keeping.forgetting import forget, plan_forgetting
-from tasks.keeping.stored import is_one_of
-from tasks.lineage.keeping import data_folder, snapshot_folder
-from tasks.sides.ledger import ledger_path, open_ledger
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.splitting.ledger import ledger_path, open_ledger
+from assay.registry.retention.erasure import forget, plan_forgetting
+from assay.registry.retention.store_erasure import is_one_of
+from assay.runs.origin_record import data_folder, snapshot_folder
 from tests.faults.counts import LONG, count
 from tests.faults.victim import CONTEXT, PATIENCE_S, Point, die, set_trap
-from tests.tasks.keeping.test_forgetting import made
+from tests.registry.retention.test_erasure import made
 
 IDS = ["7", "12#two"]
 POINTS = (
-    Point("in front of MLflow's artifacts", "tasks.keeping.forgetting:erase_artifacts"),
-    Point("behind MLflow's artifacts", "tasks.keeping.forgetting:erase_artifacts", behind=True),
-    Point("behind the ledger", "tasks.sides.ledger:Ledger.forget", behind=True, often=True),
-    Point("behind what was made of a snapshot", "tasks.keeping.forgetting:erase_derived", behind=True),
-    Point("the new snapshot, without its name", "corpus.atomic:publish_folder"),
+    Point("in front of MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
+    Point("behind MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", behind=True),
+    Point("behind the ledger", "assay.corpus.splitting.ledger:Ledger.forget", behind=True, often=True),
+    Point("behind what was made of a snapshot", "assay.registry.retention.erasure:erase_derived", behind=True),
+    Point("the new snapshot, without its name", "assay.corpus.storage.atomic:publish_folder"),
     Point(
         "the old snapshot set aside, the new one not in its place",
         "pathlib:Path.rename",
@@ -31,8 +31,8 @@ POINTS = (
         often=True,
     ),
     Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-", often=True),
-    Point("between two snapshots", "tasks.keeping.forgetting:erase_rows", behind=True),
-    Point("the second snapshot, without its name", "corpus.atomic:publish_folder", nth=2),
+    Point("between two snapshots", "assay.registry.retention.erasure:erase_rows", behind=True),
+    Point("the second snapshot, without its name", "assay.corpus.storage.atomic:publish_folder", nth=2),
 )
 
 

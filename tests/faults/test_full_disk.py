@@ -12,7 +12,7 @@ import yaml
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
 
-from corpus.digest import digest_folder
+from assay.corpus.storage.digest import digest_folder
 from tests.bundles import build_bundle
 from tests.faults.counts import LONG, count
 from tests.faults.victim import CONTEXT, PATIENCE_S, Point, set_trap
@@ -20,10 +20,10 @@ from tests.flows.tiny import make_recipe, write_rows
 
 BALLAST = "ballast"
 POINTS = (
-    Point("snapshot", "corpus.snapshot:SnapshotWriter.finish", often=True),
-    Point("sides", "corpus.splits:Splits.save"),
-    Point("checkpoint", "models.resume:seal", behind=True),
-    Point("bundle", "serving.bundle:write_manifest"),
+    Point("snapshot", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
+    Point("sides", "assay.corpus.splits:Splits.save"),
+    Point("checkpoint", "assay.models.resume:seal", behind=True),
+    Point("bundle", "assay.serving.bundle:write_manifest"),
     Point("upload to MLflow", "mlflow:MlflowClient.log_model_artifacts", often=True),
 )
 # A user who is no root may mount where sudo asks for no password, as on most machines of CI.
@@ -68,7 +68,7 @@ def call(words: list[str], point: Point | None, disk: Path, said: Path, prefect_
 def _call(words: list[str], point: Point | None, disk: Path, said: Path, prefect_api: str) -> None:
     from prefect.settings import temporary_settings
 
-    from cli.command import main
+    from assay.cli.command import main
 
     if point is not None:
         set_trap(point, lambda: fill(disk))
@@ -138,7 +138,7 @@ def test_a_full_disk_under_the_output_leaves_the_old_output(disk: Path, tmp_path
     target.write_bytes(b"of before")
     words = ["predict", "--model", str(bundle.folder), "--input", str(rows), "--output", str(target)]
     words += ["--shard-rows", "100"]
-    point = Point("output", "serving.batch.output:open_writer", nth=2)
+    point = Point("output", "assay.serving.batch.output:open_writer", nth=2)
     assert call(words, point, disk, said, "") == 1, said.read_text()
     # then it says so, and the old output is as it was
     check_said(said)

@@ -16,20 +16,20 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from starlette.testclient import TestClient
 
-from corpus.cleaning import Cleaning
-from corpus.document import Document
-from corpus.documents import DocumentReader
-from corpus.errors import AssayError
-from corpus.extended_json import VALUES
-from corpus.fields import Fields, Form
-from corpus.lines import LineRows
-from corpus.mongo import ALLOWED_OPERATORS, refused_operators
-from serving.batch.addresses import read_filter
-from serving.bundle import Bundle
-from serving.encoding import TextEncoder
-from serving.graph_check import check_graph
-from serving.http.app import make_app
-from serving.http.openapi import document
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import Fields, Form
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.extended_json import VALUES
+from assay.corpus.sources.lines import LineRows
+from assay.corpus.sources.mongo import ALLOWED_OPERATORS, refused_operators
+from assay.serving.batch.mongo_address import read_filter
+from assay.serving.bundle import Bundle
+from assay.serving.encoding import TextEncoder
+from assay.serving.graph_check import check_graph
+from assay.serving.http.app import make_app
+from assay.serving.http.openapi import document
 from tests.bundles import build_bundle
 from tests.faults.counts import LONG, check_line, count, many
 from tests.serving.http.conftest import LOCAL, make_parts

@@ -13,11 +13,11 @@ import yaml
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
 
-from corpus.digest import digest_file
-from recipes.recipe import Recipe
-from serving.address import open_bundle
-from tasks.registry import ModelRegistry
-from tasks.run import MARKER
+from assay.corpus.storage.digest import digest_file
+from assay.recipes.recipe import Recipe
+from assay.registry.model_registry import ModelRegistry
+from assay.runs.run import MARKER
+from assay.serving.address import open_bundle
 from tests.faults.counts import LONG, count, many
 from tests.faults.victim import CONTEXT, POINTS, Point, _train, train_until
 from tests.flows.tiny import make_recipe

@@ -11,10 +11,11 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from tasks.registry import ModelRegistry, Version
-from tasks.verdict import Check, Verdict
+from assay.corpus.errors import AssayError
+from assay.evaluation.verdict import Check, Verdict
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.versions import Version
+from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
 from tests.faults.counts import check_line, count, many
 from tests.faults.faulty_http import Fault, FaultyProxy

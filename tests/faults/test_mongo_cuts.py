@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from corpus.errors import AssayError
-from corpus.mongo import read_mongo
-from corpus.mongo_connection import MongoQuery
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import Request, predict_request
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.mongo import read_mongo
+from assay.corpus.sources.mongo_connection import MongoQuery
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import Request, predict_request
 from tests.bundles import build_bundle
 from tests.faults.counts import count, many
 from tests.faults.proxy import CuttingProxy
@@ -26,7 +26,7 @@ RUNS = many(20, 200)
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corpus.mongo.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("assay.corpus.sources.mongo.FIRST_PAUSE_S", 0.01)
 
 
 @pytest.fixture

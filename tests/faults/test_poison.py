@@ -13,11 +13,11 @@ import pytest
 from bson import Binary, Int64
 from bson.datetime_ms import DatetimeMS
 
-from corpus.errors import DataError
-from corpus.snapshot import REJECTS, Snapshot
-from tasks.extract import extract
-from tasks.run import Run
-from tasks.validate import validate
+from assay.corpus.errors import DataError
+from assay.corpus.snapshot import REJECTS, Snapshot
+from assay.runs.run import Run
+from assay.tasks.extract import extract
+from assay.tasks.validate import validate
 from tests.faults.counts import check_line, count, many
 from tests.mongo import Mongo
 from tests.snapshots import make_run

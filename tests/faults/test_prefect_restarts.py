@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from tasks.registry import ModelRegistry
+from assay.registry.model_registry import ModelRegistry
 from tests.faults.counts import count, many
 from tests.faults.victim import PATIENCE_S
 from tests.flows.tiny import make_recipe, write_rows
@@ -106,7 +106,7 @@ def test_a_run_outlives_its_prefect_server(prefect: Prefect, tmp_path: Path, mlf
 
 def run_through_a_restart(prefect: Prefect, recipe: Path, store: Path, draw: random.Random) -> int:
     """Give the command until it ends well, and kill the server once meanwhile; gives how often it was started."""
-    command = [sys.executable, "-m", "cli", "run", str(recipe), "--store", str(store)]
+    command = [sys.executable, "-m", "assay.cli", "run", str(recipe), "--store", str(store)]
     environment = {**os.environ, "PREFECT_API_URL": prefect.api, "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     for start in range(1, STARTS):

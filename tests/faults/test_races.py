@@ -10,8 +10,10 @@ import yaml
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
 
-from tasks.registry import ChampionChanged, ModelRegistry, Version
-from tasks.verdict import Check, Verdict
+from assay.evaluation.verdict import Check, Verdict
+from assay.registry.aliases import ChampionChanged
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.versions import Version
 from tests.bundles import build_bundle
 from tests.faults.counts import LONG, count, many
 from tests.faults.victim import CONTEXT, PATIENCE_S, train_until

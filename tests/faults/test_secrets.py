@@ -30,7 +30,7 @@ def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
     """What the command says with the loudest logging."""
     loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "cli", *words],
+        [sys.executable, "-m", "assay.cli", *words],
         env={**os.environ, **loud, **environment},
         capture_output=True,
         text=True,

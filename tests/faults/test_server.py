@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from serving.bundle import Bundle
+from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
 from tests.faults.counts import count, many
 from tests.servers import PATIENCE_S, Server, serving

@@ -36,7 +36,7 @@ def test_a_run_that_is_told_to_end_is_gone_on_with(step: str, after: int, store:
     rows = write_rows(tmp_path / "rows.jsonl")
     recipe = make_recipe(rows, training={"epochs": 6}, gate={"min_f1": {"sentence": 0.001, "tokens": 0.001}})
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    command = [sys.executable, "-m", "cli", "run", str(tmp_path / "recipe.yaml"), "--store", str(store)]
+    command = [sys.executable, "-m", "assay.cli", "run", str(tmp_path / "recipe.yaml"), "--store", str(store)]
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (tmp_path / "said").open("wb") as said:

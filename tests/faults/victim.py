@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 # Forked from a server that has imported everything: a start costs no import of torch, prefect and mlflow.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["flows.training", "mlflow.pyfunc", "tests.faults.victim"])
+CONTEXT.set_forkserver_preload(["assay.flows.training", "mlflow.pyfunc", "tests.faults.victim"])
 PATIENCE_S = 900  # a busy machine is no fault of the run
 
 
@@ -29,25 +29,25 @@ class Point(NamedTuple):
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
-    return Point(f"{step}, whole but without its name", "tasks.run:publish_folder", about=f"/{step}-", often=often)
+    return Point(f"{step}, whole but without its name", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
 
 
 POINTS = (
-    Point("extraction, in front of its manifest", "corpus.snapshot:SnapshotWriter.finish", often=True),
+    Point("extraction, in front of its manifest", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
     _unnamed("extract"),
     _unnamed("validate"),
     _unnamed("split"),
-    Point("training, behind its second checkpoint", "models.resume:seal", nth=2, behind=True, often=True),
+    Point("training, behind its second checkpoint", "assay.models.resume:seal", nth=2, behind=True, often=True),
     _unnamed("train", often=True),
-    Point("export, in front of the manifest", "serving.bundle:write_manifest", often=True),
+    Point("export, in front of the manifest", "assay.serving.bundle:write_manifest", often=True),
     _unnamed("export"),
     _unnamed("evaluate"),
     Point("upload, the model announced and no file there", "mlflow:MlflowClient.log_model_artifacts"),
     Point("registration, in front of the version", "mlflow:MlflowClient.create_model_version"),
-    Point("between registration and promotion", "tasks.versions.registry:ModelRegistry.promote", often=True),
+    Point("between registration and promotion", "assay.registry.model_registry:ModelRegistry.promote", often=True),
     Point("promotion, in front of the alias", "mlflow:MlflowClient.set_registered_model_alias"),
     Point("promotion, behind the alias", "mlflow:MlflowClient.set_registered_model_alias", behind=True, often=True),
-    Point("behind the promotion", "tasks.versions.registry:ModelRegistry.promote", behind=True),
+    Point("behind the promotion", "assay.registry.model_registry:ModelRegistry.promote", behind=True),
 )
 
 
@@ -65,8 +65,8 @@ def train_until(point: Point | None, recipe: Path, store: Path, prefect_api: str
 def _train(point: Point | None, recipe: Path, store: Path, prefect_api: str, report: Path) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.local import run_training
-    from recipes.loader import load_recipe
+    from assay.flows.local import run_training
+    from assay.recipes.loader import load_recipe
 
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if point is not None:

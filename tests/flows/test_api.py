@@ -13,12 +13,12 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from starlette.testclient import TestClient
 
-from corpus.errors import AssayError
-from flows.api import make_app, serve
-from flows.guard import LARGEST_BODY
-from flows.training import train
-from recipes.recipe import Recipe
-from tasks.versions.approvals import APPROVAL_TAG
+from assay.corpus.errors import AssayError
+from assay.flows.api import make_app, serve
+from assay.flows.api_access import LARGEST_BODY
+from assay.flows.training import train
+from assay.recipes.recipe import Recipe
+from assay.registry.approvals import APPROVAL_TAG
 from tests.approvals import World
 from tests.flows.tiny import make_recipe
 

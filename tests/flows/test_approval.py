@@ -7,9 +7,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 
-from flows.training import train
-from tasks.registry import ModelRegistry
-from tasks.session import STATE, RunState
+from assay.flows.training import train
+from assay.registry.model_registry import ModelRegistry
+from assay.runs.lifecycle import STATE, RunState
 from tests.approvals import Deployed
 from tests.flows.tiny import make_recipe
 

@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
-from flows.training import TrainingOutcome, train
-from tasks.tuning.result import TuningResult
+from assay.flows.training import TrainingOutcome, train
+from assay.tasks.tuning.result import TuningResult
 from tests.flows.tiny import RunCommand, make_recipe, rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")

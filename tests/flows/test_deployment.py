@@ -2,10 +2,10 @@ from uuid import uuid4
 
 from prefect.client.schemas.objects import FlowRun
 
-from flows.inference import predict
-from flows.reproduce import reproduce
-from flows.rollback import rollback
-from flows.training import deployment_key, train
+from assay.flows.inference import predict
+from assay.flows.reproduce import reproduce
+from assay.flows.rollback import rollback
+from assay.flows.training import deployment_key, train
 
 
 def test_a_deployment_begins_a_run_of_its_own_each_time() -> None:

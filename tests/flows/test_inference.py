@@ -9,14 +9,14 @@ from mlflow import MlflowClient
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-import flows.inference
-from corpus.errors import AssayError
-from flows.inference import Part, answer_part, predict, prepare
-from serving.address import BUNDLE_TAG
-from serving.batch.job import keep_plan
-from serving.batch.shards import locked
-from serving.engine import Prediction, Row
-from serving.predict import Request
+from assay.corpus.errors import AssayError
+from assay.flows import inference
+from assay.flows.inference import Part, answer_part, predict, prepare
+from assay.serving.address import BUNDLE_TAG
+from assay.serving.batch.prediction_job import keep_plan
+from assay.serving.batch.shards import locked
+from assay.serving.engine import Prediction, Row
+from assay.serving.predict import Request
 from tests.bundles import build_bundle
 from tests.mongo import Mongo
 
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    flows.inference.engine_of.cache_clear()
+    inference.engine_of.cache_clear()
     folder = tmp_path_factory.mktemp("bundle")
     yield str(build_bundle(folder, {"good": "up", "bad": "down"}, {"Apple": "ORG"}).folder)
-    flows.inference.engine_of.cache_clear()
+    inference.engine_of.cache_clear()
 
 
 def write(path: Path, count: int) -> Path:
@@ -64,7 +64,7 @@ def test_a_flow_that_failed_goes_on_behind_its_whole_shards(
 ) -> None:
     # given a flow whose third part fails, with all its retries
     source, target = str(write(tmp_path / "in.jsonl", 57)), tmp_path / "out.jsonl"
-    engine = flows.inference.engine_of(bundle, None)
+    engine = inference.engine_of(bundle, None)
     whole = engine.predict_stream
 
     def stream(texts: Iterator[Row]) -> Iterator[Prediction]:
@@ -132,7 +132,7 @@ def move_alias(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def move(number: str) -> None:
         client.set_registered_model_alias("toy", "champion", number)
-        flows.inference.engine_of.cache_clear()
+        inference.engine_of.cache_clear()
 
     return move
 
@@ -147,7 +147,7 @@ def test_all_parts_are_answered_by_the_version_that_the_alias_named_at_first(
         keep_plan(*arguments)
         move_alias("2")
 
-    monkeypatch.setattr("flows.inference.keep_plan", keep_and_move)
+    monkeypatch.setattr("assay.flows.inference.keep_plan", keep_and_move)
     source, output = write(tmp_path / "in.jsonl", 20), tmp_path / "out.jsonl"
 
     predict("models:/toy@champion", str(source), str(output), shard_rows=5, parts=4)

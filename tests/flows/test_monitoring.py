@@ -11,14 +11,14 @@ import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
-import cli
-from corpus.errors import AssayError
-from flows.monitoring import monitor
-from flows.training import train
-from recipes.recipe import Recipe
-from tasks.monitoring.window import Window
-from tasks.run import Run
-from tasks.session import open_run
+from assay import cli
+from assay.corpus.errors import AssayError
+from assay.evaluation.drift.window import Window
+from assay.flows.monitoring import monitor
+from assay.flows.training import train
+from assay.recipes.recipe import Recipe
+from assay.runs.lifecycle import open_run
+from assay.runs.run import Run
 from tests.flows.tiny import make_recipe, rows, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -119,7 +119,7 @@ def test_monitor_resumes_a_retraining_that_crashed_and_begins_another_once_it_ha
                 if crash:
                     raise OSError(5, "a crash")
 
-        monkeypatch.setattr("flows.monitoring.train", train)
+        monkeypatch.setattr("assay.flows.monitoring.train", train)
         with suppress(OSError):
             monitor(CHAMPION, Window(address=str(tmp_path / name)), retrain=True, store=trained)
         return runs[-1].key

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from flows.api import RunRequest
-from flows.overrides import ALLOWED, FaultyParametersError, override
-from recipes.recipe import Training
+from assay.flows.api import RunRequest
+from assay.flows.overrides import ALLOWED, FaultyParametersError, override
+from assay.recipes.recipe import Training
 from tests.flows.tiny import make_recipe
 from tests.numbers import unbounded_numbers
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows.inference import predict
-from flows.runners import requesting, task_runner
-from flows.seeds import train_across_seeds
-from flows.steps import run_until
-from tasks.tuning.result import TuningResult
+from assay.flows.inference import predict
+from assay.flows.partial_run import run_until
+from assay.flows.runners import requesting, task_runner
+from assay.flows.seeds import train_across_seeds
+from assay.tasks.tuning.result import TuningResult
 from tests.bundles import build_bundle
 from tests.flows.tiny import make_recipe
 

@@ -13,8 +13,8 @@ from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.states import AwaitingRetry, Completed, Crashed, Pending
 
-from flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
-from flows.training import train
+from assay.flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
+from assay.flows.training import train
 from tests.waiting import wait_until
 
 

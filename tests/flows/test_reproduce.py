@@ -9,17 +9,17 @@ import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
-import cli
-from cli.common import DIFFERS
-from corpus.digest import digest_file
-from flows.reproduce import reproduce
-from flows.training import TrainingOutcome, train
-from tasks.lineage.keeping import answers_folder
-from tasks.lineage.reproduction import REPRODUCES, Reproduction
-from tasks.lineage.surroundings import surroundings, to_text
-from tasks.scoring.answers import ANSWERS, read_answers, write_answers
-from tasks.sides.ledger import ledger_path
-from tasks.tracking import ENVIRONMENT
+from assay import cli
+from assay.cli.console import DIFFERS
+from assay.corpus.splitting.ledger import ledger_path
+from assay.corpus.storage.digest import digest_file
+from assay.evaluation.labelled_predictions import ANSWERS, read_answers, write_answers
+from assay.flows.reproduce import reproduce
+from assay.flows.training import TrainingOutcome, train
+from assay.runs.environment import surroundings, to_text
+from assay.runs.origin_record import answers_folder
+from assay.runs.tracking import ENVIRONMENT
+from assay.tasks.reproduce import REPRODUCES, Reproduction
 from tests.flows.tiny import make_recipe, write_rows
 
 # Four trainings, each with its flow: two versions, and both of them once more.

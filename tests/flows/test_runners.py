@@ -1,7 +1,7 @@
 import pytest
 
-from corpus.errors import AssayError
-from flows.runners import CPUS, GPUS, RUNNER, chosen_requests, chosen_runner, requesting, task_runner
+from assay.corpus.errors import AssayError
+from assay.flows.runners import CPUS, GPUS, RUNNER, chosen_requests, chosen_runner, requesting, task_runner
 
 
 @pytest.mark.parametrize("where", ["threads", "threads:0", "spark", "threads:many"])

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from flows.runners import task_runner
-from flows.seeds import SeedScores, train_across_seeds
+from assay.corpus.errors import AssayError
+from assay.flows.runners import task_runner
+from assay.flows.seeds import SeedScores, train_across_seeds
 from tests.flows.tiny import make_recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")

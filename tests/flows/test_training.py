@@ -8,13 +8,13 @@ import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
-from corpus.errors import AssayError, DataError
-from flows.training import TrainingOutcome, train
-from serving.address import open_bundle
-from serving.engine import Engine, Row
-from tasks.evaluate import Evaluation
-from tasks.registry import ModelRegistry
-from tasks.run import Step
+from assay.corpus.errors import AssayError, DataError
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.flows.training import TrainingOutcome, train
+from assay.registry.model_registry import ModelRegistry
+from assay.runs.run import Step
+from assay.serving.address import open_bundle
+from assay.serving.engine import Engine, Row
 from tests.flows.tiny import make_recipe, write_rows
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")

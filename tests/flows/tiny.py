@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from recipes.loader import parse_recipe
-from recipes.recipe import Recipe
+from assay.recipes.loader import parse_recipe
+from assay.recipes.recipe import Recipe
 
 WORDS = {"good": "rises", "bad": "falls"}
 NAMES = [f"{first}{second}" for first in ("Al", "Be", "Ca", "Do", "Em", "Fi") for second in ("ra", "tex", "mon", "lis")]
@@ -78,7 +78,7 @@ class RunCommand:
         """Write the recipe into `folder`, where Prefect's files lie, too."""
         file = folder / "recipe.yaml"
         file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-        self._command = [sys.executable, "-m", "cli", "run", str(file), "--store", str(store)]
+        self._command = [sys.executable, "-m", "assay.cli", "run", str(file), "--store", str(store)]
         self._environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect")}
 
     def run(self) -> "subprocess.CompletedProcess[str]":

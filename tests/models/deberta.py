@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, DebertaV2Config
 
-from models.network import Network, quiet
+from assay.models.network import Network, quiet
 
 V3 = {
     "relative_attention": True,

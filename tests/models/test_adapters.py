@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from corpus.errors import AssayError
-from models.adapters import add_adapters, merge_adapters
-from models.network import Network, build_network
-from recipes.recipe import Head, Lora, Model
+from assay.corpus.errors import AssayError
+from assay.models.adapters import add_adapters, merge_adapters
+from assay.models.network import Network, build_network
+from assay.recipes.recipe import Head, Lora, Model
 
 IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from corpus.cleaning import Cleaning
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from models.batching import BucketLoader, Collator, ordered_batches
-from models.buckets import LengthBuckets
-from models.crf import IGNORED
-from models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
-from serving.encoding import TextEncoder
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.models.batching import BucketLoader, Collator, ordered_batches
+from assay.models.buckets import LengthBuckets
+from assay.models.crf import IGNORED
+from assay.models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
+from assay.serving.encoding import TextEncoder
 
 LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
 

@@ -18,9 +18,9 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from models.bert import FirstTokenLayer, trimmed
-from models.network import JointHeads, Network, quiet
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
+from assay.models.bert import FirstTokenLayer, trimmed
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.models.network import JointHeads, Network, quiet
 
 FAMILY = [BertConfig, CamembertConfig, ElectraConfig, RobertaConfig, XLMRobertaConfig]
 

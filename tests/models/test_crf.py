@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import torch
 
-from models.crf import IGNORED, LinearChainCrf, gather_units
-from serving.bundle import Crf
+from assay.models.crf import IGNORED, LinearChainCrf, gather_units
+from assay.serving.bundle import Crf
 
 TAGS = 3
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from models.deberta import InferenceEncoder, rewritten
-from models.network import Network, quiet
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
+from assay.models.deberta import InferenceEncoder, rewritten
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.models.network import Network, quiet
 from tests.models.deberta import ATTENTION_KINDS, batch, make_network
 
 LONGEST = 512

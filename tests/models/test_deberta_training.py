@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from models.adapters import add_adapters, merge_adapters
-from models.deberta_training import ShiftedSelfAttention, score_faster
-from models.network import Network, quiet
-from recipes.recipe import Lora
+from assay.models.adapters import add_adapters, merge_adapters
+from assay.models.deberta_training import ShiftedSelfAttention, score_faster
+from assay.models.network import Network, quiet
+from assay.recipes.recipe import Lora
 from tests.models.deberta import ATTENTION_KINDS, batch, make_network
 
 KINDS = [{}, *ATTENTION_KINDS]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.dropout import CpuDropout, use_cpu_dropout
+from assay.models.dropout import CpuDropout, use_cpu_dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])

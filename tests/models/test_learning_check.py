@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from corpus.example import Entity, Example
-from models.learning_check import learning_warnings
-from recipes.model import Lora, Model, Scratch
-from recipes.training import Training
+from assay.corpus.example import Entity, Example
+from assay.models.learning_check import learning_warnings
+from assay.recipes.model_section import Lora, Model, Scratch
+from assay.recipes.training_section import Training
 
 SCRATCH = Model(scratch=Scratch(), heads=["sentence", "tokens"])
 FULL = Model(encoder=".", heads=["sentence"])

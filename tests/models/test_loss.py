@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.crf import IGNORED, LinearChainCrf
-from models.loss import HeadsLoss, balanced_weights
+from assay.models.crf import IGNORED, LinearChainCrf
+from assay.models.loss import HeadsLoss, balanced_weights
 
 
 def test_the_parts_are_means_over_what_is_labelled() -> None:

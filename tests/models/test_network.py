@@ -19,10 +19,10 @@ from transformers import (
     RobertaConfig,
 )
 
-from corpus.errors import AssayError
-from models.network import JOINT_HEADS, build_network, load_network
-from models.tokenizer import load_tokenizer
-from recipes.recipe import Head, Model
+from assay.corpus.errors import AssayError
+from assay.models.network import JOINT_HEADS, build_network, load_network
+from assay.models.tokenizer import load_tokenizer
+from assay.recipes.recipe import Head, Model
 
 IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])

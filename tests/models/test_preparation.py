@@ -16,10 +16,10 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from corpus.errors import AssayError
-from models.network import build_network
-from models.preparation import _check_length
-from recipes.recipe import Model
+from assay.corpus.errors import AssayError
+from assay.models.network import build_network
+from assay.models.preparation import _check_length
+from assay.recipes.recipe import Model
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,

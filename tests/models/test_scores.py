@@ -3,10 +3,10 @@ import random
 import pytest
 from seqeval.metrics import classification_report, f1_score
 
-from corpus.example import Entity
-from models.scores import entity_scores, frame_accuracy, sentence_scores
-from serving.decoding import spans
-from serving.encoding import Unit
+from assay.corpus.example import Entity
+from assay.models.scores import entity_scores, frame_accuracy, sentence_scores
+from assay.serving.decoding import spans
+from assay.serving.encoding import Unit
 
 TAGS = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"]
 

@@ -2,9 +2,9 @@ import pytest
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from corpus.scripts import split_signs
-from models.scratch import SPECIAL, scratch_config, train_tokenizer
-from recipes.recipe import Scratch
+from assay.corpus.scripts import split_signs
+from assay.models.scratch import SPECIAL, scratch_config, train_tokenizer
+from assay.recipes.recipe import Scratch
 
 # words of one frequency, so that there are ties between pairs everywhere
 TEXTS = [f"{a}{b}{c}{a}" for a in "xyzäö" for b in "uvw" for c in "rst"]

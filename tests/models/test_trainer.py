@@ -3,8 +3,8 @@ from pathlib import Path
 from torch import nn
 from transformers import Trainer
 
-from models.trainer import trainer_arguments
-from recipes.recipe import Training
+from assay.models.trainer import trainer_arguments
+from assay.recipes.recipe import Training
 
 TRAINING = Training(epochs=1, batch_size=8)
 

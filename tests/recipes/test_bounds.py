@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from corpus.errors import AssayError
-from recipes.bounds import allowed_range
-from recipes.loader import load_recipe
-from recipes.recipe import Recipe
+from assay.corpus.errors import AssayError
+from assay.recipes.bounds import allowed_range
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Recipe
 from tests.numbers import unbounded_numbers
 
 

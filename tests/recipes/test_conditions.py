@@ -1,6 +1,6 @@
 import pytest
 
-from recipes.conditions import columns_of
+from assay.recipes.conditions import columns_of
 
 
 @pytest.mark.parametrize(

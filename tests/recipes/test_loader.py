@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from corpus.errors import AssayError
-from recipes.loader import SHIPPED, load_recipe
+from assay.corpus.errors import AssayError
+from assay.recipes.loader import SHIPPED, load_recipe
 from tests.snapshots import recipe_values
 
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import AssayError
-from recipes.loader import parse_recipe
-from recipes.recipe import Recipe
+from assay.corpus.errors import AssayError
+from assay.recipes.loader import parse_recipe
+from assay.recipes.recipe import Recipe
 from tests.snapshots import recipe_values
 
 MONGO = {"kind": "mongo", "database": "d", "collection": "c"}

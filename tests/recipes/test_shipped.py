@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.training import TrainingOutcome, train
-from recipes.loader import SHIPPED, load_recipe
-from recipes.source import HubSource
-from tasks.evaluate import Evaluation
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.flows.training import TrainingOutcome, train
+from assay.recipes.loader import SHIPPED, load_recipe
+from assay.recipes.source_section import HubSource
 from tests.mongo import Mongo
 from tests.recipes.samples import FILES, news_joint
 

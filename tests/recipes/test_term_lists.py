@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import AssayError
-from recipes.gate import CounterfactualRule
-from recipes.loader import parse_recipe
-from recipes.term_lists import SHIPPED_LISTS, fill, shipped_list, slots_of
+from assay.corpus.errors import AssayError
+from assay.recipes.gate_section import CounterfactualRule
+from assay.recipes.loader import parse_recipe
+from assay.recipes.term_lists import SHIPPED_LISTS, fill, shipped_list, slots_of
 from tests.snapshots import recipe_values
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.bundle import Bundle
-from serving.engine import Engine
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
 from tests.bundles import build_bundle
 
 CLASSES = {"good": "up", "fine": "up", "bad": "down"}

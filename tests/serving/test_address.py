@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pinned
-from serving.bundle import MODEL, Bundle
+from assay.corpus.errors import AssayError
+from assay.serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pinned
+from assay.serving.bundle import MODEL, Bundle
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
-from serving.engine import Engine
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_file
+from assay.serving.bundle import MANIFEST, MODEL, TOKENIZER, Bundle
+from assay.serving.engine import Engine
 
 Damage = Callable[[Path], Any]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.cpu import available_threads, cpu_flags, cpu_name, saturates_int8
+from assay.serving.cpu import available_threads, cpu_flags, cpu_name, saturates_int8
 
 CPUS = len(os.sched_getaffinity(0))
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.example import Entity
-from serving.decoding import Transitions, bio_tags, softmax, spans, tag_units, widened
-from serving.encoding import Unit
+from assay.corpus.example import Entity
+from assay.serving.decoding import Transitions, bio_tags, softmax, spans, tag_units, widened
+from assay.serving.encoding import Unit
 
 
 @st.composite

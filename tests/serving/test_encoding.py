@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from corpus.cleaning import Cleaning
-from serving.encoding import MOST_CHARACTERS, TextEncoder, pad
-from serving.texts import MAX_CHARACTERS
+from assay.corpus.cleaning import Cleaning
+from assay.serving.encoding import MOST_CHARACTERS, TextEncoder, pad
+from assay.serving.row_texts import MAX_CHARACTERS
 
 TEXTS = ["Apple, Müller & Söhne (Zürich) rose 3.5 %", "the shares of Apple fell", "Café in München 🎉"] * 3
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -183,8 +183,8 @@ def test_encode_reads_the_same_of_a_pair_as_the_tokenizer_that_sees_all_of_it(
 LARGEST = """
 import json, resource, sys
 from tokenizers import Tokenizer
-from corpus.cleaning import Cleaning
-from serving.encoding import TextEncoder
+from assay.corpus.cleaning import Cleaning
+from assay.serving.encoding import TextEncoder
 tokenizer, cleanings, texts, mode = json.load(sys.stdin)
 encoders = [
     TextEncoder(Tokenizer.from_str(tokenizer), 512, Cleaning.model_validate(cleaning), windows=mode == "windows")

@@ -11,13 +11,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import serving.engine
-from corpus.digest import digest_file
-from corpus.errors import AssayError
-from serving.bundle import MODEL, Bundle, Crf, write_manifest
-from serving.decoding import Floats
-from serving.encoding import EncodedText
-from serving.engine import Engine, Row
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_file
+from assay.serving import engine as engine_module
+from assay.serving.bundle import MODEL, Bundle, Crf, write_manifest
+from assay.serving.decoding import Floats
+from assay.serving.encoding import EncodedText
+from assay.serving.engine import Engine, Row
 from tests.serving.conftest import BuildToy
 
 TEXTS = ["good Apple", "", "bad", "fine fine München , Müller", "nothing known here at all 🎉", "good " * 30]
@@ -108,7 +108,7 @@ def test_what_was_cut_off_is_said(build_toy: BuildToy) -> None:
 
 def test_batches_hold_rows_of_like_length_within_the_token_budget() -> None:
     lengths = [5, 60, 7, 3, 64, 5, 100]
-    batches = serving.engine._batches(lengths, 64)
+    batches = engine_module._batches(lengths, 64)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= 64
@@ -116,7 +116,7 @@ def test_batches_hold_rows_of_like_length_within_the_token_budget() -> None:
 
 
 def test_a_stream_is_read_two_portions_ahead(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.engine, "PORTION_ROWS", 4)
+    monkeypatch.setattr(engine_module, "PORTION_ROWS", 4)
     taken = 0
 
     def rows() -> Iterator[Row]:
@@ -132,8 +132,8 @@ def test_a_stream_is_read_two_portions_ahead(engine: Engine, monkeypatch: pytest
 
 
 def test_portions_are_limited_in_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.engine, "PORTION_CHARACTERS", 10)
-    portions = serving.engine._portions([Row("x" * size) for size in (4, 4, 4, 50, 1)])
+    monkeypatch.setattr(engine_module, "PORTION_CHARACTERS", 10)
+    portions = engine_module._portions([Row("x" * size) for size in (4, 4, 4, 50, 1)])
     assert [len(portion) for portion in portions] == [2, 1, 1, 1]
 
 
@@ -221,10 +221,10 @@ def test_int8_that_would_saturate_here_is_warned_of(
     made_on_vnni = build_toy("full", precision="int8", cpu_flags=vnni)
     reduced = build_toy("reduced", precision="int8", cpu_flags=vnni, reduced_range=True)
     caplog.clear()
-    with caplog.at_level(logging.WARNING, "serving"):
-        monkeypatch.setattr(serving.engine, "cpu_flags", lambda: vnni)
+    with caplog.at_level(logging.WARNING, "assay.serving"):
+        monkeypatch.setattr(engine_module, "cpu_flags", lambda: vnni)
         Engine(made_on_vnni)
-        monkeypatch.setattr(serving.engine, "cpu_flags", lambda: ["avx", "avx2"])
+        monkeypatch.setattr(engine_module, "cpu_flags", lambda: ["avx", "avx2"])
         Engine(reduced)
         assert not caplog.records
         Engine(made_on_vnni)
@@ -240,11 +240,11 @@ class Refuse:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from serving.address import open_bundle
-from serving.decoding import Floats
-from serving.encoding import EncodedText
-from serving.engine import Engine, Row
-import serving.predict, serving.smoke
+from assay.serving.address import open_bundle
+from assay.serving.decoding import Floats
+from assay.serving.encoding import EncodedText
+from assay.serving.engine import Engine, Row
+import assay.serving.predict, assay.serving.smoke
 assert Engine(open_bundle(Path({str(toy.folder)!r}))).predict([Row("good Apple")])[0].label == "up"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.graph_check import check_graph
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.graph_check import check_graph
 
 HERE = Path("model.onnx")
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import PredictionCounts, predict_file
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import PredictionCounts, predict_file
 from tests.serving.conftest import BuildToy
 
 ROWS: list[dict[str, Any]] = [
@@ -204,10 +204,10 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_output(toy: Bundle, tmp_path
     code = f"""
 import resource
 from pathlib import Path
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import predict_file
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import predict_file
 engine = Engine(Bundle.load(Path({str(toy.folder)!r})), threads=1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:

@@ -8,8 +8,8 @@ import pytest
 from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 
-from serving.bundle import Bundle
-from tasks.versions.package import save_model
+from assay.registry.mlflow_package import save_model
+from assay.serving.bundle import Bundle
 from tests.serving.conftest import BuildToy
 
 

@@ -6,15 +6,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from serving.address import open_bundle
-from serving.bundle import MODEL, Bundle
-from serving.http.metrics import Metrics
-from serving.http.server import open_slot
-from serving.http.settings import Settings
-from serving.signatures import PUBLIC_KEY, SIGNATURE_TAG, SIGNING_KEY, sign, verify
-from tasks.registry import ModelRegistry
-from tasks.verdict import Check, Verdict
+from assay.corpus.errors import AssayError
+from assay.evaluation.verdict import Check, Verdict
+from assay.registry.model_registry import ModelRegistry
+from assay.serving.address import open_bundle
+from assay.serving.bundle import MODEL, Bundle
+from assay.serving.http.server import open_slot
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Settings
+from assay.serving.signatures import PUBLIC_KEY, SIGNATURE_TAG, SIGNING_KEY, sign, verify
 
 BuildToy = Callable[..., Bundle]
 

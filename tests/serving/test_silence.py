@@ -3,13 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.bundle import Bundle
+from assay.serving.bundle import Bundle
 
 ANSWER = """
 import sys
 from pathlib import Path
-from serving.bundle import Bundle
-from serving.engine import Engine, Row
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine, Row
 Engine(Bundle.load(Path(sys.argv[1]))).predict([Row("good")])
 """
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle, write_manifest
-from serving.engine import Engine
-from serving.smoke import main, smoke_test
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle, write_manifest
+from assay.serving.engine import Engine
+from assay.serving.smoke import main, smoke_test
 
 
 def _change_golden(bundle: Bundle, **changes: Any) -> Bundle:
@@ -20,7 +20,7 @@ def _change_golden(bundle: Bundle, **changes: Any) -> Bundle:
 
 
 def test_a_fresh_process_answers_the_golden_rows_and_says_one_line(toy: Bundle) -> None:
-    command = [sys.executable, "-m", "serving.smoke", str(toy.folder)]
+    command = [sys.executable, "-m", "assay.serving.smoke", str(toy.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {"bundle": toy.digest, "precision": "fp32", "rows": 2}

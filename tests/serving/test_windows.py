@@ -4,11 +4,11 @@ import unicodedata
 import numpy as np
 import pytest
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle, write_manifest
-from serving.engine import Engine, Prediction, Row
-from serving.objects import as_object
-from serving.windows import overlap_of, weights_of
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle, write_manifest
+from assay.serving.engine import Engine, Prediction, Row
+from assay.serving.json_objects import as_object
+from assay.serving.windows import overlap_of, weights_of
 from tests.serving.conftest import BuildToy
 from tests.serving.test_encoding import KINDS, encoder_of
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.bundle import Bundle
+from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
 
 MakeBundle = Callable[..., Bundle]

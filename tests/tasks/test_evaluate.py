@@ -9,17 +9,21 @@ import pytest
 from seqeval.metrics import f1_score as seqeval_f1
 from sklearn.metrics import f1_score
 
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from corpus.splits import Side, Splits
-from serving.decoding import spans
-from serving.encoding import Unit
-from serving.engine import ScoredEntity
-from tasks.evaluate import Evaluation, evaluate, score_bundle
-from tasks.run import Ref, Run
-from tasks.scoring.answers import Answer, outcomes_of
-from tasks.scoring.figures import calibration_bins, compute_figures, expected_calibration_error
-from tasks.scoring.mistakes import label_suspects
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.bundle_evaluation import Evaluation, score_bundle
+from assay.evaluation.export_report import ExportReport
+from assay.evaluation.label_issues import label_suspects
+from assay.evaluation.labelled_predictions import Answer, outcomes_of
+from assay.evaluation.metrics import calibration_bins, compute_figures, expected_calibration_error
+from assay.runs.run import Run
+from assay.serving.decoding import spans
+from assay.serving.encoding import Unit
+from assay.serving.engine import ScoredEntity
+from assay.tasks.evaluate import evaluate
 from tests.snapshots import make_run, write_snapshot
 
 CLASSES = {"good": "positive", "bad": "negative"}
@@ -214,7 +218,7 @@ def test_the_step_scores_the_test_side_only_and_once(make_bundle: Any, tmp_path:
     sides: dict[str, Side] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
     run, snapshot, splits = _a_run(tmp_path, examples, sides)
     bundle = make_bundle("export/bundle", classes=CLASSES, entities=ENTITIES)
-    export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+    export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     # when the step is done twice,
     first, second = evaluate.fn(run, export, snapshot, splits), evaluate.fn(run, export, snapshot, splits)
     # then it is one result, of these rows and this bundle.
@@ -229,15 +233,17 @@ def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None
     run, snapshot, splits = _a_run(tmp_path, examples, {example.id: "train" for example in examples})
     bundle = make_bundle("export/bundle", classes=CLASSES)
     with pytest.raises(AssayError, match="test side holds no rows"):
-        evaluate.fn(run, Ref(path=bundle.folder.parent, digest=bundle.digest), snapshot, splits)
+        evaluate.fn(run, ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest), snapshot, splits)
 
 
-def _a_run(folder: Path, examples: Sequence[Example], sides: dict[str, Side]) -> tuple[Run, Ref, Ref]:
+def _a_run(
+    folder: Path, examples: Sequence[Example], sides: dict[str, Side]
+) -> tuple[Run, ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     snapshot = write_snapshot(folder / "snapshot", examples, ["medium"])
     splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
     (folder / "splits").mkdir()
     splits.save(folder / "splits")
-    return make_run(folder / "store"), snapshot, Ref(path=folder / "splits", digest=splits.digest)
+    return make_run(folder / "store"), snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
 
 
 def test_answers_carry_the_cluster_of_their_row_into_the_stored_rows(make_bundle: Any, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -6,20 +7,23 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from corpus.example import Entity, Example
-from corpus.splits import Side, Splits
-from models.bert import trimmed
-from models.checkpoint import Checkpoint
-from models.training import train
-from recipes.recipe import Gate, Lora, Model, Training
-from serving.bundle import MODEL, Bundle
-from serving.decoding import Transitions
-from serving.engine import Engine, Row
-from serving.smoke import smoke_test
-from tasks.export import BUNDLE, ExportReport, choose_precision, export
-from tasks.exporting.onnx_graph import export_graph, quantize_graph
-from tasks.exporting.parity import Int8Comparison
-from tasks.run import Ref, Run
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.export_report import BUNDLE, ExportReport, choose_precision
+from assay.evaluation.parity import Int8Comparison
+from assay.models.bert import trimmed
+from assay.models.checkpoint import Checkpoint
+from assay.models.export.onnx_graph import export_graph, quantize_graph
+from assay.models.training_loop import train
+from assay.recipes.recipe import Gate, Lora, Model, Training
+from assay.runs.run import Run
+from assay.serving.bundle import MODEL, Bundle
+from assay.serving.decoding import Transitions
+from assay.serving.engine import Engine, Row
+from assay.serving.smoke import smoke_test
+from assay.tasks.export import export
 from tests.snapshots import make_run, write_snapshot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,20 +41,23 @@ EXAMPLES = [
 TRAINING = Training(epochs=1, batch_size=16, learning_rate=1e-3)
 
 
+Trained = tuple[Run, ArtifactRef[Checkpoint], ArtifactRef[Snapshot], ArtifactRef[Splits]]
+
+
 @pytest.fixture(scope="module")
-def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> tuple[Run, Ref, Ref, Ref]:
+def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Trained:
     """A BERT with both heads and a CRF: run, checkpoint, snapshot, splits."""
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
     return _trained(tmp_path_factory.mktemp("joint"), model, int8="off")
 
 
 @pytest.fixture(scope="module")
-def joint_export(joint: tuple[Run, Ref, Ref, Ref]) -> Ref:
+def joint_export(joint: Trained) -> ArtifactRef[ExportReport]:
     run, checkpoint, snapshot, splits = joint
     return export.fn(run, checkpoint, snapshot, splits)
 
 
-def _trained(folder: Path, model: Model, int8: str = "auto") -> tuple[Run, Ref, Ref, Ref]:
+def _trained(folder: Path, model: Model, int8: str = "auto") -> Trained:
     snapshot = write_snapshot(folder / "snapshot", EXAMPLES)
     sides: dict[str, Side] = {row.id: "validation" if int(row.id) % 3 == 0 else "train" for row in EXAMPLES}
     splits = Splits.create(sides, snapshot=snapshot.digest, method="test")
@@ -60,11 +67,11 @@ def _trained(folder: Path, model: Model, int8: str = "auto") -> tuple[Run, Ref, 
     train(EXAMPLES, EXAMPLES[:8], model, TRAINING, folder / "checkpoint")
     gate = {"min_f1": dict.fromkeys(model.heads, 0.1), "int8": int8, "int8_max_drop": 0.5}
     run = make_run(folder, model=model.model_dump(), gate=gate)
-    checkpoint = Ref(path=folder / "checkpoint", digest="c")
-    return run, checkpoint, snapshot, Ref(path=folder / "splits", digest=splits.digest)
+    checkpoint = ArtifactRef[Checkpoint](path=folder / "checkpoint", digest="c")
+    return run, checkpoint, snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
 
 
-def test_onnx_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Ref) -> None:
+def test_onnx_equals_torch_for_bert_with_both_heads_and_crf(joint_export: ArtifactRef[ExportReport]) -> None:
     report = ExportReport.load(joint_export.path)
     assert report.parity_max_difference < 1e-4
     assert report.parity_labels_equal
@@ -89,7 +96,7 @@ def test_onnx_equals_torch_for_deberta_with_lora_and_int8_may_ship(tmp_path: Pat
 
 @pytest.mark.parametrize("shape", [(1, 3), (1, 5), (7, 33), (2, 64)])
 def test_the_graph_takes_any_batch_and_length(
-    joint: tuple[Run, Ref, Ref, Ref], joint_export: Ref, shape: tuple[int, int]
+    joint: Trained, joint_export: ArtifactRef[ExportReport], shape: tuple[int, int]
 ) -> None:
     # given rows of which the last is padded
     network = Checkpoint.load(joint[1].path).network(attention="eager")
@@ -110,7 +117,7 @@ def test_the_graph_takes_any_batch_and_length(
 
 @pytest.mark.slow  # a second export
 def test_the_graph_is_reproducible_and_holds_nothing_of_this_machine(
-    tmp_path: Path, joint: tuple[Run, Ref, Ref, Ref], joint_export: Ref
+    tmp_path: Path, joint: Trained, joint_export: ArtifactRef[ExportReport]
 ) -> None:
     # when the same weights are exported again
     network = Checkpoint.load(joint[1].path).network("eager")
@@ -126,7 +133,9 @@ def test_the_graph_is_reproducible_and_holds_nothing_of_this_machine(
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
 
 
-def test_int8_leaves_the_heads_and_the_attention_in_float(tmp_path: Path, joint_export: Ref) -> None:
+def test_int8_leaves_the_heads_and_the_attention_in_float(
+    tmp_path: Path, joint_export: ArtifactRef[ExportReport]
+) -> None:
     quantize_graph(joint_export.path / BUNDLE / MODEL, tmp_path / "int8.onnx")
     operators = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
     # 6 products a layer, and the pooler; the two heads and two products of attention a layer stay
@@ -134,13 +143,13 @@ def test_int8_leaves_the_heads_and_the_attention_in_float(tmp_path: Path, joint_
     assert operators.count("MatMul") + operators.count("Gemm") == 2 * 2 + 2
 
 
-def test_the_bundle_that_ships_answers_its_golden_rows(joint_export: Ref) -> None:
+def test_the_bundle_that_ships_answers_its_golden_rows(joint_export: ArtifactRef[ExportReport]) -> None:
     bundle = Bundle.load(joint_export.path / BUNDLE)
     assert len(bundle.manifest.golden) == 8
     assert smoke_test(Engine(bundle, threads=1)) == 8
 
 
-def test_the_engine_decodes_with_the_crf(joint_export: Ref) -> None:
+def test_the_engine_decodes_with_the_crf(joint_export: ArtifactRef[ExportReport]) -> None:
     # given transitions that allow no tag but the last, whatever the network says
     bundle = Bundle.load(joint_export.path / BUNDLE)
     engine = Engine(bundle, threads=1)
@@ -151,7 +160,7 @@ def test_the_engine_decodes_with_the_crf(joint_export: Ref) -> None:
     assert [(entity.start, entity.end, entity.label) for entity in answer.entities] == [(0, 7, "ORG")]
 
 
-def test_a_finished_export_is_not_done_again(joint: tuple[Run, Ref, Ref, Ref], joint_export: Ref) -> None:
+def test_a_finished_export_is_not_done_again(joint: Trained, joint_export: ArtifactRef[ExportReport]) -> None:
     written = (joint_export.path / BUNDLE / MODEL).stat().st_mtime_ns
     run, checkpoint, snapshot, splits = joint
     assert export.fn(run, checkpoint, snapshot, splits) == joint_export
@@ -159,17 +168,18 @@ def test_a_finished_export_is_not_done_again(joint: tuple[Run, Ref, Ref, Ref], j
 
 
 def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags(
-    joint: tuple[Run, Ref, Ref, Ref], joint_export: Ref, monkeypatch: pytest.MonkeyPatch
+    joint: Trained, joint_export: ArtifactRef[ExportReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, *inputs = joint
+    run, *rest = joint
+    inputs: Any = rest
     linked = export.fn(run.model_copy(update={"key": "second"}), *inputs)
     assert (linked.path / BUNDLE / MODEL).samefile(joint_export.path / BUNDLE / MODEL)
 
     def exported(*_: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr("tasks.export.cpu_flags", lambda: ["another"])
-    monkeypatch.setattr("tasks.export.export_bundle", exported)
+    monkeypatch.setattr("assay.tasks.export.cpu_flags", lambda: ["another"])
+    monkeypatch.setattr("assay.tasks.export.export_bundle", exported)
     with pytest.raises(InterruptedError):
         export.fn(run.model_copy(update={"key": "third"}), *inputs)
     # the run's own result stays where the run goes on elsewhere

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import AssayError
-from corpus.portion import Counts
-from corpus.snapshot import Snapshot
-from tasks.extract import extract
-from tasks.run import Run
+from assay.corpus.documents.chunk import Counts
+from assay.corpus.errors import AssayError
+from assay.corpus.snapshot import Snapshot
+from assay.runs.run import Run
+from assay.tasks.extract import extract
 from tests.mongo import Mongo
 from tests.snapshots import make_run
 

@@ -9,21 +9,17 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from corpus.splits import Side, Splits
-from expectations.report import CheckResult, ValidationReport
-from recipes.recipe import Gate, Recipe
-from serving.bundle import MODEL, Bundle
-from tasks.bias import judge_slices
-from tasks.evaluate import evaluate
-from tasks.export import ExportReport
-from tasks.exporting.parity import Int8Comparison
-from tasks.gate import gate
-from tasks.judging.baseline import check_baseline
-from tasks.judging.case import Case
-from tasks.judging.challenge import check_champion
-from tasks.judging.checks import (
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.evaluation.export_report import ExportReport
+from assay.evaluation.gate_checks.baseline import check_baseline
+from assay.evaluation.gate_checks.champion import check_champion
+from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.gate_checks.standard import (
     check_data,
     check_int8,
     check_latency,
@@ -32,10 +28,21 @@ from tasks.judging.checks import (
     check_size,
     check_smoke,
 )
-from tasks.registry import ModelRegistry, Version
-from tasks.run import Ref, Run
-from tasks.verdict import Check, Verdict
-from tasks.versions.row_sample import sample_rows
+from assay.evaluation.parity import Int8Comparison
+from assay.evaluation.row_sample import sample_rows
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.slice_checks import judge_slices
+from assay.evaluation.verdict import Check, Verdict
+from assay.expectations.validation_report import CheckResult, ValidationReport
+from assay.recipes.recipe import Gate, Recipe
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import registry_of
+from assay.registry.versions import Version
+from assay.runs.run import Run
+from assay.serving.bundle import MODEL, Bundle
+from assay.tasks.evaluate import evaluate
+from assay.tasks.gate import gate
+from tests.results import some_results
 from tests.snapshots import recipe_values, write_snapshot
 
 ALL_CLASSES = {"good": "positive", "fine": "positive", "bad": "negative", "poor": "negative"}
@@ -67,20 +74,28 @@ class Candidate:
     """What the gate is handed."""
 
     run: Run
-    validation: Ref
-    export: Ref
-    evaluation: Ref
-    snapshot: Ref
-    splits: Ref
+    validation: ArtifactRef[ValidationReport]
+    export: ArtifactRef[ExportReport]
+    evaluation: ArtifactRef[Evaluation]
+    snapshot: ArtifactRef[Snapshot]
+    splits: ArtifactRef[Splits]
 
     def verdict(self) -> Verdict:
-        return gate.fn(self.run, self.validation, self.export, self.evaluation, self.snapshot, self.splits)
+        return gate.fn(self.run, self.results)
 
-    def case(self, folder: Path) -> Case:
-        """What single checks look at; `folder` is for the champion's bundle."""
-        return Case(
-            self.run, self.validation, self.export, self.evaluation, self.snapshot, self.splits, folder / "champion"
+    @property
+    def results(self) -> RunResults:
+        return some_results(
+            validation=self.validation,
+            export=self.export,
+            evaluation=self.evaluation,
+            snapshot=self.snapshot,
+            splits=self.splits,
         )
+
+    def context(self, folder: Path) -> GateContext[Version]:
+        """What single checks look at; `folder` is for the champion's bundle."""
+        return GateContext(self.run.recipe, self.results, registry_of(self.run), folder / "champion")
 
 
 def checks_of(verdict: Verdict) -> dict[str, Check]:
@@ -112,7 +127,7 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
         bundle = make_bundle("export/bundle", classes or ALL_CLASSES, entities or ALL_ENTITIES, **(manifest or {}))
         snapshot = write_snapshot(tmp_path / "snapshot", [*(rows or labelled_rows()), *training], ["medium"])
         splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training, training)
-        export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+        export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
         an_export_report(report or {}).save(export.path)
         validation = write_validation(tmp_path / "validation", snapshot, critical)
         run_here = run.model_copy(update={"store": tmp_path / "steps"})
@@ -133,8 +148,12 @@ def a_run(store: Path, rules: dict[str, Any]) -> Run:
 
 
 def write_splits(
-    folder: Path, snapshot: Ref, ledger: str | None, seen_in_training: int, training: Sequence[Example]
-) -> Ref:
+    folder: Path,
+    snapshot: ArtifactRef[Snapshot],
+    ledger: str | None,
+    seen_in_training: int,
+    training: Sequence[Example],
+) -> ArtifactRef[Splits]:
     test: dict[str, Side] = {row.id: "test" for row in labelled_rows()}
     splits = Splits.create(
         test | {row.id: "train" for row in training},
@@ -145,10 +164,10 @@ def write_splits(
     )
     folder.mkdir()
     splits.save(folder)
-    return Ref(path=folder, digest=splits.digest)
+    return ArtifactRef[Splits](path=folder, digest=splits.digest)
 
 
-def write_validation(folder: Path, snapshot: Ref, critical: bool) -> Ref:
+def write_validation(folder: Path, snapshot: ArtifactRef[Snapshot], critical: bool) -> ArtifactRef[ValidationReport]:
     check = CheckResult(
         name="unique-ids",
         severity="critical",
@@ -159,7 +178,7 @@ def write_validation(folder: Path, snapshot: Ref, critical: bool) -> Ref:
     )
     folder.mkdir()
     ValidationReport(kind="joint", snapshot=snapshot.digest, rows=240, checks=[check]).save(folder)
-    return Ref(path=folder, digest="v")
+    return ArtifactRef[ValidationReport](path=folder, digest="v")
 
 
 class _Report(ExportReport):
@@ -237,14 +256,14 @@ def test_a_failed_check_stops_none_of_the_others(candidate: MakeCandidate) -> No
 
 
 def test_data_with_a_critical_fault_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
-    check = check_data(candidate(critical=True).case(tmp_path))
+    check = check_data(candidate(critical=True).context(tmp_path))
     assert not check.passed
     assert check.measured == "1 of 1 checks failed critically"
     assert check.why == "unique-ids: the id 'r7' stands for two rows"
 
 
 def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
-    case = candidate().case(tmp_path)
+    case = candidate().context(tmp_path)
     unchecked = case.validation.model_copy(update={"checks": []})
     case.__dict__["validation"] = unchecked
     check = check_data(case)
@@ -252,7 +271,7 @@ def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path
 
 
 def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
-    case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}).case(tmp_path)
+    case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}).context(tmp_path)
     check = check_score(case, "sentence")
     assert not check.passed
     assert check.required == "sentence.macro_f1 at least 0.9"
@@ -264,7 +283,7 @@ def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_pa
 def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given rows that say nothing about entities,
     rows = [replace(row, entities=None) for row in labelled_rows()]
-    check = check_score(candidate(rows=rows).case(tmp_path), "tokens")
+    check = check_score(candidate(rows=rows).context(tmp_path), "tokens")
     assert not check.passed
     assert check.why == "no row holds an entity"
 
@@ -280,7 +299,7 @@ def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate,
 def test_an_unfaithful_export_is_refused(
     candidate: MakeCandidate, tmp_path: Path, report: dict[str, Any], reason: str
 ) -> None:
-    check = check_parity(candidate(report=report).case(tmp_path))
+    check = check_parity(candidate(report=report).context(tmp_path))
     assert not check.passed
     assert reason in check.why
 
@@ -292,13 +311,13 @@ def test_an_unfaithful_export_is_refused(
 def test_int8_that_costs_too_much_or_was_not_measured_is_refused(
     candidate: MakeCandidate, tmp_path: Path, drop: dict[str, float], reason: str
 ) -> None:
-    check = check_int8(candidate(**int8_with(drop)).case(tmp_path))
+    check = check_int8(candidate(**int8_with(drop)).context(tmp_path))
     assert not check.passed
     assert reason in check.why
 
 
 def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandidate, tmp_path: Path) -> None:
-    check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).case(tmp_path))
+    check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).context(tmp_path))
     assert check.passed
     assert check.measured == (
         "int8 ships; fall of F1 by int8: +0.0010 (sentence), -0.0020 (tokens); with other rows in the batch 0.00% of "
@@ -307,7 +326,7 @@ def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandida
 
 
 def test_a_bundle_of_another_precision_than_export_chose_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
-    check = check_int8(candidate(report={"precision": "int8"}).case(tmp_path))
+    check = check_int8(candidate(report={"precision": "int8"}).context(tmp_path))
     assert not check.passed
     assert check.why == "the bundle is fp32, but export chose int8"
 
@@ -318,7 +337,7 @@ def int8_with(drop: dict[str, float]) -> dict[str, Any]:
 
 
 def test_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) -> None:
-    case = candidate().case(tmp_path)
+    case = candidate().context(tmp_path)
     assert check_latency(case, 1000).passed
     assert check_latency(case, 1e-6).why == "above gate.max_p95_ms on this machine"
     assert check_size(case, 1).passed
@@ -329,7 +348,7 @@ def test_a_bundle_that_answers_otherwise_than_at_export_fails_the_smoke_test(
     candidate: MakeCandidate, tmp_path: Path
 ) -> None:
     golden = [{"text": "good apple", "label": "negative", "probabilities": [0.9, 0.1], "entities": []}]
-    check = check_smoke(candidate(manifest={"golden": golden}).case(tmp_path))
+    check = check_smoke(candidate(manifest={"golden": golden}).context(tmp_path))
     assert not check.passed
     assert "golden row 0" in check.why
 
@@ -382,16 +401,18 @@ def test_evidence_on_another_bundle_is_no_evidence(
 ) -> None:
     made = candidate()
     worse = make_bundle("other/bundle", FEWER_CLASSES, ALL_ENTITIES)
-    made.export = Ref(path=worse.folder.parent, digest=worse.digest)
+    made.export = ArtifactRef[ExportReport](path=worse.folder.parent, digest=worse.digest)
     with pytest.raises(AssayError, match=r"is about bundle .* run with --from evaluate"):
-        check_score(made.case(tmp_path), "sentence")
+        check_score(made.context(tmp_path), "sentence")
 
 
 def test_validation_of_other_data_is_no_evidence(candidate: MakeCandidate, tmp_path: Path) -> None:
     made = candidate()
-    made.validation = write_validation(tmp_path / "old", Ref(path=tmp_path, digest="f" * 64), critical=False)
+    made.validation = write_validation(
+        tmp_path / "old", ArtifactRef[Snapshot](path=tmp_path, digest="f" * 64), critical=False
+    )
     with pytest.raises(AssayError, match=r"is about snapshot ffff.* run with --from validate"):
-        check_data(made.case(tmp_path))
+        check_data(made.context(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -447,7 +468,7 @@ def test_a_better_candidate_beats_the_champion(candidate: MakeCandidate, champio
 def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same_rows(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
-    case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}}).case(tmp_path)
+    case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}}).context(tmp_path)
     client = MlflowClient(tracking_uri=f"sqlite:///{champion_store}/mlflow.db")
     same = [row.id for row in case.examples]
     # Given two that were compared on these rows, of which one had further ones, and one on other rows,
@@ -464,7 +485,7 @@ def test_many_challengers_can_be_made_to_share_the_chance_of_error(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     rules = {"champion": {"improve": True, "many_challengers": "corrected"}}
-    case = candidate(in_store=champion_store, gate_rules=rules).case(tmp_path)
+    case = candidate(in_store=champion_store, gate_rules=rules).context(tmp_path)
     case.challengers_before = 2
     # The third one may err with a twelfth of the 5 %.
     check = check_champion(case, "sentence")
@@ -477,7 +498,7 @@ def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: 
     # Given a candidate that also misreads `poor`, which the champion knows,
     worse = FEWER_CLASSES | {"poor": "positive"}
     rules = {"champion": {"margin": 0.02}}
-    case = candidate(worse, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
+    case = candidate(worse, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).context(tmp_path)
     check = check_champion(case, "sentence")
     assert not check.passed
     assert "may be worse by more than the margin" in check.why
@@ -492,7 +513,7 @@ def test_an_equal_candidate_is_not_worse_but_does_not_improve(
     # Given the champion's answers from a bundle of its own (it knows one more word, which no row holds),
     same = FEWER_CLASSES | {"unheard": "positive"}
     rules = {"champion": {"improve": True, "margin": 0.02}}
-    case = candidate(same, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
+    case = candidate(same, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).context(tmp_path)
     # then the head that must improve fails, and the other is not inferior.
     primary, other = check_champion(case, "sentence"), check_champion(case, "tokens")
     assert not primary.passed
@@ -506,7 +527,7 @@ def test_equal_predictions_on_few_rows_do_not_show_a_small_margin(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     same = FEWER_CLASSES | {"unheard": "positive"}
-    case = candidate(same, FEWER_ENTITIES, in_store=champion_store).case(tmp_path)
+    case = candidate(same, FEWER_ENTITIES, in_store=champion_store).context(tmp_path)
     check = check_champion(case, "tokens")
     assert not check.passed
     assert "240 rows cannot show a margin of 0.01: about 300 rows are needed" in check.why
@@ -516,7 +537,7 @@ def test_equal_predictions_on_few_rows_do_not_show_a_small_margin(
 @pytest.mark.usefixtures("champion")
 def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     # Given test rows of which every ten are of one document, when a better candidate is compared,
-    case = candidate(in_store=champion_store, gate_rules={"slices": {"columns": ["medium"]}}).case(tmp_path)
+    case = candidate(in_store=champion_store, gate_rules={"slices": {"columns": ["medium"]}}).context(tmp_path)
     case.clusters = {row.id: case.examples[n // 10 * 10].id for n, row in enumerate(case.examples)}
     rows = [replace(row, cluster=case.clusters[row.id]) for row in case.evaluation.rows]
     case.evaluation.rows = rows
@@ -529,7 +550,7 @@ def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_
 @pytest.mark.usefixtures("champion")
 def test_the_champion_itself_passes(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     rules = {"champion": {"improve": True}}
-    case = candidate(FEWER_CLASSES, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).case(tmp_path)
+    case = candidate(FEWER_CLASSES, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).context(tmp_path)
     check = check_champion(case, "sentence")
     assert check.passed
     assert check.why == "it is the champion itself"
@@ -550,13 +571,13 @@ def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     made = candidate(in_store=champion_store, **change)
-    check = check_champion(made.case(tmp_path), "sentence")
+    check = check_champion(made.context(tmp_path), "sentence")
     assert not check.passed
     assert check.measured == "not comparable"
     assert reason in check.why
     assert "gate.champion.allow_not_comparable" in check.why
     made.run = a_run(champion_store, {"champion": {"allow_not_comparable": True}})
-    check = check_champion(made.case(tmp_path), "sentence")
+    check = check_champion(made.context(tmp_path), "sentence")
     assert check.passed
     assert not check.judged
 
@@ -565,7 +586,7 @@ def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
 def test_a_head_whose_labels_agree_is_compared_though_the_other_has_new_ones(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
-    case = candidate(ALL_CLASSES | {"so": "neutral"}, in_store=champion_store).case(tmp_path)
+    case = candidate(ALL_CLASSES | {"so": "neutral"}, in_store=champion_store).context(tmp_path)
     assert check_champion(case, "tokens").why == "better than the champion"
 
 
@@ -579,7 +600,7 @@ def test_a_champion_whose_bytes_changed_fails_the_comparison(
     model.write_bytes(original + b" ")
     try:
         with pytest.raises(AssayError, match="differs from its digest"):
-            check_champion(candidate(in_store=champion_store).case(tmp_path), "sentence")
+            check_champion(candidate(in_store=champion_store).context(tmp_path), "sentence")
     finally:
         model.write_bytes(original)
 
@@ -588,7 +609,7 @@ def test_a_champion_whose_bytes_changed_fails_the_comparison(
 def test_latency_stands_beside_that_of_the_champion(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
-    assert "the champion" in check_latency(candidate(in_store=champion_store).case(tmp_path), 1000).measured
+    assert "the champion" in check_latency(candidate(in_store=champion_store).context(tmp_path), 1000).measured
 
 
 def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -631,7 +652,7 @@ def test_a_champion_without_its_alias_is_compared_with_all_the_same(
     candidate: MakeCandidate, deserted: MlflowClient, tmp_path: Path
 ) -> None:
     deserted.delete_registered_model_alias("toy", "champion")
-    check = check_champion(candidate().case(tmp_path), "sentence")
+    check = check_champion(candidate().context(tmp_path), "sentence")
     assert check.passed
     assert "(1.000 against 0.733 of version 2)" in check.measured
     assert "version 2 was it and lost its alias; compared with version 2" in check.why
@@ -649,11 +670,11 @@ def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
             deserted.delete_model_version("toy", number)
     # then nobody knows whether the candidate is better, and the reason names the version that is gone.
     made = candidate()
-    check = check_champion(made.case(tmp_path), "sentence")
+    check = check_champion(made.context(tmp_path), "sentence")
     assert (check.passed, check.measured) == (False, "not comparable")
     assert "version 2 was it, and no earlier champion is left" in check.why
     made.run = a_run(store, {"champion": {"allow_not_comparable": True}})
-    check = check_champion(made.case(tmp_path), "sentence")
+    check = check_champion(made.context(tmp_path), "sentence")
     assert (check.passed, check.judged) == (True, False)
 
 
@@ -664,7 +685,7 @@ def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
     model_id = deserted.get_model_version("toy", "2").tags["assay.model"]
     (graph,) = [path for path in store.rglob(MODEL) if model_id in str(path)]
     graph.write_bytes(b"damaged")
-    check = check_champion(candidate().case(tmp_path), "sentence")
+    check = check_champion(candidate().context(tmp_path), "sentence")
     assert "compared with version 1" in check.why
 
 
@@ -705,7 +726,7 @@ def always(label: str) -> dict[str, str]:
 def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given a model with macro-F1 0.333 of two balanced classes, and a threshold below that,
     rules = {"baseline": "majority", "min_f1": {"sentence": 0.3, "tokens": 0.3}}
-    case = candidate(always("positive"), gate_rules=rules, training=TRAINING).case(tmp_path)
+    case = candidate(always("positive"), gate_rules=rules, training=TRAINING).context(tmp_path)
     assert check_score(case, "sentence").passed
     # then the most frequent class does as well, and the verdict shows both figures.
     (check,) = check_baseline(case, "sentence")
@@ -727,7 +748,7 @@ def test_a_model_that_always_answers_one_class_is_refused_under_class_drift(
         rows=drifted,
         training=TRAINING,
     )
-    case = made.case(tmp_path)
+    case = made.context(tmp_path)
     assert {row.predicted for row in case.evaluation.rows} == {constant}
     # when a model predicts one class, be it the one or the other, then it is compared with the better one.
     check = check_baseline(case, "sentence")[0]
@@ -740,7 +761,7 @@ def test_a_model_that_always_answers_one_class_is_refused_under_class_drift(
 
 def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:
     rules = {"baseline": "tfidf"}
-    case = candidate(gate_rules=rules, training=TRAINING).case(tmp_path)
+    case = candidate(gate_rules=rules, training=TRAINING).context(tmp_path)
     majority, tfidf = check_baseline(case, "sentence")
     assert majority.passed
     assert majority.measured.startswith("F1 1.000 against 0.333 of the most frequent class")
@@ -762,7 +783,7 @@ def test_entities_that_looking_up_words_finds_as_well_pass_only_without_a_mistak
     candidate: MakeCandidate, tmp_path: Path, entities: dict[str, str]
 ) -> None:
     training = [replace(row, id=f"train-{row.id}") for row in labelled_rows()]
-    case = candidate(entities=entities, gate_rules={"baseline": "majority"}, training=training).case(tmp_path)
+    case = candidate(entities=entities, gate_rules={"baseline": "majority"}, training=training).context(tmp_path)
     (check,) = check_baseline(case, "tokens")
     assert check.passed == (entities is ALL_ENTITIES)
     if check.passed:

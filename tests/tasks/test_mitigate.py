@@ -5,16 +5,16 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from corpus.example import Example
-from corpus.splits import Side, Splits
-from recipes.recipe import Gate, Head, Mitigation
-from tasks.assess import ASSESSMENT, Assessment
-from tasks.bias import SliceFinding
-from tasks.mitigate import changes_of, mitigate, weigh, weigh_up
-from tasks.run import Ref
-from tasks.scoring.membership import SliceKey
-from tasks.scoring.statistics import Interval
-from tasks.weights import RowWeights
+from assay.corpus.example import Example
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import Ref
+from assay.evaluation.slice_checks import SliceFinding
+from assay.evaluation.slice_membership import SliceKey
+from assay.evaluation.statistics import Interval
+from assay.models.sample_weights import RowWeights
+from assay.recipes.recipe import Gate, Head, Mitigation
+from assay.tasks.mitigate import changes_of, mitigate, weigh, weigh_up
+from assay.tasks.score import ASSESSMENT, Assessment
 from tests.snapshots import make_run, write_snapshot
 
 SOUTH = SliceKey(column="region", value="south")

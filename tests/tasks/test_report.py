@@ -11,20 +11,27 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from corpus.example import Entity, Example
-from corpus.splits import Splits
-from expectations.report import CheckResult, ValidationReport
-from models.checkpoint import CheckpointManifest
-from serving.bundle import Bundle
-from serving.registered import ModelAddress, Registry, card_folder
-from tasks.approval import decide
-from tasks.attempts import Attempt, SliceChange
-from tasks.evaluate import evaluate
-from tasks.registry import ModelRegistry, PromotionResult, lasting_verdict, promote
-from tasks.report import report, report_answer
-from tasks.run import Ref, Run
-from tasks.verdict import Check, Verdict
-from tasks.versions.approvals import Approval
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.attempts import Attempt, SliceChange
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.evaluation.export_report import ExportReport
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.verdict import Check, Verdict
+from assay.expectations.validation_report import CheckResult, ValidationReport
+from assay.models.checkpoint import Checkpoint, CheckpointManifest
+from assay.registry.approvals import Approval
+from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.runs.run import Run
+from assay.serving.bundle import Bundle
+from assay.serving.registered_model import ModelAddress, Registry, card_folder
+from assay.tasks.approve import decide
+from assay.tasks.evaluate import evaluate
+from assay.tasks.promote import promote
+from assay.tasks.report import report, report_answer
 from tests.snapshots import make_run, write_snapshot
 
 HOSTILE = "<script>alert(1)</script>"
@@ -39,29 +46,30 @@ class Finished:
     """A run up to its verdict."""
 
     run: Run
-    validation: Ref
-    checkpoint: Ref
-    export: Ref
-    evaluation: Ref
-    snapshot: Ref
-    splits: Ref
+    validation: ArtifactRef[ValidationReport]
+    checkpoint: ArtifactRef[Checkpoint]
+    export: ArtifactRef[ExportReport]
+    evaluation: ArtifactRef[Evaluation]
+    snapshot: ArtifactRef[Snapshot]
+    splits: ArtifactRef[Splits]
     verdict: Verdict
 
+    @property
+    def results(self) -> RunResults:
+        return RunResults(
+            snapshot=self.snapshot,
+            validation=self.validation,
+            splits=self.splits,
+            checkpoint=self.checkpoint,
+            export=self.export,
+            evaluation=self.evaluation,
+        )
+
     def promote(self, approval: Approval | None = None) -> PromotionResult:
-        return promote.fn(self.run, self.export, self.evaluation, self.verdict, self.splits, approval)
+        return promote.fn(self.run, self.results, self.verdict, approval)
 
     def report(self, promotion: PromotionResult) -> Path:
-        return report.fn(
-            self.run,
-            self.validation,
-            self.checkpoint,
-            self.export,
-            self.evaluation,
-            self.snapshot,
-            self.splits,
-            self.verdict,
-            promotion,
-        )
+        return report.fn(self.run, self.results, self.verdict, promotion)
 
 
 @pytest.fixture
@@ -71,7 +79,7 @@ def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
     bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
     snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
     splits = write_splits(tmp_path / "splits", snapshot)
-    export = Ref(path=bundle.folder.parent, digest=bundle.digest)
+    export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     write_export_report(export.path)
     evaluation = evaluate.fn(run, export, snapshot, splits)
     return Finished(
@@ -110,7 +118,7 @@ def noisy_rows(count: int = 400) -> list[Example]:
     return rows
 
 
-def write_splits(folder: Path, snapshot: Ref) -> Ref:
+def write_splits(folder: Path, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
     sides = {f"row-{number}": "test" if number % 2 else "train" for number in range(400)}
     splits = Splits.create(
         sides,  # type: ignore[arg-type]  # the values are sides
@@ -121,10 +129,10 @@ def write_splits(folder: Path, snapshot: Ref) -> Ref:
     )
     folder.mkdir()
     splits.save(folder)
-    return Ref(path=folder, digest=splits.digest)
+    return ArtifactRef[Splits](path=folder, digest=splits.digest)
 
 
-def write_validation(folder: Path, snapshot: Ref) -> Ref:
+def write_validation(folder: Path, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[ValidationReport]:
     checks = [
         CheckResult(name="unique-ids", severity="critical", passed=True, measured="0", required="0", why="no repeats"),
         CheckResult(
@@ -138,10 +146,10 @@ def write_validation(folder: Path, snapshot: Ref) -> Ref:
     ]
     folder.mkdir()
     ValidationReport(kind="joint", snapshot=snapshot.digest, rows=400, checks=checks).save(folder)
-    return Ref(path=folder, digest="v")
+    return ArtifactRef[ValidationReport](path=folder, digest="v")
 
 
-def write_checkpoint(folder: Path, bundle: Bundle) -> Ref:
+def write_checkpoint(folder: Path, bundle: Bundle) -> ArtifactRef[Checkpoint]:
     manifest = bundle.manifest
     folder.mkdir()
     checkpoint = CheckpointManifest(
@@ -168,7 +176,7 @@ def write_checkpoint(folder: Path, bundle: Bundle) -> Ref:
         "loss": [[step, 2.0 / step] for step in range(1, 51)],
     }
     (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
-    return Ref(path=folder, digest="c")
+    return ArtifactRef[Checkpoint](path=folder, digest="c")
 
 
 def write_export_report(folder: Path) -> None:
@@ -189,7 +197,9 @@ def write_export_report(folder: Path) -> None:
     (folder / "export.json").write_text(json.dumps(values), encoding="utf-8")
 
 
-def a_verdict(bundle: Bundle, snapshot: Ref, splits: Ref, *, passed: bool = True) -> Verdict:
+def a_verdict(
+    bundle: Bundle, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], *, passed: bool = True
+) -> Verdict:
     score = Check(
         name="score: sentence",
         measured="0.897 (95 % interval 0.856-0.937)",

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from corpus.document import Document
-from corpus.documents import DocumentReader
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from corpus.fields import Form
-from corpus.splits import Splits
-from tasks.sides.assignment import JOINS
-from tasks.sides.ledger import LEDGER, ledger_path
-from tasks.split import PAGE, split
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import Form
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.corpus.splits import Splits
+from assay.corpus.splitting.assignment import JOINS
+from assay.corpus.splitting.ledger import LEDGER, ledger_path
+from assay.tasks.split import PAGE, split
 from tests.snapshots import make_run, spans, write_snapshot
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

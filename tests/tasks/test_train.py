@@ -4,15 +4,16 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from corpus.example import Entity, Example
-from corpus.snapshot import SnapshotWriter
-from corpus.splits import Side, Splits
-from models import hardware
-from models.checkpoint import Checkpoint
-from recipes.recipe import Recipe
-from tasks.run import Ref, Run
-from tasks.train import train, training_content
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.models import hardware
+from assay.models.checkpoint import Checkpoint
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
+from assay.tasks.train import train, training_content
 
 WORDS = ["rose", "fell"]
 ROWS = [
@@ -26,7 +27,7 @@ ROWS = [
 ]
 
 
-def _inputs(folder: Path) -> tuple[Ref, Ref]:
+def _inputs(folder: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     snapshot, splits = folder / "snapshot", folder / "splits"
     snapshot.mkdir()
     splits.mkdir()
@@ -37,7 +38,7 @@ def _inputs(folder: Path) -> tuple[Ref, Ref]:
     sides: dict[str, Side] = {row.id: "train" if int(row.id) < 32 else "validation" for row in ROWS}
     made = Splits.create(sides, snapshot=digest, method="stratified")
     made.save(splits)
-    return Ref(path=snapshot, digest=digest), Ref(path=splits, digest=made.digest)
+    return ArtifactRef[Snapshot](path=snapshot, digest=digest), ArtifactRef[Splits](path=splits, digest=made.digest)
 
 
 def _run(store: Path, tracking_uri: str | None = None) -> Run:

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from corpus.example import Example
-from corpus.splits import Side, Splits
-from models.loss import HeadsLoss
-from tasks.run import Ref, Run
-from tasks.tune import tune
-from tasks.tuning.result import TuningResult
-from tasks.tuning.trial import Plan, run_trial
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.models.loss import HeadsLoss
+from assay.runs.run import Run
+from assay.tasks.trial import Plan, run_trial
+from assay.tasks.tune import tune
+from assay.tasks.tuning.result import TuningResult
 from tests.snapshots import make_run, write_snapshot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -23,7 +25,7 @@ SPACE: dict[str, Any] = {"training.learning_rate": {"low": 1e-3, "high": 3e-2, "
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> tuple[Ref, Ref]:
+def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     """Rows of three sides. Whoever encoded the test rows would stumble over their label."""
     rows = [
         Example(id=str(number), text=f"shares {WORDS[label][number // 2 % 2]} again", label=label)
@@ -37,7 +39,7 @@ def data(tmp_path: Path) -> tuple[Ref, Ref]:
     splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
-    return snapshot, Ref(path=tmp_path / "splits", digest=splits.digest)
+    return snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest)
 
 
 def a_run(store: Path, key: str = "first", training: dict[str, Any] | None = None, **tuning: Any) -> Run:
@@ -64,7 +66,9 @@ def nested(run: Run) -> list[Any]:
     return list(found)
 
 
-def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(store: Path, data: tuple[Ref, Ref]) -> None:
+def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(
+    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
+) -> None:
     run = a_run(store)
     result = TuningResult.load(tune.fn(run, *data).path)
 
@@ -91,7 +95,7 @@ def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(store: Path,
 
 
 def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
-    store: Path, data: tuple[Ref, Ref], monkeypatch: pytest.MonkeyPatch
+    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = a_run(store, "unbroken")
     unbroken = TuningResult.load(tune.fn(straight, *data).path)
@@ -107,7 +111,7 @@ def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
         if epochs == 3:
             raise KeyboardInterrupt
 
-    from models import resume
+    from assay.models import resume
 
     seal = resume.seal
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -134,7 +138,9 @@ def losses(trial: Any, run: Run) -> dict[int, float]:
     return {metric.step: metric.value for metric in curve}
 
 
-def test_a_further_attempt_goes_on_from_the_trials_of_the_first(store: Path, data: tuple[Ref, Ref]) -> None:
+def test_a_further_attempt_goes_on_from_the_trials_of_the_first(
+    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
+) -> None:
     run = a_run(store, trials=1, epochs=1)
     first = TuningResult.load(tune.fn(run, *data).path)
     second = TuningResult.load(tune.fn(run, *data, attempt=1).path)
@@ -145,7 +151,7 @@ def test_a_further_attempt_goes_on_from_the_trials_of_the_first(store: Path, dat
 
 
 def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
-    store: Path, data: tuple[Ref, Ref], monkeypatch: pytest.MonkeyPatch
+    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(store, training={"epochs": 20, "warmup_ratio": 0.0})
     tuning = run.recipe.tuning
@@ -172,6 +178,8 @@ def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
     assert not list(store.rglob("model.safetensors"))
 
 
-def test_a_recipe_without_a_space_is_one_line(store: Path, data: tuple[Ref, Ref]) -> None:
+def test_a_recipe_without_a_space_is_one_line(
+    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
+) -> None:
     with pytest.raises(AssayError, match=r"add tuning\.space to the recipe"):
         tune.fn(make_run(store), *data)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import AssayError
-from corpus.example import Example
-from corpus.snapshot import SnapshotWriter
-from recipes.recipe import Recipe
-from tasks.run import Ref, Run
-from tasks.validate import ValidationReport, validate
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.recipe import Recipe
+from assay.runs.run import Run
+from assay.tasks.validate import ValidationReport, validate
 
 
 def make_run(store: Path, **validation: Any) -> Run:
@@ -27,12 +28,12 @@ def make_run(store: Path, **validation: Any) -> Run:
     return Run(key="t", recipe=recipe, store=store, tracking_uri=f"sqlite:///{store}/mlflow.db", mlflow_run="none")
 
 
-def write_snapshot(folder: Path, labels: list[str]) -> Ref:
+def write_snapshot(folder: Path, labels: list[str]) -> ArtifactRef[Snapshot]:
     folder.mkdir()
     writer = SnapshotWriter(folder, [], {})
     for number, label in enumerate(labels):
         writer.add([Example(id=f"r{number}", text=f"text {'x' * number}", label=label)])
-    return Ref(path=folder, digest=writer.finish().digest)
+    return ArtifactRef[Snapshot](path=folder, digest=writer.finish().digest)
 
 
 def test_good_rows_leave_a_report_and_pages(tmp_path: Path) -> None:
@@ -89,5 +90,5 @@ def test_other_limits_validate_anew(tmp_path: Path) -> None:
 
 def test_importing_the_step_does_not_import_great_expectations() -> None:
     # given that this import takes seconds, which every command would pay
-    code = "import sys, tasks.validate; sys.exit('great_expectations' in sys.modules)"
+    code = "import sys, assay.tasks.validate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serving.engine import Row
-from serving.http import errors
-from serving.http.context import Context, Json
-from serving.http.protocols.predict import EntityAnswer, objects
-from serving.http.requests import TextRow, parse, read_body
+from assay.serving.engine import Row
+from assay.serving.http import error_responses as errors
+from assay.serving.http.context import Context, Json
+from assay.serving.http.protocols.native import EntityAnswer, objects
+from assay.serving.http.requests import TextRow, parse, read_body
 
 Texts = list[str | TextRow]
 

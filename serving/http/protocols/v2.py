@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.engine import Row
-from serving.http import errors
-from serving.http.answering import Answered
-from serving.http.context import Context, Json
-from serving.http.model import ServedModel
-from serving.http.requests import parse, read_body
-from serving.http.settings import MOST_ROWS
-from serving.objects import entity_objects
+from assay.serving.engine import Row
+from assay.serving.http import error_responses as errors
+from assay.serving.http.active_model import ServedModel
+from assay.serving.http.context import Context, Json
+from assay.serving.http.model_calls import Answered
+from assay.serving.http.requests import parse, read_body
+from assay.serving.http.server_settings import MOST_ROWS
+from assay.serving.json_objects import entity_objects
 
 Nested = list[Any]
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import AssayError
-from serving.engine import Engine
-from serving.predict import PredictionCounts, Request, predict_request
-from tests.serving.batch.test_running import BrokenOffError, break_after, contents, rows, write
+from assay.corpus.errors import AssayError
+from assay.serving.engine import Engine
+from assay.serving.predict import PredictionCounts, Request, predict_request
+from tests.serving.batch.test_execution import BrokenOffError, break_after, contents, rows, write
 
 NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
 

@@ -17,12 +17,12 @@ import pytest
 from bson import Binary, ObjectId, json_util
 from pymongo import MongoClient
 
-from corpus.errors import AssayError
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import PredictionCounts, Request, predict_request
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import PredictionCounts, Request, predict_request
 from tests.mongo import Mongo
-from tests.serving.batch.test_running import BrokenOffError, break_after
+from tests.serving.batch.test_execution import BrokenOffError, break_after
 
 # Every type, in the order in which MongoDB sorts them, and several values of each.
 MIXED_IDS: list[Any] = [
@@ -37,7 +37,7 @@ MIXED_IDS: list[Any] = [
 def predict(engine: Engine, mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Gives `predict(input, output, **options)`; `>NAME` is a collection of the test's database."""
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
-    monkeypatch.setattr("corpus.mongo.FIRST_PAUSE_S", 0)
+    monkeypatch.setattr("assay.corpus.sources.mongo.FIRST_PAUSE_S", 0)
     monkeypatch.chdir(tmp_path)
 
     def run(input: str, output: str, **options: Any) -> PredictionCounts:
@@ -244,9 +244,9 @@ def test_an_empty_collection_is_one_line(mongo: Mongo, predict: Any) -> None:
 RUN = """
 import sys, time
 from pathlib import Path
-from serving.bundle import Bundle
-from serving.engine import Engine
-from serving.predict import Request, predict_request
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import Request, predict_request
 engine = Engine(Bundle.load(Path(sys.argv[1])), threads=1)
 whole = engine.predict_stream
 def slow(texts):

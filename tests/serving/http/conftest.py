@@ -11,14 +11,14 @@ import pytest
 from onnx import helper, numpy_helper
 from starlette.testclient import TestClient
 
-from corpus.digest import digest_file
-from serving.bundle import MODEL, Bundle, write_manifest
-from serving.http.app import make_app
-from serving.http.batcher import Batcher
-from serving.http.lifecycle import DrainingServer, configure
-from serving.http.metrics import Metrics
-from serving.http.model import Origin, Slot, load_model
-from serving.http.settings import Limits, Settings
+from assay.corpus.storage.digest import digest_file
+from assay.serving.bundle import MODEL, Bundle, write_manifest
+from assay.serving.http.active_model import Origin, Slot, load_model
+from assay.serving.http.app import make_app
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.server_lifecycle import DrainingServer, configure
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Limits, Settings
 from tests.waiting import wait_until
 
 LOCAL = "http://127.0.0.1"

@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 import pytest
 
-from serving.bundle import Bundle
-from serving.encoding import EncodedText
-from serving.engine import Row
-from serving.http.batcher import Batcher
-from serving.http.errors import Refusal
-from serving.http.metrics import Metrics
-from serving.http.model import ServedModel, load_model
-from serving.http.ticket import Ticket
+from assay.serving.bundle import Bundle
+from assay.serving.encoding import EncodedText
+from assay.serving.engine import Row
+from assay.serving.http.active_model import ServedModel, load_model
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.error_responses import Refusal
+from assay.serving.http.pending_request import Ticket
+from assay.serving.http.server_metrics import Metrics
 from tests.serving.http.conftest import rewrite
 
 

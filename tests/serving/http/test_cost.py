@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from serving.http.cost import BatchCost, overhead_in_tokens
+from assay.serving.http.cost import BatchCost, overhead_in_tokens
 
 
 def test_speed_and_overhead_are_told_apart() -> None:

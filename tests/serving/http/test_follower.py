@@ -10,18 +10,18 @@ import onnx
 import pytest
 from mlflow import MlflowClient
 
-from corpus.errors import AssayError
-from serving.bundle import MODEL, Bundle, GoldenRow
-from serving.engine import Row
-from serving.http.app import make_app
-from serving.http.batcher import Batcher
-from serving.http.follower import Follower
-from serving.http.lifecycle import DrainingServer, configure
-from serving.http.metrics import Metrics
-from serving.http.model import Slot
-from serving.http.server import open_slot
-from serving.http.settings import Settings
-from serving.registered import BUNDLE_TAG, ModelAddress
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import MODEL, Bundle, GoldenRow
+from assay.serving.engine import Row
+from assay.serving.http.active_model import Slot
+from assay.serving.http.app import make_app
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.follower import Follower
+from assay.serving.http.server import open_slot
+from assay.serving.http.server_lifecycle import DrainingServer, configure
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Settings
+from assay.serving.registered_model import BUNDLE_TAG, ModelAddress
 from tests.serving.http.conftest import LOCAL, rewrite
 from tests.waiting import wait_until
 

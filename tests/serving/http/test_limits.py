@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from serving.bundle import Bundle
-from serving.texts import MAX_CHARACTERS
+from assay.serving.bundle import Bundle
+from assay.serving.row_texts import MAX_CHARACTERS
 from tests.serving.conftest import BuildToy
 from tests.serving.http.conftest import Serve
-from tests.serving.http.protocols.test_predict import GOLDEN
+from tests.serving.http.protocols.test_native import GOLDEN
 
 JSON = {"Content-Type": "application/json"}
 PATHS = ["/predict", "/invocations", "/v2/models/toy/infer"]
@@ -75,7 +75,7 @@ def test_a_deadline_that_can_be_kept_is(client: TestClient) -> None:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One server for many examples."""
-    from serving.http.app import make_app
+    from assay.serving.http.app import make_app
     from tests.bundles import build_bundle
     from tests.serving.conftest import CLASSES, ENTITIES
     from tests.serving.http.conftest import LOCAL, make_parts

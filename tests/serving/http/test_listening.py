@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from corpus.errors import AssayError
-from serving.http.listening import bind, check_free, listen, taken
+from assay.corpus.errors import AssayError
+from assay.serving.http.listening import bind, check_free, listen, taken
 from tests.cli.calls import call
 from tests.ports import free_port
 
@@ -82,7 +82,7 @@ def test_up_starts_nothing_where_a_port_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("serving.http.listening.bind", lambda *_: [])
+    monkeypatch.setattr("assay.serving.http.listening.bind", lambda *_: [])
     words = ["up", "--prefect-port", str(ports[0]), "--mlflow-port", str(ports[1]), "--store", str(tmp_path)]
     assert call(monkeypatch, *words) == 1
     assert reason in capsys.readouterr().err

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from serving.http import openapi
+from assay.serving.http import openapi
 from tests.numbers import unbounded_numbers
 
 

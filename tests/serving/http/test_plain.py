@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.http.plain import path_of_plain_post
+from assay.serving.http.plain import path_of_plain_post
 
 BODY = b'{"text": "good"}'
 LENGTH = b"Content-Length: 16"

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.bundle import Bundle
-from serving.http.answering import Answering
-from serving.http.batcher import Batcher
-from serving.http.cost import BatchCost
-from serving.http.metrics import Metrics
-from serving.http.model import Slot, load_model
-from serving.http.settings import Limits
-from serving.http.shedding import Shedder
+from assay.serving.bundle import Bundle
+from assay.serving.http.active_model import Slot, load_model
+from assay.serving.http.batcher import Batcher
+from assay.serving.http.cost import BatchCost
+from assay.serving.http.model_calls import Answering
+from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_settings import Limits
+from assay.serving.http.shedding import Shedder
 from tests.serving.http.conftest import Listen, Listening
 from tests.serving.http.test_waiting import connected, post
 
@@ -123,7 +123,7 @@ def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle
 def test_a_connection_that_is_only_refused_is_closed_when_it_falls_silent(
     listen: Listen, toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.http.lifecycle.KEEP_ALIVE_SECONDS", 1)
+    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1)
     server = listen(toy)
     server.batcher._waiting_tokens += 10**9
     with connected(server) as connection:

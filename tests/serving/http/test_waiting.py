@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from serving.bundle import Bundle
+from assay.serving.bundle import Bundle
 from tests.serving.http.conftest import LOCAL, Listen, Listening
 from tests.waiting import wait_until
 

@@ -2,7 +2,7 @@ import base64
 import hashlib
 import re
 
-from serving.page import load_page
+from assay.serving.page import load_page
 
 
 def test_the_policy_lets_in_the_script_and_the_style_of_the_page_and_nothing_inline_besides() -> None:

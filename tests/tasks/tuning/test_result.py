@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 import yaml
 
-from corpus.errors import AssayError
-from recipes.loader import load_recipe
-from recipes.recipe import Recipe
-from recipes.settings import apply_settings
-from tasks.run import Ref
-from tasks.tuning.result import Trial, TuningResult, tuned_recipe
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.recipes.loader import load_recipe
+from assay.recipes.recipe import Recipe
+from assay.recipes.tuned_settings import apply_settings
+from assay.tasks.tuning.result import Trial, TuningResult, tuned_recipe
 from tests.snapshots import recipe_values
 
 SETTINGS: dict[str, Any] = {
@@ -50,7 +50,7 @@ def test_the_best_settings_can_be_put_into_a_recipe_in_each_form(tmp_path: Path)
     recipe = Recipe.model_validate(recipe_values())
 
     # when its settings are taken from the folder, by --set, or from the part of a recipe
-    from_folder = tuned_recipe(recipe, Ref(path=tmp_path, digest="d"))
+    from_folder = tuned_recipe(recipe, ArtifactRef[TuningResult](path=tmp_path, digest="d"))
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     by_set = load_recipe(file, result.overrides)

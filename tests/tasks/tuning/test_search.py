@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from recipes.recipe import Recipe, Tuning
-from tasks.tuning.result import Trial
-from tasks.tuning.search import falls_behind, propose
+from assay.recipes.recipe import Recipe, Tuning
+from assay.tasks.tuning.result import Trial
+from assay.tasks.tuning.search import falls_behind, propose
 from tests.snapshots import recipe_values
 
 SPACE: dict[str, Any] = {

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
-from serving.bundle import Bundle
-from serving.http.protocols.mlflow import InvocationResponse
+from assay.serving.bundle import Bundle
+from assay.serving.http.protocols.mlflow import InvocationResponse
 from tests.serving.http.conftest import Serve
 
 FRAME = pd.DataFrame({"text": ["good Apple", "bad"], "other": [1, 2]})

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from serving.bundle import Bundle
-from serving.http.model import Origin
-from serving.http.protocols.v2 import InferResponse
+from assay.serving.bundle import Bundle
+from assay.serving.http.active_model import Origin
+from assay.serving.http.protocols.v2 import InferResponse
 from tests.serving.http.conftest import Serve
 
 TEXT = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["good Apple", "bad"]}

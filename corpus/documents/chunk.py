@@ -1,0 +1,138 @@
+"""What documents gave, ready to be written: rows as Arrow columns, lines of rejects, counts."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from assay.corpus.documents.document_reader import DocumentReader, Reject
+from assay.corpus.documents.fields import Form
+from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.example import Example, arrow_schema, to_batch
+
+METADATA = b"assay"
+
+
+class Counts(BaseModel):
+    """What became of everything that was there: documents = used + filtered + rejected.
+
+    A document is `used` when it gave at least one row, `filtered` when the recipe leaves it out,
+    `rejected` when none of it could be read. `rejects` counts lines of `rejects.jsonl`: a document
+    may give good rows and rejects as well.
+    """
+
+    documents: int = 0
+    used: int = 0
+    filtered: int = 0
+    rejected: int = 0
+    rows: int = 0
+    rejects: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(**{name: value + getattr(other, name) for name, value in self})
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Rows and rejects of some documents, in their order.
+
+    `label_keys` are the keys of the label map that their labels had, and those of documents read before.
+    """
+
+    batch: pa.RecordBatch
+    reject_lines: list[str]
+    counts: Counts
+    label_keys: frozenset[str] = frozenset()
+
+    def to_bytes(self) -> bytes:
+        """An Arrow stream with the rest in the metadata of its schema, to hand on to another process."""
+        rest = json.dumps(
+            {
+                "reject_lines": self.reject_lines,
+                "counts": self.counts.model_dump(),
+                "label_keys": sorted(self.label_keys),
+            }
+        )
+        sink = pa.BufferOutputStream()
+        schema = self.batch.schema.with_metadata({METADATA: rest.encode()})
+        with pa.ipc.new_stream(sink, schema) as writer:
+            writer.write_batch(self.batch.replace_schema_metadata(schema.metadata))
+        return bytes(sink.getvalue())
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The inverse of `to_bytes`."""
+        with pa.ipc.open_stream(content) as reader:
+            batch = reader.read_next_batch()
+        rest = json.loads(batch.schema.metadata[METADATA])
+        return cls(
+            batch.replace_schema_metadata(None),
+            rest["reject_lines"],
+            Counts(**rest["counts"]),
+            frozenset(rest["label_keys"]),
+        )
+
+
+class PortionReader:
+    """Turns documents of one form into portions."""
+
+    def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
+        """As `DocumentReader`.
+
+        Raises:
+            AssayError: the form does not name the fields that are needed.
+        """
+        self._reader = DocumentReader(form, needs_label=needs_label, needs_entities=needs_entities)
+        self._schema = arrow_schema(form.fields.slices)
+
+    def read(self, documents: Iterable[Document | BadRow]) -> Portion:
+        """Rows, rejects and counts of some documents."""
+        tally = Tally()
+        for document in documents:
+            if isinstance(document, BadRow):
+                tally.take([], [(document.id, document.reason, document.row)])
+            else:
+                tally.take(*self._reader.read(document))
+        return replace(tally.portion(self._schema), label_keys=frozenset(self._reader.label_keys))
+
+
+class Tally:
+    """Gathers what documents gave."""
+
+    def __init__(self) -> None:
+        self.examples: list[Example] = []
+        self._lines: list[str] = []
+        self._documents = self._used = self._filtered = 0
+
+    def take(self, examples: list[Example], rejects: Iterable[Reject]) -> None:
+        """Take one document: its rows, and (id, reason, what was there) for each part that could not be read."""
+        self._documents += 1
+        self.examples += examples
+        before = len(self._lines)
+        self._lines += [reject_line(*reject) for reject in rejects]
+        if examples:
+            self._used += 1
+        elif len(self._lines) == before:
+            self._filtered += 1
+
+    def portion(self, schema: pa.Schema) -> Portion:
+        """All that was taken."""
+        counts = Counts(
+            documents=self._documents,
+            used=self._used,
+            filtered=self._filtered,
+            rejected=self._documents - self._used - self._filtered,
+            rows=len(self.examples),
+            rejects=len(self._lines),
+        )
+        return Portion(to_batch(self.examples, schema), self._lines, counts)
+
+
+def reject_line(row_id: str, reason: str, row: Any) -> str:
+    """A line of `rejects.jsonl`."""
+    line = {"id": row_id, "reason": reason, "remedy": remedy_of(reason), "row": row}
+    return json.dumps(line, ensure_ascii=False, default=repr) + "\n"

@@ -1,0 +1,231 @@
+"""Documents to examples: the forms `rows`, `tokens` and `parse`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from assay.corpus.documents.entity_spans import bio_entities, read_entities
+from assay.corpus.documents.fields import Form
+from assay.corpus.documents.plain_parse import PlainParse
+from assay.corpus.documents.raw_document import Document, shorten
+from assay.corpus.documents.slice_values import slice_field, slice_value
+from assay.corpus.documents.values import (
+    MISSING,
+    UnreadableError,
+    class_label,
+    column,
+    iso_time,
+    pick,
+    plain_text,
+    row_id,
+)
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+
+Reject = tuple[str, str, Any]
+SENTENCE_MARK = "#"  # between the id of a document and the number of its sentence
+SIDE_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+
+
+class DocumentReader:
+    """Turns documents of one form into examples.
+
+    What is not needed is not read: without `needs_label` every label is None, without `needs_entities`
+    all entities are. What is needed must be there. `label_keys` are the keys of the form's label map that a label had.
+    """
+
+    def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
+        """Check that the form names the fields that are needed.
+
+        Raises:
+            AssayError: it does not.
+        """
+        self._form = form
+        self._needs_label = needs_label
+        self._needs_entities = needs_entities
+        self.label_keys: set[str] = set()
+        plain = PlainParse(form, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys)
+        self._plain = plain if PlainParse.fits(form) else None
+        fields = form.fields
+        self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
+        if needs_label and form.form != "parse" and form.fields.label is None:
+            raise AssayError("the sentence head learns classes: name their field in source.fields.label")
+        if needs_entities and form.form == "rows" and form.fields.entities is None:
+            raise AssayError("the token head learns entities: name their field in source.fields.entities")
+
+    def read(self, document: Document) -> tuple[list[Example], list[Reject]]:
+        """The rows of a document, and (id, reason, excerpt) for each part that cannot be used.
+
+        A document with neither is one that the recipe leaves out.
+        """
+        try:
+            document_id = self._document_id(document)
+        except UnreadableError as error:
+            # An id of MongoDB may be no valid Unicode.
+            position = document.position.encode("utf-8", "backslashreplace").decode()
+            return [], [(position, str(error), shorten(document.values))]
+        if self._plain and (found := self._plain.read(document_id, document.values, document.side)) is not None:
+            return found, []
+        if self._form.form == "parse":
+            return self._read_parse(document, document_id)
+        try:
+            return [self._row(document, document_id)], []
+        except UnreadableError as error:
+            return [], [(document_id, str(error), shorten(document.values))]
+
+    def field_names(self) -> list[str]:
+        """The top-level fields that are read, sorted: what a database need send."""
+        form, fields = self._form, self._form.fields
+        names = [fields.id, fields.group, fields.time, fields.split, *map(slice_field, fields.slices.values())]
+        if form.form == "parse":
+            names += [form.parse.sentences, form.parse.repost]
+        else:
+            names += [fields.label] if self._needs_label else []
+        if form.form == "rows":
+            names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
+        if form.form == "tokens":
+            names += [fields.tokens, fields.tags if self._needs_entities else None]
+        return sorted({name.partition(".")[0] for name in names if name})
+
+    def _document_id(self, document: Document) -> str:
+        name = self._form.fields.id
+        if name is None:
+            return row_id(document.position, "id of the document")
+        return row_id(pick(document.values, name), name)
+
+    def _read_parse(self, document: Document, document_id: str) -> tuple[list[Example], list[Reject]]:
+        parse = self._form.parse
+        try:
+            if _is_true(pick(document.values, parse.repost), parse.repost):
+                return [], []
+            sentences = _list(pick(document.values, parse.sentences), parse.sentences)
+        except UnreadableError as error:
+            return [], [(document_id, str(error), shorten(document.values))]
+        examples: list[Example] = []
+        rejects: list[Reject] = []
+        for index, sentence in enumerate(sentences):
+            sentence_id = f"{document_id}{SENTENCE_MARK}{index}"
+            try:
+                examples.append(self._sentence(document, sentence, sentence_id))
+            except UnreadableError as error:
+                rejects.append((sentence_id, str(error), shorten(sentence)))
+        return _grouped(examples, document_id), rejects
+
+    def _sentence(self, document: Document, sentence: Any, sentence_id: str) -> Example:
+        parse = self._form.parse
+        if not isinstance(sentence, dict) and not isinstance(sentence, Mapping):
+            raise UnreadableError("sentence is not an object", sentence)
+        text = plain_text(pick(sentence, parse.text), parse.text)
+        return Example(
+            id=sentence_id,
+            text=text,
+            label=self._label(sentence, parse.label),
+            entities=self._entities(text, sentence, parse.entities),
+            **self._columns(document, sentence, document.values),
+        )
+
+    def _row(self, document: Document, document_id: str) -> Example:
+        fields, values = self._form.fields, document.values
+        if self._form.form == "tokens":
+            text, entities = self._tagged(values)
+        else:
+            text = plain_text(pick(values, fields.text), fields.text)
+            entities = self._entities(text, values, fields.entities)
+        pair = fields.text_pair
+        return Example(
+            id=document_id,
+            text=text,
+            text_pair=None if pair is None else plain_text(pick(values, pair), pair),
+            label=self._label(values, fields.label),
+            entities=entities,
+            **self._columns(document, values),
+        )
+
+    def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
+        fields = self._form.fields
+        tokens = [plain_text(token, "token") for token in _list(pick(values, fields.tokens), fields.tokens)]
+        text = plain_text(" ".join(tokens), fields.tokens)
+        if not self._needs_entities:
+            return text, None
+        tags = [plain_text(tag, "tag") for tag in _list(pick(values, fields.tags), fields.tags)]
+        if len(tags) != len(tokens):
+            raise UnreadableError(
+                f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
+            )
+        return text, bio_entities(tokens, tags)
+
+    def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
+        if not self._needs_label or name is None:
+            return None
+        return class_label(pick(values, name), name, self._form.label_map, self.label_keys)
+
+    def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
+        if not self._needs_entities or name is None:
+            return None
+        items = pick(values, name)
+        if items is MISSING or items is None:
+            raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
+        return read_entities(text, items, self._form.entity)
+
+    def _columns(self, document: Document, *places: Mapping[str, Any]) -> dict[str, Any]:
+        """Split, group, time and slices, each from the first place that has the field."""
+        fields = self._form.fields
+        if not self._has_columns:
+            return {"split": document.side}
+
+        def find(name: str | None) -> Any:
+            if name is not None:
+                for place in places:
+                    if (value := pick(place, name)) is not MISSING:
+                        return value
+            return MISSING
+
+        return {
+            "split": _side(find(fields.split), fields.split) or document.side if fields.split else document.side,
+            "group": column(find(fields.group), fields.group) if fields.group else None,
+            "time": iso_time(find(fields.time), fields.time) if fields.time else None,
+            "slices": {name: slice_value(what, find, document.position) for name, what in fields.slices.items()},
+        }
+
+
+def document_of(sentence_id: str) -> str:
+    """Return the id of the document that a sentence of the form `parse` stands in."""
+    return sentence_id.rpartition(SENTENCE_MARK)[0] or sentence_id
+
+
+def _grouped(sentences: list[Example], document_id: str) -> list[Example]:
+    """Give each sentence without a group that of the document, which is its id where no sentence has a group."""
+    group = next((sentence.group for sentence in sentences if sentence.group is not None), document_id)
+    return [sentence if sentence.group is not None else replace(sentence, group=group) for sentence in sentences]
+
+
+def _side(value: Any, name: str | None) -> str | None:
+    text = column(value, f"{name}")
+    if text is None:
+        return None
+    if text.lower() not in SIDE_NAMES:
+        raise UnreadableError(f"{name} is none of {', '.join(SIDE_NAMES)}", text)
+    return SIDE_NAMES[text.lower()]
+
+
+def _is_true(value: Any, name: str) -> bool:
+    if value is MISSING or value is None:
+        return False
+    if not isinstance(value, bool):
+        raise UnreadableError(f"{name} is neither true nor false", value)
+    return value
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if value is MISSING or value is None:
+        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
+    if not isinstance(value, list):
+        raise UnreadableError(f"{name} is not a list", value)
+    return value

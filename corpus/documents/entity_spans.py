@@ -1,0 +1,234 @@
+"""Spans from what a source states: offsets, names without offsets, BIO tags."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from assay.corpus.documents.fields import EntityFields
+from assay.corpus.documents.values import MISSING, UnreadableError, is_missing, pick, plain_text, whole_number
+from assay.corpus.example import Entity
+from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, base_kind, behind_joiners, is_invisible
+
+Occurrences = Literal["all", "first"]
+
+
+def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
+    """The entities of a text, sorted by offset.
+
+    Entities with offsets are taken as they are, even where they overlap, but without white space and other invisible
+    characters at their edges. Names without offsets are found as whole words in what those leave free, the longest name
+    first.
+
+    Raises:
+        UnreadableError: an entity is malformed, its offsets are outside the text, do not fit its name or cover white
+            space alone, or its name is not in the text as a word.
+    """
+    if not isinstance(items, list):
+        raise UnreadableError("entities are not a list", items)
+    placed: list[Entity] = []
+    names: dict[str, str] = {}
+    start, end = fields.start, fields.end
+    for item in items:
+        # Readers of databases give dicts, which are told faster than other mappings.
+        if not isinstance(item, dict) and not isinstance(item, Mapping):
+            raise UnreadableError("entity is not an object", item)
+        label = _label(item, fields)
+        for span in (item,) if fields.spans is None else _spans(item, fields.spans):
+            if is_missing(pick(span, start)) and is_missing(pick(span, end)):
+                name = stripped(plain_text(pick(span, fields.name), f"entity.{fields.name}"))
+                if not name:
+                    raise UnreadableError("entity covers white space alone", "a name without offsets")
+                if names.setdefault(name, label) != label:
+                    raise UnreadableError("entity has two types", f"{name} is {names[name]} and {label}")
+            else:
+                placed.append(_placed(text, span, label, fields))
+    if names:
+        placed += find_names(text, names, placed, occurrences=fields.occurrences, ignore_case=fields.ignore_case)
+    return tuple(sorted(placed, key=_order) if len(placed) > 1 else placed)
+
+
+def find_names(
+    text: str,
+    names: Mapping[str, str],
+    taken: Iterable[Entity] = (),
+    *,
+    occurrences: Occurrences = "all",
+    ignore_case: bool = False,
+) -> list[Entity]:
+    """Find names (`{name: type}`) as whole words, longest first, where nothing longer was found before.
+
+    A name that stands only inside longer names or `taken` spans gives no entity and is no fault.
+
+    Raises:
+        UnreadableError: a name does not stand in the text as a whole word.
+    """
+    used = bytearray(len(text))
+    for entity in taken:
+        used[entity.start : entity.end] = b"\1" * (entity.end - entity.start)
+    found: list[Entity] = []
+    for name in sorted(names, key=lambda name: (-len(name), name)) if len(names) > 1 else names:
+        spans = whole_words(text, name, ignore_case=ignore_case)
+        if not spans:
+            raise UnreadableError(*_not_found(text, name, ignore_case=ignore_case))
+        for start, end in spans:
+            if used.find(1, start, end) < 0:
+                used[start:end] = b"\1" * (end - start)
+                found.append(Entity(start, end, names[name]))
+                if occurrences == "first":
+                    break
+    return found
+
+
+def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tuple[int, int]]:
+    """Spans of `name` in `text`, overlapping ones too, that no word reaches across.
+
+    In scripts that are written without spaces, words can begin and end at any letter.
+    """
+    return [(start, end) for start, end in _spans_of(text, name, ignore_case) if stands_alone(text, start, end)]
+
+
+def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
+    """Spans over the tokens joined with single spaces.
+
+    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode. White space and other
+    invisible characters at the edges of a token are no part of an entity.
+
+    Raises:
+        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is white space alone.
+    """
+    entities: list[Entity] = []
+    open_label = None
+    start = 0
+    for token, tag in zip(tokens, tags, strict=True):
+        prefix, _, label = tag.partition("-")
+        if tag != "O" and (prefix not in ("B", "I") or not label):
+            raise UnreadableError("tag is neither O nor B-TYPE nor I-TYPE", tag)
+        end = start + len(token)
+        if prefix == "I" and label == open_label:
+            entities[-1] = Entity(entities[-1].start, end, label)
+        elif tag != "O":
+            entities.append(Entity(start, end, label))
+        open_label = label or None
+        start = end + 1
+    text = " ".join(tokens)
+    return tuple(_bare(text, entity) for entity in entities)
+
+
+def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
+    """The type of an entity. Some annotation tools write a list, which then must hold one type only."""
+    label = pick(item, fields.label)
+    if isinstance(label, list):
+        if len(label) > 1:
+            raise UnreadableError("entity has several types", label)
+        label = label[0] if label else None
+    label = None if is_missing(label) else label
+    return plain_text(label, f"entity.{fields.label}", default=fields.default_label)
+
+
+def _spans(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects of an entity's list of spans, which hold name and offsets."""
+    spans = pick(item, name)
+    if not isinstance(spans, list) or not all(isinstance(span, Mapping) for span in spans):
+        raise UnreadableError(f"entity.{name} is not a list of objects", spans)
+    return spans
+
+
+def _order(entity: Entity) -> tuple[int, int, str]:
+    return entity.start, entity.end, entity.label
+
+
+def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields) -> Entity:
+    start, end = (_offset(pick(item, name), f"entity.{name}") for name in (fields.start, fields.end))
+    end += fields.end_inclusive
+    if not 0 <= start < end <= len(text):
+        raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
+    name = pick(item, fields.name)
+    if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
+        raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
+    return _bare(text, Entity(start, end, label))
+
+
+def _bare(text: str, entity: Entity) -> Entity:
+    """The entity without what is invisible at its edges, which no tag can say."""
+    start, end = without_space(text, entity.start, entity.end)
+    if start == end:
+        raise UnreadableError("entity covers white space alone", f"{entity.start}:{entity.end}")
+    return entity if (start, end) == (entity.start, entity.end) else Entity(start, end, entity.label)
+
+
+def without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span without white space and other invisible characters at its edges; empty if there is nothing else."""
+    while start < end and is_invisible(text[end - 1]):
+        end -= 1
+    while start < end and is_invisible(text[start]):
+        start += 1
+    return start, end
+
+
+def stripped(name: str) -> str:
+    """Return a name without white space and other invisible characters at its edges."""
+    # Nearly every name has none.
+    start, end = without_space(name, 0, len(name))
+    return name[start:end]
+
+
+def _stripped(name: Any) -> Any:
+    return stripped(name) if isinstance(name, str) else name
+
+
+def _offset(value: Any, name: str) -> int:
+    number = whole_number(value)
+    if number is None:
+        raise UnreadableError(f"{name} is not a whole number", "missing" if value is MISSING else value)
+    return number
+
+
+def _not_found(text: str, name: str, *, ignore_case: bool) -> tuple[str, str]:
+    """Say why a name gives no entity: the text lacks it, or it is part of longer words."""
+    place = next(_spans_of(text, name, ignore_case), None)
+    if place is None:
+        return "entity is not in the text", name
+    start, end = place
+    while start > 0 and _joined(text, start, start - 1, start):
+        start -= 1
+    while end < len(text) and _joined(text, end, end, end - 1):
+        end += 1
+    return "entity stands only inside a longer word", f"{name} in {text[start:end]}"
+
+
+def _spans_of(text: str, name: str, ignore_case: bool) -> Iterator[tuple[int, int]]:
+    return _in_any_case(text, name) if ignore_case else _exact(text, name)
+
+
+def _exact(text: str, name: str) -> Iterator[tuple[int, int]]:
+    # Not a pattern for each name: sources hold more names than `re` keeps compiled.
+    start = text.find(name)
+    while start >= 0:
+        yield start, start + len(name)
+        start = text.find(name, start + 1)
+
+
+def _in_any_case(text: str, name: str) -> Iterator[tuple[int, int]]:
+    return (match.span(1) for match in re.finditer(f"(?=({re.escape(name)}))", text, re.IGNORECASE))
+
+
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no word reaches across the edges of a span."""
+    return not (
+        (start > 0 and _joined(text, start, start - 1, start)) or (end < len(text) and _joined(text, end, end, end - 1))
+    )
+
+
+def _joined(text: str, at: int, outer: int, inner: int) -> bool:
+    """Whether the characters before and after an offset are of one word: `outer` is the one beside the span."""
+    if text[outer].isascii() and text[inner].isascii():
+        return text[outer].isalnum() or text[outer] == "_"
+    if outer == at and text[at] == ZERO_WIDTH_JOINER:
+        at = outer = behind_joiners(text, at)
+        if at == len(text):
+            return False
+    if KINDS[text[at]] is Kind.MARK:
+        return True
+    beside = base_kind(text, at) if outer < at else KINDS[text[outer]]
+    within = base_kind(text, at) if inner < at else KINDS[text[inner]]
+    return (beside is Kind.LETTER or text[outer] == "_") and within is not Kind.SIGN

@@ -1,0 +1,115 @@
+"""Rows of JSONL, CSV and Parquet files, read as a stream: memory holds one line or one record batch."""
+
+import glob
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.lines import LineRows, Numbered
+from assay.corpus.sources.parquet import batch_rows, read_batches
+from assay.corpus.storage.remote_files import fetch_files, is_remote, name_of
+
+TEXT_SUFFIXES = (".jsonl", ".csv")
+KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
+
+
+def iter_rows(path: Path) -> Iterator[Numbered]:
+    """Read one file row by row.
+
+    A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
+    header, comes as a `BadRow`, and reading goes on behind it. Blank lines are skipped. CSV cells are text,
+    the empty cell the empty text.
+
+    Yields:
+        Number of the line (JSONL, CSV: of the row's last line) or of the row (Parquet), from 1, and the row.
+
+    Raises:
+        AssayError: the file is missing, unreadable, of an unknown kind, damaged as a whole, a CSV without a header,
+            or has two columns of one name.
+    """
+    kind = check_file(path)
+    if kind != ".parquet":
+        yield from LineRows(path, kind)
+        return
+    number = 0
+    for batch in read_batches(path):
+        for row in batch_rows(path, number, batch):
+            number += 1
+            yield number, row
+
+
+def check_file(path: Path) -> str:
+    """As `file_kind`, for a file that must be there.
+
+    Raises:
+        AssayError: there is no such file, or it is of an unknown kind.
+    """
+    kind = file_kind(path)
+    if not path.is_file():
+        raise AssayError(f"{path} is not a file; check the path")
+    return kind
+
+
+def file_kind(path: Path) -> str:
+    """The suffix that says how a file is read, `.gz` included.
+
+    Raises:
+        AssayError: the suffix is not one of `KNOWN_SUFFIXES`.
+    """
+    name = path.name.lower()
+    for suffix in KNOWN_SUFFIXES:
+        if name.endswith(suffix):
+            return suffix
+    raise AssayError(f"{path} is of an unknown kind; the name must end with one of {', '.join(KNOWN_SUFFIXES)}")
+
+
+def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
+    """Resolve `{file or glob: side}` to `{file: side}`, globs in sorted order; of an address, to copies of its files.
+
+    Raises:
+        AssayError: nothing is there, a kind is unknown, or two entries with different sides name one file.
+    """
+    found: dict[Path, str] = {}
+    for pattern, side in paths.items():
+        for path in _matches(pattern):
+            file_kind(path)
+            if found.setdefault(path, side) != side:
+                raise AssayError(f"source.paths names {path} as {found[path]} and as {side}; a file has one side")
+    return found
+
+
+def read_files(files: Mapping[Path, str]) -> Iterator[Document | BadRow]:
+    """The documents of all files, in order; a row's position is `STEM:NUMBER`."""
+    names = _short_names(list(files))
+    for path, side in files.items():
+        for number, row in iter_rows(path):
+            if isinstance(row, BadRow):
+                yield row
+            else:
+                yield Document(f"{names[path]}:{number}", row, None if side == "all" else side)
+
+
+def _matches(pattern: str) -> list[Path]:
+    if is_remote(pattern):
+        return _found(pattern, fetch_files(pattern))
+    path = Path(pattern).expanduser()
+    if path.is_file():
+        return [path]
+    # Path.glob takes no absolute patterns.
+    names = glob.glob(str(path), recursive=True)  # noqa: PTH207
+    return _found(pattern, sorted(file for file in map(Path, names) if file.is_file()))
+
+
+def _found(pattern: str, found: list[Path]) -> list[Path]:
+    if not found:
+        raise AssayError(f"source.paths names {pattern!r}, but no such file is there; check the path or glob")
+    return found
+
+
+def _short_names(files: list[Path]) -> dict[Path, str]:
+    """Stem of each file, or the whole path where two files have the same stem."""
+    stems = {path: path.name[: -len(file_kind(path))] for path in files}
+    count = Counter(stems.values())
+    return {path: stem if count[stem] == 1 else name_of(path) for path, stem in stems.items()}

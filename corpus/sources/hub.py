@@ -1,0 +1,150 @@
+"""Rows of a Hugging Face data set, from the hub at a pinned revision or from a local folder.
+
+Tables stay on disk, mapped into memory; code that a data set brings is never run. `datasets` is imported
+where it is used.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.digest import digest_folder, digest_json
+
+ROWS_A_BATCH = 1_000
+BUILDERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")
+
+
+def read_hub(
+    path: str,
+    revision: str | None = None,
+    config: str | None = None,
+    splits: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Iterator[Document]:
+    """Read published splits in the order they are named; a row's position is `SPLIT:NUMBER`.
+
+    ClassLabel columns, also inside lists and objects, give names in place of numbers.
+
+    Args:
+        path: `owner/name`, or a folder of data files or one written by `save_to_disk`.
+        revision: commit of the hub data set.
+        config: its configuration.
+        splits: published split -> side; `all` is no side. None: every published split, as `all`.
+        files: name -> file of the data set, to be read as splits of those names in place of the published ones.
+
+    Raises:
+        AssayError: the data set cannot be had, or has no such configuration, split or file.
+    """
+    tables = _load(path, revision, config, files)
+    splits = splits or dict.fromkeys(tables, "all")
+    for name in splits:
+        if name not in tables:
+            raise AssayError(f"source.splits names {name!r}, but {path} has the splits {', '.join(sorted(tables))}")
+    for name, side in splits.items():
+        for index, row in enumerate(_rows(tables[name])):
+            yield Document(f"{name}:{index}", row, None if side == "all" else side)
+
+
+def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """All splits of the data set, by name."""
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    folder = Path(path).expanduser()
+    local = folder.exists()
+    try:
+        if any((folder / name).is_file() for name in SAVED_BY_DATASETS):
+            loaded = datasets.load_from_disk(str(folder))
+        elif files:
+            root = str(folder.resolve()) if local else f"hf://datasets/{path}@{revision}"
+            loaded = datasets.load_dataset(
+                _builder(files),
+                data_files={name: f"{root}/{file}" for name, file in files.items()},
+                cache_dir=_cache(folder),
+            )
+        else:
+            loaded = datasets.load_dataset(
+                str(folder.resolve()) if local else path, name=config, revision=revision, cache_dir=_cache(folder)
+            )
+    except (ConnectionError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise AssayError(
+            f"the hub data set {path} at {revision} cannot be had ({_brief(error)}); check the name, the revision "
+            "and the network, or put it into a local folder and name that in source.path"
+        ) from error
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
+        # A RuntimeError says that the data set wants to run a script of its own.
+        raise AssayError(f"source.path {path} cannot be loaded: {_brief(error)}") from error
+    return loaded if isinstance(loaded, Mapping) else {str(loaded.split or "all"): loaded}
+
+
+def _cache(folder: Path) -> str | None:
+    """Return where the rows of a local folder are kept: by its content; None for a name on the hub.
+
+    `datasets` knows a file by its path and time, and would return the old rows of one that was replaced in between.
+    """
+    import datasets
+
+    if not folder.exists():
+        return None
+    return f"{datasets.config.HF_DATASETS_CACHE}/{digest_json(digest_folder(folder))[:16]}"
+
+
+def _builder(files: Mapping[str, str]) -> str:
+    """What reads files of their kind, which is one for all of them.
+
+    Raises:
+        AssayError: they are of several kinds, or of none that is known.
+    """
+    kinds = {_kind(file) for file in files.values()}
+    kind = kinds.pop()
+    if kinds or kind is None:
+        names = ", ".join(files.values())
+        raise AssayError(f"source.files names {names}; they must all end with one of {', '.join(BUILDERS)}")
+    return kind
+
+
+def _kind(file: str) -> str | None:
+    return next((BUILDERS[suffix] for suffix in Path(file).suffixes if suffix in BUILDERS), None)
+
+
+def _rows(table: Any) -> Iterator[dict[str, Any]]:
+    names = {column: rename for column, feature in table.features.items() if (rename := _renamer(feature))}
+    for batch in table.with_format("arrow").iter(batch_size=ROWS_A_BATCH):
+        for row in batch.to_pylist():
+            yield {column: names[column](value) if column in names else value for column, value in row.items()}
+
+
+def _renamer(feature: Any) -> Callable[[Any], Any] | None:
+    """What turns class numbers in a value of that feature into names; None where there are none."""
+    import datasets
+
+    if isinstance(feature, datasets.ClassLabel):
+        # -1 stands for a label that is not published.
+        return lambda value: feature.names[value] if value is not None and value >= 0 else None
+    if isinstance(feature, datasets.List | datasets.LargeList):
+        return _list_renamer(_renamer(feature.feature))
+    if isinstance(feature, Mapping):
+        return _object_renamer({key: rename for key, part in feature.items() if (rename := _renamer(part))})
+    return None
+
+
+def _list_renamer(rename: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    if rename is None:
+        return None
+    return lambda values: None if values is None else [rename(value) for value in values]
+
+
+def _object_renamer(renames: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any] | None:
+    def rename(value: Any) -> Any:
+        if value is None:
+            return None
+        return {key: renames[key](part) if key in renames else part for key, part in value.items()}
+
+    return rename if renames else None
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,171 @@
+"""Rows of JSONL and CSV files, possibly gzipped, from the beginning or from any row on: memory holds one row."""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from assay.corpus.documents.raw_document import BadRow, shorten
+from assay.corpus.errors import AssayError
+
+BOM = b"\xef\xbb\xbf"
+# The csv module refuses cells above 128 Ki characters unless told otherwise.
+LARGEST_CELL = 64 * 1024 * 1024
+
+Row = dict[str, Any]
+Numbered = tuple[int, Row | BadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row begins: bytes of the (unpacked) file, and lines, before it."""
+
+    offset: int = 0
+    line: int = 0
+
+
+START = Place()
+
+
+class LineRows:
+    """The rows of one file from a place on, each with the number of its (last) line.
+
+    `place` is where the row behind the one that came last begins; who begins there reads on as if never stopped.
+
+    Raises:
+        AssayError: while reading: the file cannot be read, is damaged, or is a CSV without a header.
+    """
+
+    def __init__(self, path: Path, kind: str, start: Place = START) -> None:
+        """`kind` is the suffix, as `assay.corpus.sources.files.file_kind` gives it."""
+        self.place = start
+        self._path = path
+        self._packed = kind.endswith(".gz")
+        self._read = self._jsonl if kind.startswith(".jsonl") else self._csv
+
+    def __iter__(self) -> Iterator[Numbered]:
+        path = self._path
+        try:
+            with self._open() as file:
+                yield from self._read(file)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise AssayError(f"{path} is damaged: {error}; copy the file again") from error
+        except OSError as error:
+            raise AssayError(f"{path} cannot be read: {error.strerror}; check its rights and its disk") from error
+
+    def _open(self) -> BinaryIO:
+        if not self._packed:
+            return self._path.open("rb")
+        # A GzipFile alone gives line by line in Python; the buffer around it does so in C.
+        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(self._path)), 1 << 16)
+
+    def _jsonl(self, file: BinaryIO) -> Iterator[Numbered]:
+        offset, begun = self.place.offset, self.place.line
+        file.seek(offset)
+        for number, line in enumerate(file, start=begun + 1):
+            offset += len(line)
+            self.place = Place(offset, number)
+            if number == 1:
+                line = line.removeprefix(BOM)
+            if line.strip():
+                yield number, _json_row(f"{self._path.name}:{number}", line)
+
+    def _csv(self, file: BinaryIO) -> Iterator[Numbered]:
+        csv.field_size_limit(LARGEST_CELL)
+        lines = _Lines(file)
+        header = next(csv.reader(lines), [])
+        if lines.ended_inside(header):
+            raise AssayError(f"{self._path} opens a quote in its first line that is never closed; close it")
+        if not header or len(set(header)) != len(header):
+            raise AssayError(f"{self._path} needs a first line of column names, each once; it reads {header!r:.200}")
+        if self.place != START:
+            lines = _Lines(file, self.place)
+        reader = csv.reader(lines)
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self.place = place = lines.place
+                yield place.line, BadRow(f"{self._path.name}:{place.line}", f"not valid CSV: {error}", None)
+                continue
+            self.place = place = lines.place
+            if lines.ended_inside(cells):
+                # Else the rest of the file would be one good row.
+                reason = f"a quote is never closed: it opens in line {lines.line_of_last(cells)}"
+                yield place.line, BadRow(f"{self._path.name}:{place.line}", reason, shorten(cells))
+            elif cells:
+                yield place.line, _csv_row(f"{self._path.name}:{place.line}", header, cells)
+
+
+class _Lines:
+    """The lines of a file as text, and how far they were read."""
+
+    def __init__(self, file: BinaryIO, start: Place = START) -> None:
+        file.seek(start.offset)
+        self._file = file
+        self._offset, self._line = start.offset, start.line
+        self._lines = self._read()
+        self._ended = False
+
+    def ended_inside(self, cells: list[str]) -> bool:
+        """Whether the input ended inside the quotes of the last of these cells, which came just now.
+
+        The csv module asks for another line only where a row has none of its own left: inside quotes.
+        """
+        return self._ended and bool(cells)
+
+    def line_of_last(self, cells: list[str]) -> int:
+        """The line that the last cell began in, of a row that reaches to the end of the input."""
+        more = cells[-1].encode("utf-8", "surrogateescape").splitlines()[1:]
+        return self._line - len(more)
+
+    @property
+    def place(self) -> Place:
+        """Behind the line that came last."""
+        return Place(self._offset, self._line)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def _read(self) -> Iterator[str]:
+        for block in self._file:
+            # A lone carriage return ends a line, too; the csv module joins what quotes hold together.
+            for line in block.splitlines(keepends=True) if b"\r" in block else (block,):
+                text = line.removeprefix(BOM) if not self._offset else line
+                self._offset += len(line)
+                self._line += 1
+                # surrogateescape keeps invalid bytes inside their own cell, where `_csv_row` finds them.
+                yield text.decode("utf-8", "surrogateescape")
+        self._ended = True
+
+
+def _json_row(row_id: str, line: bytes) -> Row | BadRow:
+    try:
+        text = line.decode("utf-8")
+        row = json.loads(text)
+    except UnicodeDecodeError as error:
+        return BadRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
+    except (ValueError, RecursionError) as error:
+        return BadRow(row_id, f"not valid JSON: {error}", shorten(text))
+    if not isinstance(row, dict):
+        return BadRow(row_id, f"not a JSON object: {type(row).__name__}", shorten(row))
+    return row
+
+
+def _csv_row(row_id: str, header: list[str], cells: list[str]) -> Row | BadRow:
+    if len(cells) != len(header):
+        return BadRow(row_id, f"wrong number of cells: {len(cells)}, the header has {len(header)}", shorten(cells))
+    if not all(map(_is_utf8, cells)):
+        return BadRow(row_id, "not valid UTF-8", shorten(repr(cells)))
+    return dict(zip(header, cells, strict=True))
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)

@@ -1,0 +1,73 @@
+"""Record batches of Parquet files from any row on, and their rows; memory holds pages, not row groups."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assay.corpus.documents.raw_document import BadRow
+from assay.corpus.errors import AssayError
+
+ROWS_A_BATCH = 1_024
+PAGE_BUFFER = 1 << 20
+
+
+def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_A_BATCH) -> Iterator[pa.RecordBatch]:
+    """The batches of a file from row `start` (counted from 0) on. Row groups before it are not opened.
+
+    Raises:
+        AssayError: while reading: the file is damaged, not Parquet, or has two columns of one name.
+    """
+    try:
+        # Without pre_buffer and with a small buffer, a row group of many GB is read page by page.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=PAGE_BUFFER) as file:
+            _check_columns(path, file.schema_arrow.names)
+            first, groups = _groups_from(file.metadata, start)
+            for batch in file.iter_batches(rows_a_batch, row_groups=groups):
+                if first + batch.num_rows > start:
+                    yield batch.slice(max(0, start - first))
+                first += batch.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}") from error
+
+
+def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | BadRow]:
+    """Rows of a batch that has `before` rows before it in its file.
+
+    Where a value in it cannot be read, it is read row by row, so that only its own row is lost.
+    """
+    try:
+        rows: list[dict[str, Any] | BadRow] = batch.to_pylist()
+    except ValueError:
+        return [_single_row(f"{path.name}:{before + index + 1}", batch.slice(index, 1)) for index in range(len(batch))]
+    return rows
+
+
+def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | BadRow:
+    try:
+        row: dict[str, Any] = batch.to_pylist()[0]
+    except UnicodeDecodeError:
+        return BadRow(row_id, "not valid UTF-8", None)
+    except ValueError as error:  # a time of nanoseconds, which Python has not; pyarrow names the remedy
+        return BadRow(row_id, f"not readable: {error}", None)
+    return row
+
+
+def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:
+    """The first row of the row group that holds row `start`, and the numbers of it and all later ones."""
+    first = 0
+    for number in range(metadata.num_row_groups):
+        rows = metadata.row_group(number).num_rows
+        if first + rows > start:
+            return first, list(range(number, metadata.num_row_groups))
+        first += rows
+    return first, []
+
+
+def _check_columns(path: Path, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise AssayError(f"{path} has the column {twice[0]!r} more than once; rename one")

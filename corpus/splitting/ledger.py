@@ -1,0 +1,221 @@
+"""The ledger of sides: on which side each row of a recipe was in earlier runs.
+
+One Parquet file a recipe holds hashes of rows, duplicates, groups and documents, never text. Id, revision, digest and
+the version of the keys lie in the file's own metadata, so that one rename replaces all of it at once.
+
+A key that was in several splits counts for the one that is held back most: test before validation before train.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from assay.corpus.errors import AssayError
+from assay.corpus.near_duplicates import VERSION
+from assay.corpus.splitting.duplicates import HASH_BYTES, NO_KEY, HashArray
+from assay.corpus.splitting.stratify import NO_SIDE, TRAIN, SideArray
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.object_store import shared_store
+from assay.corpus.storage.remote_lease import hold_shared
+
+LEDGER = "ledger.parquet"  # beside the splits: what it knew of their rows before
+LOCK_TIMEOUT_S = 600.0
+_SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trained", pa.bool_())])
+
+
+class Ledger:
+    """What is remembered, sorted by key. `trained` stays true once a key was in train, or joined with what was."""
+
+    def __init__(self, path: Path, ledger_id: str, revision: int, table: pa.Table) -> None:
+        self.id = ledger_id
+        self.revision = revision
+        self._path = path
+        self._keys: HashArray = np.frombuffer(_key_bytes(table), dtype=f"S{HASH_BYTES}")
+        self._sides = table["side"].to_numpy().astype(np.int8)
+        self._trained = table["trained"].to_numpy().astype(bool)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def sides(self, keys: HashArray) -> SideArray:
+        """Remembered side of each key: train 0, validation 1, test 2, or `NO_SIDE` where it is unknown."""
+        positions, known = self._find(keys)
+        found = np.full(len(keys), NO_SIDE, dtype=np.int8)
+        found[known] = self._sides[positions[known]]
+        return found
+
+    def trained(self, keys: HashArray) -> NDArray[np.bool_]:
+        """Whether what the key stands for, or a row that it was joined with, was ever in train."""
+        positions, known = self._find(keys)
+        found = np.zeros(len(keys), dtype=bool)
+        found[known] = self._trained[positions[known]]
+        return found
+
+    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool, seen: NDArray[np.bool_] | None = None) -> None:
+        """Write down the sides of this run. Telling the same again changes nothing.
+
+        Args:
+            keys: hashes, `NO_KEY` is left out; a key may come several times.
+            sides: of train, validation and test; rows without a side are left out.
+            remember: a key keeps the split that is held back more, the earlier or the new one; else the new one counts.
+            seen: keys that count as trained whatever their side, since a training row of an earlier run shares them
+                or a group with them.
+        """
+        trained = (sides == TRAIN) if seen is None else (sides == TRAIN) | seen
+        told = (sides != NO_SIDE) & (keys != NO_KEY)
+        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], trained[told])
+        positions, known = self._find(new_keys)
+        before = positions[known]
+        if remember:
+            new_sides[known] = np.maximum(new_sides[known], self._sides[before])
+        changed = self._sides[before] != new_sides[known]
+        new_trained[known] |= self._trained[before]
+        same = not changed.any() and np.array_equal(new_trained[known], self._trained[before])
+        if same and known.all() and self.revision:
+            return
+        kept = np.ones(len(self._keys), dtype=bool)
+        kept[before] = False
+        self._keys = np.concatenate([self._keys[kept], new_keys])
+        order = np.argsort(self._keys)
+        self._keys = self._keys[order]
+        self._sides = np.concatenate([self._sides[kept], new_sides])[order]
+        self._trained = np.concatenate([self._trained[kept], new_trained])[order]
+        self.revision += 1
+        self._write(self._path, np.arange(len(self._keys)))
+
+    def forget(self, keys: HashArray) -> int:
+        """Take keys out; gives how many there were."""
+        positions, known = self._find(np.unique(keys))
+        if not known.any():
+            return 0
+        kept = np.ones(len(self._keys), dtype=bool)
+        kept[positions[known]] = False
+        self._keys, self._sides, self._trained = self._keys[kept], self._sides[kept], self._trained[kept]
+        self.revision += 1
+        self._write(self._path, np.arange(len(self._keys)))
+        return int(known.sum())
+
+    def save_part(self, keys: HashArray, path: Path) -> None:
+        """Write what is known of some keys as a ledger of the same id: enough to put their rows on sides again."""
+        positions, known = self._find(np.unique(keys))
+        self._write(path, positions[known])
+
+    def _find(self, keys: HashArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Position of each key, and whether it is there at all."""
+        positions = np.searchsorted(self._keys, keys)
+        known = positions < len(self._keys)
+        known[known] = self._keys[positions[known]] == keys[known]
+        return positions, known & (keys != NO_KEY)
+
+    def _write(self, path: Path, chosen: NDArray[np.int64]) -> None:
+        keys = np.ascontiguousarray(self._keys[chosen])
+        packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(keys), [None, pa.py_buffer(keys)])
+        sides, trained = pa.array(self._sides[chosen]), pa.array(self._trained[chosen])
+        table = pa.table([packed, sides, trained], schema=_SCHEMA)
+        metadata = {"id": self.id, "revision": str(self.revision), "digest": _digest(table), "keys": str(VERSION)}
+        with atomic_path(path) as partial:
+            pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+
+
+def ledger_path(store: Path, recipe: str) -> Path:
+    """Where the ledger of a recipe lies."""
+    return store / "ledger" / f"{recipe}.parquet"
+
+
+@contextmanager
+def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
+    """Open a ledger, or begin one, and keep others out until the block ends.
+
+    Raises:
+        AssayError: another run holds it for longer than `timeout` seconds, the file is damaged, or its keys are of
+            another version.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=timeout)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise AssayError(
+            f"{path} has been held by another run for {timeout:g} s; wait until it ends, then start this one again"
+        ) from error
+    try:
+        with _synced(path, timeout):
+            yield _read(path)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _synced(path: Path, timeout: float) -> Iterator[None]:
+    """Take what the shared store knows, keep other machines out, and write down what the block has told."""
+    if (shared := shared_store()) is None:
+        yield
+        return
+    name = f"ledger/{path.name}"
+    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as turn:
+        before = shared.read(name)
+        if before is not None:
+            path.write_bytes(before)
+        yield
+        if path.exists() and (after := path.read_bytes()) != before:
+            turn.renew()
+            shared.write(name, after)
+
+
+def _read(path: Path) -> Ledger:
+    if not path.exists():
+        return Ledger(path, uuid.uuid4().hex, 0, _SCHEMA.empty_table())
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path) from error
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    if not table.schema.equals(_SCHEMA) or metadata.get("digest") != _digest(table):
+        raise _damaged(path)
+    if (version := metadata.get("keys", "1")) != str(VERSION):
+        raise AssayError(
+            f"{path} holds keys of version {version}, and this Assay makes keys of version {VERSION}, to which every "
+            "row would be new; use the Assay that wrote it, or delete it to begin a new one (models of earlier runs "
+            "are then not comparable)"
+        )
+    return Ledger(path, metadata["id"], int(metadata["revision"]), table)
+
+
+def _damaged(path: Path) -> AssayError:
+    return AssayError(
+        f"{path} is not the ledger of sides that was written; restore it from a backup, "
+        "or delete it to begin a new one (models of earlier runs are then not comparable)"
+    )
+
+
+def _digest(table: pa.Table) -> str:
+    digest = hashlib.sha256(_key_bytes(table))
+    for name in ("side", "trained"):
+        digest.update(table[name].to_numpy().astype(np.int8).tobytes())
+    return digest.hexdigest()
+
+
+def _key_bytes(table: pa.Table) -> bytes:
+    parts = ((chunk, memoryview(chunk.buffers()[1] or b"")) for chunk in table["key"].chunks)
+    return b"".join(
+        content[chunk.offset * HASH_BYTES : (chunk.offset + len(chunk)) * HASH_BYTES] for chunk, content in parts
+    )
+
+
+def _fold(
+    keys: HashArray, sides: SideArray, trained: NDArray[np.bool_]
+) -> tuple[HashArray, SideArray, NDArray[np.bool_]]:
+    """One entry per key: the side that is held back most, since TRAIN < VALIDATION < TEST; trained if any is."""
+    order = np.argsort(keys)
+    unique, first = np.unique(keys[order], return_index=True)
+    if not first.size:
+        return unique, sides, trained
+    return unique, np.maximum.reduceat(sides[order], first), np.logical_or.reduceat(trained[order], first)

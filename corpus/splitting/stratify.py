@@ -1,0 +1,202 @@
+"""Iterative stratification of clusters over all their labels together.
+
+After Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (2011): labels are served
+from the rarest to the most frequent, and each cluster that carries the label goes where it is wanted most.
+Two things differ from the paper, because our units are clusters of rows and there may be millions of them.
+
+Clusters with the same counts of the same labels are one stratum and are dealt with together. And a cluster
+is steered by all its labels, not by the rarest alone: it goes to the side where the sum over its labels of
+(taken - target)^2 / target grows least. For a single label that is Webster's method of apportionment. A cluster
+of several rows goes where it fits without exceeding a target, as long as it fits anywhere.
+
+Which clusters of a stratum go where is decided by a hash of (seed, key of the cluster): the order of the rows
+does not matter, and more rows in a stratum move only those at its edges.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from assay.corpus.splitting.duplicates import HashArray
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+NO_SIDE = -1
+# Equal wishes are met in this order: a label is first learnt, then judged.
+_PRECEDENCE = (TRAIN, TEST, VALIDATION)
+_UNWANTED = 1e-9
+KEYS_AT_ONCE = 10_000  # as Python objects, which are three times as large
+
+SideArray = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class _Strata:
+    """Clusters without a side, by stratum.
+
+    `members[bounds[i]:bounds[i + 1]]` are the clusters of stratum `i` by rising hash; row `i` of `counts`
+    holds what each of them carries; strata are numbered in the order in which they are served.
+    """
+
+    members: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    counts: csr_array
+
+
+def stratify(
+    counts: csr_array, keys: HashArray, shares: tuple[float, float, float], seed: int, given: SideArray | None = None
+) -> SideArray:
+    """Put clusters on sides so that each side has its share of every label.
+
+    A label that three clusters or more carry is wanted at least once on every side that has a share, one of two
+    clusters in train and test, a single one in train. Train gets every label, unless all its clusters
+    were given to other sides.
+
+    Args:
+        counts: clusters x labels, how many rows of the cluster carry the label; label 0 is the row itself.
+        keys: a hash a cluster.
+        shares: of train, validation and test; they add up to 1.
+        seed: of the assignment.
+        given: a side for each cluster, `NO_SIDE` where it is to be found; the others count towards the targets.
+
+    Returns:
+        A side for every cluster.
+    """
+    sides = np.full(counts.shape[0], NO_SIDE, dtype=np.int8) if given is None else given.copy()
+    strata = _find_strata(counts, draws(keys, seed), np.flatnonzero(sides == NO_SIDE))
+    targets = _targets(counts, shares).tolist()
+    taken = _taken(counts, sides).tolist()
+    for stratum in _serving_order(strata):
+        members = strata.members[strata.bounds[stratum] : strata.bounds[stratum + 1]]
+        begin, end = strata.counts.indptr[stratum : stratum + 2]
+        carried = list(
+            zip(strata.counts.indices[begin:end].tolist(), strata.counts.data[begin:end].tolist(), strict=True)
+        )
+        quota = _apportion(len(members), carried, targets, taken)
+        sides[members[: quota[TEST]]] = TEST
+        sides[members[quota[TEST] : quota[TEST] + quota[TRAIN]]] = TRAIN
+        sides[members[quota[TEST] + quota[TRAIN] :]] = VALIDATION
+    _teach_every_label(counts, sides, strata.members)
+    return sides
+
+
+def draws(keys: HashArray, seed: int) -> NDArray[np.uint64]:
+    """A number for each key, as good as random, that depends on seed and key alone."""
+    salt = str(seed).encode()
+    width = keys.dtype.itemsize
+    hashed = bytearray()
+    for begin in range(0, len(keys), KEYS_AT_ONCE):
+        for key in keys[begin : begin + KEYS_AT_ONCE].tolist():
+            hashed += hashlib.blake2b(key.ljust(width, b"\0"), digest_size=8, key=salt).digest()
+    return np.frombuffer(hashed, dtype="<u8")
+
+
+def _targets(counts: csr_array, shares: tuple[float, float, float]) -> NDArray[np.float64]:
+    """3 x labels: how many rows with the label each side should have."""
+    rows = np.asarray(counts.sum(axis=0), dtype=np.float64)
+    clusters = np.bincount(counts.indices, minlength=counts.shape[1])
+    usual = np.divide(rows, clusters, out=np.zeros_like(rows), where=clusters > 0)
+    targets = np.outer(shares, rows)
+    wanted = np.asarray(shares) > 0
+    for side, fewest in ((VALIDATION, 3), (TEST, 2)):
+        if wanted[side]:
+            targets[side] = np.where(clusters >= fewest, np.maximum(targets[side], usual), 0)
+    targets[TRAIN] = np.maximum(rows - targets[VALIDATION] - targets[TEST], np.minimum(usual, rows))
+    return np.asarray(np.maximum(targets, _UNWANTED))
+
+
+def _taken(counts: csr_array, sides: SideArray) -> NDArray[np.float64]:
+    """3 x labels: rows with the label that are on each side already."""
+    return np.stack([np.asarray(counts[sides == side].sum(axis=0), dtype=np.float64) for side in (0, 1, 2)])
+
+
+def _find_strata(counts: csr_array, draw: NDArray[np.uint64], clusters: NDArray[np.int64]) -> _Strata:
+    """Group `clusters` by what they carry; large clusters come first, since small ones can still even things out."""
+    stratum_of = _signatures(counts, clusters)
+    order = np.lexsort((draw[clusters], stratum_of))
+    first = np.unique(stratum_of[order], return_index=True)[1]
+    sizes = np.diff(np.append(first, len(order)))
+    leaders = clusters[order[first]]
+    # By powers of two, so that the seed still decides among clusters of about one size.
+    magnitude = np.log2(np.maximum(1, counts[:, [0]].toarray()[leaders, 0])).astype(np.int64)
+    serving = np.lexsort((draw[leaders], -magnitude))
+    members = [clusters[order[first[i] : first[i] + sizes[i]]] for i in serving]
+    bounds = np.concatenate([[0], np.cumsum(sizes[serving])])
+    return _Strata(np.concatenate([clusters[:0], *members]), bounds, counts[leaders[serving]])
+
+
+def _signatures(counts: csr_array, clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each cluster; equal where labels and counts are."""
+    seen: dict[bytes, int] = {}
+    numbers = np.empty(len(clusters), dtype=np.int64)
+    for position, (begin, end) in enumerate(zip(counts.indptr[clusters], counts.indptr[clusters + 1], strict=True)):
+        signature = counts.indices[begin:end].tobytes() + counts.data[begin:end].tobytes()
+        numbers[position] = seen.setdefault(signature, len(seen))
+    return numbers
+
+
+def _serving_order(strata: _Strata) -> Iterator[int]:
+    """Strata of the rarest label that is left, then of the next."""
+    repeats = np.diff(strata.bounds)
+    left = np.asarray(strata.counts.T @ repeats, dtype=np.int64)
+    of_label = strata.counts.tocsc()
+    served = np.zeros(len(repeats), dtype=bool)
+    while left.any():
+        label = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
+        carriers = np.sort(of_label.indices[of_label.indptr[label] : of_label.indptr[label + 1]])
+        carriers = carriers[~served[carriers]]
+        served[carriers] = True
+        left -= strata.counts[carriers].T @ repeats[carriers]
+        yield from carriers.tolist()
+
+
+def _apportion(
+    clusters: int, carried: list[tuple[int, int]], targets: list[list[float]], taken: list[list[float]]
+) -> list[int]:
+    """How many of the equal clusters each side gets; adds them to `taken`.
+
+    `cost[side]` is half of what one more cluster adds to the sum of (taken - target)^2 / target; it grows by `step`
+    with each cluster taken. A side without room is chosen only where none has any.
+    """
+    cost, step = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    room = [_room(carried, targets[side], taken[side], clusters) for side in range(3)]
+    for side in _PRECEDENCE:
+        for label, count in carried:
+            cost[side] += count * (taken[side][label] + count / 2) / targets[side][label]
+            step[side] += count * count / targets[side][label]
+    quota = [0, 0, 0]
+    for _ in range(clusters):
+        sides = [side for side in _PRECEDENCE if quota[side] < room[side]]
+        side = min(sides or _PRECEDENCE, key=cost.__getitem__)
+        quota[side] += 1
+        cost[side] += step[side]
+    for side in _PRECEDENCE:
+        for label, count in carried:
+            taken[side][label] += count * quota[side]
+    return quota
+
+
+def _room(carried: list[tuple[int, int]], target: list[float], taken: list[float], clusters: int) -> int:
+    """How many of the clusters fit without exceeding a target.
+
+    Single rows always fit: for them the cost rounds to the nearest. What a large cluster exceeds, no later one
+    makes good.
+    """
+    fit = [max(0, int((target[label] - taken[label]) // count)) for label, count in carried if count > 1]
+    return min([clusters, *fit])
+
+
+def _teach_every_label(counts: csr_array, sides: SideArray, movable: NDArray[np.int64]) -> None:
+    """Move the smallest cluster of a label that train lacks there; only clusters among `movable`."""
+    can_move = np.zeros(len(sides), dtype=bool)
+    can_move[movable] = True
+    of_label = counts.tocsc()
+    for label in np.flatnonzero(_taken(counts, sides)[TRAIN] == 0):
+        carriers = of_label.indices[of_label.indptr[label] : of_label.indptr[label + 1]]
+        carriers = carriers[can_move[carriers]]
+        if carriers.size and not (sides[carriers] == TRAIN).any():
+            sizes = counts[carriers][:, [0]].toarray()[:, 0]
+            sides[carriers[np.argmin(sizes)]] = TRAIN

@@ -1,0 +1,92 @@
+"""How far a prediction depends on the rows that share its batch.
+
+An int8 graph quantises activations with one scale per batch, so that the rows beside a row, and the padding, move its
+logits a little (dynamic quantisation; see docs/speed.md). A float32 graph has no such scale.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from assay.corpus.example import Example
+from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.spaced_rows import evenly_spaced
+from assay.serving.encoding import EncodedText
+from assay.serving.engine import BATCH_TOKENS, Engine, Prediction
+
+ROWS = 1_000
+ROUNDS = 3
+SEED = 0
+
+Spans = frozenset[tuple[int, int, str]]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Shares of labels and of entities that differ from those of the row alone in its batch, over all rounds.
+
+    An entity differs where only one of the two predictions has it; the share is of the entities of both.
+    `probability` is the largest difference of a class probability.
+    """
+
+    rows: int
+    labels: float
+    entities: float
+    probability: float
+
+
+def measure_sensitivity(
+    engine: Engine, examples: Sequence[Example], rows: int = ROWS, rounds: int = ROUNDS, seed: int = SEED
+) -> Sensitivity:
+    """Predict rows alone, and in batches that are drawn at random.
+
+    Args:
+        engine: the bundle.
+        examples: at least one; no more than `rows` of them are taken, evenly spread.
+        rows: most rows.
+        rounds: how often the batches are drawn.
+        seed: of the draws, so that a verdict can be computed again.
+    """
+    chosen = evenly_spaced(examples, rows)
+    items = engine.encode([row_of(example, engine.manifest.pair) for example in chosen])
+    alone = [engine.answer_batch([item])[0] for item in items]
+    draws = np.random.default_rng(seed)
+    pairs = [
+        (alone[index], prediction)
+        for _ in range(rounds)
+        for batch in _batches(items, draws.permutation(len(items)).tolist())
+        for index, prediction in zip(batch, engine.answer_batch([items[index] for index in batch]), strict=True)
+    ]
+    union = sum(len(_spans(first) | _spans(second)) for first, second in pairs)
+    changed = sum(len(_spans(first) ^ _spans(second)) for first, second in pairs)
+    return Sensitivity(
+        rows=len(chosen),
+        labels=sum(first.label != second.label for first, second in pairs) / len(pairs),
+        entities=changed / union if union else 0.0,
+        probability=max(chain([0.0], *(_differences(first, second) for first, second in pairs))),
+    )
+
+
+def _batches(items: Sequence[EncodedText], order: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the rows in this order, in batches as large as the engine makes them."""
+    batch: list[int] = []
+    longest = 0
+    for index in order:
+        longest = max(longest, len(items[index]))
+        if batch and (len(batch) + 1) * longest > BATCH_TOKENS:
+            yield batch
+            batch, longest = [], len(items[index])
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _spans(prediction: Prediction) -> Spans:
+    return frozenset((entity.start, entity.end, entity.label) for entity in prediction.entities)
+
+
+def _differences(first: Prediction, second: Prediction) -> Iterator[float]:
+    probabilities = zip(first.probabilities, second.probabilities, strict=True)
+    return (abs(alone - together) for alone, together in probabilities)

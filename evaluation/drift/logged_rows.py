@@ -1,0 +1,168 @@
+"""What a server wrote of its inputs and answers, and labels that came later."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assay.corpus.documents.entity_spans import without_space
+from assay.corpus.documents.raw_document import BadRow
+from assay.corpus.documents.values import (
+    MISSING,
+    UnreadableError,
+    class_label,
+    column,
+    is_missing,
+    iso_time,
+    plain_text,
+    row_id,
+    whole_number,
+)
+from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.sources.files import iter_rows
+from assay.evaluation.labelled_predictions import Answer
+from assay.recipes.recipe import Recipe
+from assay.serving.engine import ScoredEntity
+from assay.serving.http.prediction_log import PATTERN
+
+PREFIX = "log:"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A row of the log. `example` has the text, where the server was allowed to keep it.
+
+    `group` is the request of rows that were sent together; a label that names a group overrides it.
+    """
+
+    time: str | None
+    bundle: str
+    group: str | None
+    answer: Answer
+    example: Example | None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What was right for a row: its class, its entities, or both; and the group it belongs to, where that is known."""
+
+    label: str | None
+    entities: tuple[Entity, ...] | None
+    group: str | None = None
+
+    def entities_in(self, text: str, row: str) -> tuple[Entity, ...] | None:
+        """Return the entities without white space at their edges, as those of a source are.
+
+        Raises:
+            AssayError: an entity lies outside the text, or covers white space alone.
+        """
+        if self.entities is None:
+            return None
+        return tuple(sorted(_trimmed(text, entity, row) for entity in self.entities))
+
+
+Labels = Mapping[str, Label]
+
+
+def read_log(folder: Path, labels: Labels) -> Iterator[Logged | BadRow]:
+    """The rows of all files of a folder, in the order of their names.
+
+    A server that was killed leaves a line half-written, which comes as a `BadRow`.
+
+    Raises:
+        AssayError: there is no log.
+    """
+    files = sorted(folder.glob(PATTERN))
+    if not files:
+        raise AssayError(f"{folder} holds no {PATTERN}: name the folder that assay serve --log writes to")
+    for path in files:
+        for number, row in iter_rows(path):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            try:
+                yield _logged(row, labels)
+            except (KeyError, TypeError, ValueError) as error:
+                yield BadRow(f"{path.name}:{number}", f"no row of a log: {error}", None)
+
+
+def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
+    """Read labels by the id of the row: `{"id": …, "label": …}`, or `"entities"` with start, end and label; `"group"`.
+
+    Raises:
+        AssayError: the file cannot be read, or a row of it.
+    """
+    found = {}
+    for number, row in iter_rows(path):
+        if isinstance(row, BadRow):
+            raise AssayError(f"{path}: {row.reason}, in row {number}; mend the file of labels")
+        try:
+            label, entities = row.get("label"), row.get("entities", MISSING)
+            found[row_id(row.get("id", MISSING), "id")] = Label(
+                label=None if is_missing(label) else class_label(label, "label", recipe.source.label_map),
+                entities=None if is_missing(entities) else _entities(entities),
+                group=column(row.get("group"), "group"),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{path}: row {number} is no label ({error})"
+            raise AssayError(f"{what}; it needs id, and label or entities") from error
+    return found
+
+
+def _entities(values: Any) -> tuple[Entity, ...]:
+    return tuple(sorted(map(_entity, values)))
+
+
+def _entity(values: Mapping[str, Any]) -> Entity:
+    start, end = (_offset(values, name) for name in ("start", "end"))
+    if not 0 <= start < end:
+        raise UnreadableError("entity has no character", f"{start}:{end}")
+    return Entity(start, end, plain_text(values["label"], "entity.label"))
+
+
+def _offset(values: Mapping[str, Any], name: str) -> int:
+    number = whole_number(values[name])
+    if number is None:
+        raise UnreadableError(f"entity.{name} is not a whole number", values[name])
+    return number
+
+
+def _trimmed(text: str, entity: Entity, row: str) -> Entity:
+    start, end = without_space(text, entity.start, min(entity.end, len(text)))
+    if entity.end > len(text) or start == end:
+        what = "lies outside the text" if entity.end > len(text) else "covers white space alone"
+        raise AssayError(
+            f"the label of row {row!r}: entity {entity.start}:{entity.end} {what}; mend the file of labels"
+        )
+    return Entity(start, end, entity.label)
+
+
+def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
+    right = labels.get(row["id"], Label(None, None))
+    entities = [ScoredEntity(one["start"], one["end"], one["label"], one["score"]) for one in row["entities"]]
+    answer = Answer(
+        id=row["id"],
+        gold=right.label,
+        predicted=row.get("label"),
+        probabilities=(row["confidence"],) if "confidence" in row else (),
+        gold_entities=right.entities,
+        predicted_entities=tuple(entities),
+        characters=row["characters"],
+        truncated=row["truncated"],
+        slices={},
+    )
+    group = right.group or _request(row)
+    text = row.get("text")
+    example = None
+    if text is not None:
+        pair, gold = row.get("text_pair"), right.entities_in(text, row["id"])
+        example = Example(row["id"], text, pair, label=right.label, entities=gold, group=group)
+    return Logged(iso_time(row["at"], "at"), row["digest"], group, answer, example)
+
+
+def _request(row: Mapping[str, Any]) -> str | None:
+    """Name the request that a row came in with others: they are `ID/0`, `ID/1`, … of one time."""
+    name, _, number = row["id"].rpartition("/")
+    return f"{name} {row['at']}" if name and number.isdecimal() else None

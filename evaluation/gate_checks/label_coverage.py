@@ -1,0 +1,35 @@
+"""Classes and entity types of the bundle that no test row holds: nothing is known of them."""
+
+from typing import Any
+
+from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.labelled_predictions import rows_of
+from assay.evaluation.verdict import Check
+from assay.recipes.recipe import Head
+
+_KINDS: dict[Head, str] = {"sentence": "class", "tokens": "entity type"}
+
+
+def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
+    """Name each class or entity type that the bundle predicts and no test row holds; no check where all are tested."""
+    manifest, rows = context.bundle.manifest, rows_of(context.evaluation.rows, head)
+    if head == "sentence":
+        known, tested = set(manifest.labels), {str(row.gold) for row in rows}
+    else:
+        known = {tag.partition("-")[2] for tag in manifest.tags} - {""}
+        tested = {entity.label for row in rows for entity in row.gold_entities or ()}
+    return [
+        _untested(f"{_KINDS[head]}: {name} ({head})", context.rules.allow_untested) for name in sorted(known - tested)
+    ]
+
+
+def _untested(name: str, allowed: bool) -> Check:
+    remedy = "the recipe allows that" if allowed else "add rows, raise split.test, or set gate.allow_untested"
+    return Check(
+        name=name,
+        measured="not tested: no test row",
+        required="at least one test row",
+        passed=allowed,
+        why=f"the model predicts it, but no test row holds it; {remedy}",
+        judged=not allowed,
+    )

@@ -1,0 +1,115 @@
+"""The share of entities that the recipe's own tokenizer gives back, as a check of the data before training."""
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.storage.digest import digest_folder, digest_json
+from assay.expectations.validation_report import CheckResult
+from assay.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from assay.models.tag_coverage import TagCoverage
+
+NAME = "entities that tags give back"
+STOP_BELOW, WARN_BELOW = 0.5, 0.98
+MOST_ROWS = 20_000
+SHARE, HALF_WORDS, ENTITIES = "tags.recovered", "tags.half_words", "tags.entities"
+_REMEDY = (
+    "correct the spans at the source so that they begin and end at words, or choose an encoder whose tokens end there"
+)
+
+
+def tag_check(recipe: Recipe, snapshot: Snapshot) -> tuple[CheckResult, dict[str, float]] | None:
+    """Measure the rows that can train; None without a token head or without entities.
+
+    Returns:
+        The check, and what goes to MLflow and the card: `tags.recovered` and `tags.half_words` (shares of the
+        entities), `tags.entities`.
+    """
+    if "tokens" not in recipe.heads:
+        return None
+    rows = _training_rows(recipe, snapshot)
+    if not rows:
+        return None
+    # Here, because importing transformers takes seconds, and a finished step does not need it.
+    from assay.models.tag_coverage import tag_coverage
+
+    try:
+        found = tag_coverage(rows, recipe.model)
+    except AssayError as error:  # the training says the same, and stops
+        return CheckResult(
+            name=NAME, severity="info", passed=False, measured="not measured", required="a tokenizer", why=str(error)
+        ), {}
+    metrics = {
+        SHARE: found.share,
+        HALF_WORDS: found.half_words / found.entities,
+        ENTITIES: float(found.entities),
+    }
+    return _result(found), metrics
+
+
+def tokenizer_inputs(recipe: Recipe) -> dict[str, Any]:
+    """What the check depends on beside the rows, as JSON."""
+    if "tokens" not in recipe.heads:
+        return {}
+    model = recipe.model
+    settings = model.model_dump(mode="json", include={"encoder", "revision", "scratch", "cleaning"})
+    return {**settings, "files": encoder_digest(model.encoder)}
+
+
+def encoder_digest(encoder: str | None) -> str | None:
+    """Digest of a local encoder's files, which may change behind one name; a hub model is pinned by its revision."""
+    folder = Path(encoder).expanduser() if encoder else None
+    return digest_json(digest_folder(folder)) if folder and folder.is_dir() else None
+
+
+def _training_rows(recipe: Recipe, snapshot: Snapshot) -> list[Example]:
+    """Return the rows with entities that may train; where there are more than `MOST_ROWS`, a sample of so many."""
+    published = recipe.split.method == "published"
+    count = _count_rows(snapshot, published=published)
+    chosen = np.ones(count, dtype=bool)
+    if count > MOST_ROWS:
+        chosen[MOST_ROWS:] = False
+        np.random.default_rng(0).shuffle(chosen)  # a regular step would miss what comes in turns
+    allowed = (row for row in snapshot.examples() if row.entities and (not published or row.split == "train"))
+    return list(itertools.compress(allowed, chosen))
+
+
+def _count_rows(snapshot: Snapshot, *, published: bool) -> int:
+    """Count the rows with entities that may train; the rest of a row is not read."""
+    count = 0
+    for batch in snapshot.batches(["entities", "split"]):
+        allowed = pc.greater(pc.list_value_length(batch["entities"]), 0)
+        if published:
+            allowed = pc.and_(allowed, pc.equal(batch["split"], "train"))
+        count += pc.sum(allowed).as_py() or 0
+    return count
+
+
+def _result(found: "TagCoverage") -> CheckResult:
+    stops = found.share < STOP_BELOW
+    passed = found.share >= WARN_BELOW
+    least = STOP_BELOW if stops else WARN_BELOW
+    half = f"{found.half_words / found.entities:.1%} cut a word and count as the whole word"
+    measured = f"{found.share:.1%} of {found.entities}; {half}"
+    why = measured
+    if not passed:
+        why = (
+            f"the tokenizer's words give back {found.share:.1%} of {found.entities} entities ({half}), "
+            f"needs at least {least:.0%}: {_REMEDY}; {'; '.join(found.examples)}"
+        )
+    return CheckResult(
+        name=NAME,
+        severity="critical" if stops else "warning",
+        passed=passed,
+        measured=measured,
+        required=f"at least {WARN_BELOW:.0%} (below {STOP_BELOW:.0%} the run stops)",
+        why=why,
+    )

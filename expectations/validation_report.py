@@ -1,0 +1,108 @@
+"""What the checks of a snapshot found. Knows no Great Expectations, so that reading a report is quick."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.markdown import row
+from assay.corpus.storage.completion_manifest import read_marker
+
+Severity = Literal["critical", "warning", "info"]
+REPORT = "validation.json"
+MOST_IDS = 20
+_ID_LENGTH = 80
+
+
+class CheckResult(BaseModel):
+    """One check: what was measured, what was asked for, and which rows (or classes) speak against it.
+
+    `bad_ids` holds the first 20 of `bad_count`. `why` says in one line what is wrong and what to do about it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    severity: Severity
+    passed: bool
+    measured: str
+    required: str
+    why: str
+    bad_ids: list[str] = []
+    bad_count: int = 0
+
+
+class ValidationReport(BaseModel):
+    """All checks of one snapshot, in the order of the suite; `metrics` go to MLflow and onto the card."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    snapshot: str
+    rows: int
+    checks: list[CheckResult]
+    metrics: dict[str, float] = {}
+
+    @property
+    def critical_failed(self) -> list[CheckResult]:
+        """The checks that stop the run."""
+        return self._failed("critical")
+
+    @property
+    def warnings(self) -> list[CheckResult]:
+        """The failed checks that are reported only."""
+        return self._failed("warning")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the report of a finished validation.
+
+        Raises:
+            AssayError: there is none.
+        """
+        return cls.model_validate_json(read_marker(folder, REPORT, "a finished validation", "run with --from validate"))
+
+    def save(self, folder: Path) -> None:
+        """Write the report into an existing folder."""
+        (folder / REPORT).write_text(self.model_dump_json(indent=2), encoding="utf-8")
+
+    def stop_line(self) -> str | None:
+        """One line on the first critical check that failed, or None where nothing stops the run."""
+        if not self.critical_failed:
+            return None
+        first, *others = self.critical_failed
+        more = f"; {_count(len(others), 'more critical check')} failed: " if others else ""
+        return f"validation: {first.why}{more}{', '.join(check.name for check in others)}"
+
+    def markdown(self) -> str:
+        """A table of all checks, what failed first."""
+        lines = [f"{self.rows} rows of {self.kind}, snapshot `{self.snapshot[:12]}`", ""]
+        lines += ["| check | severity | result | measured | required | why |", "|---|---|---|---|---|---|"]
+        for check in sorted(self.checks, key=lambda check: check.passed):
+            cells = (check.name, check.severity, _outcome(check), check.measured, check.required)
+            lines.append(row(*cells, "" if check.passed else check.why))
+        return "\n".join(lines)
+
+    def _failed(self, severity: Severity) -> list[CheckResult]:
+        return [check for check in self.checks if check.severity == severity and not check.passed]
+
+
+def describe_ids(ids: list[str], total: int) -> str:
+    """The ids in quotes, and how many more there are."""
+    more = f" and {total - len(ids)} more" if total > len(ids) else ""
+    return ", ".join(map(shown, ids)) + more
+
+
+def shown(value: str) -> str:
+    """A value of the data as one short, quoted piece of a line."""
+    return repr(value if len(value) <= _ID_LENGTH else value[: _ID_LENGTH - 1] + "…")
+
+
+def _outcome(check: CheckResult) -> str:
+    if check.passed:
+        return "passed"
+    return "failed" if check.severity == "critical" else "noted"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,113 @@
+"""The rows of the newest run as words with BIO tags: what a token head learns, in a file that people can read."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from assay.corpus.choice import choose
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.scripts import split_signs
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import SIDES, Side, Splits
+from assay.corpus.storage.atomic import atomic_path
+from assay.recipes.recipe import Recipe
+from assay.runs.lifecycle import newest_run
+from assay.runs.run import newest_result
+from assay.serving.decoding import tag_units
+from assay.serving.encoding import Unit
+
+# Words of a text, and every other character by itself; texts that came as words are cut where they were joined.
+WORDS = re.compile(r"\w+|\S")
+JOINED_WORDS = re.compile(r"\S+")
+
+
+def dump_bio(recipe: Recipe, store: Path, output: Path, side: Side | None = None) -> int:
+    """Write the rows that the newest run of a recipe has read.
+
+    `.jsonl` gives an object a row (`id`, `tokens`, `tags`, `label`, `side`), which the form `tokens` reads again.
+    Any other extension gives lines of word, tab and tag, an empty line between rows, and comment lines before each.
+
+    Args:
+        recipe: which one; its runs are found by its name.
+        store: folder of all runs.
+        output: appears whole or not at all.
+        side: only the rows of that side.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        AssayError: the recipe has no token head, or no run of it has got far enough.
+    """
+    if "tokens" not in recipe.heads:
+        raise AssayError(f"{recipe.name} learns no entities: model.heads is {recipe.heads}, so there are no BIO tags")
+    run = newest_run(recipe.name, store)
+    extracted, splits = (run and newest_result(run, step) for step in ("extract", "split"))
+    if extracted is None or (side and splits is None):
+        step = "split" if side else "extract"
+        raise AssayError(
+            f"no run of {recipe.name} in {store} has finished the step {step}; do it: assay run RECIPE --until {step}"
+        )
+    sides = Splits.load(splits).sides if splits else {}
+    word = JOINED_WORDS if recipe.source.form == "tokens" else WORDS
+    rows = (
+        bio_row(example, word, sides.get(example.id))
+        for example in Snapshot.load(extracted).examples()
+        if side in (None, sides.get(example.id))
+    )
+    count = 0
+    with atomic_path(output) as partial, partial.open("w", encoding="utf-8") as file:
+        write = _writer(output)
+        for row in rows:
+            file.write(write(row))
+            count += 1
+    return count
+
+
+def parse_side(name: str | None) -> Side | None:
+    """The side of that name.
+
+    Raises:
+        AssayError: there is none.
+    """
+    if name is None:
+        return None
+    return choose(name, SIDES, f"--side {name}: no such side; sides are {', '.join(SIDES)}")
+
+
+def bio_row(example: Example, word: re.Pattern[str] = WORDS, side: Side | None = None) -> dict[str, Any]:
+    """One row as words and tags. A word that an entity covers in part is tagged whole.
+
+    In scripts without spaces, each letter is a word; texts that came as words keep theirs.
+    """
+    found = [match.span() for match in word.finditer(example.text)]
+    if word is not JOINED_WORDS:
+        found = [part for start, end in found for part in split_signs(example.text, start, end)]
+    units = [Unit(0, *span) for span in found]
+    return {
+        "id": example.id,
+        "tokens": [example.text[unit.start : unit.end] for unit in units],
+        "tags": tag_units(example.entities or (), units),
+        "label": example.label,
+        "side": side,
+    }
+
+
+def _writer(output: Path) -> Callable[[dict[str, Any]], str]:
+    return _json_line if output.suffix == ".jsonl" else lambda row: "".join(_conll_lines(row))
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _conll_lines(row: dict[str, Any]) -> Iterator[str]:
+    for name in ("id", "label", "side"):
+        if row[name] is not None:
+            yield f"# {name} = {' '.join(row[name].split())}\n"
+    for token, tag in zip(row["tokens"], row["tags"], strict=True):
+        yield f"{token}\t{tag}\n"
+    yield "\n"

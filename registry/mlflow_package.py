@@ -1,0 +1,124 @@
+"""A bundle as an MLflow model: models from code, so that nothing is pickled or unpickled."""
+
+import re
+import shutil
+import tempfile
+import warnings
+from importlib.metadata import requires
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array, Object, Property
+
+from assay.registry.model_code import copy_model_code, importable
+from assay.runs.search_filters import equals
+from assay.serving.bundle import Bundle, BundleManifest
+from assay.serving.registered_model import BUNDLE_TAG
+
+MODEL_CODE = "serving/pyfunc.py"
+ENTITY = Object(
+    [
+        Property("start", DataType.long),
+        Property("end", DataType.long),
+        Property("label", DataType.string),
+        Property("text", DataType.string),
+        Property("score", DataType.double),
+    ]
+)
+
+
+def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedModel:
+    """Upload a bundle as the logged model of a run, unless this run has it already.
+
+    The steps of `mlflow.pyfunc.log_model`, by ids only: that function goes through the active run, the
+    active model and the tracking URI of the process, which parallel flows share.
+
+    Args:
+        client: MLflow.
+        mlflow_run: id of the run that trained it.
+        bundle: a verified bundle.
+    """
+    experiment = client.get_run(mlflow_run).info.experiment_id
+    for model in client.search_logged_models([experiment], equals(f"tags.`{BUNDLE_TAG}`", bundle.digest)):
+        # MLflow 3.17 compares a status in the filter with its number: sqlite finds nothing then, PostgreSQL refuses.
+        if model.source_run_id == mlflow_run and model.status == LoggedModelStatus.READY:
+            return model
+    model = client.create_logged_model(
+        experiment,
+        logged_model_name(bundle.manifest.name),
+        mlflow_run,
+        tags={BUNDLE_TAG: bundle.digest},
+        model_type="classifier",
+    )
+    client.log_outputs(mlflow_run, [LoggedModelOutput(model.model_id, step=0)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        save_model(bundle, path, mlflow_run, model)
+        client.log_model_artifacts(model.model_id, str(path))
+    return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def logged_model_name(name: str) -> str:
+    """Return the name of a registered model as MLflow takes it for a logged one, which may hold no dot."""
+    return re.sub(r"[/:.%\"']", "_", name)
+
+
+def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:
+    """Write the MLflow model into a new folder; the bundle lies under `artifacts/bundle` of it."""
+    # Remarks on MLflow's own calls of pandas. They are recorded to be dropped: MLflow sets filters of its own while
+    # it works.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
+        warnings.filterwarnings("ignore", module=r"mlflow\.")
+        # It takes a second, and only those who register need it.
+        import mlflow.pyfunc
+
+        # MLflow keeps an artifact under the name of its folder.
+        named = Path(folder) / "bundle"
+        shutil.copytree(bundle.folder, named)
+        code = copy_model_code(Path(folder))
+        with importable(code):
+            mlflow.pyfunc.save_model(
+                path=str(path),
+                python_model=str(code / MODEL_CODE),
+                artifacts={"bundle": str(named)},
+                # So that any MLflow server can load it, also where this package is not installed.
+                code_paths=[str(code)],
+                signature=signature(bundle.manifest),
+                input_example=input_example(bundle.manifest),
+                pip_requirements=requirements(),
+                mlflow_model=Model(
+                    artifact_path=model.artifact_location,
+                    run_id=mlflow_run,
+                    model_uuid=model.model_id,
+                    model_id=model.model_id,
+                ),
+            )
+
+
+def requirements() -> list[str]:
+    """The base install of this package, which is what serves: nothing is guessed by running the model."""
+    return [line for line in requires("assay") or [] if "extra ==" not in line]
+
+
+def signature(manifest: BundleManifest) -> ModelSignature:
+    """Columns in and out, by the heads that the bundle has."""
+    names = ["text", "text_pair"] if manifest.pair else ["text"]
+    outputs = []
+    if manifest.labels:
+        outputs.append(ColSpec(DataType.string, "label"))
+        outputs += [ColSpec(DataType.double, f"probability.{label}") for label in manifest.labels]
+    if manifest.tags:
+        outputs.append(ColSpec(Array(ENTITY), "entities"))
+    outputs.append(ColSpec(DataType.boolean, "truncated"))
+    return ModelSignature(Schema([ColSpec(DataType.string, name) for name in names]), Schema([*outputs]))
+
+
+def input_example(manifest: BundleManifest) -> pd.DataFrame:
+    """The first golden row."""
+    row = manifest.golden[0]
+    columns = {"text": [row.text], **({"text_pair": [row.text_pair or ""]} if manifest.pair else {})}
+    return pd.DataFrame(columns)

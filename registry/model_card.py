@@ -1,0 +1,169 @@
+"""The model card: everything that speaks for and against a model, on one page that needs nothing else."""
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, Field
+
+from assay.corpus.snapshot import SnapshotManifest
+from assay.corpus.splits import SplitsManifest
+from assay.evaluation.bundle_evaluation import Evaluation
+from assay.evaluation.card.card_plots import calibration_plot, confusion_plot, curves_plot, slices_plot
+from assay.evaluation.card.templates import template_environment
+from assay.evaluation.export_report import ExportReport
+from assay.evaluation.gate_checks.baseline import METRIC
+from assay.evaluation.metrics import HEAD_F1
+from assay.evaluation.slices import SliceFigure, figures_asked_for
+from assay.evaluation.verdict import Verdict
+from assay.expectations.validation_report import ValidationReport
+from assay.recipes.recipe import Head
+from assay.registry.promotion import PromotionResult
+from assay.runs.run import Run
+from assay.runs.tracking import git_commit
+from assay.serving.address import without_password
+from assay.serving.bundle import BundleManifest
+from assay.serving.cpu import cpu_flags
+from assay.serving.registered_model import card_folder
+
+PACKAGES = ("assay", "torch", "transformers", "onnxruntime", "tokenizers", "scikit-learn", "prefect", "mlflow")
+HEADLINES = {
+    "sentence.macro_f1": "macro-F1 of classes",
+    "sentence.accuracy": "accuracy of classes",
+    "tokens.f1": "entity F1",
+    "frame_accuracy": "whole sentences right",
+    "sentence.roc_auc": "ROC-AUC",
+    "sentence.ece": "calibration error",
+    "latency.p95_ms": "ms a row (p95)",
+}
+BASELINES = {"": "baseline", "_tfidf": "TF-IDF baseline"}
+
+
+def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
+    """Where a model was made, given the fields of its card."""
+    run, history = card["run"], card["history"]
+    return {
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "run": run.key,
+        "MLflow": f"run {run.mlflow_run} at {without_password(run.tracking_uri)}",
+        "source commit": git_commit() or "unknown",
+        "trained on": f"{history['device']}, {history['precision']}",
+        "processor": f"{platform.machine()}: {' '.join(cpu_flags())}",
+        "system": f"{platform.platform()}, Python {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
+
+
+def slices_on(card: Mapping[str, Any]) -> list[SliceFigure]:
+    """What the recipe asks for by class and condition, then every column and the text's length, by head."""
+    evaluation, rule = card["evaluation"], card["run"].recipe.gate.slices
+    asked = [figure for head in evaluation.heads for figure in figures_asked_for(evaluation.rows, head, rule)]
+    return [*asked, *evaluation.slices]
+
+
+class Card(BaseModel):
+    """What the templates show. `history` is that of the training, see `assay.models.checkpoint.Checkpoint`.
+
+    As JSON it can be shown again when an answer has come, on another machine, too.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    run: Run
+    validation: ValidationReport
+    snapshot: SnapshotManifest
+    splits: SplitsManifest
+    history: dict[str, Any]
+    export: ExportReport
+    bundle: BundleManifest
+    evaluation: Evaluation
+    verdict: Verdict
+    promotion: PromotionResult
+    # Computed once: the JSON of an evaluation has no rows, and another machine is another environment.
+    slices: list[SliceFigure] = Field(default_factory=slices_on)
+    environment: dict[str, str] = Field(default_factory=environment_of)
+
+    def html(self) -> str:
+        """One file for the browser: plots, styles and all."""
+        return _ENVIRONMENT.get_template("card.html.j2").render(card=self, plots=self.plots)
+
+    def markdown(self) -> str:
+        """The same without plots and lists of rows, for MLflow and Prefect."""
+        return _ENVIRONMENT.get_template("card.md.j2").render(card=self)
+
+    @property
+    def outcome(self) -> str:
+        """One word for the badge."""
+        if self.promotion.pending:
+            return "pending"
+        if self.verdict.outcome == "refused" and self.promotion.promoted:
+            return "forced"
+        return self.verdict.outcome if self.promotion.promoted or not self.promotion.version else "refused"
+
+    @property
+    def folder(self) -> str:
+        """Where the card lies: below the folder of the run, and among the artifacts of the MLflow run."""
+        return card_folder(self.verdict.digest)
+
+    @property
+    def headlines(self) -> list[tuple[str, str, str]]:
+        """The figures that matter most: name, value, and the interval where there is one."""
+        figures, baselines = self.evaluation.figures, self.verdict.metrics
+        heads: dict[str, Head] = {figure: head for head, figure in HEAD_F1.items()}
+        shown = []
+        for name, title in HEADLINES.items():
+            if name in figures:
+                shown.append((title, _figure(name, figures[name]), self._interval(heads.get(name))))
+            for kind, of in BASELINES.items():
+                metric = f"{METRIC}_{heads[name]}{kind}" if name in heads else ""
+                if metric in baselines:
+                    shown.append((f"{title}, {of}", _figure(name, baselines[metric]), ""))
+        return shown
+
+    @property
+    def plots(self) -> dict[str, Markup]:
+        """Those that there are data for, as SVG."""
+        evaluation = self.evaluation
+        drawn = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
+        if evaluation.confusion:
+            drawn["confusion"] = confusion_plot(evaluation.confusion)
+        if any(one.f1 is not None for one in self.slices):
+            overall = {head: interval.value for head, interval in evaluation.intervals.items()}
+            drawn["slices"] = slices_plot(self.slices, overall)
+        if evaluation.calibration:
+            drawn["calibration"] = calibration_plot(evaluation.calibration)
+        # matplotlib escapes every name that it writes into an SVG.
+        return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+
+    @property
+    def recipe_yaml(self) -> str:
+        """The whole recipe, defaults included."""
+        values = self.run.recipe.model_dump(mode="json")
+        return without_password(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What the model was made of, and what it is."""
+        return {
+            "bundle": self.verdict.bundle,
+            "snapshot": self.snapshot.digest,
+            "splits": self.splits.digest,
+            "recipe": self.run.recipe.digest,
+            "verdict": self.verdict.digest,
+        }
+
+    def _interval(self, head: Head | None) -> str:
+        found = self.evaluation.intervals.get(head) if head else None
+        return f"{found.low:.3f}–{found.high:.3f}" if found else ""
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.1f}" if name.endswith("_ms") else f"{value:.3f}"
+
+
+_ENVIRONMENT = template_environment(Path(__file__).parent)

@@ -1,0 +1,46 @@
+"""The serving code that travels with a registered model, under a name of its own.
+
+Models registered by different versions load side by side in one process, beside an installed version: the copy is the
+package `assay_DIGEST`, and nothing in it imports `assay`.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import assay
+from assay.corpus.storage.digest import digest_folder, digest_json
+
+PACKAGES = ("corpus", "serving")
+IMPORT = re.compile(r"^(\s*(?:from|import) )assay(?=[. ])", re.MULTILINE)
+
+
+def copy_model_code(folder: Path) -> Path:
+    """Copy what a model needs to serve into a package below `folder`, and return the package's folder.
+
+    The name holds the digest of the source, so that equal code has one name.
+    """
+    source = Path(assay.__file__).parent
+    name = f"assay_{digest_json([digest_folder(source / package) for package in PACKAGES])[:12]}"
+    package = folder / name
+    for part in PACKAGES:
+        shutil.copytree(source / part, package / part, ignore=shutil.ignore_patterns("__pycache__", "http", "batch"))
+    (package / "__init__.py").write_text(f'"""Assay {assay.__version__}, as a model was registered with it."""\n')
+    for path in package.rglob("*.py"):
+        path.write_text(IMPORT.sub(rf"\1{name}", path.read_text(encoding="utf-8")), encoding="utf-8")
+    return package
+
+
+@contextmanager
+def importable(package: Path) -> Iterator[None]:
+    """Let the block import the copy, and forget it afterwards: its folder is temporary."""
+    sys.path.insert(0, str(package.parent))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(package.parent))
+        for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
+            del sys.modules[name]

@@ -1,0 +1,121 @@
+"""Register a candidate, and apply its verdict."""
+
+from pydantic import BaseModel, ConfigDict
+
+from assay.evaluation.export_report import BUNDLE
+from assay.evaluation.row_sample import sample_rows
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.verdict import Verdict
+from assay.registry.approvals import FAILED_TAG, Approval
+from assay.registry.history import shortened
+from assay.registry.model_registry import ModelRegistry, failed_names
+from assay.registry.versions import Version
+from assay.runs.run import Run
+from assay.runs.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG, TEST_ROWS_TAG
+
+
+class PromotionResult(BaseModel):
+    """What became of a candidate. `version` is None after a dry run, which registers nothing.
+
+    `pending`: it waits for a person's approval.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Version | None
+    promoted: bool
+    why: str
+    pending: bool = False
+
+
+def lasting_verdict(run: Run, verdict: Verdict) -> Verdict:
+    """The verdict that the candidate's version carries, where a new one adds nothing to it; else the new one.
+
+    A run that goes on behind its gate, killed or answered meanwhile, is judged again. A candidate that serves by now
+    is compared with itself then, which says nothing; and what a person was asked about differs by a latency only.
+
+    Args:
+        run: with the recipe.
+        verdict: what the gate says now.
+
+    Raises:
+        AssayError: MLflow cannot be reached.
+    """
+    if run.recipe.run_mode == "dry_run" or not verdict.allows:
+        return verdict
+    registry = registry_of(run)
+    version = registry.find(verdict.bundle)
+    kept = registry.tagged_verdict(version) if version else None
+    if version is None or kept is None or not kept.allows:
+        return verdict
+    champion = registry.champion()
+    serves = champion is not None and champion.number == version.number
+    repeated = (version.tags.get(RUN_TAG), kept.subject) == (run.key, verdict.subject)
+    return kept if serves or (repeated and "gate" not in run.fresh_steps) else verdict
+
+
+def register(
+    run: Run,
+    results: RunResults,
+    verdict: Verdict,
+    approval: Approval | None = None,
+) -> Version:
+    """Make the candidate a version; `approval` is what a person is asked about it."""
+    rows = results.splits.load()
+    tags = {
+        SNAPSHOT_TAG: verdict.snapshot,
+        SPLITS_TAG: verdict.splits,
+        TEST_ROWS_TAG: sample_rows(rows.ids("test")),
+        "assay.recipe": run.recipe.digest,
+        RECIPE_NAME_TAG: run.recipe.name,
+        "assay.ledger": rows.manifest.ledger or "",
+        "assay.evaluation": results.evaluation.digest,
+        RUN_TAG: run.key,
+    }
+    if verdict.outcome == "refused":
+        tags[FAILED_TAG] = shortened(failed_names(verdict))
+    return registry_of(run).register(run.mlflow_run, results.export.path / BUNDLE, verdict, tags, approval=approval)
+
+
+def settle(
+    registry: ModelRegistry, version: Version, verdict: Verdict, approval: Approval | None, run_key: str | None
+) -> PromotionResult:
+    """Promote a registered version, or say why not.
+
+    Args:
+        registry: of the model.
+        version: of the candidate.
+        verdict: about it.
+        approval: what a person was asked and answered; None where nobody had to be.
+        run_key: of the run that made the candidate.
+
+    Raises:
+        ChampionChanged: the verdict was about another champion.
+        AssayError: it was answered otherwise before, or a step failed and was undone.
+    """
+    if not verdict.allows:
+        return PromotionResult(version=version, promoted=False, why=f"refused: {failed_names(verdict)}")
+    if approval is not None and approval.open:
+        why = f"{approval}: assay approve {version.name} --version {version.number} --approver YOUR_NAME"
+        return PromotionResult(version=version, promoted=False, why=why, pending=True)
+    if approval is not None and approval.state != "approved":
+        answer = approval.expire()
+        return PromotionResult(version=registry.refuse(version, verdict, answer), promoted=False, why=str(answer))
+    if not verdict.forced and (rolled_back := registry.why_rolled_back(version.bundle, approval)):
+        return PromotionResult(version=version, promoted=False, why=f"refused: {rolled_back}")
+    expected = registry.version(verdict.champion) if verdict.champion else None
+    reason = f"recipe {version.tags.get(RECIPE_NAME_TAG, '?')}: {_merit(verdict)}"
+    move = registry.promote(version, verdict, expected, reason, run_key, approval)
+    why = f"champion instead of version {move.source}" if move and move.source else "champion"
+    version = registry.version(version.number)
+    return PromotionResult(version=version, promoted=True, why=why if move else "it was the champion already")
+
+
+def registry_of(run: Run) -> ModelRegistry:
+    """The registered model of a run's recipe."""
+    return ModelRegistry(run.recipe.registry.name, run.tracking_uri, run.store)
+
+
+def _merit(verdict: Verdict) -> str:
+    judged = sum(check.judged for check in verdict.checks)
+    return f"passed {judged} checks" if verdict.outcome == "passed" else f"forced: {verdict.forced}"

@@ -1,0 +1,190 @@
+"""Rows in MLflow: in the snapshots and answers that it keeps of runs, with or without a version."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from pydantic import BaseModel, Field
+
+from assay.corpus.errors import AssayError
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import ROWS, Splits
+from assay.registry.retention.store_erasure import holds_rows, is_one_of
+from assay.registry.versions import Version, every_version
+from assay.runs.mlflow_client import connect, every_page
+from assay.runs.mlflow_runs import find_run
+from assay.runs.origin_record import ANSWERS_FOLDER, DATA_FOLDER, SNAPSHOT_FOLDER, data_folder
+from assay.runs.tags import RECIPE_NAME_TAG, SPLITS_TAG
+from assay.serving.address import without_password
+
+
+class TrainedOn(BaseModel):
+    """A version that knew rows, by their side."""
+
+    address: str
+    sides: dict[str, int]
+
+
+class Tracked(BaseModel):
+    """A run whose data in MLflow hold rows: `artifacts` are the folders to remove, among them the `snapshots`."""
+
+    run_id: str
+    name: str
+    recipe: str | None
+    artifacts: list[str]
+    snapshots: list[str]
+
+
+class Tracks(BaseModel):
+    """What one MLflow knows of rows.
+
+    `digests` are those of the snapshots that hold them. `copied` names the copies of versions that may hold them, made
+    by `assay copy` in another registry, each behind the version that was copied.
+    """
+
+    tracking_uri: str = Field("", exclude=True, repr=False, description="It may hold a password")
+    versions: list[TrainedOn] = []
+    runs: list[Tracked] = []
+    digests: set[str] = set()
+    copied: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The address, without a password."""
+        return without_password(self.tracking_uri)
+
+
+def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
+    """Look through the data of every run, deleted ones included: MLflow keeps their files until `mlflow gc`."""
+    client = connect(tracking_uri)
+    search = _Search(client, ids)
+    runs = {run.info.run_id: run for run in _runs_with_data(client)}
+    versions = []
+    for version in every_version(client):
+        if not version.run_id or not version.tags.get(SPLITS_TAG):
+            continue
+        if version.run_id not in runs and (run := find_run(client, version.run_id)) is not None:
+            runs[version.run_id] = run  # whatever was recorded of it
+        if version.run_id in runs:
+            versions.append(version)
+    trained = {
+        version.address: trained_on for version in versions if (trained_on := search.version(version)) is not None
+    }
+    tracked = [tracked_run for run in runs.values() if (tracked_run := search.run(run)) is not None]
+    holders = {one.run_id for one in tracked}
+    copied = [one for one in versions if one.address in trained or one.run_id in holders]
+    return Tracks(
+        tracking_uri=tracking_uri,
+        versions=list(trained.values()),
+        runs=tracked,
+        digests=search.digests,
+        copied=[f"{one.address}: {copy}" for one in copied for copy in one.copies],
+    )
+
+
+def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> Iterator[tuple[str, Snapshot]]:
+    """The snapshots of runs, each downloaded once into a folder, with the name of the recipe."""
+    client = connect(tracking_uri)
+    keepers = {(run.recipe, path): run.run_id for run in runs for path in run.snapshots}
+    for (recipe, path), run_id in keepers.items():
+        if recipe is None:
+            continue
+        found = Path(client.download_artifacts(run_id, path, str(folder)))
+        if (snapshot := _whole(found)) is not None:
+            yield recipe, snapshot
+
+
+def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
+    """Remove rows and answers from MLflow."""
+    client = connect(tracking_uri)
+    for run in runs:
+        location = client.get_run(run.run_id).info.artifact_uri
+        repository = get_artifact_repository(location, tracking_uri=tracking_uri)
+        for path in run.artifacts:
+            repository.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow declares no types here
+
+
+def _whole(folder: Path) -> Snapshot | None:
+    """The snapshot in a folder; None where only a part of it is there, of a run that ended while it was logged."""
+    try:
+        snapshot = Snapshot.load(folder)
+        snapshot.verify()
+    except AssayError:
+        return None
+    return snapshot
+
+
+class _Search:
+    """Looks into each folder once: folders are named by the digest of what they hold, and many runs share them."""
+
+    def __init__(self, client: MlflowClient, ids: Sequence[str]) -> None:
+        self.digests: set[str] = set()
+        self._client = client
+        self._ids = ids
+        self._sides: dict[str, dict[str, int]] = {}
+        self._holds: dict[str, bool] = {}
+
+    def version(self, version: Version) -> TrainedOn | None:
+        """What a version knew of the rows."""
+        run_id, folder = str(version.run_id), data_folder(version.tags[SPLITS_TAG])
+        sides = self._sides_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
+        return TrainedOn(address=version.address, sides=sides) if sides else None
+
+    def run(self, run: Run) -> Tracked | None:
+        """What has to go from a run."""
+        run_id = run.info.run_id
+        known = any(self._sides_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
+        snapshots = [path for path in self._folders(run_id, SNAPSHOT_FOLDER) if self._rows_in(run_id, path)]
+        answers = self._folders(run_id, ANSWERS_FOLDER) if known else []
+        if not snapshots and not answers:
+            return None
+        return Tracked(
+            run_id=run_id,
+            name=run.info.run_name or run_id,
+            recipe=run.data.tags.get(RECIPE_NAME_TAG),
+            artifacts=[*snapshots, *answers],
+            snapshots=snapshots,
+        )
+
+    def _folders(self, run_id: str, folder: str) -> list[str]:
+        return [item.path for item in self._client.list_artifacts(run_id, folder)]
+
+    def _sides_in(self, run_id: str, folder: str) -> dict[str, int]:
+        if folder not in self._sides:
+            with tempfile.TemporaryDirectory() as scratch:
+                found = Path(self._client.download_artifacts(run_id, folder, scratch))
+                if not (found / ROWS).is_file():  # of a run that ended while it was logged; another may have it whole
+                    return {}
+                splits = Splits.load(found)
+            counts = Counter(str(side) for row, side in splits.sides.items() if is_one_of(row, self._ids))
+            self._sides[folder] = dict(counts)
+            if counts:
+                self.digests.add(splits.manifest.snapshot)
+        return self._sides[folder]
+
+    def _rows_in(self, run_id: str, folder: str) -> bool:
+        """Whether a snapshot holds rows: it also holds those that are on no side."""
+        if folder not in self._holds:
+            with tempfile.TemporaryDirectory() as scratch:
+                found = Path(self._client.download_artifacts(run_id, folder, scratch))
+                holds, snapshot = holds_rows(found, self._ids), _whole(found)
+            if snapshot is None:  # another run may have all of it
+                return holds
+            self._holds[folder] = holds
+            if holds:
+                self.digests.add(snapshot.digest)
+        return self._holds[folder]
+
+
+def _runs_with_data(client: MlflowClient) -> Iterator[Run]:
+    """Those that recorded their data."""
+    experiments = [
+        one.experiment_id for one in every_page(lambda token: client.search_experiments(ViewType.ALL, page_token=token))
+    ]
+    if experiments:
+        query = f"tags.`{SPLITS_TAG}` LIKE '%'"
+        yield from every_page(lambda token: client.search_runs(experiments, query, ViewType.ALL, page_token=token))

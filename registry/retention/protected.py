@@ -1,0 +1,61 @@
+"""Snapshots that must stay in a store: versions were made of them, and MLflow did not take them for their size."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from assay.corpus.errors import AssayError
+from assay.registry.retention.store_erasure import all_snapshots
+from assay.registry.retention.tracking_addresses import in_one_line, runs_elsewhere, tracking_addresses
+from assay.registry.versions import every_version
+from assay.runs.lifecycle import read_states
+from assay.runs.mlflow_client import connect
+from assay.runs.mlflow_runs import find_run
+from assay.runs.origin_record import snapshot_folder
+from assay.runs.tags import SNAPSHOT_TAG
+
+logger = logging.getLogger(__name__)
+
+
+def needed_snapshots(store: Path) -> set[str]:
+    """Digests of the snapshots that `assay reproduce` finds nowhere else, or may: those of runs in another MLflow.
+
+    Raises:
+        AssayError: there are runs and no MLflow that answers; without it nobody knows what is needed.
+    """
+    if not read_states(store):
+        return set()
+    needed: set[str] = set()
+    searched: list[str] = []
+    for uri in tracking_addresses(store):
+        try:
+            with in_one_line(uri):
+                needed.update(_of_versions(connect(uri)))
+            searched.append(uri)
+        except AssayError as error:
+            logger.warning("snapshots of its runs stay: %s", error)
+    if not searched:
+        raise AssayError(f"no MLflow of {store} answers, so that nobody knows what is needed; see assay doctor")
+    return needed | set(_of_runs_elsewhere(store, searched))
+
+
+def _of_versions(client: MlflowClient) -> Iterator[str]:
+    for version in every_version(client):
+        digest = version.tags.get(SNAPSHOT_TAG)
+        if digest and version.run_id and not _keeps(client, version.run_id, digest):
+            yield digest
+
+
+def _keeps(client: MlflowClient, run_id: str, digest: str) -> bool:
+    """Whether MLflow keeps the rows of a snapshot with a run; it keeps nothing of one that was removed for good."""
+    return find_run(client, run_id) is not None and bool(client.list_artifacts(run_id, snapshot_folder(digest)))
+
+
+def _of_runs_elsewhere(store: Path, searched: list[str]) -> Iterator[str]:
+    """A recipe may name an MLflow of its own that does not answer, whose versions nobody could ask about."""
+    elsewhere = set(runs_elsewhere(store, searched))
+    for _, snapshot in all_snapshots(store):
+        if snapshot.folder.parent.name in elsewhere:
+            yield snapshot.digest

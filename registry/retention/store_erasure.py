@@ -1,0 +1,194 @@
+"""Rows in the folders of a store: where they lie, and how they go.
+
+They lie in the snapshots of its runs and in what was made of these; and as copies, which are made again when somebody
+needs them: in the folders of monitoring and of reproductions, in rejects put aside, in extractions broken off, in what
+`assay validate` leaves. Cards quote test rows.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from assay.corpus.errors import AssayError
+from assay.corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
+from assay.corpus.splits import MANIFEST as SPLITS_MANIFEST
+from assay.corpus.splits import Splits
+from assay.corpus.storage.atomic import PARTIAL, atomic_folder, atomic_path
+from assay.corpus.storage.digest import digest_folder
+from assay.evaluation.drift.window_statistics import REFERENCE
+from assay.registry.approval_records import VERDICT, WAITING
+from assay.runs.lifecycle import STATE, read_state
+from assay.runs.run import MARKER
+
+PARTS = "part-*.parquet"
+# A bundle is what was registered, to the last byte; the version it belongs to is named.
+KEPT_STEPS = ("extract-", "export-")
+
+
+class Found(BaseModel):
+    """Rows to erase in one snapshot of the store."""
+
+    snapshot: Path
+    digest: str
+    run: str
+    rows: list[str]
+    reject_lines: int
+
+
+class Copy(BaseModel):
+    """A folder or file to remove, and what it is; `owner`: the folder whose lock is held by who works with it."""
+
+    path: Path
+    what: str
+    owner: Path
+
+
+def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
+    """Whether a row has one of the ids, or is a sentence of a document that has."""
+    return any(row_id == one or row_id.startswith(f"{one}#") for one in ids)
+
+
+def row_ids(snapshot: Snapshot, ids: Sequence[str]) -> list[str]:
+    """Those of the rows that are asked for."""
+    return [row for batch in snapshot.batches(["id"]) for row in batch["id"].to_pylist() if is_one_of(row, ids)]
+
+
+def holds_rows(folder: Path, ids: Sequence[str]) -> bool:
+    """Whether a snapshot holds a row. One that cannot be read, since only a part of it is there, may."""
+    try:
+        return bool(row_ids(Snapshot.load(folder), ids))
+    except (AssayError, OSError, pa.ArrowException):
+        return True
+
+
+def all_snapshots(store: Path) -> Iterator[tuple[str | None, Snapshot]]:
+    """Every snapshot of the store's runs, with the name of its recipe; None where the shared store alone knows that."""
+    for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")):
+        folder, run = path.parent, path.parent.parent
+        if not folder.name.endswith(PARTIAL):
+            yield read_state(run).recipe_name if (run / STATE).exists() else None, Snapshot.load(folder)
+
+
+def find_rows(store: Path, ids: Sequence[str]) -> Iterator[Found]:
+    """The snapshots of the store's runs that hold a row, or a reject of it."""
+    for _, snapshot in all_snapshots(store):
+        rows, rejects = row_ids(snapshot, ids), _rejects_of(snapshot.rejects_path, ids)
+        if rows or rejects:
+            yield Found(
+                snapshot=snapshot.folder,
+                digest=snapshot.digest,
+                run=snapshot.folder.parent.name,
+                rows=rows,
+                reject_lines=rejects,
+            )
+
+
+def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> Iterator[Copy]:
+    """What else of the store holds a row.
+
+    Args:
+        store: folder of runs.
+        ids: of rows, or of documents.
+        snapshots: digests of the snapshots that hold them, those in MLflow included.
+    """
+    for path in sorted((store / "monitoring").glob(f"*/reference-*/{REFERENCE}")):
+        if json.loads(path.read_bytes())["snapshot"] in snapshots:
+            yield _copy(path.parent, "what monitoring holds windows against")
+    for path in sorted((store / "monitoring").glob("*/runs")):
+        if _holds(path, ids):
+            yield _copy(path, "rows read again for monitoring")
+    for path in sorted((store / "reproductions").glob("*")):
+        if _holds(path, ids):
+            yield Copy(path=path, what="a version made again", owner=path)
+    for path in sorted((store / "runs").glob(f"*/{REJECTS}")):
+        if _rejects_of(path, ids):
+            yield _copy(path, "rejects put aside")
+    for path in sorted((store / "runs").glob(f"*/extract-*{PARTIAL}")):
+        yield _copy(path, "an extraction broken off, which may hold them")
+    yield from _copies_of_checks(store, ids)
+    yield from _cards(store, snapshots)
+
+
+def _copies_of_checks(store: Path, ids: Sequence[str]) -> Iterator[Copy]:
+    """Yield what `assay validate` leaves: rejects, and where it was killed, results of its steps and a ledger."""
+    for run in sorted((store / "checks").glob("*/runs/*")):
+        if (run / REJECTS).exists() and _rejects_of(run / REJECTS, ids):
+            yield _copy(run / REJECTS, "rejects of assay validate")
+        for path in sorted((run.parents[1] / "ledger", *run.glob("*/"))):
+            if path.is_dir():
+                yield Copy(path=path, what="left by an assay validate broken off, which may hold them", owner=run)
+
+
+def _cards(store: Path, snapshots: Collection[str]) -> Iterator[Copy]:
+    """Yield the cards of verdicts on these snapshots, which quote test rows: as pages, and to be written again."""
+    for path in sorted((store / "runs").glob(f"*/{WAITING}")):
+        if json.loads(path.read_bytes())["verdict"]["snapshot"] in snapshots:
+            yield _copy(path, "the card of a version that waits for approval")
+    for path in sorted((store / "runs").glob(f"*/cards/*/{VERDICT}")):
+        if json.loads(path.read_bytes())["snapshot"] in snapshots:
+            yield Copy(path=path.parent, what="a model card", owner=path.parents[2])
+
+
+def _copy(path: Path, what: str) -> Copy:
+    return Copy(path=path, what=what, owner=path.parent)
+
+
+def erase_copy(copy: Copy) -> None:
+    """Remove a copy."""
+    if copy.path.is_dir():
+        shutil.rmtree(copy.path)
+    else:
+        copy.path.unlink(missing_ok=True)
+
+
+def erase_derived(run: Path) -> None:
+    """Remove everything that steps of a run made of the rows, but the bundle."""
+    for path in run.iterdir():
+        if path.is_dir() and (path.name.endswith(PARTIAL) or not path.name.startswith(KEPT_STEPS)):
+            shutil.rmtree(path)
+
+
+def erase_rows(folder: Path, ids: Sequence[str]) -> None:
+    """Write a snapshot anew without the rows, in place of the old one; the mark of its step fits again."""
+    old = Snapshot.load(folder)
+    with atomic_folder(folder) as partial:
+        with SnapshotWriter(partial, old.manifest.slices, old.manifest.source) as writer:
+            for row in old.examples():
+                if not is_one_of(row.id, ids):
+                    writer.add([row])
+            manifest = writer.finish()
+        counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
+        erased = old.manifest.erased + len(old) - manifest.counts.rows
+        kept = {"counts": counts, "erased": erased, "label_keys": old.manifest.label_keys}
+        manifest = manifest.model_copy(update=kept)
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
+            rejects.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
+        files = digest_folder(partial)
+        marker = json.loads((folder / MARKER).read_bytes()) | {"files": files}
+        with atomic_path(partial / MARKER) as path:
+            path.write_text(json.dumps(marker, indent=2), encoding="utf-8")
+
+
+def _holds(folder: Path, ids: Sequence[str]) -> bool:
+    """Whether a snapshot or the sides of one below a folder know a row, or something unfinished there may."""
+    if next(folder.rglob(f"*{PARTIAL}"), None) is not None:
+        return True
+    snapshots = {path.parent for path in (*folder.rglob(PARTS), *folder.rglob(MANIFEST))}
+    return any(holds_rows(path, ids) for path in snapshots) or any(
+        is_one_of(row, ids) for path in folder.rglob(SPLITS_MANIFEST) for row in Splits.load(path.parent).sides
+    )
+
+
+def _rejects_of(path: Path, ids: Sequence[str]) -> int:
+    return sum(is_one_of(json.loads(line)["id"], ids) for line in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    # Only this ends a line here: str.splitlines would also cut at U+2028, which JSON may hold as it is.
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        yield from lines

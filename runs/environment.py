@@ -1,0 +1,36 @@
+"""What a figure may depend on beside recipe and data: processor, threads, versions of packages."""
+
+import platform
+from importlib.metadata import distributions
+
+from assay.serving.cpu import available_threads, cpu_flags, cpu_name
+
+PINNED = "=="
+
+
+def surroundings() -> dict[str, str]:
+    """Python, platform, processor, threads, and the version of every installed package."""
+    packages = {found.metadata["Name"]: found.version for found in distributions()}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": cpu_name(),
+        "cpu": " ".join(cpu_flags()),
+        "threads": str(available_threads()),
+        **{f"{name}{PINNED}": packages[name] for name in sorted(packages, key=str.lower)},
+    }
+
+
+def to_text(values: dict[str, str]) -> str:
+    """Lines such as `python 3.11.7`, then the packages as pip would list them."""
+    return "".join(f"{name}{'' if name.endswith(PINNED) else ' '}{value}\n" for name, value in values.items())
+
+
+def from_text(text: str) -> dict[str, str]:
+    """The inverse of `to_text`."""
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        package, pinned, version = line.partition(PINNED)
+        name, _, value = line.partition(" ")
+        values |= {package + PINNED: version} if pinned and " " not in package else {name: value}
+    return values

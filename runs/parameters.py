@@ -1,0 +1,83 @@
+"""Recipes and settings as parameters of an MLflow run.
+
+A key of a parameter is a key of the schema and never a word of the user: MLflow refuses many characters in keys, and
+two words may become one. A mapping with the user's own keys is one parameter, as JSON.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from mlflow.entities import Dataset, Param
+from mlflow.utils.validation import MAX_DATASET_SOURCE_SIZE, MAX_PARAM_VAL_LENGTH
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from assay.corpus.storage.digest import canonical_json, digest_json
+from assay.recipes.recipe import Recipe
+
+RECIPE = "recipe.json"  # the artifact of a run that holds every value whole
+# MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
+MLFLOW_DIGEST_LENGTH = 36
+
+
+def recipe_parameters(recipe: Recipe) -> list[Param]:
+    """Return every value of a recipe by the dotted key of the schema."""
+    return [parameter(key, value) for key, value in _leaves(recipe, recipe.model_dump(mode="json"))]
+
+
+def parameter(key: str, value: Any) -> Param:
+    """Return a parameter whose value MLflow takes: one that is too long is named by length and digest."""
+    text = plain(value if isinstance(value, str) else _text(value))
+    if len(text) > MAX_PARAM_VAL_LENGTH:
+        text = f"{len(text):,} characters, see {RECIPE}; digest {digest_json(text)[:12]}"
+    return Param(key, text)
+
+
+def dataset_input(name: str, kind: str, digest: str, source: Mapping[str, Any], counts: Mapping[str, Any]) -> Dataset:
+    """Return the data set of a run; a source that is too long for MLflow is named by its digest."""
+    address = canonical_json(source).decode()
+    if len(address) > MAX_DATASET_SOURCE_SIZE:
+        address = canonical_json({"see": RECIPE, "digest": digest_json(source)}).decode()
+    return Dataset(
+        name=name,
+        digest=digest[:MLFLOW_DIGEST_LENGTH],
+        source_type=kind,
+        source=address,
+        profile=canonical_json(counts).decode(),
+    )
+
+
+def plain(text: str) -> str:
+    """Return the text with NUL and lone surrogates written out: no database of MLflow takes both."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return str(value)
+
+
+def _leaves(model: BaseModel, values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of a model by its dotted key.
+
+    Args:
+        model: what says where sections end and values begin.
+        values: the same as JSON.
+        prefix: what keys begin with.
+    """
+    for name, field in type(model).model_fields.items():
+        section, value = getattr(model, name), values[name]
+        if isinstance(section, BaseModel):
+            yield from _leaves(section, value, f"{prefix}{name}.")
+        elif value and _has_keys_of_the_schema(field):
+            yield from ((f"{prefix}{name}.{key}", one) for key, one in value.items())
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _has_keys_of_the_schema(field: FieldInfo) -> bool:
+    """Return whether a field is a mapping whose keys the schema lists, such as the heads."""
+    keys = get_args(field.annotation)[:1]
+    return get_origin(field.annotation) is dict and get_origin(keys[0]) is Literal

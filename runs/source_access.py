@@ -1,0 +1,100 @@
+"""Recipe sources to documents: which reader, and where the address of a database really stands."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.extended_json import to_extended
+from assay.corpus.sources.files import find_files, read_files
+from assay.corpus.sources.hub import read_hub
+from assay.corpus.sources.mongo import read_mongo
+from assay.corpus.sources.mongo_connection import MongoQuery
+from assay.corpus.storage.digest import digest_file, digest_folder, digest_json
+from assay.corpus.storage.remote_files import name_of
+from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
+
+
+def open_source(source: Source, fields: list[str]) -> Iterator[Document | BadRow]:
+    """The documents of a source, up to its limit.
+
+    Args:
+        source: of the recipe.
+        fields: top-level fields that a database need send.
+    """
+    documents: Iterator[Document | BadRow]
+    if isinstance(source, MongoSource):
+        documents = read_mongo(mongo_query(source, fields))
+    elif isinstance(source, HubSource):
+        documents = read_hub(source.path, source.revision, source.config, source.splits, source.files)
+    else:
+        documents = read_files(find_files(source.paths))
+    return itertools.islice(documents, source.limit)
+
+
+def describe_source(source: Source) -> dict[str, Any]:
+    """What the source is, for the snapshot's manifest, without secrets; local files with their digests."""
+    if isinstance(source, MongoSource):
+        keys = {"kind", "uri", "database", "collection", "filter", "limit"}
+        return source.model_dump(mode="json", include=keys)
+    if isinstance(source, HubSource):
+        keys = {"kind", "path", "revision", "config", "splits", "files", "limit"}
+        description = source.model_dump(mode="json", include=keys)
+        folder = Path(source.path).expanduser()
+        return description | ({"sha256": digest_json(digest_folder(folder))} if folder.is_dir() else {})
+    files = {name_of(path): digest_file(path) for path in find_files(source.paths)}
+    return {"kind": source.kind, "files": files, "limit": source.limit}
+
+
+def source_name(source: Source) -> str:
+    """The source as an error line names it."""
+    if isinstance(source, MongoSource):
+        query = f" with filter {to_extended(source.filter)}" if source.filter else ""
+        return f"the MongoDB collection {source.database}.{source.collection}{query}"
+    if isinstance(source, HubSource):
+        return f"the data set {source.path}"
+    assert isinstance(source, FilesSource)  # noqa: S101  # narrows the type
+    return f"the files {', '.join(source.paths)}"
+
+
+def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:
+    """The query that the recipe's section asks for, with the real address."""
+    return MongoQuery(
+        uri=resolve_address(source.uri),
+        database=source.database,
+        collection=source.collection,
+        filter=source.filter,
+        fields=fields,
+        batch_size=source.batch_size,
+        timeout_s=source.timeout_s,
+    )
+
+
+def resolve_address(uri: str) -> str:
+    """The address behind `env:VARIABLE` or `block:NAME`; any other is the address itself.
+
+    Raises:
+        AssayError: the variable is not set, or there is no such Prefect Secret block.
+    """
+    kind, _, name = uri.partition(":")
+    if kind == "env":
+        if not (address := os.environ.get(name, "").strip()):
+            raise AssayError(f"source.uri is {uri}, but {name} is not set; export {name}=mongodb://HOST:27017")
+        return address
+    return _secret_block(name) if kind == "block" else uri
+
+
+def _secret_block(name: str) -> str:
+    from prefect.blocks.system import Secret
+
+    try:
+        block = cast(Secret[str], Secret.load(name))
+    except ValueError as error:
+        raise AssayError(
+            f"source.uri is block:{name}, but Prefect has no Secret block of that name; "
+            "create it in the Prefect UI under Blocks, or use env:VARIABLE"
+        ) from error
+    return str(block.get())

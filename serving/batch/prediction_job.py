@@ -1,0 +1,122 @@
+"""What is to be predicted: from where, how and where to; and the plan of shards that a broken-off run left.
+
+What was kept counts only while input, model and options are the same.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.digest import digest_json
+from assay.serving.batch.row_sources import Source
+from assay.serving.batch.scan import Survey, SurveyRecord
+from assay.serving.batch.shards import ShardFolder, clear
+from assay.serving.batch.targets import Target
+from assay.serving.engine import Engine
+
+ROWS_A_SHARD = 8_192
+PLAN = "plan.json"
+
+
+class _Plan(BaseModel):
+    """What the shards in a folder were made from (`key`), and where each begins."""
+
+    key: str
+    survey: SurveyRecord
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be predicted, how, and where to.
+
+    `errors` is the file of bad rows, `work` the folder of finished shards, on the file system of the output.
+    """
+
+    source: Source
+    target: Target
+    errors: Path
+    work: Path
+    text_field: str = "text"
+    pair_field: str | None = None
+    shard_rows: int = ROWS_A_SHARD
+
+    def fields(self, engine: Engine) -> list[str]:
+        """The columns that the model reads: of the text, and of the second text for a model of pairs."""
+        return text_fields(engine, self.text_field, self.pair_field)
+
+    def key(self, engine: Engine) -> str:
+        """Digest of all that the shards depend on."""
+        parts = {
+            "source": self.source.identity(),
+            "target": self.target.identity(),
+            "model": engine.digest,
+            "fields": self.fields(engine),
+            "shard_rows": self.shard_rows,
+            "version": version("assay"),
+        }
+        return digest_json(parts)
+
+    def shards(self) -> ShardFolder:
+        """What is finished so far."""
+        return ShardFolder(self.work, self.target.suffix)
+
+
+def text_fields(engine: Engine, text: str, pair: str | None) -> list[str]:
+    """The columns that a model reads: of the text, and for pairs of the second text (none named: `text_pair`)."""
+    return [text, pair or "text_pair"] if engine.manifest.pair else [text]
+
+
+def survey_job(job: Job, engine: Engine, *, may_be_empty: bool = False) -> Survey:
+    """Look through the input, unless that was done before, and check that the model can read it.
+
+    Raises:
+        AssayError: there are no rows where some must be, or a column or the model does not fit.
+    """
+    kept = _read_plan(job)
+    if kept and kept.key == job.key(engine):
+        return kept.survey.survey()
+    _check_pair(job, engine)
+    survey = job.source.survey(job.shard_rows, job.target.form)
+    if not survey.rows and not may_be_empty:
+        raise AssayError(f"{job.source.name} holds no rows; nothing to predict")
+    _check_columns(job, engine, survey)
+    return survey
+
+
+def keep_plan(job: Job, engine: Engine, survey: Survey) -> None:
+    """Begin a folder of shards, or go on with it if it is of the same input, model and options."""
+    if plan_is_current(job, engine):
+        return
+    clear(job.work)
+    plan = _Plan(key=job.key(engine), survey=SurveyRecord.of(survey))
+    with atomic_path(job.work / PLAN) as partial:
+        partial.write_text(plan.model_dump_json(), encoding="utf-8")
+
+
+def plan_is_current(job: Job, engine: Engine) -> bool:
+    """Whether input, model and options are still those that the kept shards were made from."""
+    kept = _read_plan(job)
+    return kept is not None and kept.key == job.key(engine)
+
+
+def _read_plan(job: Job) -> _Plan | None:
+    try:
+        return _Plan.model_validate_json((job.work / PLAN).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _check_pair(job: Job, engine: Engine) -> None:
+    if job.pair_field is not None and not engine.manifest.pair:
+        raise AssayError(f"--pair is {job.pair_field!r}, but this model reads one text a row; leave --pair out")
+
+
+def _check_columns(job: Job, engine: Engine, survey: Survey) -> None:
+    for option, field in zip(("--text", "--pair"), job.fields(engine), strict=False):
+        if survey.names and not {field, field.partition(".")[0]} & set(survey.names):
+            names = ", ".join(survey.names)
+            raise AssayError(f"{job.source.name} has no column {field!r}; name one with {option}: {names}")

@@ -1,0 +1,136 @@
+"""What a champion is held against: the rows of its snapshot that it was not trained on, read by itself."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Side, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.atomic import atomic_folder
+from assay.corpus.storage.digest import digest_json
+from assay.evaluation.drift.embedding import Embedder
+from assay.evaluation.drift.reservoir import draw
+from assay.evaluation.drift.vocabulary import vocabulary_of
+from assay.evaluation.drift.window_statistics import REFERENCE, Reference, observe, row_key
+from assay.evaluation.labelled_predictions import row_of
+from assay.recipes.loader import parse_recipe
+from assay.recipes.recipe import Recipe
+from assay.registry.lineage.origin import Lineage, lineages
+from assay.runs.lifecycle import LOCK
+from assay.runs.run import Run, code_digest
+from assay.serving.address import open_bundle
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.tasks.find_snapshot import find_snapshot
+
+
+class Champion(BaseModel):
+    """The version that answers, by its number: an alias may move meanwhile."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    number: str
+    bundle: str
+    snapshot: str
+    mlflow_run: str
+    tracking_uri: str
+    recipe: Recipe
+
+    @property
+    def address(self) -> str:
+        """`models:/NAME/NUMBER`."""
+        return f"models:/{self.name}/{self.number}"
+
+    def open(self) -> Bundle:
+        """Its bundle, verified.
+
+        Raises:
+            AssayError: the registry cannot be reached, or the bundle is not what was registered.
+        """
+        return open_bundle(self.address, tracking_uri=self.tracking_uri)
+
+
+@task(name="find-champion", cache_policy=NO_CACHE)
+def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion, ArtifactRef[Reference]]:
+    """The version behind an address, and the reference to hold windows against: made once for each version.
+
+    Raises:
+        AssayError: there is no such version, it left no lineage, or its rows are gone.
+    """
+    with lineages(tracking_uri, model) as (lineage,):
+        champion = _champion(lineage, tracking_uri)
+        folder = store.resolve() / "monitoring" / champion.name
+        rule = champion.recipe.monitoring.model_dump(include={"max_rows", "seed"})
+        inputs = {"bundle": champion.bundle, "rule": rule, "code": code_digest()}
+        target = folder / f"reference-{digest_json(inputs)[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCK):  # two windows at the same time make one reference, and read the rows once
+            if not (target / REFERENCE).is_file():
+                _make(target, champion, lineage, store)
+    return champion, ArtifactRef[Reference](path=target, digest=digest_json(inputs))
+
+
+def _make(target: Path, champion: Champion, lineage: Lineage, store: Path) -> None:
+    """Make the reference of a version; what has to be fetched for that goes again."""
+    run = Run(
+        key="monitoring",
+        recipe=champion.recipe,
+        store=target.parent,
+        tracking_uri=champion.tracking_uri,
+        mlflow_run=champion.mlflow_run,
+    )
+    snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
+    with atomic_folder(target) as partial:
+        _observe(champion, snapshot, lineage.splits).save(partial)
+        # Not the address of MLflow, which may hold a password.
+        about = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
+        (partial / REFERENCE).write_text(about, encoding="utf-8")
+    # Rows are kept only where they are looked for when somebody wants them erased.
+    shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _champion(lineage: Lineage, tracking_uri: str) -> Champion:
+    version = lineage.version
+    return Champion(
+        name=version.name,
+        number=version.number,
+        bundle=version.bundle,
+        snapshot=lineage.snapshot.digest,
+        mlflow_run=str(version.run_id),
+        tracking_uri=tracking_uri,
+        recipe=parse_recipe(lineage.recipe, f"the recipe of {version.address}"),
+    )
+
+
+def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Reference:
+    rule = champion.recipe.monitoring
+    bundle = champion.open()
+    engine = Engine(bundle)
+
+    def side(wanted: Side) -> Iterable[Example]:
+        return (example for example in snapshot.examples() if splits.sides.get(example.id) == wanted)
+
+    test = draw(side("test"), rule.max_rows, rule.seed)
+    # Rows that chose the epoch or the settings fill up what is missing; labels are compared on test rows alone.
+    more = draw(side("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    if not test:
+        raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
+    words = vocabulary_of(text for example in side("train") for text in _texts(example, bundle.manifest.pair))
+    known = frozenset(map(row_key, snapshot.examples()))
+    of_documents = champion.recipe.source.form == "parse"
+    observed = observe(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
+    return Reference(observed, len(test), frozenset(words), known)
+
+
+def _texts(example: Example, pair: bool) -> Sequence[str]:
+    row = row_of(example, pair)
+    return (row.text, row.text_pair) if row.text_pair else (row.text,)

@@ -1,0 +1,75 @@
+"""The step that registers a candidate and, if the verdict allows it, promotes it."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from assay.corpus.errors import AssayError
+from assay.evaluation.run_results import RunResults
+from assay.evaluation.verdict import Verdict
+from assay.registry.approvals import Approval, needs_approval
+from assay.registry.model_registry import ModelRegistry, failed_names
+from assay.registry.promotion import PromotionResult, register, registry_of, settle
+from assay.registry.versions import Version
+from assay.runs.events import PENDING, REFUSED, announce, model_resource
+from assay.runs.run import Run
+from assay.runs.tags import RUN_TAG
+
+
+@task(name="promote", cache_policy=NO_CACHE)
+def promote(
+    run: Run,
+    results: RunResults,
+    verdict: Verdict,
+    approval: Approval | None = None,
+) -> PromotionResult:
+    """Register the candidate and, if the verdict allows it, make it the champion.
+
+    A refused candidate is registered too, so that its verdict is kept. A repeated call changes nothing.
+
+    Args:
+        run: with the recipe.
+        results: what the run's steps have left.
+        verdict: the gate's answer.
+        approval: what `assay.tasks.approve.approve` gave.
+
+    Raises:
+        ChampionChanged: the verdict was about another champion; the gate has to run again.
+        AssayError: MLflow cannot be reached, an approval is missing, or a step failed and was undone.
+    """
+    if run.recipe.run_mode == "dry_run":
+        return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
+    registry = registry_of(run)
+    champion = registry.champion()
+    if champion is not None and champion.bundle == verdict.bundle:
+        return _stays(registry, champion, verdict, approval, run.key)
+    if approval is None:
+        if needs_approval(run.recipe, verdict):
+            raise AssayError(f"{registry.name}: gate.approval is required, but nobody was asked; run it again")
+        version = register(run, results, verdict)
+    else:
+        version = registry.find(verdict.bundle) or register(run, results, verdict, approval)
+    result = settle(registry, version, verdict, approval, run.key)
+    if not result.promoted:  # a promotion is announced where the alias moves
+        _announce(result, version, verdict)
+    return result
+
+
+def _stays(
+    registry: ModelRegistry, champion: Version, verdict: Verdict, approval: Approval | None, run_key: str
+) -> PromotionResult:
+    """What becomes of a candidate that is the champion: what it was promoted on stays written on it.
+
+    A run killed behind its promotion is judged again, and so is what a later run makes a second time.
+    """
+    if not verdict.allows:
+        why = f"refused: {failed_names(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
+        return PromotionResult(version=champion, promoted=False, why=why)
+    why = "it was the champion already"
+    registry.promote(champion, verdict, champion, why, run_key, approval)
+    return PromotionResult(version=registry.version(champion.number), promoted=True, why=why)
+
+
+def _announce(result: PromotionResult, version: Version, verdict: Verdict) -> None:
+    facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get(RUN_TAG)}
+    payload = {"summary": f"version {version.number}: {result.why}", "address": version.address, **facts}
+    announce(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)

@@ -1,0 +1,107 @@
+"""One trial of a search: a training with settings to try, in an MLflow run nested below that of the pipeline."""
+
+import shutil
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.atomic import PARTIAL
+from assay.models.callbacks import GivenUp, LossAstray
+from assay.models.checkpoint import Checkpoint
+from assay.recipes.recipe import Tuning
+from assay.recipes.training_section import Setting
+from assay.recipes.tuned_settings import apply_settings
+from assay.runs.metric_logging import MetricLog, nested_curves
+from assay.runs.run import Run
+from assay.tasks.train import training_inputs
+from assay.tasks.training.launcher import train
+from assay.tasks.training.training_job import Job, Rivals
+from assay.tasks.tuning.result import State, Trial
+
+TRIAL = "trial.json"
+NETWORK = "network"
+
+
+class Plan(BaseModel):
+    """What a trial is to try, and the trials that it is measured against while it goes on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    settings: dict[str, Setting]
+    rivals: list[Trial]
+
+
+@task(name="trial", task_run_name="trial {plan.number}", cache_policy=NO_CACHE, result_serializer="json")
+def run_trial(
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, plan: Plan
+) -> Trial:
+    """Train with the settings of the plan; a finished trial is not done again, a killed one goes on.
+
+    Args:
+        run: the run.
+        snapshot: result of the extraction.
+        splits: result of the split; test rows are not read.
+        tuning: section `tuning` of the recipe.
+        plan: what to try.
+
+    Raises:
+        AssayError: the settings do not go together, or training cannot be done at all.
+    """
+    changes: dict[str, Setting] = {} if tuning.epochs is None else {"training.epochs": tuning.epochs}
+    recipe = apply_settings(run.recipe, plan.settings | changes)
+    rivals = plan.rivals if tuning.pruning else []
+    inputs = {
+        **training_inputs(recipe, snapshot, splits),
+        "number": plan.number,
+        "rivals": [rival.model_dump(mode="json") for rival in rivals],
+    }
+
+    def make(folder: Path) -> None:
+        step = folder.name.removesuffix(PARTIAL)
+        with nested_curves(run, step, f"trial {plan.number}", plan.settings | changes) as log:
+            job = Job(
+                run=run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id}),
+                snapshot=snapshot,
+                splits=splits,
+                folder=folder / NETWORK,
+                rivals=Rivals(tuning=tuning, trials=rivals),
+            )
+            state, scores, why = _train(job, log)
+            trial = Trial(
+                number=plan.number,
+                settings=plan.settings,
+                state=state,
+                scores=scores,
+                why=why,
+                keep=recipe.training.keep,
+            )
+            _log_end(log, trial)
+        (folder / TRIAL).write_text(trial.model_dump_json(indent=2), encoding="utf-8")
+        shutil.rmtree(folder / NETWORK)
+
+    result = run.once("trial", inputs, make, resumable=True)
+    return Trial.model_validate_json((result.path / TRIAL).read_bytes())
+
+
+def _train(job: Job, log: MetricLog) -> tuple[State, list[float], str]:
+    """State, scores after each epoch, and why a trial did not finish."""
+    job.folder.mkdir(exist_ok=True)
+    try:
+        train(job, log)
+    except GivenUp as given_up:
+        return "pruned", given_up.scores, "below the median of the other trials"
+    except LossAstray as astray:
+        return "failed", [], str(astray)
+    return "finished", [epoch["score"] for epoch in Checkpoint.load(job.folder).history["epochs"]], ""
+
+
+def _log_end(log: MetricLog, trial: Trial) -> None:
+    log.client.set_tag(log.run_id, "assay.trial", trial.state)
+    if trial.score is not None:
+        log.add({"score": trial.score}, step=0)

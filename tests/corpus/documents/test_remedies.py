@@ -1,0 +1,56 @@
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay import corpus
+from assay.corpus.documents.remedies import GENERAL, remedy_of
+
+CORPUS = Path(str(corpus.__path__[0]))
+
+
+def _kinds() -> Iterator[str]:
+    """Every kind of reason in the readers, with a word for what is filled in."""
+    for path in sorted(CORPUS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                place = {"UnreadableError": 0, "BadRow": 1}.get(node.func.id)
+                if place is not None and place < len(node.args):
+                    yield from _texts(node.args[place])
+            elif isinstance(node, ast.Return) and path.name == "entities.py" and isinstance(node.value, ast.Tuple):
+                yield from (text for text in _texts(node.value.elts[0]) if text.startswith("entity "))
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "missing" for part in node.values)
+
+
+KINDS = sorted(set(_kinds()))
+
+
+def test_kinds_are_found() -> None:
+    assert len(KINDS) > 25
+    assert {"entity is not in the text", "entity stands only inside a longer word", "not valid UTF-8"} <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_remedy_of_every_reason_of_the_readers(kind: str) -> None:
+    assert remedy_of(f"{kind}: 3: a") != GENERAL
+
+
+@pytest.mark.parametrize(
+    ("reason", "part"),
+    [
+        ("entity.start is not a whole number: 0.5", "source.entity.start"),
+        ("entity lies outside the text: 0:9 in 3 characters", "end_inclusive"),
+        ("_id is missing", "source.fields.id"),
+        ("headline is null", "source.fields"),
+        ("a quote is never closed: it opens in line 3", "quotes"),
+    ],
+)
+def test_remedy_names_the_setting(reason: str, part: str) -> None:
+    assert part in remedy_of(reason)

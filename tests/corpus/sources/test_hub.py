@@ -1,0 +1,140 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import datasets
+import huggingface_hub.constants
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.hub import read_hub
+
+FEATURES = datasets.Features(
+    {
+        "text": datasets.Value("string"),
+        "label": datasets.ClassLabel(names=["bearish", "bullish"]),
+        "tags": datasets.List(datasets.ClassLabel(names=["O", "B-X"])),
+        "spans": datasets.List({"start": datasets.Value("int32"), "kind": datasets.ClassLabel(names=["P", "Q"])}),
+    }
+)
+ROWS = {
+    "text": ["a", "b", "c"],
+    "label": [1, 0, -1],
+    "tags": [[0, 1], [], None],
+    "spans": [[{"start": 0, "kind": 1}], [], None],
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    # Without it the client asks five times, for half a minute.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Two splits with class labels at every depth, as `save_to_disk` leaves them."""
+    table = datasets.Dataset.from_dict(ROWS, features=FEATURES)
+    datasets.DatasetDict({"train": table, "dev": table.select([0])}).save_to_disk(str(tmp_path / "saved"))
+    return tmp_path / "saved"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of JSONL files."""
+    path = tmp_path / "folder"
+    path.mkdir()
+    for split, texts in {"train": ["a", "b"], "test": ["c"]}.items():
+        rows = [json.dumps({"text": text, "label": 1}) for text in texts]
+        (path / f"news_{split}.jsonl").write_text("\n".join(rows))
+    return path
+
+
+def test_class_labels_become_names_at_every_depth(saved: Path) -> None:
+    rows: list[Any] = [document.values for document in read_hub(str(saved), splits={"train": "all"})]
+
+    assert [row["label"] for row in rows] == ["bullish", "bearish", None]
+    assert [row["tags"] for row in rows] == [["O", "B-X"], [], None]
+    assert [row["spans"] for row in rows] == [[{"start": 0, "kind": "Q"}], [], None]
+
+
+def test_splits_are_sides_and_positions(saved: Path) -> None:
+    found = list(read_hub(str(saved), splits={"dev": "test", "train": "all"}))
+
+    assert [(document.position, document.side) for document in found] == [
+        ("dev:0", "test"),
+        ("train:0", None),
+        ("train:1", None),
+        ("train:2", None),
+    ]
+
+
+def test_a_folder_of_files_with_every_split(folder: Path) -> None:
+    found = list(read_hub(str(folder)))
+
+    assert sorted(document.position for document in found) == ["test:0", "train:0", "train:1"]
+    assert all(document.side is None for document in found)
+
+
+def test_named_files_take_the_place_of_the_published_splits(folder: Path) -> None:
+    found = list(read_hub(str(folder), files={"old": "news_test.jsonl", "new": "news_train.jsonl"}))
+
+    assert [(document.position, document.values["text"]) for document in found] == [
+        ("old:0", "c"),
+        ("new:0", "a"),
+        ("new:1", "b"),
+    ]
+
+
+@pytest.mark.parametrize("files", [{"a": "a.xml"}, {"a": "a.jsonl", "b": "b.csv"}, {"a": "a.jsonl", "b": "b"}])
+def test_files_of_no_known_or_of_several_kinds(folder: Path, files: dict[str, str]) -> None:
+    with pytest.raises(AssayError, match=r"source\.files names a\..*; they must all end with one of \.jsonl, \.csv"):
+        list(read_hub(str(folder), files=files))
+
+
+def test_a_named_file_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(AssayError, match=r"source\.path .* cannot be loaded: .*nothing\.jsonl"):
+        list(read_hub(str(folder), files={"a": "nothing.jsonl"}))
+
+
+def test_an_unknown_split_names_those_there_are(saved: Path) -> None:
+    with pytest.raises(AssayError, match=r"source\.splits names 'validation', but .* has the splits dev, train$"):
+        list(read_hub(str(saved), splits={"validation": "validation"}))
+
+
+def test_an_unknown_config_names_those_there_are(folder: Path) -> None:
+    with pytest.raises(AssayError, match=r"cannot be loaded: .*'small'.*default"):
+        list(read_hub(str(folder), config="small"))
+
+
+def test_a_folder_without_data(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"source\.path .* cannot be loaded") as caught:
+        list(read_hub(str(tmp_path)))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("files", [None, {"a": "raw/a.jsonl"}])
+def test_an_unreachable_hub_is_one_line_with_a_remedy(files: dict[str, str] | None) -> None:
+    with pytest.raises(AssayError) as caught:
+        list(read_hub("someone/something", revision="0" * 40, files=files))
+
+    line = str(caught.value)
+    assert line.startswith(
+        "the hub data set someone/something at 0000000000000000000000000000000000000000 cannot be had"
+    )
+    assert "local folder" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("files", [None, {"train": "news_train.jsonl"}], ids=["published", "named"])
+def test_read_hub_reads_a_folder_again_whose_files_changed_at_the_same_time(
+    folder: Path, files: dict[str, str] | None
+) -> None:
+    path = folder / "news_train.jsonl"
+    before, stat = [row.values["text"] for row in read_hub(str(folder), files=files)], path.stat()
+    path.write_text(path.read_text().replace('"a"', '"z"'))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after = [row.values["text"] for row in read_hub(str(folder), files=files)]
+    assert (before[:2], after[:2]) == (["a", "b"], ["z", "b"])

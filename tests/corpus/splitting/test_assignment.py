@@ -1,0 +1,356 @@
+"""Whole histories: the same recipe run after run, over data and settings that change."""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.example import Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splitting.assignment import (
+    BESIDE_TEST,
+    BESIDE_VALIDATION,
+    JOINS,
+    Assignment,
+    DocumentIds,
+    assign,
+    read_rows,
+)
+from assay.corpus.splitting.ledger import open_ledger
+from assay.corpus.splitting.stratify import NO_SIDE, TEST, TRAIN, VALIDATION
+from assay.recipes.recipe import Split
+from tests.snapshots import write_snapshot
+
+START = datetime(2024, 1, 1)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def word(number: int) -> str:
+    return "".join(LETTERS[(number // 26**place) % 26] for place in range(5))
+
+
+def make_rows(numbers: Sequence[int] | range, **more: Any) -> list[Example]:
+    """Rows of two classes, an hour apart, with a text of their own for each number."""
+    return [
+        Example(
+            id=f"r{number}",
+            text=f"text {word(number)} {word(number * 7 + 3)}",
+            label="ab"[number % 2],
+            time=(START + timedelta(hours=number)).isoformat(),
+            **more,
+        )
+        for number in numbers
+    ]
+
+
+class History:
+    """Runs of one recipe in one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs = 0
+
+    def run(
+        self,
+        rows: Sequence[Example],
+        cleaning: Cleaning | None = None,
+        documents: DocumentIds | None = None,
+        **split: Any,
+    ) -> Assignment:
+        self._runs += 1
+        snapshot = Snapshot.load(write_snapshot(self._folder / str(self._runs), rows).path)
+        settings = Split(**split)
+        found = read_rows(snapshot, settings, cleaning, documents)
+        with open_ledger(self._folder / "ledger.parquet") as ledger:
+            assignment = assign(found, settings, ledger)
+            kinds = found.keys.kinds()
+            sides, seen = np.tile(assignment.sides, len(kinds)), np.tile(assignment.seen, len(kinds))
+            ledger.tell(np.concatenate(kinds), sides, remember=settings.remember, seen=seen)
+        return assignment
+
+
+def shares(assignment: Assignment) -> list[float]:
+    counts = np.bincount(assignment.sides[assignment.sides >= 0], minlength=3)
+    return [round(float(count) / int(counts.sum()), 3) for count in counts]
+
+
+def splits_of(values: Sequence[object], assignment: Assignment) -> dict[object, set[int]]:
+    """The splits in which rows of each value lie."""
+    found: dict[object, set[int]] = {}
+    for value, side in zip(values, assignment.sides.tolist(), strict=True):
+        found.setdefault(value, set()).update({side} - {NO_SIDE})
+    return found
+
+
+def test_by_time_new_rows_train_too_and_no_test_row_ever_trains(tmp_path: Path) -> None:
+    history, tested = History(tmp_path), set[int]()
+    for count in (1000, 1001, 1100, 1400, 2000, 3000):
+        rows = make_rows(range(count))
+        sides = (assignment := history.run(rows, method="time")).sides
+        assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
+        assert not tested & set(np.flatnonzero(sides == TRAIN).tolist())
+        assert not assignment.seen.any()
+        tested |= set(np.flatnonzero(sides == TEST).tolist())
+        assert np.flatnonzero(sides == TEST).max() == count - 1 or count == 1001
+    # then the newest training row is among the newest rows
+    assert np.flatnonzero(sides == TRAIN).max() > 2700
+
+
+def test_by_time_the_shares_come_right_with_one_new_row_after_the_other(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.run(make_rows(range(100)), method="time")
+    for count in range(101, 131):
+        assignment = history.run(make_rows(range(count)), method="time")
+    assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
+
+
+def test_by_time_each_growth_is_ordered_in_itself(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.run(make_rows(range(1000, 2000)), method="time")
+    # given new rows, half of them older than all that is known
+    rows = make_rows([*range(1000, 2000), *range(900, 1000), *range(2000, 2100)])
+    assignment = history.run(rows, method="time")
+    assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
+    late, newest = assignment.sides[1000:1100], assignment.sides[1100:]
+    assert (late == TRAIN).all()
+    assert (np.diff(newest) >= 0).all()
+    # and a growth of late rows alone comes to its shares as well
+    late_alone = history.run(rows + make_rows(range(500, 700)), method="time")
+    assert shares(late_alone) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
+    assert (late_alone.sides[: len(rows)] == assignment.sides).all()
+
+
+def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Path) -> None:
+    rows = [dataclasses.replace(row, time="2024-05-01") for row in make_rows(range(300))]
+    history, reversed_history = History(tmp_path / "a"), History(tmp_path / "b")
+    for count in (200, 300):
+        forward = history.run(rows[:count], method="time")
+        backward = reversed_history.run(rows[:count][::-1], method="time")
+        assert shares(forward) == [0.8, 0.1, 0.1]
+        assert forward.sides.tolist() == backward.sides[::-1].tolist()
+
+
+def test_by_time_changed_shares_are_met_by_new_rows(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.run(make_rows(range(1000)), method="time")
+    changed: dict[str, Any] = {"train": 0.6, "validation": 0.2, "test": 0.2}
+    assignment = history.run(make_rows(range(1500)), method="time", **changed)
+    assert shares(assignment) == pytest.approx([0.6, 0.2, 0.2], abs=0.07)
+    assert shares(history.run(make_rows(range(2000)), method="time", **changed)) == [0.6, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("method", ["stratified", "time"])
+def test_a_group_that_comes_later_is_held_out_whole(tmp_path: Path, method: str) -> None:
+    history = History(tmp_path)
+    rows = make_rows(range(600))
+    first = history.run(rows, method=method)
+    groups = [f"g{number % 150}" for number in range(600)]
+    grouped = [dataclasses.replace(row, group=group) for row, group in zip(rows, groups, strict=True)]
+    # when the group is named, and in a further run
+    for _ in range(2):
+        second = history.run(grouped, method=method)
+        assert all(len(splits) <= 1 for splits in splits_of(groups, second).values())
+        # then each group is where its most held-back row was, and only rows that were there stay
+        for group, before in splits_of(groups, first).items():
+            assert splits_of(groups, second)[group] == {max(before)}
+        placed = second.sides != NO_SIDE
+        assert (second.sides[placed] == first.sides[placed]).all()
+        assert sum(second.withheld.values()) == (~placed).sum() > 0
+        beside = [set(splits) for splits in splits_of(groups, first).values() if {TRAIN, TEST} <= splits]
+        assert len(beside) > 10
+        assert second.seen.sum() == sum(
+            second.sides[row] == TEST and TRAIN in splits_of(groups, first)[groups[row]] for row in range(600)
+        )
+
+
+def test_what_gives_way_to_test_and_to_validation_is_counted_apart(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    rows = make_rows(range(100))
+    first = history.run(rows)
+    train, validation, test = (np.flatnonzero(first.sides == side).tolist() for side in (TRAIN, VALIDATION, TEST))
+    groups = {train[0]: "a", train[1]: "a", validation[0]: "a", test[0]: "a", train[2]: "b", validation[1]: "b"}
+    grouped = [dataclasses.replace(row, group=groups.get(number)) for number, row in enumerate(rows)]
+    new = dataclasses.replace(make_rows([500])[0], group="a")
+    second = history.run([*grouped, new])
+    assert second.withheld == {BESIDE_TEST: 3, BESIDE_VALIDATION: 1, JOINS: 1}
+    assert second.seen.sum() == 1
+    # when the group is given up again, all rows return to where they were
+    third = history.run(rows)
+    assert (third.sides == first.sides).all()
+
+
+@pytest.mark.parametrize(("before", "after"), [("both", "text"), ("both", "text_pair"), ("text", "text_pair")])
+def test_other_duplicates_that_come_later_are_held_out_whole(tmp_path: Path, before: str, after: str) -> None:
+    history = History(tmp_path)
+    rows = [
+        dataclasses.replace(row, text=f"q {word(number % 90)}", text_pair=f"p {word(number // 3)}")
+        for number, row in enumerate(make_rows(range(270)))
+    ]
+    history.run(rows, duplicates=before)
+    for _ in range(2):
+        second = history.run(rows, duplicates=after)
+        texts = [row.text if after == "text" else row.text_pair for row in rows]
+        assert all(len(splits) <= 1 for splits in splits_of(texts, second).values())
+        assert sum(second.withheld.values()) == (second.sides == NO_SIDE).sum() > 0
+
+
+def test_cleaning_that_comes_later_joins_what_it_makes_equal_and_forgets_no_row(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    plain = make_rows(range(300))
+    tagged = [dataclasses.replace(row, id=f"t{row.id}", text=row.text.replace("text ", "text <br/>")) for row in plain]
+    first = history.run([*plain, *tagged])
+    second = history.run([*plain, *tagged], Cleaning(html=True))
+    placed = second.sides != NO_SIDE
+    assert (second.sides[placed] == first.sides[placed]).all()
+    for one, other in ((0, 300), (300, 0)):
+        pairs = zip(first.sides[one : one + 300], first.sides[other : other + 300], strict=True)
+        kept = [a >= b for a, b in pairs]
+        assert placed[one : one + 300].tolist() == kept
+    # and a row whose text only the cleaning changes keeps its split when the cleaning goes
+    assert (history.run([*plain, *tagged]).sides[placed] == first.sides[placed]).all()
+
+
+def test_a_training_row_that_reads_like_a_test_row_counts_as_seen(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    rows = make_rows(range(100))
+    first = history.run(rows)
+    test = int(np.flatnonzero(first.sides == TEST)[0])
+    train = int(np.flatnonzero(first.sides == TRAIN)[0])
+    rows[train] = dataclasses.replace(rows[train], group="one")
+    rows[test] = dataclasses.replace(rows[test], group="one")
+    second = history.run(rows)
+    assert (second.sides[test], second.sides[train]) == (TEST, NO_SIDE)
+    assert second.seen.sum() == 1
+    # and so it does when the training row is gone from the source
+    assert history.run(rows[:train] + rows[train + 1 :]).seen.sum() == 1
+
+
+def test_sentences_of_documents_by_position_are_not_taken_for_those_of_other_documents(tmp_path: Path) -> None:
+    def documents(numbers: range) -> list[Example]:
+        """Four sentences each; ids say only where the document stands."""
+        return [
+            dataclasses.replace(row, id=f"rows:{position}#{sentence}", group=f"rows:{position}")
+            for position, number in enumerate(numbers)
+            for sentence, row in enumerate(make_rows(range(4 * number, 4 * number + 4)))
+        ]
+
+    history = History(tmp_path)
+    first = history.run(documents(range(1, 101)), documents="positions")
+    # when a document is put before the others, so that every position is another document's
+    second = history.run(documents(range(101)), documents="positions")
+    assert second.withheld == {}
+    assert second.sides[4:].tolist() == first.sides.tolist()
+    assert all(len(splits) == 1 for splits in splits_of(np.repeat(range(101), 4).tolist(), second).values())
+
+
+def test_new_sentences_of_a_known_document_join_it(tmp_path: Path) -> None:
+    def document(number: int, sentences: range) -> list[Example]:
+        return [
+            dataclasses.replace(make_rows([number * 50 + sentence])[0], id=f"d{number}#{sentence}", group=f"d{number}")
+            for sentence in sentences
+        ]
+
+    history = History(tmp_path)
+    first = history.run([row for n in range(60) for row in document(n, range(3))], documents="lasting")
+    second = history.run([row for n in range(60) for row in document(n, range(3, 5))], documents="lasting")
+    assert second.sides[::2].tolist() == second.sides[1::2].tolist() == first.sides[::3].tolist()
+
+
+def test_sentences_of_one_document_stay_together_where_the_recipe_groups_them_otherwise(tmp_path: Path) -> None:
+    # given dialogues of which each sentence has the group of its speaker, two of 60 in each dialogue
+    rows = [
+        dataclasses.replace(row, id=f"d{number // 4}#{number % 4}", group=f"speaker {(number // 4 + number % 2) % 60}")
+        if number % 20 < 8
+        else dataclasses.replace(row, id=f"d{number // 4}#{number % 4}", group=f"d{number // 4}")
+        for number, row in enumerate(make_rows(range(800)))
+    ]
+    assignment = History(tmp_path).run(rows, documents="lasting")
+    ids = [row.id.partition("#")[0] for row in rows]
+    assert all(len(splits) == 1 for splits in splits_of(ids, assignment).values())
+    assert all(len(splits) == 1 for splits in splits_of([row.group for row in rows], assignment).values())
+
+
+def test_a_new_document_that_repeats_texts_of_two_splits_is_excluded_and_moves_nothing(tmp_path: Path) -> None:
+    rows = [
+        dataclasses.replace(row, id=f"d{number // 2}#{number % 2}", group=f"d{number // 2}")
+        for number, row in enumerate(make_rows(range(200)))
+    ]
+    history = History(tmp_path)
+    first = history.run(rows, documents="lasting")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) for side in (TRAIN, TEST))
+    # given a document with the text of a training row, that of a test row, and one of its own
+    texts = [rows[train].text.upper(), rows[test].text, "something else"]
+    new = [Example(f"new#{n}", text, label="a", group="new") for n, text in enumerate(texts)]
+    for _ in range(2):
+        second = history.run([*rows, *new], documents="lasting")
+        assert second.sides[:200].tolist() == first.sides.tolist()
+        assert second.withheld == {JOINS: 3}
+        assert not second.seen.any()
+
+
+def documents_by_position(documents: Sequence[Sequence[Example]]) -> list[Example]:
+    """Sentences whose ids and groups say only where their document stands."""
+    return [
+        dataclasses.replace(row, id=f"rows:{position}#{sentence}", group=f"rows:{position}")
+        for position, document in enumerate(documents)
+        for sentence, row in enumerate(document)
+    ]
+
+
+def without_last(assignment: Assignment, count: int) -> Assignment:
+    return dataclasses.replace(assignment, sides=assignment.sides[:-count])
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("own", [0, 1, 2])
+def test_a_new_document_by_position_that_repeats_texts_of_two_splits_is_excluded_and_moves_nothing(
+    tmp_path: Path, place: str, own: int
+) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    # Given a digest with a sentence of a training and one of a test document, and some of its own,
+    digest = [documents[train][1], documents[test][2], *make_rows(range(1000, 1000 + own))]
+    grown = [digest, *documents] if place == "first" else [*documents, digest]
+    for _ in range(2):
+        second = history.run(documents_by_position(grown), documents="positions")
+        # then the digest is in no split, and all others are where they were.
+        before = second.sides[len(digest) :] if place == "first" else second.sides[: -len(digest)]
+        assert before.tolist() == first.sides.tolist()
+        assert second.withheld == {JOINS: 2 + own}
+        assert not second.seen.any()
+
+
+def test_a_document_by_position_that_quotes_what_is_gone_is_held_out_whole(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    # Given a digest of documents that are no longer in the source,
+    digest = [documents[train][1], documents[test][2], *make_rows([1000])]
+    left = [document for number, document in enumerate(documents) if number not in (train, test)]
+    second = history.run(documents_by_position([*left, digest]), documents="positions")
+    # then its most held-back text wins.
+    assert second.sides[-3:].tolist() == [NO_SIDE, TEST, NO_SIDE]
+    assert second.withheld == {BESIDE_TEST: 1, JOINS: 1}
+
+
+def test_a_known_document_by_position_that_gains_a_sentence_keeps_its_split_beside_a_digest(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
+    first = history.run(documents_by_position(documents), documents="positions")
+    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    digest = [documents[train][1], documents[test][2], *make_rows([1000])]
+    documents[train] += make_rows([2000])
+    second = history.run(documents_by_position([*documents, digest]), documents="positions")
+    sides = splits_of([row.text for row in documents_by_position(documents)], without_last(second, len(digest)))
+    for number, document in enumerate(documents):
+        for row in document[:4]:
+            assert sides[row.text] == {int(first.sides[4 * number])}
+    assert second.withheld == {JOINS: 4}

@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.storage.atomic import atomic_folder, atomic_path
+
+# Writing more than a process may write fails with EFBIG as writing to a full disk does with ENOSPC.
+FILL = """
+import resource, signal, sys
+from pathlib import Path
+from assay.corpus.storage.atomic import atomic_folder, atomic_path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+target = Path(sys.argv[1])
+if sys.argv[2] == "file":
+    with atomic_path(target) as partial:
+        partial.write_bytes(b"x" * 5000)
+else:
+    with atomic_folder(target) as partial:
+        (partial / "first").write_bytes(b"x")
+        (partial / "second").write_bytes(b"x" * 5000)
+"""
+
+
+def test_a_file_appears_when_the_block_ends_well(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "out.txt"
+    with atomic_path(target) as partial:
+        partial.write_text("new")
+        assert not target.exists()
+        assert partial.suffix == ".txt"
+    assert target.read_text() == "new"
+    assert os.listdir(target.parent) == ["out.txt"]  # noqa: PTH208  # hidden files count too
+
+
+def test_a_file_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    assert target.read_text() == "old"
+
+
+def test_a_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    with atomic_path(tmp_path / "atomic") as partial:
+        partial.write_text("")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for text in ("old", "new"):
+        with atomic_folder(target) as partial:
+            (partial / text).write_text(text)
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with atomic_folder(target) as partial:
+        (partial / "old").write_text("old")
+    with pytest.raises(RuntimeError), atomic_folder(target) as partial:
+        (partial / "half").write_text("half")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (target / "old").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_nothing_half_written_stays_when_there_is_no_room(tmp_path: Path, kind: str) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", FILL, str(tmp_path / "out"), kind]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert "File too large" in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,55 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import find_files, read_files
+from assay.corpus.storage.remote_files import copies, fetch_file, name_of, send_file
+
+
+@pytest.fixture(autouse=True)
+def _own_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def put(address: str, rows: Sequence[int]) -> None:
+    fsspec.filesystem("s3").pipe_file(address, "".join(json.dumps({"n": row}) + "\n" for row in rows).encode())
+
+
+def test_files_of_a_source_may_lie_at_an_address(bucket: str) -> None:
+    put(f"{bucket}/new/one.jsonl", [1, 2])
+    put(f"{bucket}/new/two.jsonl", [3])
+    files = find_files({f"{bucket}/new/*.jsonl": "all"})
+    assert [name_of(path) for path in files] == [f"{bucket}/new/one.jsonl", f"{bucket}/new/two.jsonl"]
+    assert [row.position for row in read_files(files) if isinstance(row, Document)] == ["one:1", "one:2", "two:1"]
+    assert name_of(Path("/data/rows.jsonl")) == "/data/rows.jsonl"
+    with pytest.raises(AssayError, match="no such file is there"):
+        find_files({f"{bucket}/old/*.jsonl": "all"})
+
+
+def test_a_copy_is_made_anew_when_the_file_changes(bucket: str) -> None:
+    address = f"{bucket}/rows.jsonl"
+    put(address, [1])
+    path = fetch_file(address)
+    made = path.stat().st_mtime_ns
+    assert fetch_file(address) == path
+    assert path.stat().st_mtime_ns == made
+    put(address, [1, 2])
+    assert len(fetch_file(address).read_text().splitlines()) == 2
+    assert path.is_relative_to(copies())
+
+
+def test_what_cannot_be_had_is_one_line(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="names 0 files"):
+        fetch_file(f"{bucket}/nothing.jsonl")
+    with pytest.raises(AssayError, match="nosuch://a/b does not answer"):
+        fetch_file("nosuch://a/b")
+    with pytest.raises(AssayError, match=r"https://example\.org/rows\.jsonl: .*get it first"):
+        fetch_file("https://example.org/rows.jsonl")
+    (tmp_path / "x").write_text("x")
+    with pytest.raises(AssayError, match="s3://not-there-at-all/x does not answer"):
+        send_file(tmp_path / "x", "s3://not-there-at-all/x")

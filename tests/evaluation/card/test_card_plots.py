@@ -1,0 +1,104 @@
+"""The plots with data that break careless ones. What they look like is for people to judge."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from assay.evaluation.card.card_plots import (
+    INK,
+    LINE,
+    MOST_CLASSES,
+    MOST_SLICES,
+    PAPER,
+    calibration_plot,
+    confusion_plot,
+    curves_plot,
+    slices_plot,
+)
+from assay.evaluation.metrics import CalibrationBin, Confusion
+from assay.evaluation.slices import SliceFigure
+
+HARD_NAMES = [
+    "a<b>&c",
+    "$x^2$",
+    "東京 🎉",
+    "bell\x07 and \ud800",
+    "a very long name of a class that has no end at all",
+    "",
+]
+
+
+def texts(svg: str) -> list[str]:
+    """Texts of a plot that is well-formed XML."""
+    return [
+        "".join(element.itertext()).strip()
+        for element in ElementTree.fromstring(svg).iter()  # noqa: S314  # our own SVG
+        if element.tag.endswith("}text")
+    ]
+
+
+def a_slice(value: str, f1: float | None = 0.8) -> SliceFigure:
+    low, high = (None, None) if f1 is None else (f1 - 0.1, f1 + 0.1)
+    return SliceFigure(head="tokens", column="medium", value=value, rows=9, share=0.1, f1=f1, low=low, high=high)
+
+
+def test_any_name_can_be_drawn() -> None:
+    size = len(HARD_NAMES)
+    svg = confusion_plot(Confusion(labels=HARD_NAMES, counts=[[1] * size for _ in range(size)]))
+    found = texts(svg)
+    assert {"a<b>&c", "$x^2$", "東京 🎉"} <= set(found)
+    assert "a very long name of a class…" in found
+
+
+def test_a_plot_has_no_colour_of_its_own_and_no_size_in_points() -> None:
+    svg = confusion_plot(Confusion(labels=["a", "b"], counts=[[3, 1], [0, 4]]))
+    assert not [colour for colour in (INK, LINE, PAPER) if colour in svg]
+    assert "currentColor" in svg
+    assert re.match(r"<svg [^>]*style=\"width: 100%; max-width: \d+px\">", svg)
+    assert 'pt"' not in svg.split(">", 1)[0]
+
+
+def test_a_class_without_rows_and_one_that_was_never_answered() -> None:
+    assert "7" in texts(confusion_plot(Confusion(labels=["a", "b"], counts=[[0, 0], [7, 0]])))
+
+
+def test_of_many_classes_the_largest_are_drawn() -> None:
+    count = MOST_CLASSES + 20
+    counts = [[row if row == column else 0 for column in range(count)] for row in range(count)]
+    found = texts(confusion_plot(Confusion(labels=[f"c{number}" for number in range(count)], counts=counts)))
+    assert f"c{count - 1}" in found
+    assert "c1" not in found
+
+
+def test_of_many_slices_the_first_are_drawn_and_those_with_nothing_to_find_left_out() -> None:
+    slices = [a_slice("none", None), *(a_slice(f"s{number}") for number in range(MOST_SLICES + 5))]
+    found = " ".join(texts(slices_plot(slices, {"tokens": 0.8})))
+    assert "medium = s0 " in found
+    assert f"s{MOST_SLICES + 1}" not in found
+    assert "none" not in found
+
+
+@pytest.mark.parametrize("loss", [[], [(1.0, 0.5)]])
+def test_curves_of_a_training_that_was_too_short_for_any(loss: list[tuple[float, float]]) -> None:
+    assert "training loss" in texts(curves_plot(loss, []))
+
+
+def test_curves_show_each_score_by_its_name() -> None:
+    epochs = [
+        {"epoch": 1.0, "step": 3.0, "sentence.macro_f1": 0.5},
+        {"epoch": 2.0, "step": 6.0, "sentence.macro_f1": 0.6},
+    ]
+    assert "sentence.macro_f1" in texts(curves_plot([(1, 2), (2, 1)], epochs))
+
+
+def test_calibration_of_a_single_bin() -> None:
+    assert "confidence" in texts(calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)]))
+
+
+def test_ids_of_different_plots_differ() -> None:
+    first = calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)])
+    second = curves_plot([(1, 2), (2, 1)], [])
+    clips = [set(re.findall(r'clipPath id="([^"]+)"', svg)) for svg in (first, second)]
+    assert clips[0]
+    assert not clips[0] & clips[1]

@@ -1,0 +1,57 @@
+import pytest
+
+from assay.corpus.example import Entity
+from assay.evaluation.counterfactuals.text_replacement import (
+    Kept,
+    Replacement,
+    entities_outside,
+    in_case_of,
+    replace_words,
+)
+
+
+def test_replaced_words_and_what_was_kept() -> None:
+    text = "Emily met Emily."
+    made, kept = replace_words(text, [Replacement(10, 15, "Jo"), Replacement(0, 5, "Lakisha")])
+    assert made == "Lakisha met Jo."
+    assert kept == (Kept(5, 7, 5), Kept(15, 14, 1))
+    assert all(text[k.first : k.first + k.length] == made[k.second : k.second + k.length] for k in kept)
+
+
+@pytest.mark.parametrize(
+    ("original", "listed", "term", "expected"),
+    [
+        ("emily", "Emily", "Lakisha", "lakisha"),
+        ("Emily", "Emily", "Lakisha", "Lakisha"),
+        ("EMILY", "Emily", "Lakisha", "LAKISHA"),
+        ("He", "he", "she", "She"),
+        ("he", "he", "she", "she"),
+        ("priest", "priest", "Imam", "Imam"),
+        ("A", "a", "an", "An"),
+    ],
+)
+def test_case_is_that_of_the_original(original: str, listed: str, term: str, expected: str) -> None:
+    assert in_case_of(original, listed, term) == expected
+
+
+SWAPPED = "Lakisha Blunt left Acme"
+KEPT = (Kept(5, 7, 16),)  # of "Emily Blunt left Acme"
+
+
+@pytest.mark.parametrize(
+    ("entities", "pieces"),
+    [
+        # a span that holds the swapped word counts by what is behind it, however far it reaches to the left
+        ([Entity(0, 13, "PER")], {Entity(6, 11, "PER")}),
+        ([Entity(8, 13, "PER")], {Entity(6, 11, "PER")}),
+        ([Entity(0, 13, "ORG")], {Entity(6, 11, "ORG")}),
+        # what lies in the swapped word alone does not count
+        ([Entity(0, 7, "PER")], set()),
+        # offsets behind it are shifted back
+        ([Entity(19, 23, "ORG")], {Entity(17, 21, "ORG")}),
+    ],
+)
+def test_entities_outside_the_swapped_words_in_the_offsets_of_the_original(
+    entities: list[Entity], pieces: set[Entity]
+) -> None:
+    assert entities_outside(SWAPPED, entities, KEPT) == pieces

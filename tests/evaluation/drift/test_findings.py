@@ -1,0 +1,119 @@
+"""What counts as drift: an effect that is large enough, and that chance does not explain."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from assay.evaluation.drift.drift_report import DriftReport, write_report
+from assay.evaluation.drift.findings import Finding, find_drift
+from assay.evaluation.drift.vocabulary import vocabulary_of
+from assay.evaluation.drift.window_statistics import Observed, Reference
+from assay.evaluation.labelled_predictions import Answer
+from assay.recipes.monitoring_section import Monitoring
+from assay.serving.engine import ScoredEntity
+
+TEXT = "the battery of this card lasts long and works well in any phone or camera that I own"
+WORDS = TEXT.split()
+
+
+def observed(count: int, seed: int, up: float = 0.5, words: list[str] | None = None, texts: bool = True) -> Observed:
+    """Texts of eight words, answered with a share of `up`; each holds an entity."""
+    draw = Random(seed)
+    made = [" ".join(draw.choices(words or WORDS, k=8)) for _ in range(count)]
+    answers = []
+    for number, text in enumerate(made):
+        sure = draw.uniform(0.6, 1)
+        label = "up" if draw.random() < up else "down"
+        kind = draw.choice(["ORG", "PLACE"])
+        entity = ScoredEntity(0, 3, kind, draw.random())
+        answers.append(Answer(str(number), None, label, (sure, 1 - sure), None, (entity,), len(text), False, {}))
+    return Observed(answers, made if texts else None)
+
+
+@pytest.fixture
+def reference() -> Reference:
+    return Reference(observed(400, 1), 400, frozenset(vocabulary_of(WORDS)))
+
+
+def find(findings: list[Finding], name: str) -> Finding:
+    return next(one for one in findings if one.name == name)
+
+
+def test_rows_of_one_kind_are_stable(reference: Reference) -> None:
+    findings = find_drift(reference, observed(200, 2), Monitoring())
+    assert [one.name for one in findings if one.drifted] == []
+    assert all(one.effect is not None for one in findings)
+
+
+def test_other_classes_are_drift_and_nothing_else_is(reference: Reference) -> None:
+    findings = find_drift(reference, observed(200, 2, up=0.8), Monitoring())
+    assert [one.name for one in findings if one.drifted] == ["classes answered"]
+    assert find(findings, "classes answered").window == "up 84%, down 16%"
+
+
+def test_many_rows_make_no_alarm_of_a_small_effect(reference: Reference) -> None:
+    large = Reference(observed(6000, 1), 6000, reference.vocabulary)
+    found = find(find_drift(large, observed(6000, 2, up=0.56), Monitoring()), "classes answered")
+    assert found.p_value is not None
+    assert found.p_value < 0.01
+    assert not found.drifted
+    assert found.why == "the effect is below 0.1"
+
+
+def test_few_rows_alarm_where_the_effect_is_large_and_not_by_chance(reference: Reference) -> None:
+    few = find_drift(reference, observed(40, 2, words=["oil", "paint", "of"]), Monitoring())
+    assert {"words unknown to the training rows", "words of the text"} <= {one.name for one in few if one.drifted}
+    chance = find(few, "classes answered")
+    assert not chance.drifted
+
+
+def test_too_few_rows_are_not_judged(reference: Reference) -> None:
+    findings = find_drift(reference, observed(12, 2, up=1), Monitoring())
+    assert all(one.effect is None for one in findings)
+    assert findings[0].why == "not judged: 400 and 12 rows to compare, monitoring.min_rows is 30"
+
+
+def test_without_a_limit_a_signal_is_only_reported(reference: Reference) -> None:
+    rule = Monitoring.model_validate({"limits": {"classes": None}})
+    found = find(find_drift(reference, observed(200, 2, up=1), rule), "classes answered")
+    assert (found.drifted, found.why) == (False, "no limit is set")
+
+
+def test_answers_alone_are_judged_where_no_text_was_kept(reference: Reference) -> None:
+    names = {one.name for one in find_drift(reference, observed(200, 2, texts=False), Monitoring())}
+    assert "words of the text" not in names
+    assert {"length of the text", "classes answered", "types of entities"} <= names
+
+
+def test_the_report_shows_names_as_they_are_and_every_picture(reference: Reference, tmp_path: Path) -> None:
+    window = observed(100, 2, words=["<b>oil", "paint"])
+    report = DriftReport(
+        model="models:/reviews/3",
+        recipe="reviews",
+        snapshot="0" * 64,
+        window="in|<i>.jsonl",
+        seen=100,
+        rows=100,
+        reference_rows=400,
+        alpha=0.01,
+        findings=find_drift(reference, window, Monitoring()),
+    )
+    report = write_report(report, reference, window, tmp_path)
+
+    page = report.page.read_text()
+    assert page.count("<svg") == 3
+    assert "in|&lt;i&gt;.jsonl" in page
+    assert "<i>" not in page
+    assert "in\\|&lt;i&gt;" in report.markdown()
+    assert json.loads((report.folder / "drift.json").read_text())["rows"] == 100
+    assert report.outcome == "drift"
+
+
+def test_a_reference_is_read_as_it_was_written(reference: Reference, tmp_path: Path) -> None:
+    reference.save(tmp_path)
+    again = Reference.load(tmp_path)
+    assert again.observed.texts == reference.observed.texts
+    assert (again.test_rows, again.vocabulary) == (reference.test_rows, reference.vocabulary)
+    assert [one.predicted for one in again.observed.answers] == [one.predicted for one in reference.observed.answers]

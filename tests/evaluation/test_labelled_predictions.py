@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.example import Entity, Example
+from assay.evaluation.labelled_predictions import answer_rows
+from assay.serving.engine import Engine
+from tests.bundles import build_bundle
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """An engine that finds "Hooli" in any text."""
+    return Engine(build_bundle(tmp_path, {"good": "up", "bad": "down"}, {"Hooli": "ORG"}), threads=1)
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 10), (5, 9), (6, 10), (6, 8)])
+def test_answer_rows_score_half_words_as_the_whole_word_that_is_learnt(engine: Engine, start: int, end: int) -> None:
+    rows = [Example("a", "good Hooli", label="up", entities=(Entity(start, end, "ORG"),))]
+    [answer] = answer_rows(engine, [*rows])
+    assert answer.gold_entities == (Entity(5, 10, "ORG"),)
+    assert answer.entity_counts == (1, 0, 0)
+
+
+def test_answer_rows_keep_entities_that_no_word_covers(engine: Engine) -> None:
+    rows = [
+        Example("a", "good Hooli", label="up", entities=(Entity(0, 10, "ORG"),)),
+        Example("b", "good Hooli", label="up", entities=()),
+        Example("c", "good Hooli", label="up"),
+        Example("d", "word " * 80 + "Hooli", label="up", entities=(Entity(400, 404, "ORG"),)),
+    ]
+    answers = answer_rows(engine, rows)
+    assert [answer.gold_entities for answer in answers] == [row.entities for row in rows]

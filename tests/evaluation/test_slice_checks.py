@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import numpy as np
+
+from assay.corpus.example import Entity, Example
+from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.slice_checks import find_slices, judge_slices
+from assay.evaluation.slice_membership import OTHER, slice_members
+from assay.evaluation.slices import slices_by
+from assay.recipes.recipe import SliceRule
+from assay.serving.engine import ScoredEntity
+
+RULE = SliceRule(columns=["medium"])
+
+
+def answers_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[Answer]:
+    """Rows of each medium: how many, and how often class and entity are right."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for medium, (count, accuracy) in quality.items():
+        for number in range(count):
+            gold = "ab"[number % 2]
+            right = bool(random.random() < accuracy)
+            answer = gold if right else "ba"[number % 2]
+            rows.append(
+                Answer(
+                    id=f"{medium}-{number}",
+                    gold=gold,
+                    predicted=answer,
+                    probabilities=(0.5, 0.5),
+                    gold_entities=(Entity(0, 3, "X"),),
+                    predicted_entities=(ScoredEntity(0, 3 if right else 2, "X", 0.9),),
+                    characters=10,
+                    truncated=False,
+                    slices={"medium": medium},
+                )
+            )
+    return rows
+
+
+def test_a_bad_slice_is_found_for_both_heads_and_the_good_ones_pass() -> None:
+    rows = answers_with({"web": (500, 0.92), "print": (300, 0.92), "radio": (200, 0.6)})
+    checks = {check.name: check for check in judge_slices(rows, RULE, ["sentence", "tokens"])}
+    assert len(checks) == 6
+    for head in ("sentence", "tokens"):
+        bad = checks[f"slice: medium=radio ({head})"]
+        assert not bad.passed
+        assert "more than chance" in bad.why
+        assert "200 rows (20%)" in bad.measured
+        assert checks[f"slice: medium=web ({head})"].passed
+        assert checks[f"slice: medium=print ({head})"].passed
+
+
+def test_equally_good_slices_pass() -> None:
+    for seed in range(10):
+        rows = answers_with({"web": (300, 0.8), "print": (200, 0.8), "radio": (100, 0.8)}, seed)
+        assert all(check.passed for check in judge_slices(rows, RULE, ["sentence", "tokens"])), seed
+
+
+def test_a_shortfall_that_may_be_chance_passes_and_says_so() -> None:
+    # Given ten rows of which seven are right, beside 60 of which 90 % are,
+    rows = answers_with({"web": (60, 0.9)}) + answers_with({"radio": (10, 0.7)}, seed=4)
+    radio = judge_slices(rows, RULE, ["tokens"])[1]
+    assert radio.passed
+    assert radio.judged
+    assert "may be chance" in radio.why
+
+
+def test_a_small_slice_is_reported_and_not_judged() -> None:
+    rows = answers_with({"web": (950, 0.95), "radio": (50, 0.1)})
+    radio = judge_slices(rows, RULE, ["sentence"])[1]
+    assert radio.name == "slice: medium=radio (sentence)"
+    assert radio.passed
+    assert not radio.judged
+    assert "less than 10% of the rows" in radio.why
+
+
+def test_a_slice_with_nothing_to_find_is_not_judged() -> None:
+    rows = answers_with({"web": (100, 0.9)})
+    empty = [Answer(f"e{n}", None, None, (), (), (), 10, False, {"medium": "radio"}) for n in range(50)]
+    radio = judge_slices(rows + empty, RULE, ["tokens"])[1]
+    assert not radio.judged
+    assert "nothing to find" in radio.measured
+
+
+def test_no_columns_no_checks() -> None:
+    assert judge_slices(answers_with({"web": (10, 0.5)}), SliceRule(), ["sentence"]) == []
+
+
+def test_failed_slices_find_their_rows_among_rows_to_train_on() -> None:
+    # Given bad answers to texts of the radio, which are also the only long ones,
+    rows = answers_with({"web": (700, 0.92), "radio": (300, 0.6)})
+    rows = [
+        replace(row, characters=500 if row.slices["medium"] == "radio" else 20 + n % 90) for n, row in enumerate(rows)
+    ]
+    rule = SliceRule(columns=["medium"], text_length=True, expressions={"radio or long": "text_length >= 400"})
+    # when they are judged, each definition of the slice fails for both heads,
+    failed = [finding for finding in find_slices(rows, rule, ["sentence", "tokens"]) if finding.failed]
+    names = [finding.key.name for finding in failed if finding.head == "tokens"]
+    assert names == ["medium=radio", "text length=106-500 characters", "expression=radio or long"]
+    assert len(failed) == 6
+    assert all(finding.ratio is not None and finding.ratio < 0.9 for finding in failed)
+    # and the same definition holds for rows that nobody judged.
+    train = [Example("1", "x" * 900, slices={"medium": "radio"}), Example("2", "short", slices={"medium": "web"})]
+    assert all(slice_members(train, finding.key).tolist() == [True, False] for finding in failed)
+
+
+def test_a_class_is_judged_by_its_own_f1() -> None:
+    # Given three classes, of which the model takes half of `c` for `b`,
+    rows = [an_answer(str(n), "abc"[n % 3], "b" if n % 6 == 5 else "abc"[n % 3]) for n in range(600)]
+    checks = {check.name: check for check in judge_slices(rows, SliceRule(label=True), ["sentence", "tokens"])}
+    # then c falls short by what is missed, and b suffers from what was wrongly put into it;
+    assert not checks["slice: label=c (sentence)"].passed
+    assert "F1 0.667" in checks["slice: label=c (sentence)"].measured
+    assert "F1 0.800" in checks["slice: label=b (sentence)"].measured
+    # the entities are found as well in its rows as elsewhere.
+    assert checks["slice: label=c (tokens)"].passed
+
+
+def test_an_expression_that_no_row_meets_is_reported_and_not_judged() -> None:
+    rule = SliceRule(expressions={"long": "text_length > 1000"}, min_share=0)
+    (check,) = judge_slices(answers_with({"web": (100, 0.9)}), rule, ["sentence"])
+    assert (check.name, check.passed, check.judged) == ("slice: expression=long (sentence)", True, False)
+    assert check.measured == "nothing to find, 0 rows (0%)"
+
+
+def an_answer(row_id: str, gold: str, predicted: str) -> Answer:
+    entity = ScoredEntity(0, 3, "X", 0.9)
+    return Answer(row_id, gold, predicted, (), (Entity(0, 3, "X"),), (entity,), 10, False, {})
+
+
+def test_of_many_values_the_small_ones_are_one_slice() -> None:
+    rows = answers_with({f"m{n:02d}": (30 - n, 0.9) for n in range(25)})
+    slices = slices_by(rows, "medium")
+    assert len(slices) == 21
+    assert slices[-1].value == OTHER
+    assert sum(one.rows for one in slices) == len(rows)
+    assert all(not check.judged for check in judge_slices(rows, RULE, ["sentence"]) if OTHER in check.name)

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import Form
+from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Entity, Example
+from assay.flows.bio import JOINED_WORDS, bio_row, dump_bio, parse_side
+from tests.flows.tiny import make_recipe
+
+
+def test_words_and_tags_of_a_row() -> None:
+    row = bio_row(Example("1", "Süß & Söhne, Ulm", label="up", entities=(Entity(0, 11, "ORG"), Entity(13, 16, "CITY"))))
+    assert row["tokens"] == ["Süß", "&", "Söhne", ",", "Ulm"]
+    assert row["tags"] == ["B-ORG", "I-ORG", "I-ORG", "O", "B-CITY"]
+
+
+def test_an_entity_that_cuts_a_word_tags_it_whole() -> None:
+    assert bio_row(Example("1", "Viruslast", entities=(Entity(0, 5, "X"),)))["tags"] == ["B-X"]
+
+
+def test_bio_row_makes_a_word_of_each_letter_of_a_script_without_spaces() -> None:
+    row = bio_row(Example("1", "我在北京。", entities=(Entity(2, 4, "LOC"),)))
+    assert (row["tokens"], row["tags"]) == (["我", "在", "北", "京", "。"], ["O", "O", "B-LOC", "I-LOC", "O"])
+
+
+def test_texts_that_came_as_words_come_back_as_they_were() -> None:
+    form = Form.model_validate({"form": "tokens"})
+    values = {"tokens": ["at", "5", "p.m.", "in", "New", "York"], "tags": ["O", "B-T", "I-T", "O", "B-C", "I-C"]}
+    reader = DocumentReader(form, needs_label=False, needs_entities=True)
+    [example], _ = reader.read(Document("rows:1", values))
+    row = json.loads(json.dumps(bio_row(example, JOINED_WORDS)))
+    assert {name: row[name] for name in values} == values
+    assert reader.read(Document("rows:1", row))[0] == [example]
+
+
+def test_an_unknown_side_is_one_line() -> None:
+    assert parse_side(None) is None
+    assert parse_side("test") == "test"
+    with pytest.raises(AssayError, match="--side dev: no such side; sides are train, validation, test"):
+        parse_side("dev")
+
+
+def test_a_recipe_without_a_token_head_has_no_tags(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, model={"heads": ["sentence"]}, gate={"min_f1": {"sentence": 0.5}})
+    with pytest.raises(AssayError, match=r"tiny learns no entities: model.heads is \['sentence'\]"):
+        dump_bio(recipe, tmp_path, tmp_path / "out.conll")

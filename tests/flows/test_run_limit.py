@@ -1,0 +1,71 @@
+"""One training of a recipe at a time, whichever deployment starts it."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.flow_engine import run_flow
+
+from assay.corpus.errors import AssayError
+from assay.flows.run_limit import only_training
+from assay.runs.prefect_artifacts import current_flow_run
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def flow_run(kind: str | None = None) -> FlowRun:
+    created = {"type": kind} if kind else None
+    ids = {name: uuid4() for name in ("id", "flow_id", "deployment_id")}
+    return FlowRun.model_validate({**ids, "created_by": created})
+
+
+def test_only_training_lets_an_alarm_go_while_another_run_trains_the_recipe() -> None:
+    with only_training("tiny", flow_run()):
+        with (
+            pytest.raises(AssayError, match="tiny is being trained by another run"),
+            only_training("tiny", flow_run("AUTOMATION")),
+        ):
+            raise AssertionError("two trainings at the same time")
+        with only_training("other", flow_run("AUTOMATION")):
+            pass
+    with only_training("tiny", flow_run("AUTOMATION")):
+        pass
+
+
+def test_only_training_lets_a_run_that_was_asked_for_wait_for_its_turn() -> None:
+    order: list[str] = []
+
+    def wait() -> None:
+        with only_training("waiting", flow_run()):
+            order.append("second")
+
+    with only_training("waiting", flow_run()):
+        second = threading.Thread(target=wait)
+        second.start()
+        second.join(2)
+        order.append("first")
+    second.join(60)
+    assert order == ["first", "second"]
+
+
+@flow
+def train_below() -> str:
+    with only_training("nested", current_flow_run()):
+        return "trained"
+
+
+@flow
+def monitor_above() -> str:
+    with only_training("nested", current_flow_run()):
+        return train_below()
+
+
+def test_only_training_does_not_let_a_deployed_run_wait_for_its_own_subflow() -> None:
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(monitor_above), "nightly")
+        run = client.create_flow_run_from_deployment(deployment)
+    assert run.deployment_id == deployment
+    assert run_flow(monitor_above, flow_run=run) == "trained"

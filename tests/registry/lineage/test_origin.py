@@ -1,0 +1,56 @@
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.registry.lineage.origin import comparable, lineages
+from assay.runs.environment import surroundings
+from assay.runs.origin_record import data_folder
+from tests.registry.lineage.conftest import MakeVersion
+
+
+def test_a_version_tells_how_it_came_to_be(make_version: MakeVersion) -> None:
+    made = make_version("first")
+    with lineages(made.run.tracking_uri, "models:/tiny/1") as (lineage,):
+        assert lineage.version.number == made.version.number
+        assert lineage.recipe == made.run.recipe.model_dump(mode="json")
+        assert lineage.splits.sides == made.splits.sides
+        assert lineage.ledger.is_file()
+        assert lineage.answers == made.evaluation.rows
+        assert lineage.figures == comparable(made.evaluation.figures)
+        assert lineage.surroundings == surroundings()
+        assert lineage.snapshot.counts.rows == 60
+    assert "sentence.accuracy" in lineage.figures
+    assert not any(name.startswith("latency") for name in lineage.figures)
+
+
+def test_each_version_of_one_mlflow_run_keeps_its_own(make_version: MakeVersion) -> None:
+    """A run that is gone on with trains on other data under the same MLflow run."""
+    first, second = make_version("first"), make_version("second", range(80), {"good": "up"})
+    uri = first.run.tracking_uri
+    with lineages(uri, "models:/tiny/1", "models:/tiny/2") as (one, two):
+        assert (one.snapshot.counts.rows, two.snapshot.counts.rows) == (60, 80)
+        assert one.figures != two.figures
+    assert data_folder(first.splits.digest) != data_folder(second.splits.digest)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("models:/tiny/9", "has no version 9"),
+        ("models:/tiny@champion", "no version with the alias 'champion'"),
+        ("tiny/1", "is no model address"),
+    ],
+)
+def test_what_is_not_there_is_one_line(make_version: MakeVersion, address: str, reason: str) -> None:
+    uri = make_version("first").run.tracking_uri
+    with pytest.raises(AssayError, match=reason), lineages(uri, address):
+        pass
+
+
+def test_a_version_of_before_left_no_lineage(make_version: MakeVersion) -> None:
+    made = make_version("first")
+    made.client.set_model_version_tag("tiny", "1", "assay.splits", "0" * 64)
+    with (
+        pytest.raises(AssayError, match="models:/tiny/1 left no lineage"),
+        lineages(made.run.tracking_uri, "models:/tiny/1"),
+    ):
+        pass

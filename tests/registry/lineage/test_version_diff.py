@@ -1,0 +1,64 @@
+import json
+import sys
+
+import pytest
+
+from assay import cli
+from assay.registry.lineage.version_diff import VersionDiff, diff_versions
+from assay.runs.environment import surroundings, to_text
+from assay.runs.tracking import ENVIRONMENT
+from tests.registry.lineage.conftest import Made, MakeVersion
+
+
+@pytest.fixture
+def versions(make_version: MakeVersion) -> tuple[Made, Made]:
+    """The second one has other rows, sides and settings, a worse model, and another processor."""
+    first = make_version("first")
+    worse, changes = {"good": "up", "bad": "up"}, {"training": {"epochs": 7}, "split": {"remember": False, "seed": 99}}
+    second = make_version("second", range(5, 80), worse, **changes)
+    second.client.log_text(second.run.mlflow_run, to_text({**surroundings(), "processor": "An Other"}), ENVIRONMENT)
+    return first, second
+
+
+def test_everything_that_differs_is_named(versions: tuple[Made, Made]) -> None:
+    first, second = versions
+    diff = diff_versions("tiny", "1", "2", first.run.tracking_uri)
+    recipe = {change.what: (change.before, change.after) for change in diff.recipe}
+    assert recipe == {"training.epochs": (10.0, 7.0), "split.remember": (True, False), "split.seed": (13, 99)}
+    data = {change.what: (change.before, change.after) for change in diff.data}
+    assert data["rows"] == (60, 75)
+    assert data["splits"] == (first.splits.digest, second.splits.digest)
+    assert "ledger" not in data
+    accuracy = {change.what: (change.before, change.after) for change in diff.figures}["sentence.accuracy"]
+    assert accuracy == tuple(made.evaluation.figures["sentence.accuracy"] for made in versions)
+    assert [(change.what, change.after) for change in diff.surroundings] == [("processor", "An Other")]
+
+
+def test_every_row_that_changed_sides_is_named(versions: tuple[Made, Made]) -> None:
+    first, second = (made.splits.sides for made in versions)
+    diff = diff_versions("tiny", "1", "2", versions[0].run.tracking_uri)
+    rows = {row.id: (row.before, row.after) for row in diff.rows}
+    assert {row for row, (before, after) in rows.items() if after is None} == {f"r{one}" for one in range(5)}
+    assert {row for row, (before, after) in rows.items() if before is None} == {f"r{one}" for one in range(60, 80)}
+    moved = {row for row in first.keys() & second.keys() if first[row] != second[row]}
+    assert moved == {row for row, (before, after) in rows.items() if before and after}
+    assert sum(diff.rows_by_change.values()) == len(diff.rows)
+
+
+def test_the_command_shows_tables_or_json(
+    versions: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(versions[0].run.store)
+
+    def shown(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["assay", "diff", "tiny", *words, "--store", store])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    tables = shown("1", "2")
+    for title in ("tiny: recipe", "tiny: data", "tiny: figures", "tiny: surroundings", "tiny: sides of rows"):
+        assert title in tables
+    assert VersionDiff.model_validate(json.loads(shown("1", "2", "--json"))).after == "2"
+    assert "versions 1 and 1 of tiny do not differ" in shown("1", "1")

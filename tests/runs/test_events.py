@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.events.clients import AssertingEventsClient
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from assay.runs.events import announce
+from tests.approvals import World
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[AssertingEventsClient]]:
+    """What is emitted, without a server."""
+    monkeypatch.setattr(EventsWorker, "_client_override", None, raising=False)
+    EventsWorker.set_client_override(AssertingEventsClient)
+    AssertingEventsClient.reset()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        yield AssertingEventsClient
+    EventsWorker.drain_all()
+
+
+def events(heard: type[AssertingEventsClient]) -> list[tuple[str, str, str]]:
+    EventsWorker.drain_all()
+    found = [event for client in heard.all for event in client.events]
+    return [(one.event, one.resource.id, one.payload["summary"]) for one in found if one.event.startswith("assay.")]
+
+
+def test_what_becomes_of_a_model_is_announced(store: Path, tmp_path: Path, heard: type[AssertingEventsClient]) -> None:
+    world = World(store, tmp_path)
+    world.go("bad", passed=False)
+    world.go("asked-for")
+    world.go("better", approval="none")
+    world.registry.rollback(None, "it was too slow")
+
+    found = events(heard)
+    assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []
+    assert [(event, summary.partition(":")[0]) for event, _, summary in found] == [
+        ("assay.promoted", "version 1 instead of none"),
+        ("assay.refused", "version 2"),
+        ("assay.pending", "version 3"),
+        ("assay.promoted", "version 4 instead of 1"),
+        ("assay.rolled-back", "version 1 instead of 4"),
+    ]
+
+
+def test_nobody_is_asked_for_where_there_is_no_server(heard: type[AssertingEventsClient]) -> None:
+    with temporary_settings({PREFECT_API_URL: None}):
+        announce("assay.promoted", "assay.model.toy", "toy", {"summary": "x"})
+    found = events(heard)
+    assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []
+    assert [(event, summary.split(":")[0]) for event, _, summary in found] == []

@@ -1,0 +1,106 @@
+"""Two machines: two stores that know nothing of each other, and one address."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.corpus.splitting.ledger import ledger_path, open_ledger
+from assay.corpus.storage.digest import digest_folder
+from assay.registry.lock import hold
+from assay.registry.retention.erasure import plan_forgetting
+from assay.runs.lifecycle import open_run
+from assay.runs.run import Run
+from tests.snapshots import make_run
+
+
+@pytest.fixture(autouse=True)
+def _shared(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
+
+
+def machine(tmp_path: Path, name: str) -> Run:
+    return make_run(tmp_path / name)
+
+
+def writes(text: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        for name in ("one", "two"):
+            (folder / name).write_text(text)
+
+    return make
+
+
+def never(folder: Path) -> None:
+    raise AssertionError("made again")
+
+
+def test_what_one_machine_has_finished_the_other_fetches(tmp_path: Path) -> None:
+    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
+    made = one.once("extract", {}, writes("rows"))
+    found = two.once("extract", {}, never)
+    assert found.digest == made.digest
+    assert found.path.is_relative_to(tmp_path / "two")
+    assert digest_folder(found.path) == digest_folder(made.path)
+    # what is damaged here is fetched again
+    (found.path / "one").write_text("rowz")
+    assert two.once("extract", {}, never).digest == made.digest
+
+
+def test_of_two_that_do_the_same_step_the_first_to_end_counts(tmp_path: Path) -> None:
+    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
+
+    def slower(folder: Path) -> None:
+        one.once("train", {}, writes("faster"))
+        writes("slower")(folder)
+
+    assert (two.once("train", {}, slower).path / "one").read_text() == "faster"
+
+
+def test_a_step_that_is_done_again_takes_the_place_of_the_former(tmp_path: Path) -> None:
+    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
+    one.once("train", {}, writes("first"))
+    again = one.model_copy(update={"fresh_steps": ("train",)})
+    again.once("train", {}, writes("second"))
+    assert (two.once("train", {}, never).path / "one").read_text() == "second"
+
+
+def test_what_was_finished_before_there_was_a_shared_store_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
+    with monkeypatch.context() as patch:
+        patch.delenv("ASSAY_SHARED_STORE")
+        one.once("extract", {}, writes("rows"))
+    one.once("extract", {}, never)
+    two.once("extract", {}, never)
+
+
+def test_ledger_and_promotions_are_those_of_all_machines(tmp_path: Path) -> None:
+    import numpy as np
+
+    keys = np.array([b"0123456789abcdef"], dtype="S16")
+    with open_ledger(ledger_path(tmp_path / "one", "tiny")) as ledger:
+        ledger.tell(keys, np.array([2], dtype=np.int8), remember=True)
+    with open_ledger(ledger_path(tmp_path / "two", "tiny")) as ledger:
+        assert ledger.sides(keys).tolist() == [2]
+    with hold(tmp_path / "one" / "locks" / "tiny.json") as first:
+        pass
+    with hold(tmp_path / "two" / "locks" / "tiny.json") as second:
+        assert second.fencing == first.fencing + 1
+
+
+def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with (
+        pytest.raises(AssayError, match="MLflow is a file of this machine; name a server"),
+        open_run(make_run(tmp_path).recipe, tmp_path / "one"),
+    ):
+        pass
+
+
+def test_rows_that_are_shared_are_not_forgotten_by_halves(tmp_path: Path) -> None:
+    machine(tmp_path, "one").once("extract", {}, writes("rows"))
+    with pytest.raises(AssayError, match="which is not looked through; remove runs/ and files/ there"):
+        plan_forgetting(["7"], tmp_path / "one", None)

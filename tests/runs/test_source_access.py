@@ -1,0 +1,97 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from bson import ObjectId
+from prefect.blocks.system import Secret
+
+from assay.corpus.errors import AssayError
+from assay.recipes.recipe import Recipe
+from assay.recipes.source_section import MongoSource
+from assay.runs.source_access import mongo_query, resolve_address
+from tests.snapshots import recipe_values
+
+ADDRESS = "mongodb://anna:geheim@db.example:27017"
+
+
+def test_the_address_behind_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_TEST_MONGODB", f" {ADDRESS}\n")
+
+    query = mongo_query(MongoSource(kind="mongo", uri="env:ASSAY_TEST_MONGODB", database="d", collection="c"), ["text"])
+
+    assert (query.uri, query.name, query.fields) == (ADDRESS, "d.c", ["text"])
+    assert "geheim" not in repr(query)
+
+
+def test_a_plain_address_is_itself() -> None:
+    assert resolve_address("mongodb://db.example") == "mongodb://db.example"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_address_behind_a_secret_block() -> None:
+    Secret(value=ADDRESS).save("mongo-address")
+
+    assert resolve_address("block:mongo-address") == ADDRESS
+    with pytest.raises(AssayError, match=r"source\.uri is block:nothing, but Prefect has no Secret block of that name"):
+        resolve_address("block:nothing")
+
+
+def test_a_recipe_refuses_operators_that_run_code() -> None:
+    with pytest.raises(ValueError, match=r"source\.filter holds the operator '\$where'; allowed are"):
+        MongoSource(kind="mongo", database="d", collection="c", filter={"$where": "true"})
+
+
+OLD = datetime(2026, 1, 1, tzinfo=UTC)
+OID = "65937b80a1b2c3d4e5f60718"
+
+
+@pytest.mark.parametrize(
+    ("written", "queried"),
+    [
+        ("{at: {$gte: 2026-01-01}}", {"at": {"$gte": OLD}}),
+        ("{at: {$gte: 2026-01-01T01:00:00+01:00}}", {"at": {"$gte": OLD}}),
+        ("{at: {$gte: {$date: '2026-01-01T00:00:00Z'}}}", {"at": {"$gte": OLD}}),
+        (f"{{_id: {{$in: [{{$oid: {OID}}}, 7]}}}}", {"_id": {"$in": [ObjectId(OID), 7]}}),
+        ("{lang: en, n: {$gt: 3}}", {"lang": "en", "n": {"$gt": 3}}),
+    ],
+)
+def test_a_filter_means_the_same_when_it_went_through_a_deployment(
+    written: str, queried: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", ADDRESS)
+    source = {"kind": "mongo", "database": "d", "collection": "c", "filter": yaml.safe_load(written)}
+    recipe = Recipe.model_validate(recipe_values(source=source))
+
+    deployed = Recipe.model_validate(json.loads(json.dumps(recipe.model_dump(mode="json"))))
+
+    for one in (recipe, deployed):
+        assert isinstance(one.source, MongoSource)
+        assert mongo_query(one.source, []).filter == queried
+    assert deployed.digest == recipe.digest
+
+
+def test_a_filter_without_dates_stands_in_the_recipe_as_it_is_written() -> None:
+    plain = {"a": {"$in": [1, 2.5, True, None, "x"]}, "$or": [{"b": {"$exists": False}}]}
+    assert (
+        MongoSource(kind="mongo", database="d", collection="c", filter=plain).model_dump(mode="json")["filter"] == plain
+    )
+
+
+@pytest.mark.parametrize(
+    ("filter_", "message"),
+    [
+        ({"_id": {"$oid": "short"}}, "'short'} is no extended JSON"),
+        ({"at": {"$date": "yesterday"}}, "'yesterday'} is no time in ISO 8601"),
+        ({"price": {"$numberDecimal": ""}}, "''} is no extended JSON"),
+        # pymongo's reader takes these for a pattern and for a reference, whatever else stands beside it
+        ({"text": {"$regex": "(a+)+$", "$minKey": 1}}, r"source\.filter holds the operator '\$(regex|minKey)'"),
+        ({"a": {"$ref": "c", "$id": 1, "$where": "x", "$minKey": 1}}, r"source\.filter holds the operator"),
+        ({"text": {"$regex": "a+"}}, r"source\.filter holds the operator '\$regex'"),
+        ({"$oid": OID}, "valid dictionary"),
+    ],
+)
+def test_what_is_no_value_of_mongodb_is_refused(filter_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MongoSource(kind="mongo", database="d", collection="c", filter=filter_)

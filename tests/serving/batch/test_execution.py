@@ -1,0 +1,304 @@
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine, Prediction, Row
+from assay.serving.predict import PredictionCounts, predict_file
+from tests.serving.conftest import BuildToy
+
+SHARD = 10
+KINDS = ["in.jsonl", "in.jsonl.gz", "in.csv", "in.csv.gz", "in.parquet"]
+TARGETS = ["out.jsonl", "out.jsonl.gz", "out.csv", "out.csv.gz", "out.parquet"]
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    """Texts with line breaks, quotes and letters of several bytes."""
+    words = ["good Apple 🎉", 'bad "Müller",\nMünchen', "fine", "bad\r\n東京"]
+    return [{"id": str(number), "text": f"{words[number % 4]} {number}"} for number in range(count)]
+
+
+def write(path: Path, found: list[dict[str, Any]]) -> Path:
+    """The rows as a file of that kind; Parquet in one row group."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(found), path)
+        return path
+    if ".csv" in path.name:
+        cells = ['"{}","{}"'.format(row["id"], row["text"].replace('"', '""')) for row in found]
+        text = "\n".join(["id,text", *cells]) + "\n"
+    else:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+class BrokenOffError(Exception):
+    """Stands for whatever ends a run."""
+
+
+def break_after(engine: Engine, answered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine fail when it has answered so many rows in all."""
+    whole, left = engine.predict_stream, [answered]
+
+    def stream(texts: Iterator[Row]) -> Iterator[Prediction]:
+        for answer in whole(texts):
+            if not left[0]:
+                raise BrokenOffError
+            left[0] -= 1
+            yield answer
+
+    monkeypatch.setattr(engine, "predict_stream", stream)
+
+
+def predict(engine: Engine, source: Path, target: Path) -> PredictionCounts:
+    return predict_file(engine, source, target, shard_rows=SHARD)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_off_run_goes_on_and_gives_the_same_bytes(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, target: str
+) -> None:
+    # given the output of an unbroken run, and a run that broke off in its fourth shard
+    source = write(tmp_path / kind, rows(57))
+    assert predict(engine, source, tmp_path / f"whole-{target}").rows == 57
+    with monkeypatch.context() as patch:
+        break_after(engine, 35, patch)
+        with pytest.raises(BrokenOffError):
+            predict(engine, source, tmp_path / target)
+    assert not (tmp_path / target).exists()
+    work = tmp_path / f".{target}.shards"
+    assert sum(path.stem.isdigit() for path in work.glob("*.json")) == 3
+
+    # when it goes on
+    counts = predict(engine, source, tmp_path / target)
+
+    # then what was done is not done again, the bytes are the same, and nothing is left
+    assert (counts.rows, counts.resumed) == (57, 30)
+    assert (tmp_path / target).read_bytes() == (tmp_path / f"whole-{target}").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(
+        [kind, target, f"whole-{target}"]
+    )
+    assert not work.exists()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_shards_hold_the_same_rows_as_one_piece(engine: Engine, tmp_path: Path, target: str) -> None:
+    source = write(tmp_path / "in.jsonl", rows(57))
+    predict_file(engine, source, tmp_path / f"one-{target}")
+    predict(engine, source, tmp_path / target)
+
+    first, second = (contents(tmp_path / name) for name in (f"one-{target}", target))
+
+    assert first == second
+    assert len(first) > 57 or target.endswith("parquet")
+
+
+def contents(path: Path) -> Any:
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data) + b" " * 57
+
+
+def test_a_row_group_larger_than_a_shard_is_cut(engine: Engine, tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    pq.write_table(pa.Table.from_pylist(rows(57)), source, row_group_size=25)
+
+    predict(engine, source, tmp_path / "out.parquet")
+
+    answers = pq.ParquetFile(tmp_path / "out.parquet")
+    assert [row["id"] for row in answers.read().to_pylist()] == [str(number) for number in range(57)]
+    assert answers.metadata.num_row_groups == 1
+
+
+def test_bad_rows_of_all_shards_make_one_errors_file(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given every kind of bad line in several shards, whole shards of them among these
+    good = [json.dumps(row, ensure_ascii=False).encode() for row in rows(57)]
+    bad = [b'{"id": 1', b"[1]", b'{"id": 4, "text": "\xff"}', b'{"id": 5}', b'{"text": "  "}', b'{"text": NaN}'] * 5
+    lines = [*good[:13], *bad, *good[13:], b'{"id": "last", "text": 7}']
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+    break_after(engine, 30, monkeypatch)
+    with pytest.raises(BrokenOffError):
+        predict(engine, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    monkeypatch.undo()
+
+    counts = predict(engine, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+
+    assert (counts.rows, counts.errors, counts.errors_path) == (57, 31, tmp_path / "out.jsonl.errors.jsonl")
+    errors = [json.loads(line) for line in (tmp_path / "out.jsonl.errors.jsonl").read_text().splitlines()]
+    assert [error["row"] for error in errors] == [*range(14, 44), 88]
+    assert errors[-1] == {"row": 88, "id": "last", "reason": "text is 7, not a text"}
+    answered = [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert answered == [str(number) for number in range(57)]
+
+
+def test_shards_of_another_input_model_or_option_do_not_count(
+    build_toy: BuildToy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Engine(build_toy(name, snapshot=name * 64), threads=1) for name in ("a", "b"))
+    source = write(tmp_path / "in.jsonl", [{**row, "body": row["text"]} for row in rows(57)])
+
+    def break_off() -> None:
+        with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+            break_after(first, 35, patch)
+            predict(first, source, tmp_path / "out.jsonl")
+
+    break_off()
+    assert predict(second, source, tmp_path / "out.jsonl").resumed == 0
+    break_off()
+    assert predict_file(first, source, tmp_path / "out.jsonl", text_field="body", shard_rows=SHARD).resumed == 0
+    break_off()
+    write(source, [{**row, "text": "good"} for row in rows(57)])
+    assert predict(first, source, tmp_path / "out.jsonl").resumed == 0
+    break_off()
+    assert predict(first, source, tmp_path / "out.jsonl").resumed == 30
+
+
+def test_a_damaged_shard_is_done_again(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "in.jsonl", rows(57))
+    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
+        break_after(engine, 35, patch)
+        predict(engine, source, tmp_path / "out.jsonl")
+    (tmp_path / ".out.jsonl.shards" / "0000001.jsonl").write_text("{}\n")
+
+    counts = predict(engine, source, tmp_path / "out.jsonl")
+
+    assert counts.resumed == 20
+    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["id"] for answer in answers] == [str(number) for number in range(57)]
+
+
+def test_an_input_that_changes_while_it_is_read_is_an_error(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "in.jsonl", rows(57))
+    whole = engine.predict_stream
+
+    def stream(texts: Iterator[Row]) -> Iterator[Prediction]:
+        with source.open("a") as file:
+            file.write('{"text": "late"}\n')
+        return whole(texts)
+
+    monkeypatch.setattr(engine, "predict_stream", stream)
+    with pytest.raises(AssayError, match=r"in\.jsonl changed while it was read"):
+        predict(engine, source, tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_two_processes_do_not_write_one_output(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "in.jsonl", rows(57))
+    whole = engine.predict_stream
+
+    def stream(texts: Iterator[Row]) -> Iterator[Prediction]:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "predict_stream", whole)
+            predict(engine, source, tmp_path / "out.jsonl")
+        return whole(texts)
+
+    monkeypatch.setattr(engine, "predict_stream", stream)
+    with pytest.raises(AssayError, match=r"another process is writing .*out\.jsonl; wait for it"):
+        predict(engine, source, tmp_path / "out.jsonl")
+
+
+RUN = """
+import resource, sys, time
+from pathlib import Path
+from assay.corpus.errors import AssayError
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.serving.predict import predict_file
+engine = Engine(Bundle.load(Path(sys.argv[1])), threads=1)
+whole = engine.predict_stream
+def slow(texts):
+    for answer in whole(texts):
+        time.sleep({pause})
+        yield answer
+engine.predict_stream = slow
+if {limit}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    predict_file(engine, Path("in.jsonl"), Path("out.jsonl"), shard_rows=10)
+except AssayError as error:
+    sys.exit(str(error))
+"""
+
+
+def start(toy: Bundle, folder: Path, pause: float = 0.0, limit: int = 0) -> subprocess.Popen[str]:
+    code = textwrap.dedent(RUN).format(pause=pause, limit=limit)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, toy.folder.as_posix()], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finished(work: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of change of each file of finished shards."""
+    numbers = [path.stem for path in work.glob("*.json") if path.stem.isdigit()]
+    files = [path for path in work.iterdir() if path.name.partition(".")[0] in numbers]
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_run_killed_in_the_middle_goes_on_behind_its_last_whole_shard(
+    toy: Bundle, engine: Engine, tmp_path: Path
+) -> None:
+    # given a run that is killed after some shards
+    source = write(tmp_path / "in.jsonl", rows(157))
+    predict(engine, source, tmp_path / "whole.jsonl")
+    work = tmp_path / ".out.jsonl.shards"
+    process = start(toy, tmp_path, pause=0.005)
+    while not len(list(work.glob("000000[3-9].json"))):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = finished(work)
+    assert 8 <= len(before) < 32
+
+    # when it goes on, and is killed again later
+    process = start(toy, tmp_path, pause=0.005)
+    while not len(list(work.glob("00000*.json"))) > len(before) // 2 + 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    # then the shards of the first run are the very same files, and the end is as it would have been
+    after = finished(work)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)
+    counts = predict(engine, source, tmp_path / "out.jsonl")
+    assert counts.resumed == 10 * len(after) // 2
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_full_disk_keeps_what_is_done_and_the_old_output(toy: Bundle, engine: Engine, tmp_path: Path) -> None:
+    # given rows that make the output larger than a process may write, but no shard
+    source = write(tmp_path / "in.jsonl", [{"text": "good " + os.urandom(100).hex()} for _ in range(100)])
+    (tmp_path / "out.jsonl").write_text("old")
+
+    process = start(toy, tmp_path, limit=10_000)
+    _, said = process.communicate()
+
+    assert process.returncode == 1
+    assert (
+        said == "out.jsonl cannot be written: File too large; free space, and the same command goes on where it was\n"
+    )
+    assert (tmp_path / "out.jsonl").read_text() == "old"
+    assert predict(engine, source, tmp_path / "out.jsonl").resumed == 100
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 100

@@ -1,0 +1,133 @@
+"""The process itself: `assay serve` as people start it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from assay.serving.bundle import Bundle
+from tests.ports import free_port
+from tests.serving.http.conftest import LOCAL
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextmanager
+def serving(bundle: Bundle, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process that is ready, and its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "assay.cli", "serve", "--model", str(bundle.folder), "--port", str(port), *options]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True)
+    try:
+        url = f"{LOCAL}:{port}"
+        wait_until(lambda: process.poll() is not None or is_up(url), seconds=60)
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ping").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.slow  # a process that imports and loads, and two seconds of draining
+def test_sigterm_ends_it_in_order_without_a_failed_request(heavy: Bundle) -> None:
+    with serving(heavy, "--drain", "1") as (process, url):
+        stop = threading.Event()
+        statuses: Counter[int] = Counter()
+        failed: list[Exception] = []
+
+        def ask() -> None:
+            with httpx.Client(base_url=url, timeout=30) as client:
+                while not stop.is_set():
+                    try:
+                        answer = client.post("/predict", json={"text": "good " * 20})
+                    except httpx.HTTPError as error:
+                        failed.append(error)
+                        return
+                    statuses[answer.status_code] += 1
+                    if answer.headers.get("connection") == "close":
+                        return  # as a load balancer does: the next request goes to another replica
+
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for client in clients:
+            client.start()
+        wait_until(lambda: statuses[200] > 20)
+        process.send_signal(signal.SIGTERM)
+        # At once, it is not ready any more, and goes on answering.
+        wait_until(lambda: httpx.get(f"{url}/v2/health/ready").status_code == 503)
+        assert httpx.get(f"{url}/v2/health/live").status_code == 200
+        answer = httpx.post(f"{url}/predict", json={"text": "good"})
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert process.wait(20) == 128 + signal.SIGTERM
+        stop.set()
+        for client in clients:
+            client.join()
+        assert not failed
+        assert set(statuses) == {200}
+
+
+@pytest.mark.slow  # a process that imports and loads
+def test_what_is_in_flight_is_answered_at_the_end(heavy: Bundle) -> None:
+    with serving(heavy, "--drain", "0", "--deadline", "60") as (process, url):
+        answers: list[httpx.Response] = []
+        texts = ["good " * 60] * 20
+        caller = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/predict", json={"texts": texts}, timeout=60))
+        )
+        caller.start()
+        wait_until(lambda: "assay_batch_rows_count 0.0" not in httpx.get(f"{url}/metrics").text)
+        process.send_signal(signal.SIGTERM)
+        caller.join()
+        assert process.wait(20) == 128 + signal.SIGTERM
+        assert answers[0].status_code == 200
+        assert len(answers[0].json()["predictions"]) == 20
+
+
+@pytest.mark.slow  # two processes that import and load
+def test_the_command_reads_its_token_from_a_variable_and_says_what_it_serves(toy: Bundle) -> None:
+    with serving(toy, "--token", "env:SERVE_TOKEN", SERVE_TOKEN="a secret of the tests") as (process, url):
+        assert httpx.get(f"{url}/model").status_code == 401
+        known = {"Authorization": "Bearer a secret of the tests"}
+        assert httpx.get(f"{url}/model", headers=known).json()["name"] == "toy"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 128 + signal.SIGINT
+        assert process.stderr is not None
+        logged = process.stderr.read()
+        assert "toy" in logged
+        assert url in logged
+        assert "a secret" not in logged
+
+
+@pytest.mark.slow  # a process that imports and ends
+def test_a_model_that_cannot_be_had_is_one_line(toy: Bundle) -> None:
+    toy.model_path.write_bytes(b"other")
+    with serving(toy) as (process, _):
+        _, errors = process.communicate()
+        assert process.returncode == 1
+        assert errors.startswith("assay: ")
+        assert "differs from its digest" in errors
+        assert errors.count("\n") == 1
+
+
+def test_serving_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "prefect", "mlflow", "pandas", "sklearn", "pyarrow")
+    program = f"import sys, assay.serving.http.server; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

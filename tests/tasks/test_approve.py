@@ -1,0 +1,382 @@
+"""Approval with a real Prefect server and a real MLflow: runs are suspended, resumed, answered, expired."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import resume_flow_run
+from prefect.states import Scheduled
+
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.evaluation.export_report import ExportReport
+from assay.registry.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
+from assay.registry.history import LONGEST_TEXT, Move
+from assay.registry.lock import hold
+from assay.registry.promotion import PromotionResult
+from assay.tasks.approve import decide
+from assay.tasks.approve import question as ask_about
+from assay.tasks.promote import promote
+from tests.approvals import Deployed, World
+from tests.results import some_results
+
+ANN = {"approve": True, "approver": "Ann", "notes": "looked at 20 rows"}
+
+
+@pytest.fixture
+def world(store: Path, tmp_path: Path) -> World:
+    return World(store, tmp_path)
+
+
+def deploy(world: World, name: str, **run: Any) -> Deployed:
+    """A deployed run that ends with this candidate."""
+
+    @flow(name="toy", persist_result=False)
+    def toy() -> PromotionResult:
+        return world.go(name, key=str(waiting.id), **run)
+
+    waiting = Deployed(toy)
+    return waiting
+
+
+# Runs of a deployment
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_deployed_run_waits_suspended_with_the_verdict_and_goes_on_with_the_answer(world: World) -> None:
+    # Given a run whose gate passed,
+    waiting = deploy(world, "second")
+    state = waiting.start()
+    # then it is suspended, the version pending, and the form shows the verdict,
+    assert state.name == "Suspended"
+    version = world.registry.version("2")
+    assert (version.outcome, world.serves()) == ("pending", "1")
+    # while nothing is locked.
+    with hold(world.store / "locks" / "toy.json", wait=0):
+        pass
+    # When a person approves,
+    state = waiting.resume(**ANN)
+    # then it is the champion, though the latency was another one,
+    assert state.name == "Completed", state
+    assert world.serves() == "2"
+    # and version and history tell who, when and why.
+    approval = world.registry.version("2").approval
+    assert approval is not None
+    assert (approval.state, approval.approver, approval.notes) == ("approved", "Ann", "looked at 20 rows")
+    assert approval.when is not None
+    assert world.registry.version("2").outcome == "passed"
+    assert world.registry.history()[-1].approval == approval
+    assert world.told_by("2") == approval.verdict
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_refusal_leaves_the_champion_and_its_reason(world: World) -> None:
+    waiting = deploy(world, "second")
+    waiting.start()
+    state = waiting.resume(approve=False, approver="Bob", notes="wrong about Berlin")
+    assert state.name == "Completed"
+    version = world.registry.version("2")
+    assert (world.serves(), version.outcome, version.tags["assay.failed"]) == ("1", "refused", "approval")
+    assert str(version.approval) == "refused by Bob: wrong about Berlin"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_form_shows_the_verdict_and_an_answer_needs_a_name(world: World) -> None:
+    waiting = deploy(world, "second")
+    waiting.start()
+    [text] = waiting.questions()
+    assert "Shall version 2 of **toy** become champion instead of version 1?" in text
+    assert "| latency | passed |" in text
+    for answer in ({"approve": True}, {"approve": True, "approver": " "}):
+        with pytest.raises(RuntimeError, match=r"approver|does not match"):
+            resume_flow_run(waiting.id, run_input=answer)
+    assert waiting.state().name == "Suspended"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_where_the_champion_changed_meanwhile_a_new_verdict_asks_again(world: World) -> None:
+    # Given a run that waits while another model becomes champion,
+    waiting = deploy(world, "second")
+    waiting.start()
+    world.go("third one", approval="none")
+    assert world.serves() == "3"
+    # when a person approves what is no longer so,
+    state = waiting.resume(**ANN)
+    # then the same run asks about the comparison with the new champion,
+    assert state.name == "Suspended"
+    assert world.serves() == "3"
+    assert [text.count("instead of version 3") for text in waiting.questions()] == [0, 1]
+    # and goes on with that answer.
+    assert waiting.resume(**ANN).name == "Completed"
+    assert world.serves() == "2"
+    assert world.registry.history()[-1].source == "3"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_resumed_without_the_form_asks_again(world: World) -> None:
+    waiting = deploy(world, "second")
+    waiting.start()
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(waiting.id, Scheduled(), force=True)
+    assert waiting.start().name == "Suspended"
+    assert waiting.resume(**ANN).name == "Completed"
+    assert world.serves() == "2"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_wait_that_expired_counts_as_refusal(world: World) -> None:
+    # Given a run that nobody answers in time,
+    waiting = deploy(world, "second", approval_hours=1 / 3600)
+    waiting.start()
+    time.sleep(1.1)
+    # then the version reads as refused, and Prefect takes no answer any more;
+    assert world.registry.version("2").outcome == "refused"
+    with pytest.raises(FlowPauseTimeout):
+        resume_flow_run(waiting.id, run_input=ANN)
+    # nor does the command, which writes it down.
+    with pytest.raises(AssayError, match="does not wait for approval: it is refused"):
+        decide(world.registry, "2", approve=True, approver="Ann")
+    assert world.registry.version("2").tags["assay.outcome"] == "refused"
+    # A retry by hand does not bring it back.
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(waiting.id, Scheduled(), force=True)
+    assert waiting.start().name == "Completed"
+    assert world.serves() == "1"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_an_answer_in_time_counts_however_late_a_worker_takes_it_up(world: World) -> None:
+    # Given an answer that Prefect took in time,
+    waiting = deploy(world, "second")
+    waiting.start()
+    resume_flow_run(waiting.id, run_input=ANN)
+    # when no worker is free before the time is over, and somebody else looks what waits,
+    approval = world.registry.version("2").approval
+    assert approval is not None
+    late = approval.model_copy(update={"expires": approval.asked}).model_dump_json()
+    MlflowClient(world.uri).set_model_version_tag("toy", "2", APPROVAL_TAG, late)
+    assert world.registry.pending() == []
+    # then the answer still counts.
+    assert waiting.start().name == "Completed"
+    assert world.serves() == "2"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_command_can_answer_for_a_suspended_run_which_then_ends_by_itself(world: World) -> None:
+    waiting = deploy(world, "second")
+    waiting.start()
+    assert decide(world.registry, None, approve=True, approver="Ann").promoted
+    assert waiting.resume(approve=False, approver="Bob").name == "Completed"
+    # The first answer counts.
+    assert world.serves() == "2"
+    assert str(world.registry.version("2").approval) == "approved by Ann"
+
+
+# Runs without a deployment
+
+
+def test_a_run_on_a_machine_of_ones_own_ends_as_pending_for_the_command(world: World) -> None:
+    result = world.go("second")
+    assert (result.pending, result.promoted, world.serves()) == (True, False, "1")
+    assert "assay approve toy --version 2 --approver YOUR_NAME" in result.why
+    answer = decide(world.registry, None, approve=True, approver=" Ann ", notes="fine")
+    assert answer.promoted
+    assert answer.version is not None
+    assert answer.version.outcome == "passed"
+    assert world.serves() == "2"
+    assert world.registry.pending() == []
+
+
+def test_an_answer_is_given_once(world: World) -> None:
+    world.go("second")
+    refused = decide(world.registry, "2", approve=False, approver="Bob", notes="too slow")
+    assert (refused.promoted, refused.why) == (False, "refused by Bob: too slow")
+    with pytest.raises(AssayError, match=r"does not wait for approval: it is refused .refused by Bob: too slow"):
+        decide(world.registry, "2", approve=True, approver="Ann")
+    assert world.serves() == "1"
+
+
+def test_what_was_refused_can_be_approved_when_a_later_run_makes_it_again(world: World) -> None:
+    world.go("second")
+    decide(world.registry, "2", approve=False, approver="Bob")
+    later = world.end(world.later(key="later"), "second", world.judge("second"))
+    assert later.pending
+    assert decide(world.registry, "2", approve=True, approver="Ann").promoted
+    assert world.serves() == "2"
+
+
+def test_two_answers_at_once_have_one_winner(world: World) -> None:
+    # Given a question that Ann has read,
+    world.go("second")
+    version = world.registry.version("2")
+    assert version.approval is not None
+    verdict = world.registry.kept_verdict(version)
+    approved = version.approval.answered(True, "Ann")
+    # when Bob refuses before her answer arrives,
+    decide(world.registry, "2", approve=False, approver="Bob")
+    # then hers is not taken.
+    with pytest.raises(AssayError, match="was answered before: refused by Bob"):
+        world.registry.promote(version, verdict, world.registry.version("1"), "late", approval=approved)
+    assert world.serves() == "1"
+
+
+def test_after_a_new_champion_the_command_asks_for_a_new_verdict(world: World) -> None:
+    world.go("second")
+    world.go("third one", approval="none")
+    with pytest.raises(AssayError, match="judge it again, then approve: assay run tiny --from gate"):
+        decide(world.registry, "2", approve=True, approver="Ann")
+    assert world.serves() == "3"
+    # Judged again, it can be approved.
+    assert world.go("second").pending
+    assert decide(world.registry, "2", approve=True, approver="Ann").promoted
+    assert world.serves() == "2"
+
+
+def test_the_command_names_what_waits(world: World) -> None:
+    with pytest.raises(AssayError, match="versions that wait for approval: none"):
+        decide(world.registry, None, approve=True, approver="Ann")
+    world.go("second")
+    world.go("third one")
+    with pytest.raises(AssayError, match="versions that wait for approval: 2, 3; name one with --version"):
+        decide(world.registry, None, approve=True, approver="Ann")
+    with pytest.raises(AssayError, match="needs the name of who gives it"):
+        decide(world.registry, "3", approve=True, approver=" ")
+    with pytest.raises(AssayError, match="does not wait for approval: it is passed"):
+        decide(world.registry, "1", approve=True, approver="Ann")
+
+
+def test_a_kept_verdict_that_was_changed_promotes_nothing(world: World) -> None:
+    world.go("second")
+    version = world.registry.version("2")
+    assert version.approval is not None
+    other = world.judge("second").model_dump_json()
+    MlflowClient(world.uri).log_text(world.mlflow_run, other, f"verdicts/{version.approval.verdict}.json")
+    with pytest.raises(AssayError, match="was changed or removed; run the gate again"):
+        decide(world.registry, "2", approve=True, approver="Ann")
+    assert world.serves() == "1"
+
+
+def test_nobody_is_asked_about_what_the_gate_refused_nor_in_a_dry_run(world: World) -> None:
+    refused = world.go("second", passed=False)
+    assert (refused.pending, refused.promoted) == (False, False)
+    rehearsed = world.go("third one", run_mode="dry_run")
+    assert (rehearsed.pending, rehearsed.version) == (False, None)
+    assert world.registry.pending() == []
+
+
+def test_a_forced_promotion_needs_approval_too_and_carries_both(world: World) -> None:
+    assert world.go("second", passed=False, forced="the old one is on fire").pending
+    assert "forced: the old one is on fire" in question(world, "2")
+    decide(world.registry, "2", approve=True, approver="Ann")
+    move = world.registry.history()[-1]
+    assert (move.target, move.forced) == ("2", "the old one is on fire")
+    assert move.approval is not None
+    assert move.approval.approver == "Ann"
+
+
+def test_the_champion_judged_again_is_not_asked_about(world: World) -> None:
+    world.go("second")
+    decide(world.registry, "2", approve=True, approver="Ann")
+    told = world.told_by("2")
+    for again in (world.go("second"), world.end(world.later(key="later"), "second", world.judge("second"))):
+        assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
+    assert world.told_by("2") == told
+    assert world.registry.version("2").tags["assay.run"] == "k"
+
+
+def test_an_answer_that_a_process_died_behind_is_written_down_by_the_next(world: World) -> None:
+    world.go("second")
+    asked = world.registry.version("2").approval
+    assert asked is not None
+    decide(world.registry, "2", approve=True, approver="Ann")
+    # Given that the process died between the move and the answer on the version,
+    client = MlflowClient(world.uri)
+    for tag, value in ((OUTCOME_TAG, "pending"), (APPROVAL_TAG, asked.model_dump_json())):
+        client.set_model_version_tag("toy", "2", tag, value)
+    # when the run is started again,
+    assert world.go("second").promoted
+    # then nobody is asked about the champion any more.
+    assert str(world.registry.version("2").approval) == "approved by Ann"
+    assert world.registry.pending() == []
+
+
+def test_without_a_question_nothing_is_promoted(world: World) -> None:
+    verdict, export = (
+        world.judge("second"),
+        ArtifactRef[ExportReport](path=world.bundle("second").folder.parent, digest="e"),
+    )
+    with pytest.raises(AssayError, match=r"gate\.approval is required, but nobody was asked"):
+        promote.fn(world.run(), some_results(export=export), verdict)
+    assert world.serves() == "1"
+
+
+# What an answer is bound to
+
+
+def test_an_answer_is_bound_to_what_was_judged_and_not_to_what_was_measured(world: World) -> None:
+    first, second = world.judge("second"), world.judge("second")
+    assert first.digest != second.digest
+    assert first.subject == second.subject
+    for changes in (
+        {"champion": "7"}, {"bundle": "b"}, {"snapshot": "t"}, {"splits": "q"}, {"recipe": "c"}, {"forced": "why"},
+        {"checks": [first.checks[0].model_copy(update={"judged": False})]}, {"checks": first.checks * 2},
+    ):  # fmt: skip
+        assert first.model_copy(update=changes).subject != first.subject, changes
+
+
+def test_an_answer_to_another_verdict_promotes_nothing(world: World) -> None:
+    world.go("second")
+    version = world.registry.version("2")
+    assert version.approval is not None
+    approved = version.approval.answered(True, "Ann")
+    other = world.judge("second").model_copy(update={"splits": "q"})
+    with pytest.raises(AssayError, match="was approved on another verdict"):
+        world.registry.promote(version, other, world.registry.version("1"), "better", approval=approved)
+    assert world.serves() == "1"
+
+
+def test_texts_of_people_are_limited_to_what_a_tag_takes(world: World) -> None:
+    asked = Approval.ask(world.judge("second"), "r" * 100, hours=1)
+    with pytest.raises(AssayError, match="notes of 1,001 characters"):
+        asked.answered(True, "Ann", "x" * 1001)
+    with pytest.raises(AssayError, match="name of 201 characters"):
+        asked.answered(True, "x" * 201)
+    longest = asked.answered(True, "ü" * 200, "ü" * 1000)
+    text = "ü" * LONGEST_TEXT
+    move = Move(
+        number=1, kind="promotion", source="1", target="2", previous="3", reason=text, verdict="f" * 64, forced=text,
+        approval=longest, run="r" * 100,
+    )  # fmt: skip
+    assert len(move.model_dump_json()) < 5_000
+
+
+def question(world: World, number: str) -> str:
+    """What a person is asked about a version."""
+    version = world.registry.version(number)
+    assert version.approval is not None
+    return ask_about(world.registry, world.registry.kept_verdict(version), version.approval)
+
+
+# After a rollback
+
+
+def test_a_rolled_back_bundle_is_promoted_by_an_approval_that_knows_of_the_rollback(world: World) -> None:
+    # Given a version that was approved, and rolled back,
+    world.go("second", key="k1")
+    assert decide(world.registry, "2", approve=True, approver="Ann").promoted
+    world.registry.rollback(None, "insults customers")
+    # when its bundle is made again, then a person is asked anew, and may promote it.
+    result = world.go("second", key="k2")
+    assert (result.pending, world.serves()) == (True, "1")
+    assert decide(world.registry, "2", approve=True, approver="Ann", notes="it was the customers").promoted
+    assert world.serves() == "2"
+    # Where nobody is asked, it stays down.
+    world.registry.rollback(None, "still")
+    result = world.go("second", key="k3", approval="none")
+    assert (result.promoted, world.serves()) == (False, "1")
+    assert "rolled back on" in result.why
