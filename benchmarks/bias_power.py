@@ -19,7 +19,7 @@ from rich.progress import track
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from assay.evaluation.labelled_predictions import Answer, outcomes_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
 from assay.evaluation.slice_checks import SliceFinding, find_slices
 from assay.evaluation.statistics import Bools
 from assay.recipes.loader import load_recipe
@@ -53,7 +53,7 @@ class Reviews:
 class Trial:
     """One model of one seed: its answers to the test rows, and what the judge says of the marked slice."""
 
-    answers: list[Answer]
+    answers: list[LabelledPrediction]
     finding: SliceFinding
 
 
@@ -127,7 +127,7 @@ def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.
     """What the gate of the recipe says of the marked slice, beside the slices it judges anyway."""
     rule = recipe.gate.slices.model_copy(update={"columns": [*recipe.gate.slices.columns, COLUMN]})
     answers = [
-        Answer(
+        LabelledPrediction(
             id=f"{row}, line {line}",
             gold=str(reviews.labels[row]),
             predicted=str(answer),

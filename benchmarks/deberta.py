@@ -19,7 +19,7 @@ import onnxruntime as ort
 import torch
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, DebertaV2Config
 
-from assay.models.deberta import rewritten
+from assay.models.deberta import optimised_for_export
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.network import Network, quiet
 from assay.serving.cpu import available_threads
@@ -69,7 +69,7 @@ def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     network = make_network(heads)
     export_graph(network, paths["plain"], type_ids=False, max_length=LONGEST)
-    with rewritten(network, LONGEST):
+    with optimised_for_export(network, LONGEST):
         export_graph(network, paths["fp32"], type_ids=False, max_length=LONGEST)
     quantize_graph(paths["fp32"], paths["int8"])
     return paths

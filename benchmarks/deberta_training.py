@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from assay.models.adapters import add_adapters
-from assay.models.deberta_training import score_faster
+from assay.models.deberta_training import use_fast_attention
 from assay.models.hardware import choose_precision, training_device
 from assay.models.network import Network, quiet
 from assay.recipes.recipe import Lora
@@ -46,7 +46,7 @@ def measure(rounds: int) -> Iterator[Row]:
     precisions = dict.fromkeys(["fp32", choose_precision("auto", training_device())])
     for lora, precision in product((False, True), precisions):
         theirs, ours = make_network(lora=lora), make_network(lora=lora)
-        score_faster(ours)
+        use_fast_attention(ours)
         for shape in SHAPES:
             steps = [_step(network, shape, bf16=precision == "bf16") for network in (theirs, ours)]
             times = [[step() for step in steps] for _ in range(rounds + 1)][1:]

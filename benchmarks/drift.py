@@ -22,10 +22,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from assay.evaluation.drift.findings import Finding, find_drift
+from assay.evaluation.drift.findings import SignalFinding, find_drift
 from assay.evaluation.drift.vocabulary import vocabulary_of
-from assay.evaluation.drift.window_statistics import Observed, Reference
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.recipes.loader import load_recipe
 from assay.recipes.monitoring_section import Monitoring
 from benchmarks.drift_clusters import REPETITIONS, cluster_rows
@@ -83,12 +83,12 @@ class Model:
         vectors = make_pipeline(TfidfVectorizer(min_df=3, sublinear_tf=True), TruncatedSVD(WIDTH, random_state=0))
         classes = LogisticRegression(class_weight="balanced", max_iter=300)
         classes.fit(vectors.fit_transform(texts), [reviews.labels[place] for place in train])
-        observed = observe(reviews, held_out, vectors, classes)
+        observed = window_statistics_of(reviews, held_out, vectors, classes)
         return cls(vectors, classes, Reference(observed, len(observed), frozenset(vocabulary_of(texts))))
 
-    def findings(self, reviews: Reviews, places: Places, rule: Monitoring) -> list[Finding]:
+    def findings(self, reviews: Reviews, places: Places, rule: Monitoring) -> list[SignalFinding]:
         """What monitoring says of a window."""
-        return find_drift(self.reference, observe(reviews, places, self.vectors, self.classes), rule)
+        return find_drift(self.reference, window_statistics_of(reviews, places, self.vectors, self.classes), rule)
 
 
 def main() -> None:
@@ -145,7 +145,7 @@ def dated_reviews() -> Reviews:
     )
 
 
-def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[Finding]]:
+def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[SignalFinding]]:
     """One model, and a window for each case."""
     draw = np.random.default_rng(seed)
     before = draw.permutation(np.flatnonzero(reviews.years <= LAST_YEAR))
@@ -160,13 +160,15 @@ def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[Finding
     return found
 
 
-def observe(reviews: Reviews, places: Places, vectors: Pipeline, classes: LogisticRegression) -> Observed:
+def window_statistics_of(
+    reviews: Reviews, places: Places, vectors: Pipeline, classes: LogisticRegression
+) -> WindowStatistics:
     """Reviews as a champion would read them."""
     texts = [reviews.texts[place] for place in places]
     embeddings = vectors.transform(texts)
     probabilities = classes.predict_proba(embeddings)
     answers = [
-        Answer(
+        LabelledPrediction(
             id=str(place),
             gold=reviews.labels[place],
             predicted=str(classes.classes_[row.argmax()]),
@@ -179,10 +181,10 @@ def observe(reviews: Reviews, places: Places, vectors: Pipeline, classes: Logist
         )
         for place, text, row in zip(places, texts, probabilities, strict=True)
     ]
-    return Observed(answers, texts, embeddings)
+    return WindowStatistics(answers, texts, embeddings)
 
 
-def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[Finding]]:
+def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[SignalFinding]]:
     """Each year beside the years up to `YEAR_TRAIN`: what assay monitor would say of its reviews."""
     draw = np.random.default_rng(0)
     before = draw.permutation(np.flatnonzero(reviews.years <= YEAR_TRAIN))
@@ -197,7 +199,7 @@ def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[Finding]]:
     return found
 
 
-def make_row(case: Case, trials: Sequence[list[Finding]]) -> Row:
+def make_row(case: Case, trials: Sequence[list[SignalFinding]]) -> Row:
     """How many of the windows did what they should."""
     alarms = sum(any(one.drifted for one in findings) for findings in trials)
     what = f"{case.share:.0%} of {LATER} and later" if case.share else f"all of the years up to {LAST_YEAR}"
@@ -211,7 +213,7 @@ def make_row(case: Case, trials: Sequence[list[Finding]]) -> Row:
     )
 
 
-def describe(trials: Sequence[list[Finding]]) -> str:
+def describe(trials: Sequence[list[SignalFinding]]) -> str:
     """The median effect of each signal, and how often it alarmed."""
     parts = []
     for place, finding in enumerate(trials[0]):
@@ -222,7 +224,7 @@ def describe(trials: Sequence[list[Finding]]) -> str:
     return "median effect (alarms): " + ", ".join(parts)
 
 
-def year_row(years: dict[int, list[Finding]]) -> Row:
+def year_row(years: dict[int, list[SignalFinding]]) -> Row:
     """Years with an alarm, among those that the model knows nothing of."""
     alarmed = [year for year, findings in years.items() if any(one.drifted for one in findings)]
     after = [year for year in years if year > YEAR_TRAIN]

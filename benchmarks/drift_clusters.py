@@ -12,9 +12,9 @@ import numpy as np
 from rich.progress import track
 
 from assay.corpus.entity import Entity
-from assay.evaluation.drift.findings import Finding, find_drift
-from assay.evaluation.drift.window_statistics import Observed, Reference
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.drift.findings import SignalFinding, find_drift
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.statistics import Floats
 from assay.recipes.monitoring_section import Monitoring
 from assay.serving.engine import ScoredEntity
@@ -41,7 +41,7 @@ class Cell:
 
     rows_per_document: tuple[int, int]
     drift: bool
-    findings: list[list[Finding]]
+    findings: list[list[SignalFinding]]
 
     @property
     def alarms(self) -> float:
@@ -71,7 +71,7 @@ def _sizes(sizes: tuple[int, int]) -> str:
     return str(now) if before == now else f"{now} (reference {before})"
 
 
-def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0) -> Observed:
+def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0) -> WindowStatistics:
     """Draw rows of documents.
 
     Args:
@@ -89,7 +89,7 @@ def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0
             texts.append(text)
             vectors.append(document.vector())
             clusters.append(f"document:{number}")
-    return Observed(answers, texts, np.stack(vectors), clusters)
+    return WindowStatistics(answers, texts, np.stack(vectors), clusters)
 
 
 class _Document:
@@ -113,7 +113,7 @@ class _Document:
     def vector(self) -> Floats:
         return self._centre + self._draw.normal(0, 1, WIDTH)
 
-    def answer(self, name: str, text: str) -> Answer:
+    def answer(self, name: str, text: str) -> LabelledPrediction:
         draw = self._draw
         label = self._label if draw.random() < 0.8 else str(draw.choice(LABELS))
         gold = label if draw.random() < self._right else str(draw.choice(LABELS))
@@ -121,7 +121,7 @@ class _Document:
         found = tuple(ScoredEntity(4 * place, 4 * place + 3, kind, draw.random()) for place, kind in enumerate(kinds))
         right = tuple(Entity(one.start, one.end, one.label) for one in found if draw.random() < self._right)
         sure = min(1.0, max(0.3, self._sure + draw.normal(0, 0.05)))
-        return Answer(name, gold, label, (sure, 1 - sure), right, found, len(text), False, {})
+        return LabelledPrediction(name, gold, label, (sure, 1 - sure), right, found, len(text), False, {})
 
 
 def _row(cell: Cell) -> Row:
@@ -136,7 +136,7 @@ def _row(cell: Cell) -> Row:
     )
 
 
-def _by_signal(findings: Sequence[list[Finding]]) -> str:
+def _by_signal(findings: Sequence[list[SignalFinding]]) -> str:
     """Alarms of each signal that had one."""
     counts = {one.name: sum(found[place].drifted for found in findings) for place, one in enumerate(findings[0])}
     shown = [f"{name} {count}" for name, count in counts.items() if count]

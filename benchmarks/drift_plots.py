@@ -10,13 +10,13 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from assay.evaluation.drift.findings import Finding
+from assay.evaluation.drift.findings import SignalFinding
 
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
 ALARM = "#b3261e"
 
 
-def draw_years(years: Mapping[int, Sequence[Finding]], last: int, path: Path) -> None:
+def draw_years(years: Mapping[int, Sequence[SignalFinding]], last: int, path: Path) -> None:
     """The effect of each signal in each year; a frame marks what passed its limit beyond chance.
 
     Args:

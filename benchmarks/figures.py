@@ -37,7 +37,7 @@ def section(name: str, lines: list[dict[str, Any]]) -> str:
 def _line(row: Row) -> str:
     value = f"{row.value:g}" if row.reached else f"**{row.value:g} (short)**"
     spread = f"{row.spread[0]:g} to {row.spread[1]:g}" if row.spread else ""
-    required, aim = (("" if figure is None else f"{figure:g}") for figure in (row.required, row.aim))
+    required, aim = (("" if metric is None else f"{metric:g}") for metric in (row.required, row.aim))
     return f"| {row.measure} | {value} | {required} | {aim} | {spread} | `{row.command}` |"
 
 

@@ -20,7 +20,7 @@ from assay.models.batching import Collator
 from assay.models.checkpoint import Checkpoint
 from assay.models.dataset import EncodedRows, LabelSet
 from assay.models.training_loop import train
-from assay.models.validation_scores import figures, predict
+from assay.models.validation_scores import metrics, predict
 from assay.recipes.loader import load_recipe
 from assay.recipes.recipe import Recipe
 from assay.serving.encoding import TextEncoder
@@ -28,7 +28,7 @@ from benchmarks.encoder import minilm_folder
 from benchmarks.results import Row, write_rows
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "snips"
-SIDES = {"train": "train", "dev": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", "dev": "validation", "test": "test"}
 COMMAND = "make bench-train"
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     epochs = parser.parse_args().epochs
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: this benchmark reads real rows from there")
-    paths = json.dumps({str(DATA / f"snips_{name}.jsonl"): side for name, side in SIDES.items()})
+    paths = json.dumps({str(DATA / f"snips_{name}.jsonl"): split_name for name, split_name in SPLIT_NAMES.items()})
     encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
     recipe = load_recipe("snips", [*encoder, f"source.paths={paths}", f"training.epochs={epochs}"])
     warm_up()
@@ -66,8 +66,8 @@ def warm_up() -> None:
 def bare_seconds(recipe: Recipe, store: Path, folder: Path) -> float:
     """Train on the rows that the flow trained on, and score its test rows."""
     data = Snapshot.load(next(store.glob("runs/*/extract-*")))
-    sides = Splits.load(next(store.glob("runs/*/split-*")))
-    rows, validation, test = (sides.rows(data, side) for side in ("train", "validation", "test"))
+    split_of = Splits.load(next(store.glob("runs/*/split-*")))
+    rows, validation, test = (split_of.rows(data, split_name) for split_name in ("train", "validation", "test"))
     begun = time.perf_counter()
     train(rows, validation, recipe.model, recipe.training, folder)
     checkpoint = Checkpoint.load(folder)
@@ -75,7 +75,7 @@ def bare_seconds(recipe: Recipe, store: Path, folder: Path) -> float:
     encoder = TextEncoder.from_file(checkpoint.tokenizer_path, checkpoint.max_length, checkpoint.cleaning)
     encoded = EncodedRows.write(folder / "test.arrow", test, encoder, label_set)
     collate = Collator(checkpoint.pad_id, type_ids=checkpoint.uses_type_ids, sentence=True, tokens=True)
-    figures(test, predict(checkpoint.network(attention=None), encoded, collate, label_set), label_set)
+    metrics(test, predict(checkpoint.network(attention=None), encoded, collate, label_set), label_set)
     return time.perf_counter() - begun
 
 

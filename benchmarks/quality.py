@@ -28,7 +28,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 COMMAND = "make bench-quality"
 SEEDS = (13, 14, 15)
 QUICK_ROWS = 1500
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def main() -> None:
 
 def snips(effort: Effort) -> Iterator[list[Row]]:
     """Intent and slots on the published splits, mean of fixed seeds."""
-    paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): side for name, side in _SNIPS_SIDES.items()}
+    paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SIDES.items()}
     extra = effort.overrides[:1]  # the files are sides, so that a limit would leave no test rows
     runs = [
         figures_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
@@ -79,7 +79,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
     ]
     yield [
         mean_row("snips: intent accuracy", runs, "sentence.accuracy", 0.98, 0.985),
-        mean_row("snips: slot F1", runs, "tokens.f1", 0.945, 0.955),
+        mean_row("snips: active_model F1", runs, "tokens.f1", 0.945, 0.955),
         mean_row("snips: sentence-frame accuracy", runs, "frame_accuracy", 0.88, 0.90),
     ]
 
@@ -95,10 +95,10 @@ def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
     ):
         run = run_recipe("financial-tweets", [*local, *extra])
         name = f"financial-tweets ({way})"
-        gain = run.figures["sentence.macro_f1"] - baseline
+        gain = run.metrics["sentence.macro_f1"] - baseline
         yield [
-            row(f"{name}: accuracy", run.figures["sentence.accuracy"], accuracy, note=PUBLISHED_TWEETS),
-            row(f"{name}: macro-F1", run.figures["sentence.macro_f1"], macro_f1, note=run.note),
+            row(f"{name}: accuracy", run.metrics["sentence.accuracy"], accuracy, note=PUBLISHED_TWEETS),
+            row(f"{name}: macro-F1", run.metrics["sentence.macro_f1"], macro_f1, note=run.note),
             row(f"{name}: macro-F1 above TF-IDF + logistic regression", gain, 0.0),
         ]
 
@@ -111,15 +111,15 @@ def news_joint(effort: Effort) -> Iterator[list[Row]]:
     with headlines_in_mongodb() as variable:
         run = run_recipe("news-joint", ["split.method=published", f"source.uri=env:{variable}", *extra])
     yield [
-        row("news-joint: sentiment accuracy", run.figures["sentence.accuracy"], 0.799, note=run.note),
-        row("news-joint: sentiment macro-F1", run.figures["sentence.macro_f1"], 0.775),
-        row("news-joint: entity F1", run.figures["tokens.f1"], 0.857),
+        row("news-joint: sentiment accuracy", run.metrics["sentence.accuracy"], 0.799, note=run.note),
+        row("news-joint: sentiment macro-F1", run.metrics["sentence.macro_f1"], 0.775),
+        row("news-joint: entity F1", run.metrics["tokens.f1"], 0.857),
     ]
 
 
 def medical_ner(effort: Effort) -> Iterator[list[Row]]:
     """German medical terms, mean of fixed seeds; `benchmarks.spacy_ner` holds the figure against spaCy's."""
-    runs = [run_recipe("medical-ner", [*medical_overrides(seed), *effort.overrides]).figures for seed in effort.seeds]
+    runs = [run_recipe("medical-ner", [*medical_overrides(seed), *effort.overrides]).metrics for seed in effort.seeds]
     yield [
         mean_row("medical-ner: strict entity F1", runs, "tokens.f1", 0.6, None),
         mean_row("medical-ner: entity precision", runs, "tokens.precision", None, None),
@@ -135,8 +135,8 @@ def product_reviews(effort: Effort) -> Iterator[list[Row]]:
     sizes = ["training.learning_rate=0.0001", "model.max_length=128", "tuning.trials=4", "tuning.epochs=0.2"]
     run = run_recipe("product-reviews", [*local, slices, *sizes, *effort.overrides])
     yield [
-        row("product-reviews: macro-F1", run.figures["sentence.macro_f1"], 0.6, note=run.note),
-        row("product-reviews: accuracy", run.figures["sentence.accuracy"], None),
+        row("product-reviews: macro-F1", run.metrics["sentence.macro_f1"], 0.6, note=run.note),
+        row("product-reviews: accuracy", run.metrics["sentence.accuracy"], None),
     ]
 
 
@@ -145,8 +145,8 @@ def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
     local = [*local_folder(DATA / "boolq"), "source.fields.label=label"]
     run = run_recipe("yes-no-questions", [*local, "training.learning_rate=0.0001", *effort.overrides[:1]])
     yield [
-        row("yes-no-questions: accuracy", run.figures["sentence.accuracy"], None, note="always yes: 0.622"),
-        row("yes-no-questions: macro-F1", run.figures["sentence.macro_f1"], None, note=run.note),
+        row("yes-no-questions: accuracy", run.metrics["sentence.accuracy"], None, note="always yes: 0.622"),
+        row("yes-no-questions: macro-F1", run.metrics["sentence.macro_f1"], None, note=run.note),
     ]
 
 
@@ -154,7 +154,7 @@ def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
 class Measured:
     """One whole run: its figures, and how the gate decided."""
 
-    figures: Figures
+    metrics: Metrics
     note: str
 
 
@@ -165,12 +165,12 @@ def run_recipe(recipe: str, overrides: list[str]) -> Measured:
         outcome = run_training(load_recipe(recipe, [*encoder, *overrides]), Path(store))
         failed = ", ".join(check.name for check in outcome.verdict.failed)
         note = f"{outcome.verdict.outcome}{f' by {failed}' if failed else ''}"
-        return Measured(Evaluation.load(outcome.evaluation).figures, note)
+        return Measured(Evaluation.load(outcome.evaluation).metrics, note)
 
 
-def figures_of(recipe: str, overrides: list[str]) -> Figures:
+def figures_of(recipe: str, overrides: list[str]) -> Metrics:
     """Figures of one whole run of a shipped recipe with the small encoder."""
-    return run_recipe(recipe, overrides).figures
+    return run_recipe(recipe, overrides).metrics
 
 
 def local_folder(folder: Path) -> list[str]:
@@ -200,12 +200,12 @@ def headlines_in_mongodb() -> Iterator[str]:
 
 def headlines() -> Iterator[dict[str, object]]:
     """One document a headline: its entities by name only, as a parser leaves them."""
-    for side in ("train", "validation", "test"):
-        with (DATA / "sentfin" / f"sentfin_{side}.jsonl").open(encoding="utf-8") as lines:
+    for split_name in ("train", "validation", "test"):
+        with (DATA / "sentfin" / f"sentfin_{split_name}.jsonl").open(encoding="utf-8") as lines:
             for line in map(json.loads, lines):
                 entities = [{"EntityName": entity["text"], "type": entity["label"]} for entity in line["entities"]]
                 sentence = {"Text": line["text"], "Entities": entities, "sentiment": line["sentiment"]}
-                yield {"_id": f"{side}-{line['id']}", "split": side, "isRepost": False, "Parse": [sentence]}
+                yield {"_id": f"{split_name}-{line['id']}", "split": split_name, "isRepost": False, "Parse": [sentence]}
 
 
 def tfidf_macro_f1(folder: Path) -> float:
@@ -216,7 +216,7 @@ def tfidf_macro_f1(folder: Path) -> float:
     from sklearn.pipeline import make_pipeline
 
     (train_texts, train_labels), (texts, labels) = (
-        read_tweets(folder / f"twitter_financial_{side}.jsonl") for side in ("train", "validation")
+        read_tweets(folder / f"twitter_financial_{split_name}.jsonl") for split_name in ("train", "validation")
     )
     model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=2000))
     model.fit(train_texts, train_labels)
@@ -237,9 +237,9 @@ def row(measure: str, value: float, required: float | None, aim: float | None = 
     )
 
 
-def mean_row(measure: str, runs: Sequence[Figures], figure: str, required: float | None, aim: float | None) -> Row:
+def mean_row(measure: str, runs: Sequence[Metrics], metric: str, required: float | None, aim: float | None) -> Row:
     """The mean of a figure over runs, with the least and the greatest of them."""
-    values = [round(run[figure], 4) for run in runs]
+    values = [round(run[metric], 4) for run in runs]
     mean = row(f"{measure}, mean of {len(runs)} seeds", statistics.fmean(values), required, aim)
     return mean.model_copy(update={"spread": (min(values), max(values))})
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from assay.models.bert import trimmed
+from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.network import quiet
@@ -111,14 +111,14 @@ class Bench:
             "batched": lambda: self._piped(self._texts[::BATCHED_STEP], size)[0],
             **{f"limit {name}": partial(one.rows_a_second, len(rows), tokens) for name, one in limits.items()},
         }
-        figures: dict[str, list[float]] = {name: [] for name in ways}
+        metrics: dict[str, list[float]] = {name: [] for name in ways}
         agreement = self._agreement(int8, fp32, size)  # which warms all of them, too
         for number in range(rounds):
             for name, way in ways.items():
-                figures[name].append(way())
-            speeds = ", ".join(f"{name} {values[-1]:.0f}" for name, values in figures.items())
+                metrics[name].append(way())
+            speeds = ", ".join(f"{name} {values[-1]:.0f}" for name, values in metrics.items())
             print(f"round {number}, rows a second: {speeds}", flush=True)
-        return self._rows(figures, size, agreement)
+        return self._rows(metrics, size, agreement)
 
     def memory(self) -> Row:
         """Resident memory after some rows, of a process of each kind."""
@@ -155,8 +155,8 @@ class Bench:
             f"int8 to float32's {_share(small, whole):.2%} of {len(whole)}"
         )
 
-    def _rows(self, figures: dict[str, list[float]], size: int, agreement: str) -> list[Row]:
-        speeds = ", ".join(f"{name} {statistics.median(values):.0f}" for name, values in figures.items())
+    def _rows(self, metrics: dict[str, list[float]], size: int, agreement: str) -> list[Row]:
+        speeds = ", ".join(f"{name} {statistics.median(values):.0f}" for name, values in metrics.items())
         note = f"rows/s: {speeds}; best batch size of the pipeline {size}; {agreement}"
         counted = "counted are the products that the graph computes, which leaves out what no head reads"
         rest = "; the rest is attention, normalisation, GELU and tokenisation, which stay float32"
@@ -169,7 +169,7 @@ class Bench:
         ]
         rows = []
         for measure, one, other, required, aim, why in wanted:
-            ratios = [a / b for a, b in zip(figures[one], figures[other], strict=True)]
+            ratios = [a / b for a, b in zip(metrics[one], metrics[other], strict=True)]
             rows.append(
                 Row(
                     measure=measure,
@@ -195,7 +195,7 @@ def export_both(checkpoint: Checkpoint, folder: Path) -> dict[str, Bundle]:
     plain.mkdir()
     small.mkdir()
     network = checkpoint.network(attention="eager")
-    with trimmed(network):
+    with pruned_for_export(network):
         export_graph(network, plain / MODEL, type_ids=False, max_length=checkpoint.max_length)
     quantize_graph(plain / MODEL, small / MODEL)
     _finish_bundle(source, plain, "fp32")

@@ -48,7 +48,7 @@ def _make(folder: Path) -> None:
     assert report.precision == "int8", report.why
 
 
-def _read(side: str) -> list[Example]:
-    with (DATA / f"twitter_financial_{side}.jsonl").open(encoding="utf-8") as lines:
+def _read(split_name: str) -> list[Example]:
+    with (DATA / f"twitter_financial_{split_name}.jsonl").open(encoding="utf-8") as lines:
         rows = list(map(json.loads, lines))
     return [Example(str(number), row["text"], label=LABELS[row["label"]]) for number, row in enumerate(rows)]

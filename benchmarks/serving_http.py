@@ -84,7 +84,7 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
         f"the load generator took {statistics.median(shares):.1%} of one core of {cores()}; "
         f"{min(equal):.2%} of the labels equal"
     )
-    return [figure(f"HTTP, {CLIENTS} clients, single rows, against the batch engine", ratios, 0.8, 0.9, note)]
+    return [metric(f"HTTP, {CLIENTS} clients, single rows, against the batch engine", ratios, 0.8, 0.9, note)]
 
 
 def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
@@ -106,7 +106,7 @@ def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
         f"{MLFLOW_ROWS} rows a round, the same requests to /invocations of both; "
         "both run the same engine, so that only batches and MLflow's own overhead can be won"
     )
-    return [figure(f"HTTP against mlflow models serve, {CLIENTS} clients, single rows", ratios, 4, 8, note)]
+    return [metric(f"HTTP against mlflow models serve, {CLIENTS} clients, single rows", ratios, 4, 8, note)]
 
 
 def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
@@ -130,8 +130,8 @@ def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
     )
     refused = f"p99 of refusals {statistics.median(refusals) * 1000:.0f} ms, measured by the generator"
     return [
-        figure(f"{OVERLOAD}x overload: goodput against the peak", shares, 0.85, 0.95, note),
-        figure(f"{OVERLOAD}x overload: p99 of accepted requests, seconds", longest, 1.0, None, refused, "lower"),
+        metric(f"{OVERLOAD}x overload: goodput against the peak", shares, 0.85, 0.95, note),
+        metric(f"{OVERLOAD}x overload: p99 of accepted requests, seconds", longest, 1.0, None, refused, "lower"),
     ]
 
 
@@ -234,7 +234,7 @@ def agreement(found: Mapping[str, str], expected: list[str | None]) -> float:
     return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
 
 
-def figure(
+def metric(
     measure: str, values: list[float], required: float, aim: float | None, note: str, better: Any = "higher"
 ) -> Row:
     """The median of rounds."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import SIDES, Splits
+from assay.corpus.splits import SPLIT_NAMES, Splits
 from assay.flows.local import run_steps
 from assay.models.scores import entity_scores
 from assay.recipes.loader import load_recipe
@@ -47,34 +47,34 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: this benchmark reads a real data set from there")
     seeds = SEEDS[:1] if arguments.quick else SEEDS
-    sides = read_sides()
-    theirs = [spacy_f1(sides, seed, arguments.iterations, arguments.dropout) for seed in seeds]
+    split_of = read_splits()
+    theirs = [spacy_f1(split_of, seed, arguments.iterations, arguments.dropout) for seed in seeds]
     rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", theirs)]
     for name, overrides in OURS.items():
         runs = [run_recipe("medical-ner", [*medical_overrides(seed), *overrides]) for seed in seeds]
-        rows.append(to_row(name, [run.figures["tokens.f1"] for run in runs], theirs))
+        rows.append(to_row(name, [run.metrics["tokens.f1"] for run in runs], theirs))
     if arguments.quick:
         show(rows)
     else:
         write_rows("quality", rows)
 
 
-def read_sides() -> list[list[Example]]:
+def read_splits() -> list[list[Example]]:
     """Train, validation and test rows, as the recipe splits them in an empty store."""
     encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
     recipe = load_recipe("medical-ner", [*encoder, *medical_overrides(SEEDS[0])])
     with tempfile.TemporaryDirectory() as store:
         done = run_steps(recipe, Path(store), "split")
         snapshot, splits = Snapshot.load(done["extract"]), Splits.load(done["split"])
-        return [splits.rows(snapshot, side) for side in SIDES]
+        return [splits.rows(snapshot, split_name) for split_name in SPLIT_NAMES]
 
 
-def spacy_f1(sides: Sequence[Sequence[Example]], seed: int, iterations: int, dropout: float) -> float:
+def spacy_f1(split_of: Sequence[Sequence[Example]], seed: int, iterations: int, dropout: float) -> float:
     """Strict F1 on the test rows of the iteration that was best on the validation rows."""
     import spacy
     from spacy.util import fix_random_seed, minibatch
 
-    train, validation, test = sides
+    train, validation, test = split_of
     fix_random_seed(seed)
     order = random.Random(seed)
     nlp = spacy.blank("de")

@@ -192,15 +192,15 @@ def pad_all(data: Data) -> Dataset:
     return Dataset.from_dict({name: values.numpy() for name, values in padded.items()}).with_format("torch")
 
 
-def read_snips(side: str) -> Sequence[Example]:
+def read_snips(split_name: str) -> Sequence[Example]:
     """One published side."""
-    path = DATA / f"snips_{side}.jsonl"
+    path = DATA / f"snips_{split_name}.jsonl"
     if not path.is_file():
         raise SystemExit(f"{path} is absent: this benchmark reads real rows from there")
     with path.open(encoding="utf-8") as lines:
         return [
             Example(
-                id=f"{side}-{number}",
+                id=f"{split_name}-{number}",
                 text=" ".join(row["tokens"]),
                 label=row["intent"],
                 entities=bio_entities(row["tokens"], row["tags"]),

@@ -40,7 +40,7 @@ from transformers import (
 )
 
 from assay.models.buckets import LengthBuckets
-from assay.models.deberta_training import score_faster
+from assay.models.deberta_training import use_fast_attention
 
 CLASSES, TAGS, IGNORED, PAD = 7, 73, -100, 0
 # Tokens a row at each twentieth of the rows: SNIPS and the financial tweets, in word pieces of BERT.
@@ -198,7 +198,7 @@ class Bench:
         loader: Any = AutoModel  # transformers leaves `from_config` untyped
         network = Heads(loader.from_config(self.shape.config), self.shape.config.hidden_size, tokens=self.shape.tokens)
         if ours:
-            score_faster(network)
+            use_fast_attention(network)
         if self.shape.lora:
             adapters = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=LORA_LAYERS)
             network.encoder = LoraModel(network.encoder, adapters, "default")
@@ -251,15 +251,15 @@ def training_flops(shape: Shape, length: int) -> float:
 
 def peak_flops(device: torch.device) -> float:
     """Operations a second of one large matrix product, in the number format that is trained in."""
-    side = PEAK_SIDE[device.type]
+    split_name = PEAK_SIDE[device.type]
     kind = torch.bfloat16 if has_bf16(device) else torch.float32
-    left, right = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+    left, right = (torch.randn(split_name, split_name, device=device, dtype=kind) for _ in range(2))
     seconds = []
     for _ in range(12):
         began = now()
         left @ right
         seconds.append(now() - began)
-    return 2 * side**3 / statistics.median(seconds[2:])
+    return 2 * split_name**3 / statistics.median(seconds[2:])
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -22,7 +22,7 @@ class _OneLineGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            complain(_line(error))
+            print_error(_line(error))
             raise typer.Exit(BAD_USE) from error
 
 
@@ -78,14 +78,14 @@ def main() -> None:
         # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
-        sys.exit(complain(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
+        sys.exit(print_error(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
     except Exception as error:
         if (line := user_line(error)) is None:
             raise
-        sys.exit(complain(line))
+        sys.exit(print_error(line))
 
 
-def complain(line: str) -> int:
+def print_error(line: str) -> int:
     """Say what is wrong on stderr; gives the exit code."""
     sys.stderr.write(f"assay: {line}\n")
     return 1

@@ -26,7 +26,7 @@ Store = Annotated[
 MOST = 1_000_000_000
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Show one line as it stands: no colours, no breaks at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)
 

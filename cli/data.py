@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import Overrides, RecipePath, Store, out, say
+from assay.cli.console import Overrides, RecipePath, Store, echo, out
 
 
 def validate(
@@ -19,7 +19,7 @@ def validate(
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
-    say(f"recipe {loaded.name}: every key is known and agrees with the others")
+    echo(f"recipe {loaded.name}: every key is known and agrees with the others")
     if recipe_only:
         return
 
@@ -31,14 +31,14 @@ def validate(
         table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
     out.print(table)
     for warning in warnings:
-        say(f"warning: {warning}")
+        echo(f"warning: {warning}")
 
 
 def bio(
     recipe: RecipePath,
     output: Annotated[Path, typer.Option(help=".jsonl: an object a row; any other: lines of word, tab and tag.")],
     overrides: Overrides = None,
-    side: Annotated[str | None, typer.Option(help="train, validation or test; else every row.")] = None,
+    split_name: Annotated[str | None, typer.Option(help="train, validation or test; else every row.")] = None,
     store: Store = Path(".assay"),
 ) -> None:
     """Write the rows that the newest run of a recipe has read as words with BIO tags."""
@@ -46,7 +46,7 @@ def bio(
 
     loaded = load_recipe(recipe, overrides or [])
 
-    from assay.flows.bio import dump_bio, parse_side
+    from assay.flows.bio import dump_bio, parse_split
 
-    rows = dump_bio(loaded, store, output, parse_side(side))
-    say(f"{rows:,} rows in {output}")
+    rows = dump_bio(loaded, store, output, parse_split(split_name))
+    echo(f"{rows:,} rows in {output}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import REFUSED, Store, out, say
+from assay.cli.console import REFUSED, Store, echo, out
 from assay.corpus.errors import AssayError
 
 
@@ -59,11 +59,11 @@ def monitor(
     report = run_monitoring(model, rows, store, retrain=retrain)
     table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
     for one in report.findings:
-        figures = ("" if value is None else f"{value:.3g}" for value in (one.effect, one.limit, one.p_value))
+        metrics = ("" if value is None else f"{value:.3g}" for value in (one.effect, one.limit, one.p_value))
         drift = "YES" if one.drifted else "not judged" if one.effect is None else "no"
-        table.add_row(one.name, one.reference, one.window, *figures, drift)
+        table.add_row(one.name, one.reference, one.window, *metrics, drift)
     out.print(table)
-    say(report.summary)
-    say(f"report: {report.page}")
+    echo(report.summary)
+    echo(f"report: {report.page}")
     if report.drifted:
         raise typer.Exit(REFUSED)

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import Overrides, Store, out, say
-from assay.cli.stopping import remarking
+from assay.cli.console import Overrides, Store, echo, out
+from assay.cli.stopping import noting
 from assay.serving.http.listening import check_port
 
 
-@remarking("runs that it has started go on", listens=True)
+@noting("runs that it has started go on", listens=True)
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8300,
@@ -29,7 +29,7 @@ def api(
     serve(host, port, store, no_token=no_token)
 
 
-@remarking("what it had started is stopped; run the same command again")
+@noting("what it had started is stopped; run the same command again")
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
@@ -44,23 +44,23 @@ def up(
     check_port(prefect_port, "--prefect-port", least=1)
     check_port(mlflow_port, "--mlflow-port", least=1)
 
-    from assay.deployments.local_stack import Machine
+    from assay.deployments.local_stack import LocalStack
 
-    machine = Machine(store.resolve(), prefect_port, mlflow_port)
+    machine = LocalStack(store.resolve(), prefect_port, mlflow_port)
     for name in machine.up():
-        say(name)
-    say(f"Prefect: http://127.0.0.1:{prefect_port}    MLflow: http://127.0.0.1:{mlflow_port}")
+        echo(name)
+    echo(f"Prefect: http://127.0.0.1:{prefect_port}    MLflow: http://127.0.0.1:{mlflow_port}")
     for variable, value in machine.environment.items():
-        say(f"export {variable}={value}")
+        echo(f"export {variable}={value}")
 
 
-@remarking("run the same command to end the rest")
+@noting("run the same command to end the rest")
 def down(store: Store = Path(".assay")) -> None:
     """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
     from assay.deployments.local_stack import services
 
     stopped = services(store.resolve()).stop()
-    say(f"ended: {', '.join(stopped) or 'nothing was running'}")
+    echo(f"ended: {', '.join(stopped) or 'nothing was running'}")
 
 
 def deploy(
@@ -73,7 +73,7 @@ def deploy(
     from assay.deployments.deploy import deploy as put
 
     for name in put(recipes or []):
-        say(name)
+        echo(name)
 
 
 def doctor(

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from assay.cli.console import MOST, Store, registry_uri, say
-from assay.cli.stopping import remarking
+from assay.cli.console import MOST, Store, echo, registry_uri
+from assay.cli.stopping import noting
 
 
-@remarking("no output is half-written; run the same command to resume after the last whole shard")
+@noting("no output is half-written; run the same command to resume after the last whole shard")
 def predict(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     input: Annotated[
@@ -65,8 +65,8 @@ def predict(
     uri = registry_uri(model, store)
     engine = Engine(open_bundle(model, tracking_uri=uri))
     counts = predict_request(engine, request)
-    say(f"{counts.rows:,} rows answered in {output}")
+    echo(f"{counts.rows:,} rows answered in {output}")
     if counts.resumed:
-        say(f"{counts.resumed:,} rows were done before")
+        echo(f"{counts.resumed:,} rows were done before")
     if counts.errors:
-        say(f"{counts.errors:,} bad rows in {counts.errors_path}")
+        echo(f"{counts.errors:,} bad rows in {counts.errors_path}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import DIFFERS, Store, out, say
+from assay.cli.console import DIFFERS, Store, echo, out
 from assay.corpus.errors import AssayError
 
 
@@ -42,11 +42,11 @@ def approve(
 
     Exit code 0: done; 1: an error, such as an answer that comes too late, or another champion by now.
     """
-    from assay.flows.approval import answer_pending
+    from assay.flows.approval import decide_pending
 
-    result = answer_pending(name, store, version, not refuse, approver, notes)
+    result = decide_pending(name, store, version, not refuse, approver, notes)
     number = result.version.number if result.version else "?"
-    say(f"version {number} of {name}: {result.why}")
+    echo(f"version {number} of {name}: {result.why}")
 
 
 def rollback(
@@ -60,7 +60,7 @@ def rollback(
     from assay.serving.address import existing_tracking_uri
 
     move = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
-    say(f"champion of {name}: version {move.source} -> version {move.target}")
+    echo(f"champion of {name}: version {move.source} -> version {move.target}")
 
 
 def reproduce(
@@ -82,7 +82,7 @@ def reproduce(
     for table in reproduction_tables(result):
         out.print(table)
     if not result.equal:
-        say(f"what was made lies in {result.folder}")
+        echo(f"what was made lies in {result.folder}")
         raise typer.Exit(DIFFERS)
 
 
@@ -106,4 +106,4 @@ def diff(
     for table in tables:
         out.print(table)
     if not tables:
-        say(f"versions {before} and {after} of {name} do not differ")
+        echo(f"versions {before} and {after} of {name} do not differ")

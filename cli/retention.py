@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import MOST, Store, out, say
+from assay.cli.console import MOST, Store, echo, out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,25 +34,25 @@ def copy(
     store: Store = Path(".assay"),
 ) -> None:
     """Copy a version to another registry, with its bundle, its run, its verdict and its lineage."""
-    from assay.registry.retention.copying import Place, copy_version, plan_copy, promote_copy
+    from assay.registry.retention.copying import CopyTarget, copy_version, plan_copy, promote_copy
     from assay.serving.address import existing_tracking_uri
 
-    source, target = Place(existing_tracking_uri(store), store), Place(to, to_store)
+    source, target = CopyTarget(existing_tracking_uri(store), store), CopyTarget(to, to_store)
     plan = plan_copy(model, source, target, name)
     what = f"{plan.version.address} ({plan.version.outcome}, bundle {plan.version.bundle[:12]})"
     if plan.there:
-        say(f"{what} is {plan.there.address} of {target.name} already")
+        echo(f"{what} is {plan.there.address} of {target.name} already")
     else:
         size = f"{plan.files} files, {plan.bytes / MIB:.1f} MiB"
-        say(f"{what}: {size}, from {source.name} to {plan.name} of {target.name}")
+        echo(f"{what}: {size}, from {source.name} to {plan.name} of {target.name}")
     if not yes:
-        say(NOT_DONE)
+        echo(NOT_DONE)
         return
     made = copy_version(plan, source, target)
-    say(f"{made.address} of {target.name}")
+    echo(f"{made.address} of {target.name}")
     if promote:
         move = promote_copy(made, plan, source, target, promote)
-        say(f"champion of {made.name}: version {made.number}" if move else "it was the champion already")
+        echo(f"champion of {made.name}: version {made.number}" if move else "it was the champion already")
 
 
 def clean(
@@ -65,9 +65,9 @@ def clean(
 ) -> None:
     """Remove snapshots, checkpoints and results of old closed runs; what a version can be made from again stays."""
     from assay.registry.retention import garbage_collection as cleaning
-    from assay.registry.retention.protected import needed_snapshots
+    from assay.registry.retention.protected import protected_snapshots
 
-    plan = cleaning.plan_cleaning(store, keep_runs, older_than_days, needed_snapshots(store))
+    plan = cleaning.plan_cleaning(store, keep_runs, older_than_days, protected_snapshots(store))
     done = cleaning.clean(plan, store) if yes else plan
     table = Table("run", "what", "days", "MiB")
     for one in done:
@@ -75,9 +75,9 @@ def clean(
     if done:
         out.print(table)
     size = sum(one.bytes for one in done) / MIB
-    say(f"{len(done)} folders, {size:.1f} MiB" + ("" if not yes else " removed"))
+    echo(f"{len(done)} folders, {size:.1f} MiB" + ("" if not yes else " removed"))
     if not yes:
-        say(NOT_DONE)
+        echo(NOT_DONE)
 
 
 def forget(
@@ -96,29 +96,29 @@ def forget(
     """
     from assay.registry.retention import erasure as forgetting
 
-    plan = forgetting.plan_forgetting(ids, store, *(mlflow or ()))
+    plan = forgetting.plan_erasure(ids, store, *(mlflow or ()))
     tracks = plan.tracks
     _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
     _show("copy", ((one.path.relative_to(store).as_posix(), one.what) for one in plan.copies))
     _show("run in MLflow", ((one.name, ", ".join(one.artifacts)) for one in tracks.runs))
-    _show("version", ((one.address, _sides(one.sides)) for one in tracks.versions))
+    _show("version", ((one.address, _split_of(one.split_of)) for one in tracks.versions))
     for copied in tracks.copied:
-        say(f"{copied} may hold them, too; forget them there")
+        echo(f"{copied} may hold them, too; forget them there")
     if plan.empty:
         nothing = f"no snapshot of {store} and no version holds {', '.join(ids)}"
         plan.check_complete(nothing)
-        say(nothing)
+        echo(nothing)
         return
     if not yes:
         plan.check_complete(NOT_DONE)
-        say(NOT_DONE)
+        echo(NOT_DONE)
         return
     try:
         keys = forgetting.forget(plan, store)
     except forgetting.IncompleteError:
         _say_who_knew(tracks)
         raise
-    say(
+    echo(
         f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
         f"{len(tracks.runs)} runs in MLflow; {keys} keys left the ledger"
     )
@@ -127,15 +127,15 @@ def forget(
 
 def _say_who_knew(tracks: "Tracks") -> None:
     if tracks.versions:
-        say("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
-        say("these versions can no longer be monitored, compared or made again")
-    trained = [one.address for one in tracks.versions if "train" in one.sides]
+        echo("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
+        echo("these versions can no longer be monitored, compared or made again")
+    trained = [one.address for one in tracks.versions if "train" in one.split_of]
     if trained:
-        say(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
+        echo(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
 
 
-def _sides(sides: dict[str, int]) -> str:
-    return ", ".join(f"{count} in {side}" for side, count in sides.items())
+def _split_of(split_of: dict[str, int]) -> str:
+    return ", ".join(f"{count} in {split_name}" for split_name, count in split_of.items())
 
 
 def _show(what: str, rows: "Iterable[tuple[str, str]]") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from assay.cli.console import Store, registry_uri
-from assay.cli.stopping import remarking
+from assay.cli.stopping import noting
 from assay.serving.http.listening import check_port
 from assay.serving.http.server_settings import (
     LONGEST_DAYS,
@@ -23,7 +23,7 @@ from assay.serving.http.server_settings import (
 )
 
 
-@remarking("requests in flight are answered", listens=True)
+@noting("requests in flight are answered", listens=True)
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -32,7 +32,7 @@ LOOK_S = 1.0
 REAP_S = 0.5
 AGAIN = "run the same command again"
 
-_remarks: list[tuple[str, bool]] = [(AGAIN, False)]
+_notes: list[tuple[str, bool]] = [(AGAIN, False)]
 _listening: list["_Stopper"] = []
 
 
@@ -64,7 +64,7 @@ def stoppable() -> Iterator[None]:
         if stopper.number is None:
             raise
         # Whatever came of it: a process of the command that has ended, too, may have been first.
-        stopper.say()
+        stopper.echo()
         raise SystemExit(128 + stopper.number) from None
     finally:
         # A command that was stopped ends with the process, and so do the limit and the deaf ears for more signals.
@@ -76,20 +76,20 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def remarking(remark: str, *, listens: bool = False) -> Iterator[None]:
+def noting(note: str, *, listens: bool = False) -> Iterator[None]:
     """Say this where a signal ends the block.
 
     Args:
-        remark: what has become of the work, and how to go on.
+        note: what has become of the work, and how to go on.
         listens: the block has handlers of its own, ends in its own time, and raises the signal again behind that.
     """
-    _remarks.append((remark, listens))
+    _notes.append((note, listens))
     try:
         yield
     finally:
         for stopper in _listening:  # what has come in the block, the thread beside it may not have read yet
             stopper.hear()
-        _remarks.pop()
+        _notes.pop()
 
 
 @functools.cache
@@ -146,7 +146,7 @@ class _Stopper:
             self._raised = True
             raise StoppedError(number)
 
-    def say(self) -> None:
+    def echo(self) -> None:
         """Write the one line, past all that might hold a lock by now."""
         with self._lock:
             if self._said:
@@ -180,7 +180,7 @@ class _Stopper:
             except BlockingIOError:  # the other thread was first
                 return True
             for number in heard:
-                if number in STOPPING and not _remarks[-1][1]:
+                if number in STOPPING and not _notes[-1][1]:
                     self._begin(number)
             return bool(heard)
 
@@ -190,7 +190,7 @@ class _Stopper:
                 return
             self.number = number
             self._since = time.monotonic()
-            self._line = f"assay: stopped by {signal.Signals(number).name}; {_remarks[-1][0]}"
+            self._line = f"assay: stopped by {signal.Signals(number).name}; {_notes[-1][0]}"
         _be_silent()
 
     def _watch(self) -> None:
@@ -206,7 +206,7 @@ class _Stopper:
                 self.hear()
                 if time.monotonic() > self._since + REPEAT_S:
                     break
-        self.say()
+        self.echo()
         self._end_now()
 
     def _end_family(self, number: signal.Signals) -> None:

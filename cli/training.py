@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import PENDING, REFUSED, Overrides, RecipePath, Store, out, say
-from assay.cli.stopping import remarking
+from assay.cli.console import PENDING, REFUSED, Overrides, RecipePath, Store, echo, out
+from assay.cli.stopping import noting
 
 if TYPE_CHECKING:
     from assay.flows.training import TrainingOutcome
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SAVED = "progress is saved; run the same command to resume"
 
 
-@remarking(SAVED)
+@noting(SAVED)
 def run(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -57,7 +57,7 @@ def run(
 
     if until is not None:
         for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
-            say(f"{step}: {path}")
+            echo(f"{step}: {path}")
         return
     outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
     show_outcome(outcome)
@@ -65,16 +65,16 @@ def run(
     if promotion.pending:
         from assay.flows.approval import ask_on_terminal
 
-        with remarking("the model still waits; see assay approve"):
+        with noting("the model still waits; see assay approve"):
             promotion = ask_on_terminal(outcome, store)
         if promotion.pending:
             raise typer.Exit(PENDING)
-        say(promotion.why)
+        echo(promotion.why)
     if not promotion.promoted and (promotion.version or outcome.verdict.outcome != "passed"):
         raise typer.Exit(REFUSED)
 
 
-@remarking(SAVED)
+@noting(SAVED)
 def seeds(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -98,9 +98,9 @@ def seeds(
 
     found = run_seeds(loaded, range(count), store)
     for seed, score in found.scores.items():
-        say(f"seed {seed}: {score:.4f}")
-    say(f"mean {found.mean:.4f}, standard deviation {found.deviation:.4f}")
-    say("the run stays open: assay run goes on with the rows of now; assay run --fresh reads the source anew")
+        echo(f"seed {seed}: {score:.4f}")
+    echo(f"mean {found.mean:.4f}, standard deviation {found.deviation:.4f}")
+    echo("the run stays open: assay run goes on with the rows of now; assay run --fresh reads the source anew")
 
 
 def show_outcome(outcome: "TrainingOutcome") -> None:
@@ -108,12 +108,12 @@ def show_outcome(outcome: "TrainingOutcome") -> None:
     title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
     table = Table("check", "measured", "required", "passed", title=title)
     for check in outcome.verdict.checks:
-        passed = ("yes" if check.passed else "NO") if check.judged else "not judged"
+        passed = ("yes" if check.passed else "NO") if check.tested else "not judged"
         table.add_row(check.name, check.measured, check.required, passed)
     out.print(table)
     for attempt in outcome.verdict.attempts:
-        say(str(attempt))
+        echo(str(attempt))
     for check in outcome.verdict.failed:
-        say(f"refused by {check.name}: {check.why}")
-    say(outcome.promotion.why)
-    say(f"model card: {outcome.card}")
+        echo(f"refused by {check.name}: {check.why}")
+    echo(outcome.promotion.why)
+    echo(f"model card: {outcome.card}")

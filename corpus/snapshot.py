@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.documents.chunk import Counts, Portion, Tally
+from assay.corpus.documents.chunk import Counts, CountTally, DocumentChunk
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, arrow_schema, from_batch
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 from assay.corpus.storage.content_hash import ContentHash
 from assay.corpus.storage.digest import digest_file
 
@@ -22,7 +22,7 @@ ROWS_A_PART = 50_000
 ROWS_A_BATCH = 2_000
 
 
-class Part(BaseModel):
+class SnapshotPart(BaseModel):
     """One Parquet file of a snapshot."""
 
     name: str
@@ -41,7 +41,7 @@ class SnapshotManifest(BaseModel):
 
     digest: str
     counts: Counts
-    parts: list[Part]
+    parts: list[SnapshotPart]
     slices: list[str]
     labels: dict[str, int]
     entity_labels: dict[str, int]
@@ -64,7 +64,7 @@ class Snapshot:
         Raises:
             AssayError: there is no manifest, so the snapshot was never finished.
         """
-        marker = read_marker(folder, MANIFEST, "a finished snapshot", "run the extraction again")
+        marker = read_manifest(folder, MANIFEST, "a finished snapshot", "run the extraction again")
         return cls(folder, SnapshotManifest.model_validate_json(marker))
 
     @property
@@ -123,12 +123,12 @@ class SnapshotWriter:
         self._schema = arrow_schema(self._slices)
         self._source = source
         self._counts = Counts()
-        self._parts: list[Part] = []
+        self._parts: list[SnapshotPart] = []
         self._labels: Counter[str] = Counter()
         self._entity_labels: Counter[str] = Counter()
         self._label_keys: set[str] = set()
         self._hash = ContentHash()
-        self._tally = Tally()
+        self._tally = CountTally()
         self._part: pq.ParquetWriter | None = None
         self._part_rows = 0
         self._rejects = (folder / REJECTS).open("w", encoding="utf-8", errors="backslashreplace")
@@ -150,10 +150,10 @@ class SnapshotWriter:
         if len(self._tally.examples) >= ROWS_A_BATCH:
             self._flush()
 
-    def add_portion(self, portion: Portion) -> None:
+    def add_chunk(self, chunk: DocumentChunk) -> None:
         """Take many documents at once."""
         self._flush()
-        self._write_portion(portion)
+        self._write_chunk(chunk)
 
     def finish(self) -> SnapshotManifest:
         """Close the last part and write the manifest."""
@@ -175,14 +175,14 @@ class SnapshotWriter:
 
     def _flush(self) -> None:
         """Write what is gathered."""
-        tally, self._tally = self._tally, Tally()
-        self._write_portion(tally.portion(self._schema))
+        tally, self._tally = self._tally, CountTally()
+        self._write_chunk(tally.chunk(self._schema))
 
-    def _write_portion(self, portion: Portion) -> None:
-        self._rejects.writelines(portion.reject_lines)
-        self._counts += portion.counts
-        self._label_keys |= portion.label_keys
-        batch = portion.batch
+    def _write_chunk(self, chunk: DocumentChunk) -> None:
+        self._rejects.writelines(chunk.reject_lines)
+        self._counts += chunk.counts
+        self._label_keys |= chunk.label_keys
+        batch = chunk.batch
         if not len(batch):
             return
         self._hash.update(batch)
@@ -200,7 +200,7 @@ class SnapshotWriter:
             return
         self._part.close()
         path = self._next_path()
-        self._parts.append(Part(name=path.name, rows=self._part_rows, sha256=digest_file(path)))
+        self._parts.append(SnapshotPart(name=path.name, rows=self._part_rows, sha256=digest_file(path)))
         self._part, self._part_rows = None, 0
 
     def _next_path(self) -> Path:

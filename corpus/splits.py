@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 from assay.corpus.storage.digest import digest_json
 
-Side = Literal["train", "validation", "test"]
-SIDES: tuple[Side, ...] = get_args(Side)
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 MANIFEST = "splits.json"
 ROWS = "splits.parquet"
 
@@ -33,28 +33,30 @@ class SplitsManifest(BaseModel):
 
     digest: str
     snapshot: str
-    counts: dict[Side, int]
-    withheld: dict[str, int]
+    counts: dict[SplitName, int]
+    excluded: dict[str, int]
     method: str
     ledger: str | None = None
     seen_in_training: int = 0
     warnings: list[str] = []
 
 
-class SideRows(Collection[Example]):
+class SplitRows(Collection[Example]):
     """The rows of one side, read from the snapshot anew by each loop over them: memory holds a batch."""
 
-    def __init__(self, snapshot: Snapshot, sides: Mapping[str, Side], side: Side, count: int) -> None:
+    def __init__(
+        self, snapshot: Snapshot, split_of: Mapping[str, SplitName], split_name: SplitName, count: int
+    ) -> None:
         self._snapshot = snapshot
-        self._sides = sides
-        self._side = side
+        self._split_of = split_of
+        self._split_name = split_name
         self._count = count
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Example]:
-        return (example for example in self._snapshot.examples() if self._sides.get(example.id) == self._side)
+        return (example for example in self._snapshot.examples() if self._split_of.get(example.id) == self._split_name)
 
     def __contains__(self, example: object) -> bool:
         return any(one == example for one in self)
@@ -67,20 +69,20 @@ class Splits:
     are not independent of each other. The name is the id of the cluster's first row in the snapshot.
     """
 
-    def __init__(self, sides: dict[str, Side], clusters: dict[str, str], manifest: SplitsManifest) -> None:
-        self.sides = sides
+    def __init__(self, split_of: dict[str, SplitName], clusters: dict[str, str], manifest: SplitsManifest) -> None:
+        self.split_of = split_of
         self.clusters = clusters
         self.manifest = manifest
 
     @classmethod
     def create(
         cls,
-        sides: dict[str, Side],
+        split_of: dict[str, SplitName],
         *,
         snapshot: str,
         method: str,
         clusters: Mapping[str, str] | None = None,
-        withheld: dict[str, int] | None = None,
+        excluded: dict[str, int] | None = None,
         ledger: str | None = None,
         seen_in_training: int = 0,
         warnings: list[str] | None = None,
@@ -89,19 +91,19 @@ class Splits:
 
         The digest covers ids, sides and clusters whatever their order.
         """
-        counts = Counter(sides.values())
-        of_row = {row: (clusters or {}).get(row, row) for row in sides}
+        counts = Counter(split_of.values())
+        of_row = {row: (clusters or {}).get(row, row) for row in split_of}
         manifest = SplitsManifest(
-            digest=digest_json({"sides": sides, "clusters": of_row}),
+            digest=digest_json({"sides": split_of, "clusters": of_row}),
             snapshot=snapshot,
-            counts={side: counts[side] for side in SIDES},
-            withheld=withheld or {},
+            counts={split_name: counts[split_name] for split_name in SPLIT_NAMES},
+            excluded=excluded or {},
             method=method,
             ledger=ledger,
             seen_in_training=seen_in_training,
             warnings=warnings or [],
         )
-        return cls(sides, of_row, manifest)
+        return cls(split_of, of_row, manifest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -110,16 +112,16 @@ class Splits:
         Raises:
             AssayError: there is no manifest.
         """
-        marker = read_marker(folder, MANIFEST, "finished splits", "run with --from split")
+        marker = read_manifest(folder, MANIFEST, "finished splits", "run with --from split")
         table = pq.read_table(folder / ROWS)
-        ids, sides, clusters = (table[name].to_pylist() for name in ("id", "side", "cluster"))
-        by_id = dict(zip(ids, sides, strict=True)), dict(zip(ids, clusters, strict=True))
+        ids, split_of, clusters = (table[name].to_pylist() for name in ("id", "side", "cluster"))
+        by_id = dict(zip(ids, split_of, strict=True)), dict(zip(ids, clusters, strict=True))
         return cls(*by_id, SplitsManifest.model_validate_json(marker))
 
     def save(self, folder: Path) -> None:
         """Write rows, then the manifest, into an existing folder."""
-        clusters = [self.clusters[row] for row in self.sides]
-        table = pa.table({"id": list(self.sides), "side": list(self.sides.values()), "cluster": clusters})
+        clusters = [self.clusters[row] for row in self.split_of]
+        table = pa.table({"id": list(self.split_of), "side": list(self.split_of.values()), "cluster": clusters})
         pq.write_table(table, folder / ROWS, compression="zstd")
         (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2), encoding="utf-8")
 
@@ -128,14 +130,14 @@ class Splits:
         """SHA-256 over ids, sides and clusters."""
         return self.manifest.digest
 
-    def ids(self, side: Side) -> list[str]:
+    def ids(self, split_name: SplitName) -> list[str]:
         """The row ids of one side."""
-        return [row for row, own in self.sides.items() if own == side]
+        return [row for row, own in self.split_of.items() if own == split_name]
 
-    def rows(self, snapshot: Snapshot, side: Side) -> list[Example]:
+    def rows(self, snapshot: Snapshot, split_name: SplitName) -> list[Example]:
         """The examples of one side, in the snapshot's order, all in memory."""
-        return list(self.stream(snapshot, side))
+        return list(self.stream(snapshot, split_name))
 
-    def stream(self, snapshot: Snapshot, side: Side) -> SideRows:
+    def stream(self, snapshot: Snapshot, split_name: SplitName) -> SplitRows:
         """The same, read as they are asked for."""
-        return SideRows(snapshot, self.sides, side, self.manifest.counts[side])
+        return SplitRows(snapshot, self.split_of, split_name, self.manifest.counts[split_name])

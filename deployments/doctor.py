@@ -23,7 +23,7 @@ PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """One thing looked at. `ok` is False only where something is missing; `needed`: a run fails without it."""
 
     what: str
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     needed: bool = True
 
 
-def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Finding]:
+def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Diagnosis]:
     """Look at everything a run may need; nothing stays changed, and no look takes longer than a few seconds.
 
     Args:
@@ -45,7 +45,7 @@ def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Finding]:
     yield _mlflow((recipe.registry.tracking_uri if recipe else None) or default_tracking_uri(store))
     if not missing:  # they say where the rest is looked for
         if fault := _settings_fault():  # nothing that imports Prefect can be looked at
-            yield Finding(
+            yield Diagnosis(
                 "Prefect API", False, f"Prefect cannot read its settings ({fault}); fix PREFECT_API_URL and the like"
             )
         else:
@@ -72,14 +72,14 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _packages(missing: list[str]) -> Finding:
+def _packages(missing: list[str]) -> Diagnosis:
     if missing:
-        return Finding("packages", False, f"{', '.join(missing)} not installed; pip install 'assay[train]'")
+        return Diagnosis("packages", False, f"{', '.join(missing)} not installed; pip install 'assay[train]'")
     versions = (f"{name} {importlib.metadata.version(name.replace('_', '-'))}" for name in PACKAGES)
-    return Finding("packages", True, ", ".join(versions))
+    return Diagnosis("packages", True, ", ".join(versions))
 
 
-def examine_store(store: Path) -> Finding:
+def examine_store(store: Path) -> Diagnosis:
     """Look whether a store can be made, written and read; what is made for that is removed again."""
     store = store.absolute()
     made: list[Path] = []
@@ -92,11 +92,11 @@ def examine_store(store: Path) -> Finding:
             _write_and_read(folder)
         free = os.statvfs(store)
     except OSError as error:
-        return Finding("store", False, f"{disk_line(error, store)} (--store or ASSAY_STORE names another)")
+        return Diagnosis("store", False, f"{disk_line(error, store)} (--store or ASSAY_STORE names another)")
     finally:
         for folder in reversed(made):
             folder.rmdir()
-    return Finding("store", True, f"{store}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
+    return Diagnosis("store", True, f"{store}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
 
 
 def _write_and_read(folder: Path) -> None:
@@ -109,37 +109,37 @@ def _write_and_read(folder: Path) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
 
 
-def _shared_store() -> Iterator[Finding]:
+def _shared_store() -> Iterator[Diagnosis]:
     from assay.corpus.storage.object_store import shared_store
 
     try:
         if (shared := shared_store()) is not None:
-            yield Finding("shared store", True, f"{shared.address}, {len(shared.names('runs', '*'))} runs")
+            yield Diagnosis("shared store", True, f"{shared.address}, {len(shared.names('runs', '*'))} runs")
     except AssayError as error:
-        yield Finding("shared store", False, str(error))
+        yield Diagnosis("shared store", False, str(error))
 
 
-def _mlflow(uri: str) -> Finding:
+def _mlflow(uri: str) -> Diagnosis:
     shown = without_password(uri)
     if uri.startswith(("http://", "https://")):
         fault = reachable.http_fault(f"{uri.rstrip('/')}/health", reachable.mlflow_authorization())
         if fault:
             return _not_responding("MLflow", shown, fault, "start it, or fix MLFLOW_TRACKING_URI")
-        return Finding("MLflow", True, shown)
+        return Diagnosis("MLflow", True, shown)
     if not reachable.is_looked_at(uri):
-        return Finding("MLflow", True, f"{shown} (not looked at)")
+        return Diagnosis("MLflow", True, f"{shown} (not looked at)")
     if fault := reachable.database_fault(uri):
-        return Finding("MLflow", False, fault if uri.startswith(SQLITE) else f"{shown}: {fault}")
-    return Finding("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
+        return Diagnosis("MLflow", False, fault if uri.startswith(SQLITE) else f"{shown}: {fault}")
+    return Diagnosis("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
 
 
-def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Finding]:
+def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Diagnosis]:
     from assay.deployments.deleted_in_mlflow import damaged_runs, deleted_in_mlflow
 
     for line in damaged_runs(store):
-        yield Finding("runs", False, line)
+        yield Diagnosis("runs", False, line)
     for ok, line in deleted_in_mlflow(store, recipe, lambda uri: _mlflow(uri).ok):
-        yield Finding("deleted in MLflow", ok, line)
+        yield Diagnosis("deleted in MLflow", ok, line)
 
 
 def _settings_fault() -> str | None:
@@ -155,28 +155,28 @@ def _settings_fault() -> str | None:
     return None
 
 
-def _prefect() -> Finding:
+def _prefect() -> Diagnosis:
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
     if not url:
-        return Finding(
+        return Diagnosis(
             "Prefect API", True, "none set: `assay run` starts a temporary one; set PREFECT_API_URL to use yours"
         )
     shown = without_password(url)
     if fault := reachable.http_fault(f"{url.rstrip('/')}/health"):
         remedy = "start it with `prefect server start`, or fix PREFECT_API_URL"
         return _not_responding("Prefect API", shown, fault, remedy)
-    return Finding("Prefect API", True, shown)
+    return Diagnosis("Prefect API", True, shown)
 
 
-def _mongodb(address: str | None) -> Finding:
+def _mongodb(address: str | None) -> Diagnosis:
     kind, _, variable = (address or "env:MONGODB_URI").partition(":")
     if kind == "block":
-        return Finding("MongoDB", True, f"the address stands in {address} of Prefect")
+        return Diagnosis("MongoDB", True, f"the address stands in {address} of Prefect")
     uri = os.environ.get(variable) if kind == "env" else address
     if not uri:
-        return Finding("MongoDB", address is None, f"{variable} is not set; recipes that read MongoDB need it")
+        return Diagnosis("MongoDB", address is None, f"{variable} is not set; recipes that read MongoDB need it")
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
@@ -186,37 +186,37 @@ def _mongodb(address: str | None) -> Finding:
             client.admin.command("ping")
     except PyMongoError as error:
         reason = without_password(str(error).splitlines()[0])[:200]
-        return Finding("MongoDB", False, f"{shown} does not respond: {reason}; start it, or fix MONGODB_URI")
-    return Finding("MongoDB", True, shown)
+        return Diagnosis("MongoDB", False, f"{shown} does not respond: {reason}; start it, or fix MONGODB_URI")
+    return Diagnosis("MongoDB", True, shown)
 
 
-def _hub() -> Finding:
+def _hub() -> Diagnosis:
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
-        return Finding("hub", True, "HF_HUB_OFFLINE is set: only local folders and the cache are used")
+        return Diagnosis("hub", True, "HF_HUB_OFFLINE is set: only local folders and the cache are used")
     host = urlsplit(constants.ENDPOINT).hostname or ""
     try:
         socket.create_connection((host, 443), timeout=reachable.TIMEOUT_S).close()
     except OSError as error:
-        return Finding("hub", False, f"{host} cannot be reached ({error}); use local folders, or set HF_ENDPOINT")
-    return Finding("hub", True, host)
+        return Diagnosis("hub", False, f"{host} cannot be reached ({error}); use local folders, or set HF_ENDPOINT")
+    return Diagnosis("hub", True, host)
 
 
-def _gpu() -> Finding:
+def _gpu() -> Diagnosis:
     import torch
 
     if not torch.cuda.is_available():
-        return Finding("GPU", True, "none: training uses the CPU")
+        return Diagnosis("GPU", True, "none: training uses the CPU")
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return Finding("GPU", True, ", ".join(names))
+    return Diagnosis("GPU", True, ", ".join(names))
 
 
-def _cpu() -> Finding:
+def _cpu() -> Diagnosis:
     flags = cpu_flags()
     int8 = "int8 in hardware" if {"avx512_vnni", "avx_vnni", "asimddp"} & set(flags) else "no int8 instructions"
-    return Finding("CPU", True, f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
+    return Diagnosis("CPU", True, f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
 
 
-def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Finding:
-    return Finding(what, False, f"{shown} does not respond ({fault}); {remedy}")
+def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Diagnosis:
+    return Diagnosis(what, False, f"{shown} does not respond ({fault}); {remedy}")

@@ -26,7 +26,7 @@ STOPPED_S = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Machine(NamedTuple):
+class LocalStack(NamedTuple):
     """Where it lies and listens."""
 
     store: Path

@@ -49,7 +49,7 @@ class Attempt(BaseModel):
         return f"{self.kind} {self.number}" if self.number else self.kind
 
     @property
-    def figures(self) -> str:
+    def metrics(self) -> str:
         """F1 of each head."""
         return ", ".join(f"{head} {value:.3f}" for head, value in self.f1.items())
 
@@ -61,4 +61,4 @@ class Attempt(BaseModel):
     def __str__(self) -> str:
         """One line."""
         kept = "kept" if self.kept else "not kept"
-        return f"{self.name} ({self.why}): F1 on validation rows {self.figures}; {kept}: {self.reason}"
+        return f"{self.name} ({self.why}): F1 on validation rows {self.metrics}; {kept}: {self.reason}"

@@ -16,11 +16,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.splits import SideRows
-from assay.evaluation.labelled_predictions import Answer
+from assay.corpus.splits import SplitRows
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.serving.bundle import TOKENIZER, Bundle
-from assay.serving.decoding import OUTSIDE, spans, tag_units
-from assay.serving.encoding import TextEncoder, Unit
+from assay.serving.decoding import OUTSIDE, spans, tag_words
+from assay.serving.encoding import TextEncoder, Word
 from assay.serving.predictions import ScoredEntity
 
 # The rows that a baseline is fitted on, and the word pairs that it counts: more cost minutes and change little.
@@ -31,10 +31,10 @@ LONGEST_TEXT = 100_000  # tokens: a baseline reads the whole text
 # Marks a word of the second text; no tokenizer gives it.
 SECOND = "\N{INFORMATION SEPARATOR ONE}"
 
-Words = Sequence[tuple[str, Unit]]
+Words = Sequence[tuple[str, Word]]
 
 
-class Reader:
+class BaselineReader:
     """Splits texts into words as a bundle's tokenizer does.
 
     Args:
@@ -75,12 +75,12 @@ def most_frequent_class(training: Iterable[Example]) -> str:
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def answer_with_class(label: str, answers: Sequence[Answer]) -> list[Answer]:
+def constant_predictions(label: str, answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
     """Return the rows of a model with one class predicted for all of them."""
     return [replace(answer, predicted=label) for answer in answers]
 
 
-def spread(training: SideRows, most: int = MOST_ROWS) -> Iterator[Example]:
+def spread(training: SplitRows, most: int = MOST_ROWS) -> Iterator[Example]:
     """Return at most so many training rows, evenly spread over all of them."""
     step = max(1, ceil(len(training) / most))
     return (row for number, row in enumerate(training) if number % step == 0)
@@ -94,7 +94,7 @@ class MajorityTagger:
         reader: splits texts into words.
     """
 
-    def __init__(self, training: Iterable[Example], reader: Reader) -> None:
+    def __init__(self, training: Iterable[Example], reader: BaselineReader) -> None:
         self._reader = reader
         self.rows = 0
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -102,14 +102,14 @@ class MajorityTagger:
         for rows in _batches(labelled):
             self.rows += len(rows)
             for row, words in zip(rows, reader.words([row.text for row in rows]), strict=True):
-                tags = tag_units(row.entities or (), [unit for _, unit in words])
+                tags = tag_words(row.entities or (), [unit for _, unit in words])
                 for (word, _), tag in zip(words, tags, strict=True):
                     counts[word][tag] += 1
         if not self.rows:
             raise AssayError("no training row says which entities it holds; see the check of the data")
         self._tags: Mapping[str, str] = {word: _most_common(tags) for word, tags in counts.items()}
 
-    def answer(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Answer]:
+    def answer(self, examples: Sequence[Example], answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
         """Return the rows of a model with the entities that the tags make."""
         texts = self._reader.words([example.text for example in examples])
         return [
@@ -134,7 +134,7 @@ class TfidfClassifier:
         AssayError: the training rows have fewer than two classes.
     """
 
-    def __init__(self, training: Iterable[Example], reader: Reader) -> None:
+    def __init__(self, training: Iterable[Example], reader: BaselineReader) -> None:
         self._reader = reader
         features, labels = [], []
         for rows in _batches(row for row in training if row.label is not None):
@@ -145,7 +145,7 @@ class TfidfClassifier:
         self.rows = len(labels)
         self._model = _pipeline().fit(features, labels)
 
-    def answer(self, examples: Sequence[Example], answers: Sequence[Answer]) -> list[Answer]:
+    def answer(self, examples: Sequence[Example], answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
         """Return the rows of a model with the classes that this one predicts."""
         predicted = np.asarray(self._model.predict(self._reader.features(examples))).tolist()
         return [replace(answer, predicted=label) for answer, label in zip(answers, predicted, strict=True)]

@@ -51,13 +51,13 @@ def measure_sensitivity(
     """
     chosen = evenly_spaced(examples, rows)
     items = engine.encode([row_of(example, engine.manifest.pair) for example in chosen])
-    alone = [engine.answer_batch([item])[0] for item in items]
+    alone = [engine.predict_batch([item])[0] for item in items]
     draws = np.random.default_rng(seed)
     pairs = [
         (alone[index], prediction)
         for _ in range(rounds)
         for batch in _batches(items, draws.permutation(len(items)).tolist())
-        for index, prediction in zip(batch, engine.answer_batch([items[index] for index in batch]), strict=True)
+        for index, prediction in zip(batch, engine.predict_batch([items[index] for index in batch]), strict=True)
     ]
     union = sum(len(_spans(first) | _spans(second)) for first, second in pairs)
     changed = sum(len(_spans(first) ^ _spans(second)) for first, second in pairs)

@@ -10,12 +10,19 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
-from assay.corpus.storage.completion_manifest import read_marker
-from assay.evaluation.label_issues import Mistake, Suspect, label_suspects, worst_mistakes
-from assay.evaluation.labelled_predictions import ANSWERS, Answer, answer_rows, outcomes_of, read_answers, write_answers
+from assay.corpus.storage.completion_manifest import read_manifest
+from assay.evaluation.label_issues import LabelIssue, WorstError, find_label_issues, worst_errors
+from assay.evaluation.labelled_predictions import (
+    PREDICTIONS,
+    LabelledPrediction,
+    outcomes_of,
+    predict_rows,
+    read_predictions,
+    write_predictions,
+)
 from assay.evaluation.latency import measure_latency
-from assay.evaluation.metrics import Figures, compute_figures
-from assay.evaluation.slices import SliceFigure, slice_figures
+from assay.evaluation.metrics import Metrics, compute_metrics
+from assay.evaluation.slices import SliceMetric, slice_metrics
 from assay.evaluation.statistics import Interval, f1_interval
 from assay.recipes.recipe import Head
 from assay.serving.bundle import Bundle, BundleManifest
@@ -24,7 +31,7 @@ from assay.serving.engine import Engine
 EVALUATION = "evaluation.json"
 
 
-class Evaluation(Figures):
+class Evaluation(Metrics):
     """Figures of one bundle on one set of rows: for each head, each class, each slice, each row.
 
     `intervals` are 95 % bootstrap intervals of the F1 of each head. `rows` are kept in a Parquet file beside
@@ -35,14 +42,14 @@ class Evaluation(Figures):
     heads: list[Head]
     labels: list[str]
     intervals: dict[Head, Interval]
-    slices: list[SliceFigure]
-    worst: list[Mistake]
-    suspects: list[Suspect]
-    rows: list[Answer] = Field(default_factory=list, exclude=True, repr=False)
+    slices: list[SliceMetric]
+    worst: list[WorstError]
+    label_issues: list[LabelIssue]
+    rows: list[LabelledPrediction] = Field(default_factory=list, exclude=True, repr=False)
 
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
-        write_answers(self.rows, folder / ANSWERS)
+        write_predictions(self.rows, folder / PREDICTIONS)
         (folder / EVALUATION).write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
     @classmethod
@@ -52,9 +59,9 @@ class Evaluation(Figures):
         Raises:
             AssayError: there is no evaluation.
         """
-        marker = read_marker(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
+        marker = read_manifest(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
         evaluation = cls.model_validate_json(marker)
-        evaluation.rows = read_answers(folder / ANSWERS)
+        evaluation.rows = read_predictions(folder / PREDICTIONS)
         return evaluation
 
 
@@ -73,21 +80,21 @@ def score_bundle(
         clusters: the cluster of each row by its id; None takes the row's group.
     """
     engine = Engine(bundle, threads)
-    answers = answer_rows(engine, examples, clusters)
+    answers = predict_rows(engine, examples, clusters)
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
-    figures = compute_figures(answers, heads, labels)
+    metrics = compute_metrics(answers, heads, labels)
     (latency,) = measure_latency([engine], examples)
-    figures.figures |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
+    metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
-        **dict(figures),
+        **dict(metrics),
         bundle=bundle.digest,
         heads=heads,
         labels=labels,
-        intervals={head: f1_interval(outcomes_of(answers, head)) for head in heads if head not in figures.left_out},
-        slices=[figure for head in heads for figure in slice_figures(answers, head)],
-        worst=worst_mistakes(answers, texts),
-        suspects=label_suspects(answers, texts, labels),
+        intervals={head: f1_interval(outcomes_of(answers, head)) for head in heads if head not in metrics.left_out},
+        slices=[metric for head in heads for metric in slice_metrics(answers, head)],
+        worst=worst_errors(answers, texts),
+        label_issues=find_label_issues(answers, texts, labels),
         rows=answers,
     )
 

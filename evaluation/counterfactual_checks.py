@@ -33,7 +33,7 @@ class Flip:
         return f"{self.words} ({self.family}): {self.before} became {self.after}"
 
 
-def judge_counterfactuals(
+def check_counterfactuals(
     engine: Engine,
     examples: Sequence[Example],
     rule: CounterfactualRule,
@@ -138,7 +138,7 @@ def _check(
     swaps = sum(len(family.variants) for family in families)
     flips = [flip for family in families for flip in _flips(family, head, predictions)]
     independent = _independent_swaps(families, clusters)
-    judged = independent >= rule.min_swaps
+    tested = independent >= rule.min_swaps
     weighted = _flip_share(flips, families, clusters)
     few = weighted <= rule.max_flips
     share = f" ({weighted:.1%})" if swaps else ""
@@ -146,9 +146,9 @@ def _check(
         name=f"counterfactual: {name} ({head})",
         measured=f"{len(flips)} of {swaps} swaps change the answer{share}{_in_clusters(swaps, independent)}",
         required=f"at most {rule.max_flips:.1%}, of at least {rule.min_swaps} swaps",
-        passed=few if judged else rule.allow_not_judged,
+        passed=few if tested else rule.allow_untested,
         why=_why(flips, swaps, independent, few, rule),
-        judged=judged,
+        tested=tested,
     )
 
 
@@ -161,8 +161,8 @@ def _why(flips: Sequence[Flip], swaps: int, independent: int, few: bool, rule: C
     if independent < rule.min_swaps:
         remedy = (
             "the recipe allows that"
-            if rule.allow_not_judged
-            else "add templates or rows, or set gate.counterfactual.allow_not_judged to pass all the same"
+            if rule.allow_untested
+            else "add templates or rows, or set gate.counterfactual.allow_untested to pass all the same"
         )
         return "; ".join(
             filter(

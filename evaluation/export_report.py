@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 from assay.evaluation.parity import Int8Comparison
 from assay.recipes.recipe import Gate, Head
 
@@ -40,7 +40,7 @@ class ExportReport(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        return cls.model_validate_json(read_marker(folder, REPORT, "a finished export", "run with --from export"))
+        return cls.model_validate_json(read_manifest(folder, REPORT, "a finished export", "run with --from export"))
 
 
 def choose_precision(

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from assay.corpus.example import Entity
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.statistics import Floats, Ints
 from assay.recipes.recipe import Head
 
@@ -14,7 +14,7 @@ SHOWN = 25
 CHARACTERS = 160
 
 
-class Mistake(BaseModel):
+class WorstError(BaseModel):
     """A wrong answer that the model was sure of. `text` is shortened."""
 
     head: Head
@@ -25,7 +25,7 @@ class Mistake(BaseModel):
     confidence: float
 
 
-class Suspect(BaseModel):
+class LabelIssue(BaseModel):
     """A row whose class may be labelled wrongly. `self_confidence` is the probability of the given class."""
 
     id: str
@@ -35,13 +35,15 @@ class Suspect(BaseModel):
     self_confidence: float
 
 
-def worst_mistakes(answers: Sequence[Answer], texts: Sequence[str]) -> list[Mistake]:
+def worst_errors(answers: Sequence[LabelledPrediction], texts: Sequence[str]) -> list[WorstError]:
     """The most confident mistakes of each head; `texts` are those of the rows, in the same order."""
     rows = list(zip(answers, texts, strict=True))
-    return [*_most_confident(_sentence_mistakes(rows)), *_most_confident(_entity_mistakes(rows))]
+    return [*_most_confident(_sentence_errors(rows)), *_most_confident(_entity_errors(rows))]
 
 
-def label_suspects(answers: Sequence[Answer], texts: Sequence[str], labels: Sequence[str]) -> list[Suspect]:
+def find_label_issues(
+    answers: Sequence[LabelledPrediction], texts: Sequence[str], labels: Sequence[str]
+) -> list[LabelIssue]:
     """Confident learning (Northcutt et al. 2021): rows off the diagonal of the confident joint.
 
     A row counts as confidently of class j when its probability of j reaches the mean probability of j among
@@ -61,7 +63,7 @@ def label_suspects(answers: Sequence[Answer], texts: Sequence[str], labels: Sequ
     suspected = np.flatnonzero((confident >= 0) & (confident != gold))
     own = probabilities[np.arange(len(rows)), gold]
     return [
-        Suspect(
+        LabelIssue(
             id=rows[row][0].id,
             text=_shorten(rows[row][1]),
             gold=labels[gold[row]],
@@ -81,10 +83,10 @@ def _confident_class(probabilities: Floats, gold: Ints) -> Ints:
     return np.where(reached.max(axis=1) >= 0, reached.argmax(axis=1), -1)
 
 
-def _sentence_mistakes(rows: Iterable[tuple[Answer, str]]) -> Iterable[Mistake]:
+def _sentence_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
     for answer, text in rows:
         if answer.gold is not None and answer.predicted is not None and answer.gold != answer.predicted:
-            yield Mistake(
+            yield WorstError(
                 head="sentence",
                 id=answer.id,
                 text=_shorten(text),
@@ -94,7 +96,7 @@ def _sentence_mistakes(rows: Iterable[tuple[Answer, str]]) -> Iterable[Mistake]:
             )
 
 
-def _entity_mistakes(rows: Iterable[tuple[Answer, str]]) -> Iterable[Mistake]:
+def _entity_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
     for answer, text in rows:
         if answer.gold_entities is None:
             continue
@@ -103,7 +105,7 @@ def _entity_mistakes(rows: Iterable[tuple[Answer, str]]) -> Iterable[Mistake]:
             entity = Entity(found.start, found.end, found.label)
             if entity not in gold:
                 overlapping = [one for one in sorted(gold) if one.start < entity.end and entity.start < one.end]
-                yield Mistake(
+                yield WorstError(
                     head="tokens",
                     id=answer.id,
                     text=_shorten(text),
@@ -113,7 +115,7 @@ def _entity_mistakes(rows: Iterable[tuple[Answer, str]]) -> Iterable[Mistake]:
                 )
 
 
-def _most_confident(mistakes: Iterable[Mistake]) -> list[Mistake]:
+def _most_confident(mistakes: Iterable[WorstError]) -> list[WorstError]:
     return sorted(mistakes, key=lambda mistake: -mistake.confidence)[:SHOWN]
 
 

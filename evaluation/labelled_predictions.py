@@ -17,13 +17,13 @@ from assay.recipes.recipe import Head
 from assay.serving.decoding import widened
 from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
 
-ANSWERS = "rows.parquet"
+PREDICTIONS = "rows.parquet"
 ROWS_A_CHUNK = 1_000
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LabelledPrediction:
     """One row: what is right, what the model said, and the slices the row belongs to.
 
     `gold` and `predicted` are None without a sentence head; `gold_entities` is None without a token head or
@@ -66,7 +66,9 @@ def row_of(example: Example, pair: bool) -> Row:
     return Row(example.text, example.text_pair if pair else None)
 
 
-def answer_rows(engine: Engine, examples: Sequence[Example], clusters: Mapping[str, str] | None = None) -> list[Answer]:
+def predict_rows(
+    engine: Engine, examples: Sequence[Example], clusters: Mapping[str, str] | None = None
+) -> list[LabelledPrediction]:
     """Put every example to the engine, in order.
 
     Args:
@@ -97,20 +99,20 @@ def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
     return rows
 
 
-def rows_of(answers: Sequence[Answer], head: Head) -> list[Answer]:
+def rows_of(answers: Sequence[LabelledPrediction], head: Head) -> list[LabelledPrediction]:
     """The rows that say what the head should have answered."""
     if head == "sentence":
         return [answer for answer in answers if answer.gold is not None]
     return [answer for answer in answers if answer.gold_entities is not None]
 
 
-def classes_of(*models: Sequence[Answer]) -> list[str]:
+def classes_of(*models: Sequence[LabelledPrediction]) -> list[str]:
     """Every class that is right for a row or was answered, sorted."""
     answers = [answer for model in models for answer in model]
     return sorted({label for answer in answers for label in (answer.gold, answer.predicted) if label is not None})
 
 
-def outcomes_of(answers: Sequence[Answer], head: Head, classes: Sequence[str] | None = None) -> Outcomes:
+def outcomes_of(answers: Sequence[LabelledPrediction], head: Head, classes: Sequence[str] | None = None) -> Outcomes:
     """What the F1 of a head depends on, for the rows of `rows_of`.
 
     Args:
@@ -126,18 +128,18 @@ def outcomes_of(answers: Sequence[Answer], head: Head, classes: Sequence[str] | 
     return class_outcomes(gold, predicted, classes or classes_of(rows), clusters)
 
 
-def write_answers(answers: Sequence[Answer], path: Path) -> None:
+def write_predictions(answers: Sequence[LabelledPrediction], path: Path) -> None:
     """Write Parquet, one line a row, with true and false positives and false negatives of its entities."""
     pq.write_table(pa.Table.from_pylist([_record(answer) for answer in answers], _schema(answers)), path)
 
 
-def read_answers(path: Path) -> list[Answer]:
-    """The inverse of `write_answers`."""
+def read_predictions(path: Path) -> list[LabelledPrediction]:
+    """The inverse of `write_predictions`."""
     return [_from_record(record) for record in pq.read_table(path).to_pylist()]
 
 
-def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: str) -> Answer:
-    return Answer(
+def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: str) -> LabelledPrediction:
+    return LabelledPrediction(
         id=example.id,
         gold=example.label if engine.labels else None,
         predicted=prediction.label,
@@ -151,7 +153,7 @@ def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: s
     )
 
 
-def _schema(answers: Sequence[Answer]) -> pa.Schema:
+def _schema(answers: Sequence[LabelledPrediction]) -> pa.Schema:
     slices = sorted({name for answer in answers for name in answer.slices})
     fields = {
         "id": pa.string(),
@@ -171,7 +173,7 @@ def _schema(answers: Sequence[Answer]) -> pa.Schema:
     return pa.schema(list(fields.items()))
 
 
-def _record(answer: Answer) -> dict[str, Any]:
+def _record(answer: LabelledPrediction) -> dict[str, Any]:
     right, wrong, missed = answer.entity_counts
     gold = answer.gold_entities
     return {
@@ -193,9 +195,9 @@ def _record(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _from_record(record: Mapping[str, Any]) -> Answer:
+def _from_record(record: Mapping[str, Any]) -> LabelledPrediction:
     gold = record["gold_entities"]
-    return Answer(
+    return LabelledPrediction(
         id=record["id"],
         gold=record["gold"],
         predicted=record["predicted"],

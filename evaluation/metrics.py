@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from assay.evaluation.labelled_predictions import Answer, classes_of, outcomes_of, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
 from assay.evaluation.statistics import Bools, Floats
 from assay.models.scores import Score, entity_scores, frame_accuracy, sentence_scores
 from assay.recipes.recipe import Head
@@ -19,7 +19,7 @@ BINS = 15
 HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "tokens": "tokens.f1"}
 
 
-class ClassFigures(BaseModel):
+class ClassMetrics(BaseModel):
     """A line of the classification report: one class, or one entity type. `support` counts gold ones."""
 
     name: str
@@ -44,17 +44,17 @@ class CalibrationBin(BaseModel):
     rows: int
 
 
-class Figures(BaseModel):
+class Metrics(BaseModel):
     """Figures of all heads. `figures` is flat, for MLflow; `left_out` says why one of them is not there."""
 
-    figures: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
     left_out: dict[str, str] = Field(default_factory=dict)
-    report: dict[Head, list[ClassFigures]] = Field(default_factory=dict)
+    report: dict[Head, list[ClassMetrics]] = Field(default_factory=dict)
     confusion: Confusion | None = None
     calibration: list[CalibrationBin] = Field(default_factory=list)
 
 
-def compute_figures(answers: Sequence[Answer], heads: Sequence[Head], labels: Sequence[str]) -> Figures:
+def compute_metrics(answers: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str]) -> Metrics:
     """All figures of a model.
 
     Args:
@@ -62,7 +62,7 @@ def compute_figures(answers: Sequence[Answer], heads: Sequence[Head], labels: Se
         heads: the heads it has.
         labels: its classes, in the order of the probabilities.
     """
-    result = Figures(figures={"rows": len(answers), "truncated": sum(answer.truncated for answer in answers)})
+    result = Metrics(metrics={"rows": len(answers), "truncated": sum(answer.truncated for answer in answers)})
     if "sentence" in heads:
         _add_sentence(result, rows_of(answers, "sentence"), labels)
     if "tokens" in heads:
@@ -72,7 +72,7 @@ def compute_figures(answers: Sequence[Answer], heads: Sequence[Head], labels: Se
     return result
 
 
-def gold_and_predicted(rows: Sequence[Answer]) -> tuple[list[str], list[str]]:
+def gold_and_predicted(rows: Sequence[LabelledPrediction]) -> tuple[list[str], list[str]]:
     """The right and the answered classes of rows of the sentence head."""
     return [str(row.gold) for row in rows], [str(row.predicted) for row in rows]
 
@@ -96,7 +96,7 @@ def calibration_bins(confidence: Floats, right: Bools, bins: int = BINS) -> list
     ]
 
 
-def _add_sentence(result: Figures, rows: Sequence[Answer], labels: Sequence[str]) -> None:
+def _add_sentence(result: Metrics, rows: Sequence[LabelledPrediction], labels: Sequence[str]) -> None:
     if not rows:
         result.left_out["sentence"] = "no row has a class"
         return
@@ -104,7 +104,7 @@ def _add_sentence(result: Figures, rows: Sequence[Answer], labels: Sequence[str]
     classes = [*labels, *sorted(set(classes_of(rows)) - set(labels))]
     scores = sentence_scores(gold, predicted, classes)
     present = [score for score in scores.by_label.values() if score.support]
-    result.figures |= {
+    result.metrics |= {
         "sentence.macro_f1": outcomes_of(rows, "sentence").f1(),
         "sentence.accuracy": scores.accuracy,
         "sentence.precision": _mean(score.precision for score in present),
@@ -117,46 +117,48 @@ def _add_sentence(result: Figures, rows: Sequence[Answer], labels: Sequence[str]
     probabilities = np.array([row.probabilities for row in rows])
     _add_roc_auc(result, gold, probabilities, labels)
     result.calibration = calibration_bins(probabilities.max(axis=1), np.array(gold) == np.array(predicted))
-    result.figures["sentence.ece"] = expected_calibration_error(result.calibration)
+    result.metrics["sentence.ece"] = expected_calibration_error(result.calibration)
 
 
-def _add_roc_auc(result: Figures, gold: Sequence[str], probabilities: Floats, labels: Sequence[str]) -> None:
+def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, labels: Sequence[str]) -> None:
     """Area under the ROC curve, each class against the others, mean over the classes."""
-    sides = [np.array(gold) == label for label in labels]
-    undefined = [label for label, side in zip(labels, sides, strict=True) if side.all() or not side.any()]
+    split_of = [np.array(gold) == label for label in labels]
+    undefined = [
+        label for label, split_name in zip(labels, split_of, strict=True) if split_name.all() or not split_name.any()
+    ]
     if undefined:
         result.left_out["sentence.roc_auc"] = f"all rows or none are of the class {undefined[0]!r}"
         return
-    areas = (float(roc_auc_score(side, probabilities[:, column])) for column, side in enumerate(sides))
-    result.figures["sentence.roc_auc"] = _mean(areas)
+    areas = (float(roc_auc_score(split_name, probabilities[:, column])) for column, split_name in enumerate(split_of))
+    result.metrics["sentence.roc_auc"] = _mean(areas)
 
 
-def _add_tokens(result: Figures, rows: Sequence[Answer]) -> None:
+def _add_tokens(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:
     scores = entity_scores([row.gold_entities or () for row in rows], [sorted(row.found) for row in rows])
     result.report["tokens"] = _lines(scores.by_type)
     if not scores.overall.support:
         result.left_out["tokens"] = "no row holds an entity"
         return
-    result.figures |= {
+    result.metrics |= {
         "tokens.f1": scores.overall.f1,
         "tokens.precision": scores.overall.precision,
         "tokens.recall": scores.overall.recall,
     }
 
 
-def _add_frames(result: Figures, rows: Sequence[Answer]) -> None:
+def _add_frames(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:
     if not rows:
         result.left_out["frame_accuracy"] = "no row has both a class and entities"
         return
     gold, predicted = gold_and_predicted(rows)
-    result.figures["frame_accuracy"] = frame_accuracy(
+    result.metrics["frame_accuracy"] = frame_accuracy(
         gold, predicted, [row.gold_entities or () for row in rows], [sorted(row.found) for row in rows]
     )
 
 
-def _lines(scores: dict[str, Score]) -> list[ClassFigures]:
+def _lines(scores: dict[str, Score]) -> list[ClassMetrics]:
     return [
-        ClassFigures(name=name, precision=one.precision, recall=one.recall, f1=one.f1, support=one.support)
+        ClassMetrics(name=name, precision=one.precision, recall=one.recall, f1=one.f1, support=one.support)
         for name, one in scores.items()
     ]
 

@@ -281,9 +281,9 @@ def _pair(candidate: Outcomes, champion: Outcomes) -> _Pairs:
     ours, theirs = candidate.by_cluster(), champion.by_cluster()
     differ = (ours.codes != theirs.codes).any(axis=1)
     width = ours.codes.shape[1]
-    mistakes = np.concatenate([_with_mistakes(candidate), _with_mistakes(champion)])
+    mistakes = np.concatenate([_with_errors(candidate), _with_errors(champion)])
     if not len(mistakes):
-        mistakes = _with_mistakes(replace(candidate, codes=candidate.all_wrong()))
+        mistakes = _with_errors(replace(candidate, codes=candidate.all_wrong()))
     seen = np.hstack([ours.codes, theirs.codes])
     unlike = np.concatenate([seen[differ], mistakes])
     halves = np.concatenate([np.full(differ.sum(), 0.5), np.full(len(mistakes), ADDED / 2 / len(mistakes))])
@@ -295,7 +295,7 @@ def _pair(candidate: Outcomes, champion: Outcomes) -> _Pairs:
     return _Pairs(candidate.size, tallies, *(np.bincount(place, one).astype(np.float64) for one in (weights, came)))
 
 
-def _with_mistakes(outcomes: Outcomes) -> Ints:
+def _with_errors(outcomes: Outcomes) -> Ints:
     """The clusters in which a model got something wrong, beside what would have been right."""
     perfect = replace(outcomes, codes=outcomes.perfect()).by_cluster().codes
     own = outcomes.by_cluster().codes

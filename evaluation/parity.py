@@ -25,7 +25,7 @@ class Parity:
     """Largest difference of logits, whether labels and entities are the same, and over how many rows."""
 
     max_difference: float
-    answers_equal: bool
+    predictions_equal: bool
     rows: int
 
 

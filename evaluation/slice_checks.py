@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from assay.evaluation.labelled_predictions import Answer, outcomes_of, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, rows_of
 from assay.evaluation.slice_membership import OTHER, SliceKey
-from assay.evaluation.slices import Slice, shortfall_p_value, slice_interval, slice_outcomes, slices_of
+from assay.evaluation.slices import Slice, gap_p_value, slice_interval, slice_outcomes, slices_of
 from assay.evaluation.statistics import REPLICAS, Interval, Outcomes, holm, sample_size
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head, SliceRule
@@ -43,7 +43,7 @@ class SliceFinding(BaseModel):
         return self.f1.value / self.whole_f1 if self.f1 and self.whole_f1 else None
 
 
-def judge_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head]) -> list[Check]:
+def check_slices(answers: Sequence[LabelledPrediction], rule: SliceRule, heads: Sequence[Head]) -> list[Check]:
     """One check for each slice and head.
 
     A slice fails when it keeps less than `min_ratio` of the whole set's F1 and the shortfall is more than
@@ -57,25 +57,25 @@ def judge_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Hea
     return [_check(finding, rule) for finding in find_slices(answers, rule, heads)]
 
 
-def find_slices(answers: Sequence[Answer], rule: SliceRule, heads: Sequence[Head]) -> list[SliceFinding]:
+def find_slices(answers: Sequence[LabelledPrediction], rule: SliceRule, heads: Sequence[Head]) -> list[SliceFinding]:
     """Every slice that the rule asks for, for each head, judged or not."""
     rows = {head: rows_of(answers, head) for head in heads}
     whole = {head: float(np.nan_to_num(outcomes_of(rows[head], head).f1())) for head in heads}
     slices = [(head, one) for head in heads for one in slices_of(rows[head], rule)]
-    judged = [number for number, (head, one) in enumerate(slices) if _can_be_judged(one, rows[head], head, rule)]
-    replicas = max(REPLICAS, int(REPLICAS_A_TEST * len(judged) / rule.alpha))
+    tested = [number for number, (head, one) in enumerate(slices) if _can_be_tested(one, rows[head], head, rule)]
+    replicas = max(REPLICAS, int(REPLICAS_A_TEST * len(tested) / rule.alpha))
     p_values = [
-        shortfall_p_value(one, rows[head], head, rule.min_ratio, replicas)
-        for head, one in (slices[number] for number in judged)
+        gap_p_value(one, rows[head], head, rule.min_ratio, replicas)
+        for head, one in (slices[number] for number in tested)
     ]
-    adjusted = dict(zip(judged, holm(p_values), strict=True))
+    adjusted = dict(zip(tested, holm(p_values), strict=True))
     return [
         _finding(head, one, rows[head], whole[head], rule, adjusted.get(number))
         for number, (head, one) in enumerate(slices)
     ]
 
 
-def _can_be_judged(one: Slice, rows: Sequence[Answer], head: Head, rule: SliceRule) -> bool:
+def _can_be_tested(one: Slice, rows: Sequence[LabelledPrediction], head: Head, rule: SliceRule) -> bool:
     if one.value == OTHER or not one.rows or one.share < rule.min_share:
         return False
     outcomes = slice_outcomes(one, rows, head)
@@ -87,7 +87,7 @@ def _of_one_cluster(outcomes: Outcomes) -> bool:
 
 
 def _finding(
-    head: Head, one: Slice, rows: Sequence[Answer], whole: float, rule: SliceRule, p_value: float | None
+    head: Head, one: Slice, rows: Sequence[LabelledPrediction], whole: float, rule: SliceRule, p_value: float | None
 ) -> SliceFinding:
     interval = slice_interval(one, rows, head)
     short = interval is not None and interval.value < rule.min_ratio * whole
@@ -114,7 +114,7 @@ def _check(finding: SliceFinding, rule: SliceRule) -> Check:
         required=f"at least {rule.min_ratio:.0%} of the whole set's F1, unless the shortfall may be chance",
         passed=not finding.failed,
         why=_why(finding, rule),
-        judged=finding.p_value is not None,
+        tested=finding.p_value is not None,
     )
 
 

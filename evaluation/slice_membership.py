@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.example import Example
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.row_conditions import meet
 from assay.evaluation.statistics import Bools
 from assay.recipes.conditions import LABEL, TEXT_LENGTH
@@ -15,7 +15,7 @@ from assay.recipes.conditions import LABEL, TEXT_LENGTH
 MISSING = "(missing)"
 OTHER = "(other values)"
 
-Rows = Sequence[Answer] | Sequence[Example]
+Rows = Sequence[LabelledPrediction] | Sequence[Example]
 
 
 class SliceKey(BaseModel):
@@ -66,9 +66,9 @@ def column_values(rows: Rows, column: str) -> list[str]:
     return [row.slices.get(column) or MISSING for row in rows]
 
 
-def label_of(row: Answer | Example) -> str | None:
+def label_of(row: LabelledPrediction | Example) -> str | None:
     """The right class of the sentence."""
-    return row.gold if isinstance(row, Answer) else row.label
+    return row.gold if isinstance(row, LabelledPrediction) else row.label
 
 
 def _in_column(value: str, key: SliceKey) -> bool:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel
 
-from assay.evaluation.labelled_predictions import Answer, classes_of, outcomes_of, rows_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
 from assay.evaluation.slice_membership import MISSING, OTHER, SliceKey, column_values, label_of, slice_members
 from assay.evaluation.statistics import Bools, Interval, Outcomes, class_p_value, f1_interval, slice_p_value
 from assay.recipes.recipe import Head, SliceRule
 
-__all__ = ["MISSING", "OTHER", "Slice", "SliceFigure", "SliceKey", "slice_members"]
+__all__ = ["MISSING", "OTHER", "Slice", "SliceKey", "SliceMetric", "slice_members"]
 
 LENGTH = "text length"
 LABEL = "label"
@@ -49,12 +49,12 @@ class Slice:
         """Share of all rows."""
         return float(self.member.mean())
 
-    def of(self, answers: Sequence[Answer]) -> list[Answer]:
+    def of(self, answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
         """The slice's rows."""
         return [answer for answer, inside in zip(answers, self.member, strict=True) if inside]
 
 
-class SliceFigure(BaseModel):
+class SliceMetric(BaseModel):
     """F1 of one head on one slice with its 95 % bootstrap interval; None where the slice has nothing to find."""
 
     head: Head
@@ -67,7 +67,7 @@ class SliceFigure(BaseModel):
     high: float | None
 
 
-def slices_of(rows: Sequence[Answer], rule: SliceRule) -> list[Slice]:
+def slices_of(rows: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
     """Every slice that the recipe wants judged, of the rows of one head."""
     if not rows:
         return []
@@ -79,7 +79,7 @@ def slices_of(rows: Sequence[Answer], rule: SliceRule) -> list[Slice]:
     return slices + slices_by_expression(rows, rule)
 
 
-def slices_by(answers: Sequence[Answer], column: str, always: float = 1.0) -> list[Slice]:
+def slices_by(answers: Sequence[LabelledPrediction], column: str, always: float = 1.0) -> list[Slice]:
     """The slices of a column, largest first.
 
     Of many values the largest `MAX_VALUES` are kept, and every one with at least the share `always` of the rows;
@@ -93,7 +93,7 @@ def slices_by(answers: Sequence[Answer], column: str, always: float = 1.0) -> li
     return _slices(answers, keys)
 
 
-def slices_by_length(answers: Sequence[Answer]) -> list[Slice]:
+def slices_by_length(answers: Sequence[LabelledPrediction]) -> list[Slice]:
     """Terciles of the text's length in characters."""
     lengths = [answer.characters for answer in answers]
     edges = np.unique(np.quantile(lengths, [0, 1 / 3, 2 / 3, 1], method="inverted_cdf")).tolist()
@@ -112,13 +112,13 @@ def slices_by_length(answers: Sequence[Answer]) -> list[Slice]:
     return [one for one in _slices(answers, keys) if one.rows]
 
 
-def slices_by_label(answers: Sequence[Answer]) -> list[Slice]:
+def slices_by_label(answers: Sequence[LabelledPrediction]) -> list[Slice]:
     """The rows of each class, largest first; rows without a class are in none."""
     sizes = Counter(label for answer in answers if (label := label_of(answer)) is not None)
     return _slices(answers, [SliceKey(kind="label", column=LABEL, value=value) for value, _ in sizes.most_common()])
 
 
-def slices_by_expression(answers: Sequence[Answer], rule: SliceRule) -> list[Slice]:
+def slices_by_expression(answers: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
     """The rows that meet each of the recipe's conditions.
 
     Raises:
@@ -131,12 +131,12 @@ def slices_by_expression(answers: Sequence[Answer], rule: SliceRule) -> list[Sli
     return _slices(answers, keys)
 
 
-def slice_columns(answers: Iterable[Answer]) -> list[str]:
+def slice_columns(answers: Iterable[LabelledPrediction]) -> list[str]:
     """Names of all slice columns, sorted."""
     return sorted({name for answer in answers for name in answer.slices})
 
 
-def slice_outcomes(one: Slice, rows: Sequence[Answer], head: Head) -> Outcomes:
+def slice_outcomes(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Outcomes:
     """What the F1 of a slice depends on.
 
     Where the slice is a class and the head is the one that tells classes apart, that is the F1 of the class over
@@ -149,7 +149,7 @@ def slice_outcomes(one: Slice, rows: Sequence[Answer], head: Head) -> Outcomes:
     return outcomes_of(one.of(rows), head)
 
 
-def shortfall_p_value(one: Slice, rows: Sequence[Answer], head: Head, min_ratio: float, replicas: int) -> float:
+def gap_p_value(one: Slice, rows: Sequence[LabelledPrediction], head: Head, min_ratio: float, replicas: int) -> float:
     """p-value of the null hypothesis that the slice keeps at least `min_ratio` of the whole set's F1."""
     if one.key.kind == "label" and head == "sentence":
         classes = classes_of(rows)
@@ -158,23 +158,23 @@ def shortfall_p_value(one: Slice, rows: Sequence[Answer], head: Head, min_ratio:
     return slice_p_value(outcomes_of(rows, head), one.member, min_ratio, replicas=replicas)
 
 
-def slice_interval(one: Slice, rows: Sequence[Answer], head: Head) -> Interval | None:
+def slice_interval(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Interval | None:
     """F1 of a slice; None where it holds nothing to find."""
     outcomes = slice_outcomes(one, rows, head)
     return None if not len(outcomes) or np.isnan(outcomes.f1()) else f1_interval(outcomes)
 
 
-def slice_figures(answers: Sequence[Answer], head: Head) -> list[SliceFigure]:
+def slice_metrics(answers: Sequence[LabelledPrediction], head: Head) -> list[SliceMetric]:
     """Figures of every slice column and of the text's length."""
     rows = rows_of(answers, head)
     if not rows:
         return []
     slices = [one for column in slice_columns(rows) for one in slices_by(rows, column)] + slices_by_length(rows)
-    return [_figure(one, rows, head) for one in slices]
+    return [_metric(one, rows, head) for one in slices]
 
 
-def figures_asked_for(answers: Sequence[Answer], head: Head, rule: SliceRule) -> list[SliceFigure]:
-    """Figures of the classes and conditions that a recipe judges; `slice_figures` holds columns and text length.
+def requested_slices(answers: Sequence[LabelledPrediction], head: Head, rule: SliceRule) -> list[SliceMetric]:
+    """Figures of the classes and conditions that a recipe judges; `slice_metrics` holds columns and text length.
 
     Raises:
         AssayError: a condition names a column that the rows do not have.
@@ -183,21 +183,21 @@ def figures_asked_for(answers: Sequence[Answer], head: Head, rule: SliceRule) ->
     if not rows:
         return []
     slices = (slices_by_label(rows) if rule.label else []) + slices_by_expression(rows, rule)
-    return [_figure(one, rows, head) for one in slices]
+    return [_metric(one, rows, head) for one in slices]
 
 
-def _slices(answers: Sequence[Answer], keys: Iterable[SliceKey]) -> list[Slice]:
+def _slices(answers: Sequence[LabelledPrediction], keys: Iterable[SliceKey]) -> list[Slice]:
     return [_slice(answers, key) for key in keys]
 
 
-def _slice(answers: Sequence[Answer], key: SliceKey) -> Slice:
+def _slice(answers: Sequence[LabelledPrediction], key: SliceKey) -> Slice:
     member = slice_members(answers, key)
     return Slice(key, member, len({one.own_cluster for one, inside in zip(answers, member, strict=True) if inside}))
 
 
-def _figure(one: Slice, rows: Sequence[Answer], head: Head) -> SliceFigure:
+def _metric(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> SliceMetric:
     interval = slice_interval(one, rows, head)
-    return SliceFigure(
+    return SliceMetric(
         head=head,
         column=one.column,
         value=one.value,

@@ -20,7 +20,7 @@ class Check(BaseModel):
     required: str
     passed: bool
     why: str
-    judged: bool = True
+    tested: bool = True
     metrics: dict[str, float] = Field(default_factory=dict, description="What MLflow and the card show of it")
 
 
@@ -65,14 +65,14 @@ class Verdict(BaseModel):
         return digest_json(self.model_dump(mode="json"))
 
     @property
-    def subject(self) -> str:
+    def approval_key(self) -> str:
         """SHA-256 of what was judged and how every check came out, without what was measured on the way.
 
         The same candidate judged again has the same subject, though its latency is another one by a hair.
         """
-        judged = self.model_dump(mode="json", include={"recipe", "bundle", "snapshot", "splits", "champion", "forced"})
-        results = [[check.name, check.passed, check.judged] for check in self.checks]
-        return digest_json({**judged, "results": results})
+        tested = self.model_dump(mode="json", include={"recipe", "bundle", "snapshot", "splits", "champion", "forced"})
+        results = [[check.name, check.passed, check.tested] for check in self.checks]
+        return digest_json({**tested, "results": results})
 
 
 def verdict_markdown(verdict: Verdict) -> str:
@@ -99,7 +99,7 @@ def _attempts(attempts: Sequence[Attempt]) -> list[str]:
     lines = ["", "## Attempts", "", "Decided on validation rows; the last one kept went to the gate.", ""]
     lines += ["| attempt | why | F1 | kept | reason | settings |", "|---|---|---|---|---|---|"]
     for one in attempts:
-        lines.append(row(one.name, one.why, one.figures, "kept" if one.kept else "no", one.reason, one.overrides))
+        lines.append(row(one.name, one.why, one.metrics, "kept" if one.kept else "no", one.reason, one.overrides))
     changes = [(one, change) for one in attempts for change in one.slices]
     if changes:
         lines += ["", "| attempt | slice | training rows | F1 before | F1 after |", "|---|---|---|---|---|"]
@@ -119,4 +119,4 @@ def _summary(verdict: Verdict) -> str:
 def _result(check: Check) -> str:
     if not check.passed:
         return "failed"
-    return "passed" if check.judged else "not judged"
+    return "passed" if check.tested else "not judged"

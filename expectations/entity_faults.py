@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from assay.corpus.documents.entity_spans import stripped
 from assay.corpus.example import Entity
 from assay.corpus.scripts import inside_word, is_invisible, split_signs
-from assay.serving.decoding import bio_tags, spans, tag_units
-from assay.serving.encoding import Unit
+from assay.serving.decoding import bio_tags, spans, tag_words
+from assay.serving.encoding import Word
 
 Entities = Sequence[Entity]
 # Runs of letters and digits, and every other character by itself: the finest words that a tokenizer makes.
@@ -81,8 +81,8 @@ def lost_in_tags(text: str, entities: Entities) -> Iterator[Entity]:
         return iter(())
     # Words before the first entity and behind the last are tagged O whatever the entities are.
     begin, end = max(0, min(one.start for one in entities)), max(one.end for one in entities)
-    units = [Unit(0, *span) for span in _words(text, begin, end)]
-    tags = tag_units(entities, units)
+    units = [Word(0, *span) for span in _words(text, begin, end)]
+    tags = tag_words(entities, units)
     back = set(spans(tags, units)) if is_valid_bio(tags, {entity.label for entity in entities}) else set()
     return (entity for entity in whole if entity not in back)
 

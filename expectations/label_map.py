@@ -32,8 +32,8 @@ def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
             measured=f"{len(unmapped)} labels without an entry, {len(unused)} entries without a row",
             required="an entry for each label, a row for each entry (source.label_map)",
             why="; ".join(parts),
-            bad_ids=[*unmapped, *unused][:20],
-            bad_count=len(unmapped) + len(unused),
+            invalid_ids=[*unmapped, *unused][:20],
+            invalid_count=len(unmapped) + len(unused),
         )
     ]
 

@@ -133,10 +133,10 @@ class FrameChecks:
 
 
 def check_result(
-    expectation: gxe.Expectation, findings: Findings, measured: str, bad_ids: list[str], bad_count: int
+    expectation: gxe.Expectation, findings: Findings, measured: str, invalid_ids: list[str], invalid_count: int
 ) -> CheckResult:
-    """Our reading of what an expectation found; `bad_ids` are the first of `bad_count` rows (or classes) to name."""
-    bad_ids, bad_count = ([], 0) if findings.passed else (bad_ids, bad_count)
+    """Return what an expectation found; `invalid_ids` name the first of `invalid_count` rows (or classes)."""
+    invalid_ids, invalid_count = ([], 0) if findings.passed else (invalid_ids, invalid_count)
     measured = "not measured" if findings.raised else measured
     return CheckResult(
         name=expectation.meta["name"],
@@ -145,9 +145,9 @@ def check_result(
         passed=findings.passed,
         measured=measured,
         required=expectation.meta["required"],
-        why=measured if findings.passed else _why(expectation.meta, findings, bad_ids, bad_count),
-        bad_ids=bad_ids,
-        bad_count=bad_count,
+        why=measured if findings.passed else _why(expectation.meta, findings, invalid_ids, invalid_count),
+        invalid_ids=invalid_ids,
+        invalid_count=invalid_count,
     )
 
 
@@ -160,14 +160,16 @@ def _named(findings: Findings) -> tuple[list[str], int]:
     return [key for key, _ in findings.examples], findings.count
 
 
-def _why(meta: dict[str, str], findings: Findings, bad_ids: list[str], bad_count: int) -> str:
+def _why(meta: dict[str, str], findings: Findings, invalid_ids: list[str], invalid_count: int) -> str:
     if findings.raised:
         return f"check {meta['name']!r} could not be done ({findings.raised}): a fault of Assay, please report it"
     key, value = findings.examples[0]
     words = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, "rows": _rows_of(value)}
     fault = meta["fault"].format(key=shown(key), **words)
-    more = bad_count > 1 or (bad_ids and shown(bad_ids[0]) not in fault)
-    all_of_them = f" ({bad_count} in all: {describe_ids(bad_ids[:_IDS_IN_LINE], bad_count)})" if more else ""
+    more = invalid_count > 1 or (invalid_ids and shown(invalid_ids[0]) not in fault)
+    all_of_them = (
+        f" ({invalid_count} in all: {describe_ids(invalid_ids[:_IDS_IN_LINE], invalid_count)})" if more else ""
+    )
     return f"{fault}, needs {meta['required']}: {meta['remedy']}{all_of_them}"
 
 

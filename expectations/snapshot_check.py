@@ -59,9 +59,9 @@ def _check_rows(
 
 def _check_totals(runner: Runner, suite: Suite, row_results: list[CheckResult], totals: Totals) -> list[CheckResult]:
     """Check the aggregate, together with the number of bad rows of each row check: Data Docs show them all."""
-    bad_rows = [{"key": ALL_ROWS, **{result.name: float(result.bad_count) for result in row_results}}]
-    frame = pd.concat([pd.DataFrame(bad_rows), totals.frame], ignore_index=True)
-    expectations = [_no_bad_rows(result) for result in row_results] + suite.totals
+    invalid_rows = [{"key": ALL_ROWS, **{result.name: float(result.invalid_count) for result in row_results}}]
+    frame = pd.concat([pd.DataFrame(invalid_rows), totals.frame], ignore_index=True)
+    expectations = [_no_invalid_rows(result) for result in row_results] + suite.totals
     checks = runner.documented_checks(f"validation of {suite.kind}", expectations, key="key")
     checks.add(frame)
     return [
@@ -73,14 +73,14 @@ def _check_totals(runner: Runner, suite: Suite, row_results: list[CheckResult], 
 
 def _total_result(expectation: gxe.Expectation, findings: Findings, totals: Totals) -> CheckResult:
     column = expectation.column
-    bad_ids = totals.examples.get(column, [key for key, _ in findings.examples if key != ALL_ROWS])
-    bad_count = totals.counts.get(column, findings.count if bad_ids else 0)
-    return check_result(expectation, findings, _measured(column, totals.frame[column]), bad_ids, bad_count)
+    invalid_ids = totals.examples.get(column, [key for key, _ in findings.examples if key != ALL_ROWS])
+    invalid_count = totals.counts.get(column, findings.count if invalid_ids else 0)
+    return check_result(expectation, findings, _measured(column, totals.frame[column]), invalid_ids, invalid_count)
 
 
-def _no_bad_rows(result: CheckResult) -> gxe.Expectation:
+def _no_invalid_rows(result: CheckResult) -> gxe.Expectation:
     """The outcome of a row check, as an expectation on the number of its bad rows."""
-    ids = f" (bad: {describe_ids(result.bad_ids, result.bad_count)})" if result.bad_ids else ""
+    ids = f" (bad: {describe_ids(result.invalid_ids, result.invalid_count)})" if result.invalid_ids else ""
     words = Words(result.name, result.required + ids, "", "", result.severity)
     return between(result.name, words, high=0)
 

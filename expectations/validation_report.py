@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.markdown import row
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 
 Severity = Literal["critical", "warning", "info"]
 REPORT = "validation.json"
@@ -17,7 +17,7 @@ _ID_LENGTH = 80
 class CheckResult(BaseModel):
     """One check: what was measured, what was asked for, and which rows (or classes) speak against it.
 
-    `bad_ids` holds the first 20 of `bad_count`. `why` says in one line what is wrong and what to do about it.
+    `invalid_ids` holds the first 20 of `invalid_count`. `why` says in one line what is wrong and what to do about it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,8 +28,8 @@ class CheckResult(BaseModel):
     measured: str
     required: str
     why: str
-    bad_ids: list[str] = []
-    bad_count: int = 0
+    invalid_ids: list[str] = []
+    invalid_count: int = 0
 
 
 class ValidationReport(BaseModel):
@@ -60,7 +60,9 @@ class ValidationReport(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        return cls.model_validate_json(read_marker(folder, REPORT, "a finished validation", "run with --from validate"))
+        return cls.model_validate_json(
+            read_manifest(folder, REPORT, "a finished validation", "run with --from validate")
+        )
 
     def save(self, folder: Path) -> None:
         """Write the report into an existing folder."""

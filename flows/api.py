@@ -98,7 +98,7 @@ async def show_run(request: Request) -> Response:
             "state": _state(run.flow_run),
             "message": run.flow_run.state.message if run.flow_run.state else None,
             "outcome": outcome.outcome if outcome else None,
-            "figures": outcome.figures if outcome else {},
+            "figures": outcome.metrics if outcome else {},
             "verdict": verdict.model_dump(mode="json") if verdict else None,
             "version": outcome.version if outcome else None,
             "mlflow_run": outcome.mlflow_run if outcome else None,

@@ -17,7 +17,7 @@ from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
 from assay.serving.address import existing_tracking_uri
 from assay.tasks.approve import ApprovalForm, decide
-from assay.tasks.report import report_answer
+from assay.tasks.report import report_decision
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ def ask_on_terminal(outcome: TrainingOutcome, store: Path) -> PromotionResult:
         return promotion
     registry = ModelRegistry(version.name, outcome.tracking_uri, store)
     result = decide(registry, version.number, approve, approver, notes)
-    report_answer(store, outcome.run, result)
+    report_decision(store, outcome.run, result)
     return result
 
 
-def answer_pending(
+def decide_pending(
     name: str, store: Path, number: str | None, approve: bool, approver: str, notes: str
 ) -> PromotionResult:
     """Approve or refuse a version that waits, and let the flow run go on that is suspended for it.
@@ -67,7 +67,7 @@ def answer_pending(
     result = decide(ModelRegistry(name, existing_tracking_uri(store), store), number, approve, approver, notes)
     approval = result.version.approval if result.version else None
     if approval is not None:
-        report_answer(store, approval.run, result)
+        report_decision(store, approval.run, result)
         _wake(approval.run, ApprovalForm(approve=approve, approver=approver, notes=notes))
     return result
 

@@ -18,13 +18,13 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.attempts import FIRST, Attempt, SliceChange
 from assay.evaluation.export_report import ExportReport
 from assay.models.checkpoint import Checkpoint
-from assay.models.sample_weights import RowWeights
+from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
 from assay.tasks.export import export
-from assay.tasks.mitigate import changes_of, mitigate, weigh_up
+from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate
 from assay.tasks.record_attempts import record_attempts
-from assay.tasks.score import Assessment, assess
+from assay.tasks.score import ValidationScores, score
 from assay.tasks.train import train
 from assay.tasks.tune import tune
 from assay.tasks.tuning.result import TuningResult
@@ -42,13 +42,13 @@ class Candidate:
     checkpoint: ArtifactRef[Checkpoint]
     bundle: ArtifactRef[ExportReport]
     tuned: ArtifactRef[TuningResult] | None
-    weights: ArtifactRef[RowWeights] | None
-    assessed: ArtifactRef[Assessment] | None
+    weights: ArtifactRef[SampleWeights] | None
+    scored: ArtifactRef[ValidationScores] | None
 
     @property
-    def assessment(self) -> Assessment:
+    def validation_scores(self) -> ValidationScores:
         """What validation rows say."""
-        return self.assessed.load() if self.assessed else Assessment(f1={}, slices=[])
+        return self.scored.load() if self.scored else ValidationScores(f1={}, slices=[])
 
 
 def best_candidate(
@@ -87,20 +87,20 @@ class Attempts:
         """Search for settings where the recipe wants that first, and train."""
         tuned = tune(self._run, *self._data) if searches_first(self._recipe) else None
         self.best = self._train(FIRST, tuned, None)
-        if self.best.assessed:
+        if self.best.scored:
             why = "the recipe as it stands" if tuned is None else "with the settings of a search"
             self._tell("first", 0, why, self.best, True, "nothing to compare with")
 
     def tune_while_low(self) -> None:
         """Search (on) for better settings while a head's F1 is below the gate's threshold."""
         for number in self._tries if self._recipe.tuning else ():
-            low = self.best.assessment.below(self._recipe.gate)
+            low = self.best.validation_scores.below(self._recipe.gate)
             if not low:
                 return
             searches = number if searches_first(self._recipe) else number - 1
             name = f"tuned {number}"
             candidate = self._train(name, _named(tune, name)(self._run, *self._data, searches), None)
-            gain = candidate.assessment.score - self.best.assessment.score
+            gain = candidate.validation_scores.score - self.best.validation_scores.score
             why = "; ".join(f"F1 of {head} was {f1:.3f}, below gate.min_f1" for head, f1 in low.items())
             self._tell("tuned", number, why, candidate, gain > 0, f"mean F1 of the heads changes by {gain:+.3f}")
 
@@ -111,28 +111,28 @@ class Attempts:
         """
         latest = self.best
         for number in self._tries:
-            before, failed = self.best.assessment, latest.assessment.failed
-            if latest.assessed is None or not failed or before.below(self._recipe.gate):
+            before, failed = self.best.validation_scores, latest.validation_scores.failed
+            if latest.scored is None or not failed or before.below(self._recipe.gate):
                 return
             name = f"mitigated {number}"
-            weighed = _named(mitigate, name)(self._run, latest.assessed, *self._data, latest.weights)
-            weights = RowWeights.load(weighed.path)
+            weighed = _named(mitigate, name)(self._run, latest.scored, *self._data, latest.weights)
+            weights = SampleWeights.load(weighed.path)
             if not weights.weights:
                 return
             latest = self._train(name, self.best.tuned, weighed)
-            changes = changes_of(weights, before, latest.assessment)
+            changes = changes_of(weights, before, latest.validation_scores)
             rule = self._recipe.retrigger.mitigation
-            kept, reason = weigh_up(rule, self._recipe.gate, before, latest.assessment, changes)
+            kept, reason = accept_mitigation(rule, self._recipe.gate, before, latest.validation_scores, changes)
             why = "slices fell short: " + ", ".join(sorted({finding.key.name for finding in failed}))
             self._tell("mitigated", number, why, latest, kept, reason, changes)
 
     def _train(
-        self, name: str, tuned: ArtifactRef[TuningResult] | None, weights: ArtifactRef[RowWeights] | None
+        self, name: str, tuned: ArtifactRef[TuningResult] | None, weights: ArtifactRef[SampleWeights] | None
     ) -> Candidate:
         checkpoint = _named(train, name)(self._run, *self._data, tuned, weights, name)
         bundle = _named(export, name)(self._run, checkpoint, *self._data)
-        assessed = _named(assess, name)(self._run, bundle, *self._data) if _needs_assessment(self._recipe) else None
-        return Candidate(checkpoint, bundle, tuned, weights, assessed)
+        scored = _named(score, name)(self._run, bundle, *self._data) if _needs_scores(self._recipe) else None
+        return Candidate(checkpoint, bundle, tuned, weights, scored)
 
     def _tell(
         self,
@@ -150,8 +150,8 @@ class Attempts:
             number=number,
             why=why,
             settings=TuningResult.load(candidate.tuned.path).best.settings if candidate.tuned else {},
-            f1=candidate.assessment.f1,
-            short=[f"{finding.key.name} ({finding.head})" for finding in candidate.assessment.failed],
+            f1=candidate.validation_scores.f1,
+            short=[f"{finding.key.name} ({finding.head})" for finding in candidate.validation_scores.failed],
             slices=list(changes),
             kept=kept,
             reason=reason,
@@ -166,7 +166,7 @@ def searches_first(recipe: Recipe) -> bool:
     return recipe.tuning is not None and recipe.tuning.when == "first"
 
 
-def _needs_assessment(recipe: Recipe) -> bool:
+def _needs_scores(recipe: Recipe) -> bool:
     """Whether anything depends on what validation rows say of a bundle, or has to be told."""
     may_mitigate = recipe.gate.slices.active and recipe.retrigger.max_attempts > 0
     return may_mitigate or recipe.tuning is not None

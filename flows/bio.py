@@ -11,20 +11,20 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.scripts import split_signs
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import SIDES, Side, Splits
+from assay.corpus.splits import SPLIT_NAMES, SplitName, Splits
 from assay.corpus.storage.atomic import atomic_path
 from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import newest_run
 from assay.runs.run import newest_result
-from assay.serving.decoding import tag_units
-from assay.serving.encoding import Unit
+from assay.serving.decoding import tag_words
+from assay.serving.encoding import Word
 
 # Words of a text, and every other character by itself; texts that came as words are cut where they were joined.
 WORDS = re.compile(r"\w+|\S")
 JOINED_WORDS = re.compile(r"\S+")
 
 
-def dump_bio(recipe: Recipe, store: Path, output: Path, side: Side | None = None) -> int:
+def dump_bio(recipe: Recipe, store: Path, output: Path, split_name: SplitName | None = None) -> int:
     """Write the rows that the newest run of a recipe has read.
 
     `.jsonl` gives an object a row (`id`, `tokens`, `tags`, `label`, `side`), which the form `tokens` reads again.
@@ -34,7 +34,7 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, side: Side | None = None
         recipe: which one; its runs are found by its name.
         store: folder of all runs.
         output: appears whole or not at all.
-        side: only the rows of that side.
+        split_name: only the rows of that side.
 
     Returns:
         How many rows were written.
@@ -46,17 +46,17 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, side: Side | None = None
         raise AssayError(f"{recipe.name} learns no entities: model.heads is {recipe.heads}, so there are no BIO tags")
     run = newest_run(recipe.name, store)
     extracted, splits = (run and newest_result(run, step) for step in ("extract", "split"))
-    if extracted is None or (side and splits is None):
-        step = "split" if side else "extract"
+    if extracted is None or (split_name and splits is None):
+        step = "split" if split_name else "extract"
         raise AssayError(
             f"no run of {recipe.name} in {store} has finished the step {step}; do it: assay run RECIPE --until {step}"
         )
-    sides = Splits.load(splits).sides if splits else {}
+    split_of = Splits.load(splits).split_of if splits else {}
     word = JOINED_WORDS if recipe.source.form == "tokens" else WORDS
     rows = (
-        bio_row(example, word, sides.get(example.id))
+        bio_row(example, word, split_of.get(example.id))
         for example in Snapshot.load(extracted).examples()
-        if side in (None, sides.get(example.id))
+        if split_name in (None, split_of.get(example.id))
     )
     count = 0
     with atomic_path(output) as partial, partial.open("w", encoding="utf-8") as file:
@@ -67,7 +67,7 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, side: Side | None = None
     return count
 
 
-def parse_side(name: str | None) -> Side | None:
+def parse_split(name: str | None) -> SplitName | None:
     """The side of that name.
 
     Raises:
@@ -75,10 +75,10 @@ def parse_side(name: str | None) -> Side | None:
     """
     if name is None:
         return None
-    return choose(name, SIDES, f"--side {name}: no such side; sides are {', '.join(SIDES)}")
+    return choose(name, SPLIT_NAMES, f"--side {name}: no such side; sides are {', '.join(SPLIT_NAMES)}")
 
 
-def bio_row(example: Example, word: re.Pattern[str] = WORDS, side: Side | None = None) -> dict[str, Any]:
+def bio_row(example: Example, word: re.Pattern[str] = WORDS, split_name: SplitName | None = None) -> dict[str, Any]:
     """One row as words and tags. A word that an entity covers in part is tagged whole.
 
     In scripts without spaces, each letter is a word; texts that came as words keep theirs.
@@ -86,13 +86,13 @@ def bio_row(example: Example, word: re.Pattern[str] = WORDS, side: Side | None =
     found = [match.span() for match in word.finditer(example.text)]
     if word is not JOINED_WORDS:
         found = [part for start, end in found for part in split_signs(example.text, start, end)]
-    units = [Unit(0, *span) for span in found]
+    units = [Word(0, *span) for span in found]
     return {
         "id": example.id,
         "tokens": [example.text[unit.start : unit.end] for unit in units],
-        "tags": tag_units(example.entities or (), units),
+        "tags": tag_words(example.entities or (), units),
         "label": example.label,
-        "side": side,
+        "side": split_name,
     }
 
 

@@ -16,10 +16,10 @@ from assay.flows.runners import chosen_requests, chosen_runner
 from assay.recipes.bounds import MOST_ROWS
 from assay.runs.prefect_artifacts import ProgressPage
 from assay.serving.address import open_bundle, pinned
-from assay.serving.batch.execution import PredictionCounts, answer_shards, finish
+from assay.serving.batch.execution import PredictionCounts, finish, predict_shards
 from assay.serving.batch.mongo_address import read_filter
-from assay.serving.batch.prediction_job import ROWS_A_SHARD, keep_plan, plan_is_current, survey_job
-from assay.serving.batch.progress import Unwatched
+from assay.serving.batch.prediction_job import ROWS_A_SHARD, keep_plan, plan_is_current, scan_job
+from assay.serving.batch.progress import NoProgress
 from assay.serving.batch.remote_job import needs_copies
 from assay.serving.batch.shards import locked, runs
 from assay.serving.engine import Engine
@@ -29,7 +29,7 @@ from assay.serving.predict import Request, is_folder, make_job, predict_request
 PARTS = 20
 
 
-class Part(BaseModel):
+class ShardRange(BaseModel):
     """Consecutive shards; `stop` is the first behind them."""
 
     start: int
@@ -39,7 +39,7 @@ class Part(BaseModel):
 class Prepared(BaseModel):
     """What is still to be done: the parts, and how many shards there are and were done before."""
 
-    parts: list[Part]
+    parts: list[ShardRange]
     shards: int
     resumed_rows: int
 
@@ -108,7 +108,7 @@ def predict(
     with locked(job.work, job.target.name):
         ready = prepare(model, request, parts, threads)
         with chosen_requests():
-            answered = answer_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
+            answered = predict_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
         _follow(ready, answered, f"rows of {job.source.name}")
         return join(model, request, ready.resumed_rows, threads)
 
@@ -118,14 +118,14 @@ def prepare(model: str, request: Request, parts: int, threads: int | None = None
     """Look through the source, and say what is still to be done."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
-    survey = survey_job(job, engine)
-    keep_plan(job, engine, survey)
+    scan = scan_job(job, engine)
+    keep_plan(job, engine, scan)
     finished = job.shards().finished()
-    shards = range(len(survey.starts))
+    shards = range(len(scan.starts))
     missing = [shard for shard in shards if shard not in finished]
     size = -(-len(missing) // parts) or 1
     found = [
-        Part(start=start, stop=min(start + size, run.stop))
+        ShardRange(start=start, stop=min(start + size, run.stop))
         for run in runs(missing)
         for start in range(run.start, run.stop, size)
     ]
@@ -134,7 +134,7 @@ def prepare(model: str, request: Request, parts: int, threads: int | None = None
 
 
 @task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
-def answer_part(model: str, request: Request, part: Part, threads: int | None = None) -> Part:
+def predict_part(model: str, request: Request, part: ShardRange, threads: int | None = None) -> ShardRange:
     """Answer the shards of a part that are not whole yet.
 
     Raises:
@@ -147,11 +147,11 @@ def answer_part(model: str, request: Request, part: Part, threads: int | None = 
             f"the plan in {job.work} is not of {job.source.name} and {model} as this worker reads them; check that all "
             "workers see the same files, and start again when nothing writes to them"
         )
-    survey = survey_job(job, engine)
+    scan = scan_job(job, engine)
     shards = range(part.start, part.stop)
     finished = job.shards().finished(shards)
     for missing in runs(shard for shard in shards if shard not in finished):
-        answer_shards(job, engine, survey, missing, Unwatched())
+        predict_shards(job, engine, scan, missing, NoProgress())
     return part
 
 
@@ -160,7 +160,7 @@ def join(model: str, request: Request, resumed_rows: int, threads: int | None = 
     """Make the output of all shards."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
-    return finish(job, engine, survey_job(job, engine), resumed_rows)
+    return finish(job, engine, scan_job(job, engine), resumed_rows)
 
 
 @task(name="predict", cache_policy=NO_CACHE)
@@ -175,7 +175,7 @@ def engine_of(model: str, threads: int | None = None) -> Engine:
     return Engine(open_bundle(model), threads=threads)
 
 
-def _follow(ready: Prepared, answered: Sequence[PrefectFuture[Part]], what: str) -> None:
+def _follow(ready: Prepared, answered: Sequence[PrefectFuture[ShardRange]], what: str) -> None:
     """Show how far it is, part by part, as an artifact.
 
     Raises:

@@ -15,7 +15,7 @@ from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.tracking import tracking_uri_for
 from assay.serving.address import existing_tracking_uri, without_password
 from assay.tasks.find_reference import Champion, find_champion
-from assay.tasks.monitor import announce_drift, compare_window, record_drift
+from assay.tasks.monitor import compare_window, emit_drift, record_drift
 
 
 @flow(name="monitor", flow_run_name="monitor-{model}", persist_result=False, result_serializer="json")
@@ -48,7 +48,7 @@ def monitor(
     report = compare_window(champion, reference, window, store)
     record_drift(champion, report)
     if report.drifted:
-        announce_drift(champion, report)
+        emit_drift(champion, report)
         if retrain:
             # Started again after a crash, the same run of monitor resumes the same training.
             key = deployment_key(current_flow_run()) or _training_key(champion, window, store)

@@ -15,7 +15,7 @@ from prefect.states import AwaitingRetry
 from pydantic import BaseModel, Field
 
 from assay.corpus.markdown import cell
-from assay.runs.events import CRASHED, announce
+from assay.runs.events import CRASHED, emit
 from assay.runs.prefect_artifacts import show_markdown
 
 # Flows that go on where they were when the same run is started again. A rollback might move the alias twice.
@@ -133,4 +133,4 @@ def _report(result: Recovery, kind: str) -> None:
         f"Run `{result.flow_run}` of the flow {cell(kind)}: {cell(result.why)}.",
     ]
     show_markdown("crashes", "\n\n".join(lines), result.name)
-    announce(CRASHED, f"prefect.flow-run.{result.flow_run}", result.name, {"summary": result.why})
+    emit(CRASHED, f"prefect.flow-run.{result.flow_run}", result.name, {"summary": result.why})

@@ -6,7 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from assay.registry.history import Move
+from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
 from assay.serving.address import existing_tracking_uri
 
@@ -14,7 +14,7 @@ from assay.serving.address import existing_tracking_uri
 @flow(name="rollback", flow_run_name="rollback-{name}", persist_result=False, result_serializer="json")
 def rollback(
     name: str, reason: str, to: str | None = None, store: Path = Path(".assay"), registry_uri: str | None = None
-) -> Move:
+) -> AliasChange:
     """Move the champion alias back, under the same lock as a promotion, and write down why.
 
     Args:
@@ -30,6 +30,6 @@ def rollback(
 @task(name="move-back", cache_policy=NO_CACHE)
 def move_back(
     name: str, reason: str, to: str | None, store: Path, registry_uri: str | None, run: str | None = None
-) -> Move:
+) -> AliasChange:
     """One move of the alias; `run` is the flow run that asked for it."""
     return ModelRegistry(name, registry_uri or existing_tracking_uri(store), store).rollback(to, reason, run)

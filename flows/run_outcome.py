@@ -7,16 +7,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from pydantic import BaseModel
 
-from assay.evaluation.labelled_predictions import ANSWERS
+from assay.evaluation.labelled_predictions import PREDICTIONS
 from assay.evaluation.verdict import Verdict
 from assay.recipes.recipe import Recipe
-from assay.registry.approval_records import VERDICT, Answers
+from assay.registry.approval_records import VERDICT, ApprovalRecords
 from assay.registry.versions import Version, Versions
 from assay.runs.mlflow_client import connect
-from assay.runs.origin_record import answers_folder
+from assay.runs.origin_record import predictions_folder
 from assay.runs.search_filters import equals
 from assay.runs.tracking import mlflow_reachable, tracking_uri_for
-from assay.serving.registered_model import figures_on_test_rows
+from assay.serving.registered_model import test_metrics
 
 
 class Outcome(BaseModel):
@@ -28,7 +28,7 @@ class Outcome(BaseModel):
     """
 
     mlflow_run: str
-    figures: dict[str, float]
+    metrics: dict[str, float]
     verdict: Verdict | None
     outcome: str | None
     version: str | None
@@ -55,14 +55,14 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
         versions = Versions(client, recipe.registry.name, uri)
         reported = _verdict(client, run.info.run_id)
         asked = _asked_about(versions, flow_run)
-        verdict = reported or (Answers(client, versions).verdict(asked) if asked else None)
+        verdict = reported or (ApprovalRecords(client, versions).verdict(asked) if asked else None)
         version = versions.find(verdict.bundle) if verdict else None
-        judged = verdict.outcome if verdict else None
+        tested = verdict.outcome if verdict else None
         return Outcome(
             mlflow_run=run.info.run_id,
-            figures=dict(sorted(figures_on_test_rows(run.data.metrics).items())),
+            metrics=dict(sorted(test_metrics(run.data.metrics).items())),
             verdict=verdict,
-            outcome=asked.outcome if asked else judged,
+            outcome=asked.outcome if asked else tested,
             version=version.address if version else None,
             reported=reported is not None,
         )
@@ -77,7 +77,7 @@ def read_predictions(outcome: Outcome, recipe: Recipe, store: Path) -> bytes | N
     if outcome.verdict is None or not outcome.reported:
         return None
     uri = tracking_uri_for(recipe, store)
-    path = f"{answers_folder(outcome.verdict.bundle)}/{ANSWERS}"
+    path = f"{predictions_folder(outcome.verdict.bundle)}/{PREDICTIONS}"
     with mlflow_reachable(uri), tempfile.TemporaryDirectory() as folder:
         return Path(connect(uri).download_artifacts(outcome.mlflow_run, path, folder)).read_bytes()
 

@@ -62,7 +62,7 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
         raise AssayError(f"seeds are {list(seeds)}; name at least one, and each once")
     # A trial gives up where it falls behind others; here there are none.
     alone = Tuning(space={"training.epochs": [recipe.training.epochs]}, pruning=False)
-    plans = [Plan(number=seed, settings={KEY: seed}, rivals=[]) for seed in seeds]
+    plans = [Plan(number=seed, settings={KEY: seed}, other_trials=[]) for seed in seeds]
     with chosen_requests(), open_run(recipe, store, keep_open=True) as run:
         snapshot = extract(run)
         splits = split(run, snapshot)

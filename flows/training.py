@@ -16,7 +16,7 @@ from assay.flows.run_limit import only_training
 from assay.flows.runners import chosen_requests, chosen_runner
 from assay.recipes.recipe import Recipe
 from assay.registry.aliases import ChampionChanged
-from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.registry.promotion import PromotionResult, effective_verdict
 from assay.runs.lifecycle import open_run
 from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.run import Run, Step
@@ -126,7 +126,7 @@ def _decide(
         verdict = gate(run, results, attempts)
         if verdict.outcome == "refused":
             verdict = verdict.model_copy(update={"forced": force})
-        verdict = lasting_verdict(run, verdict)
+        verdict = effective_verdict(run, verdict)
         approval = approve(run, results, verdict)
         try:
             return verdict, promote(run, results, verdict, approval)

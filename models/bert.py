@@ -52,7 +52,7 @@ class FirstTokenLayer(nn.Module):
 
 
 @contextmanager
-def trimmed(network: Network) -> Iterator[None]:
+def pruned_for_export(network: Network) -> Iterator[None]:
     """Inside, the network leaves out what no head reads, where its encoder is of the BERT family.
 
     Args:

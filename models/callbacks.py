@@ -17,11 +17,11 @@ SCORE = "eval_score"
 _logger = logging.getLogger(__name__)
 
 
-class LossAstray(AssayError):  # noqa: N818  # it tells what happened; to a search for settings it is an answer
+class NonFiniteLoss(AssayError):  # noqa: N818  # it tells what happened; to a search for settings it is an answer
     """The loss is no number any more."""
 
 
-class GivenUp(Exception):  # noqa: N818  # it tells what happened; whoever asked for it goes on
+class PrunedTrial(Exception):  # noqa: N818  # it tells what happened; whoever asked for it goes on
     """A training was given up as hopeless; `scores` are those of its epochs."""
 
     def __init__(self, scores: Sequence[float]) -> None:
@@ -47,18 +47,18 @@ class Report(TrainerCallback):
         values = logs or {}
         if "loss" in values:
             if not math.isfinite(values["loss"]):
-                raise LossAstray(
+                raise NonFiniteLoss(
                     f"the training loss is {values['loss']} at step {state.global_step}; "
                     "lower training.learning_rate or training.head_learning_rate"
                 )
             self._log(
                 {f"train.{name}": values[name] for name in ("loss", "learning_rate", "grad_norm")}, state.global_step
             )
-        figures = {name.removeprefix("eval_"): value for name, value in values.items() if name.startswith("eval_")}
-        if figures:
-            shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        metrics = {name.removeprefix("eval_"): value for name, value in values.items() if name.startswith("eval_")}
+        if metrics:
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
             _logger.info("epoch %g: %s", values["epoch"], shown)
-            self._log({f"validation.{name}": value for name, value in figures.items()}, state.global_step)
+            self._log({f"validation.{name}": value for name, value in metrics.items()}, state.global_step)
 
 
 class EarlyStopping(TrainerCallback):
@@ -83,11 +83,11 @@ class EarlyStopping(TrainerCallback):
             control.should_training_stop = True
 
 
-class GiveUp(TrainerCallback):
+class PruneTrial(TrainerCallback):
     """Ends a training whose scores are hopeless. It reads the history, so that it survives a restart.
 
     Args:
-        hopeless: decides by the scores of all epochs so far; raised is `GivenUp`.
+        hopeless: decides by the scores of all epochs so far; raised is `PrunedTrial`.
     """
 
     def __init__(self, hopeless: Callable[[Sequence[float]], bool]) -> None:
@@ -97,7 +97,7 @@ class GiveUp(TrainerCallback):
         """Ask after every epoch but the last, which leaves nothing to save."""
         scores = scores_of(state)
         if state.global_step < state.max_steps and self._hopeless(scores):
-            raise GivenUp(scores)
+            raise PrunedTrial(scores)
 
 
 def scores_of(state: TrainerState) -> list[float]:

@@ -27,7 +27,7 @@ class LinearChainCrf(nn.Module):
             tags: B x L, the tag on the first token of each unit, `IGNORED` on all others.
             weights: B, how much each row counts; none: all the same.
         """
-        emissions, tags, mask = gather_units(emissions, tags)
+        emissions, tags, mask = gather_words(emissions, tags)
         likelihood = self.score(emissions, tags, mask) - self.partition(emissions, mask)
         # Rows without a unit have nothing to say: their score and partition differ by a constant of no meaning.
         counted = torch.where(mask[:, 0], likelihood, torch.zeros_like(likelihood))
@@ -52,7 +52,7 @@ class LinearChainCrf(nn.Module):
         return torch.logsumexp(alpha + self.end, dim=1)
 
 
-def gather_units(emissions: Tensor, tags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def gather_words(emissions: Tensor, tags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Move the first tokens of units to the front of each row.
 
     Args:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.models.crf import IGNORED
-from assay.serving.decoding import tag_units
-from assay.serving.encoding import EncodedText, TextEncoder, Unit
+from assay.serving.decoding import tag_words
+from assay.serving.encoding import EncodedText, TextEncoder, Word
 
 # Every record batch but the last holds so many rows, so that row i lies in batch i // ROWS_A_CHUNK.
 ROWS_A_CHUNK = 2048
@@ -58,7 +58,7 @@ class LabelSet:
                 "add training rows of it, or leave it out by source.label_map or source.filter"
             ) from None
 
-    def tag_ids(self, row: Example, units: Sequence[Unit]) -> list[int]:
+    def tag_ids(self, row: Example, units: Sequence[Word]) -> list[int]:
         """Number of the tag of each unit, `IGNORED` where the row says nothing about entities.
 
         Raises:
@@ -67,7 +67,7 @@ class LabelSet:
         if not self.tags or row.entities is None:
             return [IGNORED] * len(units)
         try:
-            return [self.tags.index(tag) for tag in tag_units(row.entities, units)]
+            return [self.tags.index(tag) for tag in tag_words(row.entities, units)]
         except ValueError:
             raise AssayError(
                 f"row {row.id!r} has an entity of type {self._unknown(row.entities)!r}, which no training row has; "
@@ -121,7 +121,7 @@ class EncodedRows:
                 encoded = encoder.encode(
                     [row.text for row, _ in chunk],
                     [row.text_pair for row, _ in chunk],
-                    with_units=bool(label_set.tags),
+                    with_words=bool(label_set.tags),
                 )
                 records = [
                     {**_record(row, text, label_set), "weight": weight}
@@ -139,10 +139,10 @@ class EncodedRows:
         values, offsets = self._lists[column][chunk]
         return values[offsets[position] : offsets[position + 1]]
 
-    def units(self, row: int) -> list[Unit]:
+    def units(self, row: int) -> list[Word]:
         """The units of one row."""
         columns = (self.get(name, row).tolist() for name in ("units", "starts", "ends"))
-        return [Unit(*unit) for unit in zip(*columns, strict=True)]
+        return [Word(*unit) for unit in zip(*columns, strict=True)]
 
     def used_ids(self) -> Ints:
         """Every token id that occurs, sorted."""

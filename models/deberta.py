@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def rewritten(network: Network, max_length: int) -> Iterator[None]:
+def optimised_for_export(network: Network, max_length: int) -> Iterator[None]:
     """Inside, the encoder of the network is rewritten for inference, where it is a DeBERTa that can be.
 
     Args:

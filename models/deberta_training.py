@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfAttention
 
 
-def score_faster(network: nn.Module) -> None:
+def use_fast_attention(network: nn.Module) -> None:
     """Let every disentangled attention of a network score distances by a shift in place of an index; same results."""
     for module in network.modules():
         if type(module) is DisentangledSelfAttention:

@@ -16,7 +16,7 @@ from assay.models.adapters import add_adapters
 from assay.models.batching import Collator
 from assay.models.checkpoint import CheckpointManifest
 from assay.models.dataset import EncodedRows, LabelSet
-from assay.models.deberta_training import score_faster
+from assay.models.deberta_training import use_fast_attention
 from assay.models.network import Network, build_network
 from assay.models.scratch import scratch_config, train_tokenizer
 from assay.models.tokenizer import load_tokenizer
@@ -83,7 +83,7 @@ def new_network(rows: Iterable[Example], model: Model, label_set: LabelSet) -> t
         tokenizer = load_tokenizer(model)
         network = build_network(model, classes, tags)
     _check_length(network, model)
-    score_faster(network)
+    use_fast_attention(network)
     if model.lora is not None:
         add_adapters(network, model.lora)
     return network, tokenizer

@@ -6,13 +6,13 @@ from pathlib import Path
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_file
 
-SEAL = "sealed.json"
+COMPLETE = "sealed.json"
 
 
-def seal(checkpoint: Path, key: str) -> None:
+def mark_complete(checkpoint: Path, key: str) -> None:
     """Write the marker of a finished checkpoint: the digests of its files, and what it belongs to."""
-    files = {path.name: digest_file(path) for path in sorted(checkpoint.iterdir()) if path.name != SEAL}
-    with atomic_path(checkpoint / SEAL) as path:
+    files = {path.name: digest_file(path) for path in sorted(checkpoint.iterdir()) if path.name != COMPLETE}
+    with atomic_path(checkpoint / COMPLETE) as path:
         path.write_text(json.dumps({"key": key, "files": files}, indent=2), encoding="utf-8")
 
 
@@ -24,11 +24,11 @@ def newest_checkpoint(folder: Path, key: str) -> Path | None:
 
 def is_whole(checkpoint: Path, key: str) -> bool:
     """Whether a checkpoint carries the marker of this training and its files are as they were written."""
-    marker = checkpoint / SEAL
+    marker = checkpoint / COMPLETE
     if not marker.is_file():
         return False
-    sealed = json.loads(marker.read_text(encoding="utf-8"))
-    return sealed["key"] == key and all(
+    marked_complete = json.loads(marker.read_text(encoding="utf-8"))
+    return marked_complete["key"] == key and all(
         (checkpoint / name).is_file() and digest_file(checkpoint / name) == digest
-        for name, digest in sealed["files"].items()
+        for name, digest in marked_complete["files"].items()
     )

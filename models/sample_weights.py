@@ -7,12 +7,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.example import Example
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 
 WEIGHTS = "weights.json"
 
 
-class RowWeights(BaseModel):
+class SampleWeights(BaseModel):
     """`weights.json`: the rows that count more, by id; all others count 1.
 
     `method` says whether their loss counts more (reweight) or they are seen more often (oversample). `slices`
@@ -44,4 +44,4 @@ class RowWeights(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        return cls.model_validate_json(read_marker(folder, WEIGHTS, "finished weights", "run with --from mitigate"))
+        return cls.model_validate_json(read_manifest(folder, WEIGHTS, "finished weights", "run with --from mitigate"))

@@ -7,7 +7,7 @@ from assay.corpus.example import Entity, Example
 from assay.models.scratch import train_tokenizer
 from assay.models.tokenizer import load_tokenizer
 from assay.recipes.recipe import Model
-from assay.serving.decoding import spans, tag_units, widened
+from assay.serving.decoding import spans, tag_words, widened
 from assay.serving.encoding import EncodedText, TextEncoder
 
 # No text is this long: what a model cuts off is no matter of words.
@@ -38,7 +38,7 @@ class TagCoverage:
     def add(self, row: Example, encoded: EncodedText) -> None:
         """Take one row and its words."""
         gold = row.entities or ()
-        back = set(spans(tag_units(gold, encoded.units), encoded.units))
+        back = set(spans(tag_words(gold, encoded.units), encoded.units))
         lost = [entity for entity in gold if entity not in back]
         self.entities += len(gold)
         self.recovered += len(gold) - len(lost)

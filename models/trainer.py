@@ -39,7 +39,7 @@ class NetworkTrainer(Trainer):
         loader: batches of the training rows.
         loss: of all heads.
         precision: autocast to bf16, or not.
-        figures: computes the validation figures.
+        metrics: computes the validation figures.
         log: takes figures and the step they belong to.
         key: digest of what the training depends on: a checkpoint with another key is not resumed from.
     """
@@ -53,7 +53,7 @@ class NetworkTrainer(Trainer):
         loader: BucketLoader,
         loss: HeadsLoss,
         precision: str,
-        figures: Callable[[], dict[str, float]],
+        metrics: Callable[[], dict[str, float]],
         log: Log,
         key: str,
     ) -> None:
@@ -63,7 +63,7 @@ class NetworkTrainer(Trainer):
         self._loader = loader
         self._loss = loss.to(arguments.device)
         self._bf16 = precision == "bf16"
-        self._figures = figures
+        self._metrics = metrics
         self._validating = 0.0
         self.network = network
         self.key = key
@@ -102,7 +102,7 @@ class NetworkTrainer(Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validation figures, `eval_` before each name, as the Trainer's own machinery expects them."""
         began = time.monotonic()
-        metrics = {f"eval_{name}": value for name, value in self._figures().items()}
+        metrics = {f"eval_{name}": value for name, value in self._metrics().items()}
         self._validating += time.monotonic() - began
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -139,7 +139,7 @@ class NetworkTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         processes.wait_for_all()  # each has written the state of its random numbers
         if processes.is_first():
-            resume.seal(folder, self.key)
+            resume.mark_complete(folder, self.key)
 
 
 class OneDeviceArguments(TrainingArguments):

@@ -30,7 +30,7 @@ from assay.models.resume import newest_checkpoint
 from assay.models.tokenizer import save_tokenizer
 from assay.models.trainer import NetworkTrainer, load_trainable, trainer_arguments
 from assay.models.used_embedding import restore_embedding, train_used_rows
-from assay.models.validation_scores import crf_scores, figures, predict
+from assay.models.validation_scores import crf_scores, metrics, predict
 from assay.recipes.recipe import Model, Training
 
 WORK = "work"
@@ -124,7 +124,7 @@ def make_trainer(
         loader=BucketLoader(data.train, data.collate, training.batch_size, training.seed, oversample=data.oversample),
         loss=HeadsLoss(network.crf, training.tokens_weight, training.label_smoothing, class_weights),
         precision=precision,
-        figures=lambda: figures(
+        metrics=lambda: metrics(
             data.validation_rows,
             predict(network, data.validation, data.collate, data.label_set),
             data.label_set,

@@ -17,7 +17,7 @@ from assay.serving.bundle import Crf
 from assay.serving.decoding import Transitions, spans
 
 ROWS_A_BATCH = 64
-Answer = tuple[str | None, list[Entity]]
+LabelledPrediction = tuple[str | None, list[Entity]]
 
 
 def crf_scores(network: Network) -> Crf | None:
@@ -28,9 +28,9 @@ def crf_scores(network: Network) -> Crf | None:
     return Crf.model_validate(scores)
 
 
-def predict(network: Network, rows: EncodedRows, collate: Collator, label_set: LabelSet) -> list[Answer]:
+def predict(network: Network, rows: EncodedRows, collate: Collator, label_set: LabelSet) -> list[LabelledPrediction]:
     """Class and entities of every row, in the order of the rows; several processes share the work."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, LabelledPrediction] = {}
     crf = crf_scores(network)
     transitions = None if crf is None else crf.transitions()
     for indices, logits in _logits(network, rows, collate):
@@ -45,7 +45,7 @@ def predict(network: Network, rows: EncodedRows, collate: Collator, label_set: L
     return [everyone[row] for row in range(len(rows))]
 
 
-def figures(rows: Sequence[Example], answers: Sequence[Answer], label_set: LabelSet) -> dict[str, float]:
+def metrics(rows: Sequence[Example], answers: Sequence[LabelledPrediction], label_set: LabelSet) -> dict[str, float]:
     """Flat figures of each head and, as `score`, the mean of the heads' F1."""
     found: dict[str, float] = {}
     pairs = list(zip(rows, answers, strict=True))
@@ -67,7 +67,7 @@ def figures(rows: Sequence[Example], answers: Sequence[Answer], label_set: Label
     return found | {"score": sum(heads) / len(heads)}
 
 
-def _frame_accuracy(pairs: Sequence[tuple[Example, Answer]]) -> float:
+def _frame_accuracy(pairs: Sequence[tuple[Example, LabelledPrediction]]) -> float:
     full = [
         (row.label, label, row.entities, entities)
         for row, (label, entities) in pairs

@@ -63,13 +63,15 @@ def _comparisons(node: ast.expr, condition: str) -> Iterator[ast.Compare]:
 
 
 def _columns(comparison: ast.Compare) -> list[str]:
-    return [side.id for side in (comparison.left, *comparison.comparators) if isinstance(side, ast.Name)]
+    return [
+        split_name.id for split_name in (comparison.left, *comparison.comparators) if isinstance(split_name, ast.Name)
+    ]
 
 
 def _kind(comparison: ast.Compare, condition: str) -> ColumnKind:
     """Text where a column is compared with text, else number. Text has no order."""
-    sides = (comparison.left, *comparison.comparators)
-    kinds = {kind for side in sides for kind in _constant_kinds(side, condition)}
+    split_of = (comparison.left, *comparison.comparators)
+    kinds = {kind for split_name in split_of for kind in _constant_kinds(split_name, condition)}
     for operator, right in zip(comparison.ops, comparison.comparators, strict=True):
         if isinstance(operator, ast.Is | ast.IsNot):
             raise ValueError(f"{condition!r} compares with `is`; write == or !=")
@@ -82,9 +84,9 @@ def _kind(comparison: ast.Compare, condition: str) -> ColumnKind:
     return kinds.pop() if kinds else "number"
 
 
-def _constant_kinds(side: ast.expr, condition: str) -> Iterator[ColumnKind]:
+def _constant_kinds(split_name: ast.expr, condition: str) -> Iterator[ColumnKind]:
     """Kinds of the constants on one side of a comparison; a column has none."""
-    match side:
+    match split_name:
         case ast.Name():
             return
         case ast.Constant(value=str()):
@@ -97,4 +99,4 @@ def _constant_kinds(side: ast.expr, condition: str) -> Iterator[ColumnKind]:
             for part in parts:
                 yield from _constant_kinds(part, condition)
         case _:
-            raise ValueError(f"{condition!r} holds {ast.unparse(side)!r}; it takes only {_ALLOWED}")
+            raise ValueError(f"{condition!r} holds {ast.unparse(split_name)!r}; it takes only {_ALLOWED}")

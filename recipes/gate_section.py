@@ -20,7 +20,7 @@ class ChampionRule(Closed):
     )
     improve: bool = Field(False, description="The lower bound of the primary head's difference must be above 0")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the bound")
-    many_challengers: Literal["told", "corrected"] = Field(
+    multiplicity: Literal["told", "corrected"] = Field(
         "told",
         description="told: the verdict says how many were judged on the same test rows. corrected: the k-th needs a "
         "confidence of 1 - (1 - confidence) / (k (k + 1)), so that all of them together err as seldom as it says",
@@ -109,7 +109,7 @@ class CounterfactualRule(Closed):
     max_flips: float = Field(0.02, ge=0, lt=1, description="Largest share of swaps that change the answer")
     min_swaps: int = Field(50, ge=1, le=MOST_ROWS, description="Fewer swaps are reported, not judged")
     max_rows: int = Field(1000, ge=1, le=MOST_ROWS, description="At most so many real rows are tried")
-    allow_not_judged: bool = Field(False, description="Pass where there are too few swaps to judge by")
+    allow_untested: bool = Field(False, description="Pass where there are too few swaps to judge by")
 
     @model_validator(mode="after")
     def _lists_and_templates_fit(self) -> "CounterfactualRule":

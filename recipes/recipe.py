@@ -28,7 +28,7 @@ __all__ = [
     "Monitoring",
     "Range",
     "Recipe",
-    "Registry",
+    "RegistrySection",
     "Retrigger",
     "Scratch",
     "SliceRule",
@@ -55,7 +55,7 @@ class Validation(Closed):
     entity_labels: list[str] | None = Field(None, description="Allowed entity types; none: whatever there is")
 
 
-class Registry(Closed):
+class RegistrySection(Closed):
     """Where the model goes."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200, description="Registered model")
@@ -65,7 +65,7 @@ class Registry(Closed):
     )
 
     @model_validator(mode="after")
-    def _no_password_in_recipe(self) -> "Registry":
+    def _no_password_in_recipe(self) -> "RegistrySection":
         if "@" in (self.tracking_uri or ""):
             raise ValueError(
                 "registry.tracking_uri holds credentials, which would be stored with every run and bundle; "
@@ -91,7 +91,7 @@ class Recipe(Closed):
     gate: Gate
     retrigger: Retrigger = Retrigger()
     monitoring: Monitoring = Monitoring()
-    registry: Registry
+    registry: RegistrySection
     run_mode: Literal["enabled", "dry_run"] = Field("enabled", description="dry_run: compute everything, move nothing")
 
     @property

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.sources.extended_json import MongoFilter
 from assay.corpus.sources.mongo import refusal_of
 from assay.recipes.bounds import MOST_ROWS
@@ -17,7 +17,7 @@ IN_SENTENCES = {
 }
 
 
-class SourceBase(Form):
+class SourceBase(DocumentFormat):
     """What every kind of source has."""
 
     max_reject_share: float = Field(

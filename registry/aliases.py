@@ -8,7 +8,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from assay.corpus.errors import AssayError
-from assay.registry.history import Move, read_moves, write_move
+from assay.registry.history import AliasChange, read_alias_changes, write_alias_change
 from assay.registry.lock import Lease
 
 CHAMPION = "champion"
@@ -44,7 +44,7 @@ class Aliases:
         found = self.get(alias)
         return str(found.version) if found else None
 
-    def move(self, move: Move, lease: Lease) -> Move:
+    def move(self, move: AliasChange, lease: Lease) -> AliasChange:
         """Point `champion` to another version and `previous` to the old one; undo what was done if a step fails.
 
         Raises:
@@ -53,7 +53,7 @@ class Aliases:
         """
         with ExitStack() as undo:
             undo.callback(self._undo, move, lease)
-            write_move(self._client, self._name, move)
+            write_alias_change(self._client, self._name, move)
             steps = [partial(self._tag, move)]
             if move.source is not None:
                 steps.append(partial(self._point, PREVIOUS, move.source))
@@ -65,9 +65,9 @@ class Aliases:
             undo.pop_all()
         return done
 
-    def settle(self, lease: Lease) -> None:
+    def apply_verdict(self, lease: Lease) -> None:
         """End or undo the moves that a dead holder of the lease left half-way, whatever was deleted since."""
-        for move in read_moves(self._client, self._name):
+        for move in read_alias_changes(self._client, self._name):
             if move.state != "begun":
                 continue
             if self.number(CHAMPION) == move.target:
@@ -75,7 +75,7 @@ class Aliases:
             else:
                 self._undo(move, lease)
 
-    def _tag(self, move: Move) -> None:
+    def _tag(self, move: AliasChange) -> None:
         """What MLflow's pages show beside the version; `assay.forced` is never taken away."""
         tags = {PROMOTED_TAG: move.when.isoformat(timespec="seconds"), REASON_TAG: move.reason}
         if move.source is not None:
@@ -85,7 +85,7 @@ class Aliases:
         for key, value in tags.items():
             self._client.set_model_version_tag(self._name, move.target, key, value)
 
-    def _confirm(self, move: Move) -> Move:
+    def _confirm(self, move: AliasChange) -> AliasChange:
         champion = self.number(CHAMPION)
         if champion != move.target:
             raise ChampionChanged(
@@ -93,17 +93,17 @@ class Aliases:
                 "let only assay move the alias, then run the gate again"
             )
         done = move.model_copy(update={"state": "done"})
-        write_move(self._client, self._name, done)
+        write_alias_change(self._client, self._name, done)
         return done
 
-    def _undo(self, move: Move, lease: Lease) -> None:
+    def _undo(self, move: AliasChange, lease: Lease) -> None:
         """Put the aliases back. Without the lease nothing is touched: the next holder settles the move."""
         lease.renew()
         if self._pointed(CHAMPION, move.target):
             self._point(CHAMPION, move.source)
         if move.source is not None and self._pointed(PREVIOUS, move.source):
             self._point(PREVIOUS, move.previous)
-        write_move(self._client, self._name, move.model_copy(update={"state": "undone"}))
+        write_alias_change(self._client, self._name, move.model_copy(update={"state": "undone"}))
 
     def _point(self, alias: str, number: str | None) -> None:
         """Point an alias to a version; to none where that is gone: recovery must not wait for a deleted one."""

@@ -18,7 +18,7 @@ VERDICT = "verdict.json"  # what a run leaves at its end: of versions that nobod
 WAITING = "card.json"  # kept in the folder of a run while a person is asked, so that the card can be written again
 
 
-class Answers:
+class ApprovalRecords:
     """Questions and answers about the versions of one registered model. Whoever writes an answer holds the lease."""
 
     def __init__(self, client: MlflowClient, versions: Versions) -> None:
@@ -79,7 +79,7 @@ class Answers:
         """
         if approval is None:
             return
-        if approval.subject != verdict.subject:
+        if approval.approval_key != verdict.approval_key:
             raise AssayError(f"{version.address} was approved on another verdict; run the gate again (--from gate)")
         recorded = self._versions.get(version.number).approval
         if recorded and recorded.run == approval.run and recorded.state not in ("pending", "expired", approval.state):

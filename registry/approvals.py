@@ -1,6 +1,6 @@
 """Approval by a person: what was asked, until when, and the answer. One tag of the version holds it.
 
-An answer is bound to the subject of a verdict: recipe, bundle, data, champion, and how every check came
+An answer is bound to the approval_key of a verdict: recipe, bundle, data, champion, and how every check came
 out. What was measured on the way (a latency is another one each time) is not part of it.
 """
 
@@ -25,7 +25,7 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    subject: str = Field(description="What it is bound to, see `Verdict.subject`")
+    approval_key: str = Field(description="What it is bound to, see `Verdict.approval_key`")
     verdict: str = Field(description="Digest of the verdict that was shown")
     asked: datetime
     expires: datetime
@@ -40,7 +40,7 @@ class Approval(BaseModel):
         """A question that stands for so many hours."""
         now = datetime.now(UTC)
         expires = now + timedelta(hours=hours)
-        return cls(subject=verdict.subject, verdict=verdict.digest, asked=now, expires=expires, run=run_key)
+        return cls(approval_key=verdict.approval_key, verdict=verdict.digest, asked=now, expires=expires, run=run_key)
 
     @property
     def seconds_left(self) -> float:

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assay.registry.approvals import Approval
 
-MOVE_TAG = "assay.move."
+ALIAS_CHANGE_TAG = "assay.move."
 # Older MLflow servers take tags of 5,000 characters; a move holds three texts by people and a few digests.
 LONGEST_TEXT = 1_000
 
 
-class Move(BaseModel):
+class AliasChange(BaseModel):
     """One move of the alias `champion` from the version `source` to the version `target`.
 
     A move that is `begun` was cut short by a crash; the next holder of the lease ends or undoes it.
@@ -41,16 +41,16 @@ class Move(BaseModel):
     state: Literal["begun", "done", "undone"] = "begun"
 
 
-def read_moves(client: MlflowClient, name: str) -> list[Move]:
+def read_alias_changes(client: MlflowClient, name: str) -> list[AliasChange]:
     """All moves of a registered model in their order, those cut short or undone too."""
     tags: dict[str, str] = client.get_registered_model(name).tags
-    moves = [Move.model_validate_json(value) for key, value in tags.items() if key.startswith(MOVE_TAG)]
+    moves = [AliasChange.model_validate_json(value) for key, value in tags.items() if key.startswith(ALIAS_CHANGE_TAG)]
     return sorted(moves, key=lambda move: move.number)
 
 
-def write_move(client: MlflowClient, name: str, move: Move) -> None:
+def write_alias_change(client: MlflowClient, name: str, move: AliasChange) -> None:
     """Write a move, or its new state."""
-    client.set_registered_model_tag(name, f"{MOVE_TAG}{move.number:06d}", move.model_dump_json())
+    client.set_registered_model_tag(name, f"{ALIAS_CHANGE_TAG}{move.number:06d}", move.model_dump_json())
 
 
 def shortened(text: str) -> str:

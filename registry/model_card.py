@@ -19,7 +19,7 @@ from assay.evaluation.card.templates import template_environment
 from assay.evaluation.export_report import ExportReport
 from assay.evaluation.gate_checks.baseline import METRIC
 from assay.evaluation.metrics import HEAD_F1
-from assay.evaluation.slices import SliceFigure, figures_asked_for
+from assay.evaluation.slices import SliceMetric, requested_slices
 from assay.evaluation.verdict import Verdict
 from assay.expectations.validation_report import ValidationReport
 from assay.recipes.recipe import Head
@@ -59,10 +59,10 @@ def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def slices_on(card: Mapping[str, Any]) -> list[SliceFigure]:
+def slices_on(card: Mapping[str, Any]) -> list[SliceMetric]:
     """What the recipe asks for by class and condition, then every column and the text's length, by head."""
     evaluation, rule = card["evaluation"], card["run"].recipe.gate.slices
-    asked = [figure for head in evaluation.heads for figure in figures_asked_for(evaluation.rows, head, rule)]
+    asked = [metric for head in evaluation.heads for metric in requested_slices(evaluation.rows, head, rule)]
     return [*asked, *evaluation.slices]
 
 
@@ -85,7 +85,7 @@ class Card(BaseModel):
     verdict: Verdict
     promotion: PromotionResult
     # Computed once: the JSON of an evaluation has no rows, and another machine is another environment.
-    slices: list[SliceFigure] = Field(default_factory=slices_on)
+    slices: list[SliceMetric] = Field(default_factory=slices_on)
     environment: dict[str, str] = Field(default_factory=environment_of)
 
     def html(self) -> str:
@@ -113,16 +113,16 @@ class Card(BaseModel):
     @property
     def headlines(self) -> list[tuple[str, str, str]]:
         """The figures that matter most: name, value, and the interval where there is one."""
-        figures, baselines = self.evaluation.figures, self.verdict.metrics
-        heads: dict[str, Head] = {figure: head for head, figure in HEAD_F1.items()}
+        metrics, baselines = self.evaluation.metrics, self.verdict.metrics
+        heads: dict[str, Head] = {metric: head for head, metric in HEAD_F1.items()}
         shown = []
         for name, title in HEADLINES.items():
-            if name in figures:
-                shown.append((title, _figure(name, figures[name]), self._interval(heads.get(name))))
+            if name in metrics:
+                shown.append((title, _metric(name, metrics[name]), self._interval(heads.get(name))))
             for kind, of in BASELINES.items():
                 metric = f"{METRIC}_{heads[name]}{kind}" if name in heads else ""
                 if metric in baselines:
-                    shown.append((f"{title}, {of}", _figure(name, baselines[metric]), ""))
+                    shown.append((f"{title}, {of}", _metric(name, baselines[metric]), ""))
         return shown
 
     @property
@@ -162,7 +162,7 @@ class Card(BaseModel):
         return f"{found.low:.3f}–{found.high:.3f}" if found else ""
 
 
-def _figure(name: str, value: float) -> str:
+def _metric(name: str, value: float) -> str:
     return f"{value:.1f}" if name.endswith("_ms") else f"{value:.3f}"
 
 

@@ -19,15 +19,15 @@ from assay.corpus.errors import AssayError
 from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.verdict import Verdict
 from assay.registry.aliases import CHAMPION, FORCED_TAG, PREVIOUS, PROMOTED_TAG, Aliases, ChampionChanged
-from assay.registry.approval_records import Answers
+from assay.registry.approval_records import ApprovalRecords
 from assay.registry.approvals import FAILED_TAG, OUTCOME_TAG, Approval, approval_tags
 from assay.registry.card_descriptions import LONGEST_DESCRIPTION, shortened_card
 from assay.registry.champion_memory import ChampionMemory
-from assay.registry.history import Move, read_moves, shortened
+from assay.registry.history import AliasChange, read_alias_changes, shortened
 from assay.registry.lock import Lease, hold
 from assay.registry.succession import newest_first, read_succession
 from assay.registry.versions import NOT_THERE, Version, Versions
-from assay.runs.events import PROMOTED, ROLLED_BACK, announce, model_resource
+from assay.runs.events import PROMOTED, ROLLED_BACK, emit, model_resource
 from assay.runs.mlflow_client import connect
 from assay.runs.mlflow_runs import find_run
 from assay.runs.tags import VERDICT_TAG
@@ -57,7 +57,7 @@ class ModelRegistry:
             self._client = client or connect(tracking_uri)
         self._aliases = Aliases(self._client, name)
         self._versions = Versions(self._client, name, tracking_uri)
-        self._answers = Answers(self._client, self._versions)
+        self._answers = ApprovalRecords(self._client, self._versions)
 
     def champion(self) -> Version | None:
         """The version that serves."""
@@ -91,11 +91,11 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             return self._answers.pending()
 
-    def history(self) -> list[Move]:
+    def history(self) -> list[AliasChange]:
         """Every move of the champion, the first one first; empty if there is no such model yet."""
         with mlflow_reachable(self.tracking_uri):
             try:
-                return read_moves(self._client, self.name)
+                return read_alias_changes(self._client, self.name)
             except MlflowException as error:
                 if error.error_code != NOT_THERE:
                     raise
@@ -160,7 +160,7 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             self._client.update_model_version(self.name, version.number, shortened_card(markdown, LONGEST_DESCRIPTION))
 
-    def remark(self, version: Version, line: str) -> None:
+    def note(self, version: Version, line: str) -> None:
         """Put a line on top of what MLflow shows for a version."""
         with mlflow_reachable(self.tracking_uri):
             shown = self._client.get_model_version(self.name, version.number).description or ""
@@ -175,7 +175,7 @@ class ModelRegistry:
         reason: str,
         run_key: str | None = None,
         approval: Approval | None = None,
-    ) -> Move | None:
+    ) -> AliasChange | None:
         """Make a version the champion; the present one becomes `previous`.
 
         Args:
@@ -238,7 +238,7 @@ class ModelRegistry:
         with mlflow_reachable(self.tracking_uri):
             return self._answers.find(version, version.tags.get(VERDICT_TAG, ""))
 
-    def rollback(self, to: str | None, reason: str, run_key: str | None = None) -> Move:
+    def rollback(self, to: str | None, reason: str, run_key: str | None = None) -> AliasChange:
         """Put an earlier champion back.
 
         Args:
@@ -337,7 +337,7 @@ class ModelRegistry:
             return None
         moves = [move for move in self.history() if move.target == version.number and move.state == "done"]
         answer = moves[-1].approval if moves else None
-        return answer if answer and answer.subject == version.approval.subject else None
+        return answer if answer and answer.approval_key == version.approval.approval_key else None
 
     def _move(
         self,
@@ -349,8 +349,8 @@ class ModelRegistry:
         forced: str | None,
         run_key: str | None,
         approval: Approval | None = None,
-    ) -> Move:
-        move = Move(
+    ) -> AliasChange:
+        move = AliasChange(
             number=lease.fencing,
             kind=kind,
             source=_number(self.champion()),
@@ -369,7 +369,7 @@ class ModelRegistry:
         logger.info("%s: champion is version %s now (%s)", self.name, done.target, done.reason)
         summary = f"version {done.target} instead of {done.source or 'none'}: {done.reason}"
         payload = {"summary": summary, "address": version.address, "move": done.model_dump(mode="json")}
-        announce(PROMOTED if kind == "promotion" else ROLLED_BACK, model_resource(self.name), self.name, payload)
+        emit(PROMOTED if kind == "promotion" else ROLLED_BACK, model_resource(self.name), self.name, payload)
         return done
 
     @contextmanager
@@ -378,7 +378,7 @@ class ModelRegistry:
         moves = self.history()
         with hold(self._lease_path, at_least=moves[-1].number if moves else 0) as lease:
             with mlflow_reachable(self.tracking_uri):
-                self._aliases.settle(lease)
+                self._aliases.apply_verdict(lease)
             yield lease
 
     def _verify(self, version: Version) -> None:

@@ -28,7 +28,7 @@ class PromotionResult(BaseModel):
     pending: bool = False
 
 
-def lasting_verdict(run: Run, verdict: Verdict) -> Verdict:
+def effective_verdict(run: Run, verdict: Verdict) -> Verdict:
     """The verdict that the candidate's version carries, where a new one adds nothing to it; else the new one.
 
     A run that goes on behind its gate, killed or answered meanwhile, is judged again. A candidate that serves by now
@@ -50,7 +50,7 @@ def lasting_verdict(run: Run, verdict: Verdict) -> Verdict:
         return verdict
     champion = registry.champion()
     serves = champion is not None and champion.number == version.number
-    repeated = (version.tags.get(RUN_TAG), kept.subject) == (run.key, verdict.subject)
+    repeated = (version.tags.get(RUN_TAG), kept.approval_key) == (run.key, verdict.approval_key)
     return kept if serves or (repeated and "gate" not in run.fresh_steps) else verdict
 
 
@@ -77,7 +77,7 @@ def register(
     return registry_of(run).register(run.mlflow_run, results.export.path / BUNDLE, verdict, tags, approval=approval)
 
 
-def settle(
+def apply_verdict(
     registry: ModelRegistry, version: Version, verdict: Verdict, approval: Approval | None, run_key: str | None
 ) -> PromotionResult:
     """Promote a registered version, or say why not.
@@ -117,5 +117,5 @@ def registry_of(run: Run) -> ModelRegistry:
 
 
 def _merit(verdict: Verdict) -> str:
-    judged = sum(check.judged for check in verdict.checks)
-    return f"passed {judged} checks" if verdict.outcome == "passed" else f"forced: {verdict.forced}"
+    tested = sum(check.tested for check in verdict.checks)
+    return f"passed {tested} checks" if verdict.outcome == "passed" else f"forced: {verdict.forced}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from assay.registry.approvals import Approval
-from assay.registry.history import Move
+from assay.registry.history import AliasChange
 
 
 @dataclass
@@ -20,17 +20,17 @@ class Succession:
     """
 
     in_force: list[str] = field(default_factory=list)
-    rolled_back: dict[str, Move] = field(default_factory=dict)
+    rolled_back: dict[str, AliasChange] = field(default_factory=dict)
     bundles: dict[str, str] = field(default_factory=dict)
 
-    def promote(self, move: Move) -> None:
+    def promote(self, move: AliasChange) -> None:
         """Take a promotion into account."""
         self._lift(move)
         if not self.in_force and move.source:  # champion before the history begins
             self.in_force.append(move.source)
         self.in_force.append(move.target)
 
-    def roll_back(self, move: Move) -> None:
+    def roll_back(self, move: AliasChange) -> None:
         """Take a rollback into account. Where nothing had the alias, it takes down the last champion."""
         down = move.source or (self.in_force[-1] if self.in_force else None)
         if down is not None and down != move.target:
@@ -41,7 +41,7 @@ class Succession:
             self.in_force = self.in_force[: last - 1]
         self.in_force = [number for number in self.in_force if number not in self.rolled_back] + [move.target]
 
-    def _lift(self, move: Move) -> None:
+    def _lift(self, move: AliasChange) -> None:
         """Forget the rollbacks of what the move makes champion: of its version, and of deleted ones with its bundle."""
         same = {number for number in self.rolled_back if move.bundle and self.bundles.get(number) == move.bundle}
         for number in same | {move.target}:
@@ -64,7 +64,7 @@ class Succession:
         return None
 
 
-def read_succession(moves: Iterable[Move]) -> Succession:
+def read_succession(moves: Iterable[AliasChange]) -> Succession:
     """Return what the finished moves of a history add up to; the first one comes first."""
     succession = Succession()
     for move in moves:

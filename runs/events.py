@@ -19,7 +19,7 @@ CRASHED = "assay.crashed"
 logger = logging.getLogger(__name__)
 
 
-def announce(
+def emit(
     event: str, resource: str, name: str, payload: Mapping[str, Any], labels: Mapping[str, str] | None = None
 ) -> None:
     """Emit an event through Prefect; without a server nobody would hear it, and nothing happens.

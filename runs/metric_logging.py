@@ -65,7 +65,7 @@ class MetricLog:
 
 
 @contextmanager
-def curves(run: Run) -> Iterator[MetricLog]:
+def metric_log(run: Run) -> Iterator[MetricLog]:
     """Take figures for the MLflow run of the pipeline.
 
     Raises:
@@ -79,7 +79,7 @@ def curves(run: Run) -> Iterator[MetricLog]:
 
 
 @contextmanager
-def nested_curves(run: Run, step: str, name: str, parameters: Mapping[str, Any]) -> Iterator[MetricLog]:
+def nested_metric_log(run: Run, step: str, name: str, parameters: Mapping[str, Any]) -> Iterator[MetricLog]:
     """Take figures for an MLflow run nested below that of the pipeline; it ends as the block ends.
 
     Args:
@@ -95,7 +95,7 @@ def nested_curves(run: Run, step: str, name: str, parameters: Mapping[str, Any])
         client = connect(run.tracking_uri)
         run_id = _nested_run(client, run, step, name)
     ours = run.model_copy(update={"mlflow_run": run_id})
-    with Tracking(run.tracking_uri, run_id).ended(), curves(ours) as log:
+    with Tracking(run.tracking_uri, run_id).ended(), metric_log(ours) as log:
         client.log_batch(run_id, params=[parameter(key, value) for key, value in parameters.items()])
         yield log
 

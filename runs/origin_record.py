@@ -14,12 +14,12 @@ from assay.corpus.splits import MANIFEST as SPLITS_JSON
 from assay.corpus.splits import ROWS as SPLITS_ROWS
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import LEDGER
-from assay.evaluation.labelled_predictions import ANSWERS
+from assay.evaluation.labelled_predictions import PREDICTIONS
 
 # Larger data stay in the store alone, and are found there by their digest.
 LARGEST_SNAPSHOT = 64 * 2**20
 DIGEST_LENGTH = 12
-DATA_FOLDER, SNAPSHOT_FOLDER, ANSWERS_FOLDER = "lineage", "snapshot", "evaluation"
+DATA_FOLDER, SNAPSHOT_FOLDER, PREDICTIONS_FOLDER = "lineage", "snapshot", "evaluation"
 
 
 def data_folder(splits: str) -> str:
@@ -32,9 +32,9 @@ def snapshot_folder(snapshot: str) -> str:
     return f"{SNAPSHOT_FOLDER}/{snapshot[:DIGEST_LENGTH]}"
 
 
-def answers_folder(bundle: str) -> str:
+def predictions_folder(bundle: str) -> str:
     """Artifact folder of what a bundle answered to the test rows."""
-    return f"{ANSWERS_FOLDER}/{bundle[:DIGEST_LENGTH]}"
+    return f"{PREDICTIONS_FOLDER}/{bundle[:DIGEST_LENGTH]}"
 
 
 def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Path) -> None:
@@ -56,7 +56,7 @@ def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Pat
             client.log_artifact(mlflow_run, str(path), snapshot_folder(data.digest))
 
 
-def keep_answers(client: MlflowClient, mlflow_run: str, bundle: str, evaluation: Path) -> None:
+def keep_predictions(client: MlflowClient, mlflow_run: str, bundle: str, evaluation: Path) -> None:
     """Log the answers to the test rows.
 
     Args:
@@ -65,4 +65,4 @@ def keep_answers(client: MlflowClient, mlflow_run: str, bundle: str, evaluation:
         bundle: digest of the bundle that answered.
         evaluation: folder that the evaluation left.
     """
-    client.log_artifact(mlflow_run, str(evaluation / ANSWERS), answers_folder(bundle))
+    client.log_artifact(mlflow_run, str(evaluation / PREDICTIONS), predictions_folder(bundle))

@@ -25,7 +25,7 @@ from assay.corpus.storage.disk_errors import writing_to
 from assay.corpus.storage.object_store import shared_store
 from assay.recipes.recipe import Recipe
 from assay.runs.remote_step_cache import fetch_step, forget_step, is_published, publish_step
-from assay.runs.step_cache import MARKER, link_result, package_versions, step_marker, whole_files
+from assay.runs.step_cache import MARKER, link_result, package_versions, step_manifest, whole_files
 
 __all__ = ["MARKER", "PACKAGES", "Run", "Step", "code_digest", "newest_result", "was_redone"]
 
@@ -123,7 +123,7 @@ class Run(BaseModel):
         if step not in self.fresh_steps:
             return self._finished(folder)
         found = self._finished(folder) if self.redo else None
-        return found if found and (step_marker(folder) or {}).get("redo") == self.redo else None
+        return found if found and (step_manifest(folder) or {}).get("redo") == self.redo else None
 
     def _may_reuse(self, step: Step, partial: Path) -> bool:
         """Return whether a result of another run may be taken; an attempt of this run is resumed."""
@@ -186,7 +186,7 @@ def newest_result(run_folder: Path, step: Step) -> Path | None:
 def was_redone(run_folder: Path, redo: str) -> bool:
     """Return whether a step of a run has been done again under this id."""
     folders = [path.parent for path in run_folder.glob(f"*/{MARKER}") if not path.parent.name.endswith(PARTIAL)]
-    return any((step_marker(folder) or {}).get("redo") == redo for folder in folders)
+    return any((step_manifest(folder) or {}).get("redo") == redo for folder in folders)
 
 
 def _finished(folder: Path) -> Ref | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import to_extended
 from assay.corpus.sources.files import find_files, read_files
@@ -18,14 +18,14 @@ from assay.corpus.storage.remote_files import name_of
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
 
-def open_source(source: Source, fields: list[str]) -> Iterator[Document | BadRow]:
+def open_source(source: Source, fields: list[str]) -> Iterator[Document | InvalidRow]:
     """The documents of a source, up to its limit.
 
     Args:
         source: of the recipe.
         fields: top-level fields that a database need send.
     """
-    documents: Iterator[Document | BadRow]
+    documents: Iterator[Document | InvalidRow]
     if isinstance(source, MongoSource):
         documents = read_mongo(mongo_query(source, fields))
     elif isinstance(source, HubSource):

@@ -50,7 +50,7 @@ def package_versions() -> dict[str, str]:
 
 def whole_files(folder: Path) -> dict[str, str] | None:
     """Return the digests of a finished result's files; None where it is not finished, or a file has changed."""
-    marker = step_marker(folder)
+    marker = step_manifest(folder)
     if marker is None:
         return None
     files: dict[str, str] = marker["files"]
@@ -83,7 +83,7 @@ def link_result(folder: Path, content: str) -> bool:
         if source.parent == folder.parent or source.name.endswith(PARTIAL):
             continue
         try:
-            if (step_marker(source) or {}).get("content") != content or (files := whole_files(source)) is None:
+            if (step_manifest(source) or {}).get("content") != content or (files := whole_files(source)) is None:
                 continue
             _link(source, files, folder)
         except (OSError, ValueError) as error:
@@ -118,7 +118,7 @@ def _link_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def step_marker(folder: Path) -> dict[str, Any] | None:
+def step_manifest(folder: Path) -> dict[str, Any] | None:
     """Return the marker of a finished result; None where there is none, or it is damaged."""
     try:
         marker = json.loads((folder / MARKER).read_bytes())

@@ -187,14 +187,14 @@ class Tracking:
 def record_data(run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> None:
     """Log the data set of the run with our digest, which covers every row, and what finds the same sides again."""
     manifest = snapshot.load().manifest
-    sides = splits.load().manifest
+    split_of = splits.load().manifest
     client = connect(run.tracking_uri)
-    counts = {**manifest.counts.model_dump(), **dict[str, int](sides.counts.items())}
+    counts = {**manifest.counts.model_dump(), **dict[str, int](split_of.counts.items())}
     dataset = dataset_input(run.recipe.name, run.recipe.source.kind, manifest.digest, manifest.source, counts)
     with mlflow_reachable(run.tracking_uri):
         client.log_inputs(run.mlflow_run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         client.set_tag(run.mlflow_run, SNAPSHOT_TAG, manifest.digest)
-        client.set_tag(run.mlflow_run, SPLITS_TAG, sides.digest)
+        client.set_tag(run.mlflow_run, SPLITS_TAG, split_of.digest)
         keep_data(client, run.mlflow_run, snapshot.path, splits.path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.cache import user_cache
 from assay.serving.bundle import Bundle
-from assay.serving.registered_model import BUNDLE_TAG, SQLITE, ModelAddress, Registry, without_password
+from assay.serving.registered_model import BUNDLE_TAG, SQLITE, ModelAddress, RegistryClient, without_password
 from assay.serving.signatures import public_key, verify
 
 __all__ = [
@@ -44,7 +44,7 @@ def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: st
     if not str(address).startswith("models:"):
         return open_folder(Path(address), public_key())
     wanted = ModelAddress.parse(str(address))
-    registry = Registry(tracking_uri, public_key())
+    registry = RegistryClient(tracking_uri, public_key())
     return registry.fetch(registry.find(wanted), cache or default_cache())
 
 
@@ -63,7 +63,7 @@ def pinned(address: str, tracking_uri: str | None = None) -> str:
     wanted = ModelAddress.parse(address)
     if wanted.alias is None:
         return address
-    return str(ModelAddress(wanted.name, None, Registry(tracking_uri).find(wanted).number))
+    return str(ModelAddress(wanted.name, None, RegistryClient(tracking_uri).find(wanted).number))
 
 
 def open_folder(folder: Path, key: str | None) -> Bundle:

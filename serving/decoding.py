@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from assay.corpus.entity import Entity
 from assay.corpus.scripts import KINDS, Kind
-from assay.serving.encoding import Unit
+from assay.serving.encoding import Word
 
 Floats = npt.NDArray[np.float32]
 OUTSIDE = "O"
@@ -54,7 +54,7 @@ class Transitions:
         return tags
 
 
-def spans(tags: Sequence[str], units: Sequence[Unit]) -> list[Entity]:
+def spans(tags: Sequence[str], units: Sequence[Word]) -> list[Entity]:
     """BIO tags of units to entities in characters.
 
     An `I-` that continues nothing, or another type, begins an entity of its own, as seqeval's default mode
@@ -75,7 +75,7 @@ def spans(tags: Sequence[str], units: Sequence[Unit]) -> list[Entity]:
     return found
 
 
-def tag_units(entities: Sequence[Entity], units: Sequence[Unit]) -> list[str]:
+def tag_words(entities: Sequence[Entity], units: Sequence[Word]) -> list[str]:
     """Entities in characters to one BIO tag a unit: the inverse of `spans` where entities do not overlap.
 
     A unit belongs to the first entity it shares a character with.
@@ -89,7 +89,7 @@ def tag_units(entities: Sequence[Entity], units: Sequence[Unit]) -> list[str]:
     return tags
 
 
-def _owners(ordered: Sequence[Entity], units: Sequence[Unit]) -> Iterator[Entity | None]:
+def _owners(ordered: Sequence[Entity], units: Sequence[Word]) -> Iterator[Entity | None]:
     """Yield the entity of each unit: the first it shares a character with."""
     position = 0
     for unit in units:
@@ -99,7 +99,7 @@ def _owners(ordered: Sequence[Entity], units: Sequence[Unit]) -> Iterator[Entity
         yield ordered[position] if meets else None
 
 
-def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tuple[Entity, ...]:
+def widened(text: str, entities: Sequence[Entity], units: Sequence[Word]) -> tuple[Entity, ...]:
     """Return the entities as tags can say them: from the first to the last of the units that they own.
 
     This is what training teaches, so scores compare predictions with it. Of two entities in one unit the first keeps
@@ -111,7 +111,7 @@ def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tup
     """
     if not units:
         return tuple(entities)
-    cut = _CutUnits(text, units)
+    cut = _CutWords(text, units)
     ordered = sorted(entities)
     owned = _owned_spans(ordered, units)
     found: dict[Entity, None] = {}
@@ -131,7 +131,7 @@ def widened(text: str, entities: Sequence[Entity], units: Sequence[Unit]) -> tup
     return tuple(sorted(found))
 
 
-def _owned_spans(ordered: Sequence[Entity], units: Sequence[Unit]) -> dict[Entity, tuple[int, int]]:
+def _owned_spans(ordered: Sequence[Entity], units: Sequence[Word]) -> dict[Entity, tuple[int, int]]:
     found: dict[Entity, tuple[int, int]] = {}
     for unit, entity in zip(units, _owners(ordered, units), strict=True):
         if entity is not None:
@@ -139,14 +139,14 @@ def _owned_spans(ordered: Sequence[Entity], units: Sequence[Unit]) -> dict[Entit
     return found
 
 
-class _CutUnits:
+class _CutWords:
     """The units of a text, by the offsets inside them."""
 
-    def __init__(self, text: str, units: Sequence[Unit]) -> None:
+    def __init__(self, text: str, units: Sequence[Word]) -> None:
         self._text = text
         self._units = units
         self._starts = [unit.start for unit in units]
-        self._several: dict[Unit, bool] = {}
+        self._several: dict[Word, bool] = {}
 
     def start(self, at: int) -> int:
         """Return where the word begins that goes on across an offset; the offset itself where none does."""
@@ -170,11 +170,11 @@ class _CutUnits:
         several = last is not None and self._holds_space(last)
         return start, entity.end if several or self._is_unread(owned[1], entity.end) else owned[1]
 
-    def _across(self, at: int) -> Unit | None:
+    def _across(self, at: int) -> Word | None:
         position = bisect_left(self._starts, at) - 1
         return self._units[position] if position >= 0 and at < self._units[position].end else None
 
-    def _holds_space(self, unit: Unit) -> bool:
+    def _holds_space(self, unit: Word) -> bool:
         if unit not in self._several:
             self._several[unit] = any(KINDS[self._text[at]] is Kind.SPACE for at in range(unit.start, unit.end))
         return self._several[unit]

@@ -11,10 +11,10 @@ from tokenizers import Encoding, Tokenizer
 
 from assay.corpus.cleaning import Cleaning, CleanText
 from assay.corpus.errors import AssayError
-from assay.serving.windows import overlap_of, units_of_windows, weights_of
-from assay.serving.words import Unit, units_of
+from assay.serving.windows import overlap_of, weights_of, words_of_windows
+from assay.serving.words import Word, words_of
 
-__all__ = ["EncodedText", "TextEncoder", "Unit", "pad"]
+__all__ = ["EncodedText", "TextEncoder", "Word", "pad"]
 
 # A text longer than so many characters per token that the model reads is cut before it is tokenised: the cost of a row
 # is then bounded by what is read of it, not by its length, or for a pair by the product of both lengths.
@@ -34,7 +34,7 @@ class EncodedText:
 
     ids: list[int]
     type_ids: list[int]
-    units: list[Unit]
+    units: list[Word]
     truncated: bool
     weight: int = 1
     rest: tuple["EncodedText", ...] = ()
@@ -75,7 +75,7 @@ class TextEncoder:
         return cls(Tokenizer.from_file(str(path)), max_length, cleaning)
 
     def encode(
-        self, texts: Sequence[str], pairs: Sequence[str | None] | None = None, *, with_units: bool = True
+        self, texts: Sequence[str], pairs: Sequence[str | None] | None = None, *, with_words: bool = True
     ) -> list[EncodedText]:
         """Encode rows in one call of the Rust tokenizer. Units are left empty when they are not asked for.
 
@@ -91,14 +91,14 @@ class TextEncoder:
             for first, second in zip(clean, seconds, strict=True)
         ]
         # Without units nobody asks for offsets, and the tokenizer need not keep them.
-        encodings = (self.tokenizer.encode_batch if with_units else self.tokenizer.encode_batch_fast)(inputs)
+        encodings = (self.tokenizer.encode_batch if with_words else self.tokenizer.encode_batch_fast)(inputs)
         return [
-            self._in_windows(encoding, first, with_units)
+            self._in_windows(encoding, first, with_words)
             if self.windows and encoding.overflowing
             else EncodedText(
                 ids=encoding.ids,
                 type_ids=encoding.type_ids,
-                units=units_of(encoding, first) if with_units else [],
+                units=words_of(encoding, first) if with_words else [],
                 truncated=bool(encoding.overflowing) or first.cut or (second is not None and second.cut),
             )
             for encoding, first, second in zip(encodings, clean, seconds, strict=True)
@@ -131,9 +131,9 @@ class TextEncoder:
             size = min(2 * size, MOST_CHARACTERS)
         return len(text)
 
-    def _in_windows(self, encoding: Encoding, text: CleanText, with_units: bool) -> EncodedText:
+    def _in_windows(self, encoding: Encoding, text: CleanText, with_words: bool) -> EncodedText:
         parts = [encoding, *encoding.overflowing]
-        units = units_of_windows(parts, text, self._overlap) if with_units else [[] for _ in parts]
+        units = words_of_windows(parts, text, self._overlap) if with_words else [[] for _ in parts]
         weights = weights_of([len(part.ids) for part in parts], self._overlap, self._special)
         first, *rest = (
             EncodedText(part.ids, part.type_ids, own, truncated=False, weight=weight)

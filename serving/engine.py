@@ -22,16 +22,16 @@ from assay.serving.bundle import MODEL, TOKENIZER, Bundle
 from assay.serving.cpu import available_threads, cpu_flags, saturates_int8
 from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, TextEncoder, pad
-from assay.serving.inference_session import Session, open_session
-from assay.serving.predictions import Prediction, Reader, ScoredEntity
+from assay.serving.inference_session import ModelSession, open_session
+from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 
 # Each batch runs on one thread: larger ones are slower, since they leave its cache and hold more padding.
 BATCH_TOKENS = 512
 THREADS_OF_A_BATCH = 1
-PORTION_ROWS = 1024
-PORTION_CHARACTERS = 2_000_000
+CHUNK_ROWS = 1024
+CHUNK_CHARACTERS = 2_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -97,14 +97,16 @@ class Engine:
         self.labels = manifest.labels
         self.tags = manifest.tags
         self._batch_tokens = batch_tokens
-        self._reader = Reader(manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None)
+        self._reader = LogitsReader(
+            manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None
+        )
         self._encoder = TextEncoder(
             Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),
             manifest.max_length,
             manifest.cleaning,
             windows=manifest.long_texts == "windows",
         )
-        self._session: Session = open_session(
+        self._session: ModelSession = open_session(
             _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_OF_A_BATCH
         )
         # Threads of the pool start when they are first needed.
@@ -128,9 +130,9 @@ class Engine:
         """
         first = 0
         running: _Running | None = None
-        for portion in _portions(rows):
-            begun = self._begin(portion, first)
-            first += len(portion)
+        for chunk in _chunks(rows):
+            begun = self._begin(chunk, first)
+            first += len(chunk)
             if running is not None:
                 yield from self._finish(running)
             running = begun
@@ -145,7 +147,7 @@ class Engine:
         """
         return self._encode(rows, 0)
 
-    def answer_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
+    def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
         """Answer encoded rows on the thread of the caller, padded to the longest of them. Safe in several threads.
 
         Args:
@@ -171,8 +173,8 @@ class Engine:
         for length in _lengths_up_to(self.manifest.max_length):
             row = Row("a " * length, "a" if self.manifest.pair else None)
             item = replace(self.encode([row])[0], rest=())
-            self.answer_batch([item])
-            self.answer_batch([item] * max(1, self._batch_tokens // len(item)))
+            self.predict_batch([item])
+            self.predict_batch([item] * max(1, self._batch_tokens // len(item)))
 
     def logits(self, batch: Sequence[EncodedText]) -> dict[str, Floats]:
         """Run the graph once, on the first window of each row.
@@ -190,7 +192,7 @@ class Engine:
         for number, row in enumerate(rows, first):
             _check_row(row, number, self.manifest.pair)
         return self._encoder.encode(
-            [row.text for row in rows], [row.text_pair for row in rows], with_units=bool(self.tags)
+            [row.text for row in rows], [row.text_pair for row in rows], with_words=bool(self.tags)
         )
 
     def _begin(self, rows: Sequence[Row], first: int) -> "_Running":
@@ -244,19 +246,19 @@ def _check_row(row: Row, number: int, pair: bool) -> None:
         raise AssayError(f"row {number}: text_pair is {row.text_pair[:40]!r}, but this model reads one text; drop it")
 
 
-def _portions(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Rows in portions that are limited in number and in characters (but hold one row at least)."""
-    portion: list[Row] = []
+    chunk: list[Row] = []
     characters = 0
     for row in rows:
         size = row.characters
-        if portion and (len(portion) == PORTION_ROWS or characters + size > PORTION_CHARACTERS):
-            yield portion
-            portion, characters = [], 0
-        portion.append(row)
+        if chunk and (len(chunk) == CHUNK_ROWS or characters + size > CHUNK_CHARACTERS):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(row)
         characters += size
-    if portion:
-        yield portion
+    if chunk:
+        yield chunk
 
 
 def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

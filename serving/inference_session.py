@@ -16,7 +16,7 @@ from assay.serving.graph_check import check_graph
 _FATAL_ONLY = 4
 
 
-class Session:
+class ModelSession:
     """A loaded graph."""
 
     def __init__(self, session: Any) -> None:
@@ -35,7 +35,7 @@ class Session:
         return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
-def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: int) -> Session:
+def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: int) -> ModelSession:
     """Make a session from the bytes of a graph.
 
     From bytes the graph has no folder of its own, and operators of foreign domains are not registered: what
@@ -53,7 +53,7 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
     """
     check_graph(model, path)
     try:
-        session = Session(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
+        session = ModelSession(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
     except Exception as error:  # onnxruntime's errors have no common base below Exception
         raise AssayError(f"{path} is refused by onnxruntime {ort.__version__}: {first_line(error)}") from error
     _check_names("inputs", session.inputs, _expected_inputs(manifest), path)

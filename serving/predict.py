@@ -13,9 +13,9 @@ from assay.corpus.storage.remote_files import is_remote
 from assay.serving.batch.execution import PredictionCounts, run_job
 from assay.serving.batch.folder import predict_folder
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
-from assay.serving.batch.mongo_source import MongoSource
+from assay.serving.batch.mongo_source import MongoCollectionSource
 from assay.serving.batch.mongo_target import MongoTarget
-from assay.serving.batch.prediction_job import ROWS_A_SHARD, Job, survey_job, text_fields
+from assay.serving.batch.prediction_job import ROWS_A_SHARD, PredictionJob, scan_job, text_fields
 from assay.serving.batch.progress import rows_bar
 from assay.serving.batch.remote_job import needs_copies, predict_by_copies
 from assay.serving.batch.row_sources import FileSource, Source
@@ -66,9 +66,9 @@ def predict_request(engine: Engine, request: Request) -> PredictionCounts:
     job = make_job(request, engine)
     if is_folder(request):
         return predict_folder(engine, Path(request.input), Path(request.output), job)
-    survey = survey_job(job, engine)
-    with rows_bar(Path(job.source.name).name, survey.rows) as bar:
-        return run_job(job, engine, survey, bar)
+    scan = scan_job(job, engine)
+    with rows_bar(Path(job.source.name).name, scan.rows) as bar:
+        return run_job(job, engine, scan, bar)
 
 
 def predict_file(
@@ -104,7 +104,7 @@ def is_folder(request: Request) -> bool:
     return not is_mongo(request.input) and Path(request.input).is_dir()
 
 
-def make_job(request: Request, engine: Engine) -> Job:
+def make_job(request: Request, engine: Engine) -> PredictionJob:
     """What is to be done; for a folder, what the jobs of its files have in common.
 
     Raises:
@@ -121,7 +121,7 @@ def make_job(request: Request, engine: Engine) -> Job:
     errors = Path(request.errors) if request.errors else beside / f"{name}.errors.jsonl"
     if isinstance(target, FileTarget) and not is_folder(request):
         _check_paths(request.input, target.path, errors)
-    return Job(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
+    return PredictionJob(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
 
 
 def _source(request: Request, engine: Engine) -> Source:
@@ -129,7 +129,7 @@ def _source(request: Request, engine: Engine) -> Source:
         return FileSource(Path(request.input))
     texts = text_fields(engine, request.text_field, request.pair_field)
     fields = list(dict.fromkeys([*texts, *request.keep]))
-    return MongoSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
+    return MongoCollectionSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
 
 
 def _target(request: Request) -> Target:

@@ -8,7 +8,7 @@ import numpy as np
 from assay.corpus.errors import AssayError
 from assay.serving.decoding import Floats, Transitions, softmax, spans
 from assay.serving.encoding import EncodedText
-from assay.serving.words import Unit
+from assay.serving.words import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Prediction:
     windows: int = 1
 
 
-class Reader:
+class LogitsReader:
     """Reads the logits of one model.
 
     Args:
@@ -85,7 +85,7 @@ class Reader:
             entities = self._entities(units, np.concatenate([window["tokens"] for window in windows]))
         return Prediction(label, probabilities, entities, text.truncated, len(windows))
 
-    def _entities(self, units: Sequence[Unit], logits: Floats) -> tuple[ScoredEntity, ...]:
+    def _entities(self, units: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
         """Entities from the logits of the units (units x tags)."""
         if not units:
             return ()

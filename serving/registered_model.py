@@ -66,7 +66,7 @@ def card_folder(verdict: str) -> str:
     return f"cards/{verdict[:16]}"
 
 
-class Registry:
+class RegistryClient:
     """An MLflow registry, as a server or a prediction reads it."""
 
     def __init__(self, tracking_uri: str | None, public_key: str | None = None) -> None:
@@ -129,13 +129,13 @@ class Registry:
             verify(bundle, version.signature, self._public_key, f"models:/{version.name}/{version.number}")
         return bundle
 
-    def figures(self, version: RegisteredVersion) -> Mapping[str, float]:
+    def metrics(self, version: RegisteredVersion) -> Mapping[str, float]:
         """Figures on test rows that the run of a version has left; none where they are not there."""
         if version.run_id is None:
             return {}
         with self._errors(f"models:/{version.name}/{version.number}"):
             metrics = self._client.get_run(version.run_id).data.metrics
-        return figures_on_test_rows(metrics)
+        return test_metrics(metrics)
 
     def card(self, version: RegisteredVersion) -> str | None:
         """Return the card of the verdict that a version carries, as HTML; None where its run has none (yet)."""
@@ -178,7 +178,7 @@ class Registry:
             ) from error
 
 
-def figures_on_test_rows(metrics: Mapping[str, float]) -> dict[str, float]:
+def test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """Of the metrics of a run, those on test rows, as the evaluation names them."""
     return {name.removeprefix(TEST_METRIC): value for name, value in metrics.items() if name.startswith(TEST_METRIC)}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from tokenizers import Encoding
 
 from assay.corpus.cleaning import CleanText
-from assay.serving.words import Unit, units_of_tokens
+from assay.serving.words import Word, words_of_tokens
 
 # Context that a token at the edge of a window has on the side of the next: a quarter of the window.
 OVERLAP_SHARE = 4
@@ -26,7 +26,7 @@ def weights_of(lengths: Sequence[int], overlap: int, special_tokens: int) -> lis
     return [max(1, length - special_tokens - (overlap if number else 0)) for number, length in enumerate(lengths)]
 
 
-def units_of_windows(encodings: Sequence[Encoding], clean: CleanText, overlap: int) -> list[list[Unit]]:
+def words_of_windows(encodings: Sequence[Encoding], clean: CleanText, overlap: int) -> list[list[Word]]:
     """Return the units of a text that is read in windows, each in the window that reads it.
 
     Args:
@@ -39,15 +39,15 @@ def units_of_windows(encodings: Sequence[Encoding], clean: CleanText, overlap: i
     """
     places = list(_places(encodings, overlap))
     rows = [(encodings[window].word_ids, encodings[window].offsets) for window in range(len(encodings))]
-    units = units_of_tokens(
+    units = words_of_tokens(
         ((rows[window][0][token], rows[window][1][token]) for window, token in places),
         clean,
         lambda number: encodings[places[number][0]].tokens[places[number][1]],
     )
-    shares: list[list[Unit]] = [[] for _ in encodings]
+    shares: list[list[Word]] = [[] for _ in encodings]
     for unit in units:
         window, token = places[unit.token]
-        shares[window].append(Unit(token, unit.start, unit.end))
+        shares[window].append(Word(token, unit.start, unit.end))
     return shares
 
 

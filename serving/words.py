@@ -27,7 +27,7 @@ PREFIX = "▁"
 TokenRow = tuple[int | None, tuple[int, int]]
 
 
-class Unit(NamedTuple):
+class Word(NamedTuple):
     """First token of a unit, and its span in the raw text."""
 
     token: int
@@ -35,16 +35,16 @@ class Unit(NamedTuple):
     end: int
 
 
-def units_of(encoding: Encoding, clean: CleanText) -> list[Unit]:
+def words_of(encoding: Encoding, clean: CleanText) -> list[Word]:
     """Return the units of the first text of an encoding."""
     words: list[int | None] = encoding.word_ids
     if encoding.n_sequences > 1:
         sequences = zip(words, encoding.sequence_ids, strict=True)
         words = [word if sequence == 0 else None for word, sequence in sequences]
-    return units_of_tokens(zip(words, encoding.offsets, strict=True), clean, lambda token: encoding.tokens[token])
+    return words_of_tokens(zip(words, encoding.offsets, strict=True), clean, lambda token: encoding.tokens[token])
 
 
-def units_of_tokens(rows: Iterable[TokenRow], clean: CleanText, token_text: Callable[[int], str]) -> list[Unit]:
+def words_of_tokens(rows: Iterable[TokenRow], clean: CleanText, token_text: Callable[[int], str]) -> list[Word]:
     """Return the units of a text, by number of the token.
 
     Args:
@@ -81,7 +81,7 @@ def units_of_tokens(rows: Iterable[TokenRow], clean: CleanText, token_text: Call
         found.append((first, begin, finish))
     if ZERO_WIDTH_JOINER in text:
         found = [(first, begin, _without_joiner(text, finish)) for first, begin, finish in found]
-    return list(map(Unit._make, found)) if clean.starts is None else _in_raw_text(found, clean)
+    return list(map(Word._make, found)) if clean.starts is None else _in_raw_text(found, clean)
 
 
 def _core(text: str, start: int, end: int) -> tuple[Kind, Kind, int, int]:
@@ -136,13 +136,13 @@ def _behind_marks(text: str, end: int) -> int:
     return end
 
 
-def _in_raw_text(found: list[tuple[int, int, int]], clean: CleanText) -> list[Unit]:
-    units: list[Unit] = []
+def _in_raw_text(found: list[tuple[int, int, int]], clean: CleanText) -> list[Word]:
+    units: list[Word] = []
     reached = 0
     for token, begin, finish in found:
         # The characters that cleaning puts in one place all stand for the whole of what was there.
         start, end = clean.raw_span(begin, finish)
         if end > reached:
-            units.append(Unit(token, max(start, reached), end))
+            units.append(Word(token, max(start, reached), end))
             reached = end
     return units

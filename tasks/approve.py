@@ -1,6 +1,6 @@
 """Ask a person before a model is promoted: in Prefect by a form, on a terminal, or later by a command.
 
-Nothing is locked while a question waits, and only what was judged is bound to the answer (`Verdict.subject`):
+Nothing is locked while a question waits, and only what was judged is bound to the answer (`Verdict.approval_key`):
 where the champion changes meanwhile, the gate judges anew, and the new verdict is a new question.
 """
 
@@ -15,7 +15,7 @@ from assay.evaluation.verdict import Verdict, verdict_markdown
 from assay.registry.aliases import ChampionChanged
 from assay.registry.approvals import LONGEST_NAME, LONGEST_NOTES, Approval, needs_approval
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import PromotionResult, register, registry_of, settle
+from assay.registry.promotion import PromotionResult, apply_verdict, register, registry_of
 from assay.registry.versions import Version
 from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.run import Run
@@ -87,8 +87,8 @@ def decide(
     assert version.approval is not None  # noqa: S101  # only versions with a question are pending
     verdict, answer = registry.kept_verdict(version), version.approval.answered(approve, approver, notes)
     try:
-        result = settle(registry, version, verdict, answer, version.approval.run)
-        registry.remark(version, f"**{cell(answer)}**")
+        result = apply_verdict(registry, version, verdict, answer, version.approval.run)
+        registry.note(version, f"**{cell(answer)}**")
         return result
     except ChampionChanged as error:
         recipe = version.tags.get(RECIPE_NAME_TAG, "RECIPE")
@@ -118,7 +118,7 @@ def _suspend(approval: Approval, text: str) -> Approval:
     form = ApprovalForm.with_initial_data(description=text)
     attempt = 0
     while True:
-        key = f"approval-{approval.subject[:32]}-{attempt}"
+        key = f"approval-{approval.approval_key[:32]}-{attempt}"
         try:
             answer = suspend_flow_run(wait_for_input=form, timeout=max(1, int(approval.seconds_left)), key=key)
         except ValidationError:  # started again without the form, by a change of its state
@@ -133,7 +133,7 @@ def _asked_before(registry: ModelRegistry, run: Run, verdict: Verdict) -> Approv
     """The question of this very run about the same candidate and champion."""
     version = registry.find(verdict.bundle)
     found = version.approval if version else None
-    return found if found and (found.run, found.subject) == (run.key, verdict.subject) else None
+    return found if found and (found.run, found.approval_key) == (run.key, verdict.approval_key) else None
 
 
 def _deployed() -> bool:

@@ -21,9 +21,9 @@ from assay.corpus.storage.digest import digest_file
 from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, choose_precision
 from assay.evaluation.labelled_predictions import row_of
 from assay.evaluation.parity import Int8Comparison, compare_precisions, compare_with_torch
-from assay.models.bert import trimmed
+from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
-from assay.models.deberta import rewritten
+from assay.models.deberta import optimised_for_export
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
@@ -100,7 +100,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
-        with _timed("graph"), rewritten(network, source.checkpoint.max_length), trimmed(network):
+        with _timed("graph"), optimised_for_export(network, source.checkpoint.max_length), pruned_for_export(network):
             plain.mkdir()
             export_graph(
                 network,
@@ -119,7 +119,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
         shutil.move(shipped, folder / BUNDLE)
     return ExportReport(
         parity_max_difference=parity.max_difference,
-        parity_labels_equal=parity.answers_equal,
+        parity_labels_equal=parity.predictions_equal,
         parity_rows=parity.rows,
         precision=precision,
         int8=comparison,

@@ -11,13 +11,13 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from assay.corpus.documents.chunk import Counts, Portion, PortionReader
+from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
 from assay.corpus.sources.mongo import read_encoded
-from assay.corpus.sources.parallel_reader import read_portions
+from assay.corpus.sources.parallel_reader import read_chunks
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import MongoSource, Source
@@ -26,7 +26,7 @@ from assay.runs.run import Run
 from assay.runs.source_access import describe_source, mongo_query, open_source, source_name
 
 logger = logging.getLogger(__name__)
-DOCUMENTS_A_PORTION = 1_000
+DOCUMENTS_PER_CHUNK = 1_000
 
 
 @task(name="extract", cache_policy=NO_CACHE)
@@ -64,25 +64,25 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
 
 def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
     needs = {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
-    for portion in with_progress(_portions(recipe, needs), "documents read", recipe.source.limit, _documents):
-        writer.add_portion(portion)
+    for chunk in with_progress(_chunks(recipe, needs), "documents read", recipe.source.limit, _documents):
+        writer.add_chunk(chunk)
 
 
-def _portions(recipe: Recipe, needs: dict[str, bool]) -> Iterator[Portion]:
+def _chunks(recipe: Recipe, needs: dict[str, bool]) -> Iterator[DocumentChunk]:
     """What the source gives, a portion at a time; helpers read a whole collection."""
     source = recipe.source
-    reader = PortionReader(source, **needs)
+    reader = ChunkReader(source, **needs)
     fields = DocumentReader(source, **needs).field_names()
     if isinstance(source, MongoSource) and source.limit is None:
-        yield from read_portions(read_encoded(mongo_query(source, fields)), source, **needs)
+        yield from read_chunks(read_encoded(mongo_query(source, fields)), source, **needs)
         return
     documents = open_source(source, fields)
-    while chunk := list(itertools.islice(documents, DOCUMENTS_A_PORTION)):
+    while chunk := list(itertools.islice(documents, DOCUMENTS_PER_CHUNK)):
         yield reader.read(chunk)
 
 
-def _documents(portion: Portion) -> int:
-    return portion.counts.documents
+def _documents(chunk: DocumentChunk) -> int:
+    return chunk.counts.documents
 
 
 def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.atomic import atomic_folder
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.reservoir import draw
 from assay.evaluation.drift.vocabulary import vocabulary_of
-from assay.evaluation.drift.window_statistics import REFERENCE, Reference, observe, row_key
+from assay.evaluation.drift.window_statistics import REFERENCE, Reference, row_key, window_statistics_of
 from assay.evaluation.labelled_predictions import row_of
 from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
@@ -116,18 +116,18 @@ def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Referenc
     bundle = champion.open()
     engine = Engine(bundle)
 
-    def side(wanted: Side) -> Iterable[Example]:
-        return (example for example in snapshot.examples() if splits.sides.get(example.id) == wanted)
+    def split_name(wanted: SplitName) -> Iterable[Example]:
+        return (example for example in snapshot.examples() if splits.split_of.get(example.id) == wanted)
 
-    test = draw(side("test"), rule.max_rows, rule.seed)
+    test = draw(split_name("test"), rule.max_rows, rule.seed)
     # Rows that chose the epoch or the settings fill up what is missing; labels are compared on test rows alone.
-    more = draw(side("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    more = draw(split_name("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
     if not test:
         raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
-    words = vocabulary_of(text for example in side("train") for text in _texts(example, bundle.manifest.pair))
+    words = vocabulary_of(text for example in split_name("train") for text in _texts(example, bundle.manifest.pair))
     known = frozenset(map(row_key, snapshot.examples()))
     of_documents = champion.recipe.source.form == "parse"
-    observed = observe(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
+    observed = window_statistics_of(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
     return Reference(observed, len(test), frozenset(words), known)
 
 

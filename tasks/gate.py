@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import AssayError
 from assay.evaluation.attempts import Attempt
-from assay.evaluation.counterfactual_checks import judge_counterfactuals
+from assay.evaluation.counterfactual_checks import check_counterfactuals
 from assay.evaluation.gate_checks.baseline import check_baseline
 from assay.evaluation.gate_checks.champion import check_champion
 from assay.evaluation.gate_checks.gate_context import GateContext
@@ -32,7 +32,7 @@ from assay.evaluation.gate_checks.standard import (
     check_smoke,
 )
 from assay.evaluation.run_results import RunResults
-from assay.evaluation.slice_checks import judge_slices
+from assay.evaluation.slice_checks import check_slices
 from assay.evaluation.verdict import Check, Verdict, verdict_markdown
 from assay.registry.promotion import registry_of
 from assay.runs.prefect_artifacts import show_markdown
@@ -89,11 +89,11 @@ def _attempts(context: GateContext[Any]) -> Iterator[ToCheck]:
     for head in heads:
         yield f"champion: {head}", partial(check_champion, context, head)
     if rules.slices.active:
-        yield "slices", lambda: judge_slices(context.evaluation.rows, rules.slices, heads)
+        yield "slices", lambda: check_slices(context.evaluation.rows, rules.slices, heads)
     if (swaps := rules.counterfactual) is not None:
         yield (
             "counterfactual",
-            lambda: judge_counterfactuals(context.engine, context.examples, swaps, heads, context.clusters),
+            lambda: check_counterfactuals(context.engine, context.examples, swaps, heads, context.clusters),
         )
     yield "parity", partial(check_parity, context)
     yield "int8", partial(check_int8, context)

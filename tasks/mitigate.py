@@ -14,35 +14,35 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.attempts import SliceChange
 from assay.evaluation.slice_checks import SliceFinding
 from assay.evaluation.slice_membership import slice_members
-from assay.models.sample_weights import RowWeights
+from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Gate, Mitigation
 from assay.runs.run import Run
-from assay.tasks.score import Assessment
+from assay.tasks.score import ValidationScores
 
 
 @task(name="mitigate", cache_policy=NO_CACHE)
 def mitigate(
     run: Run,
-    assessment: ArtifactRef[Assessment],
+    validation_scores: ArtifactRef[ValidationScores],
     snapshot: ArtifactRef[Snapshot],
     splits: ArtifactRef[Splits],
-    former: ArtifactRef[RowWeights] | None = None,
-) -> ArtifactRef[RowWeights]:
+    former: ArtifactRef[SampleWeights] | None = None,
+) -> ArtifactRef[SampleWeights]:
     """Weigh the training rows of every slice that falls short `factor` times as much as before.
 
     Args:
         run: with the recipe and its rule.
-        assessment: which slices fall short on validation rows.
+        validation_scores: which slices fall short on validation rows.
         snapshot: the data.
         splits: the sides.
         former: weights that this attempt builds on; none: all rows count alike.
 
     Returns:
-        A folder with `RowWeights`; they are empty where no training row belongs to those slices.
+        A folder with `SampleWeights`; they are empty where no training row belongs to those slices.
     """
     rule = run.recipe.retrigger.mitigation
     inputs = {
-        "assessment": assessment.digest,
+        "assessment": validation_scores.digest,
         "snapshot": snapshot.digest,
         "splits": splits.digest,
         "former": former.digest if former else None,
@@ -52,26 +52,26 @@ def mitigate(
     def make(folder: Path) -> None:
         rows = splits.load().rows(snapshot.load(), "train")
         before = former.load().weights if former else {}
-        weigh(rows, assessment.load().failed, rule, before).save(folder)
+        weigh(rows, validation_scores.load().failed, rule, before).save(folder)
 
-    return run.once("mitigate", inputs, make).to(RowWeights)
+    return run.once("mitigate", inputs, make).to(SampleWeights)
 
 
 def weigh(
     rows: Sequence[Example], failed: Sequence[SliceFinding], rule: Mitigation, before: dict[str, float]
-) -> RowWeights:
+) -> SampleWeights:
     """The weights of an attempt. A row that belongs to several of the slices is raised once."""
     members = {finding.key.name: slice_members(rows, finding.key) for finding in failed}
     chosen = np.any([np.zeros(len(rows), dtype=np.bool_), *members.values()], axis=0)
     raised = {row.id: before.get(row.id, 1.0) * rule.factor for row, inside in zip(rows, chosen, strict=True) if inside}
-    return RowWeights(
+    return SampleWeights(
         method=rule.method,
         slices={name: int(inside.sum()) for name, inside in members.items()},
         weights=before | raised if raised else {},
     )
 
 
-def changes_of(weights: RowWeights, before: Assessment, after: Assessment) -> list[SliceChange]:
+def changes_of(weights: SampleWeights, before: ValidationScores, after: ValidationScores) -> list[SliceChange]:
     """What became of the slices that fell short before."""
     later = {(finding.head, finding.key): finding for finding in after.slices}
     return [
@@ -86,8 +86,8 @@ def changes_of(weights: RowWeights, before: Assessment, after: Assessment) -> li
     ]
 
 
-def weigh_up(
-    rule: Mitigation, gate: Gate, before: Assessment, after: Assessment, changes: Sequence[SliceChange]
+def accept_mitigation(
+    rule: Mitigation, gate: Gate, before: ValidationScores, after: ValidationScores, changes: Sequence[SliceChange]
 ) -> tuple[bool, str]:
     """Whether a mitigation is kept, and what decided it.
 

@@ -14,7 +14,7 @@ from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.findings import find_drift
 from assay.evaluation.drift.window import Window, observe_window
 from assay.evaluation.drift.window_statistics import Reference
-from assay.runs.events import DRIFTED, announce, model_resource
+from assay.runs.events import DRIFTED, emit, model_resource
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.tracking import mlflow_reachable
@@ -80,7 +80,7 @@ def record_drift(champion: Champion, report: DriftReport) -> None:
 
 
 @task(name="announce-drift", cache_policy=NO_CACHE)
-def announce_drift(champion: Champion, report: DriftReport) -> None:
+def emit_drift(champion: Champion, report: DriftReport) -> None:
     """Emit the event `assay.drift`, which an automation may answer with a training."""
     payload = {
         "summary": report.summary,
@@ -92,4 +92,4 @@ def announce_drift(champion: Champion, report: DriftReport) -> None:
         "report": str(report.page),
     }
     labels = {"assay.version": champion.number, "assay.recipe": champion.recipe.name}
-    announce(DRIFTED, model_resource(champion.name), champion.name, payload, labels)
+    emit(DRIFTED, model_resource(champion.name), champion.name, payload, labels)

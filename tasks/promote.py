@@ -8,9 +8,9 @@ from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval, needs_approval
 from assay.registry.model_registry import ModelRegistry, failed_names
-from assay.registry.promotion import PromotionResult, register, registry_of, settle
+from assay.registry.promotion import PromotionResult, apply_verdict, register, registry_of
 from assay.registry.versions import Version
-from assay.runs.events import PENDING, REFUSED, announce, model_resource
+from assay.runs.events import PENDING, REFUSED, emit, model_resource
 from assay.runs.run import Run
 from assay.runs.tags import RUN_TAG
 
@@ -41,20 +41,20 @@ def promote(
     registry = registry_of(run)
     champion = registry.champion()
     if champion is not None and champion.bundle == verdict.bundle:
-        return _stays(registry, champion, verdict, approval, run.key)
+        return _keep_champion(registry, champion, verdict, approval, run.key)
     if approval is None:
         if needs_approval(run.recipe, verdict):
             raise AssayError(f"{registry.name}: gate.approval is required, but nobody was asked; run it again")
         version = register(run, results, verdict)
     else:
         version = registry.find(verdict.bundle) or register(run, results, verdict, approval)
-    result = settle(registry, version, verdict, approval, run.key)
+    result = apply_verdict(registry, version, verdict, approval, run.key)
     if not result.promoted:  # a promotion is announced where the alias moves
         _announce(result, version, verdict)
     return result
 
 
-def _stays(
+def _keep_champion(
     registry: ModelRegistry, champion: Version, verdict: Verdict, approval: Approval | None, run_key: str
 ) -> PromotionResult:
     """What becomes of a candidate that is the champion: what it was promoted on stays written on it.
@@ -72,4 +72,4 @@ def _stays(
 def _announce(result: PromotionResult, version: Version, verdict: Verdict) -> None:
     facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get(RUN_TAG)}
     payload = {"summary": f"version {version.number}: {result.why}", "address": version.address, **facts}
-    announce(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)
+    emit(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)

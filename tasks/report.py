@@ -21,7 +21,7 @@ from assay.registry.model_card import Card
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
 from assay.runs.mlflow_client import connect, full_address, stored_address
-from assay.runs.origin_record import keep_answers
+from assay.runs.origin_record import keep_predictions
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
 from assay.runs.tags import RUN_TAG, VERDICT_TAG
@@ -77,8 +77,8 @@ def report(
         (run.folder / WAITING).unlink(missing_ok=True)
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
-        keep_answers(client, run.mlflow_run, card.evaluation.bundle, results.evaluation.path)
-        log_figures(client, run.mlflow_run, card.evaluation.figures | verdict.metrics, promotion)
+        keep_predictions(client, run.mlflow_run, card.evaluation.bundle, results.evaluation.path)
+        log_metrics(client, run.mlflow_run, card.evaluation.metrics | verdict.metrics, promotion)
     if (version := promotion.version) is not None:
         # A champion that was judged again keeps the description by the judgement that made it that.
         if (version.tags.get(RUN_TAG), version.tags.get(VERDICT_TAG)) == (run.key, verdict.digest):
@@ -90,7 +90,7 @@ def report(
     return run.folder / card.folder / HTML
 
 
-def report_answer(store: Path, run_key: str, promotion: PromotionResult) -> None:
+def report_decision(store: Path, run_key: str, promotion: PromotionResult) -> None:
     """Write the card of a run that has ended anew, once the answer that its candidate waited for is there.
 
     A run that was suspended has left no card yet, and writes it when it goes on.
@@ -155,9 +155,9 @@ def _write(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def log_figures(client: MlflowClient, run_id: str, figures: dict[str, float], promotion: PromotionResult) -> None:
+def log_metrics(client: MlflowClient, run_id: str, metrics: dict[str, float], promotion: PromotionResult) -> None:
     """The figures on test rows, as metrics of the run and of the logged model behind the version."""
     model_id = promotion.version.model_id if promotion.version else None
     now = int(time.time() * 1000)
-    metrics = [Metric(TEST_METRIC + name, value, now, step=0, model_id=model_id) for name, value in figures.items()]
-    client.log_batch(run_id, metrics=metrics)
+    entities = [Metric(TEST_METRIC + name, value, now, step=0, model_id=model_id) for name, value in metrics.items()]
+    client.log_batch(run_id, metrics=entities)

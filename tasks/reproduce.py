@@ -19,12 +19,12 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.bundle_evaluation import Evaluation
 from assay.evaluation.export_report import BUNDLE, ExportReport
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.loader import parse_recipe
 from assay.registry.lineage.change import Change, changes
 from assay.registry.lineage.origin import Lineage, comparable
-from assay.registry.lineage.version_diff import surroundings_changed
+from assay.registry.lineage.version_diff import environment_changed
 from assay.registry.versions import Versions
 from assay.runs.environment import surroundings
 from assay.runs.lifecycle import run_lock
@@ -135,10 +135,10 @@ def compare(
             Match(what="splits", then=lineage.splits.digest, now=splits.load().digest),
             _networks(then, Bundle.load(export.path / BUNDLE)),
             _answers(lineage.answers, now.rows),
-            _figures(lineage.figures, comparable(now.figures)),
+            _metrics(lineage.metrics, comparable(now.metrics)),
         ],
         surroundings=changes(recipe, {"recipe": run.recipe.digest})
-        + surroundings_changed(lineage, surroundings(), tags),
+        + environment_changed(lineage, surroundings(), tags),
         steps=_steps(checkpoint.load()),
         mlflow_run=run.mlflow_run,
         folder=run.store,
@@ -172,15 +172,15 @@ def _networks(then: Bundle, now: Bundle) -> Match:
     return Match(what=MODEL, then=then.manifest.files[MODEL], now=now.manifest.files[MODEL], details=details)
 
 
-def _answers(then: Sequence[Answer], now: Sequence[Answer]) -> Match:
+def _answers(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> Match:
     return Match(what="predictions", then=_digest(then), now=_digest(now), details=_apart(then, now))
 
 
-def _digest(answers: Sequence[Answer]) -> str:
+def _digest(answers: Sequence[LabelledPrediction]) -> str:
     return digest_json([asdict(answer) for answer in answers])
 
 
-def _apart(then: Sequence[Answer], now: Sequence[Answer]) -> str:
+def _apart(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> str:
     if [answer.id for answer in then] != [answer.id for answer in now]:
         return "other test rows"
     pairs = list(zip(then, now, strict=True))
@@ -190,7 +190,7 @@ def _apart(then: Sequence[Answer], now: Sequence[Answer]) -> str:
     return f"in {other} of {len(pairs)} answers; probabilities by up to {farthest:.2g}"
 
 
-def _figures(then: dict[str, float], now: dict[str, float]) -> Match:
+def _metrics(then: dict[str, float], now: dict[str, float]) -> Match:
     differ = changes(then, now)
     details = "; ".join(f"{name} {before} -> {after}" for name, before, after in (one.cells for one in differ[:3]))
     more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""

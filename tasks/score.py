@@ -16,19 +16,19 @@ from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 from assay.evaluation.export_report import BUNDLE, ExportReport
-from assay.evaluation.labelled_predictions import answer_rows, outcomes_of
+from assay.evaluation.labelled_predictions import outcomes_of, predict_rows
 from assay.evaluation.slice_checks import SliceFinding, find_slices
 from assay.recipes.recipe import Gate, Head
 from assay.runs.run import Run
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 
-ASSESSMENT = "assessment.json"
+VALIDATION_SCORES = "assessment.json"
 
 
-class Assessment(BaseModel):
+class ValidationScores(BaseModel):
     """`assessment.json`: F1 of each head for which the validation rows hold something to find, and every slice."""
 
     model_config = ConfigDict(frozen=True)
@@ -57,14 +57,14 @@ class Assessment(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        marker = read_marker(folder, ASSESSMENT, "a finished assessment", "run with --from assess")
+        marker = read_manifest(folder, VALIDATION_SCORES, "a finished assessment", "run with --from assess")
         return cls.model_validate_json(marker)
 
 
 @task(name="assess", cache_policy=NO_CACHE)
-def assess(
+def score(
     run: Run, export: ArtifactRef[ExportReport], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
-) -> ArtifactRef[Assessment]:
+) -> ArtifactRef[ValidationScores]:
     """Score the bundle on the validation rows.
 
     Args:
@@ -88,26 +88,28 @@ def assess(
     }
 
     def make(folder: Path) -> None:
-        sides = splits.load()
-        rows = sides.rows(snapshot.load(), "validation")
-        found = assess_bundle(Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads, sides.clusters)
-        (folder / ASSESSMENT).write_text(found.model_dump_json(indent=2), encoding="utf-8")
+        split_of = splits.load()
+        rows = split_of.rows(snapshot.load(), "validation")
+        found = score_on_validation(
+            Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads, split_of.clusters
+        )
+        (folder / VALIDATION_SCORES).write_text(found.model_dump_json(indent=2), encoding="utf-8")
 
-    return run.once("assess", inputs, make).to(Assessment)
+    return run.once("assess", inputs, make).to(ValidationScores)
 
 
-def assess_bundle(
+def score_on_validation(
     bundle: Bundle,
     rows: Sequence[Example],
     gate: Gate,
     heads: Sequence[Head],
     clusters: Mapping[str, str] | None = None,
-) -> Assessment:
-    """F1 of each head and each slice that the gate judges; `clusters` as for `answer_rows`."""
-    answers = answer_rows(Engine(bundle), rows, clusters)
+) -> ValidationScores:
+    """F1 of each head and each slice that the gate judges; `clusters` as for `predict_rows`."""
+    answers = predict_rows(Engine(bundle), rows, clusters)
     outcomes = {head: outcomes_of(answers, head) for head in heads}
     f1 = {head: found.f1() for head, found in outcomes.items() if len(found)}
-    return Assessment(
+    return ValidationScores(
         f1={head: value for head, value in f1.items() if np.isfinite(value)},
         slices=find_slices(answers, gate.slices, heads) if gate.slices.active else [],
     )

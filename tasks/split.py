@@ -10,12 +10,12 @@ from prefect.cache_policies import NO_CACHE
 from assay.corpus.errors import DataError
 from assay.corpus.markdown import cell
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import SIDES, Side, Splits
-from assay.corpus.splitting.assignment import Assignment, DocumentIds, Rows, assign, read_rows
+from assay.corpus.splits import SPLIT_NAMES, SplitName, Splits
+from assay.corpus.splitting.assignment import Assignment, DocumentIds, SplittingRows, assign, read_rows
 from assay.corpus.splitting.duplicates import HashArray
 from assay.corpus.splitting.ledger import LEDGER, Ledger, ledger_path, open_ledger
 from assay.corpus.splitting.split_warnings import new_ledger, split_warnings
-from assay.corpus.splitting.stratify import NO_SIDE, TRAIN
+from assay.corpus.splitting.stratify import NO_SPLIT, TRAIN
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.runs import prefect_artifacts as pages
@@ -65,30 +65,34 @@ def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
         # With it the same sides can be found again, whatever the ledger is told later.
         ledger.save_part(_keys(rows), folder / LEDGER)
         assignment = assign(rows, recipe.split, ledger)
-        _check_sides(recipe, rows, assignment)
+        _check_splits(recipe, rows, assignment)
         warnings = split_warnings(recipe.name, recipe.heads, recipe.split, rows, assignment)
         splits = _to_splits(recipe, rows, assignment, ledger, warnings)
         splits.save(folder)
         (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
         _tell(ledger, rows, assignment, remember=recipe.split.remember and recipe.split.method != "published")
     counts = splits.manifest.counts
-    _logger.info("split: %s; withheld: %s", counts, splits.manifest.withheld or "none")
+    _logger.info("split: %s; withheld: %s", counts, splits.manifest.excluded or "none")
     for warning in warnings:
         _logger.warning("split: %s", warning)
 
 
-def _to_splits(recipe: Recipe, rows: Rows, assignment: Assignment, ledger: Ledger, warnings: list[str]) -> Splits:
+def _to_splits(
+    recipe: Recipe, rows: SplittingRows, assignment: Assignment, ledger: Ledger, warnings: list[str]
+) -> Splits:
     ids = rows.snapshot.to_table(["id"])["id"].to_pylist()
-    sides: dict[str, Side] = {
-        row_id: SIDES[side] for row_id, side in zip(ids, assignment.sides.tolist(), strict=True) if side != NO_SIDE
+    split_of: dict[str, SplitName] = {
+        row_id: SPLIT_NAMES[split_name]
+        for row_id, split_name in zip(ids, assignment.split_of.tolist(), strict=True)
+        if split_name != NO_SPLIT
     }
     first_rows = np.unique(rows.clusters, return_index=True)[1]
     return Splits.create(
-        sides,
+        split_of,
         snapshot=rows.snapshot.digest,
         method=recipe.split.method,
         clusters={row_id: ids[first_rows[cluster]] for row_id, cluster in zip(ids, rows.clusters, strict=True)},
-        withheld=assignment.withheld,
+        excluded=assignment.excluded,
         ledger=ledger.id,
         seen_in_training=int(assignment.seen.sum()),
         warnings=warnings,
@@ -103,13 +107,13 @@ def _documents(recipe: Recipe) -> DocumentIds | None:
     return "positions" if source.fields.id is None and source.kind != "mongo" else "lasting"
 
 
-def _tell(ledger: Ledger, rows: Rows, assignment: Assignment, *, remember: bool) -> None:
+def _tell(ledger: Ledger, rows: SplittingRows, assignment: Assignment, *, remember: bool) -> None:
     kinds = len(rows.keys.kinds())
     seen = np.tile(assignment.seen, kinds)
-    ledger.tell(_keys(rows), np.tile(assignment.sides, kinds), remember=remember, seen=seen)
+    ledger.tell(_keys(rows), np.tile(assignment.split_of, kinds), remember=remember, seen=seen)
 
 
-def _keys(rows: Rows) -> HashArray:
+def _keys(rows: SplittingRows) -> HashArray:
     """Every key of every row, kind after kind."""
     return np.concatenate(rows.keys.kinds())
 
@@ -126,20 +130,21 @@ def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
         )
 
 
-def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
+def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -> None:
     """Every side has rows, and train has every label that another side has."""
-    for number, side in enumerate(SIDES):
-        if not (assignment.sides == number).any():
+    for number, split_name in enumerate(SPLIT_NAMES):
+        if not (assignment.split_of == number).any():
             clusters = len(np.unique(rows.clusters))
-            excluded = sum(assignment.withheld.values())
+            excluded = sum(assignment.excluded.values())
             anew = (
                 f", or, since {excluded} rows are excluded, {new_ledger(recipe.name)}" if assignment.remembered else ""
             )
             raise DataError(
-                f"split leaves no {side} rows: there are {len(rows)} rows in {clusters} groups of near-duplicates; "
-                f"add rows, or change split.{side} or split.method ({recipe.split.method}){anew if excluded else ''}"
+                f"split leaves no {split_name} rows: {len(rows)} rows in {clusters} groups of near-duplicates; "
+                f"add rows, or change split.{split_name} or split.method ({recipe.split.method})"
+                f"{anew if excluded else ''}"
             )
-    counts = rows.labels.by_side(assignment.sides)
+    counts = rows.labels.by_split(assignment.split_of)
     for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
         head, name = rows.labels.names[label]
         if head in recipe.heads:
@@ -150,13 +155,13 @@ def _check_sides(recipe: Recipe, rows: Rows, assignment: Assignment) -> None:
             )
 
 
-def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
+def _page(splits: Splits, rows: SplittingRows, assignment: Assignment) -> str:
     """Markdown: rows by side, what was withheld, and the share of each label on each side."""
     manifest = splits.manifest
     kept = sum(manifest.counts.values())
     lines = [f"## Split ({cell(manifest.method)})", "", "| side | rows | share |", "|---|---:|---:|"]
-    lines += [f"| {side} | {count:,} | {count / kept:.1%} |" for side, count in manifest.counts.items()]
-    lines += [f"| withheld: {cell(reason)} | {count:,} | |" for reason, count in manifest.withheld.items()]
+    lines += [f"| {split_name} | {count:,} | {count / kept:.1%} |" for split_name, count in manifest.counts.items()]
+    lines += [f"| withheld: {cell(reason)} | {count:,} | |" for reason, count in manifest.excluded.items()]
     lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
     if manifest.seen_in_training:
         lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
@@ -164,8 +169,8 @@ def _page(splits: Splits, rows: Rows, assignment: Assignment) -> str:
     return "\n".join([*lines, "", *_label_lines(rows, assignment)]) + "\n"
 
 
-def _label_lines(rows: Rows, assignment: Assignment) -> list[str]:
-    counts = rows.labels.by_side(assignment.sides)
+def _label_lines(rows: SplittingRows, assignment: Assignment) -> list[str]:
+    counts = rows.labels.by_split(assignment.split_of)
     totals = counts.sum(axis=0)
     lines = ["| head | label | rows | train | validation | test |", "|---|---|---:|---:|---:|---:|"]
     named = [(number, head, name) for number, (head, name) in enumerate(rows.labels.names) if head is not None]

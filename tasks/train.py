@@ -18,12 +18,12 @@ from assay.evaluation.attempts import FIRST
 from assay.evaluation.tag_check import encoder_digest
 from assay.models.checkpoint import Checkpoint
 from assay.models.hardware import numeric_environment
-from assay.models.sample_weights import RowWeights
+from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
-from assay.runs.metric_logging import MetricLog, curves, nested_curves
+from assay.runs.metric_logging import MetricLog, metric_log, nested_metric_log
 from assay.runs.run import Run
 from assay.tasks.training.launcher import train as train_network
-from assay.tasks.training.training_job import Job
+from assay.tasks.training.training_job import TrainingJob
 from assay.tasks.tuning.result import TuningResult, tuned_recipe
 
 LONGEST_PARAMETER = 500
@@ -36,7 +36,7 @@ def train(
     snapshot: ArtifactRef[Snapshot],
     splits: ArtifactRef[Splits],
     tuned: ArtifactRef[TuningResult] | None = None,
-    weights: ArtifactRef[RowWeights] | None = None,
+    weights: ArtifactRef[SampleWeights] | None = None,
     attempt: str = FIRST,
 ) -> ArtifactRef[Checkpoint]:
     """Train the recipe's network; an interrupted training goes on from its last whole epoch.
@@ -68,11 +68,11 @@ def train(
     }
 
     def make(folder: Path) -> None:
-        emphasis = None if weights is None else weights.load()
-        with _log_of(run, folder, attempt, tuned, emphasis) as log:
+        sample_weights = None if weights is None else weights.load()
+        with _log_of(run, folder, attempt, tuned, sample_weights) as log:
             ours = run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id})
             where = None if weights is None else weights.path
-            train_network(Job(run=ours, snapshot=snapshot, splits=splits, folder=folder, weights=where), log)
+            train_network(TrainingJob(run=ours, snapshot=snapshot, splits=splits, folder=folder, weights=where), log)
             log.flush()
             _log_circumstances(log.client, log.run_id, Checkpoint.load(folder))
 
@@ -106,14 +106,14 @@ def training_inputs(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: Art
 
 
 def _log_of(
-    run: Run, folder: Path, attempt: str, tuned: ArtifactRef[TuningResult] | None, weights: RowWeights | None
+    run: Run, folder: Path, attempt: str, tuned: ArtifactRef[TuningResult] | None, weights: SampleWeights | None
 ) -> AbstractContextManager[MetricLog]:
     if attempt == FIRST:
-        return curves(run)
+        return metric_log(run)
     settings: dict[str, Any] = {} if tuned is None else dict(tuned.load().best.settings)
     if weights is not None:
         settings["weights"] = str(weights)[:LONGEST_PARAMETER]
-    return nested_curves(run, folder.name.removesuffix(PARTIAL), attempt, settings)
+    return nested_metric_log(run, folder.name.removesuffix(PARTIAL), attempt, settings)
 
 
 def _log_history(log: MetricLog, checkpoint: Checkpoint) -> None:

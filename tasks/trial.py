@@ -11,16 +11,16 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.atomic import PARTIAL
-from assay.models.callbacks import GivenUp, LossAstray
+from assay.models.callbacks import NonFiniteLoss, PrunedTrial
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.recipe import Tuning
 from assay.recipes.training_section import Setting
 from assay.recipes.tuned_settings import apply_settings
-from assay.runs.metric_logging import MetricLog, nested_curves
+from assay.runs.metric_logging import MetricLog, nested_metric_log
 from assay.runs.run import Run
 from assay.tasks.train import training_inputs
 from assay.tasks.training.launcher import train
-from assay.tasks.training.training_job import Job, Rivals
+from assay.tasks.training.training_job import OtherTrials, TrainingJob
 from assay.tasks.tuning.result import State, Trial
 
 TRIAL = "trial.json"
@@ -34,7 +34,7 @@ class Plan(BaseModel):
 
     number: int
     settings: dict[str, Setting]
-    rivals: list[Trial]
+    other_trials: list[Trial]
 
 
 @task(name="trial", task_run_name="trial {plan.number}", cache_policy=NO_CACHE, result_serializer="json")
@@ -55,22 +55,22 @@ def run_trial(
     """
     changes: dict[str, Setting] = {} if tuning.epochs is None else {"training.epochs": tuning.epochs}
     recipe = apply_settings(run.recipe, plan.settings | changes)
-    rivals = plan.rivals if tuning.pruning else []
+    other_trials = plan.other_trials if tuning.pruning else []
     inputs = {
         **training_inputs(recipe, snapshot, splits),
         "number": plan.number,
-        "rivals": [rival.model_dump(mode="json") for rival in rivals],
+        "rivals": [rival.model_dump(mode="json") for rival in other_trials],
     }
 
     def make(folder: Path) -> None:
         step = folder.name.removesuffix(PARTIAL)
-        with nested_curves(run, step, f"trial {plan.number}", plan.settings | changes) as log:
-            job = Job(
+        with nested_metric_log(run, step, f"trial {plan.number}", plan.settings | changes) as log:
+            job = TrainingJob(
                 run=run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id}),
                 snapshot=snapshot,
                 splits=splits,
                 folder=folder / NETWORK,
-                rivals=Rivals(tuning=tuning, trials=rivals),
+                other_trials=OtherTrials(tuning=tuning, trials=other_trials),
             )
             state, scores, why = _train(job, log)
             trial = Trial(
@@ -89,15 +89,15 @@ def run_trial(
     return Trial.model_validate_json((result.path / TRIAL).read_bytes())
 
 
-def _train(job: Job, log: MetricLog) -> tuple[State, list[float], str]:
+def _train(job: TrainingJob, log: MetricLog) -> tuple[State, list[float], str]:
     """State, scores after each epoch, and why a trial did not finish."""
     job.folder.mkdir(exist_ok=True)
     try:
         train(job, log)
-    except GivenUp as given_up:
-        return "pruned", given_up.scores, "below the median of the other trials"
-    except LossAstray as astray:
-        return "failed", [], str(astray)
+    except PrunedTrial as pruned:
+        return "pruned", pruned.scores, "below the median of the other trials"
+    except NonFiniteLoss as non_finite:
+        return "failed", [], str(non_finite)
     return "finished", [epoch["score"] for epoch in Checkpoint.load(job.folder).history["epochs"]], ""
 
 

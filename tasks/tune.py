@@ -76,7 +76,7 @@ def _search(
     while len(trials) < wanted:
         proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, wanted - len(trials)))
         plans = [
-            Plan(number=number, settings=settings, rivals=trials)
+            Plan(number=number, settings=settings, other_trials=trials)
             for number, settings in enumerate(proposals, start=len(trials))
         ]
         trials += _run_trials(run, snapshot, splits, tuning, plans)

@@ -20,7 +20,7 @@ from assay.evaluation.export_report import ExportReport
 from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.registry.promotion import PromotionResult, effective_verdict
 from assay.runs.run import Run
 from assay.serving.bundle import Bundle
 from assay.tasks.approve import approve
@@ -84,7 +84,7 @@ class World:
 
     def end(self, run: Run, name: str, verdict: Verdict) -> PromotionResult:
         export = ArtifactRef[ExportReport](path=self.bundle(name).folder.parent, digest="e")
-        verdict = lasting_verdict(run, verdict)
+        verdict = effective_verdict(run, verdict)
         results = some_results(export=export, evaluation=export, splits=self._splits)
         return promote.fn(run, results, verdict, approve(run, results, verdict))
 

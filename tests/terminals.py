@@ -95,7 +95,7 @@ def terminal(words: list[str], folder: Path, **environment: str) -> Iterator[Ter
         opened.close()
 
 
-def check_stopped(opened: Terminal, stop: Callable[[], object], number: signal.Signals, remark: str) -> None:
+def check_stopped(opened: Terminal, stop: Callable[[], object], number: signal.Signals, note: str) -> None:
     """Stop a command: it ends in seconds, with one line and the exit code of shells, and leaves no process."""
     before, shown = opened.family(), opened.shown
     begun = time.monotonic()
@@ -104,7 +104,7 @@ def check_stopped(opened: Terminal, stop: Callable[[], object], number: signal.S
     said = opened.shown.removeprefix(shown)
     assert code == 128 + number, opened.shown
     assert seconds < 10, opened.shown
-    assert last_line(said) == f"assay: stopped by {number.name}; {remark}", said
+    assert last_line(said) == f"assay: stopped by {number.name}; {note}", said
     assert "Traceback" not in opened.shown
     assert [one for one in before if lives(one)] == []
     assert [one.pid for one in psutil.process_iter() if _group(one.pid) == opened.pid] == []

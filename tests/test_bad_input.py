@@ -85,11 +85,11 @@ def test_a_row_that_cannot_be_read_is_named(
     assert left_behind(tmp_path) == []
 
 
-def labelled(labels: list[str], sides: list[str] | None = None) -> str:
+def labelled(labels: list[str], split_of: list[str] | None = None) -> str:
     made = []
     for number, label in enumerate(labels):
         row = {"id": str(number), "text": f"text number {'x' * number}", "label": label}
-        made.append(row | ({"split": sides[number]} if sides else {}))
+        made.append(row | ({"split": split_of[number]} if split_of else {}))
     return "".join(json.dumps(row) + "\n" for row in made)
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject
-from assay.corpus.documents.fields import Form
-from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.example import Example, arrow_schema, to_batch
 
@@ -37,7 +37,7 @@ class Counts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Portion:
+class DocumentChunk:
     """Rows and rejects of some documents, in their order.
 
     `label_keys` are the keys of the label map that their labels had, and those of documents read before.
@@ -77,10 +77,10 @@ class Portion:
         )
 
 
-class PortionReader:
+class ChunkReader:
     """Turns documents of one form into portions."""
 
-    def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
         """As `DocumentReader`.
 
         Raises:
@@ -89,18 +89,18 @@ class PortionReader:
         self._reader = DocumentReader(form, needs_label=needs_label, needs_entities=needs_entities)
         self._schema = arrow_schema(form.fields.slices)
 
-    def read(self, documents: Iterable[Document | BadRow]) -> Portion:
+    def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
         """Rows, rejects and counts of some documents."""
-        tally = Tally()
+        tally = CountTally()
         for document in documents:
-            if isinstance(document, BadRow):
+            if isinstance(document, InvalidRow):
                 tally.take([], [(document.id, document.reason, document.row)])
             else:
                 tally.take(*self._reader.read(document))
-        return replace(tally.portion(self._schema), label_keys=frozenset(self._reader.label_keys))
+        return replace(tally.chunk(self._schema), label_keys=frozenset(self._reader.label_keys))
 
 
-class Tally:
+class CountTally:
     """Gathers what documents gave."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class Tally:
         elif len(self._lines) == before:
             self._filtered += 1
 
-    def portion(self, schema: pa.Schema) -> Portion:
+    def chunk(self, schema: pa.Schema) -> DocumentChunk:
         """All that was taken."""
         counts = Counts(
             documents=self._documents,
@@ -129,7 +129,7 @@ class Tally:
             rows=len(self.examples),
             rejects=len(self._lines),
         )
-        return Portion(to_batch(self.examples, schema), self._lines, counts)
+        return DocumentChunk(to_batch(self.examples, schema), self._lines, counts)
 
 
 def reject_line(row_id: str, reason: str, row: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from assay.corpus.documents.entity_spans import bio_entities, read_entities
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import Document, shorten
 from assay.corpus.documents.slice_values import slice_field, slice_value
@@ -14,8 +14,8 @@ from assay.corpus.documents.values import (
     UnreadableError,
     class_label,
     column,
+    get_path,
     iso_time,
-    pick,
     plain_text,
     row_id,
 )
@@ -24,7 +24,7 @@ from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
 SENTENCE_MARK = "#"  # between the id of a document and the number of its sentence
-SIDE_NAMES = {
+SPLIT_ALIASES = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",
@@ -41,7 +41,7 @@ class DocumentReader:
     all entities are. What is needed must be there. `label_keys` are the keys of the form's label map that a label had.
     """
 
-    def __init__(self, form: Form, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
         """Check that the form names the fields that are needed.
 
         Raises:
@@ -71,7 +71,7 @@ class DocumentReader:
             # An id of MongoDB may be no valid Unicode.
             position = document.position.encode("utf-8", "backslashreplace").decode()
             return [], [(position, str(error), shorten(document.values))]
-        if self._plain and (found := self._plain.read(document_id, document.values, document.side)) is not None:
+        if self._plain and (found := self._plain.read(document_id, document.values, document.split_name)) is not None:
             return found, []
         if self._form.form == "parse":
             return self._read_parse(document, document_id)
@@ -98,14 +98,14 @@ class DocumentReader:
         name = self._form.fields.id
         if name is None:
             return row_id(document.position, "id of the document")
-        return row_id(pick(document.values, name), name)
+        return row_id(get_path(document.values, name), name)
 
     def _read_parse(self, document: Document, document_id: str) -> tuple[list[Example], list[Reject]]:
         parse = self._form.parse
         try:
-            if _is_true(pick(document.values, parse.repost), parse.repost):
+            if _is_true(get_path(document.values, parse.repost), parse.repost):
                 return [], []
-            sentences = _list(pick(document.values, parse.sentences), parse.sentences)
+            sentences = _list(get_path(document.values, parse.sentences), parse.sentences)
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
         examples: list[Example] = []
@@ -122,7 +122,7 @@ class DocumentReader:
         parse = self._form.parse
         if not isinstance(sentence, dict) and not isinstance(sentence, Mapping):
             raise UnreadableError("sentence is not an object", sentence)
-        text = plain_text(pick(sentence, parse.text), parse.text)
+        text = plain_text(get_path(sentence, parse.text), parse.text)
         return Example(
             id=sentence_id,
             text=text,
@@ -136,13 +136,13 @@ class DocumentReader:
         if self._form.form == "tokens":
             text, entities = self._tagged(values)
         else:
-            text = plain_text(pick(values, fields.text), fields.text)
+            text = plain_text(get_path(values, fields.text), fields.text)
             entities = self._entities(text, values, fields.entities)
         pair = fields.text_pair
         return Example(
             id=document_id,
             text=text,
-            text_pair=None if pair is None else plain_text(pick(values, pair), pair),
+            text_pair=None if pair is None else plain_text(get_path(values, pair), pair),
             label=self._label(values, fields.label),
             entities=entities,
             **self._columns(document, values),
@@ -150,11 +150,11 @@ class DocumentReader:
 
     def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
         fields = self._form.fields
-        tokens = [plain_text(token, "token") for token in _list(pick(values, fields.tokens), fields.tokens)]
+        tokens = [plain_text(token, "token") for token in _list(get_path(values, fields.tokens), fields.tokens)]
         text = plain_text(" ".join(tokens), fields.tokens)
         if not self._needs_entities:
             return text, None
-        tags = [plain_text(tag, "tag") for tag in _list(pick(values, fields.tags), fields.tags)]
+        tags = [plain_text(tag, "tag") for tag in _list(get_path(values, fields.tags), fields.tags)]
         if len(tags) != len(tokens):
             raise UnreadableError(
                 f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
@@ -164,12 +164,12 @@ class DocumentReader:
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return class_label(pick(values, name), name, self._form.label_map, self.label_keys)
+        return class_label(get_path(values, name), name, self._form.label_map, self.label_keys)
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:
             return None
-        items = pick(values, name)
+        items = get_path(values, name)
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
         return read_entities(text, items, self._form.entity)
@@ -178,17 +178,19 @@ class DocumentReader:
         """Split, group, time and slices, each from the first place that has the field."""
         fields = self._form.fields
         if not self._has_columns:
-            return {"split": document.side}
+            return {"split": document.split_name}
 
         def find(name: str | None) -> Any:
             if name is not None:
                 for place in places:
-                    if (value := pick(place, name)) is not MISSING:
+                    if (value := get_path(place, name)) is not MISSING:
                         return value
             return MISSING
 
         return {
-            "split": _side(find(fields.split), fields.split) or document.side if fields.split else document.side,
+            "split": _split_name(find(fields.split), fields.split) or document.split_name
+            if fields.split
+            else document.split_name,
             "group": column(find(fields.group), fields.group) if fields.group else None,
             "time": iso_time(find(fields.time), fields.time) if fields.time else None,
             "slices": {name: slice_value(what, find, document.position) for name, what in fields.slices.items()},
@@ -206,13 +208,13 @@ def _grouped(sentences: list[Example], document_id: str) -> list[Example]:
     return [sentence if sentence.group is not None else replace(sentence, group=group) for sentence in sentences]
 
 
-def _side(value: Any, name: str | None) -> str | None:
+def _split_name(value: Any, name: str | None) -> str | None:
     text = column(value, f"{name}")
     if text is None:
         return None
-    if text.lower() not in SIDE_NAMES:
-        raise UnreadableError(f"{name} is none of {', '.join(SIDE_NAMES)}", text)
-    return SIDE_NAMES[text.lower()]
+    if text.lower() not in SPLIT_ALIASES:
+        raise UnreadableError(f"{name} is none of {', '.join(SPLIT_ALIASES)}", text)
+    return SPLIT_ALIASES[text.lower()]
 
 
 def _is_true(value: Any, name: str) -> bool:

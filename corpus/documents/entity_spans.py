@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from assay.corpus.documents.fields import EntityFields
-from assay.corpus.documents.values import MISSING, UnreadableError, is_missing, pick, plain_text, whole_number
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is_missing, plain_text, whole_number
 from assay.corpus.example import Entity
 from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, base_kind, behind_joiners, is_invisible
 
@@ -34,8 +34,8 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
             raise UnreadableError("entity is not an object", item)
         label = _label(item, fields)
         for span in (item,) if fields.spans is None else _spans(item, fields.spans):
-            if is_missing(pick(span, start)) and is_missing(pick(span, end)):
-                name = stripped(plain_text(pick(span, fields.name), f"entity.{fields.name}"))
+            if is_missing(get_path(span, start)) and is_missing(get_path(span, end)):
+                name = stripped(plain_text(get_path(span, fields.name), f"entity.{fields.name}"))
                 if not name:
                     raise UnreadableError("entity covers white space alone", "a name without offsets")
                 if names.setdefault(name, label) != label:
@@ -116,7 +116,7 @@ def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ..
 
 def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
     """The type of an entity. Some annotation tools write a list, which then must hold one type only."""
-    label = pick(item, fields.label)
+    label = get_path(item, fields.label)
     if isinstance(label, list):
         if len(label) > 1:
             raise UnreadableError("entity has several types", label)
@@ -127,7 +127,7 @@ def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
 
 def _spans(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """The objects of an entity's list of spans, which hold name and offsets."""
-    spans = pick(item, name)
+    spans = get_path(item, name)
     if not isinstance(spans, list) or not all(isinstance(span, Mapping) for span in spans):
         raise UnreadableError(f"entity.{name} is not a list of objects", spans)
     return spans
@@ -138,11 +138,11 @@ def _order(entity: Entity) -> tuple[int, int, str]:
 
 
 def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields) -> Entity:
-    start, end = (_offset(pick(item, name), f"entity.{name}") for name in (fields.start, fields.end))
+    start, end = (_offset(get_path(item, name), f"entity.{name}") for name in (fields.start, fields.end))
     end += fields.end_inclusive
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
-    name = pick(item, fields.name)
+    name = get_path(item, fields.name)
     if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
     return _bare(text, Entity(start, end, label))

@@ -63,7 +63,7 @@ class ParseFields(Closed):
     repost: str = Field("isRepost", description="Documents in which this is true are filtered out")
 
 
-class Form(Closed):
+class DocumentFormat(Closed):
     """The form of a document, and where in it things stand."""
 
     form: Literal["rows", "tokens", "parse"] = Field(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.corpus.documents.entity_spans import stands_alone, stripped, without_space
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.slice_values import PART, YEAR
 from assay.corpus.documents.values import LONGEST_TEXT
 from assay.corpus.example import Entity, Example
@@ -24,7 +24,7 @@ class PlainParse:
     """Reads plain documents of the form `parse`."""
 
     def __init__(
-        self, form: Form, *, needs_label: bool, needs_entities: bool, label_keys: set[str] | None = None
+        self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool, label_keys: set[str] | None = None
     ) -> None:
         """Read a form that `fits`; `label_keys` gets the keys of its label map that a label has."""
         parse, fields, entity = form.parse, form.fields, form.entity
@@ -41,7 +41,7 @@ class PlainParse:
         self._known: set[str] = set()
 
     @staticmethod
-    def fits(form: Form) -> bool:
+    def fits(form: DocumentFormat) -> bool:
         """Whether the form is one that this reads: no dotted names, no spans, no columns but slices of a field."""
         parse, fields, entity = form.parse, form.fields, form.entity
         names = [parse.sentences, parse.repost, parse.text, parse.label, parse.entities]
@@ -50,20 +50,21 @@ class PlainParse:
         others = (fields.group, fields.time, fields.split, entity.spans, entity.ignore_case or None)
         return form.form == "parse" and simple and all(other is None for other in others)
 
-    def read(self, document_id: str, values: Mapping[str, Any], side: str | None) -> list[Example] | None:
+    def read(self, document_id: str, values: Mapping[str, Any], split_name: str | None) -> list[Example] | None:
         """The rows of a plain document; None where it is not plain."""
         repost, sentences = values.get(self._repost), values.get(self._sentences)
         if type(sentences) is not list or (repost is not None and repost is not False):
             return None
         try:
             return [
-                self._sentence(document_id, index, sentence, values, side) for index, sentence in enumerate(sentences)
+                self._sentence(document_id, index, sentence, values, split_name)
+                for index, sentence in enumerate(sentences)
             ]
         except NotPlainError:
             return None
 
     def _sentence(
-        self, document_id: str, index: int, sentence: Any, values: Mapping[str, Any], side: str | None
+        self, document_id: str, index: int, sentence: Any, values: Mapping[str, Any], split_name: str | None
     ) -> Example:
         if type(sentence) is not dict:
             raise NotPlainError
@@ -78,7 +79,7 @@ class PlainParse:
                 label = self._label_map[label]
         slices = {name: self._slice(field, sentence, values) for name, field in self._slices}
         entities = self._read_entities(text, sentence.get(self._entities)) if self._needs_entities else None
-        return Example(f"{document_id}#{index}", text, None, label, entities, side, document_id, None, slices)
+        return Example(f"{document_id}#{index}", text, None, label, entities, split_name, document_id, None, slices)
 
     def _slice(self, field: str, sentence: Mapping[str, Any], values: Mapping[str, Any]) -> str | None:
         value = sentence[field] if field in sentence else values.get(field)

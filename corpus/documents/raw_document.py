@@ -20,11 +20,11 @@ class Document:
 
     position: str
     values: Mapping[str, Any]
-    side: str | None = None
+    split_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
+class InvalidRow:
     """Something at `id` that could not be read, why, and an excerpt of it. Reasons read `kind` or `kind: detail`."""
 
     id: str

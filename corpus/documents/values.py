@@ -34,7 +34,7 @@ class UnreadableError(ValueError):
         super().__init__(kind if detail is None else f"{kind}: {_show(detail)}")
 
 
-def pick(values: Mapping[str, Any], name: str) -> Any:
+def get_path(values: Mapping[str, Any], name: str) -> Any:
     """The field of that name; where there is none, a dotted name reaches into nested objects."""
     if name in values:
         return values[name]

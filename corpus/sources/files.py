@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import LineRows, Numbered
 from assay.corpus.sources.parquet import batch_rows, read_batches
@@ -19,7 +19,7 @@ def iter_rows(path: Path) -> Iterator[Numbered]:
     """Read one file row by row.
 
     A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
-    header, comes as a `BadRow`, and reading goes on behind it. Blank lines are skipped. CSV cells are text,
+    header, comes as a `InvalidRow`, and reading goes on behind it. Blank lines are skipped. CSV cells are text,
     the empty cell the empty text.
 
     Yields:
@@ -72,23 +72,23 @@ def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
         AssayError: nothing is there, a kind is unknown, or two entries with different sides name one file.
     """
     found: dict[Path, str] = {}
-    for pattern, side in paths.items():
+    for pattern, split_name in paths.items():
         for path in _matches(pattern):
             file_kind(path)
-            if found.setdefault(path, side) != side:
-                raise AssayError(f"source.paths names {path} as {found[path]} and as {side}; a file has one side")
+            if found.setdefault(path, split_name) != split_name:
+                raise AssayError(f"source.paths names {path} as {found[path]} and as {split_name}; a file has one side")
     return found
 
 
-def read_files(files: Mapping[Path, str]) -> Iterator[Document | BadRow]:
+def read_files(files: Mapping[Path, str]) -> Iterator[Document | InvalidRow]:
     """The documents of all files, in order; a row's position is `STEM:NUMBER`."""
     names = _short_names(list(files))
-    for path, side in files.items():
+    for path, split_name in files.items():
         for number, row in iter_rows(path):
-            if isinstance(row, BadRow):
+            if isinstance(row, InvalidRow):
                 yield row
             else:
-                yield Document(f"{names[path]}:{number}", row, None if side == "all" else side)
+                yield Document(f"{names[path]}:{number}", row, None if split_name == "all" else split_name)
 
 
 def _matches(pattern: str) -> list[Path]:

@@ -43,9 +43,9 @@ def read_hub(
     for name in splits:
         if name not in tables:
             raise AssayError(f"source.splits names {name!r}, but {path} has the splits {', '.join(sorted(tables))}")
-    for name, side in splits.items():
+    for name, split_name in splits.items():
         for index, row in enumerate(_rows(tables[name])):
-            yield Document(f"{name}:{index}", row, None if side == "all" else side)
+            yield Document(f"{name}:{index}", row, None if split_name == "all" else split_name)
 
 
 def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from assay.corpus.documents.raw_document import BadRow, shorten
+from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 
 BOM = b"\xef\xbb\xbf"
@@ -18,18 +18,18 @@ BOM = b"\xef\xbb\xbf"
 LARGEST_CELL = 64 * 1024 * 1024
 
 Row = dict[str, Any]
-Numbered = tuple[int, Row | BadRow]
+Numbered = tuple[int, Row | InvalidRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LinePosition:
     """Where a row begins: bytes of the (unpacked) file, and lines, before it."""
 
     offset: int = 0
     line: int = 0
 
 
-START = Place()
+START = LinePosition()
 
 
 class LineRows:
@@ -41,7 +41,7 @@ class LineRows:
         AssayError: while reading: the file cannot be read, is damaged, or is a CSV without a header.
     """
 
-    def __init__(self, path: Path, kind: str, start: Place = START) -> None:
+    def __init__(self, path: Path, kind: str, start: LinePosition = START) -> None:
         """`kind` is the suffix, as `assay.corpus.sources.files.file_kind` gives it."""
         self.place = start
         self._path = path
@@ -69,7 +69,7 @@ class LineRows:
         file.seek(offset)
         for number, line in enumerate(file, start=begun + 1):
             offset += len(line)
-            self.place = Place(offset, number)
+            self.place = LinePosition(offset, number)
             if number == 1:
                 line = line.removeprefix(BOM)
             if line.strip():
@@ -93,13 +93,13 @@ class LineRows:
                 return
             except csv.Error as error:
                 self.place = place = lines.place
-                yield place.line, BadRow(f"{self._path.name}:{place.line}", f"not valid CSV: {error}", None)
+                yield place.line, InvalidRow(f"{self._path.name}:{place.line}", f"not valid CSV: {error}", None)
                 continue
             self.place = place = lines.place
             if lines.ended_inside(cells):
                 # Else the rest of the file would be one good row.
                 reason = f"a quote is never closed: it opens in line {lines.line_of_last(cells)}"
-                yield place.line, BadRow(f"{self._path.name}:{place.line}", reason, shorten(cells))
+                yield place.line, InvalidRow(f"{self._path.name}:{place.line}", reason, shorten(cells))
             elif cells:
                 yield place.line, _csv_row(f"{self._path.name}:{place.line}", header, cells)
 
@@ -107,7 +107,7 @@ class LineRows:
 class _Lines:
     """The lines of a file as text, and how far they were read."""
 
-    def __init__(self, file: BinaryIO, start: Place = START) -> None:
+    def __init__(self, file: BinaryIO, start: LinePosition = START) -> None:
         file.seek(start.offset)
         self._file = file
         self._offset, self._line = start.offset, start.line
@@ -127,9 +127,9 @@ class _Lines:
         return self._line - len(more)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LinePosition:
         """Behind the line that came last."""
-        return Place(self._offset, self._line)
+        return LinePosition(self._offset, self._line)
 
     def __iter__(self) -> Iterator[str]:
         return self._lines
@@ -146,24 +146,24 @@ class _Lines:
         self._ended = True
 
 
-def _json_row(row_id: str, line: bytes) -> Row | BadRow:
+def _json_row(row_id: str, line: bytes) -> Row | InvalidRow:
     try:
         text = line.decode("utf-8")
         row = json.loads(text)
     except UnicodeDecodeError as error:
-        return BadRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
+        return InvalidRow(row_id, f"not valid UTF-8: byte {error.start}", shorten(repr(line)))
     except (ValueError, RecursionError) as error:
-        return BadRow(row_id, f"not valid JSON: {error}", shorten(text))
+        return InvalidRow(row_id, f"not valid JSON: {error}", shorten(text))
     if not isinstance(row, dict):
-        return BadRow(row_id, f"not a JSON object: {type(row).__name__}", shorten(row))
+        return InvalidRow(row_id, f"not a JSON object: {type(row).__name__}", shorten(row))
     return row
 
 
-def _csv_row(row_id: str, header: list[str], cells: list[str]) -> Row | BadRow:
+def _csv_row(row_id: str, header: list[str], cells: list[str]) -> Row | InvalidRow:
     if len(cells) != len(header):
-        return BadRow(row_id, f"wrong number of cells: {len(cells)}, the header has {len(header)}", shorten(cells))
+        return InvalidRow(row_id, f"wrong number of cells: {len(cells)}, the header has {len(header)}", shorten(cells))
     if not all(map(_is_utf8, cells)):
-        return BadRow(row_id, "not valid UTF-8", shorten(repr(cells)))
+        return InvalidRow(row_id, "not valid UTF-8", shorten(repr(cells)))
     return dict(zip(header, cells, strict=True))
 
 

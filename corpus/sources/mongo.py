@@ -18,8 +18,8 @@ from assay.corpus.sources.mongo_connection import (
     brief,
     bson_options,
     connect,
-    mendable,
     open_collection,
+    user_error,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterat
         except PyMongoError as error:
             tries = 1 if batch else tries + 1
             if not _cursor_lost(error) or tries >= TRIES_WITHOUT_PROGRESS:
-                raise mendable(query, error) from None
+                raise user_error(query, error) from None
             logger.warning("the cursor on %s broke; going on behind the last _id (%s)", query.name, brief(query, error))
             time.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
         if batch:

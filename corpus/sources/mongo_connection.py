@@ -84,7 +84,7 @@ def connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
         client.admin.command("ping")
     except PyMongoError as error:
         client.close()
-        raise mendable(query, error) from None
+        raise user_error(query, error) from None
     return client
 
 
@@ -119,7 +119,7 @@ def _as_bson(value: Any) -> Any:
     return str(value)
 
 
-def mendable(query: MongoQuery, error: Exception, doing: str = "read") -> AssayError:
+def user_error(query: MongoQuery, error: Exception, doing: str = "read") -> AssayError:
     """One line without secrets, and without the driver's error as its cause, which would print them."""
     from pymongo.errors import ConnectionFailure, OperationFailure
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.corpus.sources.mongo_connection import MongoQuery, mendable
+from assay.corpus.sources.mongo_connection import MongoQuery, user_error
 
 if TYPE_CHECKING:
     from pymongo import UpdateOne
@@ -46,7 +46,7 @@ def set_fields(
             again = _write(collection, orders, waiting, refused)
         except PyMongoError as error:
             if attempt == TRIES or not _may_pass(error):
-                raise mendable(query, error, "write") from None
+                raise user_error(query, error, "write") from None
             again = waiting
         if not again:
             return refused

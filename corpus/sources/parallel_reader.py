@@ -20,8 +20,8 @@ from queue import SimpleQueue
 from typing import IO
 
 from assay.corpus.child_process import child_environment
-from assay.corpus.documents.chunk import Portion, PortionReader
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.chunk import ChunkReader, DocumentChunk
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.mongo import decode
 
@@ -31,9 +31,14 @@ WAITING_A_HELPER = 2
 LENGTH = struct.Struct("<q")
 
 
-def read_portions(
-    batches: Iterable[bytes], form: Form, *, needs_label: bool, needs_entities: bool, helpers: int | None = None
-) -> Iterator[Portion]:
+def read_chunks(
+    batches: Iterable[bytes],
+    form: DocumentFormat,
+    *,
+    needs_label: bool,
+    needs_entities: bool,
+    helpers: int | None = None,
+) -> Iterator[DocumentChunk]:
     """Portions of encoded batches, in order.
 
     Args:
@@ -47,20 +52,24 @@ def read_portions(
         AssayError: a helper died.
     """
     helpers = len(os.sched_getaffinity(0)) if helpers is None else helpers
-    reader = PortionReader(form, needs_label=needs_label, needs_entities=needs_entities)
+    reader = ChunkReader(form, needs_label=needs_label, needs_entities=needs_entities)
     batches = iter(batches)
     for batch in batches if helpers < 2 else islice(batches, BATCHES_ALONE):
         yield reader.read(decode(batch))
     if (first := next(batches, None)) is not None:
         settings = {
-            "form": {name: value for name, value in form.model_dump(mode="json").items() if name in Form.model_fields},
+            "form": {
+                name: value
+                for name, value in form.model_dump(mode="json").items()
+                if name in DocumentFormat.model_fields
+            },
             "needs_label": needs_label,
             "needs_entities": needs_entities,
         }
         yield from _read_together(chain([first], batches), settings, helpers)
 
 
-def _read_together(batches: Iterable[bytes], settings: dict[str, object], helpers: int) -> Iterator[Portion]:
+def _read_together(batches: Iterable[bytes], settings: dict[str, object], helpers: int) -> Iterator[DocumentChunk]:
     free: SimpleQueue[_Helper] = SimpleQueue()
 
     def ask(batch: bytes) -> bytes:
@@ -78,9 +87,9 @@ def _read_together(batches: Iterable[bytes], settings: dict[str, object], helper
         for batch in batches:
             waiting.append(pool.submit(ask, batch))
             if len(waiting) > WAITING_A_HELPER * helpers:
-                yield Portion.from_bytes(waiting.popleft().result())
+                yield DocumentChunk.from_bytes(waiting.popleft().result())
         while waiting:
-            yield Portion.from_bytes(waiting.popleft().result())
+            yield DocumentChunk.from_bytes(waiting.popleft().result())
 
 
 class _Helper:
@@ -144,8 +153,8 @@ def main() -> None:
     # Documents hold no cycles, and looking for some takes as long as decoding them.
     gc.disable()
     settings = json.loads(_receive(sys.stdin.buffer) or b"{}")
-    form = Form.model_validate(settings.pop("form"))
-    reader = PortionReader(form, **settings)
+    form = DocumentFormat.model_validate(settings.pop("form"))
+    reader = ChunkReader(form, **settings)
     while (batch := _receive(sys.stdin.buffer)) is not None:
         _send(sys.stdout.buffer, reader.read(decode(batch)).to_bytes())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay.corpus.documents.raw_document import BadRow
+from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
 
 ROWS_A_BATCH = 1_024
@@ -34,25 +34,25 @@ def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_A_BATCH) -
         raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}") from error
 
 
-def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | BadRow]:
+def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | InvalidRow]:
     """Rows of a batch that has `before` rows before it in its file.
 
     Where a value in it cannot be read, it is read row by row, so that only its own row is lost.
     """
     try:
-        rows: list[dict[str, Any] | BadRow] = batch.to_pylist()
+        rows: list[dict[str, Any] | InvalidRow] = batch.to_pylist()
     except ValueError:
         return [_single_row(f"{path.name}:{before + index + 1}", batch.slice(index, 1)) for index in range(len(batch))]
     return rows
 
 
-def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | BadRow:
+def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | InvalidRow:
     try:
         row: dict[str, Any] = batch.to_pylist()[0]
     except UnicodeDecodeError:
-        return BadRow(row_id, "not valid UTF-8", None)
+        return InvalidRow(row_id, "not valid UTF-8", None)
     except ValueError as error:  # a time of nanoseconds, which Python has not; pyarrow names the remedy
-        return BadRow(row_id, f"not readable: {error}", None)
+        return InvalidRow(row_id, f"not readable: {error}", None)
     return row
 
 

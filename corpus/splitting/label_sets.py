@@ -37,9 +37,9 @@ class LabelSets:
         counts.sort_indices()
         return counts
 
-    def by_side(self, sides: NDArray[np.int8]) -> NDArray[np.int64]:
+    def by_split(self, split_of: NDArray[np.int8]) -> NDArray[np.int64]:
         """3 x labels: how many rows of train, validation and test carry the label."""
-        placed = sides[self.rows]
+        placed = split_of[self.rows]
         known = placed >= 0
         cells = placed[known].astype(np.int64) * len(self.names) + self.labels[known]
         return np.bincount(cells, minlength=3 * len(self.names)).reshape(3, len(self.names))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from assay.corpus.errors import AssayError
 from assay.corpus.near_duplicates import VERSION
 from assay.corpus.splitting.duplicates import HASH_BYTES, NO_KEY, HashArray
-from assay.corpus.splitting.stratify import NO_SIDE, TRAIN, SideArray
+from assay.corpus.splitting.stratify import NO_SPLIT, TRAIN, SplitArray
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.object_store import shared_store
 from assay.corpus.storage.remote_lease import hold_shared
@@ -39,17 +39,17 @@ class Ledger:
         self.revision = revision
         self._path = path
         self._keys: HashArray = np.frombuffer(_key_bytes(table), dtype=f"S{HASH_BYTES}")
-        self._sides = table["side"].to_numpy().astype(np.int8)
+        self._split_of = table["side"].to_numpy().astype(np.int8)
         self._trained = table["trained"].to_numpy().astype(bool)
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def sides(self, keys: HashArray) -> SideArray:
-        """Remembered side of each key: train 0, validation 1, test 2, or `NO_SIDE` where it is unknown."""
+    def split_of(self, keys: HashArray) -> SplitArray:
+        """Remembered side of each key: train 0, validation 1, test 2, or `NO_SPLIT` where it is unknown."""
         positions, known = self._find(keys)
-        found = np.full(len(keys), NO_SIDE, dtype=np.int8)
-        found[known] = self._sides[positions[known]]
+        found = np.full(len(keys), NO_SPLIT, dtype=np.int8)
+        found[known] = self._split_of[positions[known]]
         return found
 
     def trained(self, keys: HashArray) -> NDArray[np.bool_]:
@@ -59,24 +59,26 @@ class Ledger:
         found[known] = self._trained[positions[known]]
         return found
 
-    def tell(self, keys: HashArray, sides: SideArray, *, remember: bool, seen: NDArray[np.bool_] | None = None) -> None:
+    def tell(
+        self, keys: HashArray, split_of: SplitArray, *, remember: bool, seen: NDArray[np.bool_] | None = None
+    ) -> None:
         """Write down the sides of this run. Telling the same again changes nothing.
 
         Args:
             keys: hashes, `NO_KEY` is left out; a key may come several times.
-            sides: of train, validation and test; rows without a side are left out.
+            split_of: of train, validation and test; rows without a side are left out.
             remember: a key keeps the split that is held back more, the earlier or the new one; else the new one counts.
             seen: keys that count as trained whatever their side, since a training row of an earlier run shares them
                 or a group with them.
         """
-        trained = (sides == TRAIN) if seen is None else (sides == TRAIN) | seen
-        told = (sides != NO_SIDE) & (keys != NO_KEY)
-        new_keys, new_sides, new_trained = _fold(keys[told], sides[told], trained[told])
+        trained = (split_of == TRAIN) if seen is None else (split_of == TRAIN) | seen
+        told = (split_of != NO_SPLIT) & (keys != NO_KEY)
+        new_keys, new_splits, new_trained = _fold(keys[told], split_of[told], trained[told])
         positions, known = self._find(new_keys)
         before = positions[known]
         if remember:
-            new_sides[known] = np.maximum(new_sides[known], self._sides[before])
-        changed = self._sides[before] != new_sides[known]
+            new_splits[known] = np.maximum(new_splits[known], self._split_of[before])
+        changed = self._split_of[before] != new_splits[known]
         new_trained[known] |= self._trained[before]
         same = not changed.any() and np.array_equal(new_trained[known], self._trained[before])
         if same and known.all() and self.revision:
@@ -86,7 +88,7 @@ class Ledger:
         self._keys = np.concatenate([self._keys[kept], new_keys])
         order = np.argsort(self._keys)
         self._keys = self._keys[order]
-        self._sides = np.concatenate([self._sides[kept], new_sides])[order]
+        self._split_of = np.concatenate([self._split_of[kept], new_splits])[order]
         self._trained = np.concatenate([self._trained[kept], new_trained])[order]
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
@@ -98,7 +100,7 @@ class Ledger:
             return 0
         kept = np.ones(len(self._keys), dtype=bool)
         kept[positions[known]] = False
-        self._keys, self._sides, self._trained = self._keys[kept], self._sides[kept], self._trained[kept]
+        self._keys, self._split_of, self._trained = self._keys[kept], self._split_of[kept], self._trained[kept]
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
         return int(known.sum())
@@ -118,8 +120,8 @@ class Ledger:
     def _write(self, path: Path, chosen: NDArray[np.int64]) -> None:
         keys = np.ascontiguousarray(self._keys[chosen])
         packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(keys), [None, pa.py_buffer(keys)])
-        sides, trained = pa.array(self._sides[chosen]), pa.array(self._trained[chosen])
-        table = pa.table([packed, sides, trained], schema=_SCHEMA)
+        split_of, trained = pa.array(self._split_of[chosen]), pa.array(self._trained[chosen])
+        table = pa.table([packed, split_of, trained], schema=_SCHEMA)
         metadata = {"id": self.id, "revision": str(self.revision), "digest": _digest(table), "keys": str(VERSION)}
         with atomic_path(path) as partial:
             pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
@@ -211,11 +213,11 @@ def _key_bytes(table: pa.Table) -> bytes:
 
 
 def _fold(
-    keys: HashArray, sides: SideArray, trained: NDArray[np.bool_]
-) -> tuple[HashArray, SideArray, NDArray[np.bool_]]:
+    keys: HashArray, split_of: SplitArray, trained: NDArray[np.bool_]
+) -> tuple[HashArray, SplitArray, NDArray[np.bool_]]:
     """One entry per key: the side that is held back most, since TRAIN < VALIDATION < TEST; trained if any is."""
     order = np.argsort(keys)
     unique, first = np.unique(keys[order], return_index=True)
     if not first.size:
-        return unique, sides, trained
-    return unique, np.maximum.reduceat(sides[order], first), np.logical_or.reduceat(trained[order], first)
+        return unique, split_of, trained
+    return unique, np.maximum.reduceat(split_of[order], first), np.logical_or.reduceat(trained[order], first)

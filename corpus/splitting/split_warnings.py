@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.corpus.example import Head
-from assay.corpus.splits import SIDES
-from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, Rows
+from assay.corpus.splits import SPLIT_NAMES
+from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, SplittingRows
 from assay.corpus.splitting.settings import Split
 from assay.corpus.splitting.stratify import TEST
 
@@ -17,7 +17,9 @@ NAMES_SHOWN = 10
 NEW_LEDGER = "delete ledger/{name}.parquet in the store, after which models of earlier runs are not comparable"
 
 
-def split_warnings(name: str, heads: Collection[Head], split: Split, rows: Rows, assignment: Assignment) -> list[str]:
+def split_warnings(
+    name: str, heads: Collection[Head], split: Split, rows: SplittingRows, assignment: Assignment
+) -> list[str]:
     """Return one line per thing that the recipe's author would not expect; none for a split as asked for.
 
     Args:
@@ -36,10 +38,10 @@ def new_ledger(name: str) -> str:
     return NEW_LEDGER.format(name=name)
 
 
-def _shares(split: Split, rows: Rows, assignment: Assignment) -> list[str]:
+def _shares(split: Split, rows: SplittingRows, assignment: Assignment) -> list[str]:
     if split.method == "published":
         return []
-    counts = np.bincount(assignment.sides[assignment.sides >= 0], minlength=len(SIDES))
+    counts = np.bincount(assignment.split_of[assignment.split_of >= 0], minlength=len(SPLIT_NAMES))
     wanted = np.array([split.train, split.validation, split.test]) * counts.sum()
     if (np.abs(counts - wanted) <= np.maximum(FAR * wanted, ROUNDING)).all():
         return []
@@ -47,7 +49,7 @@ def _shares(split: Split, rows: Rows, assignment: Assignment) -> list[str]:
     causes = [f"the largest cluster of duplicates and groups, which stays whole, has {largest:,} rows"]
     causes += ["rows keep the split of earlier runs (split.remember)"] if assignment.remembered else []
     return [
-        f"{', '.join(SIDES)} have {_percent(counts)} of the rows, and the recipe asks for {_percent(wanted)}: "
+        f"{', '.join(SPLIT_NAMES)} have {_percent(counts)} of the rows, and the recipe asks for {_percent(wanted)}: "
         f"{'; '.join(causes)}; add rows, or change split.train, split.validation and split.test"
     ]
 
@@ -56,9 +58,9 @@ def _percent(counts: NDArray[np.float64] | NDArray[np.int64]) -> str:
     return ", ".join(f"{count / counts.sum():.1%}" for count in counts)
 
 
-def _untested(heads: Collection[Head], rows: Rows, assignment: Assignment) -> list[str]:
+def _untested(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
     """Classes and entity types of the snapshot, all of which the bundle knows, that no test row has."""
-    counts = rows.labels.by_side(assignment.sides)[TEST]
+    counts = rows.labels.by_split(assignment.split_of)[TEST]
     lines = []
     for head, kind in (("sentence", "class"), ("tokens", "entity type")):
         missing = [
@@ -74,10 +76,10 @@ def _untested(heads: Collection[Head], rows: Rows, assignment: Assignment) -> li
 
 
 def _excluded(name: str, assignment: Assignment) -> list[str]:
-    count = sum(assignment.withheld.get(reason, 0) for reason in (BESIDE_TEST, BESIDE_VALIDATION))
+    count = sum(assignment.excluded.get(reason, 0) for reason in (BESIDE_TEST, BESIDE_VALIDATION))
     if not count:
         return []
-    joining = assignment.withheld.get(JOINS, 0)
+    joining = assignment.excluded.get(JOINS, 0)
     new = f" and {joining:,} new rows" if joining else ""
     return [
         f"{count:,} rows of earlier runs{new} are excluded, since the recipe's groups, duplicates or cleaning now join "

@@ -24,13 +24,13 @@ from scipy.sparse import csr_array
 from assay.corpus.splitting.duplicates import HashArray
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-NO_SIDE = -1
+NO_SPLIT = -1
 # Equal wishes are met in this order: a label is first learnt, then judged.
 _PRECEDENCE = (TRAIN, TEST, VALIDATION)
 _UNWANTED = 1e-9
 KEYS_AT_ONCE = 10_000  # as Python objects, which are three times as large
 
-SideArray = NDArray[np.int8]
+SplitArray = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class _Strata:
 
 
 def stratify(
-    counts: csr_array, keys: HashArray, shares: tuple[float, float, float], seed: int, given: SideArray | None = None
-) -> SideArray:
+    counts: csr_array, keys: HashArray, shares: tuple[float, float, float], seed: int, given: SplitArray | None = None
+) -> SplitArray:
     """Put clusters on sides so that each side has its share of every label.
 
     A label that three clusters or more carry is wanted at least once on every side that has a share, one of two
@@ -60,15 +60,15 @@ def stratify(
         keys: a hash a cluster.
         shares: of train, validation and test; they add up to 1.
         seed: of the assignment.
-        given: a side for each cluster, `NO_SIDE` where it is to be found; the others count towards the targets.
+        given: a side for each cluster, `NO_SPLIT` where it is to be found; the others count towards the targets.
 
     Returns:
         A side for every cluster.
     """
-    sides = np.full(counts.shape[0], NO_SIDE, dtype=np.int8) if given is None else given.copy()
-    strata = _find_strata(counts, draws(keys, seed), np.flatnonzero(sides == NO_SIDE))
+    split_of = np.full(counts.shape[0], NO_SPLIT, dtype=np.int8) if given is None else given.copy()
+    strata = _find_strata(counts, draws(keys, seed), np.flatnonzero(split_of == NO_SPLIT))
     targets = _targets(counts, shares).tolist()
-    taken = _taken(counts, sides).tolist()
+    taken = _taken(counts, split_of).tolist()
     for stratum in _serving_order(strata):
         members = strata.members[strata.bounds[stratum] : strata.bounds[stratum + 1]]
         begin, end = strata.counts.indptr[stratum : stratum + 2]
@@ -76,11 +76,11 @@ def stratify(
             zip(strata.counts.indices[begin:end].tolist(), strata.counts.data[begin:end].tolist(), strict=True)
         )
         quota = _apportion(len(members), carried, targets, taken)
-        sides[members[: quota[TEST]]] = TEST
-        sides[members[quota[TEST] : quota[TEST] + quota[TRAIN]]] = TRAIN
-        sides[members[quota[TEST] + quota[TRAIN] :]] = VALIDATION
-    _teach_every_label(counts, sides, strata.members)
-    return sides
+        split_of[members[: quota[TEST]]] = TEST
+        split_of[members[quota[TEST] : quota[TEST] + quota[TRAIN]]] = TRAIN
+        split_of[members[quota[TEST] + quota[TRAIN] :]] = VALIDATION
+    _teach_every_label(counts, split_of, strata.members)
+    return split_of
 
 
 def draws(keys: HashArray, seed: int) -> NDArray[np.uint64]:
@@ -101,16 +101,18 @@ def _targets(counts: csr_array, shares: tuple[float, float, float]) -> NDArray[n
     usual = np.divide(rows, clusters, out=np.zeros_like(rows), where=clusters > 0)
     targets = np.outer(shares, rows)
     wanted = np.asarray(shares) > 0
-    for side, fewest in ((VALIDATION, 3), (TEST, 2)):
-        if wanted[side]:
-            targets[side] = np.where(clusters >= fewest, np.maximum(targets[side], usual), 0)
+    for split_name, fewest in ((VALIDATION, 3), (TEST, 2)):
+        if wanted[split_name]:
+            targets[split_name] = np.where(clusters >= fewest, np.maximum(targets[split_name], usual), 0)
     targets[TRAIN] = np.maximum(rows - targets[VALIDATION] - targets[TEST], np.minimum(usual, rows))
     return np.asarray(np.maximum(targets, _UNWANTED))
 
 
-def _taken(counts: csr_array, sides: SideArray) -> NDArray[np.float64]:
+def _taken(counts: csr_array, split_of: SplitArray) -> NDArray[np.float64]:
     """3 x labels: rows with the label that are on each side already."""
-    return np.stack([np.asarray(counts[sides == side].sum(axis=0), dtype=np.float64) for side in (0, 1, 2)])
+    return np.stack(
+        [np.asarray(counts[split_of == split_name].sum(axis=0), dtype=np.float64) for split_name in (0, 1, 2)]
+    )
 
 
 def _find_strata(counts: csr_array, draw: NDArray[np.uint64], clusters: NDArray[np.int64]) -> _Strata:
@@ -162,20 +164,20 @@ def _apportion(
     with each cluster taken. A side without room is chosen only where none has any.
     """
     cost, step = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
-    room = [_room(carried, targets[side], taken[side], clusters) for side in range(3)]
-    for side in _PRECEDENCE:
+    room = [_room(carried, targets[split_name], taken[split_name], clusters) for split_name in range(3)]
+    for split_name in _PRECEDENCE:
         for label, count in carried:
-            cost[side] += count * (taken[side][label] + count / 2) / targets[side][label]
-            step[side] += count * count / targets[side][label]
+            cost[split_name] += count * (taken[split_name][label] + count / 2) / targets[split_name][label]
+            step[split_name] += count * count / targets[split_name][label]
     quota = [0, 0, 0]
     for _ in range(clusters):
-        sides = [side for side in _PRECEDENCE if quota[side] < room[side]]
-        side = min(sides or _PRECEDENCE, key=cost.__getitem__)
-        quota[side] += 1
-        cost[side] += step[side]
-    for side in _PRECEDENCE:
+        split_of = [split_name for split_name in _PRECEDENCE if quota[split_name] < room[split_name]]
+        split_name = min(split_of or _PRECEDENCE, key=cost.__getitem__)
+        quota[split_name] += 1
+        cost[split_name] += step[split_name]
+    for split_name in _PRECEDENCE:
         for label, count in carried:
-            taken[side][label] += count * quota[side]
+            taken[split_name][label] += count * quota[split_name]
     return quota
 
 
@@ -189,14 +191,14 @@ def _room(carried: list[tuple[int, int]], target: list[float], taken: list[float
     return min([clusters, *fit])
 
 
-def _teach_every_label(counts: csr_array, sides: SideArray, movable: NDArray[np.int64]) -> None:
+def _teach_every_label(counts: csr_array, split_of: SplitArray, movable: NDArray[np.int64]) -> None:
     """Move the smallest cluster of a label that train lacks there; only clusters among `movable`."""
-    can_move = np.zeros(len(sides), dtype=bool)
+    can_move = np.zeros(len(split_of), dtype=bool)
     can_move[movable] = True
     of_label = counts.tocsc()
-    for label in np.flatnonzero(_taken(counts, sides)[TRAIN] == 0):
+    for label in np.flatnonzero(_taken(counts, split_of)[TRAIN] == 0):
         carriers = of_label.indices[of_label.indptr[label] : of_label.indptr[label + 1]]
         carriers = carriers[can_move[carriers]]
-        if carriers.size and not (sides[carriers] == TRAIN).any():
+        if carriers.size and not (split_of[carriers] == TRAIN).any():
             sizes = counts[carriers][:, [0]].toarray()[:, 0]
-            sides[carriers[np.argmin(sizes)]] = TRAIN
+            split_of[carriers[np.argmin(sizes)]] = TRAIN

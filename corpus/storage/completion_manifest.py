@@ -5,7 +5,7 @@ from pathlib import Path
 from assay.corpus.errors import AssayError
 
 
-def read_marker(folder: Path, name: str, what: str, remedy: str) -> bytes:
+def read_manifest(folder: Path, name: str, what: str, remedy: str) -> bytes:
     """The bytes of the marker `name`.
 
     Raises:

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.5
 DIGITS = 9  # so that the names sort as the numbers do
 
 
-class Turn(BaseModel):
+class LeaseRecord(BaseModel):
     """What the object of a turn holds; `owner` is None when the turn is over."""
 
     owner: str | None
@@ -43,7 +43,7 @@ class SharedLease:
         Raises:
             AssayError: the time had run out, and somebody else has the next turn.
         """
-        self._write(Turn(owner=self._owner, expires=time.time() + self._seconds))
+        self._write(LeaseRecord(owner=self._owner, expires=time.time() + self._seconds))
         newest = _newest(self._shared, self._folder)
         if newest != self.fencing:
             raise AssayError(
@@ -53,12 +53,12 @@ class SharedLease:
 
     def release(self) -> None:
         """Let the next one in."""
-        self._write(Turn(owner=None, expires=0))
+        self._write(LeaseRecord(owner=None, expires=0))
         for name in self._shared.names(self._folder, "*.json"):
             if name < _name(self._folder, self.fencing):
                 self._shared.remove(name)
 
-    def _write(self, turn: Turn) -> None:
+    def _write(self, turn: LeaseRecord) -> None:
         self._shared.write(_name(self._folder, self.fencing), turn.model_dump_json().encode())
 
 
@@ -99,11 +99,11 @@ def _take(shared: SharedStore, folder: str, owner: str, seconds: float, at_least
     newest = _newest(shared, folder)
     content = shared.read(_name(folder, newest)) if newest else None
     if content is not None:
-        turn = Turn.model_validate_json(content)
+        turn = LeaseRecord.model_validate_json(content)
         if turn.owner is not None and turn.expires > time.time():
             return None
     number = max(newest, at_least) + 1
-    turn = Turn(owner=owner, expires=time.time() + seconds)
+    turn = LeaseRecord(owner=owner, expires=time.time() + seconds)
     if not shared.create(_name(folder, number), turn.model_dump_json().encode()):
         return None
     return SharedLease(shared, folder, number, owner, seconds)

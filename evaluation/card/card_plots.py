@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from assay.evaluation.metrics import CalibrationBin, Confusion
-from assay.evaluation.slices import SliceFigure
+from assay.evaluation.slices import SliceMetric
 from assay.evaluation.statistics import Floats, Ints
 from assay.recipes.recipe import Head
 
@@ -98,7 +98,7 @@ def confusion_plot(confusion: Confusion) -> Figure:
 
 
 @as_svg
-def slices_plot(slices: Sequence[SliceFigure], overall: Mapping[Head, float]) -> Figure:
+def slices_plot(slices: Sequence[SliceMetric], overall: Mapping[Head, float]) -> Figure:
     """F1 of each slice with its interval; a line shows the F1 of all rows."""
     heads = list(dict.fromkeys(one.head for one in slices))
     shown = {head: _plotted(slices, head) for head in heads}
@@ -172,11 +172,11 @@ def _write_counts(axes: Axes, counts: Ints, shares: Floats) -> None:
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
 
 
-def _slice_panel(axes: Axes, rows: Sequence[SliceFigure], head: Head, overall: float | None) -> None:
+def _slice_panel(axes: Axes, rows: Sequence[SliceMetric], head: Head, overall: float | None) -> None:
     places = np.arange(len(rows))
-    figures = np.array([[one.f1, one.low, one.high] for one in rows], dtype=float).reshape(-1, 3).T
-    axes.hlines(places, figures[1], figures[2], color=SERIES[0], linewidth=2, alpha=0.55)
-    axes.plot(figures[0], places, "o", color=SERIES[0], markersize=5)
+    metrics = np.array([[one.f1, one.low, one.high] for one in rows], dtype=float).reshape(-1, 3).T
+    axes.hlines(places, metrics[1], metrics[2], color=SERIES[0], linewidth=2, alpha=0.55)
+    axes.plot(metrics[0], places, "o", color=SERIES[0], markersize=5)
     if overall is not None:
         axes.axvline(overall, color=SERIES[1], linewidth=1, linestyle="--")
     axes.set_yticks(places, [f"{short_name(one.column)} = {short_name(one.value)}  ({one.rows:,})" for one in rows])
@@ -186,7 +186,7 @@ def _slice_panel(axes: Axes, rows: Sequence[SliceFigure], head: Head, overall: f
     axes.tick_params(axis="y", length=0)
 
 
-def _plotted(slices: Sequence[SliceFigure], head: Head) -> list[SliceFigure]:
+def _plotted(slices: Sequence[SliceMetric], head: Head) -> list[SliceMetric]:
     return [one for one in slices if one.head == head and one.f1 is not None][:MOST_SLICES]
 
 

@@ -7,7 +7,14 @@ where it does not, there is no swap, since an ungrammatical text would say nothi
 import re
 from collections.abc import Mapping, Sequence
 
-from assay.evaluation.counterfactuals.term_matching import Finder, Found, Place, pick, word_after, word_before
+from assay.evaluation.counterfactuals.term_matching import (
+    Finder,
+    TermMatch,
+    TermPosition,
+    get_path,
+    word_after,
+    word_before,
+)
 from assay.evaluation.counterfactuals.text_replacement import Replacement, in_case_of
 from assay.recipes.term_lists import Grammar, TermList
 
@@ -34,7 +41,7 @@ def swap_pronouns(
     """
     if any(word.lower() in grammar.leave_alone for text in texts for word in _WORDS.findall(text)):
         return None
-    placed: list[list[tuple[Found, Place]]] = []
+    placed: list[list[tuple[TermMatch, TermPosition]]] = []
     for text in texts:
         places = [(one, _place_of(text, one, grammar)) for one in finder.find(text)]
         if any(place is None for _, place in places):
@@ -49,7 +56,7 @@ def swap_pronouns(
     ]
 
 
-def _place_of(text: str, one: Found, grammar: Grammar) -> Place | None:
+def _place_of(text: str, one: TermMatch, grammar: Grammar) -> TermPosition | None:
     """Which form it is; None where the text does not tell."""
     if len(one.places) == 1:
         return one.places[0]
@@ -64,7 +71,11 @@ def _place_of(text: str, one: Found, grammar: Grammar) -> Place | None:
 
 
 def _target(
-    texts: Sequence[str], placed: Sequence[Sequence[tuple[Found, Place]]], terms: TermList, grammar: Grammar, key: str
+    texts: Sequence[str],
+    placed: Sequence[Sequence[tuple[TermMatch, TermPosition]]],
+    terms: TermList,
+    grammar: Grammar,
+    key: str,
 ) -> Mapping[str, str] | None:
     """Kind -> the kind that takes its place."""
     kinds = sorted({place.kind for each in placed for _, place in each})
@@ -74,10 +85,12 @@ def _target(
     choices = sorted(set.intersection(*(set(terms.kinds(group)) for group in groups)) - set(kinds)) if groups else []
     if not _verbs_stay(texts, placed, grammar):
         choices = [kind for kind in choices if kind not in grammar.plural_verbs]
-    return {kinds[0]: pick(choices, key)} if choices else None
+    return {kinds[0]: get_path(choices, key)} if choices else None
 
 
-def _verbs_stay(texts: Sequence[str], placed: Sequence[Sequence[tuple[Found, Place]]], grammar: Grammar) -> bool:
+def _verbs_stay(
+    texts: Sequence[str], placed: Sequence[Sequence[tuple[TermMatch, TermPosition]]], grammar: Grammar
+) -> bool:
     """Whether every verb behind a subject is the same for one and for many."""
     return all(
         _same_for_many(text, one.end, grammar)
@@ -92,6 +105,8 @@ def _same_for_many(text: str, end: int, grammar: Grammar) -> bool:
     return bool(_CONTRACTED.match(text, end)) or verb in grammar.same_for_many or verb.endswith("ed")
 
 
-def _replacement(text: str, one: Found, place: Place, terms: TermList, target: Mapping[str, str]) -> Replacement:
+def _replacement(
+    text: str, one: TermMatch, place: TermPosition, terms: TermList, target: Mapping[str, str]
+) -> Replacement:
     chosen = terms.kinds(place.group)[target[place.kind]][0]
     return Replacement(one.start, one.end, in_case_of(text[one.start : one.end], place.term, chosen))

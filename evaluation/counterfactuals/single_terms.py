@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from assay.evaluation.counterfactuals.term_matching import Finder, Found, Place, pick, word_before
+from assay.evaluation.counterfactuals.term_matching import Finder, TermMatch, TermPosition, get_path, word_before
 from assay.evaluation.counterfactuals.text_replacement import Replacement, in_case_of
 from assay.recipes.term_lists import TermList
 
@@ -27,14 +27,14 @@ def swap_term(texts: Sequence[str], terms: TermList, finder: Finder, key: str) -
     if place is None:
         return None
     others = [term for kind, forms in terms.kinds(place.group).items() if kind != place.kind for term in forms]
-    chosen = pick(others, key, place.term)
+    chosen = get_path(others, key, place.term)
     return [
         [change for one in each if one.places[0] == place for change in _replace(text, one, place, chosen, terms)]
         for text, each in zip(texts, found, strict=True)
     ]
 
 
-def _replace(text: str, one: Found, place: Place, chosen: str, terms: TermList) -> Iterator[Replacement]:
+def _replace(text: str, one: TermMatch, place: TermPosition, chosen: str, terms: TermList) -> Iterator[Replacement]:
     if terms.language == "en" and (article := _new_article(text, one.start, place.term, chosen)):
         yield article
     yield Replacement(one.start, one.end, in_case_of(text[one.start : one.end], place.term, chosen))

@@ -19,7 +19,7 @@ _SENTENCE_START = re.compile(r"(?:^|[.!?:\"“])\s*\w+\s*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TermPosition:
     """Where a term belongs: its group, its kind, and how the list writes it."""
 
     group: str
@@ -28,12 +28,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TermMatch:
     """A term in a text, and the places that its form has in the list."""
 
     start: int
     end: int
-    places: tuple[Place, ...]
+    places: tuple[TermPosition, ...]
 
 
 class Finder:
@@ -45,10 +45,10 @@ class Finder:
         longest_first = sorted(self._places, key=len, reverse=True)
         self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
-    def find(self, text: str) -> list[Found]:
+    def find(self, text: str) -> list[TermMatch]:
         """The terms of a text, in order."""
         return [
-            Found(match.start(), match.end(), self._places[match.group().lower()])
+            TermMatch(match.start(), match.end(), self._places[match.group().lower()])
             for match in self._pattern.finditer(text)
             if match.group().lower() in self._places
             and not _ends_in_mark(text, match.end())
@@ -68,7 +68,7 @@ def word_after(text: str, end: int) -> str | None:
     return found.group(1) if found else None
 
 
-def pick(choices: Sequence[str], *key: str) -> str:
+def get_path(choices: Sequence[str], *key: str) -> str:
     """One of the choices, the same for the same key, whatever else there is: no random state."""
     return choices[int(digest_json(key)[:12], 16) % len(choices)]
 
@@ -81,14 +81,14 @@ def pick_some(items: Sequence[Item], most: int, key: Callable[[Item], tuple[str,
     return [item for number, item in enumerate(items) if number in chosen]
 
 
-def _places(terms: TermList) -> Mapping[str, tuple[Place, ...]]:
+def _places(terms: TermList) -> Mapping[str, tuple[TermPosition, ...]]:
     skipped = terms.grammar.only_put_in if terms.grammar else frozenset()
-    places: dict[str, list[Place]] = defaultdict(list)
+    places: dict[str, list[TermPosition]] = defaultdict(list)
     for group in terms.groups:
         for kind, forms in terms.kinds(group).items():
             for form in forms:
                 if kind not in skipped:
-                    places[form.lower()].append(Place(group, kind, form))
+                    places[form.lower()].append(TermPosition(group, kind, form))
     return {form: tuple(found) for form, found in places.items()}
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from assay.evaluation.card.card_plots import INK, LINE, SERIES, WIDTH, as_svg, short_name
-from assay.evaluation.drift.findings import Finding
+from assay.evaluation.drift.findings import SignalFinding
 from assay.evaluation.statistics import Floats
 
 BINS = 30
@@ -17,7 +17,7 @@ NAMES = ("reference", "window")
 
 
 @as_svg
-def effects_plot(findings: Sequence[Finding]) -> Figure:
+def effects_plot(findings: Sequence[SignalFinding]) -> Figure:
     """The effect of each signal; a stroke marks its limit."""
     shown = [one for one in findings if one.effect is not None]
     figure = Figure(figsize=(WIDTH, 0.7 + 0.34 * len(shown)), layout="constrained")
@@ -65,10 +65,10 @@ def _histogram(axes: Axes, name: str, values: Sequence[Floats]) -> None:
     both = np.concatenate(values)
     # A few very long texts would leave one bin for all others.
     edges = np.linspace(both.min(), max(np.quantile(both, 0.99), both.min() + 1e-9), BINS + 1)
-    for colour, sample, side in zip(SERIES, values, NAMES, strict=False):
+    for colour, sample, split_name in zip(SERIES, values, NAMES, strict=False):
         shares = np.full(len(sample), 1 / max(1, len(sample)))
         shown = np.minimum(sample, edges[-1])
-        axes.hist(shown, edges.tolist(), weights=shares, color=colour, alpha=0.45, label=side, linewidth=0)
+        axes.hist(shown, edges.tolist(), weights=shares, color=colour, alpha=0.45, label=split_name, linewidth=0)
     axes.set_title(name, loc="left", fontsize=10)
     axes.set(ylabel="share of rows")
     axes.spines["left"].set_color(LINE)
@@ -77,9 +77,9 @@ def _histogram(axes: Axes, name: str, values: Sequence[Floats]) -> None:
 def _bars(axes: Axes, name: str, values: Sequence[Sequence[str]]) -> None:
     counts = [Counter(sample) for sample in values]
     names = [label for label, _ in (counts[0] + counts[1]).most_common(MOST_NAMES)]
-    for number, (count, side) in enumerate(zip(counts, NAMES, strict=True)):
+    for number, (count, split_name) in enumerate(zip(counts, NAMES, strict=True)):
         shares = [count[label] / max(1, count.total()) for label in names]
-        axes.bar(np.arange(len(names)) + 0.4 * number - 0.2, shares, width=0.38, color=SERIES[number], label=side)
+        axes.bar(np.arange(len(names)) + 0.4 * number - 0.2, shares, width=0.38, color=SERIES[number], label=split_name)
     axes.set_xticks(range(len(names)), [short_name(label) for label in names])
     axes.set_title(name, loc="left", fontsize=10)
     axes.set(ylabel="share")

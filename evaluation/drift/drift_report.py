@@ -11,8 +11,8 @@ from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.card.templates import template_environment
 from assay.evaluation.drift import signals
 from assay.evaluation.drift.drift_plots import effects_plot, numbers_plot, shares_plot
-from assay.evaluation.drift.findings import Finding
-from assay.evaluation.drift.window_statistics import Observed, Reference
+from assay.evaluation.drift.findings import SignalFinding
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
 from assay.evaluation.statistics import Floats
 
 JSON, HTML = "drift.json", "drift.html"
@@ -40,7 +40,7 @@ class DriftReport(BaseModel):
     faults: str = ""
     others: int = 0
     alpha: float
-    findings: list[Finding]
+    findings: list[SignalFinding]
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     folder: Path = Path()
 
@@ -50,26 +50,26 @@ class DriftReport(BaseModel):
         return self.folder / HTML
 
     @property
-    def drifted(self) -> list[Finding]:
+    def drifted(self) -> list[SignalFinding]:
         """The signals that passed their limit."""
         return [one for one in self.findings if one.drifted]
 
     @property
-    def judged(self) -> bool:
+    def tested(self) -> bool:
         """Whether anything was: a window may hold too few rows."""
         return any(one.effect is not None for one in self.findings)
 
     @property
     def outcome(self) -> str:
         """One word: drift, stable, or open where nothing was judged."""
-        return "drift" if self.drifted else "stable" if self.judged else "open"
+        return "drift" if self.drifted else "stable" if self.tested else "open"
 
     @property
     def summary(self) -> str:
         """One line."""
         if not self.rows:
             return f"{self.model}: nothing new, all {self.known} rows are of its own snapshot"
-        if not self.judged:
+        if not self.tested:
             return f"{self.model}: nothing judged, {self._amount} are too few"
         if not self.drifted:
             return f"{self.model}: no drift in {self._amount}"
@@ -86,7 +86,7 @@ class DriftReport(BaseModel):
         return _ENVIRONMENT.get_template("drift.md.j2").render(report=self)
 
 
-def write_report(report: DriftReport, reference: Reference, window: Observed, folder: Path) -> DriftReport:
+def write_report(report: DriftReport, reference: Reference, window: WindowStatistics, folder: Path) -> DriftReport:
     """Write JSON and page into a folder of their own; gives the report with the place of its page."""
     folder = folder / f"{report.at:%Y%m%d-%H%M%S-%f}"
     report = report.model_copy(update={"folder": folder})
@@ -99,9 +99,9 @@ def write_report(report: DriftReport, reference: Reference, window: Observed, fo
     return report
 
 
-def _plots(report: DriftReport, reference: Reference, window: Observed) -> dict[str, Markup]:
+def _plots(report: DriftReport, reference: Reference, window: WindowStatistics) -> dict[str, Markup]:
     drawn = {}
-    if report.judged:
+    if report.tested:
         drawn["effects"] = effects_plot(report.findings)
     if numbers := _numbers(reference, window):
         drawn["numbers"] = numbers_plot(numbers)
@@ -111,13 +111,13 @@ def _plots(report: DriftReport, reference: Reference, window: Observed) -> dict[
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
 
 
-def _numbers(reference: Reference, window: Observed) -> list[tuple[str, Floats, Floats]]:
+def _numbers(reference: Reference, window: WindowStatistics) -> list[tuple[str, Floats, Floats]]:
     """Those signals that are numbers, as far as both sides know them."""
     before, now = _signals(reference.observed, reference), _signals(window, reference)
     return [(name, before[name], now[name]) for name in before if len(before[name]) and len(now[name])]
 
 
-def _signals(observed: Observed, reference: Reference) -> dict[str, Floats]:
+def _signals(observed: WindowStatistics, reference: Reference) -> dict[str, Floats]:
     found = {"characters of a text": signals.lengths(observed)}
     found["share of unknown words"] = signals.unknown(observed, reference.vocabulary)
     found["confidence of the class"] = signals.certainty(observed)
@@ -126,7 +126,7 @@ def _signals(observed: Observed, reference: Reference) -> dict[str, Floats]:
     return found
 
 
-def _shares(reference: Observed, window: Observed) -> list[tuple[str, list[str], list[str]]]:
+def _shares(reference: WindowStatistics, window: WindowStatistics) -> list[tuple[str, list[str], list[str]]]:
     samples = [
         ("classes answered", signals.classes(reference), signals.classes(window)),
         ("types of entities", signals.types(reference), signals.types(window)),

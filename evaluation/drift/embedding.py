@@ -11,7 +11,7 @@ from assay.evaluation.statistics import Floats
 from assay.serving.bundle import Bundle
 from assay.serving.encoding import pad
 from assay.serving.engine import Engine, Row
-from assay.serving.inference_session import Session
+from assay.serving.inference_session import ModelSession
 
 EMBEDDING = "assay.embedding"
 # What may lie between the product of the head and its output. Heads stay in float32 where the rest is int8.
@@ -51,7 +51,7 @@ class Embedder:
         return np.stack([found[index] for index in range(len(items))])
 
 
-def _session(bundle: Bundle) -> Session | None:
+def _session(bundle: Bundle) -> ModelSession | None:
     model = onnx.load_from_string(bundle.model_path.read_bytes())
     name = _head_input(model.graph)
     if name is None:
@@ -61,7 +61,7 @@ def _session(bundle: Bundle) -> Session | None:
     model.graph.output.append(onnx.helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.FLOAT, None))
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    return Session(ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"]))
+    return ModelSession(ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"]))
 
 
 def _head_input(graph: Any) -> str | None:

@@ -12,26 +12,26 @@ from pydantic import BaseModel
 from assay.evaluation.drift import signals
 from assay.evaluation.drift.clusters import PERMUTATIONS, Clusters
 from assay.evaluation.drift.two_samples import (
-    Comparison,
     Exchange,
+    SampleComparison,
     compare_f1,
     compare_numbers,
     compare_shares,
     compare_texts,
     compare_vectors,
 )
-from assay.evaluation.drift.window_statistics import Observed, Reference
-from assay.evaluation.labelled_predictions import Answer, classes_of, outcomes_of, rows_of
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
+from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
 from assay.evaluation.statistics import Floats, holm
 from assay.recipes.monitoring_section import Monitoring, Signal
 from assay.recipes.recipe import Head
 
-Measure = Callable[[Clusters, Exchange], Comparison]
+Measure = Callable[[Clusters, Exchange], SampleComparison]
 # A permutation test of so many as `alpha` asks for, and of half as many again, can fall below it.
 SPARE = 1.5
 
 
-class Finding(BaseModel):
+class SignalFinding(BaseModel):
     """One signal. `reference` and `window` describe it in each sample; `rows` and `clusters` count what that rests on.
 
     `effect` and `p_value` (after Holm's correction) are None where it was not tested; `why` says so.
@@ -54,13 +54,13 @@ class Finding(BaseModel):
 class _Candidate:
     """What may be tested: two samples described, and how to compare them; `halves` where a classifier does."""
 
-    finding: Finding
+    finding: SignalFinding
     clusters: Clusters
     measure: Measure
     halves: bool = False
 
 
-def find_drift(reference: Reference, window: Observed, rule: Monitoring) -> list[Finding]:
+def find_drift(reference: Reference, window: WindowStatistics, rule: Monitoring) -> list[SignalFinding]:
     """Every signal that both sides know.
 
     A signal has drifted if its effect is at least its limit and its p-value, corrected for the number of signals, is
@@ -103,7 +103,7 @@ def _untested(candidate: _Candidate, rule: Monitoring, tests: int) -> str | None
     )
 
 
-def _judge(finding: Finding, result: Comparison, p_value: float, rule: Monitoring) -> Finding:
+def _judge(finding: SignalFinding, result: SampleComparison, p_value: float, rule: Monitoring) -> SignalFinding:
     limit = getattr(rule.limits, finding.signal)
     large = limit is not None and result.effect >= limit
     if limit is None:
@@ -122,14 +122,18 @@ def _judge(finding: Finding, result: Comparison, p_value: float, rule: Monitorin
 
 
 def _candidate(
-    finding: Finding, samples: tuple[Observed, Observed], measure: Measure, *, halves: bool = False
+    finding: SignalFinding,
+    samples: tuple[WindowStatistics, WindowStatistics],
+    measure: Measure,
+    *,
+    halves: bool = False,
 ) -> _Candidate:
     clusters = Clusters.of(*(one.cluster_names for one in samples))
     rows = {"rows": tuple(len(one) for one in samples), "clusters": clusters.counts}
     return _Candidate(finding.model_copy(update=rows), clusters, measure, halves)
 
 
-def _of_texts(reference: Reference, window: Observed) -> Iterable[_Candidate]:
+def _of_texts(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:
     before, both = reference.observed, (reference.observed, window)
     yield _numbers("text_length", "length of the text", both, signals.lengths, "characters")
     if before.texts is None or window.texts is None:
@@ -137,15 +141,15 @@ def _of_texts(reference: Reference, window: Observed) -> Iterable[_Candidate]:
     old, new = before.texts, window.texts
     unknown = partial(signals.unknown, vocabulary=reference.vocabulary)
     yield _numbers("unknown_words", "words unknown to the training rows", both, unknown, "%")
-    words = Finding(signal="vocabulary", name="words of the text")
+    words = SignalFinding(signal="vocabulary", name="words of the text")
     yield _candidate(words, both, partial(compare_texts, old, new), halves=True)
     if before.embeddings is not None and window.embeddings is not None:
         yield _vectors(both, before.embeddings, window.embeddings)
 
 
-def _vectors(samples: tuple[Observed, Observed], reference: Floats, window: Floats) -> _Candidate:
+def _vectors(samples: tuple[WindowStatistics, WindowStatistics], reference: Floats, window: Floats) -> _Candidate:
     centre = reference.mean(axis=0)
-    finding = Finding(
+    finding = SignalFinding(
         signal="embedding",
         name="embedding of the text",
         reference=f"{_distance(reference, centre):.3g} from its centre",
@@ -154,7 +158,7 @@ def _vectors(samples: tuple[Observed, Observed], reference: Floats, window: Floa
     return _candidate(finding, samples, partial(compare_vectors, reference, window), halves=True)
 
 
-def _of_answers(reference: Observed, window: Observed) -> Iterable[_Candidate]:
+def _of_answers(reference: WindowStatistics, window: WindowStatistics) -> Iterable[_Candidate]:
     both = (reference, window)
     if all(any(one.predicted is not None for one in rows.answers) for rows in both):
         yield _shares(
@@ -169,9 +173,11 @@ def _of_answers(reference: Observed, window: Observed) -> Iterable[_Candidate]:
         yield _numbers("confidence", "confidence of entities", found, signals.entity_scores, "%")
 
 
-def _of_labels(reference: Reference, window: Observed) -> Iterable[_Candidate]:
+def _of_labels(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:
     observed = reference.observed
-    test = Observed(observed.answers[: reference.test_rows], clusters=observed.cluster_names[: reference.test_rows])
+    test = WindowStatistics(
+        observed.answers[: reference.test_rows], clusters=observed.cluster_names[: reference.test_rows]
+    )
     heads: dict[Head, str] = {"sentence": "F1 of classes", "tokens": "F1 of entities"}
     for head, name in heads.items():
         labelled = _where((test, window), lambda one, head=head: bool(rows_of([one], head)))  # type: ignore[misc]  # bound now
@@ -182,11 +188,13 @@ def _of_labels(reference: Reference, window: Observed) -> Iterable[_Candidate]:
         one, other = outcomes_of(before, head, classes), outcomes_of(now, head, classes)
         if not (math.isfinite(one.f1()) and math.isfinite(other.f1())):
             continue
-        finding = Finding(signal="f1", name=name, reference=f"{one.f1():.3f}", window=f"{other.f1():.3f}")
+        finding = SignalFinding(signal="f1", name=name, reference=f"{one.f1():.3f}", window=f"{other.f1():.3f}")
         yield _candidate(finding, labelled, partial(compare_f1, one, other))
 
 
-def _where(samples: tuple[Observed, Observed], chosen: Callable[[Answer], bool]) -> tuple[Observed, Observed]:
+def _where(
+    samples: tuple[WindowStatistics, WindowStatistics], chosen: Callable[[LabelledPrediction], bool]
+) -> tuple[WindowStatistics, WindowStatistics]:
     reference, window = samples
     return reference.where(chosen), window.where(chosen)
 
@@ -194,22 +202,25 @@ def _where(samples: tuple[Observed, Observed], chosen: Callable[[Answer], bool])
 def _numbers(
     signal: Signal,
     name: str,
-    samples: tuple[Observed, Observed],
-    numbers: Callable[[Observed], Floats],
+    samples: tuple[WindowStatistics, WindowStatistics],
+    numbers: Callable[[WindowStatistics], Floats],
     unit: str,
 ) -> _Candidate:
     reference, window = map(numbers, samples)
-    finding = Finding(signal=signal, name=name, reference=_middle(reference, unit), window=_middle(window, unit))
+    finding = SignalFinding(signal=signal, name=name, reference=_middle(reference, unit), window=_middle(window, unit))
     return _candidate(finding, samples, partial(compare_numbers, reference, window))
 
 
 def _shares(
-    signal: Signal, name: str, samples: tuple[Observed, Observed], labels: Callable[[Observed], signals.Names]
+    signal: Signal,
+    name: str,
+    samples: tuple[WindowStatistics, WindowStatistics],
+    labels: Callable[[WindowStatistics], signals.Names],
 ) -> _Candidate:
     """Compare names that each row holds, such as its class or the types of its entities."""
     reference, window = map(labels, samples)
     names = sorted({label for rows in (reference, window) for row in rows for label in row})
-    finding = Finding(signal=signal, name=name, reference=_parts(reference), window=_parts(window))
+    finding = SignalFinding(signal=signal, name=name, reference=_parts(reference), window=_parts(window))
     tables = _table(reference, names), _table(window, names)
     return _candidate(finding, samples, partial(compare_shares, *tables))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.documents.entity_spans import without_space
-from assay.corpus.documents.raw_document import BadRow
+from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.documents.values import (
     MISSING,
     UnreadableError,
@@ -22,7 +22,7 @@ from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.sources.files import iter_rows
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.recipes.recipe import Recipe
 from assay.serving.engine import ScoredEntity
 from assay.serving.http.prediction_log import PATTERN
@@ -40,7 +40,7 @@ class Logged:
     time: str | None
     bundle: str
     group: str | None
-    answer: Answer
+    answer: LabelledPrediction
     example: Example | None
 
 
@@ -60,16 +60,16 @@ class Label:
         """
         if self.entities is None:
             return None
-        return tuple(sorted(_trimmed(text, entity, row) for entity in self.entities))
+        return tuple(sorted(_pruned_for_export(text, entity, row) for entity in self.entities))
 
 
 Labels = Mapping[str, Label]
 
 
-def read_log(folder: Path, labels: Labels) -> Iterator[Logged | BadRow]:
+def read_log(folder: Path, labels: Labels) -> Iterator[Logged | InvalidRow]:
     """The rows of all files of a folder, in the order of their names.
 
-    A server that was killed leaves a line half-written, which comes as a `BadRow`.
+    A server that was killed leaves a line half-written, which comes as a `InvalidRow`.
 
     Raises:
         AssayError: there is no log.
@@ -79,13 +79,13 @@ def read_log(folder: Path, labels: Labels) -> Iterator[Logged | BadRow]:
         raise AssayError(f"{folder} holds no {PATTERN}: name the folder that assay serve --log writes to")
     for path in files:
         for number, row in iter_rows(path):
-            if isinstance(row, BadRow):
+            if isinstance(row, InvalidRow):
                 yield row
                 continue
             try:
                 yield _logged(row, labels)
             except (KeyError, TypeError, ValueError) as error:
-                yield BadRow(f"{path.name}:{number}", f"no row of a log: {error}", None)
+                yield InvalidRow(f"{path.name}:{number}", f"no row of a log: {error}", None)
 
 
 def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
@@ -96,7 +96,7 @@ def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
     """
     found = {}
     for number, row in iter_rows(path):
-        if isinstance(row, BadRow):
+        if isinstance(row, InvalidRow):
             raise AssayError(f"{path}: {row.reason}, in row {number}; mend the file of labels")
         try:
             label, entities = row.get("label"), row.get("entities", MISSING)
@@ -129,7 +129,7 @@ def _offset(values: Mapping[str, Any], name: str) -> int:
     return number
 
 
-def _trimmed(text: str, entity: Entity, row: str) -> Entity:
+def _pruned_for_export(text: str, entity: Entity, row: str) -> Entity:
     start, end = without_space(text, entity.start, min(entity.end, len(text)))
     if entity.end > len(text) or start == end:
         what = "lies outside the text" if entity.end > len(text) else "covers white space alone"
@@ -142,7 +142,7 @@ def _trimmed(text: str, entity: Entity, row: str) -> Entity:
 def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
     right = labels.get(row["id"], Label(None, None))
     entities = [ScoredEntity(one["start"], one["end"], one["label"], one["score"]) for one in row["entities"]]
-    answer = Answer(
+    answer = LabelledPrediction(
         id=row["id"],
         gold=right.label,
         predicted=row.get("label"),

@@ -32,7 +32,7 @@ GRID = 201  # values at which cumulative distributions are compared where cluste
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SampleComparison:
     """How far apart two samples are. `telling` names what sets the second one apart, if anything has a name."""
 
     effect: float
@@ -54,7 +54,7 @@ Statistic = Callable[[Bools], Floats]
 
 def compare_numbers(
     reference: Floats, window: Floats, clusters: Clusters | None = None, exchange: Exchange = DEFAULT
-) -> Comparison:
+) -> SampleComparison:
     """Compare by the largest distance of the cumulative distributions (Kolmogorov-Smirnov).
 
     Ties make the test cautious, so that it serves counts, too.
@@ -68,11 +68,11 @@ def compare_numbers(
     result = ks_2samp(reference, window, method="asymp")
     measured = float(result.statistic)
     if clusters is None or clusters.all_single:
-        return Comparison(measured, float(result.pvalue))
+        return SampleComparison(measured, float(result.pvalue))
     values = np.concatenate([reference, window])
     order = np.argsort(values, kind="stable")
     if clusters.uneven:
-        return Comparison(measured, _numbers_p_value(values, clusters, exchange))
+        return SampleComparison(measured, _numbers_p_value(values, clusters, exchange))
     codes, last = clusters.codes[order], np.append(np.diff(values[order]) > 0, True)
     position = np.flatnonzero(last) + 1  # rows up to each value
 
@@ -83,12 +83,12 @@ def compare_numbers(
         found: Floats = np.abs(later * (1 / rows + 1 / earlier) - position / earlier).max(axis=1)
         return found
 
-    return Comparison(measured, _p_value(clusters, distance, measured, exchange, cells=len(values)))
+    return SampleComparison(measured, _p_value(clusters, distance, measured, exchange, cells=len(values)))
 
 
 def compare_shares(
     reference: Floats, window: Floats, clusters: Clusters | None = None, exchange: Exchange = DEFAULT
-) -> Comparison:
+) -> SampleComparison:
     """Compare by the total variation distance of two distributions over classes, and its permutation test.
 
     Whole rows change places: entities of one text resemble each other, and are no independent draws.
@@ -106,18 +106,18 @@ def compare_shares(
     if clusters.uneven:
         by_sample = [ratio(part, part.sum(axis=1)) for part in (counts[~clusters.window], counts[clusters.window])]
         estimates = Estimates(by_sample, lambda apart: np.abs(apart).sum(axis=1) / 2)
-        return Comparison(measured, _drawn_p_value(clusters, estimates, measured, exchange))
+        return SampleComparison(measured, _drawn_p_value(clusters, estimates, measured, exchange))
 
     def variation(members: Bools) -> Floats:
         drawn = members @ counts
         return _variation(total - drawn, drawn)
 
-    return Comparison(measured, _p_value(clusters, variation, measured, exchange))
+    return SampleComparison(measured, _p_value(clusters, variation, measured, exchange))
 
 
 def compare_texts(
     reference: Sequence[str], window: Sequence[str], clusters: Clusters | None = None, exchange: Exchange = DEFAULT
-) -> Comparison:
+) -> SampleComparison:
     """Compare by whether a classifier can tell the texts apart by their words.
 
     Args:
@@ -128,21 +128,21 @@ def compare_texts(
     """
     clusters = clusters or Clusters.single(len(reference), len(window))
     texts = [*reference, *window]
-    learn = _half(clusters, exchange.seed)
+    run_training = _half(clusters, exchange.seed)
     vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True, max_features=MOST_WORDS)
-    own = [text for text, one in zip(texts, learn, strict=True) if one]
+    own = [text for text, one in zip(texts, run_training, strict=True) if one]
     if not any(map(words, own)):
-        return Comparison(0.0, 1.0)
+        return SampleComparison(0.0, 1.0)
     vectorizer.fit(own)
-    comparison, weights = _tell_apart(vectorizer.transform(texts), clusters, learn, exchange)
+    comparison, weights = _tell_apart(vectorizer.transform(texts), clusters, run_training, exchange)
     heavy = vectorizer.get_feature_names_out()[np.argsort(-weights)]
     named = [str(word) for word in heavy if re.match(r"\w", word)]
-    return Comparison(comparison.effect, comparison.p_value, named[:TELLING_WORDS])
+    return SampleComparison(comparison.effect, comparison.p_value, named[:TELLING_WORDS])
 
 
 def compare_vectors(
     reference: Floats, window: Floats, clusters: Clusters | None = None, exchange: Exchange = DEFAULT
-) -> Comparison:
+) -> SampleComparison:
     """Compare by whether a classifier can tell the vectors apart.
 
     Args:
@@ -153,14 +153,14 @@ def compare_vectors(
     """
     clusters = clusters or Clusters.single(len(reference), len(window))
     vectors = np.concatenate([reference, window])
-    learn = _half(clusters, exchange.seed)
-    scaled = StandardScaler().fit(vectors[learn]).transform(vectors)
-    return _tell_apart(scaled, clusters, learn, exchange)[0]
+    run_training = _half(clusters, exchange.seed)
+    scaled = StandardScaler().fit(vectors[run_training]).transform(vectors)
+    return _tell_apart(scaled, clusters, run_training, exchange)[0]
 
 
 def compare_f1(
     reference: Outcomes, window: Outcomes, clusters: Clusters | None = None, exchange: Exchange = DEFAULT
-) -> Comparison:
+) -> SampleComparison:
     """Compare by the fall of F1 from the reference to the window.
 
     The test that there is none draws rows anew (bootstrap), or exchanges clusters where these hold several rows.
@@ -175,14 +175,14 @@ def compare_f1(
     if clusters is None or clusters.all_single:
         before, now = (_replicas(one, exchange.seed + number) for number, one in enumerate((reference, window)))
         against = np.count_nonzero(now < before)
-        return Comparison(max(0.0, fall), float((1 + len(now) - against) / (1 + len(now))))
+        return SampleComparison(max(0.0, fall), float((1 + len(now) - against) / (1 + len(now))))
     tallies = np.concatenate([one.tally(one.codes) for one in (reference, window)])
     sums = clusters.sums(tallies)
     flat, total = sums.reshape(len(sums), -1), sums.sum(axis=0)
     if clusters.uneven:
         by_sample = [_f1_of(sums[~clusters.window]), _f1_of(sums[clusters.window])]
         estimates = Estimates(by_sample, lambda apart: -apart[:, 0])
-        return Comparison(max(0.0, fall), _drawn_p_value(clusters, estimates, fall, exchange))
+        return SampleComparison(max(0.0, fall), _drawn_p_value(clusters, estimates, fall, exchange))
 
     def falls(members: Bools) -> Floats:
         drawn = (members @ flat).reshape(-1, *total.shape)
@@ -190,7 +190,7 @@ def compare_f1(
         found: Floats = np.nan_to_num(mean_f1(total - drawn) - mean_f1(drawn), nan=np.inf)
         return found
 
-    return Comparison(max(0.0, fall), _p_value(clusters, falls, fall, exchange))
+    return SampleComparison(max(0.0, fall), _p_value(clusters, falls, fall, exchange))
 
 
 def _p_value(clusters: Clusters, statistic: Statistic, measured: float, exchange: Exchange, cells: int = 0) -> float:
@@ -242,17 +242,17 @@ def _variation(one: Floats, other: Floats) -> Floats:
 
 def _half(clusters: Clusters, seed: int) -> Bools:
     """Draw half of the clusters of each sample to learn from, as rows; the other half is tested."""
-    learn = np.zeros(len(clusters.window), dtype=np.bool_)
+    run_training = np.zeros(len(clusters.window), dtype=np.bool_)
     draw = np.random.default_rng(seed)
     for window in (False, True):
         numbers = np.flatnonzero(clusters.window == window)
-        learn[draw.choice(numbers, len(numbers) // 2, replace=False)] = True
-    return learn[clusters.codes]
+        run_training[draw.choice(numbers, len(numbers) // 2, replace=False)] = True
+    return run_training[clusters.codes]
 
 
 def _tell_apart(
-    features: "Floats | csr_matrix", clusters: Clusters, learn: Bools, exchange: Exchange
-) -> tuple[Comparison, Floats]:
+    features: "Floats | csr_matrix", clusters: Clusters, run_training: Bools, exchange: Exchange
+) -> tuple[SampleComparison, Floats]:
     """Classifier two-sample test (Lopez-Paz & Oquab 2017): its AUC on clusters that it has not seen, and its weights.
 
     Half of the clusters are held out in place of a cross-validation: scores of several models are not independent, and
@@ -260,12 +260,12 @@ def _tell_apart(
     """
     labels = clusters.rows
     model = LogisticRegression(class_weight="balanced", max_iter=300, tol=1e-3)
-    model.fit(features[learn], labels[learn])
-    scores, tested = model.decision_function(features[~learn]), clusters.where(~learn)
+    model.fit(features[run_training], labels[run_training])
+    scores, tested = model.decision_function(features[~run_training]), clusters.where(~run_training)
     result = mannwhitneyu(scores[tested.rows], scores[~tested.rows], alternative="greater")
     auc = float(result.statistic) / (np.count_nonzero(tested.rows) * np.count_nonzero(~tested.rows))
     p_value = float(result.pvalue) if clusters.all_single else _auc_p_value(scores, tested, auc, exchange)
-    return Comparison(max(0.0, 2 * auc - 1), p_value), model.coef_[0]
+    return SampleComparison(max(0.0, 2 * auc - 1), p_value), model.coef_[0]
 
 
 def _auc_p_value(scores: Floats, clusters: Clusters, auc: float, exchange: Exchange) -> float:

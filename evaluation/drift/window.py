@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import UnreadableError, iso_time
 from assay.corpus.errors import DataError
 from assay.corpus.example import Example
@@ -19,8 +19,8 @@ from assay.corpus.sources.mongo import read_mongo
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.logged_rows import PREFIX, Labels, Logged, read_labels, read_log
 from assay.evaluation.drift.reservoir import draw
-from assay.evaluation.drift.window_statistics import Observed, observe, row_key
-from assay.evaluation.labelled_predictions import Answer, as_tagged
+from assay.evaluation.drift.window_statistics import WindowStatistics, row_key, window_statistics_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, as_tagged
 from assay.recipes.recipe import Recipe
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
 from assay.serving.engine import Engine
@@ -67,7 +67,7 @@ class Window(BaseModel):
         return time
 
 
-class Counts(BaseModel):
+class WindowCounts(BaseModel):
     """Rows that a window held, those that could not be read and why, and those that were left out (see report)."""
 
     seen: int
@@ -78,7 +78,7 @@ class Counts(BaseModel):
 
 
 @dataclass
-class Tally:
+class WindowTally:
     """Counts while rows are read."""
 
     seen: int = 0
@@ -95,16 +95,16 @@ class Tally:
             self.seen += 1
             yield row
 
-    def counts(self, others: int = 0) -> Counts:
+    def counts(self, others: int = 0) -> WindowCounts:
         """What was counted."""
         faults = "; ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(MOST_FAULTS))
         unreadable = self.reasons.total()
-        return Counts(seen=self.seen, known=self.known, unreadable=unreadable, faults=faults, others=others)
+        return WindowCounts(seen=self.seen, known=self.known, unreadable=unreadable, faults=faults, others=others)
 
 
 def observe_window(
     window: Window, recipe: Recipe, engine: Engine, embedder: Embedder, known: Container[str] = ()
-) -> tuple[Observed, Counts]:
+) -> tuple[WindowStatistics, WindowCounts]:
     """A sample of the window as the champion reads it.
 
     Args:
@@ -119,7 +119,7 @@ def observe_window(
         DataError: it holds no row, known or not.
     """
     labels = read_labels(window.labels, recipe) if window.labels else {}
-    tally, rule = Tally(), recipe.monitoring
+    tally, rule = WindowTally(), recipe.monitoring
     if window.address.startswith(PREFIX):
         logged = draw(tally.through(_read_log(window, labels, tally)), rule.max_rows, rule.seed)
         observed = _observe_log(logged, engine, embedder)
@@ -127,7 +127,11 @@ def observe_window(
         rows = tally.through(_read(window, recipe, labels, tally))
         examples = draw(rows if window.known else _news(rows, known, tally), rule.max_rows, rule.seed)
         of_documents = recipe.source.form == "parse"
-        observed = observe(engine, embedder, examples, of_documents=of_documents) if examples else Observed([])
+        observed = (
+            window_statistics_of(engine, embedder, examples, of_documents=of_documents)
+            if examples
+            else WindowStatistics([])
+        )
         logged = []
     counts = tally.counts(others=max(0, len(logged) - len(observed)))
     if not len(observed) and not counts.known:  # a night without news is no error
@@ -136,7 +140,7 @@ def observe_window(
     return observed, counts
 
 
-def _news(rows: Iterable[Example], known: Container[str], tally: Tally) -> Iterator[Example]:
+def _news(rows: Iterable[Example], known: Container[str], tally: WindowTally) -> Iterator[Example]:
     """Rows that the snapshot does not hold: the champion has learnt most of those that it does."""
     for row in rows:
         if row_key(row) in known:
@@ -145,16 +149,18 @@ def _news(rows: Iterable[Example], known: Container[str], tally: Tally) -> Itera
             yield row
 
 
-def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> Observed:
+def _observe_log(logged: list[Logged], engine: Engine, embedder: Embedder) -> WindowStatistics:
     """With texts, the champion reads them again; else what it answered counts, and what others answered does not."""
     examples = [row.example for row in logged if row.example is not None]
     if examples and len(examples) == len(logged):
-        return observe(engine, embedder, examples)
+        return window_statistics_of(engine, embedder, examples)
     own = [row for row in logged if row.bundle == engine.digest]
-    return Observed(_as_tagged(own, engine), clusters=[f"{row.group or number}" for number, row in enumerate(own)])
+    return WindowStatistics(
+        _as_tagged(own, engine), clusters=[f"{row.group or number}" for number, row in enumerate(own)]
+    )
 
 
-def _as_tagged(logged: list[Logged], engine: Engine) -> list[Answer]:
+def _as_tagged(logged: list[Logged], engine: Engine) -> list[LabelledPrediction]:
     """Return what was answered, with the right entities as tags can say them, where the text is known."""
     tagged = iter(as_tagged(engine, [row.example for row in logged if row.example is not None]))
     return [
@@ -163,15 +169,15 @@ def _as_tagged(logged: list[Logged], engine: Engine) -> list[Answer]:
     ]
 
 
-def _read_log(window: Window, labels: Labels, tally: Tally) -> Iterator[Logged]:
+def _read_log(window: Window, labels: Labels, tally: WindowTally) -> Iterator[Logged]:
     for row in read_log(Path(window.address.removeprefix(PREFIX)), labels):
-        if isinstance(row, BadRow):
+        if isinstance(row, InvalidRow):
             tally.fault(row.reason)
         elif _in_time(row.time, window):
             yield row
 
 
-def _read(window: Window, recipe: Recipe, labels: Labels, tally: Tally) -> Iterator[Example]:
+def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) -> Iterator[Example]:
     """The rows of files or of a collection; what one lacks of class or entities is None."""
     form = recipe.source
     labelled = DocumentReader(
@@ -181,7 +187,7 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: Tally) -> Itera
     )
     bare = DocumentReader(form, needs_label=False, needs_entities=False)
     for document in _documents(window, labelled.field_names()):
-        if isinstance(document, BadRow):
+        if isinstance(document, InvalidRow):
             tally.fault(document.reason)
             continue
         examples, rejects = labelled.read(document)
@@ -205,7 +211,7 @@ def _with_label(example: Example, labels: Labels) -> Example:
     return replace(example, label=right.label or example.label, entities=entities, group=group)
 
 
-def _documents(window: Window, fields: list[str]) -> Iterable[Document | BadRow]:
+def _documents(window: Window, fields: list[str]) -> Iterable[Document | InvalidRow]:
     if is_mongo(window.address):
         return read_mongo(mongo_query("--window", window.address, window.filter, fields, window.timeout_s))
     return read_files(find_files({window.address: "all"}))

@@ -13,7 +13,14 @@ from assay.corpus.example import Example
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.drift.clusters import cluster_names
 from assay.evaluation.drift.embedding import Embedder
-from assay.evaluation.labelled_predictions import ANSWERS, Answer, answer_rows, read_answers, row_of, write_answers
+from assay.evaluation.labelled_predictions import (
+    PREDICTIONS,
+    LabelledPrediction,
+    predict_rows,
+    read_predictions,
+    row_of,
+    write_predictions,
+)
 from assay.evaluation.statistics import Floats
 from assay.serving.engine import Engine
 
@@ -22,14 +29,14 @@ TEXTS, EMBEDDINGS, VOCABULARY, KNOWN = "texts.parquet", "embeddings.npy", "vocab
 
 
 @dataclass(frozen=True)
-class Observed:
+class WindowStatistics:
     """Rows in one order. `texts` and `embeddings` are None where the texts are not known.
 
     `clusters` names the cluster of each row: rows of one document or group were not drawn independently. Empty, each
     row is a cluster of its own.
     """
 
-    answers: list[Answer]
+    answers: list[LabelledPrediction]
     texts: list[str] | None = None
     embeddings: Floats | None = None
     clusters: list[str] = field(default_factory=list)
@@ -42,10 +49,10 @@ class Observed:
         """The cluster of each row."""
         return self.clusters or [str(number) for number in range(len(self))]
 
-    def where(self, chosen: Callable[[Answer], bool]) -> "Observed":
+    def where(self, chosen: Callable[[LabelledPrediction], bool]) -> "WindowStatistics":
         """The answers of some rows, with their clusters."""
         named = [both for both in zip(self.answers, self.cluster_names, strict=True) if chosen(both[0])]
-        return Observed([answer for answer, _ in named], clusters=[name for _, name in named])
+        return WindowStatistics([answer for answer, _ in named], clusters=[name for _, name in named])
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Reference:
     `known`: the keys (`row_key`) of all rows of its snapshot.
     """
 
-    observed: Observed
+    observed: WindowStatistics
     test_rows: int
     vocabulary: frozenset[str]
     known: frozenset[str] = frozenset()
@@ -63,7 +70,7 @@ class Reference:
     def save(self, folder: Path) -> None:
         """Write into an existing folder."""
         observed = self.observed
-        write_answers(observed.answers, folder / ANSWERS)
+        write_predictions(observed.answers, folder / PREDICTIONS)
         test = [number < self.test_rows for number in range(len(observed))]
         columns = {"text": observed.texts, "test": test, "cluster": observed.cluster_names}
         pq.write_table(pa.table(columns), folder / TEXTS)
@@ -79,8 +86,8 @@ class Reference:
         path = folder / EMBEDDINGS
         embeddings = np.load(path, allow_pickle=False) if path.exists() else None
         return cls(
-            observed=Observed(
-                answers=read_answers(folder / ANSWERS),
+            observed=WindowStatistics(
+                answers=read_predictions(folder / PREDICTIONS),
                 texts=table["text"].to_pylist(),
                 embeddings=embeddings,
                 clusters=table["cluster"].to_pylist(),
@@ -96,7 +103,9 @@ def row_key(example: Example) -> str:
     return digest_json([example.id, example.text])[:16]
 
 
-def observe(engine: Engine, embedder: Embedder, examples: Sequence[Example], *, of_documents: bool = False) -> Observed:
+def window_statistics_of(
+    engine: Engine, embedder: Embedder, examples: Sequence[Example], *, of_documents: bool = False
+) -> WindowStatistics:
     """Let the champion read rows.
 
     Args:
@@ -109,8 +118,8 @@ def observe(engine: Engine, embedder: Embedder, examples: Sequence[Example], *, 
         AssayError: a row has no second text though the model reads pairs.
     """
     rows = [row_of(example, engine.manifest.pair) for example in examples]
-    return Observed(
-        answers=answer_rows(engine, examples),
+    return WindowStatistics(
+        answers=predict_rows(engine, examples),
         texts=[f"{row.text} {row.text_pair}" if row.text_pair else row.text for row in rows],
         embeddings=embedder.embed(rows),
         clusters=cluster_names(examples, of_documents),

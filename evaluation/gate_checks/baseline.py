@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.evaluation.baselines import (
+    BaselineReader,
     MajorityTagger,
-    Reader,
     TfidfClassifier,
-    answer_with_class,
+    constant_predictions,
     most_frequent_class,
     spread,
 )
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.phrases import percent
-from assay.evaluation.labelled_predictions import Answer, classes_of, outcomes_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of
 from assay.evaluation.paired_test import compare
 from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
@@ -30,9 +30,9 @@ def check_baseline(context: GateContext[Any], head: Head) -> list[Check]:
     return [_check(context, head, *baseline) for baseline in _baselines(context, head)]
 
 
-def _baselines(context: GateContext[Any], head: Head) -> Iterator[tuple[str, str, Sequence[Answer]]]:
+def _baselines(context: GateContext[Any], head: Head) -> Iterator[tuple[str, str, Sequence[LabelledPrediction]]]:
     """Each baseline: the end of its check's name, what it is, and its predictions for the test rows."""
-    rows, reader = context.evaluation.rows, Reader(context.bundle)
+    rows, reader = context.evaluation.rows, BaselineReader(context.bundle)
     if head == "tokens":
         tagger = MajorityTagger(spread(context.training), reader)
         yield (
@@ -42,14 +42,14 @@ def _baselines(context: GateContext[Any], head: Head) -> Iterator[tuple[str, str
         )
         return
     told, label = _constant(most_frequent_class(context.training), rows)
-    yield "", told, answer_with_class(label, rows)
+    yield "", told, constant_predictions(label, rows)
     if context.rules.baseline == "tfidf":
         model = TfidfClassifier(spread(context.training), reader)
         told = f"TF-IDF with logistic regression on {model.rows:,} training rows"
         yield " (tfidf)", told, model.answer(context.examples, rows)
 
 
-def _constant(trained: str, rows: Sequence[Answer]) -> tuple[str, str]:
+def _constant(trained: str, rows: Sequence[LabelledPrediction]) -> tuple[str, str]:
     """Return what the constant class with the best F1 on the test rows is, and the class.
 
     The more test rows have a class, the better it scores, so that it is the most frequent one; of equally frequent
@@ -66,7 +66,9 @@ def _constant(trained: str, rows: Sequence[Answer]) -> tuple[str, str]:
     return f"the most frequent class of the test rows, {best!r} (of the training rows: {trained!r})", best
 
 
-def _check(context: GateContext[Any], head: Head, suffix: str, baseline: str, theirs: Sequence[Answer]) -> Check:
+def _check(
+    context: GateContext[Any], head: Head, suffix: str, baseline: str, theirs: Sequence[LabelledPrediction]
+) -> Check:
     rows, confidence = context.evaluation.rows, context.rules.champion.confidence
     classes = classes_of(rows, theirs)
     ours, trivial = outcomes_of(rows, head, classes), outcomes_of(theirs, head, classes)

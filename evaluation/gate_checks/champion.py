@@ -59,12 +59,12 @@ def why_not_comparable(context: GateContext[Any], champion: RegisteredVersion, h
     theirs, ours = context.champion_bundle.manifest, context.bundle.manifest
     if theirs.pair != ours.pair:
         return f"the champion reads {'pairs' if theirs.pair else 'single texts'}"
-    if _answers_of(theirs, head) != _answers_of(ours, head):
-        return _describe_difference(_answers_of(theirs, head), _answers_of(ours, head))
-    return _why_sides_unknown(champion, context.snapshot.digest, context.splits)
+    if _predictable(theirs, head) != _predictable(ours, head):
+        return _describe_difference(_predictable(theirs, head), _predictable(ours, head))
+    return _why_splits_unknown(champion, context.snapshot.digest, context.splits)
 
 
-def _answers_of(manifest: BundleManifest, head: Head) -> set[str]:
+def _predictable(manifest: BundleManifest, head: Head) -> set[str]:
     """Classes, or entity types, that a head can answer."""
     if head == "sentence":
         return set(manifest.labels)
@@ -79,7 +79,7 @@ def _describe_difference(theirs: set[str], ours: set[str]) -> str:
     return f"the label sets differ: {', '.join(only[:5])} knows"
 
 
-def _why_sides_unknown(champion: RegisteredVersion, snapshot: str, splits: SplitsManifest) -> str | None:
+def _why_splits_unknown(champion: RegisteredVersion, snapshot: str, splits: SplitsManifest) -> str | None:
     """Why the champion may have trained on rows that are test rows now."""
     data = champion.data
     if (data.snapshot, data.splits) == (snapshot, splits.digest):
@@ -100,7 +100,7 @@ def _not_comparable(name: str, required: str, obstacle: str, rule: ChampionRule)
         required=required,
         passed=allowed,
         why=f"{obstacle}; {remedy}",
-        judged=not allowed,
+        tested=not allowed,
     )
 
 
@@ -129,7 +129,7 @@ def _confidence(context: GateContext[Any]) -> float:
     add up to 1 - confidence, however many follow (alpha spending, as in Foster & Stine 2008).
     """
     rule = context.rules.champion
-    if rule.many_challengers == "told":
+    if rule.multiplicity == "told":
         return rule.confidence
     count = context.challengers_before + 1
     return 1 - (1 - rule.confidence) / (count * (count + 1))
@@ -137,7 +137,7 @@ def _confidence(context: GateContext[Any]) -> float:
 
 def _outcomes(context: GateContext[Any], head: Head) -> tuple[Outcomes, Outcomes]:
     """Outcomes of candidate and champion, row by row."""
-    ours, theirs = context.evaluation.rows, context.champion_answers
+    ours, theirs = context.evaluation.rows, context.champion_predictions
     classes = classes_of(ours, theirs)
     return outcomes_of(ours, head, classes), outcomes_of(theirs, head, classes)
 
@@ -168,7 +168,7 @@ def _other_chances(context: GateContext[Any], better: bool) -> str:
     if not better or not context.challengers_before:
         return ""
     count = context.challengers_before + 1
-    if context.rules.champion.many_challengers == "corrected":
+    if context.rules.champion.multiplicity == "corrected":
         return f"; challenger {count} judged on these rows, which the confidence allows for"
     return f"; challenger {count} judged on these rows, so luck had {count} chances"
 

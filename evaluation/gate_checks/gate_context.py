@@ -7,10 +7,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.splits import SideRows
+from assay.corpus.splits import SplitRows
 from assay.evaluation.bundle_evaluation import Evaluation, read_test_rows
 from assay.evaluation.export_report import BUNDLE, ExportReport
-from assay.evaluation.labelled_predictions import Answer, answer_rows
+from assay.evaluation.labelled_predictions import LabelledPrediction, predict_rows
 from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.run_results import RunResults
 from assay.expectations.validation_report import ValidationReport
@@ -146,7 +146,7 @@ class GateContext(Generic[V]):
         return read_test_rows(self._results.snapshot.load(), self._results.splits.load())
 
     @property
-    def training(self) -> SideRows:
+    def training(self) -> SplitRows:
         """The training rows, read as they are asked for."""
         return self._results.splits.load().stream(self._results.snapshot.load(), "train")
 
@@ -198,9 +198,9 @@ class GateContext(Generic[V]):
         return Engine(self.champion_bundle)
 
     @cached_property
-    def champion_answers(self) -> list[Answer]:
+    def champion_predictions(self) -> list[LabelledPrediction]:
         """What the champion says, now, to the test rows of now."""
-        return answer_rows(self.champion_engine, self.examples, self.clusters)
+        return predict_rows(self.champion_engine, self.examples, self.clusters)
 
 
 def _same(what: str, found: str, wanted: str, path: Path, step: str) -> None:

@@ -31,5 +31,5 @@ def _untested(name: str, allowed: bool) -> Check:
         required="at least one test row",
         passed=allowed,
         why=f"the model predicts it, but no test row holds it; {remedy}",
-        judged=not allowed,
+        tested=not allowed,
     )

@@ -57,7 +57,7 @@ def check_rollback(context: GateContext[Any]) -> list[Check]:
             required="a bundle that was not rolled back",
             passed=asked,
             why=f"{context.rolled_back}; {remedy}",
-            judged=not asked,
+            tested=not asked,
         )
     ]
 

@@ -16,17 +16,17 @@ from assay.corpus.snapshot import MANIFEST as SNAPSHOT_JSON
 from assay.corpus.snapshot import SnapshotManifest
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import LEDGER
-from assay.evaluation.labelled_predictions import ANSWERS, Answer, read_answers
+from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPrediction, read_predictions
 from assay.registry.aliases import Aliases
 from assay.registry.versions import Version, Versions
 from assay.runs.environment import from_text
 from assay.runs.mlflow_client import connect
-from assay.runs.origin_record import answers_folder, data_folder
+from assay.runs.origin_record import data_folder, predictions_folder
 from assay.runs.parameters import RECIPE
 from assay.runs.tags import SPLITS_TAG
 from assay.runs.tracking import ENVIRONMENT, mlflow_reachable
 from assay.serving.address import ModelAddress
-from assay.serving.registered_model import figures_on_test_rows
+from assay.serving.registered_model import test_metrics
 
 # They are taken anew on every machine and in every run.
 MEASURED_TIME = "latency."
@@ -46,7 +46,7 @@ class Lineage:
     recipe: dict[str, Any]
     snapshot: SnapshotManifest
     splits: Splits
-    figures: dict[str, float]
+    metrics: dict[str, float]
     tags: dict[str, str]
     surroundings: dict[str, str]
 
@@ -56,9 +56,9 @@ class Lineage:
         return self.data / LEDGER
 
     @property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[LabelledPrediction]:
         """What it answered to its test rows."""
-        return read_answers(self.rows)
+        return read_predictions(self.rows)
 
 
 @contextmanager
@@ -117,8 +117,8 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
     def fetch(path: str) -> Path:
         return Path(client.download_artifacts(run_id, path, str(folder)))
 
-    answers = f"{answers_folder(version.bundle)}/{ANSWERS}"
-    if answers not in {file.path for file in client.list_artifacts(run_id, answers_folder(version.bundle))}:
+    answers = f"{predictions_folder(version.bundle)}/{PREDICTIONS}"
+    if answers not in {file.path for file in client.list_artifacts(run_id, predictions_folder(version.bundle))}:
         raise AssayError(
             f"{version.address}: its answers are not in MLflow any more (assay forget erases them), and nothing can be "
             "compared with it; train it again with assay run"
@@ -131,19 +131,19 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
         recipe=json.loads(fetch(RECIPE).read_bytes()),
         snapshot=SnapshotManifest.model_validate_json((data / SNAPSHOT_JSON).read_bytes()),
         splits=Splits.load(data),
-        figures=read_figures(client, version),
+        metrics=read_metrics(client, version),
         tags=client.get_run(run_id).data.tags,
         surroundings=from_text(fetch(ENVIRONMENT).read_text(encoding="utf-8")),
     )
 
 
-def read_figures(client: MlflowClient, version: Version) -> dict[str, float]:
+def read_metrics(client: MlflowClient, version: Version) -> dict[str, float]:
     """Figures of a version on test rows, without times. They lie with the logged model: a run may make several."""
     model = client.get_logged_model(version.model_id) if version.model_id else None
     metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    return comparable(figures_on_test_rows({metric.key: metric.value for metric in metrics}))
+    return comparable(test_metrics({metric.key: metric.value for metric in metrics}))
 
 
-def comparable(figures: dict[str, float]) -> dict[str, float]:
+def comparable(metrics: dict[str, float]) -> dict[str, float]:
     """The figures that would be the same if everything were the same, by name."""
-    return {name: figures[name] for name in sorted(figures) if not name.startswith(MEASURED_TIME)}
+    return {name: metrics[name] for name in sorted(metrics) if not name.startswith(MEASURED_TIME)}

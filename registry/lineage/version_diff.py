@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.splits import Side
+from assay.corpus.splits import SplitName
 from assay.registry.lineage.change import Change, changes
 from assay.registry.lineage.origin import Lineage, lineages
 
@@ -25,8 +25,8 @@ class RowChange(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    before: Side | None
-    after: Side | None
+    before: SplitName | None
+    after: SplitName | None
 
 
 class VersionDiff(BaseModel):
@@ -41,12 +41,12 @@ class VersionDiff(BaseModel):
     after: str
     recipe: list[Change]
     data: list[Change]
-    figures: list[Change]
+    metrics: list[Change]
     surroundings: list[Change]
     rows: list[RowChange]
 
     @property
-    def rows_by_change(self) -> Counter[tuple[Side | None, Side | None]]:
+    def rows_by_change(self) -> Counter[tuple[SplitName | None, SplitName | None]]:
         """How many rows went from which side to which, the most frequent change first."""
         return Counter((row.before, row.after) for row in self.rows)
 
@@ -70,13 +70,13 @@ def diff_versions(name: str, before: str, after: str, tracking_uri: str) -> Vers
             after=after,
             recipe=changes(dict(_leaves(one.recipe)), dict(_leaves(other.recipe))),
             data=changes(_data(one), _data(other)),
-            figures=changes(one.figures, other.figures),
-            surroundings=surroundings_changed(one, other.surroundings, other.tags),
-            rows=_rows(one.splits.sides, other.splits.sides),
+            metrics=changes(one.metrics, other.metrics),
+            surroundings=environment_changed(one, other.surroundings, other.tags),
+            rows=_rows(one.splits.split_of, other.splits.split_of),
         )
 
 
-def surroundings_changed(lineage: Lineage, surroundings: dict[str, str], tags: dict[str, str]) -> list[Change]:
+def environment_changed(lineage: Lineage, surroundings: dict[str, str], tags: dict[str, str]) -> list[Change]:
     """Processor, threads, versions and code that differ between a version and another run.
 
     Args:
@@ -109,12 +109,12 @@ def _data(lineage: Lineage) -> dict[str, Any]:
         **{f"entity {label}": count for label, count in snapshot.entity_labels.items()},
         "splits": splits.digest,
         "ledger": splits.ledger,
-        **{f"{side} rows": count for side, count in splits.counts.items()},
-        **{f"withheld: {reason}": count for reason, count in splits.withheld.items()},
+        **{f"{split_name} rows": count for split_name, count in splits.counts.items()},
+        **{f"withheld: {reason}": count for reason, count in splits.excluded.items()},
     }
 
 
-def _rows(before: dict[str, Side], after: dict[str, Side]) -> list[RowChange]:
+def _rows(before: dict[str, SplitName], after: dict[str, SplitName]) -> list[RowChange]:
     ids = [*before, *(row for row in after if row not in before)]
     both = [RowChange(id=row, before=before.get(row), after=after.get(row)) for row in ids]
     return [row for row in both if row.before != row.after]

@@ -22,7 +22,7 @@ from assay.corpus.storage.digest import digest_json
 from assay.evaluation.verdict import Verdict
 from assay.registry.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from assay.registry.approvals import Approval
-from assay.registry.history import Move
+from assay.registry.history import AliasChange
 from assay.registry.lineage.origin import find_version
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.versions import COPIED_TAG, MODEL_TAG, Version, Versions
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class CopyTarget:
     """A registry: its MLflow, and the folder that those who promote in it share."""
 
     tracking_uri: str
@@ -64,7 +64,7 @@ class CopyPlan:
     there: Version | None
 
 
-def plan_copy(address: str, source: Place, target: Place, name: str | None = None) -> CopyPlan:
+def plan_copy(address: str, source: CopyTarget, target: CopyTarget, name: str | None = None) -> CopyPlan:
     """Look at what a copy would do; nothing is written but the tables of an empty MLflow.
 
     Args:
@@ -92,7 +92,7 @@ def plan_copy(address: str, source: Place, target: Place, name: str | None = Non
     return CopyPlan(version, name, len(sizes), sum(sizes), there)
 
 
-def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
+def copy_version(plan: CopyPlan, source: CopyTarget, target: CopyTarget) -> Version:
     """Do what was planned; the version that is there already is left as it is.
 
     Raises:
@@ -109,7 +109,7 @@ def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
         with mlflow_reachable(source.tracking_uri):
             run = here.get_run(run_id)
             files = Path(here.download_artifacts(run_id, "", str(_made(folder / "files"))))
-            figures = _figures(here, version)
+            metrics = _metrics(here, version)
             description = here.get_model_version(version.name, version.number).description or ""
             experiment = here.get_experiment(run.info.experiment_id).name
             _note_copy(here, version, plan.name, target)
@@ -119,20 +119,22 @@ def copy_version(plan: CopyPlan, source: Place, target: Place) -> Version:
             tags = {key: value for key, value in version.tags.items() if not key.startswith(LEFT_BEHIND)}
             tags[FROM_TAG] = f"{version.address} of {source.name}"
             made = Versions(there, plan.name, target.tracking_uri).create(copy, bundle, tags, description)
-            metrics = [Metric(key, value, _now(), 0, model_id=made.model_id) for key, value in figures.items()]
-            there.log_batch(copy, metrics=metrics)
+            entities = [Metric(key, value, _now(), 0, model_id=made.model_id) for key, value in metrics.items()]
+            there.log_batch(copy, metrics=entities)
             there.set_terminated(copy, "FINISHED")
     logger.info("%s: %s of %s", made.address, version.address, source.name)
     return made
 
 
-def _note_copy(client: MlflowClient, version: Version, name: str, target: Place) -> None:
+def _note_copy(client: MlflowClient, version: Version, name: str, target: CopyTarget) -> None:
     """Write with the version where its copy is, for `assay forget`: before the copy, which may be killed half-way."""
     where = f"copied to {name} of {target.name} (store {target.store})"
     client.set_model_version_tag(version.name, version.number, COPIED_TAG + digest_json(where)[:12], where)
 
 
-def promote_copy(version: Version, plan: CopyPlan, source: Place, target: Place, reason: str) -> Move | None:
+def promote_copy(
+    version: Version, plan: CopyPlan, source: CopyTarget, target: CopyTarget, reason: str
+) -> AliasChange | None:
     """Make the copy the champion, if the verdict compared it with the bundle that is the champion there.
 
     Raises:
@@ -162,7 +164,7 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
         AssayError: it was refused, or nobody answered in time.
     """
     asked = version.approval
-    if asked is None or asked.subject != verdict.subject:  # an earlier question, about another judgement
+    if asked is None or asked.approval_key != verdict.approval_key:  # an earlier question, about another judgement
         return None
     if asked.state != "approved":
         raise AssayError(
@@ -173,7 +175,9 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
 
 
 @contextmanager
-def _new_run(client: MlflowClient, target: Place, experiment: str, run: MlflowRun, version: Version) -> Iterator[str]:
+def _new_run(
+    client: MlflowClient, target: CopyTarget, experiment: str, run: MlflowRun, version: Version
+) -> Iterator[str]:
     """A run of the other MLflow that goes again if the block fails, and the version that names it."""
     number = experiment_id(client, experiment, target.tracking_uri, target.store)
     for left in client.search_runs([number], f"{equals(f'tags.`{COPY_TAG}`', version.bundle)} AND status = 'RUNNING'"):
@@ -206,7 +210,7 @@ def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:
     client.set_tag(copy, FROM_TAG, str(run.info.run_id))
 
 
-def _figures(client: MlflowClient, version: Version) -> dict[str, float]:
+def _metrics(client: MlflowClient, version: Version) -> dict[str, float]:
     """What is logged with the model behind the version."""
     model = client.get_logged_model(version.model_id) if version.model_id else None
     metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)

@@ -26,7 +26,7 @@ from assay.corpus.storage.object_store import shared_store
 from assay.registry.retention.mlflow_erasure import Tracks, download_rows, erase_artifacts, find_tracks
 from assay.registry.retention.store_erasure import (
     Copy,
-    Found,
+    StoredCopies,
     all_snapshots,
     erase_copy,
     erase_derived,
@@ -45,14 +45,14 @@ class IncompleteError(AssayError):
     """An MLflow could not be searched, or rows there could not be erased; all others were."""
 
 
-class ForgetPlan(BaseModel):
+class ErasurePlan(BaseModel):
     """What would be erased where, and which versions saw it.
 
     `tracked` is what each MLflow knows that could be searched; `missed` says why others could not.
     """
 
     ids: list[str]
-    found: list[Found]
+    found: list[StoredCopies]
     copies: list[Copy]
     tracked: list[Tracks]
     missed: dict[str, str] = Field(default_factory=dict)
@@ -91,7 +91,7 @@ class ForgetPlan(BaseModel):
             raise IncompleteError(f"{done}, but not searched: {missed}; give the same command again once it answers")
 
 
-def plan_forgetting(ids: Sequence[str], store: Path, *further: str | None) -> ForgetPlan:
+def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> ErasurePlan:
     """Look for rows in every snapshot of a store, in copies of them and in every MLflow; nothing is changed.
 
     But snapshots that an earlier call was killed in are put right first: else it would not see their rows.
@@ -112,7 +112,7 @@ def plan_forgetting(ids: Sequence[str], store: Path, *further: str | None) -> Fo
             mend_folders(run, "extract-*")
     tracked, missed = _search(ids, store, [uri for uri in further if uri])
     found = list(find_rows(store, ids))
-    plan = ForgetPlan(ids=list(ids), found=found, copies=[], tracked=tracked, missed=missed)
+    plan = ErasurePlan(ids=list(ids), found=found, copies=[], tracked=tracked, missed=missed)
     return plan.model_copy(update={"copies": list(find_copies(store, ids, plan.digests))})
 
 
@@ -136,7 +136,7 @@ def _search(ids: Sequence[str], store: Path, further: Sequence[str]) -> tuple[li
     return tracked, missed
 
 
-def forget(plan: ForgetPlan, store: Path) -> int:
+def forget(plan: ErasurePlan, store: Path) -> int:
     """Erase what was planned; gives how many keys left the ledgers.
 
     Raises:
@@ -154,7 +154,7 @@ def forget(plan: ForgetPlan, store: Path) -> int:
         for one in plan.found:
             erase_derived(one.snapshot.parent)
         # Snapshots last: as long as they hold a row, the command finds it again.
-        failed = _erase_tracked(plan.tracked)
+        failed = _erase_in_mlflow(plan.tracked)
         for one in plan.found:
             erase_rows(one.snapshot, plan.ids)
     erased = sum(len(tracks.runs) for tracks in plan.tracked if tracks.name not in failed)
@@ -163,7 +163,7 @@ def forget(plan: ForgetPlan, store: Path) -> int:
     return gone
 
 
-def _erase_tracked(tracked: Sequence[Tracks]) -> dict[str, str]:
+def _erase_in_mlflow(tracked: Sequence[Tracks]) -> dict[str, str]:
     """Erase rows from every MLflow; gives those that did not answer, and why."""
     failed: dict[str, str] = {}
     for tracks in tracked:
@@ -197,7 +197,7 @@ def _locked(folders: Collection[Path]) -> Iterator[None]:
         yield
 
 
-def _keys(plan: ForgetPlan, store: Path) -> dict[str, set[bytes]]:
+def _keys(plan: ErasurePlan, store: Path) -> dict[str, set[bytes]]:
     """Keys to take out of each recipe's ledger: those that no row shares which stays."""
     gone: dict[str, set[bytes]] = {}
     with _with_ledger(plan, store) as snapshots:
@@ -214,7 +214,7 @@ def _keys(plan: ForgetPlan, store: Path) -> dict[str, set[bytes]]:
 
 
 @contextmanager
-def _with_ledger(plan: ForgetPlan, store: Path) -> Iterator[list[tuple[str, Snapshot]]]:
+def _with_ledger(plan: ErasurePlan, store: Path) -> Iterator[list[tuple[str, Snapshot]]]:
     """Every snapshot of a recipe that keeps a ledger: those of the store, and of MLflow those that hold the rows."""
     with tempfile.TemporaryDirectory() as scratch:
         found = [(recipe, snapshot) for recipe, snapshot in all_snapshots(store) if recipe is not None]

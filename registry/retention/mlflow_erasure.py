@@ -17,7 +17,7 @@ from assay.registry.retention.store_erasure import holds_rows, is_one_of
 from assay.registry.versions import Version, every_version
 from assay.runs.mlflow_client import connect, every_page
 from assay.runs.mlflow_runs import find_run
-from assay.runs.origin_record import ANSWERS_FOLDER, DATA_FOLDER, SNAPSHOT_FOLDER, data_folder
+from assay.runs.origin_record import DATA_FOLDER, PREDICTIONS_FOLDER, SNAPSHOT_FOLDER, data_folder
 from assay.runs.tags import RECIPE_NAME_TAG, SPLITS_TAG
 from assay.serving.address import without_password
 
@@ -26,7 +26,7 @@ class TrainedOn(BaseModel):
     """A version that knew rows, by their side."""
 
     address: str
-    sides: dict[str, int]
+    split_of: dict[str, int]
 
 
 class Tracked(BaseModel):
@@ -125,21 +125,21 @@ class _Search:
         self.digests: set[str] = set()
         self._client = client
         self._ids = ids
-        self._sides: dict[str, dict[str, int]] = {}
+        self._split_of: dict[str, dict[str, int]] = {}
         self._holds: dict[str, bool] = {}
 
     def version(self, version: Version) -> TrainedOn | None:
         """What a version knew of the rows."""
         run_id, folder = str(version.run_id), data_folder(version.tags[SPLITS_TAG])
-        sides = self._sides_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
-        return TrainedOn(address=version.address, sides=sides) if sides else None
+        split_of = self._splits_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
+        return TrainedOn(address=version.address, split_of=split_of) if split_of else None
 
     def run(self, run: Run) -> Tracked | None:
         """What has to go from a run."""
         run_id = run.info.run_id
-        known = any(self._sides_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
+        known = any(self._splits_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
         snapshots = [path for path in self._folders(run_id, SNAPSHOT_FOLDER) if self._rows_in(run_id, path)]
-        answers = self._folders(run_id, ANSWERS_FOLDER) if known else []
+        answers = self._folders(run_id, PREDICTIONS_FOLDER) if known else []
         if not snapshots and not answers:
             return None
         return Tracked(
@@ -153,18 +153,20 @@ class _Search:
     def _folders(self, run_id: str, folder: str) -> list[str]:
         return [item.path for item in self._client.list_artifacts(run_id, folder)]
 
-    def _sides_in(self, run_id: str, folder: str) -> dict[str, int]:
-        if folder not in self._sides:
+    def _splits_in(self, run_id: str, folder: str) -> dict[str, int]:
+        if folder not in self._split_of:
             with tempfile.TemporaryDirectory() as scratch:
                 found = Path(self._client.download_artifacts(run_id, folder, scratch))
                 if not (found / ROWS).is_file():  # of a run that ended while it was logged; another may have it whole
                     return {}
                 splits = Splits.load(found)
-            counts = Counter(str(side) for row, side in splits.sides.items() if is_one_of(row, self._ids))
-            self._sides[folder] = dict(counts)
+            counts = Counter(
+                str(split_name) for row, split_name in splits.split_of.items() if is_one_of(row, self._ids)
+            )
+            self._split_of[folder] = dict(counts)
             if counts:
                 self.digests.add(splits.manifest.snapshot)
-        return self._sides[folder]
+        return self._split_of[folder]
 
     def _rows_in(self, run_id: str, folder: str) -> bool:
         """Whether a snapshot holds rows: it also holds those that are on no side."""

@@ -19,7 +19,7 @@ from assay.runs.tags import SNAPSHOT_TAG
 logger = logging.getLogger(__name__)
 
 
-def needed_snapshots(store: Path) -> set[str]:
+def protected_snapshots(store: Path) -> set[str]:
     """Digests of the snapshots that `assay reproduce` finds nowhere else, or may: those of runs in another MLflow.
 
     Raises:

@@ -29,7 +29,7 @@ PARTS = "part-*.parquet"
 KEPT_STEPS = ("extract-", "export-")
 
 
-class Found(BaseModel):
+class StoredCopies(BaseModel):
     """Rows to erase in one snapshot of the store."""
 
     snapshot: Path
@@ -73,12 +73,12 @@ def all_snapshots(store: Path) -> Iterator[tuple[str | None, Snapshot]]:
             yield read_state(run).recipe_name if (run / STATE).exists() else None, Snapshot.load(folder)
 
 
-def find_rows(store: Path, ids: Sequence[str]) -> Iterator[Found]:
+def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
     """The snapshots of the store's runs that hold a row, or a reject of it."""
     for _, snapshot in all_snapshots(store):
         rows, rejects = row_ids(snapshot, ids), _rejects_of(snapshot.rejects_path, ids)
         if rows or rejects:
-            yield Found(
+            yield StoredCopies(
                 snapshot=snapshot.folder,
                 digest=snapshot.digest,
                 run=snapshot.folder.parent.name,
@@ -180,7 +180,7 @@ def _holds(folder: Path, ids: Sequence[str]) -> bool:
         return True
     snapshots = {path.parent for path in (*folder.rglob(PARTS), *folder.rglob(MANIFEST))}
     return any(holds_rows(path, ids) for path in snapshots) or any(
-        is_one_of(row, ids) for path in folder.rglob(SPLITS_MANIFEST) for row in Splits.load(path.parent).sides
+        is_one_of(row, ids) for path in folder.rglob(SPLITS_MANIFEST) for row in Splits.load(path.parent).split_of
     )
 
 

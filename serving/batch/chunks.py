@@ -8,15 +8,15 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assay.corpus.documents.raw_document import BadRow
-from assay.corpus.documents.values import MISSING, pick
+from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.documents.values import MISSING, get_path
 from assay.corpus.sources.lines import Numbered, Row
 from assay.serving.batch.scan import Column, plain
 
-ROWS_A_PORTION = 1_024
+ROWS_PER_CHUNK = 1_024
 
 
-class Portion(Protocol):
+class InputChunk(Protocol):
     """Rows that follow each other."""
 
     def __len__(self) -> int:
@@ -26,7 +26,7 @@ class Portion(Protocol):
         """Of a row in its input, for people; from 1."""
 
     def column(self, name: str) -> Sequence[Any]:
-        """A value for each row: None where it is missing, a `BadRow` where the row could not be read."""
+        """A value for each row: None where it is missing, a `InvalidRow` where the row could not be read."""
 
     def rows(self, indices: Sequence[int]) -> Iterable[Row]:
         """The rows of these indices."""
@@ -36,7 +36,7 @@ class Portion(Protocol):
 
 
 @dataclass(frozen=True)
-class RowPortion:
+class RowChunk:
     """Rows as Python objects."""
 
     numbered: list[Numbered]
@@ -50,12 +50,12 @@ class RowPortion:
 
     def column(self, name: str) -> list[Any]:
         """See `Portion`."""
-        return [row if isinstance(row, BadRow) else _value(row, name) for _, row in self.numbered]
+        return [row if isinstance(row, InvalidRow) else _value(row, name) for _, row in self.numbered]
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
         """See `Portion`."""
         found = [self.numbered[index][1] for index in indices]
-        return [row for row in found if not isinstance(row, BadRow)]
+        return [row for row in found if not isinstance(row, InvalidRow)]
 
     def arrays(self, indices: Sequence[int], columns: Sequence[Column]) -> list[pa.Array]:
         """See `Portion`."""
@@ -64,7 +64,7 @@ class RowPortion:
 
 
 @dataclass(frozen=True)
-class BatchPortion:
+class BatchChunk:
     """Rows of a Parquet file that stay as they are; only what the model reads becomes Python."""
 
     batch: pa.RecordBatch
@@ -112,7 +112,7 @@ class BatchPortion:
 def _value(row: Row, name: str) -> Any:
     if name in row:
         return row[name]
-    value = pick(row, name)
+    value = get_path(row, name)
     return None if value is MISSING else value
 
 

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
-from assay.serving.batch.chunks import Portion
-from assay.serving.batch.prediction_job import Job, keep_plan, plan_is_current
-from assay.serving.batch.progress import Watcher
-from assay.serving.batch.scan import Survey
-from assay.serving.batch.shard_prediction import Columns, answer_portions
-from assay.serving.batch.shards import Rejects, ShardDraft, ShardFolder, ShardMarker, locked, runs
+from assay.serving.batch.chunks import InputChunk
+from assay.serving.batch.prediction_job import PredictionJob, keep_plan, plan_is_current
+from assay.serving.batch.progress import ProgressReporter
+from assay.serving.batch.scan import Scan
+from assay.serving.batch.shard_prediction import Columns, predict_chunks
+from assay.serving.batch.shards import Rejects, ShardFolder, ShardManifest, ShardWriter, locked, runs
 from assay.serving.batch.targets import join_bytes
 from assay.serving.engine import Engine
 
@@ -40,36 +40,36 @@ class PredictionCounts(BaseModel):
     resumed: int = 0
 
 
-def run_job(job: Job, engine: Engine, survey: Survey, watcher: Watcher) -> PredictionCounts:
+def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
     """Answer what is not answered yet, and make the output.
 
     Raises:
         AssayError: the input changed, the model does not fit, the disk is full, or another process is at it.
     """
-    if len(survey.starts) == 1 and not job.work.exists():
-        return _answer_whole(job, engine, survey, watcher)
+    if len(scan.starts) == 1 and not job.work.exists():
+        return predict_whole_job(job, engine, scan, progress)
     with locked(job.work, job.target.name):
-        keep_plan(job, engine, survey)
+        keep_plan(job, engine, scan)
         finished = job.shards().finished()
         done = sum(marker.rows for marker in finished.values())
-        watcher.resume(done)
-        missing = [shard for shard in range(len(survey.starts)) if shard not in finished]
+        progress.resume(done)
+        missing = [shard for shard in range(len(scan.starts)) if shard not in finished]
         for shards in runs(missing):
-            answer_shards(job, engine, survey, shards, watcher)
-        return finish(job, engine, survey, done)
+            predict_shards(job, engine, scan, shards, progress)
+        return finish(job, engine, scan, done)
 
 
-def answer_shards(job: Job, engine: Engine, survey: Survey, shards: range, watcher: Watcher) -> None:
+def predict_shards(job: PredictionJob, engine: Engine, scan: Scan, shards: range, progress: ProgressReporter) -> None:
     """Answer consecutive shards; each is kept when it is whole."""
     folder = job.shards()
-    portions = job.source.portions(survey, shards, job.target.form)
+    chunks = job.source.chunks(scan, shards, job.target.form)
     with _output_errors(job):
-        for shard, own in groupby(portions, key=lambda numbered: numbered[0]):
-            with folder.write(shard) as draft:
-                _answer(job, engine, survey, shard, (portion for _, portion in own), draft, watcher)
+        for shard, own in groupby(chunks, key=lambda numbered: numbered[0]):
+            with folder.write(shard) as shard_writer:
+                _answer(job, engine, scan, shard, (chunk for _, chunk in own), shard_writer, progress)
 
 
-def finish(job: Job, engine: Engine, survey: Survey, resumed: int = 0) -> PredictionCounts:
+def finish(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0) -> PredictionCounts:
     """Make the errors file and the output of all shards, and remove these.
 
     Raises:
@@ -77,44 +77,44 @@ def finish(job: Job, engine: Engine, survey: Survey, resumed: int = 0) -> Predic
     """
     folder = job.shards()
     markers = folder.finished()
-    if missing := len(survey.starts) - len(markers):
+    if missing := len(scan.starts) - len(markers):
         raise AssayError(f"{job.source.name} has {missing} shards that are not answered; start it again")
     if not plan_is_current(job, engine):
         raise AssayError(f"{job.source.name} changed while it was read; start again when nothing writes to it")
     with _output_errors(job):
         # The output gets its name last: where it lies, the errors file is whole too.
         _join_errors(job, folder, markers)
-        job.target.join([folder.answers_path(number) for number in markers if folder.suffix], job.work)
+        job.target.join([folder.predictions_path(number) for number in markers if folder.suffix], job.work)
     shutil.rmtree(job.work)
     return _counts(job, list(markers.values()), resumed)
 
 
-def _answer_whole(job: Job, engine: Engine, survey: Survey, watcher: Watcher) -> PredictionCounts:
+def predict_whole_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
     """A small input, straight into its output."""
     with _output_errors(job), job.target.publish() as path, ExitStack() as stack:
-        draft = ShardDraft(path, Rejects(job.errors, stack))
-        portions = (portion for _, portion in job.source.portions(survey, range(1), job.target.form))
-        _answer(job, engine, survey, 0, portions, draft, watcher)
-    if not draft.rejects.count:
+        shard_writer = ShardWriter(path, Rejects(job.errors, stack))
+        chunks = (chunk for _, chunk in job.source.chunks(scan, range(1), job.target.form))
+        _answer(job, engine, scan, 0, chunks, shard_writer, progress)
+    if not shard_writer.rejects.count:
         job.errors.unlink(missing_ok=True)  # of an earlier run into the same output
-    return _counts(job, [draft.marker({})], 0)
+    return _counts(job, [shard_writer.marker({})], 0)
 
 
 def _answer(
-    job: Job,
+    job: PredictionJob,
     engine: Engine,
-    survey: Survey,
+    scan: Scan,
     shard: int,
-    portions: Iterable[Portion],
-    draft: ShardDraft,
-    watcher: Watcher,
+    chunks: Iterable[InputChunk],
+    shard_writer: ShardWriter,
+    progress: ProgressReporter,
 ) -> None:
     columns = Columns(job.fields(engine), job.source.id_field)
-    with job.target.open(draft.path, engine, survey.columns, shard) as writer:
-        answer_portions(engine, columns, portions, draft, writer, watcher)
+    with job.target.open(shard_writer.path, engine, scan.columns, shard) as writer:
+        predict_chunks(engine, columns, chunks, shard_writer, writer, progress)
 
 
-def _join_errors(job: Job, folder: ShardFolder, markers: dict[int, ShardMarker]) -> None:
+def _join_errors(job: PredictionJob, folder: ShardFolder, markers: dict[int, ShardManifest]) -> None:
     parts = [folder.errors_path(number) for number, marker in markers.items() if marker.errors]
     if not parts:
         job.errors.unlink(missing_ok=True)  # of an earlier run into the same output
@@ -123,7 +123,7 @@ def _join_errors(job: Job, folder: ShardFolder, markers: dict[int, ShardMarker])
         join_bytes(parts, partial)
 
 
-def _counts(job: Job, markers: list[ShardMarker], resumed: int) -> PredictionCounts:
+def _counts(job: PredictionJob, markers: list[ShardManifest], resumed: int) -> PredictionCounts:
     errors = sum(marker.errors for marker in markers)
     return PredictionCounts(
         rows=sum(marker.answered for marker in markers),
@@ -136,7 +136,7 @@ def _counts(job: Job, markers: list[ShardMarker], resumed: int) -> PredictionCou
 
 
 @contextmanager
-def _output_errors(job: Job) -> Iterator[None]:
+def _output_errors(job: PredictionJob) -> Iterator[None]:
     try:
         yield
     except OSError as error:

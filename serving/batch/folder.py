@@ -12,10 +12,10 @@ from assay.corpus.sources.files import file_kind
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_file
 from assay.serving.batch.execution import PredictionCounts, run_job
-from assay.serving.batch.prediction_job import Job, survey_job
-from assay.serving.batch.progress import Watcher, rows_bar
+from assay.serving.batch.prediction_job import PredictionJob, scan_job
+from assay.serving.batch.progress import ProgressReporter, rows_bar
 from assay.serving.batch.row_sources import FileSource
-from assay.serving.batch.scan import Survey
+from assay.serving.batch.scan import Scan
 from assay.serving.batch.shards import locked
 from assay.serving.batch.targets import FileTarget
 from assay.serving.engine import Engine
@@ -35,7 +35,7 @@ class _Done(BaseModel):
 class _File:
     """One file of the folder; `marker` lies where it is answered."""
 
-    job: Job
+    job: PredictionJob
     marker: Path
 
     def counts(self, engine: Engine) -> PredictionCounts | None:
@@ -47,9 +47,9 @@ class _File:
             return None
         return done.counts if same else None
 
-    def answer(self, engine: Engine, survey: Survey, watcher: Watcher) -> PredictionCounts:
+    def answer(self, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
         """Answer it, and note that it is answered."""
-        counts = run_job(self.job, engine, survey, watcher)
+        counts = run_job(self.job, engine, scan, progress)
         digest = digest_file(Path(self.job.target.name))
         with atomic_path(self.marker) as partial:
             done = _Done(key=self.job.key(engine), digest=digest, counts=counts)
@@ -57,7 +57,7 @@ class _File:
         return counts
 
 
-def predict_folder(engine: Engine, input: Path, output: Path, like: Job) -> PredictionCounts:
+def predict_folder(engine: Engine, input: Path, output: Path, like: PredictionJob) -> PredictionCounts:
     """Answer all JSONL, CSV and Parquet files below `input`; hidden files and those named `_...` are left out.
 
     Bad rows lie beside each output, in `NAME.errors.jsonl`. Until all files are answered, a folder `.shards` in
@@ -80,15 +80,15 @@ def predict_folder(engine: Engine, input: Path, output: Path, like: Job) -> Pred
     with locked(state, output.as_posix()):
         done = {name: file.counts(engine) for name, file in zip(names, files, strict=True)}
         # All are looked through before the first is answered: what is wrong is said at once.
-        surveys = [survey_job(file.job, engine, may_be_empty=True) for file in files]
+        scans = [scan_job(file.job, engine, may_be_empty=True) for file in files]
         counts = []
-        with rows_bar(input.name, sum(survey.rows for survey in surveys)) as bar:
-            for name, file, survey in zip(names, files, surveys, strict=True):
+        with rows_bar(input.name, sum(scan.rows for scan in scans)) as bar:
+            for name, file, scan in zip(names, files, scans, strict=True):
                 if found := done[name]:
-                    bar.resume(survey.rows)
-                    counts.append(found.model_copy(update={"resumed": survey.rows}))
+                    bar.resume(scan.rows)
+                    counts.append(found.model_copy(update={"resumed": scan.rows}))
                 else:
-                    counts.append(file.answer(engine, survey, bar))
+                    counts.append(file.answer(engine, scan, bar))
     shutil.rmtree(state)
     return _sum(counts, output)
 
@@ -104,7 +104,7 @@ def _names(folder: Path) -> Iterator[Path]:
     return iter(names)
 
 
-def _file(input: Path, output: Path, name: Path, like: Job) -> _File:
+def _file(input: Path, output: Path, name: Path, like: PredictionJob) -> _File:
     target, state = output / name, output / STATE / name
     errors = target.with_name(f"{name.name}.errors.jsonl")
     job = replace(like, source=FileSource(input / name), target=FileTarget(target), errors=errors, work=state)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from assay.corpus.documents.values import MISSING, pick
+from assay.corpus.documents.values import MISSING, get_path
 from assay.corpus.sources.bson_order import between, up_to
 from assay.corpus.sources.lines import Row
 from assay.corpus.sources.mongo import id_text, read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery, bson_options, hosts
-from assay.serving.batch.chunks import ROWS_A_PORTION, Portion, RowPortion
-from assay.serving.batch.row_sources import Form
-from assay.serving.batch.scan import Column, Survey
+from assay.serving.batch.chunks import ROWS_PER_CHUNK, InputChunk, RowChunk
+from assay.serving.batch.row_sources import DocumentFormat
+from assay.serving.batch.scan import Column, Scan
 
 if TYPE_CHECKING:
     pass
@@ -29,7 +29,7 @@ ID = "_id"
 
 
 @dataclass(frozen=True)
-class MongoSource:
+class MongoCollectionSource:
     """Documents of a collection in the order of `_id`; of each, the fields that the query names."""
 
     query: MongoQuery
@@ -50,7 +50,7 @@ class MongoSource:
         where = {"hosts": hosts(query.uri), "name": query.name}
         return {**where, "filter": _extended(dict(query.filter)), "fields": list(query.fields)}
 
-    def survey(self, shard_rows: int, form: Form) -> Survey:
+    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
         """Look through the ids, and through nothing else."""
         starts: list[str] = []
         rows = 0
@@ -64,18 +64,18 @@ class MongoSource:
         if rows % shard_rows or not rows:
             starts.append(_start(edge, last))
         kept = [Column(name, pa.string(), as_json=True) for name in self.query.fields]
-        return Survey(rows, [Column(ID, pa.string()), *kept], shard_rows, starts)
+        return Scan(rows, [Column(ID, pa.string()), *kept], shard_rows, starts)
 
-    def portions(self, survey: Survey, shards: range, form: Form) -> Iterator[tuple[int, Portion]]:
+    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
         """Read each shard with a cursor of its own."""
         for shard in shards:
-            number = shard * survey.shard_rows
-            documents = read_mongo(self._part(survey.starts[shard]))
-            while rows := [self._row(document.values, form) for document in islice(documents, ROWS_A_PORTION)]:
-                yield shard, RowPortion(list(enumerate(rows, number + 1)))
+            number = shard * scan.shard_rows
+            documents = read_mongo(self._part(scan.starts[shard]))
+            while rows := [self._row(document.values, form) for document in islice(documents, ROWS_PER_CHUNK)]:
+                yield shard, RowChunk(list(enumerate(rows, number + 1)))
                 number += len(rows)
-            if number == shard * survey.shard_rows:
-                yield shard, RowPortion([])  # its documents are gone by now; it is done nevertheless
+            if number == shard * scan.shard_rows:
+                yield shard, RowChunk([])  # its documents are gone by now; it is done nevertheless
 
     def _part(self, start: str) -> MongoQuery:
         after, last = _edges(start)
@@ -83,8 +83,8 @@ class MongoSource:
         conditions = [dict(condition) for condition in (self.query.filter, part) if condition]
         return replace(self.query, filter={"$and": conditions} if conditions else {})
 
-    def _row(self, document: Mapping[str, Any], form: Form) -> Row:
-        values = {name: pick(document, name) for name in self.query.fields if name != ID}
+    def _row(self, document: Mapping[str, Any], form: DocumentFormat) -> Row:
+        values = {name: get_path(document, name) for name in self.query.fields if name != ID}
         row = {ID: document[ID], **{name: value for name, value in values.items() if value is not MISSING}}
         if form == "raw":
             return row

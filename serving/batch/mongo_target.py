@@ -11,9 +11,9 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import Row
 from assay.corpus.sources.mongo_connection import MongoQuery, connect, hosts, open_collection
 from assay.corpus.sources.mongo_updates import Fields, set_fields
-from assay.serving.batch.chunks import Portion
+from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.output import Writer
-from assay.serving.batch.row_sources import Form
+from assay.serving.batch.row_sources import DocumentFormat
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
 from assay.serving.json_objects import as_object
@@ -45,7 +45,7 @@ class MongoTarget:
         return self.query.name
 
     @property
-    def form(self) -> Form:
+    def form(self) -> DocumentFormat:
         """BSON holds what Python does."""
         return "raw"
 
@@ -90,12 +90,12 @@ class _MongoWriter:
         self._model = {"name": engine.manifest.name, "digest": engine.digest}
 
     def write(
-        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
     ) -> Mapping[int, str]:
         target = self._target
         refused: dict[int, str] = {}
         updates: dict[int, Fields] = {}
-        for index, row, text, answer in zip(good, portion.rows(good), texts, answers, strict=True):
+        for index, row, text, answer in zip(good, chunk.rows(good), texts, answers, strict=True):
             own_id = row.get(target.id_field)
             if own_id is None and not target.from_mongo:
                 refused[index] = f"{target.id_field} is missing"

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 import pyarrow as pa
 
-from assay.serving.batch.chunks import Portion, to_json
+from assay.serving.batch.chunks import InputChunk, to_json
 from assay.serving.batch.row_groups import RowGroups, open_table
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
@@ -28,7 +28,7 @@ class Writer(Protocol):
     """Takes answered rows, a portion at a time."""
 
     def write(
-        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
     ) -> Mapping[int, str]:
         """Add the rows of these indices, with their texts and answers.
 
@@ -54,7 +54,7 @@ def open_writer(
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
                 yield _CsvWriter(text, engine, columns, header)
         else:
-            answer = _answer_fields(engine)
+            answer = _prediction_fields(engine)
             names = _free_names(columns, answer)
             schema = pa.schema([*((names[column.name], column.type) for column in columns), *answer.items()])
             with open_table(file, schema) as table:
@@ -80,11 +80,11 @@ class _JsonlWriter:
         self._renamed = {old: new for old, new in names.items() if old != new}
 
     def write(
-        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
     ) -> Mapping[int, str]:
         lines = [
             to_json(self._own(row) | as_object(text, answer, self._engine))
-            for row, text, answer in zip(portion.rows(good), texts, answers, strict=True)
+            for row, text, answer in zip(chunk.rows(good), texts, answers, strict=True)
         ]
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
         return {}
@@ -99,14 +99,14 @@ class _CsvWriter:
         self._engine = engine
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, lineterminator="\n")
-        answer = _answer_fields(engine)
+        answer = _prediction_fields(engine)
         if header:
             self._csv.writerow([*_free_names(columns, answer).values(), *answer])
 
     def write(
-        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
     ) -> Mapping[int, str]:
-        for row, text, answer in zip(portion.rows(good), texts, answers, strict=True):
+        for row, text, answer in zip(chunk.rows(good), texts, answers, strict=True):
             values = _flat(as_object(text, answer, self._engine))
             self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *values.values()]))
         return {}
@@ -120,16 +120,16 @@ class _ParquetWriter:
         self._columns = columns
 
     def write(
-        self, portion: Portion, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
     ) -> Mapping[int, str]:
-        own = portion.arrays(good, self._columns)
-        arrays = [*own, *_answer_arrays(self._engine, texts, answers)]
+        own = chunk.arrays(good, self._columns)
+        arrays = [*own, *_prediction_arrays(self._engine, texts, answers)]
         self._table.add(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         return {}
 
 
-def _answer_arrays(engine: Engine, texts: Sequence[str], answers: Sequence[Prediction]) -> list[pa.Array]:
-    """Answers as columns; in the order of `_answer_fields`."""
+def _prediction_arrays(engine: Engine, texts: Sequence[str], answers: Sequence[Prediction]) -> list[pa.Array]:
+    """Answers as columns; in the order of `_prediction_fields`."""
     arrays = []
     if engine.labels:
         scores = np.array([answer.probabilities for answer in answers], dtype=np.float32)
@@ -145,7 +145,7 @@ def _entities(text: str, answer: Prediction) -> Any:
     return found if text.isascii() else plain(found)
 
 
-def _answer_fields(engine: Engine) -> dict[str, pa.DataType]:
+def _prediction_fields(engine: Engine) -> dict[str, pa.DataType]:
     """Columns of an answer in a table; in the order of `_flat`."""
     fields: dict[str, pa.DataType] = {}
     if engine.labels:

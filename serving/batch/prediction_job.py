@@ -13,7 +13,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_json
 from assay.serving.batch.row_sources import Source
-from assay.serving.batch.scan import Survey, SurveyRecord
+from assay.serving.batch.scan import Scan, ScanRecord
 from assay.serving.batch.shards import ShardFolder, clear
 from assay.serving.batch.targets import Target
 from assay.serving.engine import Engine
@@ -26,11 +26,11 @@ class _Plan(BaseModel):
     """What the shards in a folder were made from (`key`), and where each begins."""
 
     key: str
-    survey: SurveyRecord
+    scan: ScanRecord
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """What is to be predicted, how, and where to.
 
     `errors` is the file of bad rows, `work` the folder of finished shards, on the file system of the output.
@@ -70,7 +70,7 @@ def text_fields(engine: Engine, text: str, pair: str | None) -> list[str]:
     return [text, pair or "text_pair"] if engine.manifest.pair else [text]
 
 
-def survey_job(job: Job, engine: Engine, *, may_be_empty: bool = False) -> Survey:
+def scan_job(job: PredictionJob, engine: Engine, *, may_be_empty: bool = False) -> Scan:
     """Look through the input, unless that was done before, and check that the model can read it.
 
     Raises:
@@ -78,45 +78,45 @@ def survey_job(job: Job, engine: Engine, *, may_be_empty: bool = False) -> Surve
     """
     kept = _read_plan(job)
     if kept and kept.key == job.key(engine):
-        return kept.survey.survey()
+        return kept.scan.scan()
     _check_pair(job, engine)
-    survey = job.source.survey(job.shard_rows, job.target.form)
-    if not survey.rows and not may_be_empty:
+    scan = job.source.scan(job.shard_rows, job.target.form)
+    if not scan.rows and not may_be_empty:
         raise AssayError(f"{job.source.name} holds no rows; nothing to predict")
-    _check_columns(job, engine, survey)
-    return survey
+    _check_columns(job, engine, scan)
+    return scan
 
 
-def keep_plan(job: Job, engine: Engine, survey: Survey) -> None:
+def keep_plan(job: PredictionJob, engine: Engine, scan: Scan) -> None:
     """Begin a folder of shards, or go on with it if it is of the same input, model and options."""
     if plan_is_current(job, engine):
         return
     clear(job.work)
-    plan = _Plan(key=job.key(engine), survey=SurveyRecord.of(survey))
+    plan = _Plan(key=job.key(engine), scan=ScanRecord.of(scan))
     with atomic_path(job.work / PLAN) as partial:
         partial.write_text(plan.model_dump_json(), encoding="utf-8")
 
 
-def plan_is_current(job: Job, engine: Engine) -> bool:
+def plan_is_current(job: PredictionJob, engine: Engine) -> bool:
     """Whether input, model and options are still those that the kept shards were made from."""
     kept = _read_plan(job)
     return kept is not None and kept.key == job.key(engine)
 
 
-def _read_plan(job: Job) -> _Plan | None:
+def _read_plan(job: PredictionJob) -> _Plan | None:
     try:
         return _Plan.model_validate_json((job.work / PLAN).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def _check_pair(job: Job, engine: Engine) -> None:
+def _check_pair(job: PredictionJob, engine: Engine) -> None:
     if job.pair_field is not None and not engine.manifest.pair:
         raise AssayError(f"--pair is {job.pair_field!r}, but this model reads one text a row; leave --pair out")
 
 
-def _check_columns(job: Job, engine: Engine, survey: Survey) -> None:
+def _check_columns(job: PredictionJob, engine: Engine, scan: Scan) -> None:
     for option, field in zip(("--text", "--pair"), job.fields(engine), strict=False):
-        if survey.names and not {field, field.partition(".")[0]} & set(survey.names):
-            names = ", ".join(survey.names)
+        if scan.names and not {field, field.partition(".")[0]} & set(scan.names):
+            names = ", ".join(scan.names)
             raise AssayError(f"{job.source.name} has no column {field!r}; name one with {option}: {names}")

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 
-class Watcher(Protocol):
+class ProgressReporter(Protocol):
     """Is told how a prediction gets on."""
 
     def resume(self, rows: int) -> None:
@@ -28,7 +28,7 @@ class Watcher(Protocol):
         """So many more rows are done."""
 
 
-class Unwatched:
+class NoProgress:
     """Nobody is told."""
 
     def resume(self, rows: int) -> None:

@@ -14,12 +14,12 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import check_file
 from assay.corpus.sources.lines import LineRows
 from assay.corpus.sources.parquet import batch_rows, read_batches
-from assay.serving.batch.chunks import ROWS_A_PORTION, BatchPortion, Portion, RowPortion
-from assay.serving.batch.scan import Survey, place_of, survey_file
+from assay.serving.batch.chunks import ROWS_PER_CHUNK, BatchChunk, InputChunk, RowChunk
+from assay.serving.batch.scan import Scan, place_of, scan_file
 
 END = 1 << 20
 
-Form = Literal["json", "table", "raw"]
+DocumentFormat = Literal["json", "table", "raw"]
 """What a target writes: values as JSON holds them, typed columns, or documents as they are."""
 
 
@@ -37,10 +37,10 @@ class Source(Protocol):
     def identity(self) -> dict[str, Any]:
         """What changes when the rows may have changed; as JSON."""
 
-    def survey(self, shard_rows: int, form: Form) -> Survey:
+    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
         """Look through it."""
 
-    def portions(self, survey: Survey, shards: range, form: Form) -> Iterator[tuple[int, Portion]]:
+    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
         """The rows of consecutive shards in one pass, each portion with the number of its shard."""
 
 
@@ -73,40 +73,40 @@ class FileSource:
             raise AssayError(f"{self.path} cannot be read: {error.strerror}; check its rights and its disk") from error
         return {"size": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest()}
 
-    def survey(self, shard_rows: int, form: Form) -> Survey:
+    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
         """Look through the file; of a Parquet file its footer is enough."""
-        return survey_file(self.path, shard_rows, with_types=form == "table")
+        return scan_file(self.path, shard_rows, with_types=form == "table")
 
-    def portions(self, survey: Survey, shards: range, form: Form) -> Iterator[tuple[int, Portion]]:
+    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
         """Read from the beginning of the first shard to the end of the last."""
         kind = check_file(self.path)
         if kind == ".parquet":
-            return self._batches(survey, shards, form)
-        return self._lines(kind, survey, shards)
+            return self._batches(scan, shards, form)
+        return self._lines(kind, scan, shards)
 
-    def _lines(self, kind: str, survey: Survey, shards: range) -> Iterator[tuple[int, Portion]]:
-        rows = iter(LineRows(self.path, kind, place_of(survey.starts[shards.start])))
+    def _lines(self, kind: str, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
+        rows = iter(LineRows(self.path, kind, place_of(scan.starts[shards.start])))
         for shard in shards:
-            left = survey.shard_rows
-            while left and (numbered := list(islice(rows, min(ROWS_A_PORTION, left)))):
+            left = scan.shard_rows
+            while left and (numbered := list(islice(rows, min(ROWS_PER_CHUNK, left)))):
                 left -= len(numbered)
-                yield shard, RowPortion(numbered)
+                yield shard, RowChunk(numbered)
 
-    def _batches(self, survey: Survey, shards: range, form: Form) -> Iterator[tuple[int, Portion]]:
-        at, end = shards.start * survey.shard_rows, shards.stop * survey.shard_rows
-        for batch in read_batches(self.path, at, ROWS_A_PORTION):
+    def _batches(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
+        at, end = shards.start * scan.shard_rows, shards.stop * scan.shard_rows
+        for batch in read_batches(self.path, at, ROWS_PER_CHUNK):
             while len(batch) and at < end:
-                shard, into = divmod(at, survey.shard_rows)
-                own = batch.slice(0, survey.shard_rows - into)
-                yield shard, self._portion(own, at, form)
+                shard, into = divmod(at, scan.shard_rows)
+                own = batch.slice(0, scan.shard_rows - into)
+                yield shard, self._chunk(own, at, form)
                 at, batch = at + len(own), batch.slice(len(own))
             if at >= end:
                 return
 
-    def _portion(self, batch: pa.RecordBatch, before: int, form: Form) -> Portion:
+    def _chunk(self, batch: pa.RecordBatch, before: int, form: DocumentFormat) -> InputChunk:
         if form == "table" and _is_valid(batch):
-            return BatchPortion(batch, before)
-        return RowPortion(list(enumerate(batch_rows(self.path, before, batch), before + 1)))
+            return BatchChunk(batch, before)
+        return RowChunk(list(enumerate(batch_rows(self.path, before, batch), before + 1)))
 
 
 def _is_valid(batch: pa.RecordBatch) -> bool:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from assay.corpus.documents.raw_document import BadRow
+from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.sources.files import check_file, iter_rows
-from assay.corpus.sources.lines import LineRows, Place
+from assay.corpus.sources.lines import LinePosition, LineRows
 
 ROWS_A_LOOK = 1_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -31,7 +31,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Scan:
     """Rows of an input, bad ones included, its columns in the order in which they first occur, and its shards.
 
     `starts` says where each shard begins, in words of the source that was surveyed; there is one shard at least.
@@ -48,7 +48,7 @@ class Survey:
         return [column.name for column in self.columns]
 
 
-class SurveyRecord(BaseModel):
+class ScanRecord(BaseModel):
     """A survey as JSON."""
 
     rows: int
@@ -58,21 +58,21 @@ class SurveyRecord(BaseModel):
     starts: list[str]
 
     @classmethod
-    def of(cls, survey: Survey) -> "SurveyRecord":
+    def of(cls, scan: Scan) -> "ScanRecord":
         """To be kept."""
-        schema = pa.schema([(column.name, column.type) for column in survey.columns])
+        schema = pa.schema([(column.name, column.type) for column in scan.columns])
         types = base64.b64encode(schema.serialize().to_pybytes()).decode()
-        as_json = [column.as_json for column in survey.columns]
-        return cls(rows=survey.rows, types=types, as_json=as_json, shard_rows=survey.shard_rows, starts=survey.starts)
+        as_json = [column.as_json for column in scan.columns]
+        return cls(rows=scan.rows, types=types, as_json=as_json, shard_rows=scan.shard_rows, starts=scan.starts)
 
-    def survey(self) -> Survey:
+    def scan(self) -> Scan:
         """What was kept."""
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.types)))
         columns = [Column(field.name, field.type, own) for field, own in zip(schema, self.as_json, strict=True)]
-        return Survey(self.rows, columns, self.shard_rows, self.starts)
+        return Scan(self.rows, columns, self.shard_rows, self.starts)
 
 
-def survey_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Survey:
+def scan_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Scan:
     """Look through a file; memory holds one portion of it.
 
     Args:
@@ -85,7 +85,7 @@ def survey_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Surv
     """
     kind = check_file(path)
     if kind == ".parquet":
-        return _parquet_survey(path, shard_rows)
+        return _parquet_scan(path, shard_rows)
     reader = LineRows(path, kind)
     rows = iter(reader)
     types: dict[str, pa.DataType | None] = {}
@@ -95,20 +95,20 @@ def survey_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Surv
     while True:
         into = total % shard_rows
         place = reader.place
-        portion = [row for _, row in islice(rows, min(ROWS_A_LOOK, shard_rows - into))]
-        if not portion:
+        chunk = [row for _, row in islice(rows, min(ROWS_A_LOOK, shard_rows - into))]
+        if not chunk:
             columns = [_column(name, found) for name, found in types.items()]
-            return Survey(total, columns, shard_rows, starts or ["0:0"])
+            return Scan(total, columns, shard_rows, starts or ["0:0"])
         if not into:
             starts.append(f"{place.offset}:{place.line}")
-        total += len(portion)
-        merge(types, [row for row in portion if not isinstance(row, BadRow)])
+        total += len(chunk)
+        merge(types, [row for row in chunk if not isinstance(row, InvalidRow)])
 
 
-def place_of(start: str) -> Place:
+def place_of(start: str) -> LinePosition:
     """The place in a file of lines that a survey wrote down."""
     offset, _, line = start.partition(":")
-    return Place(int(offset), int(line))
+    return LinePosition(int(offset), int(line))
 
 
 def plain(value: Any) -> Any:
@@ -126,7 +126,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _parquet_survey(path: Path, shard_rows: int) -> Survey:
+def _parquet_scan(path: Path, shard_rows: int) -> Scan:
     """What the footer says."""
     try:
         with pq.ParquetFile(path) as file:
@@ -135,7 +135,7 @@ def _parquet_survey(path: Path, shard_rows: int) -> Survey:
     except (pa.ArrowInvalid, OSError):
         next(iter_rows(path), None)  # says what is wrong
         raise
-    return Survey(rows, columns, shard_rows, [str(start) for start in range(0, rows or 1, shard_rows)])
+    return Scan(rows, columns, shard_rows, [str(start) for start in range(0, rows or 1, shard_rows)])
 
 
 def _merge_names(types: dict[str, pa.DataType | None], rows: Iterable[Mapping[str, Any]]) -> None:

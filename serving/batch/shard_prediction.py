@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from assay.serving.batch.chunks import Portion
+from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.output import Writer
-from assay.serving.batch.progress import Watcher
-from assay.serving.batch.shards import ShardDraft
-from assay.serving.batch.valid_rows import GoodRows, check_rows
+from assay.serving.batch.progress import ProgressReporter
+from assay.serving.batch.shards import ShardWriter
+from assay.serving.batch.valid_rows import ValidRows, check_rows
 from assay.serving.engine import Engine, Prediction, Row
 
 
@@ -20,40 +20,50 @@ class Columns:
     id: str
 
 
-def answer_portions(
-    engine: Engine, columns: Columns, portions: Iterable[Portion], draft: ShardDraft, writer: Writer, watcher: Watcher
+def predict_chunks(
+    engine: Engine,
+    columns: Columns,
+    chunks: Iterable[InputChunk],
+    shard_writer: ShardWriter,
+    writer: Writer,
+    progress: ProgressReporter,
 ) -> None:
-    """Answer all rows of these portions; bad ones are noted in the draft, which also counts."""
-    waiting: deque[GoodRows] = deque()
+    """Answer all rows of these portions; bad ones are noted in the shard_writer, which also counts."""
+    waiting: deque[ValidRows] = deque()
 
     def rows() -> Iterator[Row]:
-        for portion in portions:
-            checked = check_rows(portion, columns.texts, columns.id, draft.rejects)
+        for chunk in chunks:
+            checked = check_rows(chunk, columns.texts, columns.id, shard_writer.rejects)
             waiting.append(checked)
             yield from checked.rows
 
     answers: list[Prediction] = []
     for answer in engine.predict_stream(rows()):
         while not waiting[0].rows:
-            _put(waiting.popleft(), [], columns, draft, writer, watcher)
+            _put(waiting.popleft(), [], columns, shard_writer, writer, progress)
         answers.append(answer)
         if len(answers) == len(waiting[0].rows):
-            _put(waiting.popleft(), answers, columns, draft, writer, watcher)
+            _put(waiting.popleft(), answers, columns, shard_writer, writer, progress)
             answers = []
     for checked in waiting:
-        _put(checked, [], columns, draft, writer, watcher)
+        _put(checked, [], columns, shard_writer, writer, progress)
 
 
 def _put(
-    checked: GoodRows, answers: list[Prediction], columns: Columns, draft: ShardDraft, writer: Writer, watcher: Watcher
+    checked: ValidRows,
+    answers: list[Prediction],
+    columns: Columns,
+    shard_writer: ShardWriter,
+    writer: Writer,
+    progress: ProgressReporter,
 ) -> None:
     """Write the answers to one portion, and count."""
-    portion = checked.portion
-    refused = writer.write(portion, checked.indices, checked.texts, answers) if answers else {}
-    ids = portion.column(columns.id) if refused else []
+    chunk = checked.chunk
+    refused = writer.write(chunk, checked.indices, checked.texts, answers) if answers else {}
+    ids = chunk.column(columns.id) if refused else []
     for index, reason in refused.items():
-        draft.rejects.add(portion.number(index), ids[index], reason)
-    draft.rows += len(portion)
-    draft.answered += len(answers) - len(refused)
-    draft.truncated += sum(answer.truncated for answer in answers)
-    watcher.advance(len(portion))
+        shard_writer.rejects.add(chunk.number(index), ids[index], reason)
+    shard_writer.rows += len(chunk)
+    shard_writer.answered += len(answers) - len(refused)
+    shard_writer.truncated += sum(answer.truncated for answer in answers)
+    progress.advance(len(chunk))

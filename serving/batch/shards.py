@@ -18,7 +18,7 @@ from assay.serving.batch.chunks import to_json
 LOCK = "lock"
 
 
-class ShardMarker(BaseModel):
+class ShardManifest(BaseModel):
     """A shard is whole where its marker lies: what came out of it, and the digests of its files."""
 
     rows: int
@@ -47,7 +47,7 @@ class Rejects:
 
 
 @dataclass
-class ShardDraft:
+class ShardWriter:
     """A shard that is being written; counts are of rows."""
 
     path: Path | None
@@ -56,10 +56,10 @@ class ShardDraft:
     answered: int = 0
     truncated: int = 0
 
-    def marker(self, files: dict[str, str]) -> ShardMarker:
+    def marker(self, files: dict[str, str]) -> ShardManifest:
         """What came out, with the digests of its files."""
         counts = {"rows": self.rows, "answered": self.answered, "truncated": self.truncated}
-        return ShardMarker(**counts, errors=self.rejects.count, files=files)
+        return ShardManifest(**counts, errors=self.rejects.count, files=files)
 
 
 @dataclass(frozen=True)
@@ -68,33 +68,33 @@ class ShardFolder:
 
     folder: Path
     suffix: str | None
-    _markers: dict[int, ShardMarker] = field(default_factory=dict, repr=False)
+    _manifests: dict[int, ShardManifest] = field(default_factory=dict, repr=False)
 
-    def finished(self, only: range | None = None) -> dict[int, ShardMarker]:
+    def finished(self, only: range | None = None) -> dict[int, ShardManifest]:
         """The shards (of these numbers) that are whole: each file has the digest that the marker says."""
         for path in self.folder.glob("*.json"):
             number = int(path.stem) if path.stem.isdigit() else -1
             wanted = number >= 0 and (only is None or number in only)
-            if wanted and number not in self._markers and (marker := self._read(path)):
-                self._markers[number] = marker
-        return dict(sorted(self._markers.items()))
+            if wanted and number not in self._manifests and (marker := self._read(path)):
+                self._manifests[number] = marker
+        return dict(sorted(self._manifests.items()))
 
     @contextmanager
-    def write(self, number: int) -> Iterator[ShardDraft]:
+    def write(self, number: int) -> Iterator[ShardWriter]:
         """A shard to be written; it counts when the block has ended well."""
         errors = self.errors_path(number)
         with ExitStack() as stack:
-            path = stack.enter_context(atomic_path(self.answers_path(number))) if self.suffix else None
-            draft = ShardDraft(path, Rejects(errors, stack))
-            yield draft
-        files = [self.answers_path(number)] if self.suffix else []
-        files += [errors] if draft.rejects.count else []
-        marker = draft.marker({file.name: digest_file(file) for file in files})
+            path = stack.enter_context(atomic_path(self.predictions_path(number))) if self.suffix else None
+            writer = ShardWriter(path, Rejects(errors, stack))
+            yield writer
+        files = [self.predictions_path(number)] if self.suffix else []
+        files += [errors] if writer.rejects.count else []
+        marker = writer.marker({file.name: digest_file(file) for file in files})
         with atomic_path(self._path(number, ".json")) as partial:
             partial.write_text(marker.model_dump_json(), encoding="utf-8")
-        self._markers[number] = marker
+        self._manifests[number] = marker
 
-    def answers_path(self, number: int) -> Path:
+    def predictions_path(self, number: int) -> Path:
         """The answers of a shard."""
         return self._path(number, self.suffix or "")
 
@@ -105,9 +105,9 @@ class ShardFolder:
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"{number:07d}{suffix}"
 
-    def _read(self, path: Path) -> ShardMarker | None:
+    def _read(self, path: Path) -> ShardManifest | None:
         try:
-            marker = ShardMarker.model_validate_json(path.read_bytes())
+            marker = ShardManifest.model_validate_json(path.read_bytes())
             whole = all(digest_file(self.folder / name) == digest for name, digest in marker.files.items())
         except (ValidationError, OSError):
             return None

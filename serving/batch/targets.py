@@ -14,7 +14,7 @@ from assay.corpus.sources.parquet import read_batches
 from assay.corpus.storage.atomic import atomic_path
 from assay.serving.batch.output import Writer, open_writer
 from assay.serving.batch.row_groups import open_table
-from assay.serving.batch.row_sources import Form
+from assay.serving.batch.row_sources import DocumentFormat
 from assay.serving.batch.scan import Column
 from assay.serving.engine import Engine
 
@@ -30,7 +30,7 @@ class Target(Protocol):
         """For people."""
 
     @property
-    def form(self) -> Form:
+    def form(self) -> DocumentFormat:
         """In which form it wants rows."""
 
     @property
@@ -64,7 +64,7 @@ class FileTarget:
         return self.path.as_posix()
 
     @property
-    def form(self) -> Form:
+    def form(self) -> DocumentFormat:
         """Parquet has typed columns."""
         return "table" if self.suffix == ".parquet" else "json"
 

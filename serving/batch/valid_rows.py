@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.corpus.documents.raw_document import BadRow
-from assay.serving.batch.chunks import Portion
+from assay.corpus.documents.raw_document import InvalidRow
+from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.shards import Rejects
 from assay.serving.engine import Row
 from assay.serving.row_texts import text_fault
 
 
 @dataclass(frozen=True, slots=True)
-class GoodRows:
+class ValidRows:
     """The rows of a portion that go through the model; `indices` are those in the portion."""
 
-    portion: Portion
+    chunk: InputChunk
     indices: list[int]
     rows: list[Row]
 
@@ -25,9 +25,9 @@ class GoodRows:
         return [row.text for row in self.rows]
 
 
-def check_rows(portion: Portion, fields: Sequence[str], id_field: str, rejects: Rejects) -> GoodRows:
+def check_rows(chunk: InputChunk, fields: Sequence[str], id_field: str, rejects: Rejects) -> ValidRows:
     """Take the rows whose texts can be answered, and note the others with their reason."""
-    texts = [portion.column(field) for field in fields]
+    texts = [chunk.column(field) for field in fields]
     indices, rows, bad = [], [], []
     for index, values in enumerate(zip(*texts, strict=True)):
         if reason := _row_fault(values, fields):
@@ -36,11 +36,11 @@ def check_rows(portion: Portion, fields: Sequence[str], id_field: str, rejects: 
             indices.append(index)
             rows.append(Row(*values))
     if bad:
-        ids = portion.column(id_field)
+        ids = chunk.column(id_field)
         for index, reason in bad:
-            row_id = ids[index].id if isinstance(ids[index], BadRow) else ids[index]
-            rejects.add(portion.number(index), row_id, reason)
-    return GoodRows(portion, indices, rows)
+            row_id = ids[index].id if isinstance(ids[index], InvalidRow) else ids[index]
+            rejects.add(chunk.number(index), row_id, reason)
+    return ValidRows(chunk, indices, rows)
 
 
 def _row_fault(values: Sequence[Any], fields: Sequence[str]) -> str | None:
@@ -52,4 +52,4 @@ def _row_fault(values: Sequence[Any], fields: Sequence[str]) -> str | None:
 
 def _fault(field: str, value: Any) -> str | None:
     """Why a text cannot be answered."""
-    return value.reason if isinstance(value, BadRow) else text_fault(value, field)
+    return value.reason if isinstance(value, InvalidRow) else text_fault(value, field)

@@ -36,7 +36,7 @@ class ServedModel:
     engine: Engine
     origin: Origin
     cost: BatchCost = field(default_factory=BatchCost)
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     card: str | None = None
 
     @property
@@ -98,7 +98,7 @@ def _measure(model: ServedModel) -> None:
 
 def _time(engine: Engine, batch: Sequence[EncodedText]) -> float:
     begun = time.perf_counter()
-    engine.answer_batch(batch)
+    engine.predict_batch(batch)
     return time.perf_counter() - begun
 
 
@@ -113,7 +113,7 @@ class Refused:
     again: bool = False
 
 
-class Slot:
+class ActiveModel:
     """The model that answers now, and the state of the server around it. Changed on the event loop only."""
 
     def __init__(self, model: ServedModel, *, degraded: bool = False) -> None:

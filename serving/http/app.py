@@ -15,13 +15,13 @@ from starlette.types import ExceptionHandler
 from assay.serving.http import openapi
 from assay.serving.http import page_routes as pages
 from assay.serving.http.access import guard, is_loopback
-from assay.serving.http.active_model import Slot
+from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal
-from assay.serving.http.headers import AnswerHeaders
-from assay.serving.http.model_calls import Answering
-from assay.serving.http.prediction_log import AnswerLog
+from assay.serving.http.headers import ResponseHeaders
+from assay.serving.http.model_calls import ModelCalls
+from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.protocols import mlflow, v2
 from assay.serving.http.protocols import native as predict
 from assay.serving.http.server_metrics import Metrics
@@ -36,20 +36,24 @@ Background = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def make_app(
-    settings: Settings, slot: Slot, batcher: Batcher, metrics: Metrics, background: Background | None = None
+    settings: Settings,
+    active_model: ActiveModel,
+    batcher: Batcher,
+    metrics: Metrics,
+    background: Background | None = None,
 ) -> Starlette:
     """The application.
 
     Args:
         settings: who is let in, and the limits.
-        slot: the model.
+        active_model: the model.
         batcher: that answers; it is stopped with the application.
         metrics: of this server.
         background: what runs beside the requests.
     """
-    answering = Answering(slot, batcher, settings.limits, metrics)
-    log = AnswerLog(settings.log, metrics) if settings.log else None
-    context = Context(slot, answering, metrics, log)
+    answering = ModelCalls(active_model, batcher, settings.limits, metrics)
+    log = PredictionLog(settings.log, metrics) if settings.log else None
+    context = Context(active_model, answering, metrics, log)
     metrics.watch(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
@@ -74,7 +78,7 @@ def make_app(
             *pages.routes(context),
             *openapi.routes(),
         ],
-        middleware=[Middleware(AnswerHeaders, slot=slot), *_guards(settings)],
+        middleware=[Middleware(ResponseHeaders, active_model=active_model), *_guards(settings)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 _WEIGHT = 0.5
 
 
-def pick(lengths: Sequence[int], most_tokens: int, overhead_tokens: float) -> list[int]:
+def get_path(lengths: Sequence[int], most_tokens: int, overhead_tokens: float) -> list[int]:
     """The oldest row, and its neighbours in length as far as they make the best use of a batch.
 
     The oldest row is always in, so that none waits for ever. Of all runs of neighbouring lengths that hold it, this

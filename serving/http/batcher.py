@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Prediction
 from assay.serving.http import error_responses as errors
-from assay.serving.http.batch_selection import pick
+from assay.serving.http.batch_selection import get_path
 from assay.serving.http.cost import BatchCost
-from assay.serving.http.pending_request import Job, Ticket
+from assay.serving.http.pending_request import BatchJob, PendingRequest
 from assay.serving.http.server_metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Batcher:
         self.queue_tokens = queue_tokens
         self.threads = threads
         self._metrics = metrics
-        self._waiting: list[Job] = []
+        self._waiting: list[BatchJob] = []
         self._waiting_tokens = 0
         self._running_tokens = 0
         self._idle = 0
@@ -75,9 +75,9 @@ class Batcher:
         """Most tokens that one batch takes of a model that costs this."""
         return min(self.batch_tokens, int(BATCH_SECONDS / cost.per_token)) if cost.per_token else self.batch_tokens
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, pending: PendingRequest) -> None:
         """Put the rows of a ticket behind those that wait."""
-        jobs = [Job(ticket, place, len(item)) for place, item in enumerate(ticket.items)]
+        jobs = [BatchJob(pending, place, len(item)) for place, item in enumerate(pending.items)]
         with self._changed:
             if self._stopped:
                 raise errors.stopping()
@@ -91,8 +91,8 @@ class Batcher:
             self._stopped = True
             left, self._waiting, self._waiting_tokens = self._waiting, [], 0
             self._changed.notify_all()
-        for ticket in {id(job.ticket): job.ticket for job in left}.values():
-            ticket.fail(errors.stopping())
+        for pending in {id(job.pending): job.pending for job in left}.values():
+            pending.fail(errors.stopping())
         for worker in self._workers:
             worker.join()
 
@@ -103,7 +103,7 @@ class Batcher:
             with self._changed:
                 self._running_tokens -= sum(job.tokens for job in batch)
 
-    def _next(self) -> list[Job]:
+    def _next(self) -> list[BatchJob]:
         """The next batch, once something waits; empty when the batcher stops."""
         with self._changed:
             self._idle += 1
@@ -116,46 +116,46 @@ class Batcher:
                 self._idle -= 1
         return []
 
-    def _take(self) -> list[Job]:
+    def _take(self) -> list[BatchJob]:
         now = time.monotonic()
         self._drop_dead(now)
         if not self._waiting:
             return []
-        model = self._waiting[0].ticket.model
+        model = self._waiting[0].pending.model
         # While models are swapped, rows of two of them may wait.
-        rows = [job for job in self._waiting[:MOST_CANDIDATES] if job.ticket.model is model]
+        rows = [job for job in self._waiting[:MOST_CANDIDATES] if job.pending.model is model]
         # Other threads that are free take their part.
         share = max(1, self._waiting_tokens // self._idle)
         budget = min(self.tokens_of_a_batch(model.cost), share)
-        batch = [rows[index] for index in pick([job.tokens for job in rows], budget, model.cost.overhead_tokens)]
+        batch = [rows[index] for index in get_path([job.tokens for job in rows], budget, model.cost.overhead_tokens)]
         self._remove(batch)
         self._running_tokens += sum(job.tokens for job in batch)
-        self._metrics.picked(now - job.ticket.arrived for job in batch)
+        self._metrics.picked(now - job.pending.arrived for job in batch)
         return batch
 
     def _drop_dead(self, now: float) -> None:
         """Rows whose caller hung up or whose time is over are never computed."""
-        dead = [job for job in self._waiting if job.ticket.dropped or job.ticket.deadline < now]
+        dead = [job for job in self._waiting if job.pending.dropped or job.pending.deadline < now]
         if not dead:
             return
         self._remove(dead)
-        for ticket in {id(job.ticket): job.ticket for job in dead if not job.ticket.dropped}.values():
-            ticket.loop.call_soon_threadsafe(ticket.fail, errors.too_late())
+        for pending in {id(job.pending): job.pending for job in dead if not job.pending.dropped}.values():
+            pending.loop.call_soon_threadsafe(pending.fail, errors.too_late())
 
-    def _remove(self, jobs: Sequence[Job]) -> None:
+    def _remove(self, jobs: Sequence[BatchJob]) -> None:
         gone = set(map(id, jobs))
         self._waiting = [job for job in self._waiting if id(job) not in gone]
         self._waiting_tokens -= sum(job.tokens for job in jobs)
 
-    def _answer(self, batch: list[Job]) -> None:
-        model = batch[0].ticket.model
+    def _answer(self, batch: list[BatchJob]) -> None:
+        model = batch[0].pending.model
         begun = time.monotonic()
         answers = _answers(batch)
         seconds = time.monotonic() - begun
         padded = len(batch) * max(job.tokens for job in batch)
         model.cost.observe(len(batch), padded, seconds)
         self._metrics.computed(len(batch), padded, sum(job.tokens for job in batch), seconds)
-        batch[0].ticket.loop.call_soon_threadsafe(_deliver, batch, answers)
+        batch[0].pending.loop.call_soon_threadsafe(_deliver, batch, answers)
 
 
 def _give_way() -> None:
@@ -165,17 +165,17 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVING_WAY)
 
 
-def _answers(batch: Sequence[Job]) -> list[Prediction | Exception]:
+def _answers(batch: Sequence[BatchJob]) -> list[Prediction | Exception]:
     """The answers; where the batch fails, each row is tried alone, so that only the one at fault fails."""
     try:
-        return list(batch[0].ticket.model.engine.answer_batch([job.item for job in batch]))
+        return list(batch[0].pending.model.engine.predict_batch([job.item for job in batch]))
     except Exception as error:  # noqa: BLE001  # whatever it is, it must not end the thread
         if len(batch) > 1:
             return [answer for job in batch for answer in _answers([job])]
         return [_failure(batch[0], error)]
 
 
-def _failure(job: Job, error: Exception) -> Exception:
+def _failure(job: BatchJob, error: Exception) -> Exception:
     logger.error("row %d of a request failed: %s", job.place, error)
     known = isinstance(error, AssayError) and "finite" in str(error)
     what = "the model's answer is not a finite number" if known else "the model failed"
@@ -183,9 +183,9 @@ def _failure(job: Job, error: Exception) -> Exception:
     return errors.Refusal(500, f"row {job.place}: {what}; the operator finds more in the log", reason, row=job.place)
 
 
-def _deliver(batch: Sequence[Job], answers: Sequence[Prediction | Exception]) -> None:
+def _deliver(batch: Sequence[BatchJob], answers: Sequence[Prediction | Exception]) -> None:
     for job, answer in zip(batch, answers, strict=True):
         if isinstance(answer, Exception):
-            job.ticket.fail(answer)
+            job.pending.fail(answer)
         else:
-            job.ticket.resolve(job.place, answer)
+            job.pending.resolve(job.place, answer)

@@ -6,10 +6,10 @@ from typing import Self
 from starlette.requests import Request
 
 # In the state of a request whose body has come whole, so that nobody need watch how long it takes.
-CALLER = "caller"
+CLIENT = "caller"
 
 
-class Caller:
+class ClientConnection:
     """One connection's: its requests are answered one after the other, so that one listener at a time is enough."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Caller:
     @classmethod
     def of(cls, request: Request) -> Self:
         """The caller of a request that has come whole; of a connection that is not ours, one who never leaves."""
-        found: Self | None = request.scope.get("state", {}).get(CALLER)
+        found: Self | None = request.scope.get("state", {}).get(CLIENT)
         return found or cls()
 
     def listen(self, listener: Callable[[], None] | None) -> None:
@@ -28,7 +28,7 @@ class Caller:
         if self._gone and listener is not None:
             listener()
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """The connection is lost."""
         self._gone = True
         if self._listener is not None:

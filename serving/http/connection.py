@@ -11,7 +11,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from assay.serving.http.client_connection import CALLER, Caller
+from assay.serving.http.client_connection import CLIENT, ClientConnection
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
@@ -41,7 +41,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._refusal: bytes | None = None  # the answer to the request that is being read, where that is refused
         self._refused_bytes = 0
         self._refused_at = 0.0  # on the clock of the event loop
-        self._caller = Caller()
+        self._caller = ClientConnection()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that says nothing is closed as well."""
@@ -93,7 +93,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._stop_clock()
         if self._refusal is None:
             if not self.transport.is_closing():
-                self.scope["state"][CALLER] = self._caller
+                self.scope["state"][CLIENT] = self._caller
                 super().on_message_complete()
             return
         answer, self._refusal, self._refused_bytes = self._refusal, None, 0
@@ -134,7 +134,7 @@ class GuardedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and tell the request that nobody waits for its answer."""
         self._stop_clock()
-        self._caller.hang_up()
+        self._caller.disconnect()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assay.serving.engine import Row
-from assay.serving.http.active_model import Slot
+from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.error_responses import Refusal
-from assay.serving.http.model_calls import Answered, Answering
-from assay.serving.http.prediction_log import AnswerLog
+from assay.serving.http.model_calls import Answered, ModelCalls
+from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.requests import checked
 from assay.serving.http.server_metrics import Metrics
 
@@ -24,10 +24,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Context:
     """The parts of a server that its routes need."""
 
-    slot: Slot
-    answering: Answering
+    active_model: ActiveModel
+    answering: ModelCalls
     metrics: Metrics
-    log: AnswerLog | None = None
+    log: PredictionLog | None = None
 
     async def answer(self, request: Request, rows: Sequence[Row]) -> Answered:
         """Check rows and answer them.
@@ -35,7 +35,7 @@ class Context:
         Raises:
             Refusal: they are not answered.
         """
-        pair = self.slot.model.engine.manifest.pair
+        pair = self.active_model.model.engine.manifest.pair
         answered = await self.answering.answer(request, checked(rows, pair=pair))
         if self.log is not None:
             self.log.offer(request, answered)

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assay.serving.http.active_model import Slot
+from assay.serving.http.active_model import ActiveModel
 
 # Nothing but the page and the card is made to be shown; these two bring policies of their own.
 DEFAULTS = {
@@ -16,12 +16,12 @@ DEFAULTS = {
 _FIELDS = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
 
-class AnswerHeaders:
+class ResponseHeaders:
     """Adds security headers, and while the server drains, asks callers to go elsewhere."""
 
-    def __init__(self, app: ASGIApp, slot: Slot) -> None:
+    def __init__(self, app: ASGIApp, active_model: ActiveModel) -> None:
         self._app = app
-        self._slot = slot
+        self._slot = active_model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on, and add to what comes back."""

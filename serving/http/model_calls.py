@@ -13,10 +13,10 @@ from assay.corpus.errors import AssayError
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Prediction, Row
 from assay.serving.http import error_responses as errors
-from assay.serving.http.active_model import ServedModel, Slot
+from assay.serving.http.active_model import ActiveModel, ServedModel
 from assay.serving.http.batcher import Batcher
-from assay.serving.http.client_connection import Caller
-from assay.serving.http.pending_request import Ticket
+from assay.serving.http.client_connection import ClientConnection
+from assay.serving.http.pending_request import PendingRequest
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Limits
 
@@ -37,11 +37,11 @@ class Answered:
     seconds: float
 
 
-class Answering:
+class ModelCalls:
     """What all protocols call."""
 
-    def __init__(self, slot: Slot, batcher: Batcher, limits: Limits, metrics: Metrics) -> None:
-        self.slot = slot
+    def __init__(self, active_model: ActiveModel, batcher: Batcher, limits: Limits, metrics: Metrics) -> None:
+        self.active_model = active_model
         self.limits = limits
         self._batcher = batcher
         self._metrics = metrics
@@ -54,7 +54,7 @@ class Answering:
                 does not fit the model.
         """
         begun = time.monotonic()
-        model = self.slot.model
+        model = self.active_model.model
         allowed = read_deadline(request, self.limits)
         self._check_room(allowed, rows)
         items = await self._encode(model, rows)
@@ -69,7 +69,7 @@ class Answering:
             allowed: seconds.
             arriving: requests that were let in and are not in the queue yet.
         """
-        wait = self._batcher.expected_wait(self.slot.model.cost, arriving)
+        wait = self._batcher.expected_wait(self.active_model.model.cost, arriving)
         full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
         return wait if full or wait > allowed * _ADMITTED_SHARE else None
 
@@ -101,45 +101,45 @@ class Answering:
         if len(items) == 1:
             return await self._wait(request, self._submit(model, items, allowed))
         answers: dict[int, Prediction] = {}
-        waiting: deque[tuple[list[int], Ticket]] = deque()
+        waiting: deque[tuple[list[int], PendingRequest]] = deque()
         try:
-            for portion in _portions(items, self._batcher.tokens_of_a_batch(model.cost)):
+            for chunk in _chunks(items, self._batcher.tokens_of_a_batch(model.cost)):
                 if len(waiting) > self._batcher.threads:
                     await self._collect(request, waiting, answers)
-                waiting.append((portion, self._submit(model, [items[index] for index in portion], allowed)))
+                waiting.append((chunk, self._submit(model, [items[index] for index in chunk], allowed)))
             while waiting:
                 await self._collect(request, waiting, answers)
         finally:
-            for _, ticket in waiting:
-                ticket.drop()
+            for _, pending in waiting:
+                pending.drop()
         return [answers[index] for index in range(len(items))]
 
     async def _collect(
-        self, request: Request, waiting: deque[tuple[list[int], Ticket]], answers: dict[int, Prediction]
+        self, request: Request, waiting: deque[tuple[list[int], PendingRequest]], answers: dict[int, Prediction]
     ) -> None:
-        portion, ticket = waiting.popleft()
+        chunk, pending = waiting.popleft()
         try:
-            answers.update(zip(portion, await self._wait(request, ticket), strict=True))
+            answers.update(zip(chunk, await self._wait(request, pending), strict=True))
         except errors.Refusal as refusal:
-            raise refusal if refusal.row is None else errors.at_row(refusal, portion[refusal.row]) from refusal
+            raise refusal if refusal.row is None else errors.at_row(refusal, chunk[refusal.row]) from refusal
 
-    def _submit(self, model: ServedModel, items: Sequence[EncodedText], allowed: float) -> Ticket:
+    def _submit(self, model: ServedModel, items: Sequence[EncodedText], allowed: float) -> PendingRequest:
         now = time.monotonic()
         # The deadline is about the wait for others: the time that the rows themselves need is granted on top.
         own = model.cost.seconds(len(items), sum(map(len, items)))
-        ticket = Ticket(model, items, now, now + allowed + own)
-        self._batcher.submit(ticket)
-        return ticket
+        pending = PendingRequest(model, items, now, now + allowed + own)
+        self._batcher.submit(pending)
+        return pending
 
-    async def _wait(self, request: Request, ticket: Ticket) -> list[Prediction]:
+    async def _wait(self, request: Request, pending: PendingRequest) -> list[Prediction]:
         """The answers to a ticket, unless the caller hangs up before."""
-        caller = Caller.of(request)
-        caller.listen(lambda: ticket.fail(errors.gone()))
+        client = ClientConnection.of(request)
+        client.listen(lambda: pending.fail(errors.gone()))
         try:
-            return await ticket.answered
+            return await pending.answered
         finally:
-            caller.listen(None)
-            ticket.drop()
+            client.listen(None)
+            pending.drop()
 
 
 def read_deadline(request: Request, limits: Limits) -> float:
@@ -158,7 +158,7 @@ def read_deadline(request: Request, limits: Limits) -> float:
     return int(sent) / 1000
 
 
-def _portions(items: Sequence[EncodedText], most_tokens: int) -> Iterator[list[int]]:
+def _chunks(items: Sequence[EncodedText], most_tokens: int) -> Iterator[list[int]]:
     """Indices in portions of nearly equal length, each a batch; long ones first, since they take longest."""
     order = sorted(range(len(items)), key=lambda index: -len(items[index]))
     cuts = [0]

@@ -26,7 +26,7 @@ def routes(context: Context) -> list[Route]:
         return Json(describe(context))
 
     async def card(request: Request) -> Response:
-        html = context.slot.model.card
+        html = context.active_model.model.card
         if html is None:
             raise errors.Refusal(404, "this model has no card", "not_found")
         return HTMLResponse(html, headers={"Content-Security-Policy": _CARD_POLICY})
@@ -39,7 +39,7 @@ def routes(context: Context) -> list[Route]:
 
 def describe(context: Context) -> dict[str, Any]:
     """The model that answers, the figures it was let in with, and whether a newer one was refused."""
-    slot, model = context.slot, context.slot.model
+    active_model, model = context.active_model, context.active_model.model
     manifest = model.engine.manifest
     return {
         **model.identity(),
@@ -49,8 +49,8 @@ def describe(context: Context) -> dict[str, Any]:
         "pair": manifest.pair,
         "precision": manifest.precision,
         "max_length": manifest.max_length,
-        "figures": dict(model.figures),
+        "figures": dict(model.metrics),
         "examples": [{"text": row.text, "text_pair": row.text_pair} for row in manifest.golden],
-        "degraded": slot.degraded,
-        "refused": slot.refused,
+        "degraded": active_model.degraded,
+        "refused": active_model.refused,
     }

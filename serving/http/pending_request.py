@@ -9,7 +9,7 @@ from assay.serving.engine import Prediction
 from assay.serving.http.active_model import ServedModel
 
 
-class Ticket:
+class PendingRequest:
     """Rows that wait together. Made and resolved on the event loop; worker threads only read it.
 
     `deadline` and `arrived` are in seconds of `time.monotonic`.
@@ -46,14 +46,14 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class BatchJob:
     """One row of a ticket in the queue."""
 
-    ticket: Ticket
+    pending: PendingRequest
     place: int
     tokens: int
 
     @property
     def item(self) -> EncodedText:
         """The row as the model takes it."""
-        return self.ticket.items[self.place]
+        return self.pending.items[self.place]

@@ -47,7 +47,7 @@ class _Entry:
     weight: int
 
 
-class AnswerLog:
+class PredictionLog:
     """Takes answers on the event loop and writes them on a thread."""
 
     def __init__(self, settings: LogSettings, metrics: Metrics) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
-from assay.serving.http.client_connection import CALLER
+from assay.serving.http.client_connection import CLIENT
 from assay.serving.http.server_settings import Limits
 from assay.serving.row_texts import text_fault
 
@@ -40,7 +40,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     if declared.isdecimal() and int(declared[:12]) > limits.body:
         raise _too_large(limits)
     try:
-        if CALLER in request.scope.get("state", ()):
+        if CLIENT in request.scope.get("state", ()):
             return await _receive(request, limits)
         async with asyncio.timeout(limits.body_seconds):
             return await _receive(request, limits)

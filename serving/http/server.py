@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.serving.address import ModelAddress, open_folder
 from assay.serving.cpu import available_threads
 from assay.serving.http.access import is_loopback
-from assay.serving.http.active_model import Slot, load_model
+from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.app import Background, make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
@@ -34,22 +34,22 @@ def serve(settings: Settings) -> None:
 
 def _answer(settings: Settings, sockets: list[socket.socket]) -> None:
     metrics = Metrics()
-    slot, background = open_slot(settings, metrics)
+    active_model, background = open_active_model(settings, metrics)
     limits = settings.limits
     threads = settings.threads or available_threads()
     batcher = Batcher(threads, limits.batch_tokens, limits.queue_tokens, metrics)
-    app = make_app(settings, slot, batcher, metrics, background)
+    app = make_app(settings, active_model, batcher, metrics, background)
     if not settings.token and not is_loopback(settings.host):
         logger.warning("%s is reached by others and no --token guards it", settings.host)
-    model = slot.model
+    model = active_model.model
     logger.info(
         "%s %s (%s) answers on %s with %d threads",
         *(model.name, model.version_name, model.engine.manifest.precision, listen(sockets, settings.host), threads),
     )
-    run(app, settings, slot, sockets)
+    run(app, settings, active_model, sockets)
 
 
-def open_slot(settings: Settings, metrics: Metrics) -> tuple[Slot, Background | None]:
+def open_active_model(settings: Settings, metrics: Metrics) -> tuple[ActiveModel, Background | None]:
     """The first model, and what looks for its successors.
 
     Raises:
@@ -57,19 +57,19 @@ def open_slot(settings: Settings, metrics: Metrics) -> tuple[Slot, Background | 
     """
     if not settings.model.startswith("models:"):
         bundle = open_folder(Path(settings.model), settings.public_key)
-        slot = Slot(load_model(bundle, batch_tokens=settings.limits.batch_tokens))
-        metrics.serves(slot.model)
-        return slot, None
+        active_model = ActiveModel(load_model(bundle, batch_tokens=settings.limits.batch_tokens))
+        metrics.serves(active_model.model)
+        return active_model, None
     follower = Follower(ModelAddress.parse(settings.model), settings, metrics)
-    slot = follower.start()
+    active_model = follower.start()
 
     @asynccontextmanager
     async def follow() -> AsyncIterator[None]:
-        task = asyncio.create_task(follower.follow(slot))
+        task = asyncio.create_task(follower.follow(active_model))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    return slot, follow if settings.follow > 0 and follower.address.alias else None
+    return active_model, follow if settings.follow > 0 and follower.address.alias else None

@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from assay.serving.http.active_model import Slot
+from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.connection import GuardedConnection
 from assay.serving.http.server_settings import Limits, Settings
 
@@ -27,9 +27,9 @@ _YOUNG_OBJECTS = 50_000
 class DrainingServer(uvicorn.Server):
     """Ends in two steps: not ready any more, and `drain` seconds later no new connections."""
 
-    def __init__(self, config: uvicorn.Config, slot: Slot, drain: float) -> None:
+    def __init__(self, config: uvicorn.Config, active_model: ActiveModel, drain: float) -> None:
         super().__init__(config)
-        self._slot = slot
+        self._slot = active_model
         self._drain = drain
         self._end: float | None = None
         self.ended_by: int | None = None
@@ -53,12 +53,12 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run(app: Starlette, settings: Settings, slot: Slot, sockets: list[socket.socket]) -> None:
+def run(app: Starlette, settings: Settings, active_model: ActiveModel, sockets: list[socket.socket]) -> None:
     """Answer until the process is told to end; the signal is raised again then, for whoever called."""
     # The event loop never holds Python's lock for long; threads that answer must not wait for their turn at it.
     sys.setswitchinterval(_SWITCH_SECONDS)
     _collect_less()
-    server = DrainingServer(configure(app, settings), slot, settings.drain)
+    server = DrainingServer(configure(app, settings), active_model, settings.drain)
     server.run(sockets)
     if server.ended_by is not None:
         signal.raise_signal(server.ended_by)

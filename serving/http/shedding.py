@@ -7,7 +7,7 @@ from functools import lru_cache
 from assay.serving.http.context import Json
 from assay.serving.http.error_responses import overloaded
 from assay.serving.http.headers import DEFAULTS
-from assay.serving.http.model_calls import Answering
+from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.plain import path_of_plain_post
 from assay.serving.http.server_metrics import Metrics
 
@@ -23,7 +23,7 @@ class Shedder:
     began: those that were let in meanwhile are counted until it has, or far too many would be.
     """
 
-    def __init__(self, answering: Answering, metrics: Metrics) -> None:
+    def __init__(self, answering: ModelCalls, metrics: Metrics) -> None:
         self._answering = answering
         # A path that is none of these is one of the v2 protocol, or will be as soon as somebody listens.
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
@@ -46,7 +46,7 @@ class Shedder:
         return self._count(path, wait)
 
     def _wait(self) -> float | None:
-        if self._answering.slot.draining:
+        if self._answering.active_model.draining:
             return None  # the application refuses, too, and asks the caller to go elsewhere
         return self._answering.excess_wait(self._answering.limits.deadline, self._arriving)
 

@@ -27,7 +27,7 @@ from assay.serving.cpu import available_threads
 from assay.tasks.training import worker
 from assay.tasks.training.exit_reason import told_by
 from assay.tasks.training.remote_checkpoints import fetch_checkpoints
-from assay.tasks.training.training_job import Job, learn
+from assay.tasks.training.training_job import TrainingJob, run_training
 
 FOLDER, JOB, STDERR = "processes", "job.json", "stderr.log"
 LAST_LINES = 5
@@ -35,7 +35,7 @@ LAST_LINES = 5
 _log = logging.getLogger(__name__)
 
 
-def train(job: Job, log: MetricLog) -> None:
+def train(job: TrainingJob, log: MetricLog) -> None:
     """Train with as many processes as the recipe says: in this one, or in others that are started.
 
     Beside the main thread, where other trainings may go on at the same time, one process is another one, too: random
@@ -43,7 +43,7 @@ def train(job: Job, log: MetricLog) -> None:
 
     Raises:
         AssayError: the training cannot be done, or a process of it has died.
-        GivenUp: the trial fell behind the others.
+        PrunedTrial: the trial fell behind the others.
     """
     if (shared := shared_store()) is not None:
         for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
@@ -51,12 +51,12 @@ def train(job: Job, log: MetricLog) -> None:
         fetch_checkpoints(shared, job.run.store, job.folder)
     processes = job.run.recipe.training.processes
     if processes == 1 and threading.current_thread() is threading.main_thread():
-        learn(job, log.add)
+        run_training(job, log.add)
     else:
         _train_elsewhere(job, processes)
 
 
-def _train_elsewhere(job: Job, processes: int) -> None:
+def _train_elsewhere(job: TrainingJob, processes: int) -> None:
     here = _processes_here(processes) if processes > 1 else 1
     folder = job.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)

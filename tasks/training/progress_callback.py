@@ -5,7 +5,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from assay.runs.prefect_artifacts import ProgressPage
 
 
-class Progress(TrainerCallback):
+class PrefectProgress(TrainerCallback):
     """Shows how many steps of a training are done."""
 
     def __init__(self, page: ProgressPage) -> None:

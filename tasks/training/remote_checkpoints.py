@@ -7,7 +7,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from assay.corpus.storage.atomic import atomic_folder
 from assay.corpus.storage.object_store import SharedStore
-from assay.models.resume import SEAL
+from assay.models.resume import COMPLETE
 from assay.models.training_loop import WORK
 from assay.runs.remote_step_cache import local_name
 
@@ -15,8 +15,8 @@ from assay.runs.remote_step_cache import local_name
 def fetch_checkpoints(shared: SharedStore, store: Path, folder: Path) -> None:
     """Get the intermediate checkpoints of a training that was begun elsewhere, each whole or not at all."""
     names = [Path(name) for name in shared.names(local_name(store, folder / WORK), "*/*")]
-    for checkpoint in (name.parent for name in names if name.name == SEAL):
-        if not (store / checkpoint / SEAL).exists():
+    for checkpoint in (name.parent for name in names if name.name == COMPLETE):
+        if not (store / checkpoint / COMPLETE).exists():
             with atomic_folder(store / checkpoint) as partial:
                 own = [name for name in names if name.parent == checkpoint]
                 shared.download({partial / name.name: name.as_posix() for name in own})
@@ -35,10 +35,10 @@ class PublishCheckpoints(TrainerCallback):
             return
         work = Path(str(args.output_dir))
         folder = work / f"checkpoint-{state.global_step}"
-        files = {local_name(self._store, path): path for path in folder.iterdir() if path.name != SEAL}
+        files = {local_name(self._store, path): path for path in folder.iterdir() if path.name != COMPLETE}
         self._shared.upload(files)
-        self._shared.write(local_name(self._store, folder / SEAL), (folder / SEAL).read_bytes())
+        self._shared.write(local_name(self._store, folder / COMPLETE), (folder / COMPLETE).read_bytes())
         here = {path.name for path in work.glob("checkpoint-*")}
-        for name in self._shared.names(local_name(self._store, work), f"*/{SEAL}"):
+        for name in self._shared.names(local_name(self._store, work), f"*/{COMPLETE}"):
             if Path(name).parent.name not in here:
                 self._shared.remove(str(Path(name).parent))

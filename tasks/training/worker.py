@@ -9,7 +9,7 @@ from pathlib import Path
 
 from assay.models import distributed as processes
 from assay.tasks.training.exit_reason import telling
-from assay.tasks.training.training_job import Job, learn
+from assay.tasks.training.training_job import TrainingJob, run_training
 
 ATTACHED = "--attached"
 
@@ -18,15 +18,15 @@ def main(file: Path) -> None:
     """Do this process's part of the job; the first one sends the figures to MLflow."""
     _speak_if_first()
     with telling(file.parent), ExitStack() as stack:
-        job = Job.model_validate_json(file.read_bytes())
+        job = TrainingJob.model_validate_json(file.read_bytes())
         if job.run.recipe.training.processes > 1:
             stack.enter_context(processes.joined())
         if processes.is_first():
-            from assay.runs.metric_logging import curves  # MLflow takes seconds to import, and the others need none
+            from assay.runs.metric_logging import metric_log  # MLflow takes seconds to import, and the others need none
 
-            learn(job, stack.enter_context(curves(job.run)).add)
+            run_training(job, stack.enter_context(metric_log(job.run)).add)
         else:
-            learn(job, lambda values, step: None)
+            run_training(job, lambda values, step: None)
 
 
 def _speak_if_first() -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.corpus.storage.completion_manifest import read_marker
+from assay.corpus.storage.completion_manifest import read_manifest
 from assay.recipes.recipe import Recipe
 from assay.recipes.training_section import Setting
 from assay.recipes.tuned_settings import apply_settings, overrides_of, recipe_part
@@ -85,7 +85,7 @@ class TuningResult(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        return cls.model_validate_json(read_marker(folder, TUNING, "a finished search", "run with --from tune"))
+        return cls.model_validate_json(read_manifest(folder, TUNING, "a finished search", "run with --from tune"))
 
 
 def tuned_recipe(recipe: Recipe, tuned: ArtifactRef[TuningResult] | None) -> Recipe:

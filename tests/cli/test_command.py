@@ -129,7 +129,7 @@ def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
 
     monkeypatch.setattr("assay.registry.retention.garbage_collection.plan_cleaning", fail)
     (tmp_path / "runs").mkdir()
-    monkeypatch.setattr("assay.registry.retention.protected.needed_snapshots", lambda *_: frozenset())
+    monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", lambda *_: frozenset())
     assert call(monkeypatch, "clean", "--store", tmp_path) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"assay: {line}")
@@ -140,7 +140,7 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def fail(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
-    monkeypatch.setattr("assay.registry.retention.protected.needed_snapshots", fail)
+    monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", fail)
     monkeypatch.setattr(sys, "argv", ["assay", "clean", "--store", str(tmp_path)])
     with pytest.raises(FileNotFoundError):
         cli.main()

@@ -6,47 +6,47 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from tests.snapshots import write_snapshot
 
-SIDES: dict[str, Side] = {"a": "train", "b": "test", "d": "train"}
+SPLIT_NAMES: dict[str, SplitName] = {"a": "train", "b": "test", "d": "train"}
 
 
 def test_splits_come_back_as_they_were_saved(tmp_path: Path) -> None:
     splits = Splits.create(
-        SIDES,
+        SPLIT_NAMES,
         snapshot="s",
         method="stratified",
         clusters={"d": "a", "withheld": "a"},
-        withheld={"because": 1},
+        excluded={"because": 1},
         ledger="l",
         seen_in_training=2,
     )
     splits.save(tmp_path)
     found = Splits.load(tmp_path)
-    assert found.sides == SIDES
+    assert found.split_of == SPLIT_NAMES
     assert found.clusters == {"a": "a", "b": "b", "d": "a"}
     assert found.manifest == splits.manifest
     assert found.manifest.counts == {"train": 2, "validation": 0, "test": 1}
 
 
 def test_the_digest_covers_ids_and_sides_whatever_their_order() -> None:
-    turned = dict(reversed(SIDES.items()))
-    moved: dict[str, Side] = {**SIDES, "a": "test"}
-    digests = [Splits.create(sides, snapshot="s", method="m").digest for sides in (SIDES, turned, moved)]
+    turned = dict(reversed(SPLIT_NAMES.items()))
+    moved: dict[str, SplitName] = {**SPLIT_NAMES, "a": "test"}
+    digests = [Splits.create(split_of, snapshot="s", method="m").digest for split_of in (SPLIT_NAMES, turned, moved)]
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_digest_covers_the_clusters() -> None:
-    joined = Splits.create(SIDES, snapshot="s", method="m", clusters={"d": "a"})
-    alone = Splits.create(SIDES, snapshot="s", method="m", clusters={"a": "a"})
-    assert joined.digest != alone.digest == Splits.create(SIDES, snapshot="s", method="m").digest
+    joined = Splits.create(SPLIT_NAMES, snapshot="s", method="m", clusters={"d": "a"})
+    alone = Splits.create(SPLIT_NAMES, snapshot="s", method="m", clusters={"a": "a"})
+    assert joined.digest != alone.digest == Splits.create(SPLIT_NAMES, snapshot="s", method="m").digest
 
 
 def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> None:
     examples = [Example(name, f"text {name}") for name in "dcba"]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
-    splits = Splits.create(SIDES, snapshot=snapshot.digest, method="m")
+    splits = Splits.create(SPLIT_NAMES, snapshot=snapshot.digest, method="m")
     assert [row.id for row in splits.rows(snapshot, "train")] == ["d", "a"]
     assert splits.rows(snapshot, "validation") == []
 
@@ -54,8 +54,10 @@ def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> Non
 def test_streamed_rows_are_those_of_the_side_and_never_all_in_memory(tmp_path: Path) -> None:
     examples = [Example(str(number), f"text {number} of many" * 5, label="up") for number in range(20_000)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
-    sides: dict[str, Side] = {example.id: "test" if example.id.endswith("7") else "train" for example in examples}
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="m")
+    split_of: dict[str, SplitName] = {
+        example.id: "test" if example.id.endswith("7") else "train" for example in examples
+    }
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="m")
     del examples
 
     streamed = splits.stream(snapshot, "train")

@@ -4,7 +4,7 @@ from itertools import islice
 import pytest
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.example import Example
 from demo.virtual import virtual_documents
@@ -15,7 +15,7 @@ COUNT = 1500
 @pytest.fixture(scope="module")
 def read() -> tuple[list[Example], list[Reject], int]:
     """Rows, rejects, and how many documents were filtered."""
-    form = Form.model_validate(
+    form = DocumentFormat.model_validate(
         {
             "form": "parse",
             "fields": {"id": "_id", "slices": {"source": "source"}},

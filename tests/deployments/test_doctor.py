@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from assay.deployments.doctor import Finding, examine
+from assay.deployments.doctor import Diagnosis, examine
 from assay.recipes.loader import parse_recipe
 from tests.cli.calls import call
 from tests.flows.tiny import make_recipe, write_rows
 
 
-def findings(store: Path) -> dict[str, Finding]:
+def findings(store: Path) -> dict[str, Diagnosis]:
     return {finding.what: finding for finding in examine(store)}
 
 

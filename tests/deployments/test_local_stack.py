@@ -33,7 +33,7 @@ from prefect.events.schemas.events import ReceivedEvent
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from assay.deployments.local_stack import Machine
+from assay.deployments.local_stack import LocalStack
 from tests.flows.tiny import make_recipe, write_rows
 from tests.ports import free_port
 from tests.servers import ROOT
@@ -66,7 +66,7 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.machine = Machine(folder / "store", free_port(), free_port())
+        self.machine = LocalStack(folder / "store", free_port(), free_port())
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         self.environment = {**os.environ, **PASSWORDS, "PYTHONPATH": path}
 

@@ -119,12 +119,12 @@ class Load:
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(callers)]
 
-    def _ask(self, caller: int) -> None:
+    def _ask(self, number: int) -> None:
         with httpx.Client(timeout=60) as client:
             turn = 0
             while not self._ended.is_set():
                 turn += 1
-                text = f"{'good' if (caller + turn) % 2 else 'bad'} {'x ' * (turn % 7)}Apple"
+                text = f"{'good' if (number + turn) % 2 else 'bad'} {'x ' * (turn % 7)}Apple"
                 try:
                     if fault := self._fault(client, text):
                         self.wrong.append(fault)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.deployments.local_stack import Machine
+from assay.deployments.local_stack import LocalStack
 from assay.deployments.processes import Processes
 
 # Says that it is there, and starts a child.
@@ -60,7 +60,7 @@ def test_a_number_that_came_again_is_another_process(processes: Processes) -> No
 
 
 def test_a_machine_is_not_started_twice(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, 1, 2)
+    machine = LocalStack(tmp_path, 1, 2)
     start(machine.processes, "prefect", "import time; time.sleep(600)")
     try:
         with pytest.raises(AssayError, match=r"prefect of .* run already; end them first: assay down"):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from assay.deployments.doctor import Finding, examine
+from assay.deployments.doctor import Diagnosis, examine
 from assay.deployments.reachable import database_fault, http_fault, is_looked_at, mlflow_authorization
 
 SECRET = "s3cret"
@@ -46,7 +46,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.deployments.reachable.TIMEOUT_S", 0.5)
 
 
-def findings(store: Path) -> dict[str, Finding]:
+def findings(store: Path) -> dict[str, Diagnosis]:
     return {finding.what: finding for finding in examine(store)}
 
 

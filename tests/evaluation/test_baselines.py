@@ -9,16 +9,16 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import SideRows
+from assay.corpus.splits import SplitRows
 from assay.evaluation.baselines import (
+    BaselineReader,
     MajorityTagger,
-    Reader,
     TfidfClassifier,
-    answer_with_class,
+    constant_predictions,
     most_frequent_class,
     spread,
 )
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.serving.predictions import ScoredEntity
 from tests.bundles import build_bundle
 from tests.snapshots import write_snapshot
@@ -31,15 +31,17 @@ TRAINING = [
 ]
 
 
-def answers(rows: Sequence[Example]) -> list[Answer]:
+def answers(rows: Sequence[Example]) -> list[LabelledPrediction]:
     """A model that finds nothing."""
-    return [Answer(row.id, row.label, "up", (1.0,), row.entities, (), row.characters, False, {}) for row in rows]
+    return [
+        LabelledPrediction(row.id, row.label, "up", (1.0,), row.entities, (), row.characters, False, {}) for row in rows
+    ]
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
+def reader(tmp_path: Path) -> BaselineReader:
     (tmp_path / "bundle").mkdir()
-    return Reader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {"Paris": "PLACE"}))
+    return BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {"Paris": "PLACE"}))
 
 
 def test_most_frequent_class_is_that_of_the_training_rows() -> None:
@@ -51,12 +53,12 @@ def test_most_frequent_class_is_that_of_the_training_rows() -> None:
 
 
 def test_answer_with_class_changes_nothing_but_the_prediction() -> None:
-    made = answer_with_class("down", answers(TRAINING))
+    made = constant_predictions("down", answers(TRAINING))
     assert [row.predicted for row in made] == ["down"] * 4
     assert [replace(row, predicted="up") for row in made] == answers(TRAINING)
 
 
-def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: Reader) -> None:
+def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineReader) -> None:
     # Given training rows where Paris is a place twice and the begin of a person once,
     tagger = MajorityTagger(TRAINING, reader)
     test = [Example("t", "Hilton in Paris, Hilton", entities=()), Example("u", "", entities=())]
@@ -71,12 +73,12 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: Reader) -
     assert tagger.rows == 3
 
 
-def test_majority_tagger_needs_rows_with_entities(reader: Reader) -> None:
+def test_majority_tagger_needs_rows_with_entities(reader: BaselineReader) -> None:
     with pytest.raises(AssayError, match="no training row says which entities it holds"):
         MajorityTagger(TRAINING[3:], reader)
 
 
-def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: Reader) -> None:
+def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: BaselineReader) -> None:
     rows = [Example(str(n), word, label=label) for n, (word, label) in enumerate([("good", "up"), ("bad", "down")] * 9)]
     model = TfidfClassifier(rows, reader)
     test = [Example("t", "so GOOD", label="up"), Example("u", "bad day", label="down")]
@@ -91,7 +93,7 @@ def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None
     (tmp_path / "bundle").mkdir()
     golden = [{"text": "good", "text_pair": "bad", "label": "up", "probabilities": [0.5, 0.5], "entities": []}]
     changes = {"pair": True, "golden": golden}
-    reader = Reader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes=changes))
+    reader = BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes=changes))
     pairs = [("good", "bad", "up"), ("bad", "good", "down")] * 9
     rows = [Example(str(n), a, text_pair=b, label=label) for n, (a, b, label) in enumerate(pairs)]
     # then they are told apart.
@@ -102,9 +104,9 @@ def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None
 def test_spread_takes_rows_from_the_whole_of_them(tmp_path: Path) -> None:
     rows = [Example(str(number), "text", label="up") for number in range(25)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "snapshot", rows).path)
-    sides = SideRows(snapshot, {row.id: "train" for row in rows}, "train", 25)
-    assert ids(spread(sides, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
-    assert len(ids(spread(sides, 25))) == 25
+    split_of = SplitRows(snapshot, {row.id: "train" for row in rows}, "train", 25)
+    assert ids(spread(split_of, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
+    assert len(ids(spread(split_of, 25))) == 25
 
 
 def ids(rows: Iterator[Example]) -> list[str]:

@@ -19,9 +19,9 @@ EXAMPLES = [
 class _Crowded(Engine):
     """An engine that answers otherwise where the text "bad" has company: another class, one entity more."""
 
-    def answer_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
+    def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
         assert len(batch) * max(map(len, batch)) <= BATCH_TOKENS
-        predictions = super().answer_batch(batch)
+        predictions = super().predict_batch(batch)
         if len(batch) == 1:
             return predictions
         more = ScoredEntity(0, 3, "ORG", 1.0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.example import Example
-from assay.evaluation.counterfactual_checks import judge_counterfactuals
+from assay.evaluation.counterfactual_checks import check_counterfactuals
 from assay.recipes.recipe import CounterfactualRule
 from assay.serving.bundle import Bundle, Crf
 from assay.serving.engine import Engine
@@ -37,9 +37,9 @@ def engine(make_bundle: MakeBundle) -> Callable[..., Engine]:
 
 
 def test_a_model_that_does_not_mind_the_terms_passes(engine: Callable[..., Engine]) -> None:
-    checks = judge_counterfactuals(engine(), rows(), a_rule(), ["sentence", "tokens"])
+    checks = check_counterfactuals(engine(), rows(), a_rule(), ["sentence", "tokens"])
     assert [check.name for check in checks] == ["counterfactual: towns (sentence)", "counterfactual: towns (tokens)"]
-    assert all(check.passed and check.judged for check in checks)
+    assert all(check.passed and check.tested for check in checks)
     assert checks[0].measured == "0 of 50 swaps change the answer (0.0%)"
     assert checks[0].why == "the answers stay the same"
 
@@ -48,7 +48,7 @@ def test_a_word_that_turns_the_class_is_a_flip_and_is_shown(engine: Callable[...
     # Given a model to which Oslo speaks against whatever is said of it,
     biased = engine({**CLASSES, "Oslo": "negative"})
     # when Rome and Oslo change places in texts that speak well of them,
-    sentence, tokens = judge_counterfactuals(biased, rows(), a_rule(), ["sentence", "tokens"])
+    sentence, tokens = check_counterfactuals(biased, rows(), a_rule(), ["sentence", "tokens"])
     # then every swap turns the class, and no entity.
     assert not sentence.passed
     assert sentence.measured == "50 of 50 swaps change the answer (100.0%)"
@@ -59,7 +59,7 @@ def test_a_word_that_turns_the_class_is_a_flip_and_is_shown(engine: Callable[...
 def test_entities_count_outside_the_swapped_words_only(engine: Callable[..., Engine]) -> None:
     # Given a model that takes Oslo, and nothing else, for a place,
     knows = engine(entities={"ibm": "ORG", "Oslo": "PLACE"})
-    (check,) = judge_counterfactuals(knows, rows(), a_rule(), ["tokens"])
+    (check,) = check_counterfactuals(knows, rows(), a_rule(), ["tokens"])
     # then that is no flip, though the span has another length and all offsets behind it shift.
     assert check.passed
     assert check.measured.startswith("0 of 50")
@@ -72,7 +72,7 @@ def test_an_entity_that_changes_outside_the_swapped_word_is_a_flip(engine: Calla
     crf = Crf(start=[0.0] * 5, end=[0.0] * 5, between=between)
     tagger = engine(entities={"ibm": "ORG", "Oslo": "PLACE"}, crf=crf)
     # when the word before the organisation changes,
-    (check,) = judge_counterfactuals(tagger, rows(text="all of {} ibm"), a_rule(), ["tokens"])
+    (check,) = check_counterfactuals(tagger, rows(text="all of {} ibm"), a_rule(), ["tokens"])
     # then it comes or goes with it.
     assert not check.passed
     assert check.measured.startswith("50 of 50 swaps")
@@ -81,23 +81,23 @@ def test_an_entity_that_changes_outside_the_swapped_word_is_a_flip(engine: Calla
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_too_few_swaps_are_not_judged(engine: Callable[..., Engine], allowed: bool) -> None:
-    rule = a_rule(min_swaps=51, allow_not_judged=allowed)
-    (check,) = judge_counterfactuals(engine(), rows(), rule, ["sentence"])
-    assert (check.passed, check.judged) == (allowed, False)
+    rule = a_rule(min_swaps=51, allow_untested=allowed)
+    (check,) = check_counterfactuals(engine(), rows(), rule, ["sentence"])
+    assert (check.passed, check.tested) == (allowed, False)
     assert check.why.startswith("not judged: only 50 swaps could be made; ")
-    assert ("gate.counterfactual.allow_not_judged" in check.why) != allowed
+    assert ("gate.counterfactual.allow_untested" in check.why) != allowed
 
 
 def test_no_term_in_any_row_is_not_judged(engine: Callable[..., Engine]) -> None:
-    (check,) = judge_counterfactuals(engine(), [Example("1", "nothing")], a_rule(), ["sentence"])
-    assert (check.passed, check.judged, check.measured) == (False, False, "0 of 0 swaps change the answer")
+    (check,) = check_counterfactuals(engine(), [Example("1", "nothing")], a_rule(), ["sentence"])
+    assert (check.passed, check.tested, check.measured) == (False, False, "0 of 0 swaps change the answer")
 
 
 def test_of_a_template_those_flip_that_are_answered_unlike_most(engine: Callable[..., Engine]) -> None:
     # Given five towns, of which the model dislikes the one that is named first,
     towns = [["Bonn", "Rome", "Oslo"], ["Kiel", "Paris"]]
     rule = a_rule(terms={"towns": towns}, templates=["{towns} is good"], min_swaps=5)
-    (check,) = judge_counterfactuals(engine({**CLASSES, "Bonn": "negative"}), [], rule, ["sentence"])
+    (check,) = check_counterfactuals(engine({**CLASSES, "Bonn": "negative"}), [], rule, ["sentence"])
     # then one of five texts flips, not the four others.
     assert check.measured == "1 of 5 swaps change the answer (20.0%)"
     assert check.why == "too many answers change: Bonn (template '{towns} is good'): positive became negative"
@@ -107,7 +107,7 @@ def test_templates_of_pronouns_have_a_text_for_each_kind(engine: Callable[..., E
     rule = CounterfactualRule(
         lists=["pronouns"], templates=["{pronouns.subject} sold {pronouns.determiner} good car"], min_swaps=3
     )
-    checks = judge_counterfactuals(engine({**CLASSES, "her": "negative"}), [], rule, ["sentence", "tokens"])
+    checks = check_counterfactuals(engine({**CLASSES, "her": "negative"}), [], rule, ["sentence", "tokens"])
     assert checks[0].measured.startswith("1 of 3 swaps")
     assert checks[0].why.startswith("too many answers change: She")
     assert checks[1].passed
@@ -115,20 +115,20 @@ def test_templates_of_pronouns_have_a_text_for_each_kind(engine: Callable[..., E
 
 def test_at_most_max_rows_are_tried_and_always_the_same(engine: Callable[..., Engine]) -> None:
     asked = engine({**CLASSES, "Oslo": "negative"})
-    first, second = (judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])[0] for _ in range(2))
+    first, second = (check_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])[0] for _ in range(2))
     assert "of 20 swaps" in first.measured
     assert first == second
 
 
 def test_texts_that_are_cut_off_are_left_out(engine: Callable[..., Engine]) -> None:
     long = [Example(f"l{number}", "word " * 80 + "Rome") for number in range(20)]
-    (check,) = judge_counterfactuals(engine(), rows() + long, a_rule(), ["sentence"])
+    (check,) = check_counterfactuals(engine(), rows() + long, a_rule(), ["sentence"])
     assert "of 50 swaps" in check.measured
 
 
 def test_pairs_change_in_both_texts(engine: Callable[..., Engine]) -> None:
     pairs = [Example(f"p{number}", "is Rome good", text_pair="Rome is good") for number in range(20)]
-    (check,) = judge_counterfactuals(engine(pair=True), pairs, a_rule(), ["sentence"])
+    (check,) = check_counterfactuals(engine(pair=True), pairs, a_rule(), ["sentence"])
     assert check.passed
     assert "of 20 swaps" in check.measured
 
@@ -137,18 +137,18 @@ def test_rows_that_belong_together_are_one_swap_of_evidence(engine: Callable[...
     # Given 60 rows, of which 50 name a town, in clusters of twelve,
     clusters = {row.id: f"r{number // 12 * 12}" for number, row in enumerate(rows())}
     asked = engine()
-    (check,) = judge_counterfactuals(asked, rows(), a_rule(), ["sentence"], clusters)
+    (check,) = check_counterfactuals(asked, rows(), a_rule(), ["sentence"], clusters)
     # then they are five independent swaps, too few to judge by ten,
     assert check.measured == "0 of 50 swaps change the answer (0.0%), 5 of them independent"
-    assert not check.judged
+    assert not check.tested
     # and where not all can be tried, each cluster has its turn.
-    (check,) = judge_counterfactuals(asked, rows(), a_rule(max_rows=7, min_swaps=5), ["sentence"], clusters)
+    (check,) = check_counterfactuals(asked, rows(), a_rule(max_rows=7, min_swaps=5), ["sentence"], clusters)
     assert check.measured == "0 of 7 swaps change the answer (0.0%), 5 of them independent"
-    assert check.judged
+    assert check.tested
     # Rows of clusters of their own are counted as ever.
     alone = {row.id: row.id for row in rows()}
-    as_ever = judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])
-    assert judge_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"], alone) == as_ever
+    as_ever = check_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"])
+    assert check_counterfactuals(asked, rows(600), a_rule(max_rows=20), ["sentence"], alone) == as_ever
 
 
 def test_flips_of_one_cluster_weigh_as_one(engine: Callable[..., Engine]) -> None:
@@ -159,14 +159,14 @@ def test_flips_of_one_cluster_weigh_as_one(engine: Callable[..., Engine]) -> Non
     document = {row.id: "one document" for row in texts if row.id.startswith("c")}
     rule = a_rule(max_flips=0.02)
     # when its rows count as independent, then two swaps of five change the class,
-    (check,) = judge_counterfactuals(asked, texts, rule, ["sentence"])
+    (check,) = check_counterfactuals(asked, texts, rule, ["sentence"])
     assert (check.measured, check.passed) == ("40 of 100 swaps change the answer (40.0%)", False)
     # and as one document they are one of 61.
-    (check,) = judge_counterfactuals(asked, texts, rule, ["sentence"], document)
+    (check,) = check_counterfactuals(asked, texts, rule, ["sentence"], document)
     assert check.measured == "40 of 100 swaps change the answer (1.6%), 61 of them independent"
     assert check.passed
     # The other way round, 60 texts of their own that change are not hidden by one document of many that do not.
     others = {row.id: "one document" for row in texts if not row.id.startswith("c")}
-    (check,) = judge_counterfactuals(asked, texts, a_rule(max_flips=0.5), ["sentence"], others)
+    (check,) = check_counterfactuals(asked, texts, a_rule(max_flips=0.5), ["sentence"], others)
     assert check.measured == "40 of 100 swaps change the answer (97.6%), 41 of them independent"
     assert not check.passed

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.example import Entity, Example
-from assay.evaluation.labelled_predictions import answer_rows
+from assay.evaluation.labelled_predictions import predict_rows
 from assay.serving.engine import Engine
 from tests.bundles import build_bundle
 
@@ -17,7 +17,7 @@ def engine(tmp_path: Path) -> Engine:
 @pytest.mark.parametrize(("start", "end"), [(5, 10), (5, 9), (6, 10), (6, 8)])
 def test_answer_rows_score_half_words_as_the_whole_word_that_is_learnt(engine: Engine, start: int, end: int) -> None:
     rows = [Example("a", "good Hooli", label="up", entities=(Entity(start, end, "ORG"),))]
-    [answer] = answer_rows(engine, [*rows])
+    [answer] = predict_rows(engine, [*rows])
     assert answer.gold_entities == (Entity(5, 10, "ORG"),)
     assert answer.entity_counts == (1, 0, 0)
 
@@ -29,5 +29,5 @@ def test_answer_rows_keep_entities_that_no_word_covers(engine: Engine) -> None:
         Example("c", "good Hooli", label="up"),
         Example("d", "word " * 80 + "Hooli", label="up", entities=(Entity(400, 404, "ORG"),)),
     ]
-    answers = answer_rows(engine, rows)
+    answers = predict_rows(engine, rows)
     assert [answer.gold_entities for answer in answers] == [row.entities for row in rows]

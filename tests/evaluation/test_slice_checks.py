@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from assay.corpus.example import Entity, Example
-from assay.evaluation.labelled_predictions import Answer
-from assay.evaluation.slice_checks import find_slices, judge_slices
+from assay.evaluation.labelled_predictions import LabelledPrediction
+from assay.evaluation.slice_checks import check_slices, find_slices
 from assay.evaluation.slice_membership import OTHER, slice_members
 from assay.evaluation.slices import slices_by
 from assay.recipes.recipe import SliceRule
@@ -13,7 +13,7 @@ from assay.serving.engine import ScoredEntity
 RULE = SliceRule(columns=["medium"])
 
 
-def answers_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[Answer]:
+def answers_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[LabelledPrediction]:
     """Rows of each medium: how many, and how often class and entity are right."""
     random = np.random.default_rng(seed)
     rows = []
@@ -23,7 +23,7 @@ def answers_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[A
             right = bool(random.random() < accuracy)
             answer = gold if right else "ba"[number % 2]
             rows.append(
-                Answer(
+                LabelledPrediction(
                     id=f"{medium}-{number}",
                     gold=gold,
                     predicted=answer,
@@ -40,7 +40,7 @@ def answers_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[A
 
 def test_a_bad_slice_is_found_for_both_heads_and_the_good_ones_pass() -> None:
     rows = answers_with({"web": (500, 0.92), "print": (300, 0.92), "radio": (200, 0.6)})
-    checks = {check.name: check for check in judge_slices(rows, RULE, ["sentence", "tokens"])}
+    checks = {check.name: check for check in check_slices(rows, RULE, ["sentence", "tokens"])}
     assert len(checks) == 6
     for head in ("sentence", "tokens"):
         bad = checks[f"slice: medium=radio ({head})"]
@@ -54,37 +54,37 @@ def test_a_bad_slice_is_found_for_both_heads_and_the_good_ones_pass() -> None:
 def test_equally_good_slices_pass() -> None:
     for seed in range(10):
         rows = answers_with({"web": (300, 0.8), "print": (200, 0.8), "radio": (100, 0.8)}, seed)
-        assert all(check.passed for check in judge_slices(rows, RULE, ["sentence", "tokens"])), seed
+        assert all(check.passed for check in check_slices(rows, RULE, ["sentence", "tokens"])), seed
 
 
 def test_a_shortfall_that_may_be_chance_passes_and_says_so() -> None:
     # Given ten rows of which seven are right, beside 60 of which 90 % are,
     rows = answers_with({"web": (60, 0.9)}) + answers_with({"radio": (10, 0.7)}, seed=4)
-    radio = judge_slices(rows, RULE, ["tokens"])[1]
+    radio = check_slices(rows, RULE, ["tokens"])[1]
     assert radio.passed
-    assert radio.judged
+    assert radio.tested
     assert "may be chance" in radio.why
 
 
 def test_a_small_slice_is_reported_and_not_judged() -> None:
     rows = answers_with({"web": (950, 0.95), "radio": (50, 0.1)})
-    radio = judge_slices(rows, RULE, ["sentence"])[1]
+    radio = check_slices(rows, RULE, ["sentence"])[1]
     assert radio.name == "slice: medium=radio (sentence)"
     assert radio.passed
-    assert not radio.judged
+    assert not radio.tested
     assert "less than 10% of the rows" in radio.why
 
 
 def test_a_slice_with_nothing_to_find_is_not_judged() -> None:
     rows = answers_with({"web": (100, 0.9)})
-    empty = [Answer(f"e{n}", None, None, (), (), (), 10, False, {"medium": "radio"}) for n in range(50)]
-    radio = judge_slices(rows + empty, RULE, ["tokens"])[1]
-    assert not radio.judged
+    empty = [LabelledPrediction(f"e{n}", None, None, (), (), (), 10, False, {"medium": "radio"}) for n in range(50)]
+    radio = check_slices(rows + empty, RULE, ["tokens"])[1]
+    assert not radio.tested
     assert "nothing to find" in radio.measured
 
 
 def test_no_columns_no_checks() -> None:
-    assert judge_slices(answers_with({"web": (10, 0.5)}), SliceRule(), ["sentence"]) == []
+    assert check_slices(answers_with({"web": (10, 0.5)}), SliceRule(), ["sentence"]) == []
 
 
 def test_failed_slices_find_their_rows_among_rows_to_train_on() -> None:
@@ -108,7 +108,7 @@ def test_failed_slices_find_their_rows_among_rows_to_train_on() -> None:
 def test_a_class_is_judged_by_its_own_f1() -> None:
     # Given three classes, of which the model takes half of `c` for `b`,
     rows = [an_answer(str(n), "abc"[n % 3], "b" if n % 6 == 5 else "abc"[n % 3]) for n in range(600)]
-    checks = {check.name: check for check in judge_slices(rows, SliceRule(label=True), ["sentence", "tokens"])}
+    checks = {check.name: check for check in check_slices(rows, SliceRule(label=True), ["sentence", "tokens"])}
     # then c falls short by what is missed, and b suffers from what was wrongly put into it;
     assert not checks["slice: label=c (sentence)"].passed
     assert "F1 0.667" in checks["slice: label=c (sentence)"].measured
@@ -119,14 +119,14 @@ def test_a_class_is_judged_by_its_own_f1() -> None:
 
 def test_an_expression_that_no_row_meets_is_reported_and_not_judged() -> None:
     rule = SliceRule(expressions={"long": "text_length > 1000"}, min_share=0)
-    (check,) = judge_slices(answers_with({"web": (100, 0.9)}), rule, ["sentence"])
-    assert (check.name, check.passed, check.judged) == ("slice: expression=long (sentence)", True, False)
+    (check,) = check_slices(answers_with({"web": (100, 0.9)}), rule, ["sentence"])
+    assert (check.name, check.passed, check.tested) == ("slice: expression=long (sentence)", True, False)
     assert check.measured == "nothing to find, 0 rows (0%)"
 
 
-def an_answer(row_id: str, gold: str, predicted: str) -> Answer:
+def an_answer(row_id: str, gold: str, predicted: str) -> LabelledPrediction:
     entity = ScoredEntity(0, 3, "X", 0.9)
-    return Answer(row_id, gold, predicted, (), (Entity(0, 3, "X"),), (entity,), 10, False, {})
+    return LabelledPrediction(row_id, gold, predicted, (), (Entity(0, 3, "X"),), (entity,), 10, False, {})
 
 
 def test_of_many_values_the_small_ones_are_one_slice() -> None:
@@ -135,4 +135,4 @@ def test_of_many_values_the_small_ones_are_one_slice() -> None:
     assert len(slices) == 21
     assert slices[-1].value == OTHER
     assert sum(one.rows for one in slices) == len(rows)
-    assert all(not check.judged for check in judge_slices(rows, RULE, ["sentence"]) if OTHER in check.name)
+    assert all(not check.tested for check in check_slices(rows, RULE, ["sentence"]) if OTHER in check.name)

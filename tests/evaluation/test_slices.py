@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
-from assay.evaluation.labelled_predictions import Answer, outcomes_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
 from assay.evaluation.slice_membership import OTHER, SliceKey, slice_members
 from assay.evaluation.slices import Slice, slice_outcomes, slices_by, slices_by_label, slices_by_length, slices_of
 from assay.evaluation.statistics import Floats, Ints, entity_outcomes
@@ -16,9 +16,9 @@ from assay.serving.engine import ScoredEntity
 CLASSES = ["negative", "neutral", "positive"]
 
 
-def an_answer(number: int, gold: str, predicted: str, characters: int = 10, **slices: str | None) -> Answer:
+def an_answer(number: int, gold: str, predicted: str, characters: int = 10, **slices: str | None) -> LabelledPrediction:
     right = gold == predicted
-    return Answer(
+    return LabelledPrediction(
         id=str(number),
         gold=gold,
         predicted=predicted,
@@ -31,7 +31,7 @@ def an_answer(number: int, gold: str, predicted: str, characters: int = 10, **sl
     )
 
 
-def random_answers(rows: int = 400) -> list[Answer]:
+def random_answers(rows: int = 400) -> list[LabelledPrediction]:
     draw = np.random.default_rng(5)
     gold = draw.choice(CLASSES, rows, p=[0.2, 0.1, 0.7])
     predicted = np.where(draw.random(rows) < 0.7, gold, draw.choice(CLASSES, rows))
@@ -43,7 +43,7 @@ def random_answers(rows: int = 400) -> list[Answer]:
     ]
 
 
-def as_example(answer: Answer) -> Example:
+def as_example(answer: LabelledPrediction) -> Example:
     return Example(answer.id, "x" * answer.characters, label=answer.gold, slices=answer.slices)
 
 
@@ -127,5 +127,5 @@ def test_f1_of_each_slice_of_a_column_is_that_of_fairlearn() -> None:
         assert ratio(one, rows, "tokens") == pytest.approx(tokens.by_group["f1"][one.value] / tokens.overall["f1"])
 
 
-def ratio(one: Slice, rows: list[Answer], head: Head) -> float:
+def ratio(one: Slice, rows: list[LabelledPrediction], head: Head) -> float:
     return slice_outcomes(one, rows, head).f1() / outcomes_of(rows, head).f1()

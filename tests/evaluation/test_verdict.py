@@ -29,7 +29,7 @@ def test_a_verdict_without_checks_is_refused() -> None:
 
 
 def test_a_verdict_survives_json() -> None:
-    verdict = a_verdict(a_check(judged=False), champion="3")
+    verdict = a_verdict(a_check(tested=False), champion="3")
     again = Verdict.model_validate_json(verdict.model_dump_json())
     assert again == verdict
     assert again.digest == verdict.digest
@@ -46,7 +46,7 @@ def test_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
 
 
 def test_markdown_says_what_was_not_judged_and_what_was_forced() -> None:
-    page = verdict_markdown(a_verdict(a_check(judged=False), forced="agreed with the desk"))
+    page = verdict_markdown(a_verdict(a_check(tested=False), forced="agreed with the desk"))
     assert "| not judged |" in page
     assert "forced: agreed with the desk" in page
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assay.corpus.documents.chunk import Portion, PortionReader
+from assay.corpus.documents.chunk import ChunkReader, DocumentChunk
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.snapshot import Snapshot, SnapshotWriter
 from assay.expectations.label_map import label_map_checks
@@ -15,11 +15,11 @@ from tests.snapshots import recipe_values
 
 def snapshot_of(folder: Path, recipe: Recipe, labels: list[Any]) -> Snapshot:
     """Read labels as they stand in the source, each batch as another process hands it on."""
-    reader = PortionReader(recipe.source, needs_label=True, needs_entities=False)
+    reader = ChunkReader(recipe.source, needs_label=True, needs_entities=False)
     with SnapshotWriter(folder, [], {}) as writer:
         for number, label in enumerate(labels):
             document = Document(f"r{number}", {"text": f"text {number}", "label": label})
-            writer.add_portion(Portion.from_bytes(reader.read([document]).to_bytes()))
+            writer.add_chunk(DocumentChunk.from_bytes(reader.read([document]).to_bytes()))
         writer.finish()
     return Snapshot.load(folder)
 
@@ -85,8 +85,8 @@ def test_label_map_checks_know_the_entries_that_the_quick_reader_used(tmp_path: 
     recipe = Recipe.model_validate(recipe_values(source=source))
     with SnapshotWriter(tmp_path, [], {}) as writer:
         sentences = [{"Text": "A b.", "sentiment": label} for label in ("good", "neg")]
-        reader = PortionReader(recipe.source, needs_label=True, needs_entities=False)
-        writer.add_portion(reader.read([Document("d", {"Parse": sentences})]))
+        reader = ChunkReader(recipe.source, needs_label=True, needs_entities=False)
+        writer.add_chunk(reader.read([Document("d", {"Parse": sentences})]))
         writer.finish()
     [check] = label_map_checks(Snapshot.load(tmp_path), recipe)
-    assert (check.severity, check.bad_ids) == ("critical", ["neg", "godo"])
+    assert (check.severity, check.invalid_ids) == ("critical", ["neg", "godo"])

@@ -46,7 +46,7 @@ def test_each_kind_of_check_names_its_bad_rows(tmp_path: Path, frame: pd.DataFra
 
     # the order is that of the suite, though results come back by column
     assert list(results) == ["length", "label", "labels", "fault", "fine"]
-    assert {name: result.bad_ids for name, result in results.items()} == {
+    assert {name: result.invalid_ids for name, result in results.items()} == {
         "length": ["b", "a"],
         "label": ["b"],
         "labels": ["a"],
@@ -80,7 +80,7 @@ def test_an_expectation_that_raises_is_a_failed_critical_check(tmp_path: Path, f
 
     for name in ("absent", "words"):
         assert (results[name].severity, results[name].passed) == ("critical", False)
-        assert results[name].bad_count == len(frame)
+        assert results[name].invalid_count == len(frame)
         assert "could not be done" in results[name].why
         assert "\n" not in results[name].why
     assert results["fine"].passed
@@ -100,9 +100,9 @@ def test_frames_add_up_to_the_same_result_however_they_are_cut(tmp_path: Path) -
     cut = run(tmp_path / "cut", [expectation], frame[:1], frame[1:40], frame[40:])
 
     assert whole == cut
-    assert whole["l"].bad_count == 60
-    assert whole["l"].bad_ids[:3] == ["r1", "r2", "r4"]
-    assert len(whole["l"].bad_ids) == 20
+    assert whole["l"].invalid_count == 60
+    assert whole["l"].invalid_ids[:3] == ["r1", "r2", "r4"]
+    assert len(whole["l"].invalid_ids) == 20
     assert whole["l"].why.endswith("(60 in all: 'r1', 'r2', 'r4', 'r5', 'r7' and 55 more)")
 
 

@@ -20,8 +20,8 @@ def failed(report: ValidationReport) -> dict[str, CheckResult]:
     return {check.name: check for check in report.checks if not check.passed}
 
 
-def bad_ids(report: ValidationReport) -> dict[str, list[str]]:
-    return {name: check.bad_ids for name, check in failed(report).items()}
+def invalid_ids(report: ValidationReport) -> dict[str, list[str]]:
+    return {name: check.invalid_ids for name, check in failed(report).items()}
 
 
 def test_clean_rows_pass_every_check(
@@ -32,8 +32,8 @@ def test_clean_rows_pass_every_check(
         validation={"labels": ["up", "down"], "entity_labels": ["COMPANY"]},
         split={"method": "published"},
     )
-    sides = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
-    snapshot = make_snapshot([replace(row, split=side) for row, side in zip(joint, sides, strict=True)])
+    split_of = ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+    snapshot = make_snapshot([replace(row, split=split_name) for row, split_name in zip(joint, split_of, strict=True)])
 
     report = check_snapshot(snapshot, recipe, tmp_path / "docs")
 
@@ -54,7 +54,10 @@ def test_check_snapshot_takes_an_empty_list_of_names_for_none_allowed(
     recipe = make_recipe(("sentence", "tokens"), validation={"labels": [], "entity_labels": []})
     report = check_snapshot(make_snapshot(joint), recipe, tmp_path / "docs")
     ids = {row.id for row in joint}
-    assert {name: set(found) for name, found in bad_ids(report).items()} == {"unknown label": ids, "unknown tags": ids}
+    assert {name: set(found) for name, found in invalid_ids(report).items()} == {
+        "unknown label": ids,
+        "unknown tags": ids,
+    }
 
 
 FAULTY_ROWS = {
@@ -99,7 +102,7 @@ def faulty_report(faulty: Snapshot, strict: Recipe, docs: Path) -> ValidationRep
 
 
 def test_each_faulty_row_is_named_by_its_check(faulty_report: ValidationReport) -> None:
-    named = bad_ids(faulty_report)
+    named = invalid_ids(faulty_report)
     for row, (check, _) in FAULTY_ROWS.items():
         assert row in named[check], check
     # and no clean row is named, and no other check fails but those that follow from the faults
@@ -139,7 +142,7 @@ def test_data_docs_show_every_check_and_the_bad_rows(faulty_report: ValidationRe
     text = page.read_text(encoding="utf-8")
     for check in faulty_report.checks:
         assert f"{check.name}: {check.required}" in text
-        assert all(row in text for row in check.bad_ids)
+        assert all(row in text for row in check.invalid_ids)
 
 
 def test_the_report_is_the_same_however_rows_are_cut_into_frames(
@@ -192,9 +195,9 @@ def test_imbalance_duplicates_contradictions_and_rejects_are_reported_and_do_not
 
     assert report.critical_failed == []
     assert {check.name for check in report.warnings} == {"class balance", "duplicates", "contradictions"}
-    assert bad_ids(report)["class balance"] == ["up"]
-    assert bad_ids(report)["duplicates"] == [f"copy of s{number}" for number in range(8)]
-    assert bad_ids(report)["contradictions"] == ["s0", "s2", "s4", "s6"] + [f"copy of s{n}" for n in (0, 2, 4, 6)]
+    assert invalid_ids(report)["class balance"] == ["up"]
+    assert invalid_ids(report)["duplicates"] == [f"copy of s{number}" for number in range(8)]
+    assert invalid_ids(report)["contradictions"] == ["s0", "s2", "s4", "s6"] + [f"copy of s{n}" for n in (0, 2, 4, 6)]
     assert failed(report)["duplicates"].measured == "50.0%"
     assert failed(report)["rejects"].severity == "info"
     assert failed(report)["rejects"].why.startswith("5.88% of what was there could not be read")
@@ -213,8 +216,8 @@ def test_classes_and_types_that_train_lacks_stop_a_published_split(
     found = {check.name: check for check in report.critical_failed}
     assert set(found) == {"unseen classes", "unseen types", "published side"}
     assert found["unseen classes"].why.startswith("class 'down' is not in train, 4 of them in 'test'")
-    assert found["unseen types"].bad_ids == ["PLACE"]
-    assert found["published side"].bad_ids == ["s1"]
+    assert found["unseen types"].invalid_ids == ["PLACE"]
+    assert found["published side"].invalid_ids == ["s1"]
 
 
 def test_pairs_need_a_second_text(
@@ -226,7 +229,7 @@ def test_pairs_need_a_second_text(
 
     report = check_snapshot(make_snapshot(rows), make_recipe(fields={"text_pair": "passage"}), tmp_path / "docs")
 
-    assert bad_ids(report) == {
+    assert invalid_ids(report) == {
         "missing second text": ["s2"],
         "blank second text": ["s3"],
         "second text length": ["s3"],

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.mongo import read_mongo
-from assay.deployments.local_stack import HOST, Machine
+from assay.deployments.local_stack import HOST, LocalStack
 from assay.deployments.processes import Processes
 from assay.flows.api_access import check_token
 from assay.models.training_loop import WORK, train
@@ -147,7 +147,7 @@ def test_servers_listen_on_this_machine_unless_told_otherwise(monkeypatch: pytes
 
     monkeypatch.setattr(Processes, "start", start)
     monkeypatch.setattr(Processes, "wait_until", lambda *args: None)
-    Machine(tmp_path, 1, 2)._start_servers()
+    LocalStack(tmp_path, 1, 2)._start_servers()
     assert set(started) == {"prefect", "mlflow"}
     for command in started.values():
         assert command[command.index("--host") + 1] == HOST
@@ -166,7 +166,7 @@ class Shell:
 def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None) -> None:
     import torch
 
-    from assay.models.resume import SEAL, seal
+    from assay.models.resume import COMPLETE, mark_complete
     from tests.models.test_training_loop import ROWS, _KillAt, _KilledError
 
     # given a training that was broken off, whose checkpoint somebody changed, seal and all
@@ -181,7 +181,7 @@ def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
         assert (checkpoint / name).is_file()
         torch.save({"state": Shell(proof)}, checkpoint / name)
-    seal(checkpoint, json.loads((checkpoint / SEAL).read_text())["key"])
+    mark_complete(checkpoint, json.loads((checkpoint / COMPLETE).read_text())["key"])
     # then going on from it fails, and nothing of it runs
     with pytest.raises(Exception, match=r"[Ww]eights[_ ]only"):
         train(ROWS, ROWS[:8], model, training, tmp_path)

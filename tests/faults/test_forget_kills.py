@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
-from assay.registry.retention.erasure import forget, plan_forgetting
+from assay.registry.retention.erasure import forget, plan_erasure
 from assay.registry.retention.store_erasure import is_one_of
 from assay.runs.origin_record import data_folder, snapshot_folder
 from tests.faults.counts import LONG, count
@@ -39,7 +39,7 @@ POINTS = (
 def forget_in(store: Path, uri: str, point: Point | None) -> None:
     if point is not None:
         set_trap(point, die)
-    forget(plan_forgetting(IDS, store, uri), store)
+    forget(plan_erasure(IDS, store, uri), store)
 
 
 def start(store: Path, uri: str, point: Point | None) -> int | None:
@@ -82,7 +82,7 @@ def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path
     assert gone <= ids_in(artifacts)
     # when rows are forgotten, the process is killed, and the same command is given again
     assert start(store, uri, point) == -9
-    again = plan_forgetting(IDS, store, uri)
+    again = plan_erasure(IDS, store, uri)
     assert again.found, "the command would say that there is nothing to do"
     assert start(store, uri, None) == 0
     # then these rows are nowhere, and all others are where they were
@@ -96,5 +96,5 @@ def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path
         assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
     with open_ledger(ledger_path(store, "tiny")) as ledger:
         assert len(ledger) == keys - 3
-    assert plan_forgetting(IDS, store, uri).found == []
+    assert plan_erasure(IDS, store, uri).found == []
     count("kill -9 at every write of assay forget", 1, "kills")

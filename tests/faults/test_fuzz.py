@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from assay.corpus.cleaning import Cleaning
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.fields import Fields, Form
+from assay.corpus.documents.fields import DocumentFormat, Fields
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import VALUES
@@ -146,7 +146,7 @@ def test_no_line_of_a_file_breaks_its_reader(tmp_path: Path, lines: list[bytes])
             check_line(error)
 
 
-ROWS = Form(
+ROWS = DocumentFormat(
     fields=Fields(
         label="label", entities="entities", time="time", group="group", split="split", slices={"year": "time:year"}
     )
@@ -183,8 +183,8 @@ SENTENCES = st.fixed_dictionaries(
 @often
 @given(values=st.fixed_dictionaries({"Parse": st.lists(SENTENCES | PARSED, max_size=4) | PARSED, "isRepost": PARSED}))
 def test_the_quick_way_through_parse_results_is_the_slow_way(values: dict[str, Any]) -> None:
-    quick = DocumentReader(Form(form="parse"), needs_label=True, needs_entities=True)
-    slow = DocumentReader(Form(form="parse"), needs_label=True, needs_entities=True)
+    quick = DocumentReader(DocumentFormat(form="parse"), needs_label=True, needs_entities=True)
+    slow = DocumentReader(DocumentFormat(form="parse"), needs_label=True, needs_entities=True)
     slow._plain = None
     assert repr(quick.read(Document("1", values))) == repr(slow.read(Document("1", values)))
 

@@ -76,7 +76,7 @@ class Trial:
         """Of the runs that were begun."""
         return [json.loads(path.read_text()) for path in self.store.glob("runs/*/run.json")]
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """What the run measured, but for what took how long."""
         [state] = self.states()
         metrics = self.client.get_run(state["mlflow_run"]).data.metrics
@@ -113,7 +113,7 @@ def unbroken(
     trial = Trial(recipe, store, folder)
     assert trial.start() == 0
     trial.check_end()
-    return recipe, trial.figures()
+    return recipe, trial.metrics()
 
 
 def killed_at(points: Sequence[Point], trial: Trial) -> None:
@@ -130,7 +130,7 @@ def killed_at(points: Sequence[Point], trial: Trial) -> None:
 def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
     unbroken: tuple[Recipe, dict[str, float]], store: Path, tmp_path: Path
 ) -> None:
-    recipe, figures = unbroken
+    recipe, metrics = unbroken
     trial = Trial(recipe, store, tmp_path / "trial")
     points = [point for point in POINTS if LONG or point.often]
 
@@ -138,7 +138,7 @@ def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
     assert trial.start() == 0
 
     trial.check_end()
-    assert trial.figures() == figures
+    assert trial.metrics() == metrics
     count("kill -9 at every point of a run: each step, upload, registration, promotion", len(points), "kills")
 
 
@@ -146,7 +146,7 @@ def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
 def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
     unbroken: tuple[Recipe, dict[str, float]], tmp_path: Path, mlflow_database: Path
 ) -> None:
-    recipe, figures = unbroken
+    recipe, metrics = unbroken
     kills = 0
     for seed in range(many(1, 5)):
         draw = random.Random(seed)
@@ -163,5 +163,5 @@ def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
             if any(state["state"] == "closed" for state in trial.states()):
                 break  # the run was over, and only its process was not
         trial.check_end()
-        assert trial.figures() == figures
+        assert trial.metrics() == metrics
     count("kill -9 at random times of a run", kills, "kills")

@@ -200,8 +200,8 @@ def test_requests_of_all_lengths_while_the_champion_changes_leave_no_memory_and_
         # when it is asked without a pause, and the alias moves to and fro
         for swap in range(2 * SWAPS):
             if swap == SWAPS:  # both versions have been loaded often
-                for caller in callers:
-                    caller.start()
+                for client in callers:
+                    client.start()
             wanted = str(2 - swap % 2)
             shelf.crown(wanted)
             until = time.monotonic() + PATIENCE_S
@@ -209,8 +209,8 @@ def test_requests_of_all_lengths_while_the_champion_changes_leave_no_memory_and_
                 assert time.monotonic() < until
                 time.sleep(0.02)
             versions[wanted] += 1
-        for caller in callers:
-            caller.join()
+        for client in callers:
+            client.join()
         # then every request was answered, and nothing has grown
         assert statuses == {200: MIXED // 2 * 2}
         [(memory, files)] = measured

@@ -109,8 +109,8 @@ def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
     words = ["predict", "--model", "bundle", "--input", "in.jsonl", "--output", "out.jsonl", "--shard-rows", "100"]
     with terminal(words, tmp_path) as opened:
         opened.wait_until((tmp_path / ".out.jsonl.shards" / "0000003.json").exists)
-        remark = "no output is half-written; run the same command to resume after the last whole shard"
-        check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, remark)
+        note = "no output is half-written; run the same command to resume after the last whole shard"
+        check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     with terminal(words, tmp_path) as opened:
         assert opened.wait() == 0, opened.shown
         assert "rows were done before" in opened.shown
@@ -123,6 +123,6 @@ def test_up_is_stopped_in_a_terminal(tmp_path: Path) -> None:
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
     with terminal(["up", *ports, "--store", str(store)], tmp_path) as opened:
         opened.wait_until((store / "services" / "mlflow.json").exists)
-        remark = "what it had started is stopped; run the same command again"
-        check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, remark)
+        note = "what it had started is stopped; run the same command again"
+        check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     assert not list((store / "services").glob("*.json"))

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow
 from prefect.states import Completed
 
-from assay.flows.approval import answer_pending, ask_on_terminal
+from assay.flows.approval import ask_on_terminal, decide_pending
 from assay.flows.training import TrainingOutcome
 from assay.registry.promotion import PromotionResult
 from tests.approvals import Deployed, World
@@ -84,7 +84,7 @@ def test_an_answer_by_the_command_lets_the_suspended_run_go_on(world: World) -> 
     waiting = Deployed(toy)
     assert waiting.start().name == "Suspended"
     # when the answer comes by the command,
-    assert answer_pending("toy", world.store, None, True, "Ann", "").promoted
+    assert decide_pending("toy", world.store, None, True, "Ann", "").promoted
     told = world.told_by("2")
     # then the run is scheduled again, and ends; what made the model champion stays written on it.
     assert waiting.state().name == "Resuming"

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
-from assay.flows.bio import JOINED_WORDS, bio_row, dump_bio, parse_side
+from assay.flows.bio import JOINED_WORDS, bio_row, dump_bio, parse_split
 from tests.flows.tiny import make_recipe
 
 
@@ -28,7 +28,7 @@ def test_bio_row_makes_a_word_of_each_letter_of_a_script_without_spaces() -> Non
 
 
 def test_texts_that_came_as_words_come_back_as_they_were() -> None:
-    form = Form.model_validate({"form": "tokens"})
+    form = DocumentFormat.model_validate({"form": "tokens"})
     values = {"tokens": ["at", "5", "p.m.", "in", "New", "York"], "tags": ["O", "B-T", "I-T", "O", "B-C", "I-C"]}
     reader = DocumentReader(form, needs_label=False, needs_entities=True)
     [example], _ = reader.read(Document("rows:1", values))
@@ -38,10 +38,10 @@ def test_texts_that_came_as_words_come_back_as_they_were() -> None:
 
 
 def test_an_unknown_side_is_one_line() -> None:
-    assert parse_side(None) is None
-    assert parse_side("test") == "test"
+    assert parse_split(None) is None
+    assert parse_split("test") == "test"
     with pytest.raises(AssayError, match="--side dev: no such side; sides are train, validation, test"):
-        parse_side("dev")
+        parse_split("dev")
 
 
 def test_a_recipe_without_a_token_head_has_no_tags(tmp_path: Path) -> None:

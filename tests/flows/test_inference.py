@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from assay.corpus.errors import AssayError
 from assay.flows import inference
-from assay.flows.inference import Part, answer_part, predict, prepare
+from assay.flows.inference import ShardRange, predict, predict_part, prepare
 from assay.serving.address import BUNDLE_TAG
 from assay.serving.batch.prediction_job import keep_plan
 from assay.serving.batch.shards import locked
@@ -162,5 +162,5 @@ def test_a_worker_that_reads_another_model_answers_nothing(move_alias: Callable[
         prepare.fn("models:/toy@champion", request, 4)
     move_alias("2")
     with pytest.raises(AssayError, match=r"not of .*in\.jsonl and models:/toy@champion as this worker reads them"):
-        answer_part.fn("models:/toy@champion", request, Part(start=0, stop=1))
+        predict_part.fn("models:/toy@champion", request, ShardRange(start=0, stop=1))
     assert not list((tmp_path / ".out.jsonl.shards").glob("0*"))

@@ -13,11 +13,11 @@ from assay import cli
 from assay.cli.console import DIFFERS
 from assay.corpus.splitting.ledger import ledger_path
 from assay.corpus.storage.digest import digest_file
-from assay.evaluation.labelled_predictions import ANSWERS, read_answers, write_answers
+from assay.evaluation.labelled_predictions import PREDICTIONS, read_predictions, write_predictions
 from assay.flows.reproduce import reproduce
 from assay.flows.training import TrainingOutcome, train
 from assay.runs.environment import surroundings, to_text
-from assay.runs.origin_record import answers_folder
+from assay.runs.origin_record import predictions_folder
 from assay.runs.tracking import ENVIRONMENT
 from assay.tasks.reproduce import REPRODUCES, Reproduction
 from tests.flows.tiny import make_recipe, write_rows
@@ -107,10 +107,10 @@ def test_what_differs_is_named_and_the_command_ends_with_4(
 ) -> None:
     # given a version that is said to have answered one row otherwise, on another processor
     first = world.first
-    answers = read_answers(first.evaluation / ANSWERS)
+    answers = read_predictions(first.evaluation / PREDICTIONS)
     answers[0] = replace(answers[0], predicted="good" if answers[0].predicted == "bad" else "bad")
-    write_answers(answers, tmp_path / ANSWERS)
-    world.client.log_artifact(first.mlflow_run, str(tmp_path / ANSWERS), answers_folder(first.verdict.bundle))
+    write_predictions(answers, tmp_path / PREDICTIONS)
+    world.client.log_artifact(first.mlflow_run, str(tmp_path / PREDICTIONS), predictions_folder(first.verdict.bundle))
     world.client.log_text(first.mlflow_run, to_text({**surroundings(), "processor": "An Other"}), ENVIRONMENT)
     # when
     monkeypatch.setattr(sys, "argv", ["assay", "reproduce", "models:/tiny/1", "--store", str(world.store)])

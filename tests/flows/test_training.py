@@ -100,7 +100,7 @@ def test_the_figures_in_mlflow_are_those_of_the_registered_bundle(world: World) 
     metrics = client.get_run(world.first.mlflow_run).data.metrics
     evaluation = Evaluation.load(world.first.evaluation)
     version = client.get_model_version("tiny", "1")
-    assert metrics["test.sentence.macro_f1"] == evaluation.figures["sentence.macro_f1"]
+    assert metrics["test.sentence.macro_f1"] == evaluation.metrics["sentence.macro_f1"]
     assert version.tags["assay.bundle"] == evaluation.bundle
 
 

@@ -18,7 +18,7 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from assay.models.bert import FirstTokenLayer, trimmed
+from assay.models.bert import FirstTokenLayer, pruned_for_export
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.network import JointHeads, Network, quiet
 
@@ -63,7 +63,7 @@ def answers(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_sentence_heads_of_the_family_answer_as_before(config_class: Any) -> None:
     network = make_network(config_class)
     wanted = answers(network, batch())
-    with trimmed(network):
+    with pruned_for_export(network):
         assert isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
         torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
     torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
@@ -73,7 +73,7 @@ def test_sentence_heads_of_the_family_answer_as_before(config_class: Any) -> Non
 def test_heads_that_read_every_token_keep_the_last_layer_and_the_answers() -> None:
     for network in (make_network(loader=AutoModelForTokenClassification), joint(make_network())):
         wanted = answers(network, batch())
-        with trimmed(network):
+        with pruned_for_export(network):
             assert not isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
             torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
 
@@ -81,7 +81,7 @@ def test_heads_that_read_every_token_keep_the_last_layer_and_the_answers() -> No
 def test_other_encoders_are_left_alone() -> None:
     network = make_network(DistilBertConfig)
     wanted = answers(network, batch())
-    with trimmed(network):
+    with pruned_for_export(network):
         torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
 
 
@@ -89,7 +89,7 @@ def test_other_encoders_are_left_alone() -> None:
 @pytest.mark.parametrize("heads", ["sentence", "joint"])
 def test_the_graph_is_as_lean_as_what_was_measured(tmp_path: Path, heads: str) -> None:
     network = make_network() if heads == "sentence" else joint(make_network())
-    with trimmed(network):
+    with pruned_for_export(network):
         export_graph(network, tmp_path / "plain.onnx", type_ids=False, max_length=64)
     quantize_graph(tmp_path / "plain.onnx", tmp_path / "int8.onnx")
     # One operator a GELU; a mask that is computed once, without a choice for each pair of tokens.

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import torch
 
-from assay.models.crf import IGNORED, LinearChainCrf, gather_units
+from assay.models.crf import IGNORED, LinearChainCrf, gather_words
 from assay.serving.bundle import Crf
 
 TAGS = 3
@@ -64,7 +64,7 @@ def test_a_row_without_units_changes_neither_loss_nor_gradient() -> None:
 def test_units_are_moved_to_the_front_in_their_order() -> None:
     emissions = torch.arange(8.0).reshape(1, 8, 1)
     tags = torch.tensor([[IGNORED, 3, IGNORED, 1, 2, IGNORED, IGNORED, 0]])
-    moved, moved_tags, mask = gather_units(emissions, tags)
+    moved, moved_tags, mask = gather_words(emissions, tags)
     assert moved.flatten().tolist() == [1, 3, 4, 7]
     assert moved_tags.tolist() == [[3, 1, 2, 0]]
     assert mask.all()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from assay.models.deberta import InferenceEncoder, rewritten
+from assay.models.deberta import InferenceEncoder, optimised_for_export
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.network import Network, quiet
 from tests.models.deberta import ATTENTION_KINDS, batch, make_network
@@ -30,7 +30,7 @@ def test_every_length_gives_what_transformers_gives() -> None:
     for length in range(1, LONGEST + 1):
         inputs = batch(length)
         wanted = answers(network, inputs)
-        with rewritten(network, LONGEST):
+        with optimised_for_export(network, LONGEST):
             torch.testing.assert_close(answers(network, inputs), wanted, atol=1e-5, rtol=0, msg=f"length {length}")
 
 
@@ -51,14 +51,14 @@ def test_every_kind_of_model_gives_what_transformers_gives(heads: str, changes: 
     for length in (1, 2, 9, 20, longest):
         inputs = batch(length)
         wanted = answers(network, inputs)
-        with rewritten(network, longest):
+        with optimised_for_export(network, longest):
             torch.testing.assert_close(answers(network, inputs), wanted, atol=1e-5, rtol=0)
 
 
 def test_the_network_is_as_before_behind_the_rewrite() -> None:
     network = make_network()
     before, encoder = {name: value.clone() for name, value in network.state_dict().items()}, network.encoder
-    with rewritten(network, 64):
+    with optimised_for_export(network, 64):
         assert isinstance(network.encoder, InferenceEncoder)
     assert network.encoder is encoder
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -67,7 +67,7 @@ def test_the_network_is_as_before_behind_the_rewrite() -> None:
 @pytest.mark.parametrize("heads", ["sentence", "tokens"])
 def test_the_exported_graph_equals_torch(tmp_path: Path, heads: str) -> None:
     network = make_network(heads, share_att_key=False, conv_kernel_size=3 if heads == "tokens" else 0)
-    with rewritten(network, LONGEST):
+    with optimised_for_export(network, LONGEST):
         export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
     session = ort.InferenceSession(tmp_path / "model.onnx")
     for shape in ((1, 3), (7, 33), (3, 300), (1, LONGEST)):
@@ -81,7 +81,7 @@ def test_the_exported_graph_equals_torch(tmp_path: Path, heads: str) -> None:
 
 def test_the_graph_picks_by_shape_and_projects_no_position(tmp_path: Path) -> None:
     network = make_network()
-    with rewritten(network, LONGEST):
+    with optimised_for_export(network, LONGEST):
         export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
     quantize_graph(tmp_path / "model.onnx", tmp_path / "int8.onnx")
     for name in ("model.onnx", "int8.onnx"):
@@ -102,7 +102,7 @@ def test_what_cannot_be_rewritten_is_left_and_said(caplog: pytest.LogCaptureFixt
     network = make_network()
     encoder: Any = network.encoder
     encoder.z_steps = 2
-    with caplog.at_level(logging.WARNING), rewritten(network, 64):
+    with caplog.at_level(logging.WARNING), optimised_for_export(network, 64):
         assert network.encoder is encoder
     assert [record.message for record in caplog.records] == [
         "this DeBERTa is exported as transformers has it, which is slower: it repeats its last layer (z_steps)"
@@ -113,5 +113,5 @@ def test_other_encoders_are_left(tiny_bert_folder: Path) -> None:
     with quiet():
         network = Network(AutoModelForSequenceClassification.from_pretrained(tiny_bert_folder), None)
     encoder = network.encoder
-    with rewritten(network, 64):
+    with optimised_for_export(network, 64):
         assert network.encoder is encoder

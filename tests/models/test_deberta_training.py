@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from assay.models.adapters import add_adapters, merge_adapters
-from assay.models.deberta_training import ShiftedSelfAttention, score_faster
+from assay.models.deberta_training import ShiftedSelfAttention, use_fast_attention
 from assay.models.network import Network, quiet
 from assay.recipes.recipe import Lora
 from tests.models.deberta import ATTENTION_KINDS, batch, make_network
@@ -15,7 +15,7 @@ from tests.models.deberta import ATTENTION_KINDS, batch, make_network
 KINDS = [{}, *ATTENTION_KINDS]
 
 
-def learn(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+def run_training(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a step in training mode, dropout included, and all gradients."""
     network.train()
     torch.manual_seed(1)
@@ -28,13 +28,16 @@ def learn(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str
 @pytest.mark.parametrize("changes", KINDS, ids=str)
 def test_losses_and_gradients_are_those_of_transformers(changes: dict[str, Any], lora: Lora | None) -> None:
     stock, ours = make_network("sentence", **changes), make_network("sentence", **changes)
-    score_faster(ours)
+    use_fast_attention(ours)
     for network in (stock, ours):
         torch.manual_seed(2)
         if lora is not None:
             add_adapters(network, lora)
     for length in (1, 2, 17, 40):
-        (loss, gradients), (our_loss, our_gradients) = learn(stock, batch(length)), learn(ours, batch(length))
+        (loss, gradients), (our_loss, our_gradients) = (
+            run_training(stock, batch(length)),
+            run_training(ours, batch(length)),
+        )
         torch.testing.assert_close(our_loss, loss)
         assert our_gradients.keys() == gradients.keys()
         for name, gradient in gradients.items():
@@ -43,14 +46,14 @@ def test_losses_and_gradients_are_those_of_transformers(changes: dict[str, Any],
 
 def test_long_texts_use_the_same_buckets() -> None:
     stock, ours = make_network("sentence"), make_network("sentence")
-    score_faster(ours)
+    use_fast_attention(ours)
     with torch.inference_mode():
         torch.testing.assert_close(ours(**batch(300)), stock(**batch(300)), atol=1e-5, rtol=0)
 
 
 def test_what_is_saved_loads_with_transformers(tmp_path: Path) -> None:
     network = make_network("sentence")
-    score_faster(network)
+    use_fast_attention(network)
     assert any(isinstance(module, ShiftedSelfAttention) for module in network.modules())
     add_adapters(network, Lora(r=4))
     merge_adapters(network)

@@ -6,7 +6,7 @@ from seqeval.metrics import classification_report, f1_score
 from assay.corpus.example import Entity
 from assay.models.scores import entity_scores, frame_accuracy, sentence_scores
 from assay.serving.decoding import spans
-from assay.serving.encoding import Unit
+from assay.serving.encoding import Word
 
 TAGS = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"]
 
@@ -17,7 +17,7 @@ def _tag_rows(seed: int) -> list[list[str]]:
 
 
 def _entities(tags: list[str]) -> list[Entity]:
-    return spans(tags, [Unit(place, 2 * place, 2 * place + 1) for place in range(len(tags))])
+    return spans(tags, [Word(place, 2 * place, 2 * place + 1) for place in range(len(tags))])
 
 
 # seqeval speaks of types that have no true or no predicted entity; these rows have both

@@ -19,7 +19,7 @@ from transformers import (
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.storage.digest import digest_folder
-from assay.models.callbacks import GivenUp, GiveUp
+from assay.models.callbacks import PrunedTrial, PruneTrial
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import WORK, train
 from assay.recipes.recipe import Head, Lora, Model, Scratch, Training
@@ -250,13 +250,13 @@ def test_a_hopeless_training_is_given_up_and_its_scores_are_told(tmp_path: Path)
         asked.append(len(scores))
         return len(scores) == 2
 
-    with pytest.raises(GivenUp) as caught:
-        train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[GiveUp(hopeless)])
+    with pytest.raises(PrunedTrial) as caught:
+        train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
     assert len(caught.value.scores) == 2
     # asked again in a later attempt, it knows the epochs of the first one; behind the last epoch nobody asks
-    with pytest.raises(GivenUp):
-        train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[GiveUp(hopeless)])
-    train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[GiveUp(lambda scores: len(scores) == 3)])
+    with pytest.raises(PrunedTrial):
+        train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
+    train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(lambda scores: len(scores) == 3)])
     assert asked == [1, 2, 2]
 
 

@@ -125,8 +125,11 @@ def yes_no_questions(folder: Path, draw: random.Random) -> list[str]:
 def snips(folder: Path, draw: random.Random) -> list[str]:
     """Three published sides."""
     sizes = {"train": 200, "validation": 60, "test": 60}
-    files = {side: _write(folder / f"{side}.jsonl", request_rows(draw, size)) for side, size in sizes.items()}
-    paths = ", ".join(f"{path}: {side}" for side, path in files.items())
+    files = {
+        split_name: _write(folder / f"{split_name}.jsonl", request_rows(draw, size))
+        for split_name, size in sizes.items()
+    }
+    paths = ", ".join(f"{path}: {split_name}" for split_name, path in files.items())
     return [f"source.paths={{{paths}}}"]
 
 

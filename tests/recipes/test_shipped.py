@@ -54,9 +54,9 @@ def test_a_shipped_recipe_runs_from_source_to_verdict(
     assert outcome.card.is_file()
     if recipe.heads == ["tokens"]:
         client = MlflowClient(tracking_uri=outcome.tracking_uri)
-        curves = [client.get_metric_history(outcome.mlflow_run, curve) for curve in ("ner.losses", "train.loss")]
-        assert curves[0]
-        assert [point.value for point in curves[0]] == [point.value for point in curves[1]]
+        metric_log = [client.get_metric_history(outcome.mlflow_run, curve) for curve in ("ner.losses", "train.loss")]
+        assert metric_log[0]
+        assert [point.value for point in metric_log[0]] == [point.value for point in metric_log[1]]
 
 
 @pytest.mark.parametrize("name", NAMES)

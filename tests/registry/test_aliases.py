@@ -7,11 +7,11 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.registry.aliases import CHAMPION, PREVIOUS, Aliases
-from assay.registry.history import Move, read_moves, write_move
+from assay.registry.history import AliasChange, read_alias_changes, write_alias_change
 from assay.registry.lock import hold
 
 NAME = "O'Brien's model"
-CUT_OFF = Move(number=77, kind="promotion", source="2", target="3", previous="1", reason="better")
+CUT_OFF = AliasChange(number=77, kind="promotion", source="2", target="3", previous="1", reason="better")
 DELETED = list(chain.from_iterable(combinations(("1", "2", "3"), size) for size in range(4)))
 
 
@@ -28,22 +28,24 @@ def test_settle_ends_or_undoes_a_move_whatever_was_deleted_since(
     pointed = {CHAMPION: "2", PREVIOUS: "1"} | dict([(PREVIOUS, "2"), (CHAMPION, "3")][:writes])
     for alias, number in pointed.items():
         client.set_registered_model_alias(NAME, alias, number)
-    write_move(client, NAME, CUT_OFF)
+    write_alias_change(client, NAME, CUT_OFF)
     # when versions were deleted before the next holder of the lease comes
     for number in deleted:
         client.delete_model_version(NAME, number)
     aliases = Aliases(client, NAME)
     with hold(store / "locks" / "m.json", at_least=77) as lease:
-        aliases.settle(lease)
+        aliases.apply_verdict(lease)
         # then the move is over, and each alias is where it was, or where it was to go, or nowhere
         arrived = writes == 2 and "3" not in deleted
-        assert [move.state for move in read_moves(client, NAME)] == ["done" if arrived else "undone"]
+        assert [move.state for move in read_alias_changes(client, NAME)] == ["done" if arrived else "undone"]
         wanted = ("3", "2") if arrived else ("2", "1")
         assert (aliases.number(CHAMPION), aliases.number(PREVIOUS)) == tuple(
             None if number in deleted else number for number in wanted
         )
         # and the champion can be moved
         source, previous = aliases.number(CHAMPION), aliases.number(PREVIOUS)
-        move = Move(number=lease.fencing, kind="promotion", source=source, target="4", previous=previous, reason="new")
+        move = AliasChange(
+            number=lease.fencing, kind="promotion", source=source, target="4", previous=previous, reason="new"
+        )
         assert aliases.move(move, lease).state == "done"
     assert aliases.number(CHAMPION) == "4"

@@ -2,18 +2,18 @@
 
 import pytest
 
-from assay.registry.history import Move
+from assay.registry.history import AliasChange
 from assay.registry.succession import newest_first, read_succession
 
 
-def history(*steps: str, state: str = "done") -> list[Move]:
+def history(*steps: str, state: str = "done") -> list[AliasChange]:
     """Moves such as `+3` (version 3 is promoted) and `-1` (a rollback puts version 1 back)."""
-    moves: list[Move] = []
+    moves: list[AliasChange] = []
     for number, step in enumerate(steps, 1):
         source = moves[-1].target if moves else None
         kind = "promotion" if step[0] == "+" else "rollback"
         values = {"number": number, "kind": kind, "source": source, "target": step[1:], "previous": None}
-        moves.append(Move.model_validate({**values, "reason": "why", "state": state, "bundle": f"b{step[1:]}"}))
+        moves.append(AliasChange.model_validate({**values, "reason": "why", "state": state, "bundle": f"b{step[1:]}"}))
     return moves
 
 

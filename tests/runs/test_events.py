@@ -6,7 +6,7 @@ from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from assay.runs.events import announce
+from assay.runs.events import emit
 from tests.approvals import World
 
 
@@ -47,7 +47,7 @@ def test_what_becomes_of_a_model_is_announced(store: Path, tmp_path: Path, heard
 
 def test_nobody_is_asked_for_where_there_is_no_server(heard: type[AssertingEventsClient]) -> None:
     with temporary_settings({PREFECT_API_URL: None}):
-        announce("assay.promoted", "assay.model.toy", "toy", {"summary": "x"})
+        emit("assay.promoted", "assay.model.toy", "toy", {"summary": "x"})
     found = events(heard)
     assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []
     assert [(event, summary.split(":")[0]) for event, _, summary in found] == []

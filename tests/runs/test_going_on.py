@@ -79,21 +79,21 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
 
     # given a machine that is killed while it trains, behind its third epoch
     epochs = 0
-    seal = resume.seal
+    mark_complete = resume.mark_complete
 
     def sealed_and_killed(folder: Path, key: str) -> None:
         nonlocal epochs
         epochs += 1
         if epochs == 4:
             raise KeyboardInterrupt
-        seal(folder, key)
+        mark_complete(folder, key)
 
     with pytest.raises(KeyboardInterrupt), open_run(recipe, tmp_path / "one") as run:
         snapshot, splits = begin(run)
         record_data.fn(run, snapshot, splits)
         monkeypatch.setattr(resume, "seal", sealed_and_killed)
         train.fn(run, snapshot, splits)
-    monkeypatch.setattr(resume, "seal", seal)
+    monkeypatch.setattr(resume, "seal", mark_complete)
 
     # when another one, which has nothing of its files, is told to do the same
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))

@@ -9,7 +9,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.storage.digest import digest_folder
 from assay.registry.lock import hold
-from assay.registry.retention.erasure import plan_forgetting
+from assay.registry.retention.erasure import plan_erasure
 from assay.runs.lifecycle import open_run
 from assay.runs.run import Run
 from tests.snapshots import make_run
@@ -84,7 +84,7 @@ def test_ledger_and_promotions_are_those_of_all_machines(tmp_path: Path) -> None
     with open_ledger(ledger_path(tmp_path / "one", "tiny")) as ledger:
         ledger.tell(keys, np.array([2], dtype=np.int8), remember=True)
     with open_ledger(ledger_path(tmp_path / "two", "tiny")) as ledger:
-        assert ledger.sides(keys).tolist() == [2]
+        assert ledger.split_of(keys).tolist() == [2]
     with hold(tmp_path / "one" / "locks" / "tiny.json") as first:
         pass
     with hold(tmp_path / "two" / "locks" / "tiny.json") as second:
@@ -103,4 +103,4 @@ def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_rows_that_are_shared_are_not_forgotten_by_halves(tmp_path: Path) -> None:
     machine(tmp_path, "one").once("extract", {}, writes("rows"))
     with pytest.raises(AssayError, match="which is not looked through; remove runs/ and files/ there"):
-        plan_forgetting(["7"], tmp_path / "one", None)
+        plan_erasure(["7"], tmp_path / "one", None)

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.corpus.example import Entity
-from assay.serving.decoding import Transitions, bio_tags, softmax, spans, tag_units, widened
-from assay.serving.encoding import Unit
+from assay.serving.decoding import Transitions, bio_tags, softmax, spans, tag_words, widened
+from assay.serving.encoding import Word
 
 
 @st.composite
-def units_and_entities(draw: st.DrawFn) -> tuple[list[Unit], list[Entity]]:
+def units_and_entities(draw: st.DrawFn) -> tuple[list[Word], list[Entity]]:
     """Units with gaps between them, and entities made of whole units."""
     sizes = draw(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=12))
     units, at = [], 0
     for token, (gap, length) in enumerate(sizes):
-        units.append(Unit(token, at + gap, at + gap + length))
+        units.append(Word(token, at + gap, at + gap + length))
         at += gap + length
     entities, index = [], 0
     while index < len(units):
@@ -31,14 +31,14 @@ def units_and_entities(draw: st.DrawFn) -> tuple[list[Unit], list[Entity]]:
 
 
 @given(units_and_entities())
-def test_entities_become_tags_and_tags_the_same_entities(drawn: tuple[list[Unit], list[Entity]]) -> None:
+def test_entities_become_tags_and_tags_the_same_entities(drawn: tuple[list[Word], list[Entity]]) -> None:
     units, entities = drawn
-    assert spans(tag_units(entities, units), units) == entities
+    assert spans(tag_words(entities, units), units) == entities
 
 
 def test_an_entity_that_cuts_a_unit_takes_the_whole_of_it() -> None:
-    units = [Unit(0, 0, 5), Unit(1, 6, 13)]
-    assert tag_units([Entity(8, 10, "ORG")], units) == ["O", "B-ORG"]
+    units = [Word(0, 0, 5), Word(1, 6, 13)]
+    assert tag_words([Entity(8, 10, "ORG")], units) == ["O", "B-ORG"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_entity_that_cuts_a_unit_takes_the_whole_of_it() -> None:
     ],
 )
 def test_broken_tag_sequences_are_read_as_seqeval_does(tags: list[str], found: list[Entity]) -> None:
-    assert spans(tags, [Unit(0, 0, 1), Unit(1, 2, 3), Unit(2, 4, 5)]) == found
+    assert spans(tags, [Word(0, 0, 1), Word(1, 2, 3), Word(2, 4, 5)]) == found
 
 
 @pytest.mark.parametrize("length", [1, 2, 4])
@@ -89,13 +89,13 @@ def test_tags_begin_with_outside_and_are_sorted_by_type() -> None:
     ],
 )
 def test_widened_takes_whole_words_and_nothing_else(entity: Entity, wanted: Entity) -> None:
-    units = [Unit(1, 0, 5), Unit(2, 6, 9), Unit(3, 10, 18)]
+    units = [Word(1, 0, 5), Word(2, 6, 9), Word(3, 10, 18)]
     assert widened("Hooli buy two words later ones", [entity], units) == (wanted,)
 
 
 def test_widened_makes_one_of_two_halves_of_a_type() -> None:
     halves = [Entity(0, 2, "ORG"), Entity(2, 5, "ORG"), Entity(2, 5, "PER")]
-    assert widened("Hooli", halves, [Unit(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
+    assert widened("Hooli", halves, [Word(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
 
 
 @st.composite
@@ -110,15 +110,15 @@ def entities_apart(draw: st.DrawFn) -> list[Entity]:
 
 @given(units_and_entities(), entities_apart())
 def test_widened_entities_are_those_that_the_tags_of_the_entities_say(
-    drawn: tuple[list[Unit], list[Entity]], entities: list[Entity]
+    drawn: tuple[list[Word], list[Entity]], entities: list[Entity]
 ) -> None:
     units, _ = drawn
     # given white space behind the last unit, as every word was read
     text = "x" * units[-1].end + " " * 99
     unread = [entity for entity in entities if entity.start >= units[-1].end]
-    wanted = spans(tag_units(entities, units), units)
+    wanted = spans(tag_words(entities, units), units)
     assert widened(text, entities, units) == tuple(wanted + unread)
-    assert tag_units(widened(text, entities, units), units) == tag_units(entities, units)
+    assert tag_words(widened(text, entities, units), units) == tag_words(entities, units)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_widened_entities_are_those_that_the_tags_of_the_entities_say(
 def test_widened_gives_a_unit_to_one_entity(
     text: str, edges: list[tuple[int, int]], entities: list[Entity], wanted: list[tuple[int, int, str]]
 ) -> None:
-    units = [Unit(number, *edge) for number, edge in enumerate(edges)]
+    units = [Word(number, *edge) for number, edge in enumerate(edges)]
     assert widened(text, entities, units) == tuple(Entity(*one) for one in wanted)
 
 
@@ -146,8 +146,8 @@ def test_widened_looks_once_into_a_long_unit() -> None:
     text = "x" * 200_000
     entities = [Entity(at, at + 5, "ORG") for at in range(1, 199_990, 10)]
     begin = time.process_time()
-    assert widened(text, entities, [Unit(1, 0, len(text))]) == (Entity(0, len(text), "ORG"),)
-    assert widened(f"{text} x", entities, [Unit(1, 0, len(text) + 2)]) == tuple(entities)
+    assert widened(text, entities, [Word(1, 0, len(text))]) == (Entity(0, len(text), "ORG"),)
+    assert widened(f"{text} x", entities, [Word(1, 0, len(text) + 2)]) == tuple(entities)
     overlapping = [Entity(0, 9, "PER"), *(Entity(5, end, "ORG") for end in range(10, 20_000))]
-    assert len(widened(text, overlapping, [Unit(1, 0, len(text))])) == 2
+    assert len(widened(text, overlapping, [Word(1, 0, len(text))])) == 2
     assert time.process_time() - begin < 5

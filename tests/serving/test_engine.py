@@ -60,14 +60,14 @@ def test_an_encoded_batch_is_answered_as_the_rows_are(engine: Engine) -> None:
     rows = [Row(text) for text in TEXTS if text]
     encoded = engine.encode(rows)
     assert [len(item) for item in encoded] == [len(item.ids) for item in encoded]
-    assert engine.answer_batch(encoded) == engine.predict(rows)
+    assert engine.predict_batch(encoded) == engine.predict(rows)
 
 
 def test_threads_may_share_an_engine(engine: Engine) -> None:
     rows = [Row(text) for text in TEXTS if text]
     expected = engine.predict(rows)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: engine.answer_batch(engine.encode(rows)), range(64)))
+        answers = list(pool.map(lambda _: engine.predict_batch(engine.encode(rows)), range(64)))
     assert all(answer == expected for answer in answers)
 
 
@@ -116,7 +116,7 @@ def test_batches_hold_rows_of_like_length_within_the_token_budget() -> None:
 
 
 def test_a_stream_is_read_two_portions_ahead(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PORTION_ROWS", 4)
+    monkeypatch.setattr(engine_module, "CHUNK_ROWS", 4)
     taken = 0
 
     def rows() -> Iterator[Row]:
@@ -132,9 +132,9 @@ def test_a_stream_is_read_two_portions_ahead(engine: Engine, monkeypatch: pytest
 
 
 def test_portions_are_limited_in_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PORTION_CHARACTERS", 10)
-    portions = engine_module._portions([Row("x" * size) for size in (4, 4, 4, 50, 1)])
-    assert [len(portion) for portion in portions] == [2, 1, 1, 1]
+    monkeypatch.setattr(engine_module, "CHUNK_CHARACTERS", 10)
+    chunks = engine_module._chunks([Row("x" * size) for size in (4, 4, 4, 50, 1)])
+    assert [len(chunk) for chunk in chunks] == [2, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("table", "head"), [("votes", "sentence"), ("scores", "tokens")])

@@ -11,7 +11,7 @@ from assay.evaluation.verdict import Check, Verdict
 from assay.registry.model_registry import ModelRegistry
 from assay.serving.address import open_bundle
 from assay.serving.bundle import MODEL, Bundle
-from assay.serving.http.server import open_slot
+from assay.serving.http.server import open_active_model
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.signatures import PUBLIC_KEY, SIGNATURE_TAG, SIGNING_KEY, sign, verify
@@ -86,21 +86,21 @@ def test_a_server_answers_with_signed_bundles_only(promoted: str, tmp_path: Path
         return Settings("models:/toy@champion", tracking_uri=promoted, cache=tmp_path / "cache", public_key=key)
 
     # a model that was verified is the last good one, also without the registry
-    slot, _ = open_slot(settings(PUBLIC), Metrics())
-    assert slot.model.origin.version == "1"
+    active_model, _ = open_active_model(settings(PUBLIC), Metrics())
+    assert active_model.model.origin.version == "1"
     # neither the registry nor the cache help somebody whose key is another
     with pytest.raises(AssayError, match="is not signed by"):
-        open_slot(settings(STRANGER), Metrics())
+        open_active_model(settings(STRANGER), Metrics())
     # nor does a version without a signature
     MlflowClient(tracking_uri=promoted).delete_model_version_tag("toy", "1", SIGNATURE_TAG)
-    slot, _ = open_slot(settings(PUBLIC), Metrics())
-    assert slot.refused is not None
-    assert "carries no signature" in slot.refused.reason
+    active_model, _ = open_active_model(settings(PUBLIC), Metrics())
+    assert active_model.refused is not None
+    assert "carries no signature" in active_model.refused.reason
 
 
 def test_a_folder_is_signed_beside_it(toy: Bundle) -> None:
     settings = Settings(str(toy.folder), public_key=PUBLIC)
     with pytest.raises(AssayError, match="carries no signature"):
-        open_slot(settings, Metrics())
+        open_active_model(settings, Metrics())
     toy.folder.with_name(toy.folder.name + ".sig").write_text(sign(toy, PRIVATE))
-    assert open_slot(settings, Metrics())[0].model.digest == toy.digest
+    assert open_active_model(settings, Metrics())[0].model.digest == toy.digest

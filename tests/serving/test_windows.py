@@ -94,7 +94,7 @@ def test_batches_of_long_and_short_texts_are_answered_as_each_alone(build_toy: B
     engine = Engine(build_toy(max_length=16, long_texts="windows"), threads=2, batch_tokens=64)
     rows = [Row(_text(words, words)) for words in (3, 90, 16, 200, 17)]
     alone = [engine.predict([row])[0] for row in rows]
-    for answers in (engine.predict(rows), engine.answer_batch(engine.encode(rows))):
+    for answers in (engine.predict(rows), engine.predict_batch(engine.encode(rows))):
         assert [_spans(answer) for answer in answers] == [_spans(answer) for answer in alone]
         for answer, single in zip(answers, alone, strict=True):
             assert answer.probabilities == pytest.approx(single.probabilities, abs=1e-6)

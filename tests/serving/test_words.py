@@ -20,9 +20,9 @@ from transformers import DebertaV2Tokenizer
 from assay.corpus.cleaning import Cleaning
 from assay.corpus.documents.entity_spans import without_space
 from assay.corpus.entity import Entity
-from assay.serving.decoding import spans, tag_units
+from assay.serving.decoding import spans, tag_words
 from assay.serving.encoding import TextEncoder
-from assay.serving.words import Unit
+from assay.serving.words import Word
 
 WITH_SPACES = {
     "english": "Tim Cook met Mary Jones, of Apple Inc, in “New York” (USA) for 35 days!",
@@ -122,7 +122,7 @@ def _encoder(kind: str, max_length: int = 10_000, *, windows: bool = False) -> T
     return TextEncoder(_copy(kind), max_length, Cleaning(), windows=windows)
 
 
-def _units(kind: str, text: str) -> list[Unit]:
+def _units(kind: str, text: str) -> list[Word]:
     return [unit for window in _encoder(kind).encode([text])[0].windows for unit in window.units]
 
 
@@ -147,8 +147,8 @@ def _divided(text: str, encoding: Encoding, at: int) -> bool:
     return not any(re.search(r"\w", text[start:at]) and re.search(r"\w", text[at:end]) for start, end in across)
 
 
-def _round_trip(gold: list[Entity], units: list[Unit]) -> list[Entity]:
-    return spans(tag_units(gold, units), units)
+def _round_trip(gold: list[Entity], units: list[Word]) -> list[Entity]:
+    return spans(tag_words(gold, units), units)
 
 
 def _gold(edges: list[tuple[int, int]], seed: int) -> list[Entity]:
@@ -233,7 +233,7 @@ def test_units_take_the_letters_of_a_token_and_leave_the_punctuation_beside_them
     tokenizer = Tokenizer(models.WordLevel({"(Apple,": 0, "said)": 1, "<unk>": 2}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["(Apple, said)"])
-    assert encoded.units == [Unit(0, 1, 6), Unit(1, 8, 12)]
+    assert encoded.units == [Word(0, 1, 6), Word(1, 8, 12)]
 
 
 def _one_piece(words: list[str]) -> TextEncoder:
@@ -308,7 +308,7 @@ def test_units_of_a_sign_begin_at_its_token_and_not_at_the_prefix_before_it() ->
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["苹果在"])
-    assert encoded.units == [Unit(1, 0, 2), Unit(2, 2, 3)]
+    assert encoded.units == [Word(1, 0, 2), Word(2, 2, 3)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

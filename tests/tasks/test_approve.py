@@ -16,7 +16,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import ExportReport
 from assay.registry.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
-from assay.registry.history import LONGEST_TEXT, Move
+from assay.registry.history import LONGEST_TEXT, AliasChange
 from assay.registry.lock import hold
 from assay.registry.promotion import PromotionResult
 from assay.tasks.approve import decide
@@ -321,12 +321,12 @@ def test_without_a_question_nothing_is_promoted(world: World) -> None:
 def test_an_answer_is_bound_to_what_was_judged_and_not_to_what_was_measured(world: World) -> None:
     first, second = world.judge("second"), world.judge("second")
     assert first.digest != second.digest
-    assert first.subject == second.subject
+    assert first.approval_key == second.approval_key
     for changes in (
         {"champion": "7"}, {"bundle": "b"}, {"snapshot": "t"}, {"splits": "q"}, {"recipe": "c"}, {"forced": "why"},
         {"checks": [first.checks[0].model_copy(update={"judged": False})]}, {"checks": first.checks * 2},
     ):  # fmt: skip
-        assert first.model_copy(update=changes).subject != first.subject, changes
+        assert first.model_copy(update=changes).approval_key != first.approval_key, changes
 
 
 def test_an_answer_to_another_verdict_promotes_nothing(world: World) -> None:
@@ -348,7 +348,7 @@ def test_texts_of_people_are_limited_to_what_a_tag_takes(world: World) -> None:
         asked.answered(True, "x" * 201)
     longest = asked.answered(True, "ü" * 200, "ü" * 1000)
     text = "ü" * LONGEST_TEXT
-    move = Move(
+    move = AliasChange(
         number=1, kind="promotion", source="1", target="2", previous="3", reason=text, verdict="f" * 64, forced=text,
         approval=longest, run="r" * 100,
     )  # fmt: skip

@@ -12,16 +12,16 @@ from sklearn.metrics import f1_score
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation, score_bundle
 from assay.evaluation.export_report import ExportReport
-from assay.evaluation.label_issues import label_suspects
-from assay.evaluation.labelled_predictions import Answer, outcomes_of
-from assay.evaluation.metrics import calibration_bins, compute_figures, expected_calibration_error
+from assay.evaluation.label_issues import find_label_issues
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
+from assay.evaluation.metrics import calibration_bins, compute_metrics, expected_calibration_error
 from assay.runs.run import Run
 from assay.serving.decoding import spans
-from assay.serving.encoding import Unit
+from assay.serving.encoding import Word
 from assay.serving.engine import ScoredEntity
 from assay.tasks.evaluate import evaluate
 from tests.snapshots import make_run, write_snapshot
@@ -30,7 +30,7 @@ CLASSES = {"good": "positive", "bad": "negative"}
 ENTITIES = {"apple": "COMPANY", "berlin": "PLACE"}
 
 
-def an_answer(**changes: Any) -> Answer:
+def an_answer(**changes: Any) -> LabelledPrediction:
     values: dict[str, Any] = {
         "id": "1",
         "gold": "a",
@@ -42,7 +42,7 @@ def an_answer(**changes: Any) -> Answer:
         "truncated": False,
         "slices": {},
     }
-    return Answer(**{**values, **changes})
+    return LabelledPrediction(**{**values, **changes})
 
 
 def joint_examples() -> list[Example]:
@@ -65,17 +65,17 @@ def joint_examples() -> list[Example]:
 
 def test_figures_of_both_heads_are_those_counted_by_hand(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
-    figures = evaluation.figures
-    assert figures["sentence.accuracy"] == 7 / 8
+    metrics = evaluation.metrics
+    assert metrics["sentence.accuracy"] == 7 / 8
     # positive: 3 right, 1 false; negative: 4 right, 1 missed
-    assert figures["sentence.macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
-    assert figures["sentence.precision"] == pytest.approx((3 / 4 + 1) / 2)
-    assert figures["sentence.recall"] == pytest.approx((1 + 4 / 5) / 2)
+    assert metrics["sentence.macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
+    assert metrics["sentence.precision"] == pytest.approx((3 / 4 + 1) / 2)
+    assert metrics["sentence.recall"] == pytest.approx((1 + 4 / 5) / 2)
     # entities: 4 right, 1 false, 1 missed
-    assert figures["tokens.f1"] == figures["tokens.precision"] == figures["tokens.recall"] == pytest.approx(4 / 5)
-    assert figures["frame_accuracy"] == 6 / 8
-    assert figures["rows"] == 8
-    assert 0 < figures["latency.p50_ms"] <= figures["latency.p95_ms"]
+    assert metrics["tokens.f1"] == metrics["tokens.precision"] == metrics["tokens.recall"] == pytest.approx(4 / 5)
+    assert metrics["frame_accuracy"] == 6 / 8
+    assert metrics["rows"] == 8
+    assert 0 < metrics["latency.p50_ms"] <= metrics["latency.p95_ms"]
     assert evaluation.left_out == {}
 
 
@@ -136,18 +136,18 @@ def test_a_folder_without_evaluation_is_refused(tmp_path: Path) -> None:
 def test_figures_that_are_not_defined_are_left_out_with_the_reason(make_bundle: Any) -> None:
     examples = [Example(str(n), "good day", label="positive", entities=()) for n in range(3)]
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), examples, threads=1)
-    assert "sentence.roc_auc" not in evaluation.figures
+    assert "sentence.roc_auc" not in evaluation.metrics
     assert "'negative'" in evaluation.left_out["sentence.roc_auc"]
     assert evaluation.left_out["tokens"] == "no row holds an entity"
     assert "tokens" not in evaluation.intervals
-    assert all(np.isfinite(value) for value in evaluation.figures.values())
+    assert all(np.isfinite(value) for value in evaluation.metrics.values())
     json.loads(evaluation.model_dump_json())
 
 
 def test_a_class_that_the_model_does_not_know_counts_as_wrong(make_bundle: Any) -> None:
     examples = [Example("1", "good", label="positive"), Example("2", "bad", label="strange")]
     evaluation = score_bundle(make_bundle(classes=CLASSES), examples, threads=1)
-    assert evaluation.figures["sentence.accuracy"] == 0.5
+    assert evaluation.metrics["sentence.accuracy"] == 0.5
     assert evaluation.confusion is not None
     assert evaluation.confusion.labels == ["negative", "positive", "strange"]
 
@@ -164,9 +164,9 @@ def test_macro_f1_and_roc_auc_agree_with_sklearn() -> None:
         an_answer(id=str(n), gold=truth, predicted=answer, probabilities=tuple(row))
         for n, (truth, answer, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
     ]
-    figures = compute_figures(answers, ["sentence"], labels).figures
-    assert figures["sentence.macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
-    assert figures["sentence.roc_auc"] == pytest.approx(roc_auc_score(gold, probabilities, multi_class="ovr"))
+    metrics = compute_metrics(answers, ["sentence"], labels).metrics
+    assert metrics["sentence.macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
+    assert metrics["sentence.roc_auc"] == pytest.approx(roc_auc_score(gold, probabilities, multi_class="ovr"))
 
 
 def test_strict_entity_f1_equals_seqeval() -> None:
@@ -174,14 +174,14 @@ def test_strict_entity_f1_equals_seqeval() -> None:
     random = np.random.default_rng(5)
     tag_set = ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
     gold, predicted = ([random.choice(tag_set, 12).tolist() for _ in range(300)] for _ in range(2))
-    units = [Unit(n, 3 * n, 3 * n + 2) for n in range(12)]
+    units = [Word(n, 3 * n, 3 * n + 2) for n in range(12)]
     answers = [_tagged(truth, answer, units) for truth, answer in zip(gold, predicted, strict=True)]
     # then F1 over character spans is seqeval's.
     assert outcomes_of(answers, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
-    assert compute_figures(answers, ["tokens"], []).figures["tokens.f1"] == pytest.approx(seqeval_f1(gold, predicted))
+    assert compute_metrics(answers, ["tokens"], []).metrics["tokens.f1"] == pytest.approx(seqeval_f1(gold, predicted))
 
 
-def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Unit]) -> Answer:
+def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]) -> LabelledPrediction:
     found = tuple(ScoredEntity(e.start, e.end, e.label, 1.0) for e in spans(predicted, units))
     return an_answer(gold=None, predicted=None, gold_entities=tuple(spans(gold, units)), predicted_entities=found)
 
@@ -205,18 +205,18 @@ def test_wrong_labels_are_suspected() -> None:
         label = ("a" if is_a else "b") if number >= 10 else ("b" if is_a else "a")
         probabilities = (sure, 1 - sure) if is_a else (1 - sure, sure)
         answers.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
-    suspects = label_suspects(answers, ["text"] * 200, ["a", "b"])
+    label_issues = find_label_issues(answers, ["text"] * 200, ["a", "b"])
     # then these ten are found, and nothing else.
-    assert {suspect.id for suspect in suspects} == {str(number) for number in range(10)}
-    assert all(suspect.gold != suspect.suggested for suspect in suspects)
-    assert [one.self_confidence for one in suspects] == sorted(one.self_confidence for one in suspects)
+    assert {suspect.id for suspect in label_issues} == {str(number) for number in range(10)}
+    assert all(suspect.gold != suspect.suggested for suspect in label_issues)
+    assert [one.self_confidence for one in label_issues] == sorted(one.self_confidence for one in label_issues)
 
 
 def test_the_step_scores_the_test_side_only_and_once(make_bundle: Any, tmp_path: Path) -> None:
     # Given eight rows, of which five are test,
     examples = joint_examples()
-    sides: dict[str, Side] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
-    run, snapshot, splits = _a_run(tmp_path, examples, sides)
+    split_of: dict[str, SplitName] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
+    run, snapshot, splits = _a_run(tmp_path, examples, split_of)
     bundle = make_bundle("export/bundle", classes=CLASSES, entities=ENTITIES)
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     # when the step is done twice,
@@ -237,10 +237,10 @@ def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None
 
 
 def _a_run(
-    folder: Path, examples: Sequence[Example], sides: dict[str, Side]
+    folder: Path, examples: Sequence[Example], split_of: dict[str, SplitName]
 ) -> tuple[Run, ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     snapshot = write_snapshot(folder / "snapshot", examples, ["medium"])
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (folder / "splits").mkdir()
     splits.save(folder / "splits")
     return make_run(folder / "store"), snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)

@@ -9,11 +9,11 @@ import torch
 
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import BUNDLE, ExportReport, choose_precision
 from assay.evaluation.parity import Int8Comparison
-from assay.models.bert import trimmed
+from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.training_loop import train
@@ -59,8 +59,8 @@ def joint_export(joint: Trained) -> ArtifactRef[ExportReport]:
 
 def _trained(folder: Path, model: Model, int8: str = "auto") -> Trained:
     snapshot = write_snapshot(folder / "snapshot", EXAMPLES)
-    sides: dict[str, Side] = {row.id: "validation" if int(row.id) % 3 == 0 else "train" for row in EXAMPLES}
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="test")
+    split_of: dict[str, SplitName] = {row.id: "validation" if int(row.id) % 3 == 0 else "train" for row in EXAMPLES}
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="test")
     (folder / "splits").mkdir()
     splits.save(folder / "splits")
     (folder / "checkpoint").mkdir()
@@ -121,7 +121,7 @@ def test_the_graph_is_reproducible_and_holds_nothing_of_this_machine(
 ) -> None:
     # when the same weights are exported again
     network = Checkpoint.load(joint[1].path).network("eager")
-    with trimmed(network):
+    with pruned_for_export(network):
         export_graph(network, tmp_path / MODEL, type_ids=False, max_length=64)
     # then not a byte differs
     data = (tmp_path / MODEL).read_bytes()

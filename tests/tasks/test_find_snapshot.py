@@ -23,7 +23,7 @@ def find(store: Path) -> Find:
         uri = made.run.tracking_uri
         with lineages(uri, made.version.address) as (lineage,), open_reproduction(lineage, store, uri) as run:
             found = find_snapshot.fn(run, lineage, store)
-        assert [row.id for row in Snapshot.load(found.path).examples()] == list(made.splits.sides)
+        assert [row.id for row in Snapshot.load(found.path).examples()] == list(made.splits.split_of)
         return found.path
 
     return look

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation
 from assay.evaluation.export_report import ExportReport
@@ -31,7 +31,7 @@ from assay.evaluation.gate_checks.standard import (
 from assay.evaluation.parity import Int8Comparison
 from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.run_results import RunResults
-from assay.evaluation.slice_checks import judge_slices
+from assay.evaluation.slice_checks import check_slices
 from assay.evaluation.verdict import Check, Verdict
 from assay.expectations.validation_report import CheckResult, ValidationReport
 from assay.recipes.recipe import Gate, Recipe
@@ -154,7 +154,7 @@ def write_splits(
     seen_in_training: int,
     training: Sequence[Example],
 ) -> ArtifactRef[Splits]:
-    test: dict[str, Side] = {row.id: "test" for row in labelled_rows()}
+    test: dict[str, SplitName] = {row.id: "test" for row in labelled_rows()}
     splits = Splits.create(
         test | {row.id: "train" for row in training},
         snapshot=snapshot.digest,
@@ -484,7 +484,7 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
 def test_many_challengers_can_be_made_to_share_the_chance_of_error(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
-    rules = {"champion": {"improve": True, "many_challengers": "corrected"}}
+    rules = {"champion": {"improve": True, "multiplicity": "corrected"}}
     case = candidate(in_store=champion_store, gate_rules=rules).context(tmp_path)
     case.challengers_before = 2
     # The third one may err with a twelfth of the 5 %.
@@ -543,7 +543,7 @@ def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_
     case.evaluation.rows = rows
     # then champion check and slice checks say how much there was to go by.
     assert check_champion(case, "sentence").measured.endswith(" of version 1), 240 rows in 24 clusters")
-    slices = judge_slices(rows, case.rules.slices, ["sentence"])
+    slices = check_slices(rows, case.rules.slices, ["sentence"])
     assert all("rows in 24 clusters (" in check.measured for check in slices)
 
 
@@ -579,7 +579,7 @@ def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
     made.run = a_run(champion_store, {"champion": {"allow_not_comparable": True}})
     check = check_champion(made.context(tmp_path), "sentence")
     assert check.passed
-    assert not check.judged
+    assert not check.tested
 
 
 @pytest.mark.usefixtures("champion")
@@ -675,7 +675,7 @@ def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
     assert "version 2 was it, and no earlier champion is left" in check.why
     made.run = a_run(store, {"champion": {"allow_not_comparable": True}})
     check = check_champion(made.context(tmp_path), "sentence")
-    assert (check.passed, check.judged) == (True, False)
+    assert (check.passed, check.tested) == (True, False)
 
 
 def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
@@ -704,7 +704,7 @@ def test_a_rolled_back_bundle_is_refused_unless_a_person_is_asked(
     # and leaves it to the person whom the recipe asks.
     made.run = a_run(store, {"approval": "required"})
     check = checks_of(made.verdict())["rollback"]
-    assert (check.passed, check.judged) == (True, False)
+    assert (check.passed, check.tested) == (True, False)
     assert "insults customers; a person must approve it" in check.why
 
 
@@ -818,4 +818,4 @@ def test_a_class_or_type_without_a_test_row_is_named_and_refused_unless_allowed(
     allowed = made.verdict()
     assert allowed.outcome == "passed"
     check = checks_of(allowed)["class: neutral (sentence)"]
-    assert (check.passed, check.judged) == (True, False)
+    assert (check.passed, check.tested) == (True, False)

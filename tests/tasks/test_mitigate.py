@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from assay.corpus.example import Example
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import Ref
 from assay.evaluation.slice_checks import SliceFinding
 from assay.evaluation.slice_membership import SliceKey
 from assay.evaluation.statistics import Interval
-from assay.models.sample_weights import RowWeights
+from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Gate, Head, Mitigation
-from assay.tasks.mitigate import changes_of, mitigate, weigh, weigh_up
-from assay.tasks.score import ASSESSMENT, Assessment
+from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate, weigh
+from assay.tasks.score import VALIDATION_SCORES, ValidationScores
 from tests.snapshots import make_run, write_snapshot
 
 SOUTH = SliceKey(column="region", value="south")
@@ -34,8 +34,8 @@ def finding(key: SliceKey, f1: float, *, failed: bool, head: Head = "sentence") 
     )
 
 
-def assessment(f1: float, *slices: SliceFinding) -> Assessment:
-    return Assessment(f1={"sentence": f1}, slices=list(slices))
+def validation_scores(f1: float, *slices: SliceFinding) -> ValidationScores:
+    return ValidationScores(f1={"sentence": f1}, slices=list(slices))
 
 
 def test_rows_of_slices_that_fall_short_weigh_more_each_time_and_once_only() -> None:
@@ -58,13 +58,25 @@ def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
 @pytest.mark.parametrize(
     ("after", "kept", "reason"),
     [
-        (assessment(0.79, finding(SOUTH, 0.7, failed=False)), True, "rises by 0.200 on the mean; none falls short now"),
-        (assessment(0.85, finding(SOUTH, 0.6, failed=True)), True, "rises by 0.100 on the mean; 1 of 1 still fall"),
-        (assessment(0.77, finding(SOUTH, 0.7, failed=False)), False, "falls by 0.030, more than .*max_drop 0.02"),
-        (assessment(0.80, finding(SOUTH, 0.5, failed=True)), False, r"changes by \+0.000"),
-        (assessment(0.80, finding(SOUTH, 0.4, failed=True)), False, "changes by -0.100"),
         (
-            assessment(0.80, finding(SOUTH, 0.6, failed=True), finding(SHORT, 0.5, failed=True)),
+            validation_scores(0.79, finding(SOUTH, 0.7, failed=False)),
+            True,
+            "rises by 0.200 on the mean; none falls short now",
+        ),
+        (
+            validation_scores(0.85, finding(SOUTH, 0.6, failed=True)),
+            True,
+            "rises by 0.100 on the mean; 1 of 1 still fall",
+        ),
+        (
+            validation_scores(0.77, finding(SOUTH, 0.7, failed=False)),
+            False,
+            "falls by 0.030, more than .*max_drop 0.02",
+        ),
+        (validation_scores(0.80, finding(SOUTH, 0.5, failed=True)), False, r"changes by \+0.000"),
+        (validation_scores(0.80, finding(SOUTH, 0.4, failed=True)), False, "changes by -0.100"),
+        (
+            validation_scores(0.80, finding(SOUTH, 0.6, failed=True), finding(SHORT, 0.5, failed=True)),
             False,
             "2 slices fall short, 1 did before",
         ),
@@ -72,13 +84,13 @@ def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
     ids=["mended", "better", "costs too much", "no change", "worse", "another one falls short"],
 )
 def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
-    after: Assessment, kept: bool, reason: str
+    after: ValidationScores, kept: bool, reason: str
 ) -> None:
-    before = assessment(0.80, finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.8, failed=False))
+    before = validation_scores(0.80, finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.8, failed=False))
     if len(after.slices) == 1:
         after = after.model_copy(update={"slices": [*after.slices, finding(SHORT, 0.8, failed=False)]})
     changes = changes_of(weigh(ROWS, before.failed, RULE, {}), before, after)
-    decision, why = weigh_up(RULE, GATE, before, after, changes)
+    decision, why = accept_mitigation(RULE, GATE, before, after, changes)
     assert decision is kept
     assert re.search(reason, why), why
     [change] = changes
@@ -86,10 +98,10 @@ def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
 
 
 def test_a_mitigation_may_not_cost_the_threshold() -> None:
-    before = assessment(0.605, finding(SOUTH, 0.5, failed=True))
-    after = assessment(0.595, finding(SOUTH, 0.6, failed=False))
+    before = validation_scores(0.605, finding(SOUTH, 0.5, failed=True))
+    after = validation_scores(0.595, finding(SOUTH, 0.6, failed=False))
     changes = changes_of(weigh(ROWS, before.failed, RULE, {}), before, after)
-    assert weigh_up(RULE, GATE, before, after, changes) == (False, "F1 of sentence falls below gate.min_f1")
+    assert accept_mitigation(RULE, GATE, before, after, changes) == (False, "F1 of sentence falls below gate.min_f1")
 
 
 @pytest.mark.parametrize("method", ["reweight", "oversample"])
@@ -98,16 +110,16 @@ def test_the_step_weighs_training_rows_only(
 ) -> None:
     run = make_run(store, retrigger={"mitigation": {"method": method, "factor": 3}})
     snapshot = write_snapshot(tmp_path / "snapshot", ROWS, ["region"])
-    sides: dict[str, Side] = {row.id: "train" if number < 4 else "test" for number, row in enumerate(ROWS)}
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    split_of: dict[str, SplitName] = {row.id: "train" if number < 4 else "test" for number, row in enumerate(ROWS)}
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
-    found = assessment(0.8, finding(SOUTH, 0.5, failed=True))
+    found = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
     (tmp_path / "assessment").mkdir()
-    (tmp_path / "assessment" / ASSESSMENT).write_text(found.model_dump_json())
+    (tmp_path / "assessment" / VALIDATION_SCORES).write_text(found.model_dump_json())
     refs: Any = [Ref(path=tmp_path / name, digest=name) for name in ("assessment", "snapshot", "splits")]
 
-    weights = RowWeights.load(mitigate.fn(run, *refs).path)
+    weights = SampleWeights.load(mitigate.fn(run, *refs).path)
 
     assert weights.method == method
     assert weights.weights == {"1": 3, "3": 3}

@@ -22,10 +22,10 @@ from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.aliases import ChampionChanged
 from assay.registry.approvals import Approval
-from assay.registry.history import MOVE_TAG, Move
+from assay.registry.history import ALIAS_CHANGE_TAG, AliasChange
 from assay.registry.lock import hold
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import settle
+from assay.registry.promotion import apply_verdict
 from assay.registry.versions import Version
 from assay.runs.run import Run
 from assay.serving.address import open_bundle
@@ -456,8 +456,8 @@ def test_what_a_dead_process_left_is_settled_by_the_next(
         registry.promote(version, verdict, registry.version(expected) if expected else None, "better")
     candidate("third")
     client = MlflowClient(tracking_uri=registry.tracking_uri)
-    cut_off = Move(number=77, kind="promotion", source="2", target="3", previous="1", reason="better")
-    client.set_registered_model_tag(NAME, f"{MOVE_TAG}000077", cut_off.model_dump_json())
+    cut_off = AliasChange(number=77, kind="promotion", source="2", target="3", previous="1", reason="better")
+    client.set_registered_model_tag(NAME, f"{ALIAS_CHANGE_TAG}000077", cut_off.model_dump_json())
     client.set_registered_model_alias(NAME, "previous", "2")
     if arrived:
         client.set_registered_model_alias(NAME, "champion", "3")
@@ -614,7 +614,7 @@ def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
     # when its bundle comes again, with or without the approval of before, then it is refused with the reason.
     again = verdict.model_copy(update={"champion": second.number})
     for approval in (None, before):
-        result = settle(registry, third, again, approval, "run")
+        result = apply_verdict(registry, third, again, approval, "run")
         assert not result.promoted
         assert "version 3 holds this bundle and was rolled back on" in result.why
         assert "insults customers" in result.why
@@ -622,9 +622,11 @@ def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
             registry.promote(third, again, second, "better", approval=approval)
     # A reason to force promotes it, and so does an approval that knows of the rollback.
     after = Approval.ask(again, "run", 1).answered(approve=True, approver="Eve")
-    assert settle(registry, third, again, after, "run").promoted
+    assert apply_verdict(registry, third, again, after, "run").promoted
     registry.rollback(None, "still")
-    assert settle(registry, third, again.model_copy(update={"forced": "the customers like it"}), None, "run").promoted
+    assert apply_verdict(
+        registry, third, again.model_copy(update={"forced": "the customers like it"}), None, "run"
+    ).promoted
 
 
 def test_a_rollback_holds_after_its_version_is_deleted(
@@ -651,13 +653,15 @@ def test_an_override_of_a_rollback_holds_for_the_bundle_under_another_number(
     fifth, passed = candidate("eeeee")
     registry.promote(fifth, passed, again, "better")
     assert registry.why_rolled_back(again.bundle) is None
-    assert settle(registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run").promoted
+    assert apply_verdict(
+        registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run"
+    ).promoted
 
 
 def lose_history(registry: ModelRegistry) -> None:
     client = MlflowClient(tracking_uri=registry.tracking_uri)
     for move in registry.history():
-        client.delete_registered_model_tag(NAME, f"{MOVE_TAG}{move.number:06d}")
+        client.delete_registered_model_tag(NAME, f"{ALIAS_CHANGE_TAG}{move.number:06d}")
 
 
 @pytest.mark.parametrize("to", [None, "2", "1"])

@@ -24,14 +24,14 @@ from assay.expectations.validation_report import CheckResult, ValidationReport
 from assay.models.checkpoint import Checkpoint, CheckpointManifest
 from assay.registry.approvals import Approval
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import PromotionResult, lasting_verdict
+from assay.registry.promotion import PromotionResult, effective_verdict
 from assay.runs.run import Run
 from assay.serving.bundle import Bundle
-from assay.serving.registered_model import ModelAddress, Registry, card_folder
+from assay.serving.registered_model import ModelAddress, RegistryClient, card_folder
 from assay.tasks.approve import decide
 from assay.tasks.evaluate import evaluate
 from assay.tasks.promote import promote
-from assay.tasks.report import report, report_answer
+from assay.tasks.report import report, report_decision
 from tests.snapshots import make_run, write_snapshot
 
 HOSTILE = "<script>alert(1)</script>"
@@ -119,12 +119,12 @@ def noisy_rows(count: int = 400) -> list[Example]:
 
 
 def write_splits(folder: Path, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
-    sides = {f"row-{number}": "test" if number % 2 else "train" for number in range(400)}
+    split_of = {f"row-{number}": "test" if number % 2 else "train" for number in range(400)}
     splits = Splits.create(
-        sides,  # type: ignore[arg-type]  # the values are sides
+        split_of,  # type: ignore[arg-type]  # the values are sides
         snapshot=snapshot.digest,
         method="stratified",
-        withheld={"duplicate of a test row": 3},
+        excluded={"duplicate of a test row": 3},
         ledger="ledger-1",
     )
     folder.mkdir()
@@ -214,7 +214,7 @@ def a_verdict(
         required="at least 10 % of the rows",
         passed=True,
         why="too few rows to judge by",
-        judged=False,
+        tested=False,
     )
     mitigated = Attempt(
         kind="mitigated",
@@ -344,7 +344,7 @@ def test_report_of_a_later_verdict_leaves_the_card_of_the_first(finished: Finish
     assert second != first
     assert first.read_bytes() == written
     assert "refused" in second.read_text(encoding="utf-8")
-    registry = Registry(finished.run.tracking_uri)
+    registry = RegistryClient(finished.run.tracking_uri)
     served = registry.find(ModelAddress.parse("models:/tiny@champion"))
     assert served.verdict == verdict.digest
     assert (registry.card(served) or "").encode() == written
@@ -370,7 +370,7 @@ def test_report_of_a_run_that_found_the_bundle_of_another_keeps_the_card_beside_
     finished.verdict = passing
     finished.report(finished.promote())
     # then a server finds the card of the verdict that promoted it.
-    registry = Registry(finished.run.tracking_uri)
+    registry = RegistryClient(finished.run.tracking_uri)
     served = registry.find(ModelAddress.parse("models:/tiny@champion"))
     assert (served.run_id, served.verdict) == (first, passing.digest)
     assert "2 of 2 checks passed" in Page(registry.card(served) or "").text
@@ -385,7 +385,7 @@ def test_the_champion_judged_again_is_reported_by_the_verdict_that_promoted_it(f
     if later:
         finished.run = finished.run.model_copy(update={"key": "later"})
     # when the gate compares it with itself,
-    finished.verdict = lasting_verdict(finished.run, first.model_copy(update={"champion": "1"}))
+    finished.verdict = effective_verdict(finished.run, first.model_copy(update={"champion": "1"}))
     promotion = finished.promote()
     finished.report(promotion)
     # then card and verdict are those of the first time, and only its own run describes the version.
@@ -428,7 +428,7 @@ def test_the_card_of_a_run_that_waited_shows_the_answer(
     assert "waits for approval" in waited
     # when the answer comes
     registry = ModelRegistry("tiny", finished.run.tracking_uri, finished.run.store)
-    report_answer(finished.run.store, finished.run.key, decide(registry, None, approved, "Ann"))
+    report_decision(finished.run.store, finished.run.key, decide(registry, None, approved, "Ann"))
     # then the card on disk and in MLflow says what became of it, and all else stands there as before
     page = Page(card.read_text(encoding="utf-8"))
     assert "waits for approval" not in page.text
@@ -443,7 +443,7 @@ def test_the_card_of_a_run_that_waited_shows_the_answer(
     # and an answer comes once
     assert not (finished.run.folder / "card.json").exists()
     written = card.stat().st_mtime_ns
-    report_answer(finished.run.store, finished.run.key, finished.promote())
+    report_decision(finished.run.store, finished.run.key, finished.promote())
     assert card.stat().st_mtime_ns == written
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 from assay.corpus.example import Entity, Example
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import ExportReport
 from assay.serving.bundle import Bundle
-from assay.tasks.score import Assessment, assess
+from assay.tasks.score import ValidationScores, score
 from tests.snapshots import make_run, write_snapshot
 
 MakeBundle = Callable[..., Bundle]
@@ -32,8 +32,8 @@ def test_validation_rows_say_which_head_is_low_and_which_slice_falls_short(
     # given a bundle that is wrong about the south, and test rows that nobody may look at
     rows = [a_row(number) for number in range(240)]
     snapshot = write_snapshot(tmp_path / "snapshot", rows, ["region"])
-    sides: dict[str, Side] = {row.id: "validation" if int(row.id) < 200 else "test" for row in rows}
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    split_of: dict[str, SplitName] = {row.id: "validation" if int(row.id) < 200 else "test" for row in rows}
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
     bundle = make_bundle("export/bundle", {"good": "positive", "bad": "negative"}, {"apple": "COMPANY"})
@@ -47,8 +47,8 @@ def test_validation_rows_say_which_head_is_low_and_which_slice_falls_short(
 
     # when it is assessed
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
-    result = assess.fn(run, export, snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest))
-    found = Assessment.load(result.path)
+    result = score.fn(run, export, snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest))
+    found = ValidationScores.load(result.path)
 
     # then one head is low, and one slice of it falls short
     assert found.below(run.recipe.gate) == {"sentence": 0.75}

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
@@ -50,16 +50,16 @@ def split_rows(tmp_path: Path, rows: Sequence[Example], key: str = "first", **pa
 
 def published(rows: Sequence[tuple[str, str, str]]) -> list[Example]:
     """Rows of (text, label, published side), named by their position."""
-    return [Example(f"r{i}", text, label=label, split=side) for i, (text, label, side) in enumerate(rows)]
+    return [Example(f"r{i}", text, label=label, split=split_name) for i, (text, label, split_name) in enumerate(rows)]
 
 
 def test_labels_and_entity_types_have_their_share_and_every_row_a_side(tmp_path: Path) -> None:
     rows = make_rows(500)
     splits = split_rows(tmp_path, rows)
     assert splits.manifest.counts == {"train": 400, "validation": 50, "test": 50}
-    assert set(splits.sides) == {row.id for row in rows}
-    with_entity = Counter(splits.sides[row.id] for row in rows if row.entities)
-    with_no = Counter(splits.sides[row.id] for row in rows if row.label == "no")
+    assert set(splits.split_of) == {row.id for row in rows}
+    with_entity = Counter(splits.split_of[row.id] for row in rows if row.entities)
+    with_no = Counter(splits.split_of[row.id] for row in rows if row.label == "no")
     assert with_entity["test"] in (9, 10, 11)
     assert with_no["test"] in (16, 17)
 
@@ -72,8 +72,8 @@ def test_near_duplicates_and_groups_stay_together(tmp_path: Path) -> None:
         for i in range(200)
     ]
     splits = split_rows(tmp_path, [*rows, *repeats, *grouped])
-    assert all(splits.sides[f"r{i}"] == splits.sides[f"d{i}"] for i in range(200))
-    assert all(splits.sides[f"g{i}"] == splits.sides[f"g{i // 4 * 4}"] for i in range(200))
+    assert all(splits.split_of[f"r{i}"] == splits.split_of[f"d{i}"] for i in range(200))
+    assert all(splits.split_of[f"g{i}"] == splits.split_of[f"g{i // 4 * 4}"] for i in range(200))
 
 
 def test_with_the_ledger_of_then_another_store_comes_to_the_same_sides(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_same_run_finds_its_splits_and_another_run_makes_the_same(tmp_path: 
 def test_more_rows_move_none_of_the_others(tmp_path: Path) -> None:
     before = split_rows(tmp_path, make_rows(300), "monday")
     after = split_rows(tmp_path, make_rows(330), "tuesday")
-    assert {row: after.sides[row] for row in before.sides} == before.sides
+    assert {row: after.split_of[row] for row in before.split_of} == before.split_of
     assert after.manifest.counts == {"train": 264, "validation": 33, "test": 33}
     assert after.manifest.ledger == before.manifest.ledger
     assert after.manifest.seen_in_training == 0
@@ -122,14 +122,14 @@ def test_remembered_sides_outlive_a_change_of_seed_and_shares(tmp_path: Path) ->
     rows = make_rows(100)
     before = split_rows(tmp_path, rows, "a")
     changed = {"seed": 99, "train": 0.5, "validation": 0.25, "test": 0.25}
-    assert split_rows(tmp_path, rows, "b", split=changed).sides == before.sides
+    assert split_rows(tmp_path, rows, "b", split=changed).split_of == before.split_of
 
 
 def test_without_remembering_test_rows_that_were_trained_on_are_counted(tmp_path: Path) -> None:
     rows = make_rows(300)
     before = split_rows(tmp_path, rows, "a")
     after = split_rows(tmp_path, rows, "b", split={"seed": 99, "remember": False})
-    seen = sum(after.sides[row] == "test" and before.sides[row] == "train" for row in before.sides)
+    seen = sum(after.split_of[row] == "test" and before.split_of[row] == "train" for row in before.split_of)
     assert seen > 0
     assert after.manifest.seen_in_training == seen
 
@@ -140,7 +140,7 @@ def test_a_later_near_duplicate_goes_to_the_side_of_the_first(tmp_path: Path) ->
     # given repeats of every row, and the rows themselves gone from the source
     repeats = [Example(f"new{i}", f"{row.text.title()}  https://t.co/x", label=row.label) for i, row in enumerate(rows)]
     after = split_rows(tmp_path, repeats, "b")
-    assert [after.sides[f"new{i}"] for i in range(100)] == [before.sides[f"r{i}"] for i in range(100)]
+    assert [after.split_of[f"new{i}"] for i in range(100)] == [before.split_of[f"r{i}"] for i in range(100)]
 
 
 def test_a_new_row_of_a_known_group_goes_to_its_side(tmp_path: Path) -> None:
@@ -148,21 +148,23 @@ def test_a_new_row_of_a_known_group_goes_to_its_side(tmp_path: Path) -> None:
     before = split_rows(tmp_path, grouped, "a")
     late = [Example(f"l{i}", text_of(500 + i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(50)]
     after = split_rows(tmp_path, late, "b")
-    assert [after.sides[f"l{i}"] for i in range(50)] == [before.sides[f"g{2 * i}"] for i in range(50)]
+    assert [after.split_of[f"l{i}"] for i in range(50)] == [before.split_of[f"g{2 * i}"] for i in range(50)]
 
 
 def test_a_new_row_that_joins_two_sides_is_withheld_and_the_others_stay(tmp_path: Path) -> None:
     grouped = [Example(f"g{i}", text_of(i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(100)]
     before = split_rows(tmp_path, grouped, "a")
-    train, test = (next(row for row in grouped if before.sides[row.id] == side) for side in ("train", "test"))
+    train, test = (
+        next(row for row in grouped if before.split_of[row.id] == split_name) for split_name in ("train", "test")
+    )
     # given a row with the text of a training row, in the group of a test row
     bridge = Example("bridge", train.text.upper(), label="yes", group=test.group)
     after = split_rows(tmp_path, [*grouped, bridge], "b")
-    assert "bridge" not in after.sides
-    assert after.sides == before.sides
-    assert after.manifest.withheld == {"joins remembered sides": 1}
+    assert "bridge" not in after.split_of
+    assert after.split_of == before.split_of
+    assert after.manifest.excluded == {"joins remembered sides": 1}
     # and so it is the next time
-    assert split_rows(tmp_path, [*grouped, bridge], "c").sides == before.sides
+    assert split_rows(tmp_path, [*grouped, bridge], "c").split_of == before.split_of
 
 
 def test_a_split_by_time_trains_on_the_oldest_and_keeps_repeats_of_old_texts_from_the_test(tmp_path: Path) -> None:
@@ -175,10 +177,10 @@ def test_a_split_by_time_trains_on_the_oldest_and_keeps_repeats_of_old_texts_fro
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields}
     splits = split_rows(tmp_path, [repeat, *reversed(rows)], source=source, split={"method": "time"})
     order = ["train", "validation", "test"]
-    assert [splits.sides[f"r{i}"] for i in range(100)] == sorted(
-        (splits.sides[f"r{i}"] for i in range(100)), key=order.index
+    assert [splits.split_of[f"r{i}"] for i in range(100)] == sorted(
+        (splits.split_of[f"r{i}"] for i in range(100)), key=order.index
     )
-    assert splits.sides["repeat"] == "train"
+    assert splits.split_of["repeat"] == "train"
     assert splits.manifest.counts == {"train": 81, "validation": 10, "test": 10}
 
 
@@ -205,8 +207,8 @@ def test_published_sides_stay_but_duplicates_of_held_back_rows_leave(tmp_path: P
         ]
     )
     splits = split_rows(tmp_path, rows, split={"method": "published"})
-    assert splits.sides == {"r0": "train", "r1": "train", "r3": "validation", "r6": "test", "r7": "test"}
-    assert splits.manifest.withheld == {"duplicate of a test row": 2, "duplicate of a validation row": 1}
+    assert splits.split_of == {"r0": "train", "r1": "train", "r3": "validation", "r6": "test", "r7": "test"}
+    assert splits.manifest.excluded == {"duplicate of a test row": 2, "duplicate of a validation row": 1}
 
 
 def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved(tmp_path: Path) -> None:
@@ -216,9 +218,9 @@ def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved
     rows = published([*train, *held, *repeats])
     splits = split_rows(tmp_path, rows, split={"method": "published"})
     # then all published validation rows test, and a ninth of the others validates, repeats beside their originals
-    assert all(splits.sides[f"r{180 + i}"] == "test" for i in range(20))
+    assert all(splits.split_of[f"r{180 + i}"] == "test" for i in range(20))
     assert splits.manifest.counts == {"train": 240, "validation": 30, "test": 20}
-    assert all(splits.sides[f"r{i}"] == splits.sides[f"r{200 + i}"] for i in range(90))
+    assert all(splits.split_of[f"r{i}"] == splits.split_of[f"r{200 + i}"] for i in range(90))
 
 
 @pytest.mark.parametrize(
@@ -230,8 +232,8 @@ def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved
         (["validation", "test"], r"publishes only the side\(s\) validation, test"),
     ],
 )
-def test_published_needs_published_sides(tmp_path: Path, sides: list[str | None], message: str) -> None:
-    rows = [Example(f"r{i}", text_of(i), label=str(i % 2), split=side) for i, side in enumerate(sides)]
+def test_published_needs_published_sides(tmp_path: Path, split_of: list[str | None], message: str) -> None:
+    rows = [Example(f"r{i}", text_of(i), label=str(i % 2), split=split_name) for i, split_name in enumerate(split_of)]
     with pytest.raises(AssayError, match=message):
         split_rows(tmp_path, rows, split={"method": "published"})
 
@@ -312,7 +314,7 @@ def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[
     """A source of the form `parse`, and what it reads of so many documents of six sentences each."""
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "form": "parse", "fields": fields}
     reader = DocumentReader(
-        Form.model_validate({"form": "parse", "fields": fields}), needs_label=True, needs_entities=False
+        DocumentFormat.model_validate({"form": "parse", "fields": fields}), needs_label=True, needs_entities=False
     )
     found: list[Example] = []
     for number in range(documents):
@@ -332,9 +334,9 @@ def test_sentences_of_one_document_are_in_one_split(tmp_path: Path, fields: dict
     for key in ({row.id.rpartition("#")[0] for row in rows}, {row.group for row in rows}):
         for name in key:
             members = [row.id for row in rows if name in (row.group, row.id.rpartition("#")[0])]
-            assert len({splits.sides[row] for row in members if row in splits.sides}) <= 1
+            assert len({splits.split_of[row] for row in members if row in splits.split_of}) <= 1
     expected = set() if method == "stratified" else {"in the group of a test row"}
-    assert set(splits.manifest.withheld) == expected
+    assert set(splits.manifest.excluded) == expected
 
 
 def test_near_duplicates_are_sought_in_what_the_model_reads(tmp_path: Path) -> None:
@@ -346,7 +348,7 @@ def test_near_duplicates_are_sought_in_what_the_model_reads(tmp_path: Path) -> N
     ]
     model = {"scratch": {}, "heads": ["sentence"], "cleaning": {"html": True, "whitespace": True}}
     splits = split_rows(tmp_path, [*rows, *variants], model=model)
-    assert [splits.sides[f"r{number}"] for number in range(200)] == [splits.sides[f"v{n}"] for n in range(200)]
+    assert [splits.split_of[f"r{number}"] for number in range(200)] == [splits.split_of[f"v{n}"] for n in range(200)]
 
 
 def test_a_split_as_the_recipe_asks_warns_of_nothing(tmp_path: Path) -> None:
@@ -417,21 +419,21 @@ def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> 
     split_rows(tmp_path, rows, "a")
     grouped = [replace(row, group=f"g{number // 3}") for number, row in enumerate(rows)]
     manifest = split_rows(tmp_path, grouped, "b").manifest
-    excluded = sum(manifest.withheld.values())
+    excluded = sum(manifest.excluded.values())
     assert excluded == 300 - sum(manifest.counts.values()) > 0
     assert manifest.seen_in_training > 0
     lines = [line for line in manifest.warnings if f"{excluded} rows of earlier runs are excluded" in line]
     assert "delete ledger/tiny.parquet" in lines[0]
     # and so it is in the next run
     again = split_rows(tmp_path, grouped, "c").manifest
-    assert (again.digest, again.withheld) == (manifest.digest, manifest.withheld)
+    assert (again.digest, again.excluded) == (manifest.digest, manifest.excluded)
     assert (again.seen_in_training, again.warnings) == (manifest.seen_in_training, manifest.warnings)
     # when new rows of all groups come, those that are excluded beside the others are counted in the warning, too
     new = [replace(row, group=f"g{number % 100}") for number, row in enumerate(make_rows(200, start=300))]
     joined = split_rows(tmp_path, [*grouped, *new], "more").manifest
-    assert joined.withheld[JOINS] > manifest.withheld.get(JOINS, 0)
-    beside = sum(count for reason, count in joined.withheld.items() if reason != JOINS)
-    told = f"{beside} rows of earlier runs and {joined.withheld[JOINS]} new rows are excluded"
+    assert joined.excluded[JOINS] > manifest.excluded.get(JOINS, 0)
+    beside = sum(count for reason, count in joined.excluded.items() if reason != JOINS)
+    told = f"{beside} rows of earlier runs and {joined.excluded[JOINS]} new rows are excluded"
     assert [line for line in joined.warnings if told in line]
     # when that is done, all rows are assigned anew
     ledger_path(tmp_path, "tiny").unlink()
@@ -444,14 +446,14 @@ def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> 
 def test_twitter_financial_holds_known_near_duplicates(tmp_path: Path) -> None:
     # given the published train and validation files
     rows = [
-        Example(f"{side}{number}", row["text"], label=str(row["label"]), split=side)
-        for side in ("train", "validation")
-        for number, row in enumerate(read_jsonl(DATA / "twitter_financial" / f"twitter_financial_{side}.jsonl"))
+        Example(f"{split_name}{number}", row["text"], label=str(row["label"]), split=split_name)
+        for split_name in ("train", "validation")
+        for number, row in enumerate(read_jsonl(DATA / "twitter_financial" / f"twitter_financial_{split_name}.jsonl"))
     ]
     splits = split_rows(tmp_path, rows, split={"method": "published"})
     # then the published validation is the test, whole, and the training rows that repeat one of its texts are out
     assert splits.manifest.counts["test"] == 2388
-    assert splits.manifest.withheld == {"duplicate of a test row": 81}
+    assert splits.manifest.excluded == {"duplicate of a test row": 81}
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -466,7 +468,7 @@ def test_splits_hold_the_cluster_of_every_row(tmp_path: Path) -> None:
     ]
     splits = split_rows(tmp_path, rows)
     # then each row is in the cluster that its first row names, and all others are alone.
-    assert set(splits.clusters) == set(splits.sides)
+    assert set(splits.clusters) == set(splits.split_of)
     sizes = Counter(splits.clusters.values())
     assert (sizes["r0"], sizes["r20"], len(sizes)) == (10, 3, 200 - 9 - 2)
     assert {splits.clusters[f"r{number}"] for number in range(10)} == {"r0"}

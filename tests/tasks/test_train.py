@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot, SnapshotWriter
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.models import hardware
 from assay.models.checkpoint import Checkpoint
@@ -35,8 +35,8 @@ def _inputs(folder: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     for row in ROWS:
         writer.add([row])
     digest = writer.finish().digest
-    sides: dict[str, Side] = {row.id: "train" if int(row.id) < 32 else "validation" for row in ROWS}
-    made = Splits.create(sides, snapshot=digest, method="stratified")
+    split_of: dict[str, SplitName] = {row.id: "train" if int(row.id) < 32 else "validation" for row in ROWS}
+    made = Splits.create(split_of, snapshot=digest, method="stratified")
     made.save(splits)
     return ArtifactRef[Snapshot](path=snapshot, digest=digest), ArtifactRef[Splits](path=splits, digest=made.digest)
 

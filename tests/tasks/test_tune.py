@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.models.loss import HeadsLoss
 from assay.runs.run import Run
@@ -33,10 +33,10 @@ def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     ]
     rows += [Example(id=f"test-{number}", text="shares rest", label="sideways") for number in range(8)]
     snapshot = write_snapshot(tmp_path / "snapshot", rows)
-    sides: dict[str, Side] = {
+    split_of: dict[str, SplitName] = {
         row.id: "test" if row.label == "sideways" else "validation" if int(row.id) >= 36 else "train" for row in rows
     }
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
     return snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest)
@@ -106,14 +106,14 @@ def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
 
     def interrupt(folder: Path, key: str) -> None:
         nonlocal epochs
-        seal(folder, key)
+        mark_complete(folder, key)
         epochs += 1
         if epochs == 3:
             raise KeyboardInterrupt
 
     from assay.models import resume
 
-    seal = resume.seal
+    mark_complete = resume.mark_complete
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(resume, "seal", interrupt)
         tune.fn(run, *data)
@@ -156,21 +156,21 @@ def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
     run = a_run(store, training={"epochs": 20, "warmup_ratio": 0.0})
     tuning = run.recipe.tuning
     assert tuning is not None
-    wild = Plan(number=0, settings={"training.learning_rate": 1.0}, rivals=[])
+    wild = Plan(number=0, settings={"training.learning_rate": 1.0}, other_trials=[])
     # given a loss that overflows, which no allowed rate brings about on so few rows
     with monkeypatch.context() as overflowing:
         loss = HeadsLoss.__call__
         overflowing.setattr(HeadsLoss, "__call__", lambda *inputs: loss(*inputs) * float("inf"))
-        astray = run_trial.fn(run, *data, tuning, wild)
-    assert (astray.state, astray.score) == ("failed", None)
-    assert "lower training.learning_rate" in astray.why
+        non_finite = run_trial.fn(run, *data, tuning, wild)
+    assert (non_finite.state, non_finite.score) == ("failed", None)
+    assert "lower training.learning_rate" in non_finite.why
 
-    perfect = astray.model_copy(update={"state": "finished", "scores": [1.0] * 20})
-    rivals = [
+    perfect = non_finite.model_copy(update={"state": "finished", "scores": [1.0] * 20})
+    other_trials = [
         perfect.model_copy(update={"number": number, "settings": {"training.learning_rate": 0.01}})
         for number in range(5)
     ]
-    slow = Plan(number=5, settings={"training.learning_rate": 1e-7}, rivals=rivals)
+    slow = Plan(number=5, settings={"training.learning_rate": 1e-7}, other_trials=other_trials)
     pruned = run_trial.fn(run, *data, tuning, slow)
     assert (pruned.state, len(pruned.scores)) == ("pruned", 1)
     tags = [each.data.tags["assay.trial"] for each in nested(run)]

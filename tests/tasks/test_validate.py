@@ -71,7 +71,7 @@ def test_a_critical_fault_stops_with_one_line_and_keeps_the_report(tmp_path: Pat
     )
     [folder] = run.folder.glob("validate-*")
     [check] = ValidationReport.load(folder).critical_failed
-    assert check.bad_ids == ["bearish"]
+    assert check.invalid_ids == ["bearish"]
     assert (folder / "docs" / "index.html").is_file()
 
     # when it is run again on the same data, it stops again without validating anew

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
 from assay.serving.http.context import Context, Json
-from assay.serving.http.protocols.native import EntityAnswer, objects
+from assay.serving.http.protocols.native import EntityResponse, objects
 from assay.serving.http.requests import TextRow, parse, read_body
 
 Texts = list[str | TextRow]
@@ -68,20 +68,20 @@ class InvocationRequest(BaseModel):
         return [Row(one) if isinstance(one, str) else Row(one.text, one.text_pair) for one in given]
 
 
-class FlatAnswer(BaseModel):
+class FlatResponse(BaseModel):
     """The answer to one row; also `probability.CLASS` for each class."""
 
     model_config = ConfigDict(extra="allow")
 
     label: str | None = None
-    entities: list[EntityAnswer] | None = None
+    entities: list[EntityResponse] | None = None
     truncated: bool
 
 
 class InvocationResponse(BaseModel):
     """Answers in the order of the rows."""
 
-    predictions: list[FlatAnswer]
+    predictions: list[FlatResponse]
 
 
 def flat(answer: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _rows_of_columns(columns: Mapping[str, list[Any] | str]) -> list[Row]:
 
 def routes(context: Context, environment: Mapping[str, str] = os.environ) -> list[Route]:
     """The routes of this protocol, and those that the environment of Vertex AI names."""
-    slot = context.slot
+    active_model = context.active_model
 
     async def invoke(request: Request) -> Response:
         body = parse(InvocationRequest, await read_body(request, context.answering.limits))
@@ -126,7 +126,7 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
         return Json({"predictions": [flat(one) for one in objects(answered)]}, headers=version_header)
 
     async def ping(request: Request) -> Response:
-        return PlainTextResponse("\n", 200 if slot.ready else 503)
+        return PlainTextResponse("\n", 200 if active_model.ready else 503)
 
     async def show_version(request: Request) -> Response:
         return PlainTextResponse(version("assay"))

@@ -38,7 +38,7 @@ class PredictRequest(BaseModel):
         return [Row(row.text, row.text_pair) for row in self.rows or ()]
 
 
-class EntityAnswer(BaseModel):
+class EntityResponse(BaseModel):
     """An entity in characters (code points) of the text that was sent, end exclusive."""
 
     start: int
@@ -48,12 +48,12 @@ class EntityAnswer(BaseModel):
     score: float
 
 
-class RowAnswer(BaseModel):
+class RowResponse(BaseModel):
     """The answer to one row; a head that the model does not have leaves its keys out."""
 
     label: str | None = None
     probabilities: dict[str, float] | None = None
-    entities: list[EntityAnswer] | None = None
+    entities: list[EntityResponse] | None = None
     truncated: bool = Field(description="The row was longer than the model reads; the answer rests on its beginning")
 
 
@@ -69,7 +69,7 @@ class PredictResponse(BaseModel):
     """Answers in the order of the rows."""
 
     model: ModelIdentity
-    predictions: list[RowAnswer]
+    predictions: list[RowResponse]
     milliseconds: float
 
 

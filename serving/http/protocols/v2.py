@@ -162,10 +162,10 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 
 def routes(context: Context) -> list[Route]:
     """The routes of this protocol."""
-    slot = context.slot
+    active_model = context.active_model
 
     def named(request: Request) -> ServedModel:
-        model = slot.model
+        model = active_model.model
         name, number = request.path_params["model"], request.path_params.get("version")
         if name != model.name or number not in (None, model.version_name):
             asked = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
@@ -182,10 +182,10 @@ def routes(context: Context) -> list[Route]:
         return Json(describe_model(named(request)))
 
     async def model_ready(request: Request) -> Response:
-        return Json({"name": named(request).name, "ready": slot.ready}, 200 if slot.ready else 503)
+        return Json({"name": named(request).name, "ready": active_model.ready}, 200 if active_model.ready else 503)
 
     async def ready(request: Request) -> Response:
-        return Json({"ready": slot.ready}, 200 if slot.ready else 503)
+        return Json({"ready": active_model.ready}, 200 if active_model.ready else 503)
 
     async def live(request: Request) -> Response:
         return Json({"live": True})

@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject, document_of
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
@@ -23,7 +23,7 @@ TOKENS: dict[str, Any] = {"form": "tokens", "fields": {"label": "intent"}}
 def read(
     form: Mapping[str, Any], values: Mapping[str, Any], *, label: bool = True, entities: bool = False, **more: Any
 ) -> tuple[list[Example], list[Reject]]:
-    reader = DocumentReader(Form.model_validate(form), needs_label=label, needs_entities=entities)
+    reader = DocumentReader(DocumentFormat.model_validate(form), needs_label=label, needs_entities=entities)
     return reader.read(Document("rows:7", values, **more))
 
 
@@ -77,7 +77,7 @@ def test_a_row_with_everything() -> None:
 
 
 def test_position_and_side_where_no_field_says_otherwise() -> None:
-    [example], _ = read(ROWS, {"text": "a", "label": "x"}, side="test")
+    [example], _ = read(ROWS, {"text": "a", "label": "x"}, split_name="test")
 
     assert (example.id, example.split) == ("rows:7", "test")
 
@@ -252,13 +252,15 @@ def test_bad_tokens(tokens: object, tags: object, why: str) -> None:
 
 def test_the_fields_that_a_head_needs_must_be_named() -> None:
     with pytest.raises(AssayError, match=r"source\.fields\.label"):
-        DocumentReader(Form(), needs_label=True, needs_entities=False)
+        DocumentReader(DocumentFormat(), needs_label=True, needs_entities=False)
     with pytest.raises(AssayError, match=r"source\.fields\.entities"):
-        DocumentReader(Form(), needs_label=False, needs_entities=True)
+        DocumentReader(DocumentFormat(), needs_label=False, needs_entities=True)
 
 
 def test_a_database_sends_only_what_is_read() -> None:
-    form = Form.model_validate({**PARSE, "fields": {"slices": {"source": "meta.source"}, "time": "meta.time"}})
+    form = DocumentFormat.model_validate(
+        {**PARSE, "fields": {"slices": {"source": "meta.source"}, "time": "meta.time"}}
+    )
     reader = DocumentReader(form, needs_label=True, needs_entities=True)
 
     assert reader.field_names() == ["Parse", "isRepost", "meta"]

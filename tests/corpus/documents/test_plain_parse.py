@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.fields import Form
+from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import Document
 from demo.virtual import virtual_documents
@@ -22,7 +22,9 @@ ODD: list[Any] = [None, "", " ", "a\0b", "\ud800", 0, 1.5, True, [], ["x"], {}, 
 
 def readers(form: dict[str, Any]) -> tuple[DocumentReader, DocumentReader]:
     """One that takes the quick way where it can, and one that never does."""
-    both = [DocumentReader(Form.model_validate(form), needs_label=True, needs_entities=True) for _ in range(2)]
+    both = [
+        DocumentReader(DocumentFormat.model_validate(form), needs_label=True, needs_entities=True) for _ in range(2)
+    ]
     assert both[1]._plain is not None
     both[1]._plain = None
     return both[0], both[1]
@@ -65,7 +67,7 @@ def test_nearly_every_document_is_plain() -> None:
     ids=str,
 )
 def test_other_forms_are_left_to_the_thorough_reader(change: dict[str, Any]) -> None:
-    assert not PlainParse.fits(Form.model_validate({**FORM, **change}))
+    assert not PlainParse.fits(DocumentFormat.model_validate({**FORM, **change}))
 
 
 def damage(draw: random.Random, document: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def _kinds() -> Iterator[str]:
     for path in sorted(CORPUS.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                place = {"UnreadableError": 0, "BadRow": 1}.get(node.func.id)
+                place = {"UnreadableError": 0, "InvalidRow": 1}.get(node.func.id)
                 if place is not None and place < len(node.args):
                     yield from _texts(node.args[place])
             elif isinstance(node, ast.Return) and path.name == "entities.py" and isinstance(node.value, ast.Tuple):

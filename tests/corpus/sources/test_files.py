@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assay.corpus.documents.raw_document import BadRow, Document
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import find_files, iter_rows, read_files
 
@@ -49,7 +49,7 @@ def test_bad_lines_of_jsonl_cost_themselves_only(tmp_path: Path) -> None:
 
     found = dict(iter_rows(path))
 
-    reasons = {row.id: row.reason for row in found.values() if isinstance(row, BadRow)}
+    reasons = {row.id: row.reason for row in found.values() if isinstance(row, InvalidRow)}
     assert reasons["rows.jsonl:1"] == "not valid UTF-8: byte 13"
     assert reasons["rows.jsonl:2"].startswith("not valid JSON: ")
     assert reasons["rows.jsonl:3"] == "not a JSON object: list"
@@ -64,7 +64,7 @@ def test_bad_rows_of_csv_cost_themselves_only(tmp_path: Path) -> None:
 
     found = [row for _, row in iter_rows(path)]
 
-    assert [row.reason for row in found if isinstance(row, BadRow)] == [
+    assert [row.reason for row in found if isinstance(row, InvalidRow)] == [
         "not valid UTF-8",
         "wrong number of cells: 3, the header has 2",
         "wrong number of cells: 1, the header has 2",
@@ -86,7 +86,7 @@ def test_a_quote_that_is_never_closed_makes_no_good_row_of_the_rest(tmp_path: Pa
     *good, (number, bad) = iter_rows(path)
 
     assert all(isinstance(row, dict) for _, row in good)
-    assert isinstance(bad, BadRow)
+    assert isinstance(bad, InvalidRow)
     assert bad.reason == f"a quote is never closed: it opens in line {line}"
     assert (bad.id, number) == (f"rows.csv:{len(path.read_bytes().splitlines())}", len(path.read_bytes().splitlines()))
 
@@ -110,7 +110,7 @@ def test_invalid_utf8_in_parquet_costs_its_row_only(tmp_path: Path) -> None:
 
     found = [row for _, row in iter_rows(path)]
 
-    assert found == [{"text": "good"}, BadRow("rows.parquet:2", "not valid UTF-8", None), {"text": "fine"}]
+    assert found == [{"text": "good"}, InvalidRow("rows.parquet:2", "not valid UTF-8", None), {"text": "fine"}]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_globs_and_sides(tmp_path: Path) -> None:
     files = find_files({str(tmp_path / "*.jsonl"): "train", str(tmp_path / "other.csv"): "all"})
     documents = [document for document in read_files(files) if isinstance(document, Document)]
 
-    assert [(document.position, document.side) for document in documents] == [
+    assert [(document.position, document.split_name) for document in documents] == [
         ("a:1", "train"),
         ("a:2", "train"),
         ("b:1", "train"),

@@ -63,7 +63,7 @@ def test_class_labels_become_names_at_every_depth(saved: Path) -> None:
 def test_splits_are_sides_and_positions(saved: Path) -> None:
     found = list(read_hub(str(saved), splits={"dev": "test", "train": "all"}))
 
-    assert [(document.position, document.side) for document in found] == [
+    assert [(document.position, document.split_name) for document in found] == [
         ("dev:0", "test"),
         ("train:0", None),
         ("train:1", None),
@@ -75,7 +75,7 @@ def test_a_folder_of_files_with_every_split(folder: Path) -> None:
     found = list(read_hub(str(folder)))
 
     assert sorted(document.position for document in found) == ["test:0", "train:0", "train:1"]
-    assert all(document.side is None for document in found)
+    assert all(document.split_name is None for document in found)
 
 
 def test_named_files_take_the_place_of_the_published_splits(folder: Path) -> None:

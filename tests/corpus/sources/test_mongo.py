@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.bson_order import behind, between, up_to
 from assay.corpus.sources.mongo import read_mongo, refused_operators
-from assay.corpus.sources.mongo_connection import MongoQuery, mendable
+from assay.corpus.sources.mongo_connection import MongoQuery, user_error
 from tests.mongo import Mongo
 
 # Every type, in the order in which MongoDB sorts them, and several values of each.
@@ -150,7 +150,7 @@ def test_no_error_line_holds_the_password(uri: str) -> None:
 def test_what_the_server_says_is_scrubbed(said: str) -> None:
     query = MongoQuery("mongodb://anna:p%40ss@host/?a=b", "d", "c")
 
-    line = str(mendable(query, OperationFailure(f"cannot take {said},\nsorry, full error: {{}}", code=8000)))
+    line = str(user_error(query, OperationFailure(f"cannot take {said},\nsorry, full error: {{}}", code=8000)))
 
     assert line == "MongoDB at host refused to read d.c: OperationFailure: cannot take ***, sorry"
 

@@ -22,7 +22,7 @@ from assay.corpus.splitting.assignment import (
     read_rows,
 )
 from assay.corpus.splitting.ledger import open_ledger
-from assay.corpus.splitting.stratify import NO_SIDE, TEST, TRAIN, VALIDATION
+from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION
 from assay.recipes.recipe import Split
 from tests.snapshots import write_snapshot
 
@@ -69,21 +69,21 @@ class History:
         with open_ledger(self._folder / "ledger.parquet") as ledger:
             assignment = assign(found, settings, ledger)
             kinds = found.keys.kinds()
-            sides, seen = np.tile(assignment.sides, len(kinds)), np.tile(assignment.seen, len(kinds))
-            ledger.tell(np.concatenate(kinds), sides, remember=settings.remember, seen=seen)
+            split_of, seen = np.tile(assignment.split_of, len(kinds)), np.tile(assignment.seen, len(kinds))
+            ledger.tell(np.concatenate(kinds), split_of, remember=settings.remember, seen=seen)
         return assignment
 
 
 def shares(assignment: Assignment) -> list[float]:
-    counts = np.bincount(assignment.sides[assignment.sides >= 0], minlength=3)
+    counts = np.bincount(assignment.split_of[assignment.split_of >= 0], minlength=3)
     return [round(float(count) / int(counts.sum()), 3) for count in counts]
 
 
 def splits_of(values: Sequence[object], assignment: Assignment) -> dict[object, set[int]]:
     """The splits in which rows of each value lie."""
     found: dict[object, set[int]] = {}
-    for value, side in zip(values, assignment.sides.tolist(), strict=True):
-        found.setdefault(value, set()).update({side} - {NO_SIDE})
+    for value, split_name in zip(values, assignment.split_of.tolist(), strict=True):
+        found.setdefault(value, set()).update({split_name} - {NO_SPLIT})
     return found
 
 
@@ -91,14 +91,14 @@ def test_by_time_new_rows_train_too_and_no_test_row_ever_trains(tmp_path: Path) 
     history, tested = History(tmp_path), set[int]()
     for count in (1000, 1001, 1100, 1400, 2000, 3000):
         rows = make_rows(range(count))
-        sides = (assignment := history.run(rows, method="time")).sides
+        split_of = (assignment := history.run(rows, method="time")).split_of
         assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
-        assert not tested & set(np.flatnonzero(sides == TRAIN).tolist())
+        assert not tested & set(np.flatnonzero(split_of == TRAIN).tolist())
         assert not assignment.seen.any()
-        tested |= set(np.flatnonzero(sides == TEST).tolist())
-        assert np.flatnonzero(sides == TEST).max() == count - 1 or count == 1001
+        tested |= set(np.flatnonzero(split_of == TEST).tolist())
+        assert np.flatnonzero(split_of == TEST).max() == count - 1 or count == 1001
     # then the newest training row is among the newest rows
-    assert np.flatnonzero(sides == TRAIN).max() > 2700
+    assert np.flatnonzero(split_of == TRAIN).max() > 2700
 
 
 def test_by_time_the_shares_come_right_with_one_new_row_after_the_other(tmp_path: Path) -> None:
@@ -116,13 +116,13 @@ def test_by_time_each_growth_is_ordered_in_itself(tmp_path: Path) -> None:
     rows = make_rows([*range(1000, 2000), *range(900, 1000), *range(2000, 2100)])
     assignment = history.run(rows, method="time")
     assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
-    late, newest = assignment.sides[1000:1100], assignment.sides[1100:]
+    late, newest = assignment.split_of[1000:1100], assignment.split_of[1100:]
     assert (late == TRAIN).all()
     assert (np.diff(newest) >= 0).all()
     # and a growth of late rows alone comes to its shares as well
     late_alone = history.run(rows + make_rows(range(500, 700)), method="time")
     assert shares(late_alone) == pytest.approx([0.8, 0.1, 0.1], abs=0.002)
-    assert (late_alone.sides[: len(rows)] == assignment.sides).all()
+    assert (late_alone.split_of[: len(rows)] == assignment.split_of).all()
 
 
 def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Pat
         forward = history.run(rows[:count], method="time")
         backward = reversed_history.run(rows[:count][::-1], method="time")
         assert shares(forward) == [0.8, 0.1, 0.1]
-        assert forward.sides.tolist() == backward.sides[::-1].tolist()
+        assert forward.split_of.tolist() == backward.split_of[::-1].tolist()
 
 
 def test_by_time_changed_shares_are_met_by_new_rows(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_a_group_that_comes_later_is_held_out_whole(tmp_path: Path, method: str)
         # then each group is where its most held-back row was, and only rows that were there stay
         for group, before in splits_of(groups, first).items():
             assert splits_of(groups, second)[group] == {max(before)}
-        placed = second.sides != NO_SIDE
-        assert (second.sides[placed] == first.sides[placed]).all()
-        assert sum(second.withheld.values()) == (~placed).sum() > 0
+        placed = second.split_of != NO_SPLIT
+        assert (second.split_of[placed] == first.split_of[placed]).all()
+        assert sum(second.excluded.values()) == (~placed).sum() > 0
         beside = [set(splits) for splits in splits_of(groups, first).values() if {TRAIN, TEST} <= splits]
         assert len(beside) > 10
         assert second.seen.sum() == sum(
-            second.sides[row] == TEST and TRAIN in splits_of(groups, first)[groups[row]] for row in range(600)
+            second.split_of[row] == TEST and TRAIN in splits_of(groups, first)[groups[row]] for row in range(600)
         )
 
 
@@ -172,16 +172,18 @@ def test_what_gives_way_to_test_and_to_validation_is_counted_apart(tmp_path: Pat
     history = History(tmp_path)
     rows = make_rows(range(100))
     first = history.run(rows)
-    train, validation, test = (np.flatnonzero(first.sides == side).tolist() for side in (TRAIN, VALIDATION, TEST))
+    train, validation, test = (
+        np.flatnonzero(first.split_of == split_name).tolist() for split_name in (TRAIN, VALIDATION, TEST)
+    )
     groups = {train[0]: "a", train[1]: "a", validation[0]: "a", test[0]: "a", train[2]: "b", validation[1]: "b"}
     grouped = [dataclasses.replace(row, group=groups.get(number)) for number, row in enumerate(rows)]
     new = dataclasses.replace(make_rows([500])[0], group="a")
     second = history.run([*grouped, new])
-    assert second.withheld == {BESIDE_TEST: 3, BESIDE_VALIDATION: 1, JOINS: 1}
+    assert second.excluded == {BESIDE_TEST: 3, BESIDE_VALIDATION: 1, JOINS: 1}
     assert second.seen.sum() == 1
     # when the group is given up again, all rows return to where they were
     third = history.run(rows)
-    assert (third.sides == first.sides).all()
+    assert (third.split_of == first.split_of).all()
 
 
 @pytest.mark.parametrize(("before", "after"), [("both", "text"), ("both", "text_pair"), ("text", "text_pair")])
@@ -196,7 +198,7 @@ def test_other_duplicates_that_come_later_are_held_out_whole(tmp_path: Path, bef
         second = history.run(rows, duplicates=after)
         texts = [row.text if after == "text" else row.text_pair for row in rows]
         assert all(len(splits) <= 1 for splits in splits_of(texts, second).values())
-        assert sum(second.withheld.values()) == (second.sides == NO_SIDE).sum() > 0
+        assert sum(second.excluded.values()) == (second.split_of == NO_SPLIT).sum() > 0
 
 
 def test_cleaning_that_comes_later_joins_what_it_makes_equal_and_forgets_no_row(tmp_path: Path) -> None:
@@ -205,26 +207,26 @@ def test_cleaning_that_comes_later_joins_what_it_makes_equal_and_forgets_no_row(
     tagged = [dataclasses.replace(row, id=f"t{row.id}", text=row.text.replace("text ", "text <br/>")) for row in plain]
     first = history.run([*plain, *tagged])
     second = history.run([*plain, *tagged], Cleaning(html=True))
-    placed = second.sides != NO_SIDE
-    assert (second.sides[placed] == first.sides[placed]).all()
+    placed = second.split_of != NO_SPLIT
+    assert (second.split_of[placed] == first.split_of[placed]).all()
     for one, other in ((0, 300), (300, 0)):
-        pairs = zip(first.sides[one : one + 300], first.sides[other : other + 300], strict=True)
+        pairs = zip(first.split_of[one : one + 300], first.split_of[other : other + 300], strict=True)
         kept = [a >= b for a, b in pairs]
         assert placed[one : one + 300].tolist() == kept
     # and a row whose text only the cleaning changes keeps its split when the cleaning goes
-    assert (history.run([*plain, *tagged]).sides[placed] == first.sides[placed]).all()
+    assert (history.run([*plain, *tagged]).split_of[placed] == first.split_of[placed]).all()
 
 
 def test_a_training_row_that_reads_like_a_test_row_counts_as_seen(tmp_path: Path) -> None:
     history = History(tmp_path)
     rows = make_rows(range(100))
     first = history.run(rows)
-    test = int(np.flatnonzero(first.sides == TEST)[0])
-    train = int(np.flatnonzero(first.sides == TRAIN)[0])
+    test = int(np.flatnonzero(first.split_of == TEST)[0])
+    train = int(np.flatnonzero(first.split_of == TRAIN)[0])
     rows[train] = dataclasses.replace(rows[train], group="one")
     rows[test] = dataclasses.replace(rows[test], group="one")
     second = history.run(rows)
-    assert (second.sides[test], second.sides[train]) == (TEST, NO_SIDE)
+    assert (second.split_of[test], second.split_of[train]) == (TEST, NO_SPLIT)
     assert second.seen.sum() == 1
     # and so it does when the training row is gone from the source
     assert history.run(rows[:train] + rows[train + 1 :]).seen.sum() == 1
@@ -243,8 +245,8 @@ def test_sentences_of_documents_by_position_are_not_taken_for_those_of_other_doc
     first = history.run(documents(range(1, 101)), documents="positions")
     # when a document is put before the others, so that every position is another document's
     second = history.run(documents(range(101)), documents="positions")
-    assert second.withheld == {}
-    assert second.sides[4:].tolist() == first.sides.tolist()
+    assert second.excluded == {}
+    assert second.split_of[4:].tolist() == first.split_of.tolist()
     assert all(len(splits) == 1 for splits in splits_of(np.repeat(range(101), 4).tolist(), second).values())
 
 
@@ -258,7 +260,7 @@ def test_new_sentences_of_a_known_document_join_it(tmp_path: Path) -> None:
     history = History(tmp_path)
     first = history.run([row for n in range(60) for row in document(n, range(3))], documents="lasting")
     second = history.run([row for n in range(60) for row in document(n, range(3, 5))], documents="lasting")
-    assert second.sides[::2].tolist() == second.sides[1::2].tolist() == first.sides[::3].tolist()
+    assert second.split_of[::2].tolist() == second.split_of[1::2].tolist() == first.split_of[::3].tolist()
 
 
 def test_sentences_of_one_document_stay_together_where_the_recipe_groups_them_otherwise(tmp_path: Path) -> None:
@@ -282,14 +284,14 @@ def test_a_new_document_that_repeats_texts_of_two_splits_is_excluded_and_moves_n
     ]
     history = History(tmp_path)
     first = history.run(rows, documents="lasting")
-    train, test = (int(np.flatnonzero(first.sides == side)[0]) for side in (TRAIN, TEST))
+    train, test = (int(np.flatnonzero(first.split_of == split_name)[0]) for split_name in (TRAIN, TEST))
     # given a document with the text of a training row, that of a test row, and one of its own
     texts = [rows[train].text.upper(), rows[test].text, "something else"]
     new = [Example(f"new#{n}", text, label="a", group="new") for n, text in enumerate(texts)]
     for _ in range(2):
         second = history.run([*rows, *new], documents="lasting")
-        assert second.sides[:200].tolist() == first.sides.tolist()
-        assert second.withheld == {JOINS: 3}
+        assert second.split_of[:200].tolist() == first.split_of.tolist()
+        assert second.excluded == {JOINS: 3}
         assert not second.seen.any()
 
 
@@ -303,7 +305,7 @@ def documents_by_position(documents: Sequence[Sequence[Example]]) -> list[Exampl
 
 
 def without_last(assignment: Assignment, count: int) -> Assignment:
-    return dataclasses.replace(assignment, sides=assignment.sides[:-count])
+    return dataclasses.replace(assignment, split_of=assignment.split_of[:-count])
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
@@ -314,16 +316,16 @@ def test_a_new_document_by_position_that_repeats_texts_of_two_splits_is_excluded
     history = History(tmp_path)
     documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
     first = history.run(documents_by_position(documents), documents="positions")
-    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    train, test = (int(np.flatnonzero(first.split_of == split_name)[0]) // 4 for split_name in (TRAIN, TEST))
     # Given a digest with a sentence of a training and one of a test document, and some of its own,
     digest = [documents[train][1], documents[test][2], *make_rows(range(1000, 1000 + own))]
     grown = [digest, *documents] if place == "first" else [*documents, digest]
     for _ in range(2):
         second = history.run(documents_by_position(grown), documents="positions")
         # then the digest is in no split, and all others are where they were.
-        before = second.sides[len(digest) :] if place == "first" else second.sides[: -len(digest)]
-        assert before.tolist() == first.sides.tolist()
-        assert second.withheld == {JOINS: 2 + own}
+        before = second.split_of[len(digest) :] if place == "first" else second.split_of[: -len(digest)]
+        assert before.tolist() == first.split_of.tolist()
+        assert second.excluded == {JOINS: 2 + own}
         assert not second.seen.any()
 
 
@@ -331,26 +333,26 @@ def test_a_document_by_position_that_quotes_what_is_gone_is_held_out_whole(tmp_p
     history = History(tmp_path)
     documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
     first = history.run(documents_by_position(documents), documents="positions")
-    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    train, test = (int(np.flatnonzero(first.split_of == split_name)[0]) // 4 for split_name in (TRAIN, TEST))
     # Given a digest of documents that are no longer in the source,
     digest = [documents[train][1], documents[test][2], *make_rows([1000])]
     left = [document for number, document in enumerate(documents) if number not in (train, test)]
     second = history.run(documents_by_position([*left, digest]), documents="positions")
     # then its most held-back text wins.
-    assert second.sides[-3:].tolist() == [NO_SIDE, TEST, NO_SIDE]
-    assert second.withheld == {BESIDE_TEST: 1, JOINS: 1}
+    assert second.split_of[-3:].tolist() == [NO_SPLIT, TEST, NO_SPLIT]
+    assert second.excluded == {BESIDE_TEST: 1, JOINS: 1}
 
 
 def test_a_known_document_by_position_that_gains_a_sentence_keeps_its_split_beside_a_digest(tmp_path: Path) -> None:
     history = History(tmp_path)
     documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
     first = history.run(documents_by_position(documents), documents="positions")
-    train, test = (int(np.flatnonzero(first.sides == side)[0]) // 4 for side in (TRAIN, TEST))
+    train, test = (int(np.flatnonzero(first.split_of == split_name)[0]) // 4 for split_name in (TRAIN, TEST))
     digest = [documents[train][1], documents[test][2], *make_rows([1000])]
     documents[train] += make_rows([2000])
     second = history.run(documents_by_position([*documents, digest]), documents="positions")
-    sides = splits_of([row.text for row in documents_by_position(documents)], without_last(second, len(digest)))
+    split_of = splits_of([row.text for row in documents_by_position(documents)], without_last(second, len(digest)))
     for number, document in enumerate(documents):
         for row in document[:4]:
-            assert sides[row.text] == {int(first.sides[4 * number])}
-    assert second.withheld == {JOINS: 4}
+            assert split_of[row.text] == {int(first.split_of[4 * number])}
+    assert second.excluded == {JOINS: 4}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from assay.corpus.splitting.duplicates import HashArray
-from assay.corpus.splitting.stratify import NO_SIDE, TEST, TRAIN, VALIDATION, draws, stratify
+from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, draws, stratify
 
 SHARES = (0.8, 0.1, 0.1)
 
@@ -24,8 +24,10 @@ def make_keys(clusters: int, start: int = 0) -> HashArray:
     return np.array([f"{number:016d}".encode() for number in range(start, start + clusters)], dtype="S16")
 
 
-def rows_by_side(counts: csr_array, sides: np.ndarray) -> np.ndarray:
-    return np.stack([np.asarray(counts[sides == side].sum(axis=0)) for side in (TRAIN, VALIDATION, TEST)])
+def rows_by_side(counts: csr_array, split_of: np.ndarray) -> np.ndarray:
+    return np.stack(
+        [np.asarray(counts[split_of == split_name].sum(axis=0)) for split_name in (TRAIN, VALIDATION, TEST)]
+    )
 
 
 def random_label_sets(clusters: int, chances: Sequence[float], seed: int = 0) -> list[set[int]]:
@@ -48,10 +50,10 @@ def test_combinations_of_labels_are_spread_as_well() -> None:
     # given a class that is frequent with one type and rare with the other
     label_sets = [{0, 2}] * 600 + [{0, 3}] * 100 + [{1, 2}] * 100 + [{1, 3}] * 600
     counts = make_counts(label_sets, 4)
-    sides = stratify(counts, make_keys(1400), SHARES, seed=1)
+    split_of = stratify(counts, make_keys(1400), SHARES, seed=1)
     # then each combination has its share, not only each label
     for begin, end in ((0, 600), (600, 700), (700, 800), (800, 1400)):
-        assert abs((sides[begin:end] == TEST).sum() - (end - begin) / 10) <= 1
+        assert abs((split_of[begin:end] == TEST).sum() - (end - begin) / 10) <= 1
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (10, [8, 1, 1])])
@@ -100,25 +102,25 @@ def test_added_rows_move_few_of_the_others() -> None:
 def test_given_sides_stay_and_count_towards_the_targets() -> None:
     # given 100 rows of which the 20 that are placed are all in test
     counts = make_counts([{0}] * 100, 1)
-    given_sides = np.full(100, NO_SIDE, dtype=np.int8)
+    given_sides = np.full(100, NO_SPLIT, dtype=np.int8)
     given_sides[:20] = TEST
-    sides = stratify(counts, make_keys(100), SHARES, seed=1, given=given_sides)
+    split_of = stratify(counts, make_keys(100), SHARES, seed=1, given=given_sides)
     # then none of the new ones goes to test
-    assert (sides[:20] == TEST).all()
-    assert not (sides[20:] == TEST).any()
-    assert (sides == VALIDATION).sum() in range(8, 12)
+    assert (split_of[:20] == TEST).all()
+    assert not (split_of[20:] == TEST).any()
+    assert (split_of == VALIDATION).sum() in range(8, 12)
 
 
 def test_a_side_without_a_share_gets_nothing() -> None:
     counts = make_counts(random_label_sets(200, [0.5, 0.01]), 2)
-    sides = stratify(counts, make_keys(200), (0.9, 0.1, 0.0), seed=1)
-    assert not (sides == TEST).any()
-    assert (sides == VALIDATION).sum() in range(18, 23)
+    split_of = stratify(counts, make_keys(200), (0.9, 0.1, 0.0), seed=1)
+    assert not (split_of == TEST).any()
+    assert (split_of == VALIDATION).sum() in range(18, 23)
 
 
 def test_rows_without_any_label_are_shared_out_too() -> None:
-    sides = stratify(make_counts([set()] * 100, 1), make_keys(100), SHARES, seed=1)
-    assert [(sides == side).sum() for side in (TRAIN, VALIDATION, TEST)] == [80, 10, 10]
+    split_of = stratify(make_counts([set()] * 100, 1), make_keys(100), SHARES, seed=1)
+    assert [(split_of == split_name).sum() for split_name in (TRAIN, VALIDATION, TEST)] == [80, 10, 10]
 
 
 def test_no_clusters_have_no_sides() -> None:
@@ -133,11 +135,11 @@ def test_no_clusters_have_no_sides() -> None:
 )
 def test_train_has_every_label(label_sets: list[set[int]], seed: int, shares: tuple[float, float, float]) -> None:
     counts = make_counts(label_sets, 6)
-    sides = stratify(counts, make_keys(len(label_sets)), shares, seed)
-    found = rows_by_side(counts, sides)
+    split_of = stratify(counts, make_keys(len(label_sets)), shares, seed)
+    found = rows_by_side(counts, split_of)
     present = np.asarray(counts.sum(axis=0)) > 0
     assert (found[TRAIN][present] > 0).all()
-    assert (sides != NO_SIDE).all()
+    assert (split_of != NO_SPLIT).all()
 
 
 def test_draws_depend_on_seed_and_key_alone() -> None:

@@ -17,7 +17,7 @@ from assay.evaluation.card.card_plots import (
     slices_plot,
 )
 from assay.evaluation.metrics import CalibrationBin, Confusion
-from assay.evaluation.slices import SliceFigure
+from assay.evaluation.slices import SliceMetric
 
 HARD_NAMES = [
     "a<b>&c",
@@ -38,9 +38,9 @@ def texts(svg: str) -> list[str]:
     ]
 
 
-def a_slice(value: str, f1: float | None = 0.8) -> SliceFigure:
+def a_slice(value: str, f1: float | None = 0.8) -> SliceMetric:
     low, high = (None, None) if f1 is None else (f1 - 0.1, f1 + 0.1)
-    return SliceFigure(head="tokens", column="medium", value=value, rows=9, share=0.1, f1=f1, low=low, high=high)
+    return SliceMetric(head="tokens", column="medium", value=value, rows=9, share=0.1, f1=f1, low=low, high=high)
 
 
 def test_any_name_can_be_drawn() -> None:

@@ -10,21 +10,21 @@ from assay.corpus.example import Example
 from assay.evaluation.drift.clusters import Clusters, cluster_names
 from assay.evaluation.drift.findings import find_drift
 from assay.evaluation.drift.two_samples import (
-    Comparison,
     Exchange,
+    SampleComparison,
     compare_f1,
     compare_numbers,
     compare_shares,
     compare_texts,
     compare_vectors,
 )
-from assay.evaluation.drift.window_statistics import Observed, Reference
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.statistics import Outcomes, class_outcomes
 from assay.recipes.monitoring_section import Monitoring
 from assay.serving.engine import ScoredEntity
 
-Compare = Callable[[np.random.Generator, int, int, Clusters], Comparison]
+Compare = Callable[[np.random.Generator, int, int, Clusters], SampleComparison]
 LABELS = ["a", "b", "c", "d"]
 COMMON = [f"word{number}" for number in range(100)]
 NAMES = [f"name{number}" for number in range(5000)]
@@ -49,26 +49,26 @@ def labels(draw: np.random.Generator, rows: int, size: int) -> list[str]:
     return [str(usual[row // size] if draw.random() < 0.8 else draw.choice(LABELS)) for row in range(rows)]
 
 
-def numbers(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> Comparison:
+def numbers(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> SampleComparison:
     old, new = (centres(draw, rows, size, 1)[:, 0] for rows in (reference, reference // 2))
     return compare_numbers(old, new, clusters)
 
 
-def shares(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> Comparison:
+def shares(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> SampleComparison:
     table = dict(zip(LABELS, np.eye(4), strict=True))
     old, new = (np.stack([table[label] for label in labels(draw, rows, size)]) for rows in (reference, reference // 2))
     return compare_shares(old, new, clusters)
 
 
-def texts(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> Comparison:
+def texts(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> SampleComparison:
     return compare_texts(words(draw, reference, size), words(draw, reference // 2, size), clusters)
 
 
-def vectors(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> Comparison:
+def vectors(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> SampleComparison:
     return compare_vectors(centres(draw, reference, size, 8), centres(draw, reference // 2, size, 8), clusters)
 
 
-def f1(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> Comparison:
+def f1(draw: np.random.Generator, reference: int, size: int, clusters: Clusters) -> SampleComparison:
     old, new = (
         class_outcomes(
             labels(np.random.default_rng(7), rows, 1),
@@ -114,13 +114,13 @@ def test_clusters_of_both_samples_with_one_name_are_two() -> None:
     assert Clusters.of(["a", "a"], ["a", "b"]).counts == (1, 2)
 
 
-def observed(documents: int, size: int, label: str, *, grouped: bool = True) -> Observed:
+def observed(documents: int, size: int, label: str, *, grouped: bool = True) -> WindowStatistics:
     draw = np.random.default_rng(documents)
     rows = documents * size
     entity = (ScoredEntity(0, 3, "ORG", 0.9),)
-    answers = [Answer(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)]
+    answers = [LabelledPrediction(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)]
     names = [str(row // size) for row in range(rows)] if grouped else []
-    return Observed(answers, words(draw, rows, size), clusters=names)
+    return WindowStatistics(answers, words(draw, rows, size), clusters=names)
 
 
 def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from assay.evaluation.drift.drift_report import DriftReport, write_report
-from assay.evaluation.drift.findings import Finding, find_drift
+from assay.evaluation.drift.findings import SignalFinding, find_drift
 from assay.evaluation.drift.vocabulary import vocabulary_of
-from assay.evaluation.drift.window_statistics import Observed, Reference
-from assay.evaluation.labelled_predictions import Answer
+from assay.evaluation.drift.window_statistics import Reference, WindowStatistics
+from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.recipes.monitoring_section import Monitoring
 from assay.serving.engine import ScoredEntity
 
@@ -18,7 +18,9 @@ TEXT = "the battery of this card lasts long and works well in any phone or camer
 WORDS = TEXT.split()
 
 
-def observed(count: int, seed: int, up: float = 0.5, words: list[str] | None = None, texts: bool = True) -> Observed:
+def observed(
+    count: int, seed: int, up: float = 0.5, words: list[str] | None = None, texts: bool = True
+) -> WindowStatistics:
     """Texts of eight words, answered with a share of `up`; each holds an entity."""
     draw = Random(seed)
     made = [" ".join(draw.choices(words or WORDS, k=8)) for _ in range(count)]
@@ -28,8 +30,10 @@ def observed(count: int, seed: int, up: float = 0.5, words: list[str] | None = N
         label = "up" if draw.random() < up else "down"
         kind = draw.choice(["ORG", "PLACE"])
         entity = ScoredEntity(0, 3, kind, draw.random())
-        answers.append(Answer(str(number), None, label, (sure, 1 - sure), None, (entity,), len(text), False, {}))
-    return Observed(answers, made if texts else None)
+        answers.append(
+            LabelledPrediction(str(number), None, label, (sure, 1 - sure), None, (entity,), len(text), False, {})
+        )
+    return WindowStatistics(answers, made if texts else None)
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def reference() -> Reference:
     return Reference(observed(400, 1), 400, frozenset(vocabulary_of(WORDS)))
 
 
-def find(findings: list[Finding], name: str) -> Finding:
+def find(findings: list[SignalFinding], name: str) -> SignalFinding:
     return next(one for one in findings if one.name == name)
 
 

@@ -12,8 +12,8 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.reservoir import draw
-from assay.evaluation.drift.window import Counts, Window, observe_window
-from assay.evaluation.drift.window_statistics import Observed, row_key
+from assay.evaluation.drift.window import Window, WindowCounts, observe_window
+from assay.evaluation.drift.window_statistics import WindowStatistics, row_key
 from assay.recipes.recipe import Recipe
 from assay.serving.engine import Engine
 from tests.mongo import Mongo
@@ -29,9 +29,9 @@ class Reading:
         self.engine = Engine(bundle, threads=1)
         self.embedder = Embedder(bundle, self.engine)
 
-    def observe(
+    def window_statistics_of(
         self, address: str, max_rows: int = 1000, news_to: Container[str] = (), **options: Any
-    ) -> tuple[Observed, Counts]:
+    ) -> tuple[WindowStatistics, WindowCounts]:
         fields = {"id": "id", "label": "label", "time": "at"}
         source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields, "label_map": {"1": "up"}}
         recipe = Recipe.model_validate(recipe_values(source=source, monitoring={"max_rows": max_rows}))
@@ -51,7 +51,7 @@ def write(path: Path, *rows: dict[str, Any] | str) -> str:
 def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(reading: Reading, tmp_path: Path) -> None:
     good, bare = {"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}
 
-    observed, counts = reading.observe(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
+    observed, counts = reading.window_statistics_of(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
 
     assert [(one.id, one.gold, one.predicted) for one in observed.answers] == [("a", "up", "up"), ("b", None, "down")]
     assert (counts.seen, counts.unreadable) == (2, 2)
@@ -62,7 +62,7 @@ def test_labels_come_late_by_their_id(reading: Reading, tmp_path: Path) -> None:
     rows = write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}, {"id": "b", "text": "bad"})
     labels = write(tmp_path / "labels.jsonl", {"id": "b", "label": "1"}, {"id": "z", "label": "down"})
 
-    observed, _ = reading.observe(rows, labels=Path(labels))
+    observed, _ = reading.window_statistics_of(rows, labels=Path(labels))
 
     assert [one.gold for one in observed.answers] == [None, "up"]
 
@@ -73,16 +73,16 @@ def test_a_label_that_cannot_be_read_is_named(reading: Reading, tmp_path: Path) 
         write(tmp_path / "l.jsonl", {"label": "1"}),
     )
     with pytest.raises(AssayError, match=r"l\.jsonl: row 1 is no label.*id"):
-        reading.observe(rows, labels=Path(labels))
+        reading.window_statistics_of(rows, labels=Path(labels))
 
 
 def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path) -> None:
     rows = [{"id": str(day), "text": "good", "at": f"2026-11-{day:02}T08:00:00Z"} for day in range(1, 11)]
     address = write(tmp_path / "in.jsonl", *rows)
 
-    assert len(reading.observe(address, since="2026-11-04", until="2026-11-08")[0]) == 4
+    assert len(reading.window_statistics_of(address, since="2026-11-04", until="2026-11-08")[0]) == 4
     with pytest.raises(DataError, match=r"source\.fields\.time"):
-        reading.observe(write(tmp_path / "no.jsonl", {"id": "a", "text": "good"}), since="2026-11-04")
+        reading.window_statistics_of(write(tmp_path / "no.jsonl", {"id": "a", "text": "good"}), since="2026-11-04")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_bounds_are_times_however_they_are_written(
     # every other row has an offset
     rows = [{"id": day, "text": "good", "at": at + "Z" * (int(day) % 2)} for day, at in stamps.items()]
 
-    observed, _ = reading.observe(write(tmp_path / "in.jsonl", *rows), since=since, until=until)
+    observed, _ = reading.window_statistics_of(write(tmp_path / "in.jsonl", *rows), since=since, until=until)
 
     assert [answer.id for answer in observed.answers] == days
 
@@ -113,7 +113,7 @@ def test_a_bound_that_is_no_time_is_named(bound: str) -> None:
 
 def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no row to compare: text is missing"):
-        reading.observe(write(tmp_path / "in.jsonl", {"id": "c"}))
+        reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c"}))
 
 
 def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,12 +122,14 @@ def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: p
     rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de", "on": day} for number in range(20)]
     mongo.fill("texts", [*rows, {"_id": 99, "id": "99", "text": "good", "lang": "en"}])
 
-    observed, counts = reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"})
+    observed, counts = reading.window_statistics_of(
+        f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"}
+    )
 
     assert (len(observed), counts.seen) == (20, 20)
     # as a deployment has it, which is given JSON
     dated = {"on": {"$gte": {"$date": "2026-11-01T00:00:00Z"}}}
-    assert len(reading.observe(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter=dated)[0]) == 20
+    assert len(reading.window_statistics_of(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter=dated)[0]) == 20
     assert Window(address="mongo:", filter=dated).model_dump(mode="json")["filter"] == dated
 
 
@@ -137,13 +139,13 @@ def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Re
     address = write(tmp_path / "in.jsonl", *rows)
     snapshot = {row_key(Example(id=name, text=text)) for name, text in (("a", "good"), ("b", "bad"))}
 
-    observed, counts = reading.observe(address, news_to=snapshot)
+    observed, counts = reading.window_statistics_of(address, news_to=snapshot)
 
     assert [answer.id for answer in observed.answers] == ["b", "c"]
     assert (counts.seen, counts.known) == (3, 1)
-    everything, counts = reading.observe(address, news_to=snapshot, known=True)
+    everything, counts = reading.window_statistics_of(address, news_to=snapshot, known=True)
     assert (len(everything), counts.known) == (3, 0)
-    nothing, counts = reading.observe(write(tmp_path / "old.jsonl", rows[0]), news_to=snapshot)
+    nothing, counts = reading.window_statistics_of(write(tmp_path / "old.jsonl", rows[0]), news_to=snapshot)
     assert (len(nothing), counts.known) == (0, 1)
 
 
@@ -158,7 +160,7 @@ def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading,
     write(tmp_path / "answers-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
     labels = write(tmp_path / "labels.jsonl", {"id": "a", "label": "down"})
 
-    observed, counts = reading.observe(f"log:{tmp_path}", labels=Path(labels))
+    observed, counts = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(labels))
 
     [answer] = observed.answers
     assert (answer.gold, answer.predicted, answer.probabilities, answer.characters) == ("down", "up", (0.9,), 4)
@@ -168,14 +170,14 @@ def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading,
 def test_a_log_with_texts_is_read_again_by_the_champion(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("a", "other", text="bad Acme"))
 
-    observed, _ = reading.observe(f"log:{tmp_path}", since="2026-11-21")
+    observed, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
 
     assert (observed.answers[0].predicted, observed.texts) == ("down", ["bad Acme"])
     with pytest.raises(DataError, match="no row to compare"):
-        reading.observe(f"log:{tmp_path}", since="2026-11-22")
+        reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-22")
 
 
-def gold(observed: Observed) -> list[list[tuple[int, int, str]]]:
+def gold(observed: WindowStatistics) -> list[list[tuple[int, int, str]]]:
     return [[(e.start, e.end, e.label) for e in answer.gold_entities or ()] for answer in observed.answers]
 
 
@@ -190,19 +192,19 @@ def test_labels_become_what_entities_of_a_source_are(
     entity = {"start": start, "end": end, "label": "ORG"}
     labels = Path(write(tmp_path / "labels.jsonl", {"id": name, "entities": [entity]}))
     rows = write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"})
-    assert gold(reading.observe(rows, labels=labels)[0]) == [[(4, 8, "ORG")]]
+    assert gold(reading.window_statistics_of(rows, labels=labels)[0]) == [[(4, 8, "ORG")]]
     for folder, digests in (("all", ["other"]), ("some", [reading.engine.digest])):
         # "some": one row has no text, so that what was answered counts
         bare = [logged("8", reading.engine.digest)] if folder == "some" else []
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
-        assert gold(reading.observe(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
+        assert gold(reading.window_statistics_of(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
 
 
 def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest))
     labels = {"id": 7.0, "label": None, "entities": [{"start": 0.0, "end": 3, "label": "ORG"}]}
-    observed, _ = reading.observe(f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels)))
+    observed, _ = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels)))
     assert gold(observed) == [[(0, 3, "ORG")]]
 
 
@@ -229,13 +231,13 @@ def test_labels_that_cannot_be_meant_are_named(
     write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest, text="bad Acme good"))
     for address in (write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"}), f"log:{tmp_path}"):
         with pytest.raises(AssayError, match=message) as caught:
-            reading.observe(address, labels=labels)
+            reading.window_statistics_of(address, labels=labels)
         assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_a_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="assay serve --log"):
-        reading.observe(f"log:{tmp_path}")
+        reading.window_statistics_of(f"log:{tmp_path}")
 
 
 def test_a_sample_is_even_and_keeps_the_order() -> None:
@@ -266,5 +268,5 @@ def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Rea
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", *(logged(name, own, **more) for name in names))
         for own_labels, count in ((None, 3), (Path(labels), 2)):
-            observed, _ = reading.observe(f"log:{tmp_path / folder}", labels=own_labels)
+            observed, _ = reading.window_statistics_of(f"log:{tmp_path / folder}", labels=own_labels)
             assert len(set(observed.cluster_names)) == count

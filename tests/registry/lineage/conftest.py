@@ -18,13 +18,13 @@ from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.promotion import PromotionResult, register
 from assay.registry.versions import Version
-from assay.runs.origin_record import keep_answers
+from assay.runs.origin_record import keep_predictions
 from assay.runs.run import Run
 from assay.runs.tracking import Tracking, record_data
 from assay.serving.bundle import Bundle
 from assay.tasks.evaluate import evaluate
 from assay.tasks.extract import extract
-from assay.tasks.report import log_figures
+from assay.tasks.report import log_metrics
 from assay.tasks.split import split
 from tests.results import some_results
 from tests.snapshots import recipe_values
@@ -81,9 +81,9 @@ def make_version(
         verdict = a_verdict(run, bundle, snapshot, Splits.load(splits.path))
         version = register(run, some_results(export=export, evaluation=evaluation, splits=splits), verdict)
         made = Made(run, version, snapshot, Splits.load(splits.path), Evaluation.load(evaluation.path))
-        keep_answers(made.client, run.mlflow_run, bundle.digest, evaluation.path)
+        keep_predictions(made.client, run.mlflow_run, bundle.digest, evaluation.path)
         promotion = PromotionResult(version=version, promoted=False, why="")
-        log_figures(made.client, run.mlflow_run, made.evaluation.figures, promotion)
+        log_metrics(made.client, run.mlflow_run, made.evaluation.metrics, promotion)
         return made
 
     return make

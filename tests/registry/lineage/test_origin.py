@@ -12,14 +12,14 @@ def test_a_version_tells_how_it_came_to_be(make_version: MakeVersion) -> None:
     with lineages(made.run.tracking_uri, "models:/tiny/1") as (lineage,):
         assert lineage.version.number == made.version.number
         assert lineage.recipe == made.run.recipe.model_dump(mode="json")
-        assert lineage.splits.sides == made.splits.sides
+        assert lineage.splits.split_of == made.splits.split_of
         assert lineage.ledger.is_file()
         assert lineage.answers == made.evaluation.rows
-        assert lineage.figures == comparable(made.evaluation.figures)
+        assert lineage.metrics == comparable(made.evaluation.metrics)
         assert lineage.surroundings == surroundings()
         assert lineage.snapshot.counts.rows == 60
-    assert "sentence.accuracy" in lineage.figures
-    assert not any(name.startswith("latency") for name in lineage.figures)
+    assert "sentence.accuracy" in lineage.metrics
+    assert not any(name.startswith("latency") for name in lineage.metrics)
 
 
 def test_each_version_of_one_mlflow_run_keeps_its_own(make_version: MakeVersion) -> None:
@@ -28,7 +28,7 @@ def test_each_version_of_one_mlflow_run_keeps_its_own(make_version: MakeVersion)
     uri = first.run.tracking_uri
     with lineages(uri, "models:/tiny/1", "models:/tiny/2") as (one, two):
         assert (one.snapshot.counts.rows, two.snapshot.counts.rows) == (60, 80)
-        assert one.figures != two.figures
+        assert one.metrics != two.metrics
     assert data_folder(first.splits.digest) != data_folder(second.splits.digest)
 
 

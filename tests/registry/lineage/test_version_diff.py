@@ -29,13 +29,13 @@ def test_everything_that_differs_is_named(versions: tuple[Made, Made]) -> None:
     assert data["rows"] == (60, 75)
     assert data["splits"] == (first.splits.digest, second.splits.digest)
     assert "ledger" not in data
-    accuracy = {change.what: (change.before, change.after) for change in diff.figures}["sentence.accuracy"]
-    assert accuracy == tuple(made.evaluation.figures["sentence.accuracy"] for made in versions)
+    accuracy = {change.what: (change.before, change.after) for change in diff.metrics}["sentence.accuracy"]
+    assert accuracy == tuple(made.evaluation.metrics["sentence.accuracy"] for made in versions)
     assert [(change.what, change.after) for change in diff.surroundings] == [("processor", "An Other")]
 
 
 def test_every_row_that_changed_sides_is_named(versions: tuple[Made, Made]) -> None:
-    first, second = (made.splits.sides for made in versions)
+    first, second = (made.splits.split_of for made in versions)
     diff = diff_versions("tiny", "1", "2", versions[0].run.tracking_uri)
     rows = {row.id: (row.before, row.after) for row in diff.rows}
     assert {row for row, (before, after) in rows.items() if after is None} == {f"r{one}" for one in range(5)}

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.registry.aliases import ChampionChanged
 from assay.registry.approvals import APPROVAL_TAG
-from assay.registry.history import Move
+from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.retention.copying import COPY_TAG, Place, copy_version, plan_copy, promote_copy
+from assay.registry.retention.copying import COPY_TAG, CopyTarget, copy_version, plan_copy, promote_copy
 from assay.tasks.approve import decide
 from tests.approvals import World
 
@@ -25,18 +25,18 @@ def staging(store: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def places(staging: World, tmp_path: Path) -> tuple[Place, Place]:
+def places(staging: World, tmp_path: Path) -> tuple[CopyTarget, CopyTarget]:
     folder = tmp_path / "production"
     folder.mkdir()
-    return Place(staging.uri, staging.store), Place(f"sqlite:///{folder}/mlflow.db", folder)
+    return CopyTarget(staging.uri, staging.store), CopyTarget(f"sqlite:///{folder}/mlflow.db", folder)
 
 
-def registry(place: Place) -> ModelRegistry:
+def registry(place: CopyTarget) -> ModelRegistry:
     return ModelRegistry("toy", place.tracking_uri, place.store)
 
 
 def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
-    staging: World, places: tuple[Place, Place], tmp_path: Path
+    staging: World, places: tuple[CopyTarget, CopyTarget], tmp_path: Path
 ) -> None:
     source, target = places
     plan = plan_copy("models:/toy@champion", source, target)
@@ -69,7 +69,7 @@ def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
 
 @pytest.mark.parametrize("method", ["log_artifacts", "set_terminated"])
 def test_a_copy_that_fails_leaves_no_run_and_no_version(
-    places: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch, method: str
+    places: tuple[CopyTarget, CopyTarget], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     source, target = places
     plan = plan_copy("models:/toy/1", source, target)
@@ -90,7 +90,7 @@ def test_a_copy_that_fails_leaves_no_run_and_no_version(
     assert copy_version(plan_copy("models:/toy/1", source, target), source, target).run_id
 
 
-def test_what_a_killed_copy_left_goes_unless_a_version_names_it(places: tuple[Place, Place]) -> None:
+def test_what_a_killed_copy_left_goes_unless_a_version_names_it(places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     made = copy_version(plan_copy("models:/toy/1", source, target), source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
@@ -104,13 +104,13 @@ def test_what_a_killed_copy_left_goes_unless_a_version_names_it(places: tuple[Pl
     assert {run.info.run_id for run in client.search_runs([experiment])} == {made.run_id, other.run_id}
 
 
-def promote_in(target: Place, number: str, source: Place) -> Move | None:
+def promote_in(target: CopyTarget, number: str, source: CopyTarget) -> AliasChange | None:
     plan = plan_copy(f"models:/toy/{number}", source, target)
     return promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
 
 
 def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
-    staging: World, places: tuple[Place, Place]
+    staging: World, places: tuple[CopyTarget, CopyTarget]
 ) -> None:
     source, target = places
     # Given versions that were compared with nobody, with version 1, and with version 2,
@@ -127,7 +127,7 @@ def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
         assert champion.bundle == staging.bundle(name).digest
 
 
-def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tuple[Place, Place]) -> None:
+def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     MlflowClient(tracking_uri=source.tracking_uri).set_model_version_tag("toy", "1", "assay.verdict", "another")
     with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with is not kept"):
@@ -135,7 +135,7 @@ def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tu
     assert registry(target).champion() is None
 
 
-def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: tuple[Place, Place]) -> None:
+def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     origin = registry(source)
     version = origin.version("1")
@@ -149,7 +149,9 @@ def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: 
     assert registry(target).champion() is not None
 
 
-def test_who_approved_a_version_stands_in_the_history_of_its_copy(staging: World, places: tuple[Place, Place]) -> None:
+def test_who_approved_a_version_stands_in_the_history_of_its_copy(
+    staging: World, places: tuple[CopyTarget, CopyTarget]
+) -> None:
     source, target = places
     promote_in(target, "1", source)
     staging.go("second")
@@ -160,7 +162,7 @@ def test_who_approved_a_version_stands_in_the_history_of_its_copy(staging: World
 
 @pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered in time"])
 def test_a_copy_of_what_nobody_approved_does_not_become_champion(
-    staging: World, places: tuple[Place, Place], answered: bool
+    staging: World, places: tuple[CopyTarget, CopyTarget], answered: bool
 ) -> None:
     source, target = places
     promote_in(target, "1", source)
@@ -178,7 +180,7 @@ def test_a_copy_of_what_nobody_approved_does_not_become_champion(
 
 
 def test_what_waits_for_approval_and_a_copy_onto_itself_are_refused(
-    staging: World, places: tuple[Place, Place]
+    staging: World, places: tuple[CopyTarget, CopyTarget]
 ) -> None:
     source, target = places
     staging.go("second")

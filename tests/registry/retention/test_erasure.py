@@ -19,12 +19,12 @@ from assay.flows.data_check import check_data
 from assay.flows.monitoring import monitor
 from assay.flows.training import train
 from assay.registry.promotion import PromotionResult
-from assay.registry.retention.erasure import forget, plan_forgetting
+from assay.registry.retention.erasure import forget, plan_erasure
 from assay.registry.retention.store_erasure import all_snapshots, is_one_of
 from assay.runs.lifecycle import STATE, RunState, run_lock
 from assay.runs.origin_record import data_folder, snapshot_folder
 from assay.runs.run import Run
-from assay.tasks.report import report_answer
+from assay.tasks.report import report_decision
 from assay.tasks.split import split
 from tests.flows.tiny import make_recipe, write_rows
 from tests.snapshots import make_run, write_snapshot
@@ -74,7 +74,7 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     run, snapshot, splits = made(store, "first")
     before, size = Snapshot.load(snapshot.path), ledger_size(store)
     uri = f"sqlite:///{store}/mlflow.db"
-    plan = plan_forgetting(["7", "12#two"], store, uri)
+    plan = plan_erasure(["7", "12#two"], store, uri)
     assert plan.found[0].rows == ["7#one", "7#two", "12#two"]
     assert plan.found[0].reject_lines == 1
     assert len(Snapshot.load(snapshot.path)) == len(before)
@@ -89,7 +89,7 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     assert after.rejects_path.read_text() == ""
     assert not splits.path.exists()
     assert ledger_size(store) == size - 3
-    assert plan_forgetting(["7", "12#two"], store, uri).found == []
+    assert plan_erasure(["7", "12#two"], store, uri).found == []
     # The step is whole: the run goes on from the rows that are left.
     assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
 
@@ -99,19 +99,19 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     mlflow_run = client.create_run(experiment).info.run_id
-    sides, data = Splits.load(splits.path), Snapshot.load(snapshot.path)
-    client.log_artifacts(mlflow_run, str(splits.path), data_folder(sides.digest))
+    split_of, data = Splits.load(splits.path), Snapshot.load(snapshot.path)
+    client.log_artifacts(mlflow_run, str(splits.path), data_folder(split_of.digest))
     client.log_artifacts(mlflow_run, str(snapshot.path), snapshot_folder(data.digest))
     client.create_registered_model("toy")
-    tags = {"assay.splits": sides.digest, "assay.snapshot": data.digest}
+    tags = {"assay.splits": split_of.digest, "assay.snapshot": data.digest}
     client.create_model_version("toy", "s", mlflow_run, tags=tags)
 
-    trained = next(row for row, side in sides.sides.items() if side == "train")
-    plan = plan_forgetting([trained], store, f"sqlite:///{store}/mlflow.db")
-    assert [(one.address, one.sides) for one in plan.tracks.versions] == [("models:/toy/1", {"train": 1})]
+    trained = next(row for row, split_name in split_of.split_of.items() if split_name == "train")
+    plan = plan_erasure([trained], store, f"sqlite:///{store}/mlflow.db")
+    assert [(one.address, one.split_of) for one in plan.tracks.versions] == [("models:/toy/1", {"train": 1})]
     forget(plan, store)
     assert client.list_artifacts(mlflow_run, snapshot_folder(data.digest)) == []
-    assert client.list_artifacts(mlflow_run, data_folder(sides.digest))
+    assert client.list_artifacts(mlflow_run, data_folder(split_of.digest))
 
 
 def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflow_keeps(
@@ -122,17 +122,17 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
-    sides, data, size = Splits.load(splits.path), Snapshot.load(snapshot.path), ledger_size(store)
+    split_of, data, size = Splits.load(splits.path), Snapshot.load(snapshot.path), ledger_size(store)
     runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe_name": "tiny"}) for _ in range(2)]
     for one in runs:
-        client.log_artifacts(one.info.run_id, str(splits.path), data_folder(sides.digest))
+        client.log_artifacts(one.info.run_id, str(splits.path), data_folder(split_of.digest))
         client.log_artifacts(one.info.run_id, str(snapshot.path), snapshot_folder(data.digest))
         client.log_text(one.info.run_id, "answers", "evaluation/b/rows.parquet")
     client.delete_run(runs[1].info.run_id)
     shutil.rmtree(snapshot.path)
     shutil.rmtree(splits.path)
     # when a row is forgotten
-    plan = plan_forgetting(["7#one"], store, uri)
+    plan = plan_erasure(["7#one"], store, uri)
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
     # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
@@ -141,7 +141,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     for one in runs:
         kept = [client.list_artifacts(one.info.run_id, folder) for folder in ("lineage", "snapshot", "evaluation")]
         assert [len(items) for items in kept] == [1, 0, 0]
-    assert plan_forgetting(["7#one"], store, uri).tracks.runs == []
+    assert plan_erasure(["7#one"], store, uri).tracks.runs == []
 
 
 def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tmp_path: Path) -> None:
@@ -150,38 +150,38 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
-    sides, data = data_folder(Splits.load(splits.path).digest), snapshot_folder(Snapshot.load(snapshot.path).digest)
+    split_of, data = data_folder(Splits.load(splits.path).digest), snapshot_folder(Snapshot.load(snapshot.path).digest)
     tags = {"assay.splits": "s", "assay.recipe_name": "tiny"}
     no_sides, no_rows, whole = (client.create_run(experiment, tags=tags).info.run_id for _ in range(3))
     for run in (no_sides, no_rows, whole):
-        client.log_artifacts(run, str(splits.path), sides)
+        client.log_artifacts(run, str(splits.path), split_of)
         client.log_artifacts(run, str(snapshot.path), data)
     place = tmp_path / "artifacts"
-    (place / no_sides / "artifacts" / sides / "splits.parquet").unlink()
+    (place / no_sides / "artifacts" / split_of / "splits.parquet").unlink()
     (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
     # when a row is forgotten
-    plan = plan_forgetting(["7#one"], store, uri)
+    plan = plan_erasure(["7#one"], store, uri)
     assert forget(plan, store) == 1
     # then none of them keeps rows
     assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
     assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
     # and the sides that stay still tell which snapshot it was, of which copies may be found on another machine
-    assert [snapshot_folder(one) for one in plan_forgetting(["7#one"], store, uri).tracks.digests] == [data]
+    assert [snapshot_folder(one) for one in plan_erasure(["7#one"], store, uri).tracks.digests] == [data]
 
 
 def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_are_no_obstacle(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
     shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
-    assert forget(plan_forgetting(["7"], store, None), store) == 2
-    assert plan_forgetting(["7"], store, None).empty
+    assert forget(plan_erasure(["7"], store, None), store) == 2
+    assert plan_erasure(["7"], store, None).empty
 
 
 def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
     _, snapshot, _ = made(store, "first")
     place = store / "monitoring" / "toy"
     shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
-    plan = plan_forgetting(["7"], store, None)
+    plan = plan_erasure(["7"], store, None)
     with FileLock(place / "lock"), pytest.raises(AssayError, match="nothing was erased"):
         forget(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
@@ -209,7 +209,7 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     broken_off.mkdir()
     shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
     # when a row is forgotten
-    plan = plan_forgetting(["7"], store, None)
+    plan = plan_erasure(["7"], store, None)
     forget(plan, store)
     # then the copies that hold it, or may, are gone
     gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
@@ -237,7 +237,7 @@ def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatc
         write(killed / name)
     (store / "checks" / "three" / "ledger").mkdir()
     # while another one is at work, nothing goes
-    plan = plan_forgetting([first["id"]], store)
+    plan = plan_erasure([first["id"]], store)
     with run_lock(killed), pytest.raises(AssayError, match="nothing was erased"):
         forget(plan, store)
     with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
@@ -269,11 +269,11 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
         for folder in run.folder.glob("*-*/"):
             shutil.rmtree(folder)
     # when a row is forgotten
-    forget(plan_forgetting(["7#one"], store), store)
+    forget(plan_erasure(["7#one"], store), store)
     # then no card quotes it, and an approval writes none
     assert not list(run.folder.rglob("card.*"))
     assert len(list(other.rglob("card.*"))) == 2
-    report_answer(store, "first", PromotionResult(version=None, promoted=False, why=""))
+    report_decision(store, "first", PromotionResult(version=None, promoted=False, why=""))
     assert not list(run.folder.rglob("card.*"))
 
 
@@ -295,7 +295,7 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
         text = rows[id]
         assert {"runs", "mlartifacts"} <= places[id]
         # when a row is forgotten
-        forget(plan_forgetting([id], store, outcome.tracking_uri), store)
+        forget(plan_erasure([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
     with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
@@ -314,7 +314,7 @@ def places_of(text: str, store: Path) -> set[str]:
 
 def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
-    plan = plan_forgetting(["7"], store, None)
+    plan = plan_erasure(["7"], store, None)
     with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
         forget(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
@@ -334,13 +334,13 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
             writer.finish()
 
     later.once("extract", {}, one_row)
-    assert forget(plan_forgetting(["0#one"], store, None), store) == 0
+    assert forget(plan_erasure(["0#one"], store, None), store) == 0
     assert ledger_size(store) == size
 
 
 def test_an_id_is_needed(store: Path) -> None:
     with pytest.raises(AssayError, match="no id to forget"):
-        plan_forgetting([], store, None)
+        plan_erasure([], store, None)
 
 
 def test_a_document_stands_for_its_sentences_and_for_no_other() -> None:

@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
-from assay.registry.retention.protected import needed_snapshots
+from assay.registry.retention.protected import protected_snapshots
 from assay.runs.lifecycle import STATE, RunState
 from tests.registry.retention.test_garbage_collection import add_run
 
@@ -38,18 +38,18 @@ def test_the_snapshot_of_a_version_is_needed_whichever_page_of_models_it_is_on(
     for number in range(MODELS):
         client.create_registered_model(f"model-{number:03}")
     client.create_model_version("model-100", "s", mlflow_run, tags={"assay.snapshot": digest})
-    assert needed_snapshots(store) == {digest}
+    assert protected_snapshots(store) == {digest}
 
 
 def test_snapshots_of_runs_that_another_mlflow_knows_stay(client: MlflowClient, store: Path) -> None:
     known_run(client, store, "first")
     elsewhere = add_run(store, "elsewhere", 50)
-    assert needed_snapshots(store) == {Snapshot.load(elsewhere / "extract-1").digest}
+    assert protected_snapshots(store) == {Snapshot.load(elsewhere / "extract-1").digest}
 
 
 def test_without_mlflow_nobody_knows_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert needed_snapshots(tmp_path) == set()
+    assert protected_snapshots(tmp_path) == set()
     add_run(tmp_path, "first", 50)
     with pytest.raises(AssayError, match=r"name its store .* or MLFLOW_TRACKING_URI"):
-        needed_snapshots(tmp_path)
+        protected_snapshots(tmp_path)

@@ -13,9 +13,9 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.registry.retention import erasure as forgetting
-from assay.registry.retention.erasure import IncompleteError, forget, plan_forgetting
+from assay.registry.retention.erasure import IncompleteError, forget, plan_erasure
 from assay.registry.retention.mlflow_erasure import Tracked, erase_artifacts
-from assay.registry.retention.protected import needed_snapshots
+from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
 from assay.runs.lifecycle import STATE, RunState, open_run, read_state
 from assay.runs.origin_record import data_folder, snapshot_folder
@@ -73,7 +73,7 @@ def test_forget_searches_the_mlflow_of_each_run(
     # when rows are forgotten where the environment names a fourth
     fourth = shutil.copy(mlflow_database, tmp_path / "fourth.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{fourth}")
-    plan = plan_forgetting([ID], store)
+    plan = plan_erasure([ID], store)
     assert plan.missed == {}
     assert len(plan.tracks.runs) == 3
     # then they are in none of them, and the copies of the versions are named
@@ -83,7 +83,7 @@ def test_forget_searches_the_mlflow_of_each_run(
     assert len(plan.tracks.copied) == 3
     assert plan.tracks.copied[0] == "models:/O'Brien's a/1: copied to toy of sqlite:////srv/mlflow.db (store /srv)"
     # and asked again, the versions still tell that they knew the row
-    again = plan_forgetting([ID], store)
+    again = plan_erasure([ID], store)
     assert (again.found, again.tracks.runs, len(again.tracks.versions)) == ([], [], 3)
     assert forget(again, store) == 0
 
@@ -93,15 +93,15 @@ def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
 ) -> None:
     gone, there = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
     aside = recipes_own.rename(tmp_path / "aside.db")
-    plan = plan_forgetting([ID], store)
+    plan = plan_erasure([ID], store)
     assert list(plan.missed) == [f"sqlite:///{recipes_own}"]
     with pytest.raises(IncompleteError, match=r"erased from 2 snapshots.* not searched: sqlite:.*no sqlite:.*again"):
         forget(plan, store)
     # what could be reached is erased, and nothing was made in place of what is gone
     assert (there.exists(), gone.exists(), recipes_own.exists()) == (False, True, False)
-    assert not plan_forgetting([ID], store).found
+    assert not plan_erasure([ID], store).found
     aside.rename(recipes_own)
-    forget(plan_forgetting([ID], store), store)
+    forget(plan_erasure([ID], store), store)
     assert not gone.exists()
 
 
@@ -109,13 +109,13 @@ def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
 def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
     keep_in(store / "mlflow.db", store)
     rewrite(store, "first", tracking=[tracking] if tracking else [], mlflow_run="m")
-    plan = plan_forgetting([ID], store)
+    plan = plan_erasure([ID], store)
     assert list(plan.missed) == [tracking or "run first"]
     with pytest.raises(IncompleteError) as error:
         forget(plan, store)
     assert (tracking or "run first: no MLflow").split(":")[0] in str(error.value)
     assert "\n" not in str(error.value)
-    assert not plan_forgetting([ID], store).found
+    assert not plan_erasure([ID], store).found
 
 
 def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
@@ -134,9 +134,9 @@ def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
     with monkeypatch.context() as patched:
         patched.setattr(forgetting, "erase_artifacts", broken)
         with pytest.raises(IncompleteError, match=r"1 runs in MLflow, but not .*of-the-recipe.db .*went away"):
-            forget(plan_forgetting([ID], store), store)
+            forget(plan_erasure([ID], store), store)
     assert [folder.exists() for folder in kept.values()] == [True, False]
-    forget(plan_forgetting([ID], store), store)
+    forget(plan_erasure([ID], store), store)
     assert not kept[recipes_own].exists()
 
 
@@ -154,8 +154,8 @@ def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) ->
     MlflowClient(tracking_uri=uri).delete_run(run_id)
     tracking: Any = SqlAlchemyStore  # MLflow declares no types here
     tracking(uri, ".")._hard_delete_run(run_id)
-    assert needed_snapshots(store) == set()
-    plan = plan_forgetting([ID], store)
+    assert protected_snapshots(store) == set()
+    plan = plan_erasure([ID], store)
     assert plan.missed == {}
     assert forget(plan, store) == 1
 
@@ -163,10 +163,10 @@ def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) ->
 def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, recipes_own: Path) -> None:
     keep_in(recipes_own, store, "a")
     keep_in(store / "mlflow.db", store, "b")
-    assert needed_snapshots(store) == set()
+    assert protected_snapshots(store) == set()
     recipes_own.unlink()
     folder = next((store / "runs" / "a").glob("extract-*"))
-    assert needed_snapshots(store) == {Snapshot.load(folder).digest}
+    assert protected_snapshots(store) == {Snapshot.load(folder).digest}
 
 
 def test_a_run_writes_down_where_its_mlflow_run_lies(
@@ -211,11 +211,11 @@ def test_forget_searches_every_mlflow_that_a_run_has_used(
         assert read_state(run.folder).tracking == ["mlflow.db", elsewhere]
     # then an MLflow of it that does not answer is named, and its snapshot stays
     aside = recipes_own.rename(recipes_own.with_suffix(".aside"))
-    assert list(plan_forgetting([ID], store).missed) == [elsewhere]
-    assert needed_snapshots(store) == {Snapshot.load(snapshot.path).digest}
+    assert list(plan_erasure([ID], store).missed) == [elsewhere]
+    assert protected_snapshots(store) == {Snapshot.load(snapshot.path).digest}
     # and once that answers, the rows there go
     aside.rename(recipes_own)
-    forget(plan_forgetting([ID], store), store)
+    forget(plan_erasure([ID], store), store)
     assert first.list_artifacts(run.mlflow_run, "snapshot") == []
 
 

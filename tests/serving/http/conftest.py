@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from assay.corpus.storage.digest import digest_file
 from assay.serving.bundle import MODEL, Bundle, write_manifest
-from assay.serving.http.active_model import Origin, Slot, load_model
+from assay.serving.http.active_model import ActiveModel, Origin, load_model
 from assay.serving.http.app import make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.server_lifecycle import DrainingServer, configure
@@ -60,17 +60,17 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
     return Bundle.load(bundle.folder)
 
 
-def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, Slot, Batcher, Metrics]:
+def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, Metrics]:
     """The parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
     names = ("token", "host", "port", "allowed_hosts", "drain", "log")
     own = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **own)
     metrics = Metrics()
-    slot = Slot(load_model(bundle, origin, settings.limits.batch_tokens))
-    metrics.serves(slot.model)
+    active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
+    metrics.serves(active_model.model)
     batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
-    return settings, slot, batcher, metrics
+    return settings, active_model, batcher, metrics
 
 
 @pytest.fixture
@@ -94,10 +94,10 @@ def client(serve: Serve, toy: Bundle) -> TestClient:
 class Listening:
     """A server on a socket, in a thread."""
 
-    def __init__(self, parts: tuple[Settings, Slot, Batcher, Metrics]) -> None:
-        self.settings, self.slot, self.batcher, self.metrics = parts
+    def __init__(self, parts: tuple[Settings, ActiveModel, Batcher, Metrics]) -> None:
+        self.settings, self.active_model, self.batcher, self.metrics = parts
         config = configure(make_app(*parts), self.settings)
-        self.server = DrainingServer(config, self.slot, self.settings.drain)
+        self.server = DrainingServer(config, self.active_model, self.settings.drain)
         self._thread = threading.Thread(target=self.server.run)
 
     @property

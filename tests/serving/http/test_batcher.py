@@ -14,7 +14,7 @@ from assay.serving.engine import Row
 from assay.serving.http.active_model import ServedModel, load_model
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.error_responses import Refusal
-from assay.serving.http.pending_request import Ticket
+from assay.serving.http.pending_request import PendingRequest
 from assay.serving.http.server_metrics import Metrics
 from tests.serving.http.conftest import rewrite
 
@@ -33,9 +33,9 @@ def encode(model: ServedModel, *texts: str) -> list[EncodedText]:
     return model.engine.encode([Row(text) for text in texts])
 
 
-def ticket(model: ServedModel, *texts: str, seconds: float = 30) -> Ticket:
+def pending(model: ServedModel, *texts: str, seconds: float = 30) -> PendingRequest:
     now = time.monotonic()
-    return Ticket(model, encode(model, *texts), now, now + seconds)
+    return PendingRequest(model, encode(model, *texts), now, now + seconds)
 
 
 def test_each_ticket_gets_its_own_answers_in_their_order(toy: Bundle) -> None:
@@ -44,7 +44,7 @@ def test_each_ticket_gets_its_own_answers_in_their_order(toy: Bundle) -> None:
 
     async def ask() -> list[list[str | None]]:
         with batching(threads=3, batch_tokens=32) as batcher:
-            tickets = [ticket(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
+            tickets = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
             for one in tickets:
                 batcher.submit(one)
             return [[answer.label for answer in await one.answered] for one in tickets]
@@ -62,7 +62,7 @@ def test_what_waits_while_the_thread_is_busy_is_one_batch(heavy: Bundle, monkeyp
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [ticket(model, "good " * 20) for _ in range(9)]
+            tickets = [pending(model, "good " * 20) for _ in range(9)]
             for one in tickets:
                 batcher.submit(one)
                 await asyncio.sleep(0.001)
@@ -82,7 +82,7 @@ def test_rows_of_a_caller_who_has_gone_are_not_computed(heavy: Bundle, monkeypat
 
     async def ask() -> None:
         with batching() as batcher:
-            first, *others = [ticket(model, "good " * 60) for _ in range(5)]
+            first, *others = [pending(model, "good " * 60) for _ in range(5)]
             batcher.submit(first)
             await asyncio.sleep(0.01)
             for one in others:
@@ -103,7 +103,7 @@ def test_rows_whose_time_is_over_are_refused_and_not_computed(heavy: Bundle, mon
 
     async def ask() -> None:
         with batching() as batcher:
-            first, late = ticket(model, "good " * 60), ticket(model, "good", seconds=0.001)
+            first, late = pending(model, "good " * 60), pending(model, "good", seconds=0.001)
             batcher.submit(first)
             await asyncio.sleep(0.005)
             batcher.submit(late)
@@ -127,7 +127,7 @@ def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [ticket(model, text) for text in ("good", "fine", "bad")]
+            tickets = [pending(model, text) for text in ("good", "fine", "bad")]
             for one in tickets:
                 batcher.submit(one)
             good, broken, bad = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
@@ -145,7 +145,7 @@ def test_rows_of_two_models_never_meet_in_a_batch(build_toy: Callable[..., Bundl
 
     async def ask() -> list[str | None]:
         with batching() as batcher:
-            tickets = [ticket(model, "good") for model in (first, second) * 10]
+            tickets = [pending(model, "good") for model in (first, second) * 10]
             for one in tickets:
                 batcher.submit(one)
             return [answers[0].label for answers in await asyncio.gather(*(one.answered for one in tickets))]
@@ -160,14 +160,14 @@ def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
 
     async def ask() -> list[object]:
         with batching(batch_tokens=64) as batcher:
-            tickets = [ticket(model, "good " * 60) for _ in range(12)]
+            tickets = [pending(model, "good " * 60) for _ in range(12)]
             for one in tickets:
                 batcher.submit(one)
             await asyncio.sleep(0.02)
         # What ran was answered, and is delivered now.
         found = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
         with pytest.raises(Refusal, match="stopping"):
-            batcher.submit(ticket(model, "good"))
+            batcher.submit(pending(model, "good"))
         return list(found)
 
     found = asyncio.run(ask())
@@ -176,10 +176,10 @@ def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
 
 def spy_on_batches(model: ServedModel, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Note the size of each batch that is really computed."""
-    real = model.engine.answer_batch
+    real = model.engine.predict_batch
 
     def spy(batch: Sequence[EncodedText]) -> object:
         sizes.append(len(batch))
         return real(batch)
 
-    monkeypatch.setattr(model.engine, "answer_batch", spy)
+    monkeypatch.setattr(model.engine, "predict_batch", spy)

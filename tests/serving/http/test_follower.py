@@ -13,11 +13,11 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import MODEL, Bundle, GoldenRow
 from assay.serving.engine import Row
-from assay.serving.http.active_model import Slot
+from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.app import make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
-from assay.serving.http.server import open_slot
+from assay.serving.http.server import open_active_model
 from assay.serving.http.server_lifecycle import DrainingServer, configure
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Settings
@@ -68,27 +68,31 @@ def follower(settings: Settings) -> Follower:
     return Follower(CHAMPION, settings, Metrics())
 
 
-def label(slot: Slot, text: str) -> str | None:
-    return slot.model.engine.predict([Row(text)])[0].label
+def label(active_model: ActiveModel, text: str) -> str | None:
+    return active_model.model.engine.predict([Row(text)])[0].label
 
 
 def test_a_new_champion_takes_over(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
     first, second = build_toy("first"), build_toy("second", max_length=32)
     shelf.crown(shelf.add(first))
     following = follower(settings)
-    slot = following.start()
-    assert (slot.model.digest, slot.model.origin.version, slot.degraded) == (first.digest, "1", False)
+    active_model = following.start()
+    assert (active_model.model.digest, active_model.model.origin.version, active_model.degraded) == (
+        first.digest,
+        "1",
+        False,
+    )
     # A look that finds nothing new changes nothing.
-    model = slot.model
-    asyncio.run(following.look(slot))
-    assert slot.model is model
+    model = active_model.model
+    asyncio.run(following.look(active_model))
+    assert active_model.model is model
     shelf.crown(shelf.add(second))
-    asyncio.run(following.look(slot))
-    assert (slot.model.digest, slot.model.origin.version) == (second.digest, "2")
+    asyncio.run(following.look(active_model))
+    assert (active_model.model.digest, active_model.model.origin.version) == (second.digest, "2")
     # Back again, as a rollback does.
     shelf.crown("1")
-    asyncio.run(following.look(slot))
-    assert (slot.model.digest, slot.model.origin.version) == (first.digest, "1")
+    asyncio.run(following.look(active_model))
+    assert (active_model.model.digest, active_model.model.origin.version) == (first.digest, "1")
 
 
 def _other_file(shelf: Shelf, bundle: Bundle) -> None:
@@ -119,26 +123,26 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     # Given a champion that serves, and a broken one that takes its alias,
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
-    slot = following.start()
-    good = slot.model
+    active_model = following.start()
+    good = active_model.model
     broken = build_toy("broken", **{"golden": [{"text": "good"}], **changes})
     number = shelf.add(broken)
     if damage:
         damage(shelf, broken)
     shelf.crown(number)
     # when the alias is looked at, more than once,
-    asyncio.run(following.look(slot))
-    asyncio.run(following.look(slot))
+    asyncio.run(following.look(active_model))
+    asyncio.run(following.look(active_model))
     # then the old one answers, and it is told why: once, not at each look.
-    assert slot.model is good
-    assert slot.refused is not None
-    assert slot.refused.version == "2"
-    assert reason in slot.refused.reason
+    assert active_model.model is good
+    assert active_model.refused is not None
+    assert active_model.refused.version == "2"
+    assert reason in active_model.refused.reason
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
     # A good champion after it clears that.
     shelf.crown(shelf.add(build_toy("third", max_length=16)))
-    asyncio.run(following.look(slot))
-    state = slot.model.origin.version, slot.refused is None
+    asyncio.run(following.look(active_model))
+    state = active_model.model.origin.version, active_model.refused is None
     assert state == ("3", True)
 
 
@@ -147,36 +151,36 @@ def test_a_champion_that_could_not_be_had_is_asked_for_again(
 ) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
-    slot = following.start()
+    active_model = following.start()
     # given a champion whose files cannot be had for a while
     second = build_toy("second", max_length=32)
     shelf.crown(shelf.add(second))
     shutil.move(shelf.path(second), tmp_path / "away")
     for _ in range(3):
-        asyncio.run(following.look(slot))
-        assert slot.refused is not None
-        assert slot.refused.again
+        asyncio.run(following.look(active_model))
+        assert active_model.refused is not None
+        assert active_model.refused.again
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
     # then it takes over when they can
     shutil.move(tmp_path / "away", shelf.path(second))
-    asyncio.run(following.look(slot))
-    assert (slot.model.digest, slot.refused) == (second.digest, None)
+    asyncio.run(following.look(active_model))
+    assert (active_model.model.digest, active_model.refused) == (second.digest, None)
 
 
 def test_a_graph_that_loads_and_does_not_run_is_refused(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
-    slot = following.start()
+    active_model = following.start()
     # Given a champion whose tokenizer knows words that its graph does not,
     bundle = build_toy("short")
     graph = onnx.load(bundle.model_path)
     votes = next(one for one in graph.graph.initializer if one.name == "votes")
     votes.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(votes)[:1], "votes"))
     shelf.crown(shelf.add(rewrite(bundle, graph, golden=[GoldenRow(text="good")])))
-    asyncio.run(following.look(slot))
-    assert slot.model.origin.version == "1"
-    assert slot.refused is not None
-    assert "loads but does not run" in slot.refused.reason
+    asyncio.run(following.look(active_model))
+    assert active_model.model.origin.version == "1"
+    assert active_model.refused is not None
+    assert "loads but does not run" in active_model.refused.reason
 
 
 def test_without_a_registry_the_last_good_version_answers(
@@ -189,12 +193,16 @@ def test_without_a_registry_the_last_good_version_answers(
     # Given a start with the registry down,
     down = Settings(str(CHAMPION), tracking_uri="http://127.0.0.1:9", cache=settings.cache)
     following = follower(down)
-    slot = following.start()
-    assert (slot.model.digest, slot.model.origin.version, slot.degraded) == (bundle.digest, "1", True)
+    active_model = following.start()
+    assert (active_model.model.digest, active_model.model.origin.version, active_model.degraded) == (
+        bundle.digest,
+        "1",
+        True,
+    )
     assert b"assay_registry_degraded 1.0" in following._metrics.render()
     # then the first look that succeeds ends it.
-    asyncio.run(follower(settings).look(slot))
-    assert not slot.degraded
+    asyncio.run(follower(settings).look(active_model))
+    assert not active_model.degraded
 
 
 def test_a_cache_that_was_changed_is_not_trusted(
@@ -218,10 +226,10 @@ def test_a_broken_champion_at_the_start_leaves_the_last_good_one(
     follower(settings).start()
     broken = build_toy("broken", labels=["down", "up", "sideways"], golden=[{"text": "good"}])
     shelf.crown(shelf.add(broken))
-    slot = follower(settings).start()
-    assert slot.model.origin.version == "1"
-    assert slot.refused is not None
-    assert not slot.degraded
+    active_model = follower(settings).start()
+    assert active_model.model.origin.version == "1"
+    assert active_model.refused is not None
+    assert not active_model.degraded
 
 
 def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
@@ -229,11 +237,11 @@ def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
 ) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
-    slot = following.start()
-    model = slot.model
+    active_model = following.start()
+    model = active_model.model
     shelf.client.delete_registered_model_alias("toy", "champion")
-    asyncio.run(following.look(slot))
-    assert (slot.model, slot.degraded) == (model, True)
+    asyncio.run(following.look(active_model))
+    assert (active_model.model, active_model.degraded) == (model, True)
 
 
 def test_figures_and_card_come_after_the_promotion(
@@ -243,14 +251,14 @@ def test_figures_and_card_come_after_the_promotion(
     run = shelf.client.create_run(experiment).info.run_id
     shelf.crown(shelf.add(build_toy("first"), run))
     following = follower(settings)
-    slot = following.start()
-    assert (dict(slot.model.figures), slot.model.card) == ({}, None)
+    active_model = following.start()
+    assert (dict(active_model.model.metrics), active_model.model.card) == ({}, None)
     shelf.client.log_metric(run, "test.sentence.macro_f1", 0.75)
     shelf.client.log_metric(run, "loss", 0.1)
     shelf.client.set_model_version_tag("toy", "1", "assay.verdict", "0123456789abcdef0123")
     shelf.client.log_text(run, "<h1>Toy</h1>", "cards/0123456789abcdef/card.html")
-    asyncio.run(following.look(slot))
-    assert (dict(slot.model.figures), slot.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
+    asyncio.run(following.look(active_model))
+    assert (dict(active_model.model.metrics), active_model.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
 
 
 def test_champions_change_under_load_without_a_failed_request(
@@ -260,9 +268,9 @@ def test_champions_change_under_load_without_a_failed_request(
     bundles = [build_toy(f"v{number}", max_length=16 + number) for number in range(1, 5)]
     shelf.crown(shelf.add(bundles[0]))
     metrics = Metrics()
-    slot, background = open_slot(settings, metrics)
-    app = make_app(settings, slot, Batcher(2, 2048, 65536, metrics), metrics, background)
-    server = DrainingServer(configure(app, settings), slot, 0)
+    active_model, background = open_active_model(settings, metrics)
+    app = make_app(settings, active_model, Batcher(2, 2048, 65536, metrics), metrics, background)
+    server = DrainingServer(configure(app, settings), active_model, 0)
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
@@ -287,7 +295,7 @@ def test_champions_change_under_load_without_a_failed_request(
     # when the champion changes three times,
     for bundle in bundles[1:]:
         shelf.crown(shelf.add(bundle))
-        wait_until(lambda bundle=bundle: slot.model.digest == bundle.digest)  # type: ignore[misc]
+        wait_until(lambda bundle=bundle: active_model.model.digest == bundle.digest)  # type: ignore[misc]
         seen = sum(statuses.values())
         wait_until(lambda seen=seen: sum(statuses.values()) > seen + 20)  # type: ignore[misc]
     stop.set()

@@ -75,7 +75,7 @@ def test_no_number_of_a_request_is_without_bounds() -> None:
     document = openapi.document()
     schemas = document["components"]["schemas"]
     requests = {name: schema for name, schema in schemas.items() if "Response" not in name}
-    answers = ("EntityAnswer", "RowAnswer", "OutputTensor")  # numbers of the server, not of a caller
+    answers = ("EntityResponse", "RowResponse", "OutputTensor")  # numbers of the server, not of a caller
     asked = {name: schema for name, schema in requests.items() if name not in answers}
     assert "InputTensor" in asked
     assert list(unbounded_numbers([asked, document["paths"]])) == []

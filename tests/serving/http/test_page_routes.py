@@ -23,11 +23,11 @@ def test_a_folder_has_neither_version_nor_alias(serve: Serve, toy: Bundle) -> No
 
 
 def test_figures_card_and_refusal_are_shown_where_there_are_any(toy: Bundle) -> None:
-    settings, slot, batcher, metrics = make_parts(toy)
-    slot.model.figures = {"sentence.macro_f1": 0.91}
-    slot.model.card = "<h1>Toy</h1>"
-    slot.refused = Refused("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
-    with TestClient(make_app(settings, slot, batcher, metrics), base_url=LOCAL) as client:
+    settings, active_model, batcher, metrics = make_parts(toy)
+    active_model.model.metrics = {"sentence.macro_f1": 0.91}
+    active_model.model.card = "<h1>Toy</h1>"
+    active_model.refused = Refused("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
+    with TestClient(make_app(settings, active_model, batcher, metrics), base_url=LOCAL) as client:
         model = client.get("/model").json()
         assert model["figures"] == {"sentence.macro_f1": 0.91}
         assert model["refused"]["version"] == "4"

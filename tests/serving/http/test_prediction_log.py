@@ -12,7 +12,7 @@ import pytest
 import assay.serving.http.prediction_log as answer_log
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
-from assay.serving.http.prediction_log import PATTERN, AnswerLog
+from assay.serving.http.prediction_log import PATTERN, PredictionLog
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import LogSettings
 from tests.serving.http.conftest import Serve, metric
@@ -122,4 +122,4 @@ def test_old_files_go_and_others_stay(serve: Serve, toy: Bundle, tmp_path: Path)
 def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AssayError, match="name a folder"):
-        AnswerLog(LogSettings(tmp_path / "file"), Metrics())
+        PredictionLog(LogSettings(tmp_path / "file"), Metrics())

@@ -88,13 +88,13 @@ def test_what_is_in_flight_is_answered_at_the_end(heavy: Bundle) -> None:
     with serving(heavy, "--drain", "0", "--deadline", "60") as (process, url):
         answers: list[httpx.Response] = []
         texts = ["good " * 60] * 20
-        caller = threading.Thread(
+        client = threading.Thread(
             target=lambda: answers.append(httpx.post(f"{url}/predict", json={"texts": texts}, timeout=60))
         )
-        caller.start()
+        client.start()
         wait_until(lambda: "assay_batch_rows_count 0.0" not in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
-        caller.join()
+        client.join()
         assert process.wait(20) == 128 + signal.SIGTERM
         assert answers[0].status_code == 200
         assert len(answers[0].json()["predictions"]) == 20

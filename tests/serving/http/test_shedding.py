@@ -10,10 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from assay.serving.bundle import Bundle
-from assay.serving.http.active_model import Slot, load_model
+from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.cost import BatchCost
-from assay.serving.http.model_calls import Answering
+from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
@@ -103,7 +103,7 @@ def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle
     model = load_model(toy)
     model.cost = BatchCost()
     model.cost.per_token, model.cost.tokens_a_row = 0.01, 10.0
-    shedder = Shedder(Answering(Slot(model), batcher, Limits(deadline=1.0), metrics), metrics)
+    shedder = Shedder(ModelCalls(ActiveModel(model), batcher, Limits(deadline=1.0), metrics), metrics)
 
     async def arrive(count: int) -> int:
         return sum(shedder.refuse(b"/predict", []) is None for _ in range(count))

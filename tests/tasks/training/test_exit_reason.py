@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError, DataError
-from assay.models.callbacks import GivenUp, LossAstray
+from assay.models.callbacks import NonFiniteLoss, PrunedTrial
 from assay.tasks.training.exit_reason import telling, told_by
 
 
-@pytest.mark.parametrize("error", [LossAstray("lower it"), DataError("row 3"), AssayError("no rows")], ids=repr)
+@pytest.mark.parametrize("error", [NonFiniteLoss("lower it"), DataError("row 3"), AssayError("no rows")], ids=repr)
 def test_an_error_arrives_as_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AssayError) -> None:
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(AssayError), telling(tmp_path):
@@ -19,10 +19,10 @@ def test_an_error_arrives_as_what_it_was(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_trial_that_was_given_up_keeps_its_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(GivenUp), telling(tmp_path):
-        raise GivenUp([0.2, 0.1])
+    with pytest.raises(PrunedTrial), telling(tmp_path):
+        raise PrunedTrial([0.2, 0.1])
     told = told_by(tmp_path)
-    assert isinstance(told, GivenUp)
+    assert isinstance(told, PrunedTrial)
     assert told.scores == [0.2, 0.1]
 
 

@@ -17,14 +17,14 @@ from safetensors.torch import load_file
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import Side, Splits
+from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import train as train_here
 from assay.recipes.recipe import Training
-from assay.runs.metric_logging import curves
+from assay.runs.metric_logging import metric_log
 from assay.tasks.training.launcher import FOLDER, JOB, train
-from assay.tasks.training.training_job import Job
+from assay.tasks.training.training_job import TrainingJob
 from tests.ports import free_port
 from tests.snapshots import make_run, spans, write_snapshot
 from tests.waiting import wait_until
@@ -49,8 +49,10 @@ def rows() -> list[Example]:
 @pytest.fixture
 def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
     snapshot = write_snapshot(tmp_path / "snapshot", rows())
-    sides: dict[str, Side] = {str(row): "train" if row < TRAIN else "validation" for row in range(TRAIN + VALIDATION)}
-    splits = Splits.create(sides, snapshot=snapshot.digest, method="stratified")
+    split_of: dict[str, SplitName] = {
+        str(row): "train" if row < TRAIN else "validation" for row in range(TRAIN + VALIDATION)
+    }
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
     return snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest)
@@ -62,7 +64,7 @@ def job_of(
     name: str,
     dropout: float = 0.1,
     **training: Any,
-) -> Job:
+) -> TrainingJob:
     run = make_run(
         store,
         name,
@@ -81,16 +83,16 @@ def job_of(
     folder = store / name
     folder.mkdir()
     run = run.model_copy(update={"mlflow_run": run_id})
-    return Job(run=run, snapshot=data[0], splits=data[1], folder=folder)
+    return TrainingJob(run=run, snapshot=data[0], splits=data[1], folder=folder)
 
 
-def do(job: Job) -> Checkpoint:
-    with curves(job.run) as log:
+def do(job: TrainingJob) -> Checkpoint:
+    with metric_log(job.run) as log:
         train(job, log)
     return Checkpoint.load(job.folder)
 
 
-def weights(job: Job) -> dict[str, torch.Tensor]:
+def weights(job: TrainingJob) -> dict[str, torch.Tensor]:
     return {
         f"{file}.{name}": value
         for file in ("model.safetensors", "heads.safetensors")
@@ -98,7 +100,7 @@ def weights(job: Job) -> dict[str, torch.Tensor]:
     }
 
 
-def assert_equal(one: Job, other: Job, tolerance: float) -> None:
+def assert_equal(one: TrainingJob, other: TrainingJob, tolerance: float) -> None:
     expected = weights(one)
     for name, found in weights(other).items():
         torch.testing.assert_close(found, expected[name], atol=tolerance, rtol=0, msg=name)
@@ -128,7 +130,7 @@ def test_two_processes_learn_what_one_does_and_the_first_alone_writes(
     assert {path.name for path in shared.folder.iterdir()} == {path.name for path in alone.folder.iterdir()}
 
 
-def workers(job: Job) -> list[psutil.Process]:
+def workers(job: TrainingJob) -> list[psutil.Process]:
     """The processes that train for a job, by their rank."""
     found = []
     for process in psutil.process_iter():
@@ -141,7 +143,7 @@ def workers(job: Job) -> list[psutil.Process]:
     return [process for _, process in sorted(found, key=lambda each: each[0])]
 
 
-def sealed(job: Job) -> int:
+def marked_complete(job: TrainingJob) -> int:
     return len(list((job.folder / "work").glob("checkpoint-*/sealed.json")))
 
 
@@ -154,7 +156,7 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
     # when one of its processes is killed
     def kill_one() -> None:
-        wait_until(lambda: sealed(broken), PATIENCE)
+        wait_until(lambda: marked_complete(broken), PATIENCE)
         workers(broken)[1].send_signal(signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one, daemon=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from assay.corpus.storage.object_store import SharedStore
-from assay.models.resume import SEAL, is_whole, seal
+from assay.models.resume import COMPLETE, is_whole, mark_complete
 from assay.models.training_loop import WORK
 from assay.runs.remote_step_cache import local_name
 from assay.tasks.training.remote_checkpoints import fetch_checkpoints
@@ -18,7 +18,7 @@ def test_a_download_that_was_broken_off_is_done_again(bucket: str, tmp_path: Pat
         folder.mkdir(parents=True)
         (folder / "weights").write_text("whole")
         if step == 5:
-            seal(folder, "key")
+            mark_complete(folder, "key")
         shared.upload({local_name(there, path): path for path in folder.iterdir()})
     # and another machine that was killed while it fetched them
     begun = here / "train" / WORK / "checkpoint-5"
@@ -27,5 +27,5 @@ def test_a_download_that_was_broken_off_is_done_again(bucket: str, tmp_path: Pat
     # then that has the first one whole, and not the other
     fetch_checkpoints(shared, here, here / "train")
     assert is_whole(begun, "key")
-    assert [path.parent.name for path in begun.parent.glob(f"*/{SEAL}")] == ["checkpoint-5"]
+    assert [path.parent.name for path in begun.parent.glob(f"*/{COMPLETE}")] == ["checkpoint-5"]
     assert not begun.with_name("checkpoint-10").exists()
