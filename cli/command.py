@@ -7,8 +7,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from assay.cli import data, monitoring, operations, prediction, registry, serving, training
-from assay.cli import retention as keeping
+from assay.cli import data, monitoring, operations, prediction, registry, retention, serving, training
 from assay.corpus.storage.disk_errors import user_line
 
 BAD_USE = 2  # exit code: an option or a value that the command does not take
@@ -57,9 +56,9 @@ COMMANDS = (
     registry.rollback,
     registry.reproduce,
     registry.diff,
-    keeping.copy,
-    keeping.clean,
-    keeping.forget,
+    retention.copy,
+    retention.gc,
+    retention.erase,
     operations.api,
     operations.up,
     operations.down,

@@ -60,7 +60,7 @@ def monitor(
     table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
     for one in report.findings:
         metrics = ("" if value is None else f"{value:.3g}" for value in (one.effect, one.limit, one.p_value))
-        drift = "YES" if one.drifted else "not judged" if one.effect is None else "no"
+        drift = "YES" if one.drifted else "not tested" if one.effect is None else "no"
         table.add_row(one.name, one.reference, one.window, *metrics, drift)
     out.print(table)
     echo(report.summary)

@@ -1,4 +1,4 @@
-"""`assay copy`, `assay clean` and `assay forget`: versions moved, old results cleared, rows erased.
+"""`assay copy`, `assay gc` and `assay erase`: versions moved, old results cleared, rows erased.
 
 Each shows first what it would do, and does it with `--yes`.
 """
@@ -55,7 +55,7 @@ def copy(
         echo(f"champion of {made.name}: version {made.number}" if move else "it was the champion already")
 
 
-def clean(
+def gc(
     keep_runs: Annotated[
         int, typer.Option(min=1, max=MOST, help="Newest closed runs of each recipe that stay whole.")
     ] = 3,
@@ -64,11 +64,11 @@ def clean(
     store: Store = Path(".assay"),
 ) -> None:
     """Remove snapshots, checkpoints and results of old closed runs; what a version can be made from again stays."""
-    from assay.registry.retention import garbage_collection as cleaning
+    from assay.registry.retention import garbage_collection
     from assay.registry.retention.protected import protected_snapshots
 
-    plan = cleaning.plan_cleaning(store, keep_runs, older_than_days, protected_snapshots(store))
-    done = cleaning.clean(plan, store) if yes else plan
+    plan = garbage_collection.plan_collection(store, keep_runs, older_than_days, protected_snapshots(store))
+    done = garbage_collection.collect(plan, store) if yes else plan
     table = Table("run", "what", "days", "MiB")
     for one in done:
         table.add_row(one.run, one.what, f"{one.days:.0f}", f"{one.bytes / MIB:.1f}")
@@ -80,7 +80,7 @@ def clean(
         echo(NOT_DONE)
 
 
-def forget(
+def erase(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows, or of documents with their rows.")],
     mlflow: Annotated[
         list[str] | None,
@@ -94,9 +94,9 @@ def forget(
     Searched is every MLflow that a run of the store has written to. Exit code 1: one of them does not answer, or a run
     lies in none; all others are erased, and the same command does the rest.
     """
-    from assay.registry.retention import erasure as forgetting
+    from assay.registry.retention import erasure
 
-    plan = forgetting.plan_erasure(ids, store, *(mlflow or ()))
+    plan = erasure.plan_erasure(ids, store, *(mlflow or ()))
     tracks = plan.tracks
     _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
     _show("copy", ((one.path.relative_to(store).as_posix(), one.what) for one in plan.copies))
@@ -114,8 +114,8 @@ def forget(
         echo(NOT_DONE)
         return
     try:
-        keys = forgetting.forget(plan, store)
-    except forgetting.IncompleteError:
+        keys = erasure.erase(plan, store)
+    except erasure.IncompleteError:
         _say_who_knew(tracks)
         raise
     echo(

@@ -108,7 +108,7 @@ def show_outcome(outcome: "TrainingOutcome") -> None:
     title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
     table = Table("check", "measured", "required", "passed", title=title)
     for check in outcome.verdict.checks:
-        passed = ("yes" if check.passed else "NO") if check.tested else "not judged"
+        passed = ("yes" if check.passed else "NO") if check.tested else "not tested"
         table.add_row(check.name, check.measured, check.required, passed)
     out.print(table)
     for attempt in outcome.verdict.attempts:

@@ -106,7 +106,7 @@ def cell(check: object) -> str:
     from assay.evaluation.verdict import Check
 
     assert isinstance(check, Check)  # noqa: S101  # the type's import is heavy and belongs in here
-    mark = ("passed" if check.passed else "FAILED") if check.tested else "not judged"
+    mark = ("passed" if check.passed else "FAILED") if check.tested else "not tested"
     return f"{check.measured}\n{mark}"
 
 

@@ -167,7 +167,7 @@ def _why(flips: Sequence[Flip], swaps: int, independent: int, few: bool, rule: C
         return "; ".join(
             filter(
                 None,
-                [f"not judged: only {swaps} swaps could be made{_in_clusters(swaps, independent)}; {remedy}", shown],
+                [f"not tested: only {swaps} swaps could be made{_in_clusters(swaps, independent)}; {remedy}", shown],
             )
         )
     reason = "the answers stay the same" if not flips else "few answers change" if few else "too many answers change"

@@ -21,7 +21,7 @@ class SliceFinding(BaseModel):
 
     `f1` is None where the slice holds nothing to find, `whole_f1` 0 where no row does. `p_value` is that of the null
     hypothesis "the slice keeps at least `min_ratio` of the whole F1", Holm-corrected over all judged slices; None where
-    it is not judged. `clusters` is the number of clusters that the rows are in, None where each row is one of its own.
+    it is not tested. `clusters` is the number of clusters that the rows are in, None where each row is one of its own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,7 +49,7 @@ def check_slices(answers: Sequence[LabelledPrediction], rule: SliceRule, heads: 
     A slice fails when it keeps less than `min_ratio` of the whole set's F1 and the shortfall is more than
     chance: the null hypothesis "the ratio is at least `min_ratio`" is rejected at `alpha`, Holm-corrected over
     all judged slices of all heads. Slices with less than `min_share` of the rows, with nothing to find, or of one
-    cluster only are reported and not judged.
+    cluster only are reported and not tested.
 
     Raises:
         AssayError: an expression names a column that the rows do not have.
@@ -122,9 +122,9 @@ def _why(finding: SliceFinding, rule: SliceRule) -> str:
     p_value = finding.p_value
     if p_value is None and finding.key.value != OTHER and finding.rows and finding.share >= rule.min_share:
         found = finding.f1 is not None
-        return f"not judged: {'all of it is one cluster' if found else 'no row of it holds anything to find'}"
+        return f"not tested: {'all of it is one cluster' if found else 'no row of it holds anything to find'}"
     if p_value is None:
-        return f"not judged: less than {rule.min_share:.0%} of the rows, or several values together"
+        return f"not tested: less than {rule.min_share:.0%} of the rows, or several values together"
     if not finding.short:
         return "keeps up with the whole set"
     chance = f"p {p_value:.3f} after Holm's correction, level {rule.alpha:g}"

@@ -119,4 +119,4 @@ def _summary(verdict: Verdict) -> str:
 def _result(check: Check) -> str:
     if not check.passed:
         return "failed"
-    return "passed" if check.tested else "not judged"
+    return "passed" if check.tested else "not tested"

@@ -52,7 +52,7 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, split_name: SplitName | 
             f"no run of {recipe.name} in {store} has finished the step {step}; do it: assay run RECIPE --until {step}"
         )
     split_of = Splits.load(splits).split_of if splits else {}
-    word = JOINED_WORDS if recipe.source.form == "tokens" else WORDS
+    word = JOINED_WORDS if recipe.source.format == "tokens" else WORDS
     rows = (
         bio_row(example, word, split_of.get(example.id))
         for example in Snapshot.load(extracted).examples()

@@ -20,9 +20,9 @@ class ChampionRule(Closed):
     )
     improve: bool = Field(False, description="The lower bound of the primary head's difference must be above 0")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the bound")
-    multiplicity: Literal["told", "corrected"] = Field(
-        "told",
-        description="told: the verdict says how many were judged on the same test rows. corrected: the k-th needs a "
+    multiplicity: Literal["report", "corrected"] = Field(
+        "report",
+        description="report: the verdict says how many were tested on the same test rows. corrected: the k-th needs a "
         "confidence of 1 - (1 - confidence) / (k (k + 1)), so that all of them together err as seldom as it says",
     )
     allow_not_comparable: bool = Field(
@@ -40,7 +40,7 @@ class SliceRule(Closed):
         default_factory=dict,
         description="Name -> condition on slice columns, label and text_length (characters), such as `year < 2010`",
     )
-    min_share: float = Field(0.1, ge=0, le=1, description="Smaller slices are reported, not judged")
+    min_share: float = Field(0.1, ge=0, le=1, description="Smaller slices are reported, not tested")
     min_ratio: float = Field(0.9, gt=0, le=1, description="Share of the whole F1 that a slice must keep")
     alpha: float = Field(
         0.05, ge=0.001, lt=1, description="Level of the Holm-corrected test that the shortfall is chance"
@@ -107,7 +107,7 @@ class CounterfactualRule(Closed):
         "like change together",
     )
     max_flips: float = Field(0.02, ge=0, lt=1, description="Largest share of swaps that change the answer")
-    min_swaps: int = Field(50, ge=1, le=MOST_ROWS, description="Fewer swaps are reported, not judged")
+    min_swaps: int = Field(50, ge=1, le=MOST_ROWS, description="Fewer swaps are reported, not tested")
     max_rows: int = Field(1000, ge=1, le=MOST_ROWS, description="At most so many real rows are tried")
     allow_untested: bool = Field(False, description="Pass where there are too few swaps to judge by")
 

@@ -25,7 +25,7 @@ _MOVED = "share that would have to move for the shares to be equal (total variat
 
 
 class DriftLimits(Closed):
-    """Least effect that is drift, from 0 (the same) to 1 (nothing in common); none: reported, not judged."""
+    """Least effect that is drift, from 0 (the same) to 1 (nothing in common); none: reported, not tested."""
 
     text_length: float | None = Field(0.15, ge=0, lt=1, description=f"Characters of a text: {_DISTANCE}")
     unknown_words: float | None = Field(

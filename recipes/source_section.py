@@ -28,7 +28,7 @@ class SourceBase(DocumentFormat):
     @model_validator(mode="after")
     def _fields_go_with_the_form(self) -> Self:
         """A name that the form does not read would be ignored in silence."""
-        if self.form == "parse":
+        if self.format == "parse":
             for name, instead in IN_SENTENCES.items():
                 if getattr(self.fields, name) is not None:
                     raise ValueError(f"source.fields.{name} is not read in the form parse; {instead}")

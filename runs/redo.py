@@ -77,7 +77,7 @@ def first_step(key: str, before: Mapping[str, Any], recipe: Recipe) -> Step:
         return "tune"
     retries = tuned or _mitigates(before) or _mitigates(after)
     if found is None and retries and any(prefix in DECIDES_ON_RETRIES for prefix in prefixes):
-        return "assess"
+        return "score"
     return found or "gate"
 
 

@@ -38,7 +38,7 @@ Step = Literal[
     "trial",
     "train",
     "export",
-    "assess",
+    "score",
     "mitigate",
     "evaluate",
     "gate",

@@ -126,7 +126,7 @@ def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Referenc
         raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
     words = vocabulary_of(text for example in split_name("train") for text in _texts(example, bundle.manifest.pair))
     known = frozenset(map(row_key, snapshot.examples()))
-    of_documents = champion.recipe.source.form == "parse"
+    of_documents = champion.recipe.source.format == "parse"
     observed = window_statistics_of(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
     return Reference(observed, len(test), frozenset(words), known)
 

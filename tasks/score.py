@@ -57,11 +57,11 @@ class ValidationScores(BaseModel):
         Raises:
             AssayError: there is none.
         """
-        marker = read_manifest(folder, VALIDATION_SCORES, "a finished assessment", "run with --from assess")
+        marker = read_manifest(folder, VALIDATION_SCORES, "a finished assessment", "run with --from score")
         return cls.model_validate_json(marker)
 
 
-@task(name="assess", cache_policy=NO_CACHE)
+@task(name="score", cache_policy=NO_CACHE)
 def score(
     run: Run, export: ArtifactRef[ExportReport], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ValidationScores]:
@@ -95,7 +95,7 @@ def score(
         )
         (folder / VALIDATION_SCORES).write_text(found.model_dump_json(indent=2), encoding="utf-8")
 
-    return run.once("assess", inputs, make).to(ValidationScores)
+    return run.once("score", inputs, make).to(ValidationScores)
 
 
 def score_on_validation(

@@ -102,7 +102,7 @@ def _to_splits(
 def _documents(recipe: Recipe) -> DocumentIds | None:
     """What the ids of sentences say of their document; None: each row is a document."""
     source = recipe.source
-    if source.form != "parse":
+    if source.format != "parse":
         return None
     return "positions" if source.fields.id is None and source.kind != "mongo" else "lasting"
 

@@ -80,14 +80,14 @@ class DocumentChunk:
 class ChunkReader:
     """Turns documents of one form into portions."""
 
-    def __init__(self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
         """As `DocumentReader`.
 
         Raises:
             AssayError: the form does not name the fields that are needed.
         """
-        self._reader = DocumentReader(form, needs_label=needs_label, needs_entities=needs_entities)
-        self._schema = arrow_schema(form.fields.slices)
+        self._reader = DocumentReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
+        self._schema = arrow_schema(document_format.fields.slices)
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
         """Rows, rejects and counts of some documents."""

@@ -41,23 +41,25 @@ class DocumentReader:
     all entities are. What is needed must be there. `label_keys` are the keys of the form's label map that a label had.
     """
 
-    def __init__(self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
+    def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
         """Check that the form names the fields that are needed.
 
         Raises:
             AssayError: it does not.
         """
-        self._form = form
+        self._document_format = document_format
         self._needs_label = needs_label
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
-        plain = PlainParse(form, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys)
-        self._plain = plain if PlainParse.fits(form) else None
-        fields = form.fields
+        plain = PlainParse(
+            document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
+        )
+        self._plain = plain if PlainParse.fits(document_format) else None
+        fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
-        if needs_label and form.form != "parse" and form.fields.label is None:
+        if needs_label and document_format.format != "parse" and document_format.fields.label is None:
             raise AssayError("the sentence head learns classes: name their field in source.fields.label")
-        if needs_entities and form.form == "rows" and form.fields.entities is None:
+        if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
             raise AssayError("the token head learns entities: name their field in source.fields.entities")
 
     def read(self, document: Document) -> tuple[list[Example], list[Reject]]:
@@ -73,7 +75,7 @@ class DocumentReader:
             return [], [(position, str(error), shorten(document.values))]
         if self._plain and (found := self._plain.read(document_id, document.values, document.split_name)) is not None:
             return found, []
-        if self._form.form == "parse":
+        if self._document_format.format == "parse":
             return self._read_parse(document, document_id)
         try:
             return [self._row(document, document_id)], []
@@ -82,26 +84,26 @@ class DocumentReader:
 
     def field_names(self) -> list[str]:
         """The top-level fields that are read, sorted: what a database need send."""
-        form, fields = self._form, self._form.fields
+        document_format, fields = self._document_format, self._document_format.fields
         names = [fields.id, fields.group, fields.time, fields.split, *map(slice_field, fields.slices.values())]
-        if form.form == "parse":
-            names += [form.parse.sentences, form.parse.repost]
+        if document_format.format == "parse":
+            names += [document_format.parse.sentences, document_format.parse.repost]
         else:
             names += [fields.label] if self._needs_label else []
-        if form.form == "rows":
+        if document_format.format == "rows":
             names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
-        if form.form == "tokens":
+        if document_format.format == "tokens":
             names += [fields.tokens, fields.tags if self._needs_entities else None]
         return sorted({name.partition(".")[0] for name in names if name})
 
     def _document_id(self, document: Document) -> str:
-        name = self._form.fields.id
+        name = self._document_format.fields.id
         if name is None:
             return row_id(document.position, "id of the document")
         return row_id(get_path(document.values, name), name)
 
     def _read_parse(self, document: Document, document_id: str) -> tuple[list[Example], list[Reject]]:
-        parse = self._form.parse
+        parse = self._document_format.parse
         try:
             if _is_true(get_path(document.values, parse.repost), parse.repost):
                 return [], []
@@ -119,7 +121,7 @@ class DocumentReader:
         return _grouped(examples, document_id), rejects
 
     def _sentence(self, document: Document, sentence: Any, sentence_id: str) -> Example:
-        parse = self._form.parse
+        parse = self._document_format.parse
         if not isinstance(sentence, dict) and not isinstance(sentence, Mapping):
             raise UnreadableError("sentence is not an object", sentence)
         text = plain_text(get_path(sentence, parse.text), parse.text)
@@ -132,8 +134,8 @@ class DocumentReader:
         )
 
     def _row(self, document: Document, document_id: str) -> Example:
-        fields, values = self._form.fields, document.values
-        if self._form.form == "tokens":
+        fields, values = self._document_format.fields, document.values
+        if self._document_format.format == "tokens":
             text, entities = self._tagged(values)
         else:
             text = plain_text(get_path(values, fields.text), fields.text)
@@ -149,7 +151,7 @@ class DocumentReader:
         )
 
     def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
-        fields = self._form.fields
+        fields = self._document_format.fields
         tokens = [plain_text(token, "token") for token in _list(get_path(values, fields.tokens), fields.tokens)]
         text = plain_text(" ".join(tokens), fields.tokens)
         if not self._needs_entities:
@@ -164,7 +166,7 @@ class DocumentReader:
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return class_label(get_path(values, name), name, self._form.label_map, self.label_keys)
+        return class_label(get_path(values, name), name, self._document_format.label_map, self.label_keys)
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:
@@ -172,11 +174,11 @@ class DocumentReader:
         items = get_path(values, name)
         if items is MISSING or items is None:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
-        return read_entities(text, items, self._form.entity)
+        return read_entities(text, items, self._document_format.entity)
 
     def _columns(self, document: Document, *places: Mapping[str, Any]) -> dict[str, Any]:
         """Split, group, time and slices, each from the first place that has the field."""
-        fields = self._form.fields
+        fields = self._document_format.fields
         if not self._has_columns:
             return {"split": document.split_name}
 

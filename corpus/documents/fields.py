@@ -66,7 +66,7 @@ class ParseFields(Closed):
 class DocumentFormat(Closed):
     """The form of a document, and where in it things stand."""
 
-    form: Literal["rows", "tokens", "parse"] = Field(
+    format: Literal["rows", "tokens", "parse"] = Field(
         "rows",
         description="rows: one object a row. tokens: words and BIO tags. parse: parse results, many sentences each",
     )

@@ -24,10 +24,15 @@ class PlainParse:
     """Reads plain documents of the form `parse`."""
 
     def __init__(
-        self, form: DocumentFormat, *, needs_label: bool, needs_entities: bool, label_keys: set[str] | None = None
+        self,
+        document_format: DocumentFormat,
+        *,
+        needs_label: bool,
+        needs_entities: bool,
+        label_keys: set[str] | None = None,
     ) -> None:
         """Read a form that `fits`; `label_keys` gets the keys of its label map that a label has."""
-        parse, fields, entity = form.parse, form.fields, form.entity
+        parse, fields, entity = document_format.parse, document_format.fields, document_format.entity
         self._sentences, self._repost = parse.sentences, parse.repost
         self._text, self._label, self._entities = parse.text, parse.label, parse.entities
         self._name, self._start, self._end, self._type = entity.name, entity.start, entity.end, entity.label
@@ -35,20 +40,20 @@ class PlainParse:
         self._first_only = entity.occurrences == "first"
         self._slices = tuple(fields.slices.items())
         self._needs_label, self._needs_entities = needs_label, needs_entities
-        self._label_map = form.label_map
+        self._label_map = document_format.label_map
         self._label_keys: set[str] = set() if label_keys is None else label_keys
         # Labels and slice values come again and again: each is looked at once.
         self._known: set[str] = set()
 
     @staticmethod
-    def fits(form: DocumentFormat) -> bool:
+    def fits(document_format: DocumentFormat) -> bool:
         """Whether the form is one that this reads: no dotted names, no spans, no columns but slices of a field."""
-        parse, fields, entity = form.parse, form.fields, form.entity
+        parse, fields, entity = document_format.parse, document_format.fields, document_format.entity
         names = [parse.sentences, parse.repost, parse.text, parse.label, parse.entities]
         names += [entity.name, entity.start, entity.end, entity.label, *fields.slices.values()]
         simple = not any("." in name or name == PART or name.endswith(YEAR) for name in names)
         others = (fields.group, fields.time, fields.split, entity.spans, entity.ignore_case or None)
-        return form.form == "parse" and simple and all(other is None for other in others)
+        return document_format.format == "parse" and simple and all(other is None for other in others)
 
     def read(self, document_id: str, values: Mapping[str, Any], split_name: str | None) -> list[Example] | None:
         """The rows of a plain document; None where it is not plain."""

@@ -36,7 +36,7 @@ _REMEDIES = (
     (r".* is neither true nor false", "set source.parse.repost to a field that holds true or false"),
     (
         r".* is not a list",
-        "set source.fields or source.parse to the field that holds the list, and source.form to its form",
+        "set source.fields or source.parse to the field that holds the list, and source.format to its form",
     ),
     (r"sentence is not an object", "set source.parse.sentences to a list of objects"),
     (r".* is (missing|null)", f"{_FIELDS} (form parse: source.parse), or leave such rows out with source.filter"),

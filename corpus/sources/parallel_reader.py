@@ -33,7 +33,7 @@ LENGTH = struct.Struct("<q")
 
 def read_chunks(
     batches: Iterable[bytes],
-    form: DocumentFormat,
+    document_format: DocumentFormat,
     *,
     needs_label: bool,
     needs_entities: bool,
@@ -43,7 +43,7 @@ def read_chunks(
 
     Args:
         batches: as `assay.corpus.sources.mongo.read_encoded` gives them.
-        form: of the documents.
+        document_format: of the documents.
         needs_label: as `assay.corpus.documents.document_reader.DocumentReader`.
         needs_entities: as `assay.corpus.documents.document_reader.DocumentReader`.
         helpers: how many processes; none: one a core, and none at all on a single core.
@@ -52,15 +52,15 @@ def read_chunks(
         AssayError: a helper died.
     """
     helpers = len(os.sched_getaffinity(0)) if helpers is None else helpers
-    reader = ChunkReader(form, needs_label=needs_label, needs_entities=needs_entities)
+    reader = ChunkReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
     batches = iter(batches)
     for batch in batches if helpers < 2 else islice(batches, BATCHES_ALONE):
         yield reader.read(decode(batch))
     if (first := next(batches, None)) is not None:
         settings = {
-            "form": {
+            "format": {
                 name: value
-                for name, value in form.model_dump(mode="json").items()
+                for name, value in document_format.model_dump(mode="json").items()
                 if name in DocumentFormat.model_fields
             },
             "needs_label": needs_label,
@@ -153,8 +153,8 @@ def main() -> None:
     # Documents hold no cycles, and looking for some takes as long as decoding them.
     gc.disable()
     settings = json.loads(_receive(sys.stdin.buffer) or b"{}")
-    form = DocumentFormat.model_validate(settings.pop("form"))
-    reader = ChunkReader(form, **settings)
+    document_format = DocumentFormat.model_validate(settings.pop("format"))
+    reader = ChunkReader(document_format, **settings)
     while (batch := _receive(sys.stdin.buffer)) is not None:
         _send(sys.stdout.buffer, reader.read(decode(batch)).to_bytes())
 

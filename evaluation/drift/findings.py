@@ -92,7 +92,7 @@ def _untested(candidate: _Candidate, rule: Monitoring, tests: int) -> str | None
     """
     before, now = candidate.finding.rows
     if min(before, now) < rule.min_rows:
-        return f"not judged: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
+        return f"not tested: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
     old, new = candidate.clusters.counts
     smallest = candidate.clusters.smallest_p(candidate.halves)
     if candidate.clusters.all_single or (min(old, new) > 1 and smallest * tests < rule.alpha):

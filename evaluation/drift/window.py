@@ -126,7 +126,7 @@ def observe_window(
     else:
         rows = tally.through(_read(window, recipe, labels, tally))
         examples = draw(rows if window.known else _news(rows, known, tally), rule.max_rows, rule.seed)
-        of_documents = recipe.source.form == "parse"
+        of_documents = recipe.source.format == "parse"
         observed = (
             window_statistics_of(engine, embedder, examples, of_documents=of_documents)
             if examples
@@ -179,13 +179,15 @@ def _read_log(window: Window, labels: Labels, tally: WindowTally) -> Iterator[Lo
 
 def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) -> Iterator[Example]:
     """The rows of files or of a collection; what one lacks of class or entities is None."""
-    form = recipe.source
+    document_format = recipe.source
     labelled = DocumentReader(
-        form,
-        needs_label="sentence" in recipe.heads and (form.form == "parse" or form.fields.label is not None),
-        needs_entities="tokens" in recipe.heads and (form.form != "rows" or form.fields.entities is not None),
+        document_format,
+        needs_label="sentence" in recipe.heads
+        and (document_format.format == "parse" or document_format.fields.label is not None),
+        needs_entities="tokens" in recipe.heads
+        and (document_format.format != "rows" or document_format.fields.entities is not None),
     )
-    bare = DocumentReader(form, needs_label=False, needs_entities=False)
+    bare = DocumentReader(document_format, needs_label=False, needs_entities=False)
     for document in _documents(window, labelled.field_names()):
         if isinstance(document, InvalidRow):
             tally.fault(document.reason)

@@ -129,7 +129,7 @@ def _confidence(context: GateContext[Any]) -> float:
     add up to 1 - confidence, however many follow (alpha spending, as in Foster & Stine 2008).
     """
     rule = context.rules.champion
-    if rule.multiplicity == "told":
+    if rule.multiplicity == "report":
         return rule.confidence
     count = context.challengers_before + 1
     return 1 - (1 - rule.confidence) / (count * (count + 1))

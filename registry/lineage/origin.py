@@ -120,7 +120,7 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
     answers = f"{predictions_folder(version.bundle)}/{PREDICTIONS}"
     if answers not in {file.path for file in client.list_artifacts(run_id, predictions_folder(version.bundle))}:
         raise AssayError(
-            f"{version.address}: its answers are not in MLflow any more (assay forget erases them), and nothing can be "
+            f"{version.address}: its answers are not in MLflow any more (assay erase erases them), and nothing can be "
             "compared with it; train it again with assay run"
         )
     data = fetch(data_folder(splits))

@@ -127,7 +127,7 @@ def copy_version(plan: CopyPlan, source: CopyTarget, target: CopyTarget) -> Vers
 
 
 def _note_copy(client: MlflowClient, version: Version, name: str, target: CopyTarget) -> None:
-    """Write with the version where its copy is, for `assay forget`: before the copy, which may be killed half-way."""
+    """Write with the version where its copy is, for `assay erase`: before the copy, which may be killed half-way."""
     where = f"copied to {name} of {target.name} (store {target.store})"
     client.set_model_version_tag(version.name, version.number, COPIED_TAG + digest_json(where)[:12], where)
 

@@ -136,7 +136,7 @@ def _search(ids: Sequence[str], store: Path, further: Sequence[str]) -> tuple[li
     return tracked, missed
 
 
-def forget(plan: ErasurePlan, store: Path) -> int:
+def erase(plan: ErasurePlan, store: Path) -> int:
     """Erase what was planned; gives how many keys left the ledgers.
 
     Raises:

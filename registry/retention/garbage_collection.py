@@ -32,7 +32,7 @@ class Removal(BaseModel):
     bytes: int
 
 
-def plan_cleaning(
+def plan_collection(
     store: Path, keep_runs: int, older_than_days: float, needed: Iterable[str] = (), now: datetime | None = None
 ) -> list[Removal]:
     """What retention lets go; nothing is changed.
@@ -54,7 +54,7 @@ def plan_cleaning(
     return removals
 
 
-def clean(removals: Sequence[Removal], store: Path) -> list[Removal]:
+def collect(removals: Sequence[Removal], store: Path) -> list[Removal]:
     """Remove what was planned, run by run under its lock; gives what went. A run somebody works on is left alone."""
     gone = []
     for removal in removals:

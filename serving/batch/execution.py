@@ -62,7 +62,7 @@ def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressRe
 def predict_shards(job: PredictionJob, engine: Engine, scan: Scan, shards: range, progress: ProgressReporter) -> None:
     """Answer consecutive shards; each is kept when it is whole."""
     folder = job.shards()
-    chunks = job.source.chunks(scan, shards, job.target.form)
+    chunks = job.source.chunks(scan, shards, job.target.layout)
     with _output_errors(job):
         for shard, own in groupby(chunks, key=lambda numbered: numbered[0]):
             with folder.write(shard) as shard_writer:
@@ -93,7 +93,7 @@ def predict_whole_job(job: PredictionJob, engine: Engine, scan: Scan, progress: 
     """A small input, straight into its output."""
     with _output_errors(job), job.target.publish() as path, ExitStack() as stack:
         shard_writer = ShardWriter(path, Rejects(job.errors, stack))
-        chunks = (chunk for _, chunk in job.source.chunks(scan, range(1), job.target.form))
+        chunks = (chunk for _, chunk in job.source.chunks(scan, range(1), job.target.layout))
         _answer(job, engine, scan, 0, chunks, shard_writer, progress)
     if not shard_writer.rejects.count:
         job.errors.unlink(missing_ok=True)  # of an earlier run into the same output

@@ -34,7 +34,7 @@ def mongo_query(
         timeout_s: until an unreachable server is an error.
 
     Raises:
-        AssayError: another form, the variable is not set, or pymongo is not installed.
+        AssayError: another layout, the variable is not set, or pymongo is not installed.
     """
     if address.startswith("mongodb"):
         # Not shown: it may hold a password.

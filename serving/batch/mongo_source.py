@@ -19,7 +19,7 @@ from assay.corpus.sources.lines import Row
 from assay.corpus.sources.mongo import id_text, read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery, bson_options, hosts
 from assay.serving.batch.chunks import ROWS_PER_CHUNK, InputChunk, RowChunk
-from assay.serving.batch.row_sources import DocumentFormat
+from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column, Scan
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MongoCollectionSource:
         where = {"hosts": hosts(query.uri), "name": query.name}
         return {**where, "filter": _extended(dict(query.filter)), "fields": list(query.fields)}
 
-    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
+    def scan(self, shard_rows: int, layout: Layout) -> Scan:
         """Look through the ids, and through nothing else."""
         starts: list[str] = []
         rows = 0
@@ -66,12 +66,12 @@ class MongoCollectionSource:
         kept = [Column(name, pa.string(), as_json=True) for name in self.query.fields]
         return Scan(rows, [Column(ID, pa.string()), *kept], shard_rows, starts)
 
-    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
+    def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
         """Read each shard with a cursor of its own."""
         for shard in shards:
             number = shard * scan.shard_rows
             documents = read_mongo(self._part(scan.starts[shard]))
-            while rows := [self._row(document.values, form) for document in islice(documents, ROWS_PER_CHUNK)]:
+            while rows := [self._row(document.values, layout) for document in islice(documents, ROWS_PER_CHUNK)]:
                 yield shard, RowChunk(list(enumerate(rows, number + 1)))
                 number += len(rows)
             if number == shard * scan.shard_rows:
@@ -83,13 +83,13 @@ class MongoCollectionSource:
         conditions = [dict(condition) for condition in (self.query.filter, part) if condition]
         return replace(self.query, filter={"$and": conditions} if conditions else {})
 
-    def _row(self, document: Mapping[str, Any], form: DocumentFormat) -> Row:
+    def _row(self, document: Mapping[str, Any], layout: Layout) -> Row:
         values = {name: get_path(document, name) for name in self.query.fields if name != ID}
         row = {ID: document[ID], **{name: value for name, value in values.items() if value is not MISSING}}
-        if form == "raw":
+        if layout == "raw":
             return row
         row = {name: _extended(value) for name, value in row.items()}
-        return {**row, ID: id_text(document[ID])} if form == "table" else row
+        return {**row, ID: id_text(document[ID])} if layout == "table" else row
 
 
 def _start(after: Any, last: Any) -> str:

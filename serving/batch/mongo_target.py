@@ -13,7 +13,7 @@ from assay.corpus.sources.mongo_connection import MongoQuery, connect, hosts, op
 from assay.corpus.sources.mongo_updates import Fields, set_fields
 from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.output import Writer
-from assay.serving.batch.row_sources import DocumentFormat
+from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
 from assay.serving.json_objects import as_object
@@ -45,7 +45,7 @@ class MongoTarget:
         return self.query.name
 
     @property
-    def form(self) -> DocumentFormat:
+    def layout(self) -> Layout:
         """BSON holds what Python does."""
         return "raw"
 

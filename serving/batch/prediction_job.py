@@ -80,7 +80,7 @@ def scan_job(job: PredictionJob, engine: Engine, *, may_be_empty: bool = False) 
     if kept and kept.key == job.key(engine):
         return kept.scan.scan()
     _check_pair(job, engine)
-    scan = job.source.scan(job.shard_rows, job.target.form)
+    scan = job.source.scan(job.shard_rows, job.target.layout)
     if not scan.rows and not may_be_empty:
         raise AssayError(f"{job.source.name} holds no rows; nothing to predict")
     _check_columns(job, engine, scan)

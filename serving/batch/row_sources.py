@@ -19,7 +19,7 @@ from assay.serving.batch.scan import Scan, place_of, scan_file
 
 END = 1 << 20
 
-DocumentFormat = Literal["json", "table", "raw"]
+Layout = Literal["json", "table", "raw"]
 """What a target writes: values as JSON holds them, typed columns, or documents as they are."""
 
 
@@ -37,10 +37,10 @@ class Source(Protocol):
     def identity(self) -> dict[str, Any]:
         """What changes when the rows may have changed; as JSON."""
 
-    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
+    def scan(self, shard_rows: int, layout: Layout) -> Scan:
         """Look through it."""
 
-    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
+    def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
         """The rows of consecutive shards in one pass, each portion with the number of its shard."""
 
 
@@ -73,15 +73,15 @@ class FileSource:
             raise AssayError(f"{self.path} cannot be read: {error.strerror}; check its rights and its disk") from error
         return {"size": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest()}
 
-    def scan(self, shard_rows: int, form: DocumentFormat) -> Scan:
+    def scan(self, shard_rows: int, layout: Layout) -> Scan:
         """Look through the file; of a Parquet file its footer is enough."""
-        return scan_file(self.path, shard_rows, with_types=form == "table")
+        return scan_file(self.path, shard_rows, with_types=layout == "table")
 
-    def chunks(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
+    def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
         """Read from the beginning of the first shard to the end of the last."""
         kind = check_file(self.path)
         if kind == ".parquet":
-            return self._batches(scan, shards, form)
+            return self._batches(scan, shards, layout)
         return self._lines(kind, scan, shards)
 
     def _lines(self, kind: str, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
@@ -92,19 +92,19 @@ class FileSource:
                 left -= len(numbered)
                 yield shard, RowChunk(numbered)
 
-    def _batches(self, scan: Scan, shards: range, form: DocumentFormat) -> Iterator[tuple[int, InputChunk]]:
+    def _batches(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
         at, end = shards.start * scan.shard_rows, shards.stop * scan.shard_rows
         for batch in read_batches(self.path, at, ROWS_PER_CHUNK):
             while len(batch) and at < end:
                 shard, into = divmod(at, scan.shard_rows)
                 own = batch.slice(0, scan.shard_rows - into)
-                yield shard, self._chunk(own, at, form)
+                yield shard, self._chunk(own, at, layout)
                 at, batch = at + len(own), batch.slice(len(own))
             if at >= end:
                 return
 
-    def _chunk(self, batch: pa.RecordBatch, before: int, form: DocumentFormat) -> InputChunk:
-        if form == "table" and _is_valid(batch):
+    def _chunk(self, batch: pa.RecordBatch, before: int, layout: Layout) -> InputChunk:
+        if layout == "table" and _is_valid(batch):
             return BatchChunk(batch, before)
         return RowChunk(list(enumerate(batch_rows(self.path, before, batch), before + 1)))
 

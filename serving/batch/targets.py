@@ -14,7 +14,7 @@ from assay.corpus.sources.parquet import read_batches
 from assay.corpus.storage.atomic import atomic_path
 from assay.serving.batch.output import Writer, open_writer
 from assay.serving.batch.row_groups import open_table
-from assay.serving.batch.row_sources import DocumentFormat
+from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column
 from assay.serving.engine import Engine
 
@@ -30,8 +30,8 @@ class Target(Protocol):
         """For people."""
 
     @property
-    def form(self) -> DocumentFormat:
-        """In which form it wants rows."""
+    def layout(self) -> Layout:
+        """In which layout it wants rows."""
 
     @property
     def suffix(self) -> str | None:
@@ -64,7 +64,7 @@ class FileTarget:
         return self.path.as_posix()
 
     @property
-    def form(self) -> DocumentFormat:
+    def layout(self) -> Layout:
         """Parquet has typed columns."""
         return "table" if self.suffix == ".parquet" else "json"
 

@@ -127,10 +127,10 @@ def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("assay.registry.retention.garbage_collection.plan_cleaning", fail)
+    monkeypatch.setattr("assay.registry.retention.garbage_collection.plan_collection", fail)
     (tmp_path / "runs").mkdir()
     monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", lambda *_: frozenset())
-    assert call(monkeypatch, "clean", "--store", tmp_path) == 1
+    assert call(monkeypatch, "gc", "--store", tmp_path) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"assay: {line}")
     assert said.count("\n") == 1
@@ -141,6 +141,6 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", fail)
-    monkeypatch.setattr(sys, "argv", ["assay", "clean", "--store", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["assay", "gc", "--store", str(tmp_path)])
     with pytest.raises(FileNotFoundError):
         cli.main()

@@ -37,7 +37,7 @@ def test_clean_and_forget_say_what_they_would_do(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert call(monkeypatch, "clean", "--store", store) == 0
+    assert call(monkeypatch, "gc", "--store", store) == 0
     assert "0 folders, 0.0 MiB" in capsys.readouterr().out
-    assert call(monkeypatch, "forget", "nobody", "--store", store) == 0
+    assert call(monkeypatch, "erase", "nobody", "--store", store) == 0
     assert "no version holds nobody" in capsys.readouterr().out

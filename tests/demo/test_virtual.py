@@ -17,7 +17,7 @@ def read() -> tuple[list[Example], list[Reject], int]:
     """Rows, rejects, and how many documents were filtered."""
     form = DocumentFormat.model_validate(
         {
-            "form": "parse",
+            "format": "parse",
             "fields": {"id": "_id", "slices": {"source": "source"}},
             "entity": {"name": "EntityName", "label": "type"},
         }

@@ -84,7 +84,7 @@ def test_too_few_swaps_are_not_judged(engine: Callable[..., Engine], allowed: bo
     rule = a_rule(min_swaps=51, allow_untested=allowed)
     (check,) = check_counterfactuals(engine(), rows(), rule, ["sentence"])
     assert (check.passed, check.tested) == (allowed, False)
-    assert check.why.startswith("not judged: only 50 swaps could be made; ")
+    assert check.why.startswith("not tested: only 50 swaps could be made; ")
     assert ("gate.counterfactual.allow_untested" in check.why) != allowed
 
 

@@ -47,7 +47,7 @@ def test_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
 
 def test_markdown_says_what_was_not_judged_and_what_was_forced() -> None:
     page = verdict_markdown(a_verdict(a_check(tested=False), forced="agreed with the desk"))
-    assert "| not judged |" in page
+    assert "| not tested |" in page
     assert "forced: agreed with the desk" in page
 
 

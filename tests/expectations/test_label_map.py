@@ -79,7 +79,7 @@ def test_label_map_checks_know_the_entries_that_the_quick_reader_used(tmp_path: 
     source = {
         "kind": "files",
         "paths": {"rows.jsonl": "all"},
-        "form": "parse",
+        "format": "parse",
         "label_map": {"good": "pos", "godo": "pos"},
     }
     recipe = Recipe.model_validate(recipe_values(source=source))

@@ -1,4 +1,4 @@
-"""`assay forget`, killed at one write after the other: the same command erases the rest, and nothing else."""
+"""`assay erase`, killed at one write after the other: the same command erases the rest, and nothing else."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
-from assay.registry.retention.erasure import forget, plan_erasure
+from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import is_one_of
 from assay.runs.origin_record import data_folder, snapshot_folder
 from tests.faults.counts import LONG, count
@@ -39,7 +39,7 @@ POINTS = (
 def forget_in(store: Path, uri: str, point: Point | None) -> None:
     if point is not None:
         set_trap(point, die)
-    forget(plan_erasure(IDS, store, uri), store)
+    erase(plan_erasure(IDS, store, uri), store)
 
 
 def start(store: Path, uri: str, point: Point | None) -> int | None:
@@ -97,4 +97,4 @@ def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path
     with open_ledger(ledger_path(store, "tiny")) as ledger:
         assert len(ledger) == keys - 3
     assert plan_erasure(IDS, store, uri).found == []
-    count("kill -9 at every write of assay forget", 1, "kills")
+    count("kill -9 at every write of assay erase", 1, "kills")

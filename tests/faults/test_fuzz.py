@@ -183,8 +183,8 @@ SENTENCES = st.fixed_dictionaries(
 @often
 @given(values=st.fixed_dictionaries({"Parse": st.lists(SENTENCES | PARSED, max_size=4) | PARSED, "isRepost": PARSED}))
 def test_the_quick_way_through_parse_results_is_the_slow_way(values: dict[str, Any]) -> None:
-    quick = DocumentReader(DocumentFormat(form="parse"), needs_label=True, needs_entities=True)
-    slow = DocumentReader(DocumentFormat(form="parse"), needs_label=True, needs_entities=True)
+    quick = DocumentReader(DocumentFormat(format="parse"), needs_label=True, needs_entities=True)
+    slow = DocumentReader(DocumentFormat(format="parse"), needs_label=True, needs_entities=True)
     slow._plain = None
     assert repr(quick.read(Document("1", values))) == repr(slow.read(Document("1", values)))
 

@@ -75,7 +75,7 @@ def test_after_a_low_score_a_search_runs_and_its_model_is_kept(corpus: Path, sto
         assert "F1 of sentence was 0." in outcome.card.with_name(page).read_text(encoding="utf-8")
     # and the test rows were opened once.
     steps = [path.parent.name.rpartition("-")[0] for path in (store / "runs" / outcome.run).glob("*/step.json")]
-    assert (steps.count("train"), steps.count("assess"), steps.count("evaluate")) == (2, 2, 1)
+    assert (steps.count("train"), steps.count("score"), steps.count("evaluate")) == (2, 2, 1)
 
 
 def test_slices_are_mitigated_as_often_as_the_recipe_allows(tmp_path: Path, store: Path) -> None:

@@ -28,7 +28,7 @@ def test_bio_row_makes_a_word_of_each_letter_of_a_script_without_spaces() -> Non
 
 
 def test_texts_that_came_as_words_come_back_as_they_were() -> None:
-    form = DocumentFormat.model_validate({"form": "tokens"})
+    form = DocumentFormat.model_validate({"format": "tokens"})
     values = {"tokens": ["at", "5", "p.m.", "in", "New", "York"], "tags": ["O", "B-T", "I-T", "O", "B-C", "I-C"]}
     reader = DocumentReader(form, needs_label=False, needs_entities=True)
     [example], _ = reader.read(Document("rows:1", values))

@@ -50,7 +50,7 @@ def test_credentials_of_an_address_without_scheme_and_of_mlflow_are_refused() ->
 
 
 def test_a_field_that_the_form_does_not_read_is_refused() -> None:
-    message = refused(source={**MONGO, "form": "parse", "fields": {"label": "mood"}})
+    message = refused(source={**MONGO, "format": "parse", "fields": {"label": "mood"}})
     assert "source.fields.label is not read in the form parse; name it in source.parse.label" in message
 
 

@@ -53,7 +53,7 @@ def test_check_changes_takes_what_no_earlier_step_depends_on(parts: dict[str, An
             {"gate": {"min_f1": {"sentence": 0.1}, "slices": {"text_length": True}}},
             "gate",
             "gate.min_f1.sentence (read by assess)",
-            "--from assess",
+            "--from score",
         ),
     ],
 )
@@ -111,6 +111,6 @@ SLICES: dict[str, Any] = {"gate": {"min_f1": {"sentence": 0.6}, "slices": {"text
 )
 def test_check_changes_looks_at_the_retries_of_both_recipes(before: dict[str, Any], after: dict[str, Any]) -> None:
     old, new = recipe(**before).model_dump(mode="json"), recipe(**after)
-    with pytest.raises(AssayError, match="--from assess"):
+    with pytest.raises(AssayError, match="--from score"):
         check_changes(old, new, "gate", "r")
-    check_changes(old, new, "assess", "r")
+    check_changes(old, new, "score", "r")

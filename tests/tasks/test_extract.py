@@ -24,7 +24,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     {"_id": 6, "Parse": [{**SENTENCE, "Text": float("nan")}]},
 ]
 PARSE_SOURCE: dict[str, Any] = {
-    "form": "parse",
+    "format": "parse",
     "fields": {"slices": {"source": "source"}},
     "entity": {"name": "EntityName", "label": "type"},
     "max_reject_share": 0.6,

@@ -274,7 +274,7 @@ def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
     for part in (
         "Version 1 of",
         "2 of 2 checks passed",
-        "not judged",
+        "not tested",
         "388 rows repeat",
         "withheld: duplicate of a test row",
         "Mistakes that the model was sure of",

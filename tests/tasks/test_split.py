@@ -312,9 +312,9 @@ def test_the_page_shows_sides_labels_and_what_was_withheld(tmp_path: Path) -> No
 
 def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[Example]]:
     """A source of the form `parse`, and what it reads of so many documents of six sentences each."""
-    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "form": "parse", "fields": fields}
+    source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "format": "parse", "fields": fields}
     reader = DocumentReader(
-        DocumentFormat.model_validate({"form": "parse", "fields": fields}), needs_label=True, needs_entities=False
+        DocumentFormat.model_validate({"format": "parse", "fields": fields}), needs_label=True, needs_entities=False
     )
     found: list[Example] = []
     for number in range(documents):

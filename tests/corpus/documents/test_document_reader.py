@@ -16,8 +16,8 @@ from assay.corpus.example import Entity, Example
 from assay.corpus.sources.files import iter_rows
 
 ROWS: dict[str, Any] = {"fields": {"label": "label"}}
-PARSE: dict[str, Any] = {"form": "parse", "entity": {"name": "EntityName", "label": "type"}}
-TOKENS: dict[str, Any] = {"form": "tokens", "fields": {"label": "intent"}}
+PARSE: dict[str, Any] = {"format": "parse", "entity": {"name": "EntityName", "label": "type"}}
+TOKENS: dict[str, Any] = {"format": "tokens", "fields": {"label": "intent"}}
 
 
 def read(

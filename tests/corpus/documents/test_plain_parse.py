@@ -12,7 +12,7 @@ from assay.corpus.documents.raw_document import Document
 from demo.virtual import virtual_documents
 
 FORM = {
-    "form": "parse",
+    "format": "parse",
     "fields": {"slices": {"source": "source"}},
     "entity": {"name": "EntityName", "label": "type"},
     "label_map": {"neutral": "none"},
@@ -58,7 +58,7 @@ def test_nearly_every_document_is_plain() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"form": "rows"},
+        {"format": "rows"},
         {"fields": {"group": "source"}},
         {"fields": {"slices": {"year": "at:year"}}},
         {"parse": {"text": "nested.text"}},

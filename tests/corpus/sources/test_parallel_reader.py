@@ -16,7 +16,7 @@ from demo.virtual import virtual_documents
 
 FORM = DocumentFormat.model_validate(
     {
-        "form": "parse",
+        "format": "parse",
         "fields": {"slices": {"source": "source"}},
         "entity": {"name": "EntityName", "label": "type"},
     }
@@ -58,14 +58,14 @@ def test_a_helper_that_dies_is_an_error_of_one_line(batches: list[bytes]) -> Non
         list(read_chunks(broken, FORM, **NEEDS, helpers=2))
 
 
-@pytest.mark.parametrize("form", [FORM, DocumentFormat.model_validate({"fields": {"label": "label"}})])
-def test_an_id_that_is_no_unicode_costs_its_document_only(form: DocumentFormat) -> None:
+@pytest.mark.parametrize("document_format", [FORM, DocumentFormat.model_validate({"fields": {"label": "label"}})])
+def test_an_id_that_is_no_unicode_costs_its_document_only(document_format: DocumentFormat) -> None:
     # given a document as the driver hands it on: bytes that are not UTF-8 are lone surrogates
     parse = [{"Text": "Acme rises", "Class": "up", "Entities": []}]
     values = [{"_id": name, "text": "Acme rises", "label": "up", "Parse": parse} for name in ("a\udc80", "b")]
     documents = [Document(id_text(one["_id"]), one) for one in values]
 
-    chunk = ChunkReader(form, needs_label=False, needs_entities=False).read(documents)
+    chunk = ChunkReader(document_format, needs_label=False, needs_entities=False).read(documents)
 
     assert [row["id"].partition("#")[0] for row in chunk.batch.to_pylist()] == ["b"]
     [line] = chunk.reject_lines

@@ -76,7 +76,7 @@ def test_few_rows_alarm_where_the_effect_is_large_and_not_by_chance(reference: R
 def test_too_few_rows_are_not_judged(reference: Reference) -> None:
     findings = find_drift(reference, observed(12, 2, up=1), Monitoring())
     assert all(one.effect is None for one in findings)
-    assert findings[0].why == "not judged: 400 and 12 rows to compare, monitoring.min_rows is 30"
+    assert findings[0].why == "not tested: 400 and 12 rows to compare, monitoring.min_rows is 30"
 
 
 def test_without_a_limit_a_signal_is_only_reported(reference: Reference) -> None:

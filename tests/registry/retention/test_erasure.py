@@ -19,7 +19,7 @@ from assay.flows.data_check import check_data
 from assay.flows.monitoring import monitor
 from assay.flows.training import train
 from assay.registry.promotion import PromotionResult
-from assay.registry.retention.erasure import forget, plan_erasure
+from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import all_snapshots, is_one_of
 from assay.runs.lifecycle import STATE, RunState, run_lock
 from assay.runs.origin_record import data_folder, snapshot_folder
@@ -79,7 +79,7 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     assert plan.found[0].reject_lines == 1
     assert len(Snapshot.load(snapshot.path)) == len(before)
 
-    assert forget(plan, store) == 3
+    assert erase(plan, store) == 3
     after = Snapshot.load(snapshot.path)
     after.verify()
     assert len(after) == len(before) - 3
@@ -109,7 +109,7 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
     trained = next(row for row, split_name in split_of.split_of.items() if split_name == "train")
     plan = plan_erasure([trained], store, f"sqlite:///{store}/mlflow.db")
     assert [(one.address, one.split_of) for one in plan.tracks.versions] == [("models:/toy/1", {"train": 1})]
-    forget(plan, store)
+    erase(plan, store)
     assert client.list_artifacts(mlflow_run, snapshot_folder(data.digest)) == []
     assert client.list_artifacts(mlflow_run, data_folder(split_of.digest))
 
@@ -136,7 +136,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
     # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
-    assert forget(plan, store) == 1
+    assert erase(plan, store) == 1
     assert ledger_size(store) == size - 1
     for one in runs:
         kept = [client.list_artifacts(one.info.run_id, folder) for folder in ("lineage", "snapshot", "evaluation")]
@@ -161,7 +161,7 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
     # when a row is forgotten
     plan = plan_erasure(["7#one"], store, uri)
-    assert forget(plan, store) == 1
+    assert erase(plan, store) == 1
     # then none of them keeps rows
     assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
     assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
@@ -173,7 +173,7 @@ def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_a
     run, snapshot, _ = made(store, "first")
     shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
     shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
-    assert forget(plan_erasure(["7"], store, None), store) == 2
+    assert erase(plan_erasure(["7"], store, None), store) == 2
     assert plan_erasure(["7"], store, None).empty
 
 
@@ -183,7 +183,7 @@ def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
     shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
     plan = plan_erasure(["7"], store, None)
     with FileLock(place / "lock"), pytest.raises(AssayError, match="nothing was erased"):
-        forget(plan, store)
+        erase(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
@@ -210,7 +210,7 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
     # when a row is forgotten
     plan = plan_erasure(["7"], store, None)
-    forget(plan, store)
+    erase(plan, store)
     # then the copies that hold it, or may, are gone
     gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
     gone.append(run.folder / "rejects.jsonl")
@@ -239,11 +239,11 @@ def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatc
     # while another one is at work, nothing goes
     plan = plan_erasure([first["id"]], store)
     with run_lock(killed), pytest.raises(AssayError, match="nothing was erased"):
-        forget(plan, store)
+        erase(plan, store)
     with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
         check_data(recipe.model_copy(update={"name": "one"}), store)
     # then what holds the row, or may, is gone
-    forget(plan, store)
+    erase(plan, store)
     assert [path.exists() for path in rejects] == [False, True]
     assert [path.name for path in (store / "checks" / "three").rglob("*") if path.name != "lock"] == ["runs", "check"]
 
@@ -269,7 +269,7 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
         for folder in run.folder.glob("*-*/"):
             shutil.rmtree(folder)
     # when a row is forgotten
-    forget(plan_erasure(["7#one"], store), store)
+    erase(plan_erasure(["7#one"], store), store)
     # then no card quotes it, and an approval writes none
     assert not list(run.folder.rglob("card.*"))
     assert len(list(other.rglob("card.*"))) == 2
@@ -295,7 +295,7 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
         text = rows[id]
         assert {"runs", "mlartifacts"} <= places[id]
         # when a row is forgotten
-        forget(plan_erasure([id], store, outcome.tracking_uri), store)
+        erase(plan_erasure([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
     with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
@@ -316,7 +316,7 @@ def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     plan = plan_erasure(["7"], store, None)
     with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
-        forget(plan, store)
+        erase(plan, store)
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
@@ -334,7 +334,7 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
             writer.finish()
 
     later.once("extract", {}, one_row)
-    assert forget(plan_erasure(["0#one"], store, None), store) == 0
+    assert erase(plan_erasure(["0#one"], store, None), store) == 0
     assert ledger_size(store) == size
 
 

@@ -6,7 +6,7 @@ from filelock import FileLock
 
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
-from assay.registry.retention.garbage_collection import clean, plan_cleaning
+from assay.registry.retention.garbage_collection import collect, plan_collection
 from assay.runs.lifecycle import STATE, RunState
 from tests.snapshots import write_snapshot
 
@@ -35,38 +35,38 @@ def add_run(store: Path, key: str, days: float, state: Literal["open", "closed"]
 def test_old_closed_runs_go_and_the_newest_and_open_ones_stay(tmp_path: Path) -> None:
     old, older, new = add_run(tmp_path, "old", 50), add_run(tmp_path, "older", 60), add_run(tmp_path, "new", 1)
     still_open = add_run(tmp_path, "open", 90, "open")
-    plan = plan_cleaning(tmp_path, keep_runs=1, older_than_days=30, now=NOW)
+    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW)
     assert [(one.run, one.what) for one in plan] == [
         *(("old", "extract"), ("old", "train")),
         *(("older", "extract"), ("older", "train")),
     ]
     assert plan[1].bytes == 1000
     assert (old / "train-1").exists()
-    assert clean(plan, tmp_path) == plan
+    assert collect(plan, tmp_path) == plan
     for folder in (old, older):
         assert sorted(path.name for path in folder.iterdir()) == ["cards", "lock", STATE]
     assert (new / "train-1").exists()
     assert (still_open / "train-1").exists()
-    assert plan_cleaning(tmp_path, keep_runs=1, older_than_days=30, now=NOW) == []
+    assert plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW) == []
 
 
 def test_the_newest_runs_stay_however_old(tmp_path: Path) -> None:
     add_run(tmp_path, "one", 400)
     add_run(tmp_path, "two", 500)
-    assert plan_cleaning(tmp_path, keep_runs=2, older_than_days=30, now=NOW) == []
+    assert plan_collection(tmp_path, keep_runs=2, older_than_days=30, now=NOW) == []
 
 
 def test_a_snapshot_that_a_version_needs_stays(tmp_path: Path) -> None:
     needed = Snapshot.load(add_run(tmp_path, "old", 50) / "extract-1").digest
     add_run(tmp_path, "new", 1)
-    plan = plan_cleaning(tmp_path, keep_runs=1, older_than_days=30, needed=[needed], now=NOW)
+    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, needed=[needed], now=NOW)
     assert [one.what for one in plan] == ["train"]
 
 
 def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path) -> None:
     folder = add_run(tmp_path, "old", 50)
     add_run(tmp_path, "new", 1)
-    plan = plan_cleaning(tmp_path, keep_runs=1, older_than_days=30, now=NOW)
+    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW)
     with FileLock(folder / "lock"):
-        assert clean(plan, tmp_path) == []
+        assert collect(plan, tmp_path) == []
     assert (folder / "train-1").exists()

@@ -1,4 +1,4 @@
-"""`assay forget` and `assay clean` on stores whose runs lie in several MLflows, some of which do not answer."""
+"""`assay erase` and `assay gc` on stores whose runs lie in several MLflows, some of which do not answer."""
 
 import shutil
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.registry.retention import erasure as forgetting
-from assay.registry.retention.erasure import IncompleteError, forget, plan_erasure
+from assay.registry.retention.erasure import IncompleteError, erase, plan_erasure
 from assay.registry.retention.mlflow_erasure import Tracked, erase_artifacts
 from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
@@ -78,14 +78,14 @@ def test_forget_searches_the_mlflow_of_each_run(
     assert len(plan.tracks.runs) == 3
     # then they are in none of them, and the copies of the versions are named
     assert all(folder.exists() for folder in kept)
-    assert forget(plan, store) == 1
+    assert erase(plan, store) == 1
     assert not any(folder.exists() for folder in kept)
     assert len(plan.tracks.copied) == 3
     assert plan.tracks.copied[0] == "models:/O'Brien's a/1: copied to toy of sqlite:////srv/mlflow.db (store /srv)"
     # and asked again, the versions still tell that they knew the row
     again = plan_erasure([ID], store)
     assert (again.found, again.tracks.runs, len(again.tracks.versions)) == ([], [], 3)
-    assert forget(again, store) == 0
+    assert erase(again, store) == 0
 
 
 def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
@@ -96,12 +96,12 @@ def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
     plan = plan_erasure([ID], store)
     assert list(plan.missed) == [f"sqlite:///{recipes_own}"]
     with pytest.raises(IncompleteError, match=r"erased from 2 snapshots.* not searched: sqlite:.*no sqlite:.*again"):
-        forget(plan, store)
+        erase(plan, store)
     # what could be reached is erased, and nothing was made in place of what is gone
     assert (there.exists(), gone.exists(), recipes_own.exists()) == (False, True, False)
     assert not plan_erasure([ID], store).found
     aside.rename(recipes_own)
-    forget(plan_erasure([ID], store), store)
+    erase(plan_erasure([ID], store), store)
     assert not gone.exists()
 
 
@@ -112,7 +112,7 @@ def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None
     plan = plan_erasure([ID], store)
     assert list(plan.missed) == [tracking or "run first"]
     with pytest.raises(IncompleteError) as error:
-        forget(plan, store)
+        erase(plan, store)
     assert (tracking or "run first: no MLflow").split(":")[0] in str(error.value)
     assert "\n" not in str(error.value)
     assert not plan_erasure([ID], store).found
@@ -134,9 +134,9 @@ def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
     with monkeypatch.context() as patched:
         patched.setattr(forgetting, "erase_artifacts", broken)
         with pytest.raises(IncompleteError, match=r"1 runs in MLflow, but not .*of-the-recipe.db .*went away"):
-            forget(plan_erasure([ID], store), store)
+            erase(plan_erasure([ID], store), store)
     assert [folder.exists() for folder in kept.values()] == [True, False]
-    forget(plan_erasure([ID], store), store)
+    erase(plan_erasure([ID], store), store)
     assert not kept[recipes_own].exists()
 
 
@@ -157,7 +157,7 @@ def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) ->
     assert protected_snapshots(store) == set()
     plan = plan_erasure([ID], store)
     assert plan.missed == {}
-    assert forget(plan, store) == 1
+    assert erase(plan, store) == 1
 
 
 def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, recipes_own: Path) -> None:
@@ -215,7 +215,7 @@ def test_forget_searches_every_mlflow_that_a_run_has_used(
     assert protected_snapshots(store) == {Snapshot.load(snapshot.path).digest}
     # and once that answers, the rows there go
     aside.rename(recipes_own)
-    forget(plan_erasure([ID], store), store)
+    erase(plan_erasure([ID], store), store)
     assert first.list_artifacts(run.mlflow_run, "snapshot") == []
 
 
@@ -225,13 +225,13 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
     keep_in(store / "mlflow.db", store)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     for words in ([ID], [ID, "--yes"], [ID, "--yes"], ["nobody"]):
-        assert call(monkeypatch, "forget", *words, "--store", store) == 1
+        assert call(monkeypatch, "erase", *words, "--store", store) == 1
         printed = capsys.readouterr()
         assert "127.0.0.1:9" in printed.err
         assert "again" in printed.err
         assert "secret" not in printed.out + printed.err
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert call(monkeypatch, "forget", ID, "--yes", "--store", store) == 0
+    assert call(monkeypatch, "erase", ID, "--yes", "--store", store) == 0
     printed_out = capsys.readouterr().out.replace("\n", " ")
     assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in printed_out
 
@@ -240,8 +240,8 @@ def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypat
     # given a run whose state does not say where its MLflow run lies
     kept = keep_in(recipes_own, store)
     rewrite(store, "first", tracking=[])
-    assert call(monkeypatch, "forget", ID, "--store", store) == 1
-    words: list[str | Path] = ["forget", ID, "--yes", "--mlflow", f"sqlite:///{recipes_own}", "--store", store]
+    assert call(monkeypatch, "erase", ID, "--store", store) == 1
+    words: list[str | Path] = ["erase", ID, "--yes", "--mlflow", f"sqlite:///{recipes_own}", "--store", store]
     assert call(monkeypatch, *words) == 0
     assert not kept.exists()
 
