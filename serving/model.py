@@ -27,7 +27,7 @@ class Model:
         self.digest: str = engine.digest
 
     @overload
-    def predict(self, texts: str) -> Prediction: ...
+    def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]  # a text is a sequence of texts, too
 
     @overload
     def predict(self, texts: Sequence[Text]) -> list[Prediction]: ...
