@@ -15,7 +15,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,7 +66,7 @@ machine: export ASSAY_TEST_MACHINE = 1
 machine: install  ## all of make up, with runs, workers and servers killed on the way; minutes
 	$(BIN)/pytest tests/deployments/test_local_stack.py
 
-check: lint types layers audit  ## linters, types, layers, known vulnerabilities
+check: lint types layers names spelling audit  ## linters, types, layers, names that stand twice, spelling, known vulnerabilities
 
 # Tools of their own environment: what they need is no part of what they look at.
 $(TOOLS)/.installed:
@@ -90,6 +90,12 @@ types: install
 
 layers: install
 	$(BIN)/lint-imports
+
+names: install
+	$(BIN)/python -m tools.names
+
+spelling: install
+	$(BIN)/typos
 
 format: install  ## mend style
 	$(BIN)/ruff check --fix .
