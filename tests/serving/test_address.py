@@ -63,7 +63,7 @@ def test_a_model_that_assay_did_not_register_is_refused(registry: str, tmp_path:
 
 @pytest.mark.parametrize("address", ["models:/toy@challenger", "models:/toy/7", "models:/other@champion"])
 def test_what_the_registry_does_not_have_is_one_line(registry: str, tmp_path: Path, address: str) -> None:
-    with pytest.raises(AssayError, match=f"{address} cannot be had from sqlite") as caught:
+    with pytest.raises(AssayError, match=f"{address} could not be fetched from sqlite") as caught:
         open_bundle(address, tmp_path / "cache", registry)
     assert "\n" not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_a_server_that_is_down_is_one_line_without_the_password(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(AssayError, match=r"cannot be had from http://\*\*\*@127\.0\.0\.1:9") as caught:
+    with pytest.raises(AssayError, match=r"could not be fetched from http://\*\*\*@127\.0\.0\.1:9") as caught:
         open_bundle("models:/toy@champion", tmp_path, "http://user:secret@127.0.0.1:9")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)

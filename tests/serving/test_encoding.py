@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from assay.corpus.cleaning import Cleaning
-from assay.serving.encoding import MOST_CHARACTERS, TextEncoder, pad
+from assay.serving.encoding import MAX_TOKENISED_CHARACTERS, TextEncoder, pad
 from assay.serving.row_texts import MAX_CHARACTERS
 
 TEXTS = ["Apple, Müller & Söhne (Zürich) rose 3.5 %", "the shares of Apple fell", "Café in München 🎉"] * 3
@@ -211,6 +211,6 @@ def test_encode_takes_the_longest_texts_that_are_let_in_within_50_mib(mode: str)
 
 def test_encode_says_that_a_text_was_cut_of_which_hardly_anything_is_a_token() -> None:
     # given a text that makes one token, however much of it is looked at
-    (encoded,) = encoder_of("wordpiece", max_length=8).encode(["x" * (MOST_CHARACTERS + 1) + " Apple"])
+    (encoded,) = encoder_of("wordpiece", max_length=8).encode(["x" * (MAX_TOKENISED_CHARACTERS + 1) + " Apple"])
     assert encoded.truncated
     assert len(encoded) == 3
