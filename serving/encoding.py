@@ -29,7 +29,8 @@ class EncodedText:
     """An encoded row: token ids, segment ids, the words of the first text, and whether tokens were cut off.
 
     A text that is read in windows is its first window, with the other windows in `rest`. Each window holds the
-    words that it predicts, and its `weight` in the prediction of the whole text. `len` counts the tokens of all windows.
+    words that it predicts, and its `weight` in the prediction of the whole text. `len` counts the tokens of all
+    windows.
     """
 
     ids: list[int]

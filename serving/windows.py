@@ -1,8 +1,8 @@
 """Overlapping windows of texts longer than the model reads.
 
 The words are those of the whole text. A word in the overlap of two windows is predicted in the window in which its
-first token lies further inside. Each word is therefore predicted once, with context before and after it, and entities are
-decoded over the whole text at once.
+first token lies further inside. Each word is therefore predicted once, with context before and after it, and entities
+are decoded over the whole text at once.
 """
 
 from collections.abc import Iterator, Sequence
