@@ -1,8 +1,8 @@
 """The round trip of gold entities to tags of words and back, for each kind of tokenizer and script.
 
-A token across the edge of an entity cannot label its two parts separately. Tokenizers that do not split have such tokens
-if their vocabulary holds them ("▁Paris▁is"), scripts without spaces if two words are one token, and a normalizer that
-drops the zero-width space joins words.
+A token across the edge of an entity cannot label its two parts separately. Tokenizers that do not split have such
+tokens if their vocabulary holds them ("▁Paris▁is"), scripts without spaces if two words are one token,
+and a normalizer that drops the zero-width space joins words.
 """
 
 import itertools
@@ -138,7 +138,7 @@ def _space_separated(text: str) -> list[tuple[int, int]]:
 
 
 def _is_boundary(text: str, encoding: Encoding, at: int) -> bool:
-    """Return whether an offset cuts no Latin word, no letter with its marks, and no token with letters on both sides."""
+    """Return whether an offset cuts no Latin word, no letter with marks, and no token with letters on both sides."""
     if re.match(r"[A-Za-z0-9]{2}", text[at - 1 : at + 1]):
         return False
     if at < len(text) and (unicodedata.category(text[at])[0] == "M" or text[at] in "\uff9e\uff9f"):
