@@ -1,7 +1,7 @@
-"""The torch-free runtime: bundles, the engine, batch prediction."""
+"""The serving runtime without torch: bundles, the inference engine, batch prediction and the HTTP server."""
 
 import os
 
-# onnxruntime 1.31 leaves an id of the machine in the user's cache folder and sends what it counts to its makers, unless
-# this is set before it is imported.
+# onnxruntime 1.31 writes a machine id into the user's cache folder and sends usage counts to its vendor, unless this is
+# set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""Where a bundle comes from: a folder, or a model of the registry by alias or version.
+"""Addresses of bundles: a folder, or a model of the registry by alias or version.
 
 mlflow is imported only for a `models:/` address.
 """
@@ -30,47 +30,47 @@ __all__ = [
 def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: str | None = None) -> Bundle:
     """Open and verify a bundle.
 
-    A model of the registry is downloaded once into the cache; its digest must be the one in the tag that
-    registration left, whoever may have changed the files since.
+    A model of the registry is downloaded once into the cache. Its digest must be that of the tag set at registration,
+    so that files that changed since are refused.
 
     Args:
         address: a folder, `models:/NAME@ALIAS` or `models:/NAME/NUMBER`.
-        cache: where downloads are kept; none: `assay` in the user's cache folder.
-        tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
+        cache: folder of the downloads; None uses `assay/bundles` in the user's cache folder.
+        tracking_uri: the MLflow server; None uses MLFLOW_TRACKING_URI.
 
     Raises:
-        AssayError: nothing is there, the registry cannot be reached, or the bundle is not what was registered.
+        AssayError: there is no such bundle, the registry cannot be reached, or the bundle is not the registered one.
     """
     if not str(address).startswith("models:"):
         return open_folder(Path(address), public_key())
-    wanted = ModelAddress.parse(str(address))
+    model_address = ModelAddress.parse(str(address))
     registry = RegistryClient(tracking_uri, public_key())
-    return registry.fetch(registry.find(wanted), cache or default_cache())
+    return registry.fetch(registry.find(model_address), cache or default_cache())
 
 
 def pinned(address: str, tracking_uri: str | None = None) -> str:
-    """The same model by an address that means it for ever: an alias becomes `models:/NAME/NUMBER`.
+    """Return a permanent address of the same model: an alias becomes `models:/NAME/NUMBER`.
 
     Args:
-        address: as `open_bundle` takes it; a folder and a number stay as they are.
-        tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
+        address: as in `open_bundle`; a folder and a version number are returned unchanged.
+        tracking_uri: the MLflow server; None uses MLFLOW_TRACKING_URI.
 
     Raises:
-        AssayError: it is no address, nothing is there, or the registry cannot be reached.
+        AssayError: the address is malformed, there is no such model, or the registry cannot be reached.
     """
     if not address.startswith("models:"):
         return address
-    wanted = ModelAddress.parse(address)
-    if wanted.alias is None:
+    model_address = ModelAddress.parse(address)
+    if model_address.alias is None:
         return address
-    return str(ModelAddress(wanted.name, None, RegistryClient(tracking_uri).find(wanted).number))
+    return str(ModelAddress(model_address.name, None, RegistryClient(tracking_uri).find(model_address).number))
 
 
 def open_folder(folder: Path, key: str | None) -> Bundle:
-    """Open and verify a bundle folder. Where a public key is set, its signature lies beside it: `FOLDER.sig`.
+    """Open and verify a bundle folder. With a public key, its signature `FOLDER.sig` beside it is verified as well.
 
     Raises:
-        AssayError: it is no bundle, changed, or not signed as asked.
+        AssayError: the folder is no bundle, a file changed, or the signature is missing or of another key.
     """
     bundle = Bundle.load(folder)
     if key:
@@ -80,33 +80,33 @@ def open_folder(folder: Path, key: str | None) -> Bundle:
 
 
 def default_cache() -> Path:
-    """`assay/bundles` in the user's cache folder."""
+    """Return `assay/bundles` in the user's cache folder."""
     return user_cache() / "bundles"
 
 
 def default_tracking_uri(store: Path) -> str:
-    """The MLflow of the environment, else the sqlite file in the store."""
+    """Return the MLflow address of the environment, else that of the sqlite file in the store."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{store.resolve()}/mlflow.db"
 
 
 def has_database(uri: str) -> bool:
-    """Whether there is something to ask: a server, or a sqlite file that is there."""
+    """Return whether the address is that of a server or of an existing sqlite file."""
     try:
         return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()
-    except OSError:  # no path at all
+    except OSError:  # not a valid path
         return False
 
 
 def existing_tracking_uri(store: Path) -> str:
-    """As `default_tracking_uri`, for who only asks: where there is no file, MLflow would make an empty one.
+    """Return `default_tracking_uri` for reading. MLflow would create an empty database if the file did not exist.
 
     Raises:
-        AssayError: the store has no MLflow, and the environment names none.
+        AssayError: the store has no MLflow database, and the environment names no server.
     """
     uri = default_tracking_uri(store)
     if not has_database(uri):
         raise AssayError(
-            f"there is no {uri.removeprefix(SQLITE)}: no run was made there; name its store (--store) or "
+            f"there is no {uri.removeprefix(SQLITE)}, so the store has no runs; name another store (--store), or set "
             "MLFLOW_TRACKING_URI"
         )
     return uri

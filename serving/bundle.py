@@ -1,4 +1,4 @@
-"""The bundle: the folder that serves. A graph, a tokenizer, a manifest with a digest of every file."""
+"""Bundles: folders for serving, with a graph, a tokenizer, and a manifest with the digest of every file."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -19,19 +19,19 @@ LongTexts = Literal["truncate", "windows"]
 
 
 class Crf(BaseModel):
-    """Scores of the CRF: see `assay.serving.decoding.Transitions`."""
+    """The scores of a CRF as lists, see `assay.serving.decoding.Transitions`."""
 
     start: list[float]
     end: list[float]
     between: list[list[float]]
 
     def transitions(self) -> Transitions:
-        """The scores as arrays."""
-        return Transitions(*(np.asarray(part, dtype=np.float32) for part in (self.start, self.end, self.between)))
+        """Return the scores as arrays."""
+        return Transitions(*(np.asarray(scores, dtype=np.float32) for scores in (self.start, self.end, self.between)))
 
 
 class GoldenRow(BaseModel):
-    """A row and the answer that this very graph gave at export: the smoke test of every later load."""
+    """A row and its prediction by this graph at export, which the smoke test compares at every load."""
 
     text: str
     text_pair: str | None = None
@@ -41,11 +41,11 @@ class GoldenRow(BaseModel):
 
 
 class BundleManifest(BaseModel):
-    """`bundle.json`.
+    """The manifest of a bundle, `bundle.json`.
 
-    `labels` and `tags` are in the order of the logits; a head that is not there has none. The graph takes
-    `input_ids`, `attention_mask` and, if `type_ids`, `token_type_ids` (int64, rows x length) and gives
-    `sentence` (rows x labels) and `tokens` (rows x length x tags), float32.
+    `labels` and `tags` are in the order of the logits, and empty for a head that the model lacks. The graph takes
+    `input_ids`, `attention_mask` and, if `type_ids`, `token_type_ids` (int64, rows x length), and returns `sentence`
+    (rows x labels) and `tokens` (rows x length x tags), float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,9 +61,9 @@ class BundleManifest(BaseModel):
     cleaning: Cleaning
     crf: Crf | None = None
     precision: Literal["fp32", "int8"]
-    cpu_flags: list[str] = Field(description="Of the CPU that the figures were measured on")
+    cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
-    long_texts: LongTexts = Field("truncate", description="What happens to texts longer than `max_length`")
+    long_texts: LongTexts = Field("truncate", description="How texts longer than `max_length` are read")
     files: dict[str, str] = Field(description="SHA-256 of each file beside the manifest")
     snapshot: str
     recipe: dict[str, Any]
@@ -71,15 +71,15 @@ class BundleManifest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 that covers the manifest and, through it, every file."""
+        """Return the SHA-256 of the manifest, which covers every file through its digest."""
         fields = self.model_dump(mode="json")
         if self.long_texts == "truncate":
-            del fields["long_texts"]  # bundles that are older than the choice keep their digest
+            del fields["long_texts"]  # so that bundles from before this option keep their digest
         return digest_json(fields)
 
 
 class Bundle:
-    """A bundle whose files have been checked against their digests."""
+    """A bundle whose files match their digests."""
 
     def __init__(self, folder: Path, manifest: BundleManifest) -> None:
         self.folder = folder
@@ -87,18 +87,19 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> "Bundle":
-        """Open a bundle and verify it before anything of it is used.
+        """Verify and open a bundle.
 
         Args:
-            folder: where it lies.
-            digest: the digest it must have, where the caller knows one (the registry does).
+            folder: folder of the bundle.
+            digest: the expected digest, such as that of the registry; None accepts any.
 
         Raises:
-            AssayError: no manifest, a newer format, a file missing, changed or too many, or another digest.
+            AssayError: the manifest is missing or of a newer format, a file is missing, changed or unlisted, or the
+                digest is not the expected one.
         """
         path = folder / MANIFEST
         if not path.is_file():
-            raise AssayError(f"{folder} holds no {MANIFEST}: not a bundle, or one that was never finished")
+            raise AssayError(f"{folder} holds no {MANIFEST}: it is no bundle, or incomplete; export or fetch it again")
         try:
             manifest = BundleManifest.model_validate_json(path.read_bytes())
         except ValidationError as error:
@@ -110,28 +111,28 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that covers every file."""
+        """Return the SHA-256 that covers every file."""
         return self.manifest.digest
 
     @property
     def model_path(self) -> Path:
-        """The ONNX graph."""
+        """Return the path of the ONNX graph."""
         return self.folder / MODEL
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer of the `tokenizers` library."""
+        """Return the path of the tokenizer of the `tokenizers` library."""
         return self.folder / TOKENIZER
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
-    """Write `bundle.json`, the marker that the folder is whole: call it last."""
+    """Write `bundle.json`, the completion manifest of the folder, after all other files."""
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
 
 
 def _describe(error: ValidationError) -> str:
     faults = error.errors(include_url=False)
-    # A newer format has other keys too; that it is newer is what explains them.
+    # A newer format also has other keys, so the format is the fault to report.
     for fault in faults:
         if fault["loc"] == ("format",):
             return f"format is {fault['input']!r}, this version reads {FORMAT}; install the version that wrote it"

@@ -1,4 +1,4 @@
-"""What this process may use of the CPU: threads, and the instructions that decide how int8 behaves."""
+"""The CPU available to this process: its threads, and the instructions that decide how int8 behaves."""
 
 import os
 import platform
@@ -23,22 +23,22 @@ _VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def available_threads(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Threads that can run at once: the CPUs of the affinity mask, or fewer where a cgroup quota allows fewer.
+    """Return the number of threads that can run at once: the CPUs of the affinity mask, or fewer by a cgroup quota.
 
-    onnxruntime itself counts the cores of the host, which in a container is too many.
+    onnxruntime itself counts the cores of the host, which are too many in a container.
 
     Args:
-        proc: the proc file system.
-        cgroups: where cgroups (version 2, or version 1 with its `cpu` controller) are mounted.
+        proc: mount point of the proc file system.
+        cgroups: mount point of the cgroups (version 2, or version 1 with its `cpu` controller).
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for folder in _cgroup_folders(proc, cgroups) if (quota := _quota(folder)) is not None]
-    # Rounded down: a pool larger than the quota spins its time slice away and is then throttled.
+    # Quotas are rounded down, since a pool larger than the quota spins through its time slice and is then throttled.
     return max(1, min([cpus, *(int(quota) for quota in quotas)]))
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
-    """The flags of `FLAGS` that this CPU has; where Linux does not say, none but what the architecture implies."""
+    """Return those of `FLAGS` that this CPU has; without Linux, only what the architecture implies."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -52,7 +52,7 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The model of the CPU as Linux names it, else the architecture."""
+    """Return the name of the CPU as Linux gives it, else the architecture."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -64,16 +64,16 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def saturates_int8(flags: Set[str]) -> bool:
-    """Whether 8-bit products can overflow here.
+    """Return whether sums of 8-bit products can saturate on a CPU with these flags.
 
-    Without VNNI, x86 multiplies 8-bit numbers with VPMADDUBSW, which saturates at 16 bits; weights of 7 bits
-    (`reduce_range`) stay below that.
+    Without VNNI, x86 multiplies 8-bit numbers with VPMADDUBSW, which saturates at 16 bits. Weights of 7 bits
+    (`reduce_range`) stay below that limit.
     """
     return "avx" in flags and not flags & _VNNI
 
 
 def _cgroup_folders(proc: Path, cgroups: Path) -> Iterator[Path]:
-    """The cgroup of this process and all above it: each may set a quota."""
+    """Yield the folders of the cgroup of this process and of all its ancestors, each of which may set a quota."""
     try:
         lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -88,7 +88,7 @@ def _cgroup_folders(proc: Path, cgroups: Path) -> Iterator[Path]:
 
 
 def _quota(folder: Path) -> float | None:
-    """CPUs' worth of time that the cgroup may use; none where it sets no limit."""
+    """Return the quota of a cgroup in CPUs; None if it sets no limit."""
     try:
         if (folder / "cpu.max").is_file():
             quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()

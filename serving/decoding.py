@@ -1,4 +1,4 @@
-"""Logits to answers: softmax, BIO tags to spans, Viterbi for a CRF. Numpy only."""
+"""Decoding of logits: softmax, Viterbi for a CRF, and BIO tags to entities. Uses numpy only."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ OUTSIDE = "O"
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
-    """The tag set of a token head: `O`, then `B-` and `I-` of each entity type, types sorted."""
+    """Return the tags of a token head: `O`, then `B-` and `I-` of each entity type, types sorted."""
     return [OUTSIDE] + [f"{prefix}-{label}" for label in sorted(labels) for prefix in "BI"]
 
 
 def softmax(logits: Floats) -> Floats:
-    """Softmax over the last axis."""
+    """Return the softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
     return result
@@ -29,17 +29,20 @@ def softmax(logits: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Transitions:
-    """Scores of a linear-chain CRF: first tag (T), last tag (T), and tag to tag (T x T, from row to column)."""
+    """The scores of a linear-chain CRF: first tag (T), last tag (T), and tag to tag (T x T, from row to column)."""
 
     start: Floats
     end: Floats
     between: Floats
 
     def best_path(self, emissions: Floats) -> npt.NDArray[np.int64]:
-        """Viterbi: the best tags of one row.
+        """Return the best tags of one row by the Viterbi algorithm.
 
         Args:
-            emissions: units x T, at least one unit.
+            emissions: words x T, at least one word.
+
+        Returns:
+            The index of the tag per word.
         """
         score = self.start + emissions[0]
         back = np.zeros((len(emissions), len(score)), dtype=np.int64)
@@ -54,117 +57,116 @@ class Transitions:
         return tags
 
 
-def spans(tags: Sequence[str], units: Sequence[Word]) -> list[Entity]:
-    """BIO tags of units to entities in characters.
+def spans(tags: Sequence[str], words: Sequence[Word]) -> list[Entity]:
+    """Convert the BIO tags of words to entities in character offsets.
 
-    An `I-` that continues nothing, or another type, begins an entity of its own, as seqeval's default mode
-    reads it.
+    An `I-` tag after `O` or after another type starts a new entity, as in the default mode of seqeval.
     """
-    found: list[Entity] = []
+    entities: list[Entity] = []
     open_label, start, end = None, 0, 0
-    for tag, unit in zip(tags, units, strict=True):
+    for tag, word in zip(tags, words, strict=True):
         prefix, _, label = tag.partition("-")
         if open_label is not None and (prefix != "I" or label != open_label):
-            found.append(Entity(start, end, open_label))
+            entities.append(Entity(start, end, open_label))
             open_label = None
         if prefix != OUTSIDE and open_label is None:
-            open_label, start = label, unit.start
-        end = unit.end
+            open_label, start = label, word.start
+        end = word.end
     if open_label is not None:
-        found.append(Entity(start, end, open_label))
-    return found
+        entities.append(Entity(start, end, open_label))
+    return entities
 
 
-def tag_words(entities: Sequence[Entity], units: Sequence[Word]) -> list[str]:
-    """Entities in characters to one BIO tag a unit: the inverse of `spans` where entities do not overlap.
+def tag_words(entities: Sequence[Entity], words: Sequence[Word]) -> list[str]:
+    """Convert entities to one BIO tag per word: the inverse of `spans` if entities do not overlap.
 
-    A unit belongs to the first entity it shares a character with.
+    A word belongs to the first entity that it shares a character with.
     """
-    tags = [OUTSIDE] * len(units)
+    tags = [OUTSIDE] * len(words)
     previous: Entity | None = None
-    for index, entity in enumerate(_owners(sorted(entities), units)):
+    for index, entity in enumerate(_owners(sorted(entities), words)):
         if entity is not None:
             tags[index] = f"{'I' if entity is previous else 'B'}-{entity.label}"
         previous = entity
     return tags
 
 
-def _owners(ordered: Sequence[Entity], units: Sequence[Word]) -> Iterator[Entity | None]:
-    """Yield the entity of each unit: the first it shares a character with."""
+def _owners(ordered: Sequence[Entity], words: Sequence[Word]) -> Iterator[Entity | None]:
+    """Yield the entity of each word, the first that it shares a character with, or None."""
     position = 0
-    for unit in units:
-        while position < len(ordered) and ordered[position].end <= unit.start:
+    for word in words:
+        while position < len(ordered) and ordered[position].end <= word.start:
             position += 1
-        meets = position < len(ordered) and ordered[position].start < unit.end
+        meets = position < len(ordered) and ordered[position].start < word.end
         yield ordered[position] if meets else None
 
 
-def widened(text: str, entities: Sequence[Entity], units: Sequence[Word]) -> tuple[Entity, ...]:
-    """Return the entities as tags can say them: from the first to the last of the units that they own.
+def widened(text: str, entities: Sequence[Entity], words: Sequence[Word]) -> tuple[Entity, ...]:
+    """Align entities to whole words, as BIO tags represent them: from the first to the last word that they own.
 
-    This is what training teaches, so scores compare predictions with it. Of two entities in one unit the first keeps
-    it, and one that has no unit left is dropped. These stay as they are:
+    Training learns these entities, so scores compare predictions with them. If two entities share a word, the first one
+    owns it, and an entity without any word is dropped. Unchanged are:
 
-    - the edge in a unit that holds white space: it is several words that the tokenizer cannot tell apart;
-    - the edge behind the text that was read;
-    - an entity that overlaps one before it, but for the units that it cuts.
+    - an edge in a word that holds white space, which is several words that the tokenizer cannot separate;
+    - an edge after the end of the text that was read;
+    - an entity that overlaps an earlier one, except for the words that it cuts.
     """
-    if not units:
+    if not words:
         return tuple(entities)
-    cut = _CutWords(text, units)
+    cut_words = _CutWords(text, words)
     ordered = sorted(entities)
-    owned = _owned_spans(ordered, units)
-    found: dict[Entity, None] = {}
+    owned = _owned_spans(ordered, words)
+    aligned: dict[Entity, None] = {}
     reached = 0
     for entity in ordered:
         if entity.start < reached:
-            start, end = cut.start(entity.start), cut.end(entity.end)
+            start, end = cut_words.start(entity.start), cut_words.end(entity.end)
         elif entity in owned:
-            start, end = cut.kept(owned[entity], entity)
-        elif entity.start >= units[-1].end or cut.in_words(entity):
+            start, end = cut_words.aligned_span(owned[entity], entity)
+        elif entity.start >= words[-1].end or cut_words.has_edge_in_words(entity):
             start, end = entity.start, entity.end
         else:
             start = end = 0
         reached = max(reached, entity.end)
         if start < end:
-            found[Entity(start, end, entity.label)] = None
-    return tuple(sorted(found))
+            aligned[Entity(start, end, entity.label)] = None
+    return tuple(sorted(aligned))
 
 
-def _owned_spans(ordered: Sequence[Entity], units: Sequence[Word]) -> dict[Entity, tuple[int, int]]:
-    found: dict[Entity, tuple[int, int]] = {}
-    for unit, entity in zip(units, _owners(ordered, units), strict=True):
+def _owned_spans(ordered: Sequence[Entity], words: Sequence[Word]) -> dict[Entity, tuple[int, int]]:
+    owned: dict[Entity, tuple[int, int]] = {}
+    for word, entity in zip(words, _owners(ordered, words), strict=True):
         if entity is not None:
-            found[entity] = found[entity][0] if entity in found else unit.start, unit.end
-    return found
+            owned[entity] = owned[entity][0] if entity in owned else word.start, word.end
+    return owned
 
 
 class _CutWords:
-    """The units of a text, by the offsets inside them."""
+    """A lookup of the words that an offset cuts."""
 
-    def __init__(self, text: str, units: Sequence[Word]) -> None:
+    def __init__(self, text: str, words: Sequence[Word]) -> None:
         self._text = text
-        self._units = units
-        self._starts = [unit.start for unit in units]
+        self._words = words
+        self._starts = [word.start for word in words]
         self._several: dict[Word, bool] = {}
 
     def start(self, at: int) -> int:
-        """Return where the word begins that goes on across an offset; the offset itself where none does."""
-        unit = self._across(at)
-        return at if unit is None or self._holds_space(unit) else unit.start
+        """Return the start of the word that an offset cuts; the offset itself if it cuts none."""
+        word = self._across(at)
+        return at if word is None or self._holds_space(word) else word.start
 
     def end(self, at: int) -> int:
-        """Return where that word ends."""
-        unit = self._across(at)
-        return at if unit is None or self._holds_space(unit) else unit.end
+        """Return the end of the word that an offset cuts; the offset itself if it cuts none."""
+        word = self._across(at)
+        return at if word is None or self._holds_space(word) else word.end
 
-    def in_words(self, entity: Entity) -> bool:
-        """Return whether an edge lies in a unit of several words."""
-        cut = (self._across(at) for at in (entity.start, entity.end))
-        return any(unit is not None and self._holds_space(unit) for unit in cut)
+    def has_edge_in_words(self, entity: Entity) -> bool:
+        """Return whether an edge of the entity cuts a word that holds white space."""
+        cut_words = (self._across(at) for at in (entity.start, entity.end))
+        return any(word is not None and self._holds_space(word) for word in cut_words)
 
-    def kept(self, owned: tuple[int, int], entity: Entity) -> tuple[int, int]:
-        """Return the span of the units of an entity, but for edges that no tag of its words can say."""
+    def aligned_span(self, owned: tuple[int, int], entity: Entity) -> tuple[int, int]:
+        """Return the span of the words of an entity, except for edges that tags cannot represent."""
         first, last = self._across(entity.start), self._across(entity.end)
         start = entity.start if first is not None and self._holds_space(first) else owned[0]
         several = last is not None and self._holds_space(last)
@@ -172,14 +174,14 @@ class _CutWords:
 
     def _across(self, at: int) -> Word | None:
         position = bisect_left(self._starts, at) - 1
-        return self._units[position] if position >= 0 and at < self._units[position].end else None
+        return self._words[position] if position >= 0 and at < self._words[position].end else None
 
-    def _holds_space(self, unit: Word) -> bool:
-        if unit not in self._several:
-            self._several[unit] = any(KINDS[self._text[at]] is Kind.SPACE for at in range(unit.start, unit.end))
-        return self._several[unit]
+    def _holds_space(self, word: Word) -> bool:
+        if word not in self._several:
+            self._several[word] = any(KINDS[self._text[at]] is Kind.SPACE for at in range(word.start, word.end))
+        return self._several[word]
 
     def _is_unread(self, begin: int, end: int) -> bool:
-        """Return whether letters follow behind the last unit."""
+        """Return whether the range holds letters after the last word."""
         text = self._text
-        return begin >= self._units[-1].end and any(KINDS[text[at]] >= Kind.LETTER for at in range(begin, end))
+        return begin >= self._words[-1].end and any(KINDS[text[at]] >= Kind.LETTER for at in range(begin, end))

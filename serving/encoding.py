@@ -1,4 +1,4 @@
-"""Text to token ids, and tokens back to characters of the raw text. Training and serving both use it."""
+"""Encoding of texts as token ids, and of tokens as spans of the raw text. Training and serving both use it."""
 
 import re
 from collections.abc import Sequence
@@ -16,20 +16,21 @@ from assay.serving.words import Word, words_of
 
 __all__ = ["EncodedText", "TextEncoder", "Word", "pad"]
 
-# A text longer than so many characters per token that the model reads is cut before it is tokenised: the cost of a row
-# is then bounded by what is read of it, not by its length, or for a pair by the product of both lengths.
+# A text with more characters per token that the model reads is cut before it is tokenised. This bounds the cost of a
+# row by the tokens that are read, not by its length, or for a pair by the product of both lengths.
 CHARACTERS_PER_TOKEN = 8
-# Of a text that the model truncates, no more is looked at. A tokenizer takes up to 130 bytes per character.
-MOST_CHARACTERS = 200_000
+# The maximum that is tokenised of a text which the model truncates. A tokenizer takes up to 130 bytes per character.
+MAX_TOKENISED_CHARACTERS = 200_000
 _SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """One encoded row: token ids, segment ids, the units of the first text, and whether tokens were cut off.
+    """An encoded row: token ids, segment ids, the words of the first text, and whether tokens were cut off.
 
-    A text that is read in windows is its first window, and has the others in `rest`. Each window has the units that
-    it speaks for, and a `weight` in the answer to the whole text. `len` counts the tokens of all windows.
+    A text that is read in windows is its first window, with the other windows in `rest`. Each window holds the
+    words that it predicts, and its `weight` in the prediction of the whole text. `len` counts the tokens of all
+    windows.
     """
 
     ids: list[int]
@@ -40,23 +41,23 @@ class EncodedText:
     rest: tuple["EncodedText", ...] = ()
 
     def __len__(self) -> int:
-        # Asked for often, and hardly any text is read in windows.
+        # Called often, and few texts are read in windows.
         return len(self.ids) + sum(len(window.ids) for window in self.rest) if self.rest else len(self.ids)
 
     @property
     def windows(self) -> tuple["EncodedText", ...]:
-        """All windows, the first included."""
+        """Return all windows, the first included."""
         return (self, *self.rest)
 
 
 class TextEncoder:
-    """Cleans and tokenises rows with one tokenizer, one maximal length and one cleaning.
+    """An encoder of rows with one tokenizer, one maximum length and one cleaning.
 
     Args:
-        tokenizer: of the `tokenizers` library.
-        max_length: longest input in tokens.
-        cleaning: done to every text.
-        windows: read what is longer in overlapping windows; else only its beginning.
+        tokenizer: tokenizer of the `tokenizers` library.
+        max_length: maximum input length in tokens.
+        cleaning: cleaning of every text.
+        windows: whether longer texts are read in overlapping windows; otherwise only their beginning is read.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_length: int, cleaning: Cleaning, *, windows: bool = False) -> None:
@@ -71,26 +72,31 @@ class TextEncoder:
 
     @classmethod
     def from_file(cls, path: Path, max_length: int, cleaning: Cleaning) -> "TextEncoder":
-        """Open a `tokenizer.json`."""
+        """Create an encoder from a `tokenizer.json`."""
         return cls(Tokenizer.from_file(str(path)), max_length, cleaning)
 
     def encode(
         self, texts: Sequence[str], pairs: Sequence[str | None] | None = None, *, with_words: bool = True
     ) -> list[EncodedText]:
-        """Encode rows in one call of the Rust tokenizer. Units are left empty when they are not asked for.
+        """Encode rows in one call of the Rust tokenizer.
+
+        Args:
+            texts: the first text of each row.
+            pairs: the second text of each row, or None; None as a whole encodes single texts.
+            with_words: whether to find the words; otherwise they are empty.
 
         Raises:
-            AssayError: a pair is to be read in windows, which only single texts are.
+            AssayError: the encoder reads windows, which single texts alone can be read in, but a row is a pair.
         """
         clean = [self._clean(text) for text in texts]
         seconds = [None if pair is None else self._clean(pair) for pair in pairs or [None] * len(clean)]
         if self.windows and any(second is not None for second in seconds):
-            raise AssayError("long_texts is windows, but the model reads pairs; let it truncate them")
+            raise AssayError("long_texts is windows, but the model reads pairs; set long_texts to truncate")
         inputs: list[str | tuple[str, str]] = [
             first.text if second is None else (first.text, second.text)
             for first, second in zip(clean, seconds, strict=True)
         ]
-        # Without units nobody asks for offsets, and the tokenizer need not keep them.
+        # Only words need offsets, so that the tokenizer can skip them without words.
         encodings = (self.tokenizer.encode_batch if with_words else self.tokenizer.encode_batch_fast)(inputs)
         return [
             self._in_windows(encoding, first, with_words)
@@ -105,7 +111,7 @@ class TextEncoder:
         ]
 
     def _clean(self, text: str) -> CleanText:
-        """Clean a text, and drop what lies far beyond the tokens that are read of it."""
+        """Clean a text, and cut it far beyond the tokens that are read."""
         clean = self.cleaning.apply(_encodable(text))
         if self.windows or len(clean.text) <= CHARACTERS_PER_TOKEN * self.max_length:
             return clean
@@ -113,31 +119,31 @@ class TextEncoder:
         return replace(clean, text=clean.text[:end], cut=end < len(clean.text))
 
     def _end_of_beginning(self, text: str) -> int:
-        """Return where a prefix ends that has a quarter more tokens than are read, as far as the text has them.
+        """Return the end of a prefix with a quarter more tokens than are read, or of the whole text if it has fewer.
 
-        The prefix ends at white space where there is some, so that no word that is read is cut.
+        The prefix ends at white space if there is any, so that it cuts no word that is read.
         """
         tokens = self.max_length // 4
         size = CHARACTERS_PER_TOKEN * self.max_length
         while size < len(text):
             [encoding] = self.tokenizer.encode_batch([text[:size]], add_special_tokens=False)
-            rest = encoding.overflowing[0].offsets if encoding.overflowing else []
-            if len(rest) >= tokens:
-                end: int = rest[tokens - 1][1]
+            overflow = encoding.overflowing[0].offsets if encoding.overflowing else []
+            if len(overflow) >= tokens:
+                end: int = overflow[tokens - 1][1]
                 space = _SPACE.search(text, end, size)
                 return space.start() if space else end
-            if size >= MOST_CHARACTERS:
+            if size >= MAX_TOKENISED_CHARACTERS:
                 return size
-            size = min(2 * size, MOST_CHARACTERS)
+            size = min(2 * size, MAX_TOKENISED_CHARACTERS)
         return len(text)
 
     def _in_windows(self, encoding: Encoding, text: CleanText, with_words: bool) -> EncodedText:
-        parts = [encoding, *encoding.overflowing]
-        units = words_of_windows(parts, text, self._overlap) if with_words else [[] for _ in parts]
-        weights = weights_of([len(part.ids) for part in parts], self._overlap, self._special)
+        windows = [encoding, *encoding.overflowing]
+        words = words_of_windows(windows, text, self._overlap) if with_words else [[] for _ in windows]
+        weights = weights_of([len(window.ids) for window in windows], self._overlap, self._special)
         first, *rest = (
-            EncodedText(part.ids, part.type_ids, own, truncated=False, weight=weight)
-            for part, own, weight in zip(parts, units, weights, strict=True)
+            EncodedText(window.ids, window.type_ids, window_words, truncated=False, weight=weight)
+            for window, window_words, weight in zip(windows, words, weights, strict=True)
         )
         return replace(first, rest=tuple(rest))
 
@@ -163,5 +169,5 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _encodable(text: str) -> str:
-    """The text with lone surrogates, which no UTF-8 can carry, as U+FFFD: offsets stay as they are."""
+    """Replace lone surrogates, which UTF-8 cannot encode, with U+FFFD, which keeps offsets."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

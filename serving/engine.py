@@ -1,4 +1,4 @@
-"""The engine: texts in, labels and entities out, from a verified bundle. No torch.
+"""The inference engine: labels and entities of texts from a verified bundle, without torch.
 
 Example:
     >>> from assay.serving.address import open_bundle
@@ -27,9 +27,9 @@ from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 
-# Each batch runs on one thread: larger ones are slower, since they leave its cache and hold more padding.
+# Each batch runs on one thread. Larger batches are slower, since they exceed its cache and hold more padding.
 BATCH_TOKENS = 512
-THREADS_OF_A_BATCH = 1
+THREADS_PER_BATCH = 1
 CHUNK_ROWS = 1024
 CHUNK_CHARACTERS = 2_000_000
 
@@ -38,41 +38,41 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A text, and for models of pairs the second text."""
+    """A text, and the second text for a model of pairs."""
 
     text: str
     text_pair: str | None = None
 
     @property
     def characters(self) -> int:
-        """Of the text, and of the second text where there is one."""
+        """Return the number of characters of both texts."""
         return len(self.text) + len(self.text_pair or "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A window, and the place of its row in the portion."""
+class _RowWindow:
+    """A window, and the index of its row in the chunk."""
 
     row: int
     window: EncodedText
 
 
-_Read = tuple[_Piece, dict[str, Floats]]
+_WindowLogits = tuple[_RowWindow, dict[str, Floats]]
 
 
 @dataclass(frozen=True)
-class _Running:
-    """Encoded rows, and the batches of their windows on the way."""
+class _PendingChunk:
+    """The encoded rows of a chunk, and the submitted batches of their windows."""
 
-    items: Sequence[EncodedText]
-    runs: Sequence[Future[list[_Read]]]
+    rows: Sequence[EncodedText]
+    batches: Sequence[Future[list[_WindowLogits]]]
 
 
 class Engine:
-    """Runs one bundle. Safe to share between threads: nothing changes after it was made.
+    """An inference engine of one bundle. Threads can share it, since it does not change after construction.
 
-    Each batch runs on one thread, and as many batches at once as there are threads: no thread waits for the others
-    at the end of each operator, which measured faster than one batch on all of them (docs/speed.md).
+    Each batch runs on one thread, and as many batches run at once as there are threads. No thread waits for others at
+    the end of an operator, which is faster than one batch on all threads (measured in docs/speed.md).
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Engine:
         threads: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
-        """Load graph and tokenizer.
+        """Load the graph and the tokenizer.
 
         Args:
-            bundle: a bundle that was opened, and so verified.
-            threads: batches that run at once; none: as many as this process has CPUs.
-            batch_tokens: most tokens of a batch, padding counted.
+            bundle: an opened, and therefore verified, bundle.
+            threads: number of batches that run at once; None uses the CPUs available to this process.
+            batch_tokens: maximum number of tokens per batch, padding included.
 
         Raises:
-            AssayError: files changed since the bundle was opened, or the graph is not what the manifest says.
+            AssayError: files changed since the bundle was opened, or the graph does not match the manifest.
         """
         manifest = bundle.manifest
         self.manifest = manifest
@@ -107,86 +107,86 @@ class Engine:
             windows=manifest.long_texts == "windows",
         )
         self._session: ModelSession = open_session(
-            _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_OF_A_BATCH
+            _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_PER_BATCH
         )
-        # Threads of the pool start when they are first needed.
+        # The pool starts its threads when they are first needed.
         self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="assay-engine")
         if manifest.precision == "int8" and not manifest.reduced_range:
             _warn_of_saturation(bundle)
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """Answer rows, in their order.
+        """Predict rows, in their order.
 
         Raises:
-            AssayError: a row has no second text where the model needs one (or has one where it takes none), or
-                the model's answer to it is not a finite number.
+            AssayError: a row lacks the second text of a pair, or has one but the model reads single texts, or
+                its logits are not finite.
         """
         return list(self.predict_stream(rows))
 
     def predict_stream(self, rows: Iterable[Row]) -> Iterator[Prediction]:
-        """As `predict`, for any number of rows: memory holds two portions of them.
+        """Predict any number of rows, as `predict` does. Memory holds two chunks of rows.
 
-        While one portion runs, the next is read and tokenised.
+        While one chunk runs, the next one is read and tokenised.
         """
         first = 0
-        running: _Running | None = None
+        previous: _PendingChunk | None = None
         for chunk in _chunks(rows):
-            begun = self._begin(chunk, first)
+            pending = self._submit(chunk, first)
             first += len(chunk)
-            if running is not None:
-                yield from self._finish(running)
-            running = begun
-        if running is not None:
-            yield from self._finish(running)
+            if previous is not None:
+                yield from self._collect(previous)
+            previous = pending
+        if previous is not None:
+            yield from self._collect(previous)
 
     def encode(self, rows: Sequence[Row]) -> list[EncodedText]:
-        """Rows as the graph takes them; `len` of each is the tokens that it costs. Safe in several threads.
+        """Encode rows for `predict_batch`. The `len` of an encoded row is its number of tokens. Thread-safe.
 
         Raises:
-            AssayError: a row has no second text where the model needs one, or has one where it takes none.
+            AssayError: a row lacks the second text of a pair, or has one but the model reads single texts.
         """
         return self._encode(rows, 0)
 
     def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
-        """Answer encoded rows on the thread of the caller, padded to the longest of them. Safe in several threads.
+        """Predict encoded rows on the calling thread, padded to the longest of them. Thread-safe.
 
         Args:
-            batch: at least one row; the caller limits rows times longest. Only what is in windows runs in several
-                passes, if it is more than the engine's `batch_tokens`.
+            batch: at least one row; the caller limits rows times the longest row. Only rows in several windows are
+                split into several passes, of at most the engine's `batch_tokens` each.
 
         Raises:
-            AssayError: the model's answer to a row is not a finite number.
+            AssayError: the logits of a row are not finite.
         """
-        pieces = [_Piece(row, window) for row, item in enumerate(batch) for window in item.windows]
-        if len(pieces) == len(batch):
-            return self._read(batch, [self._run(pieces, 0)])
-        lengths = [len(piece.window.ids) for piece in pieces]
-        runs = [[pieces[i] for i in indices] for indices in _batches(lengths, self._batch_tokens)]
-        return self._read(batch, [self._run(run, 0) for run in runs])
+        windows = [_RowWindow(index, window) for index, row in enumerate(batch) for window in row.windows]
+        if len(windows) == len(batch):
+            return self._predictions(batch, [self._run(windows, 0)])
+        lengths = [len(row_window.window.ids) for row_window in windows]
+        batches = [[windows[i] for i in indices] for indices in _batches(lengths, self._batch_tokens)]
+        return self._predictions(batch, [self._run(row_windows, 0) for row_windows in batches])
 
     def warm(self) -> None:
-        """Answer one row and one full batch of each length class: the first pass of a shape is slower than the next.
+        """Predict one row and one full batch per length class, since the first pass of each shape is slow.
 
         Raises:
-            AssayError: the model's answer is not a finite number.
+            AssayError: the logits are not finite.
         """
         for length in _lengths_up_to(self.manifest.max_length):
             row = Row("a " * length, "a" if self.manifest.pair else None)
-            item = replace(self.encode([row])[0], rest=())
-            self.predict_batch([item])
-            self.predict_batch([item] * max(1, self._batch_tokens // len(item)))
+            encoded = replace(self.encode([row])[0], rest=())
+            self.predict_batch([encoded])
+            self.predict_batch([encoded] * max(1, self._batch_tokens // len(encoded)))
 
     def logits(self, batch: Sequence[EncodedText]) -> dict[str, Floats]:
         """Run the graph once, on the first window of each row.
 
         Returns:
-            `sentence` (rows x labels) and `tokens` (rows x longest x tags), as far as the model has them.
+            `sentence` (rows x labels) and `tokens` (rows x longest x tags), as far as the model has these heads.
         """
         return self._session.run(pad(batch, self.manifest.pad_id))
 
     def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
-        """Read the logits of a row's first window: `sentence` (labels), `tokens` (length x tags)."""
-        return self._reader.of_row(text, [self._reader.of_window(text, logits, number)])
+        """Return the prediction from the logits of a row's first window, without the batch axis."""
+        return self._reader.prediction(text, [self._reader.window_logits(text, logits, number)])
 
     def _encode(self, rows: Sequence[Row], first: int) -> list[EncodedText]:
         for number, row in enumerate(rows, first):
@@ -195,34 +195,34 @@ class Engine:
             [row.text for row in rows], [row.text_pair for row in rows], with_words=bool(self.tags)
         )
 
-    def _begin(self, rows: Sequence[Row], first: int) -> "_Running":
-        """Encode a portion and hand its batches to the pool."""
-        items = self._encode(rows, first)
-        pieces = [_Piece(row, window) for row, item in enumerate(items) for window in item.windows]
-        batches = _batches([len(piece.window.ids) for piece in pieces], self._batch_tokens)
-        # The costly ones first: none is left alone at the end.
-        runs = [[pieces[index] for index in batch] for batch in reversed(batches)]
-        return _Running(items, [self._pool.submit(self._run, run, first) for run in runs])
+    def _submit(self, rows: Sequence[Row], first: int) -> "_PendingChunk":
+        """Encode a chunk of rows and submit its batches to the pool."""
+        encoded = self._encode(rows, first)
+        windows = [_RowWindow(index, window) for index, row in enumerate(encoded) for window in row.windows]
+        batches = _batches([len(row_window.window.ids) for row_window in windows], self._batch_tokens)
+        # The costliest batches run first, so that none of them runs alone at the end.
+        batch_windows = [[windows[index] for index in batch] for batch in reversed(batches)]
+        return _PendingChunk(encoded, [self._pool.submit(self._run, batch, first) for batch in batch_windows])
 
-    def _finish(self, running: "_Running") -> list[Prediction]:
-        return self._read(running.items, [future.result() for future in running.runs])
+    def _collect(self, chunk: "_PendingChunk") -> list[Prediction]:
+        return self._predictions(chunk.rows, [future.result() for future in chunk.batches])
 
-    def _run(self, pieces: Sequence[_Piece], first: int) -> list[_Read]:
-        """One pass of the graph; `first` is the number of the first row, for messages."""
-        logits = self.logits([piece.window for piece in pieces])
+    def _run(self, windows: Sequence[_RowWindow], first: int) -> list[_WindowLogits]:
+        """Run the graph once on a batch of windows; `first` is the number of the first row, for messages."""
+        logits = self.logits([row_window.window for row_window in windows])
         return [
-            (piece, self._reader.of_window(piece.window, _at(logits, place), first + piece.row))
-            for place, piece in enumerate(pieces)
+            (row_window, self._reader.window_logits(row_window.window, _at(logits, index), first + row_window.row))
+            for index, row_window in enumerate(windows)
         ]
 
-    def _read(self, items: Sequence[EncodedText], runs: Iterable[list[_Read]]) -> list[Prediction]:
-        """The answers to rows whose windows have run, in any order."""
-        found = {id(piece.window): own for run in runs for piece, own in run}
-        return [self._reader.of_row(item, [found[id(window)] for window in item.windows]) for item in items]
+    def _predictions(self, rows: Sequence[EncodedText], batches: Iterable[list[_WindowLogits]]) -> list[Prediction]:
+        """Return the predictions of rows from the logits of their windows, which come in any order."""
+        logits_of = {id(row_window.window): logits for batch in batches for row_window, logits in batch}
+        return [self._reader.prediction(row, [logits_of[id(window)] for window in row.windows]) for row in rows]
 
 
 def _verified_bytes(bundle: Bundle, name: str) -> bytes:
-    """A file's bytes, checked once more: what is run is what was verified, even if the folder changed since."""
+    """Return the bytes of a file, verified again, since the folder may have changed after the bundle was opened."""
     data = (bundle.folder / name).read_bytes()
     if hashlib.sha256(data).hexdigest() != bundle.manifest.files[name]:
         raise AssayError(f"{bundle.folder / name} changed while it was loaded; fetch the bundle again")
@@ -230,11 +230,11 @@ def _verified_bytes(bundle: Bundle, name: str) -> bytes:
 
 
 def _warn_of_saturation(bundle: Bundle) -> None:
-    here = set(cpu_flags())
-    if saturates_int8(here) and not saturates_int8(set(bundle.manifest.cpu_flags)):
+    flags = set(cpu_flags())
+    if saturates_int8(flags) and not saturates_int8(set(bundle.manifest.cpu_flags)):
         _log.warning(
-            "%s is int8 with 8-bit weights, measured on a CPU with VNNI; this CPU has none, so its sums can saturate "
-            "and its answers differ from those that were judged: export again, or serve it on such a CPU",
+            "%s is int8 with 8-bit weights, tested on a CPU with VNNI; this CPU has none, so its sums can saturate and "
+            "its predictions can differ: export the model again here, or serve it on a CPU with VNNI",
             bundle.folder,
         )
 
@@ -243,11 +243,13 @@ def _check_row(row: Row, number: int, pair: bool) -> None:
     if pair and row.text_pair is None:
         raise AssayError(f"row {number}: text_pair is missing, and this model reads pairs; give both texts")
     if not pair and row.text_pair is not None:
-        raise AssayError(f"row {number}: text_pair is {row.text_pair[:40]!r}, but this model reads one text; drop it")
+        raise AssayError(
+            f"row {number}: text_pair is {row.text_pair[:40]!r}, but this model reads one text; leave it out"
+        )
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in portions that are limited in number and in characters (but hold one row at least)."""
+    """Yield chunks of rows with limited numbers of rows and characters, but at least one row each."""
     chunk: list[Row] = []
     characters = 0
     for row in rows:
@@ -262,7 +264,7 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices in batches of nearly equal length: rows times the longest of them stays within the budget."""
+    """Group indices into batches of similar lengths, whose rows times the longest stays within the budget."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     cuts = [0]
     for position, index in enumerate(order):
@@ -272,12 +274,12 @@ def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def _lengths_up_to(longest: int) -> list[int]:
-    """16, 32, 64 ... and the longest itself."""
+    """Return 16, 32, 64 ... and the longest itself."""
     lengths = [16]
     while lengths[-1] < longest:
         lengths.append(2 * lengths[-1])
     return [*lengths[:-1], longest]
 
 
-def _at(logits: dict[str, Floats], place: int) -> dict[str, Floats]:
-    return {head: values[place] for head, values in logits.items()}
+def _at(logits: dict[str, Floats], index: int) -> dict[str, Floats]:
+    return {head: values[index] for head, values in logits.items()}

@@ -1,8 +1,16 @@
-"""What an ONNX file asks for, read from its bytes before anything opens it: no data elsewhere, no foreign operators.
+"""The check of an ONNX file before onnxruntime opens it: no weights in other files, no operators of foreign domains.
 
-onnxruntime would refuse most of it, too, but only while it makes a session of it. The format is protobuf (onnx.proto3
-of the ONNX project), of which only the few fields that matter are read; numbers are those of that file. The package
-`onnx` is no part of what serves.
+The check is needed, since onnxruntime refuses only a part of this. Measured on bundles with changed graphs:
+
+- Weights in a file of the bundle folder: onnxruntime 1.23 and 1.31 read the file after its digest was verified, and
+  served values that were swapped in between.
+- Weights above the folder, at an absolute path, or behind a link: 1.23 read and served them, 1.31 refuses them.
+- An unused tensor in another file, an import of a foreign domain, and a function of the model itself in one: 1.23 and
+  1.31 accept them. They do no harm, but an exported graph has none of them.
+- Unregistered operators of a foreign domain, and files that are no ONNX: 1.23 and 1.31 refuse them.
+
+The format is protobuf. Only the few fields that matter are read, with the numbers of onnx.proto3 of the ONNX project,
+since the package `onnx` is not part of the serving install.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,12 +18,12 @@ from pathlib import Path
 
 from assay.corpus.errors import AssayError
 
-# The standard, its machine learning part, and what onnxruntime brings along for its own fused operators.
+# The standard domains, the one for classical machine learning, and those of onnxruntime's fused operators.
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
-_DEEPEST = 32
+_MAX_DEPTH = 32
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# message -> field -> the message in it, or what is to be checked of it
+# message -> field -> the nested message, or the check of the field
 _FIELDS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -25,19 +33,19 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "opset": {1: "domain"},
-    "tensor": {13: "elsewhere", 14: "place"},
+    "tensor": {13: "external_data", 14: "data_location"},
 }
 
 
 def check_graph(model: bytes, path: Path) -> None:
-    """Refuse a graph whose weights lie in another file, or whose operators are none of the known ones.
+    """Refuse a graph with weights in another file or operators of a foreign domain.
 
     Args:
-        model: the ONNX file.
-        path: where it came from, for messages.
+        model: the bytes of the ONNX file.
+        path: path of the file, for messages.
 
     Raises:
-        AssayError: it is no ONNX file, or asks for what this package does not give.
+        AssayError: the bytes are no ONNX file, or the graph needs another file or a foreign domain.
     """
     try:
         for fault in _faults(memoryview(model), "model", 0):
@@ -47,27 +55,27 @@ def check_graph(model: bytes, path: Path) -> None:
 
 
 def _faults(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise ValueError("nested too deeply")
-    known = _FIELDS[kind]
-    for field, value in _read(message):
-        what = known.get(field)
-        if what is None:
+    fields = _FIELDS[kind]
+    for field, value in _fields(message):
+        role = fields.get(field)
+        if role is None:
             continue
-        if what == "elsewhere" or (what == "place" and value == 1):
+        if role == "external_data" or (role == "data_location" and value == 1):
             yield "keeps weights in another file (external data)"
-        elif what == "domain" and isinstance(value, memoryview):
+        elif role == "domain" and isinstance(value, memoryview):
             if (domain := bytes(value).decode()) not in DOMAINS:
                 yield f"uses operators of the domain {domain[:60]!r}"
-        elif what in _FIELDS and isinstance(value, memoryview):
-            yield from _faults(value, what, depth + 1)
+        elif role in _FIELDS and isinstance(value, memoryview):
+            yield from _faults(value, role, depth + 1)
 
 
-def _read(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a message: their numbers and values. Nothing is copied, however large the weights are.
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield the number and the value of each field of a message, without a copy of the weights.
 
     Raises:
-        ValueError, IndexError: it is no such message.
+        ValueError, IndexError: the bytes are no protobuf message.
     """
     at, end = 0, len(message)
     while at < end:

@@ -1,4 +1,4 @@
-"""The onnxruntime session: its options, and the check that a graph is what the manifest says."""
+"""The onnxruntime session of a graph: its options, and the check of its inputs and outputs against the manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from assay.serving.bundle import BundleManifest
 from assay.serving.decoding import Floats
 from assay.serving.graph_check import check_graph
 
-# What goes wrong is raised; onnxruntime would print it as well.
+# Errors are raised; at lower levels onnxruntime would print them as well.
 _FATAL_ONLY = 4
 
 
 class ModelSession:
-    """A loaded graph."""
+    """An inference session of a loaded graph."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -25,58 +25,57 @@ class ModelSession:
         self.outputs: list[str] = [value.name for value in session.get_outputs()]
 
     def run(self, inputs: dict[str, npt.NDArray[np.int64]]) -> dict[str, Floats]:
-        """One pass; inputs that the graph does not take are left out."""
+        """Run the graph once, with those of the inputs that it takes."""
         values = self._session.run(self.outputs, {name: inputs[name] for name in self.inputs})
         return dict(zip(self.outputs, values, strict=True))
 
     def width(self, output: str) -> int | None:
-        """Size of the last dimension of an output, where the graph fixes it."""
+        """Return the size of the last dimension of an output; None if the graph leaves it open."""
         shape = next(value.shape for value in self._session.get_outputs() if value.name == output)
         return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
 def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: int) -> ModelSession:
-    """Make a session from the bytes of a graph.
-
-    From bytes the graph has no folder of its own, and operators of foreign domains are not registered: what
-    is not in the verified file cannot run.
+    """Open an inference session from the verified bytes of a graph.
 
     Args:
         model: the ONNX file, verified.
-        manifest: what it should be.
-        path: where it came from, for messages.
-        threads: of the matrix products.
+        manifest: the manifest with the expected inputs and outputs.
+        path: path of the file, for messages.
+        threads: number of threads per operator.
 
     Raises:
-        AssayError: the graph asks for other files or foreign operators, onnxruntime refuses it, or its inputs or
-            outputs differ from the manifest.
+        AssayError: the graph needs other files or foreign operators, onnxruntime refuses it, or its inputs or outputs
+            differ from the manifest.
     """
     check_graph(model, path)
     try:
         session = ModelSession(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
     except Exception as error:  # onnxruntime's errors have no common base below Exception
-        raise AssayError(f"{path} is refused by onnxruntime {ort.__version__}: {first_line(error)}") from error
+        raise AssayError(
+            f"{path} is refused by onnxruntime {ort.__version__}: {first_line(error)}; export the model again"
+        ) from error
     _check_names("inputs", session.inputs, _expected_inputs(manifest), path)
     outputs = _expected_outputs(manifest)
     _check_names("outputs", session.outputs, list(outputs), path)
     for name, width in outputs.items():
         if session.width(name) not in (None, width):
             raise AssayError(
-                f"{path}: output {name} has {session.width(name)} values, the manifest {width}; export again"
+                f"{path}: output {name} has {session.width(name)} values, the manifest {width}; export the model again"
             )
     return session
 
 
 def _options(threads: int, folder: Path) -> Any:
     options = ort.SessionOptions()
-    # Idle threads spin for a moment before they sleep (the default): batches follow each other without a pause.
+    # Idle threads spin for a moment before they sleep (the default), since batches follow each other without a pause.
     options.intra_op_num_threads = threads
-    # One graph has no independent branches worth a second pool.
+    # The graph has no independent branches that would be worth a second pool.
     options.inter_op_num_threads = 1
-    # Patterns are remembered for each shape, and every batch has a shape of its own: memory would only grow.
+    # Memory patterns are cached per shape, and nearly every batch has a new shape, so that memory would only grow.
     options.enable_mem_pattern = False
     options.log_severity_level = _FATAL_ONLY
-    # External data, should a graph name any, may come from nowhere but the verified folder.
+    # The second barrier after `check_graph`: external data may come only from the folder of the bundle.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return options
 
@@ -90,8 +89,8 @@ def _expected_outputs(manifest: BundleManifest) -> dict[str, int]:
     return {head: width for head, width in heads.items() if width}
 
 
-def _check_names(kind: str, found: list[str], expected: list[str], path: Path) -> None:
-    if sorted(found) != sorted(expected):
+def _check_names(kind: str, names: list[str], expected: list[str], path: Path) -> None:
+    if sorted(names) != sorted(expected):
         raise AssayError(
-            f"{path} has the {kind} {sorted(found)}, its manifest asks for {sorted(expected)}; export again"
+            f"{path} has the {kind} {sorted(names)}, its manifest asks for {sorted(expected)}; export the model again"
         )

@@ -1,4 +1,4 @@
-"""From the logits of a row, or of its windows, to the answer: class, probabilities, entities."""
+"""Predictions of a row from the logits of its windows: class, probabilities and entities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class ScoredEntity:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer to one row.
+    """The prediction of one row.
 
-    `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence
-    head, `entities` is empty without a token head. `truncated`: the row was longer than the model reads, and
-    the answer rests on its beginning. `windows`: in how many overlapping parts the row was read.
+    `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence head;
+    `entities` is empty without a token head. If `truncated`, the row was longer than the model reads, and the
+    prediction rests on its beginning. `windows` is the number of overlapping windows in which the row was read.
     """
 
     label: str | None
@@ -38,12 +38,12 @@ class Prediction:
 
 
 class LogitsReader:
-    """Reads the logits of one model.
+    """A reader of the logits of one model.
 
     Args:
         labels: classes of the sentence head.
         tags: BIO tags of the token head.
-        transitions: scores of the CRF, if any.
+        transitions: scores of the CRF; None decodes each word by itself.
     """
 
     def __init__(self, labels: Sequence[str], tags: Sequence[str], transitions: Transitions | None) -> None:
@@ -51,52 +51,60 @@ class LogitsReader:
         self._tags = tags
         self._transitions = transitions
 
-    def of_window(self, window: EncodedText, logits: Mapping[str, Floats], number: int) -> dict[str, Floats]:
-        """What counts of a window's logits: `sentence` (labels), and of `tokens` those of its units (units x tags).
+    def window_logits(self, window: EncodedText, logits: Mapping[str, Floats], number: int) -> dict[str, Floats]:
+        """Select the logits of a window that the prediction uses.
+
+        Args:
+            window: the window.
+            logits: `sentence` (labels) and `tokens` (length x tags), as far as the model has these heads.
+            number: number of the row, for messages.
+
+        Returns:
+            `sentence` (labels) and `tokens` (words x tags), as far as the model has these heads.
 
         Raises:
-            AssayError: one of them is no finite number; `number` of the row is for the message.
+            AssayError: a logit is not finite.
         """
-        own = {"sentence": logits["sentence"]} if self._labels else {}
+        selected = {"sentence": logits["sentence"]} if self._labels else {}
         if self._tags:
-            own["tokens"] = logits["tokens"][[unit.token for unit in window.units]]
-        for head, values in own.items():
+            selected["tokens"] = logits["tokens"][[word.token for word in window.units]]
+        for head, values in selected.items():
             if not np.isfinite(values).all():
                 raise AssayError(
                     f"row {number}: the {head} logits are not finite numbers; the model is damaged, train or export "
                     "it again"
                 )
-        return own
+        return selected
 
-    def of_row(self, text: EncodedText, windows: Sequence[Mapping[str, Floats]]) -> Prediction:
-        """The answer to a row from what `of_window` gave for its windows.
+    def prediction(self, text: EncodedText, windows: Sequence[Mapping[str, Floats]]) -> Prediction:
+        """Return the prediction of a row from the `window_logits` of its windows.
 
-        The probabilities of a sentence are the mean over the windows, each with its weight; entities are decoded
-        over the units of all windows at once.
+        The probabilities of a sentence are the weighted mean over the windows. Entities are decoded over the words of
+        all windows at once.
         """
         label, probabilities = None, ()
         if self._labels:
             scores = [softmax(window["sentence"]) for window in windows]
-            mean = np.average(scores, axis=0, weights=[one.weight for one in text.windows[: len(scores)]])
+            mean = np.average(scores, axis=0, weights=[window.weight for window in text.windows[: len(scores)]])
             label, probabilities = self._labels[int(mean.argmax())], tuple(mean.tolist())
         entities: tuple[ScoredEntity, ...] = ()
         if self._tags:
-            units = [unit for window in text.windows[: len(windows)] for unit in window.units]
-            entities = self._entities(units, np.concatenate([window["tokens"] for window in windows]))
+            words = [word for window in text.windows[: len(windows)] for word in window.units]
+            entities = self._entities(words, np.concatenate([window["tokens"] for window in windows]))
         return Prediction(label, probabilities, entities, text.truncated, len(windows))
 
-    def _entities(self, units: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
-        """Entities from the logits of the units (units x tags)."""
-        if not units:
+    def _entities(self, words: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
+        """Return the entities from the logits of the words (words x tags)."""
+        if not words:
             return ()
         path = logits.argmax(axis=-1) if self._transitions is None else self._transitions.best_path(logits)
-        found = spans([self._tags[tag] for tag in path], units)
-        if not found:
+        entities = spans([self._tags[tag] for tag in path], words)
+        if not entities:
             return ()
-        chosen = softmax(logits)[np.arange(len(path)), path]
-        starts = np.array([unit.start for unit in units])
-        ends = np.array([unit.end for unit in units])
+        tag_scores = softmax(logits)[np.arange(len(path)), path]
+        starts = np.array([word.start for word in words])
+        ends = np.array([word.end for word in words])
         return tuple(
-            ScoredEntity(e.start, e.end, e.label, float(chosen[(starts >= e.start) & (ends <= e.end)].mean()))
-            for e in found
+            ScoredEntity(e.start, e.end, e.label, float(tag_scores[(starts >= e.start) & (ends <= e.end)].mean()))
+            for e in entities
         )

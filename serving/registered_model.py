@@ -1,4 +1,4 @@
-"""Bundles of the MLflow registry: which one an address means, its bytes, its figures and card. Imports mlflow late."""
+"""Bundles of the MLflow registry: their versions, files, metrics and model cards. mlflow is imported late."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from assay.serving.signatures import SIGNATURE_TAG, verify
 
 SQLITE = "sqlite:///"
 BUNDLE_TAG = "assay.bundle"
-VERDICT_TAG = "assay.verdict"  # digest of the verdict that a version carries
+VERDICT_TAG = "assay.verdict"  # digest of the verdict of a version
 CARD = "card.html"
-TEST_METRIC = "test."  # what names of figures on test rows begin with
+TEST_METRIC = "test."  # prefix of the metrics on test rows
 _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 
 
@@ -35,7 +35,7 @@ class ModelAddress(NamedTuple):
         """Read an address.
 
         Raises:
-            AssayError: it has another form.
+            AssayError: the address is malformed.
         """
         match = _ADDRESS.fullmatch(text)
         if match is None:
@@ -47,11 +47,11 @@ class ModelAddress(NamedTuple):
 
 
 class UnreachableError(AssayError):
-    """The registry did not give what was asked for; asked later, it may."""
+    """The registry is not responding, or lacks the version; a later request may succeed."""
 
 
 class RegisteredVersion(NamedTuple):
-    """A version of the registry, and the digest of its bundle."""
+    """A version of a registered model, and the digest of its bundle."""
 
     name: str
     number: str
@@ -62,19 +62,20 @@ class RegisteredVersion(NamedTuple):
 
 
 def card_folder(verdict: str) -> str:
-    """Return the folder of a verdict's card, below the folder of its run and among the artifacts of its MLflow run."""
+    """Return the folder of the model card of a verdict, both in the run folder and among the artifacts in MLflow."""
     return f"cards/{verdict[:16]}"
 
 
 class RegistryClient:
-    """An MLflow registry, as a server or a prediction reads it."""
+    """A read-only client of an MLflow registry."""
 
     def __init__(self, tracking_uri: str | None, public_key: str | None = None) -> None:
-        """Make a client; nothing is asked yet.
+        """Create a client, without a request.
 
         Args:
-            tracking_uri: the MLflow server; none: MLFLOW_TRACKING_URI.
-            public_key: whose signature a bundle must carry (see `signatures`); none: no signature is asked for.
+            tracking_uri: the MLflow server; None uses MLFLOW_TRACKING_URI.
+            public_key: the key that bundles must be signed for (see `assay.serving.signatures`); None requires no
+                signature.
 
         Raises:
             AssayError: mlflow is not installed, or its sqlite file is no database.
@@ -93,31 +94,31 @@ class RegistryClient:
         with self._errors("the registry"):
             self._client = MlflowClient(tracking_uri=tracking_uri)
 
-    def find(self, wanted: ModelAddress) -> RegisteredVersion:
-        """The version that an address means now.
+    def find(self, address: ModelAddress) -> RegisteredVersion:
+        """Return the version that an address names at present.
 
         Raises:
-            AssayError: there is none, it was not registered by this package, or the registry cannot be reached.
+            AssayError: there is no such version, this package did not register it, or the registry cannot be reached.
         """
-        with self._errors(wanted):
-            if wanted.alias:
-                found = self._client.get_model_version_by_alias(wanted.name, wanted.alias)
+        with self._errors(address):
+            if address.alias:
+                version = self._client.get_model_version_by_alias(address.name, address.alias)
             else:
-                found = self._client.get_model_version(wanted.name, wanted.number or "")
-        digest = found.tags.get(BUNDLE_TAG)
+                version = self._client.get_model_version(address.name, address.number or "")
+        digest = version.tags.get(BUNDLE_TAG)
         if digest is None:
             raise AssayError(
-                f"{wanted} has no tag {BUNDLE_TAG}: it was not registered by assay; train it with assay run"
+                f"{address} has no tag {BUNDLE_TAG}, so assay did not register it; train the model with assay run"
             )
-        signature = found.tags.get(SIGNATURE_TAG)
-        verdict = found.tags.get(VERDICT_TAG)
-        return RegisteredVersion(found.name, str(found.version), digest, found.run_id or None, signature, verdict)
+        signature = version.tags.get(SIGNATURE_TAG)
+        verdict = version.tags.get(VERDICT_TAG)
+        return RegisteredVersion(version.name, str(version.version), digest, version.run_id or None, signature, verdict)
 
     def fetch(self, version: RegisteredVersion, cache: Path) -> Bundle:
-        """The bundle of a version: downloaded once into the cache, and verified whenever it is opened.
+        """Return the bundle of a version, downloaded once into the cache and verified each time.
 
         Raises:
-            AssayError: the bytes are not those that were registered, a signature is missing or another's, or the
+            AssayError: the files are not the registered ones, the signature is missing or of another key, or the
                 registry cannot be reached.
         """
         folder = cache / version.digest
@@ -130,7 +131,7 @@ class RegistryClient:
         return bundle
 
     def metrics(self, version: RegisteredVersion) -> Mapping[str, float]:
-        """Figures on test rows that the run of a version has left; none where they are not there."""
+        """Return the metrics on test rows that the run of a version logged, empty if it logged none."""
         if version.run_id is None:
             return {}
         with self._errors(f"models:/{version.name}/{version.number}"):
@@ -138,7 +139,7 @@ class RegistryClient:
         return test_metrics(metrics)
 
     def card(self, version: RegisteredVersion) -> str | None:
-        """Return the card of the verdict that a version carries, as HTML; None where its run has none (yet)."""
+        """Return the model card of a version as HTML; None if its run has none (yet)."""
         if version.run_id is None or version.verdict is None:
             return None
         folder = card_folder(version.verdict)
@@ -151,20 +152,20 @@ class RegistryClient:
     def _download(self, version: RegisteredVersion, folder: Path) -> None:
         from mlflow.artifacts import download_artifacts
 
-        # Not a models:/ address: MLflow looks these up in the registry of the process, not in the one given.
+        # No models:/ address, since MLflow resolves these in the registry of the process, not in the given one.
         source = self._client.get_model_version_download_uri(version.name, version.number)
         with atomic_folder(folder) as partial, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            found = download_artifacts(
+            downloaded = download_artifacts(
                 artifact_uri=f"{source}/artifacts/bundle", dst_path=scratch, tracking_uri=self._tracking_uri
             )
-            for file in Path(found).iterdir():
+            for file in Path(downloaded).iterdir():
                 shutil.move(file, partial)
-            # Before it gets its name: what does not verify never enters the cache.
+            # Verified before the folder gets its name, so that only verified bundles enter the cache.
             Bundle.load(partial, version.digest)
 
     @contextmanager
-    def _errors(self, wanted: Any) -> Iterator[None]:
-        """Turn what mlflow raises into one line."""
+    def _errors(self, what: Any) -> Iterator[None]:
+        """Raise errors of mlflow as one line."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -173,16 +174,16 @@ class RegistryClient:
             reason = first_line(error, 200)
             where = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "the default of MLflow"
             raise UnreachableError(
-                f"{wanted} cannot be had from {without_password(where)}: {without_password(reason)}; check name and "
-                "alias (assay history NAME), and that MLFLOW_TRACKING_URI names a server that is up"
+                f"{what} could not be fetched from {without_password(where)}: {without_password(reason)}; check the "
+                "name and the alias (assay history NAME), and that MLFLOW_TRACKING_URI names a running server"
             ) from error
 
 
 def test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Of the metrics of a run, those on test rows, as the evaluation names them."""
+    """Return those metrics of a run that are on test rows, under the names of the evaluation."""
     return {name.removeprefix(TEST_METRIC): value for name, value in metrics.items() if name.startswith(TEST_METRIC)}
 
 
 def without_password(text: str) -> str:
-    """Return the text with user and password taken out of every address in it, also where they are its query."""
+    """Return the text with the user and the password of every address replaced, also those in its query."""
     return re.sub(r"([?&](?:user|password|passwd|pwd)=)[^&#\s]*", r"\1***", re.sub(r"//[^/\s]+@", "//***@", text))

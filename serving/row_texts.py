@@ -1,4 +1,4 @@
-"""Which texts are answered; the same for files and for requests."""
+"""The check of a text before prediction, the same for files and for requests."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ MAX_CHARACTERS = 100_000
 
 
 def text_fault(value: Any, field: str) -> str | None:
-    """Why the text of a row cannot be answered; None if it can."""
+    """Return why the text of a row is invalid and the remedy; None if it is valid."""
     if isinstance(value, str):
         if not value or value.isspace():
-            return f"{field} is blank"
+            return f"{field} is blank; fill it, or leave the row out"
         if len(value) > MAX_CHARACTERS:
-            return f"{field} has {len(value)} characters, more than {MAX_CHARACTERS}"
+            return f"{field} has {len(value)} characters, more than {MAX_CHARACTERS}; shorten or split it"
         return None
-    return f"{field} is missing" if value is None else f"{field} is {value!r:.80}, not a text"
+    return f"{field} is missing; add it" if value is None else f"{field} is {value!r:.80}, not a text; give a string"

@@ -1,7 +1,7 @@
-"""Signatures of bundles by OpenSSF model-signing: who may say what serves.
+"""Signatures of bundles by OpenSSF model-signing.
 
-A digest proves that the bytes are those that the registry names; a signature proves that somebody with the key named
-them. It is kept as a tag of the version. The package `model_signing` is imported only where a key is set.
+A digest proves that the bytes are those that the registry names. A signature proves that a holder of the key approved
+them. It is stored as a tag of the version. The package `model_signing` is imported only if a key is set.
 """
 
 import os
@@ -24,12 +24,12 @@ _PEM = "-----BEGIN"
 
 
 def signing_key() -> str | None:
-    """The private key of the environment: a path, or the PEM text itself."""
+    """Return the private key of the environment, a path or the PEM text; None if it is not set."""
     return os.environ.get(SIGNING_KEY) or None
 
 
 def public_key() -> str | None:
-    """The public key of the environment: a path, or the PEM text itself."""
+    """Return the public key of the environment, a path or the PEM text; None if it is not set."""
     return os.environ.get(PUBLIC_KEY) or None
 
 
@@ -38,7 +38,7 @@ def sign(bundle: Bundle, key: str) -> str:
 
     Args:
         bundle: a verified bundle.
-        key: of an elliptic curve, as PEM without a password: its path, or its text.
+        key: private elliptic curve key as PEM without a password: its path, or its text.
 
     Returns:
         The signature, as JSON.
@@ -46,7 +46,7 @@ def sign(bundle: Bundle, key: str) -> str:
     Raises:
         AssayError: model-signing is not installed, or the key cannot be read.
     """
-    with _errors(f"{SIGNING_KEY} signs nothing"), _scratch() as folder:
+    with _errors(f"{SIGNING_KEY} cannot sign the bundle"), _scratch() as folder:
         from model_signing.signing import Config
 
         config = Config().set_hashing_config(_every_file())
@@ -56,20 +56,20 @@ def sign(bundle: Bundle, key: str) -> str:
 
 
 def verify(bundle: Bundle, signature: str | None, key: str, name: str) -> None:
-    """Make sure that the holder of the key signed exactly these files: call it before anything of them is opened.
+    """Verify that a holder of the key signed exactly these files. Call this before a file is used.
 
     Args:
         bundle: a verified bundle.
-        signature: as `sign` gave it.
-        key: the public key as PEM: its path, or its text.
-        name: of the model, for messages.
+        signature: the signature by `sign`; None if there is none.
+        key: public key as PEM: its path, or its text.
+        name: name of the model, for messages.
 
     Raises:
-        AssayError: there is no signature, it is another key's, or it is about other files.
+        AssayError: the signature is missing, of another key, or of other files.
     """
     if signature is None:
         raise AssayError(
-            f"{name} carries no signature, and {PUBLIC_KEY} asks for one; promote it again where {SIGNING_KEY} is set"
+            f"{name} carries no signature, but {PUBLIC_KEY} requires one; promote it again with {SIGNING_KEY} set"
         )
     with _errors(f"{name} is not signed by the holder of {PUBLIC_KEY}"), _scratch() as folder:
         from model_signing.verifying import Config
@@ -103,13 +103,13 @@ def _scratch() -> Iterator[Path]:
 
 @contextmanager
 def _errors(what: str) -> Iterator[None]:
-    """One line of whatever the library raises, with no word of the key."""
+    """Raise errors of the library as one line, without any part of the key."""
     try:
         yield
     except ImportError as error:
         raise AssayError(f'{what}: {error.name} is not installed; pip install "assay[registry]"') from None
     except AssayError:
         raise
-    except Exception as error:  # noqa: BLE001  # the library raises errors of its own, of cryptography and of json
+    except Exception as error:  # noqa: BLE001  # the library raises its own errors and those of cryptography and json
         reason = first_line(error, 200)
         raise AssayError(f"{what}: {reason}; check the key and the registry") from None

@@ -1,7 +1,7 @@
-"""Smoke test: does a bundle still give the answers that it gave at export?
+"""Smoke test: compare the predictions of a bundle with those at export.
 
-Run it in a fresh process, as a server would start: `python -m assay.serving.smoke FOLDER`. It writes one line
-of JSON and ends with 0, or one line to stderr and ends with 1.
+`python -m assay.serving.smoke FOLDER` runs it in a new process, as a server would start. It writes one line of JSON and
+exits with 0, or one line to stderr and exits with 1.
 """
 
 import json
@@ -13,33 +13,35 @@ from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle, GoldenRow
 from assay.serving.engine import Engine, Prediction, Row
 
-# Other CPUs add up in another order; int8 rounds, so that a small difference can move a whole step.
+# Other CPUs add in another order, and int8 rounds, so that a small difference can become a whole step.
 TOLERANCE = {"fp32": 1e-3, "int8": 0.05}
 _TRAINING_STACK = ("torch", "transformers", "prefect", "sklearn", "pandas")
 
 
 def smoke_test(engine: Engine) -> int:
-    """Answer the golden rows.
+    """Predict the golden rows, and compare the predictions with those at export.
 
     Returns:
-        How many rows were compared.
+        The number of compared rows.
 
     Raises:
-        AssayError: there are none, or an answer differs.
+        AssayError: the bundle has no golden rows, or a prediction differs.
     """
     golden = engine.manifest.golden
     if not golden:
         raise AssayError(f"bundle {engine.digest[:12]} holds no golden rows; export the model again")
-    answers = engine.predict([Row(row.text, row.text_pair) for row in golden])
+    predictions = engine.predict([Row(row.text, row.text_pair) for row in golden])
     tolerance = TOLERANCE[engine.manifest.precision]
-    for number, (row, answer) in enumerate(zip(golden, answers, strict=True)):
-        for fault in _differences(row, answer, tolerance):
-            raise AssayError(f"golden row {number}: {fault}; export again on this kind of CPU, or serve fp32")
+    for number, (row, prediction) in enumerate(zip(golden, predictions, strict=True)):
+        for difference in _differences(row, prediction, tolerance):
+            raise AssayError(
+                f"golden row {number}: {difference}; export the model again on this kind of CPU, or serve fp32"
+            )
     return len(golden)
 
 
 def main(arguments: list[str]) -> int:
-    """Test the bundle in the folder that the only argument names."""
+    """Test the bundle in the folder given as the only argument, and return the exit code."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m assay.serving.smoke FOLDER\n")
         return 2
@@ -55,13 +57,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _differences(row: GoldenRow, answer: Prediction, tolerance: float) -> Iterator[str]:
-    if answer.label != row.label:
-        yield f"the label is {answer.label!r}, at export it was {row.label!r}"
-    largest = max((abs(a - b) for a, b in zip(answer.probabilities, row.probabilities, strict=True)), default=0.0)
+def _differences(row: GoldenRow, prediction: Prediction, tolerance: float) -> Iterator[str]:
+    if prediction.label != row.label:
+        yield f"the label is {prediction.label!r}, at export it was {row.label!r}"
+    largest = max((abs(a - b) for a, b in zip(prediction.probabilities, row.probabilities, strict=True)), default=0.0)
     if largest > tolerance:
         yield f"a probability differs by {largest:.4f} from the export, more than {tolerance:g}"
-    entities = [(entity.start, entity.end, entity.label) for entity in answer.entities]
+    entities = [(entity.start, entity.end, entity.label) for entity in prediction.entities]
     if entities != row.entities:
         yield f"the entities are {entities!r:.200}, at export they were {row.entities!r:.200}"
 
@@ -69,7 +71,7 @@ def _differences(row: GoldenRow, answer: Prediction, tolerance: float) -> Iterat
 def _check_imports() -> None:
     loaded = [name for name in _TRAINING_STACK if name in sys.modules]
     if loaded:
-        raise AssayError(f"serving imported {loaded[0]}, which a server need not have; remove that import")
+        raise AssayError(f"serving imported {loaded[0]}, which a server may not have; remove that import")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Batch prediction: rows of any source through the engine into any target, in shards that outlive a kill."""
+"""Batch prediction: rows of any source to any target, in shards that survive a kill."""

@@ -1,4 +1,4 @@
-"""A thousand rows of an input on their way through the model: as Python objects, or column by column as Arrow."""
+"""Chunks of about a thousand input rows, as Python objects or as Arrow columns."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,27 +17,27 @@ ROWS_PER_CHUNK = 1_024
 
 
 class InputChunk(Protocol):
-    """Rows that follow each other."""
+    """Consecutive rows of an input."""
 
     def __len__(self) -> int:
-        """Rows, bad ones included."""
+        """Return the number of rows, invalid ones included."""
 
     def number(self, index: int) -> int:
-        """Of a row in its input, for people; from 1."""
+        """Return the number of a row in its input, from 1: of the line, or of the row in Parquet."""
 
     def column(self, name: str) -> Sequence[Any]:
-        """A value for each row: None where it is missing, a `InvalidRow` where the row could not be read."""
+        """Return a value per row: None if it is missing, an `InvalidRow` if the row could not be read."""
 
     def rows(self, indices: Sequence[int]) -> Iterable[Row]:
-        """The rows of these indices."""
+        """Return the rows at these indices, without unreadable ones."""
 
     def arrays(self, indices: Sequence[int], columns: Sequence[Column]) -> list[pa.Array]:
-        """The columns of the rows of these indices."""
+        """Return the columns of the rows at these indices."""
 
 
 @dataclass(frozen=True)
 class RowChunk:
-    """Rows as Python objects."""
+    """Rows as Python objects, each with its number."""
 
     numbered: list[Numbered]
 
@@ -45,27 +45,30 @@ class RowChunk:
         return len(self.numbered)
 
     def number(self, index: int) -> int:
-        """See `Portion`; of the line, or of the row in Parquet."""
+        """See `InputChunk`."""
         return self.numbered[index][0]
 
     def column(self, name: str) -> list[Any]:
-        """See `Portion`."""
+        """See `InputChunk`."""
         return [row if isinstance(row, InvalidRow) else _value(row, name) for _, row in self.numbered]
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
-        """See `Portion`."""
-        found = [self.numbered[index][1] for index in indices]
-        return [row for row in found if not isinstance(row, InvalidRow)]
+        """See `InputChunk`."""
+        rows = [self.numbered[index][1] for index in indices]
+        return [row for row in rows if not isinstance(row, InvalidRow)]
 
     def arrays(self, indices: Sequence[int], columns: Sequence[Column]) -> list[pa.Array]:
-        """See `Portion`."""
+        """See `InputChunk`."""
         rows = self.rows(indices)
         return [pa.array([_cell(row.get(c.name), c) for row in rows], type=c.type) for c in columns]
 
 
 @dataclass(frozen=True)
 class BatchChunk:
-    """Rows of a Parquet file that stay as they are; only what the model reads becomes Python."""
+    """Rows of a Parquet file as an Arrow batch; only the columns that the model reads become Python objects.
+
+    `before` is the number of rows in front of the batch.
+    """
 
     batch: pa.RecordBatch
     before: int
@@ -74,25 +77,25 @@ class BatchChunk:
         return int(self.batch.num_rows)
 
     def number(self, index: int) -> int:
-        """See `Portion`; of the line, or of the row in Parquet."""
+        """See `InputChunk`."""
         return self.before + index + 1
 
     def column(self, name: str) -> list[Any]:
-        """See `Portion`."""
+        """See `InputChunk`."""
         values = self._values(name)
         return [None] * len(self) if values is None else list(values.to_pylist())
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
-        """See `Portion`."""
-        return list(self._chosen(indices).to_pylist())
+        """See `InputChunk`."""
+        return list(self._take(indices).to_pylist())
 
     def arrays(self, indices: Sequence[int], columns: Sequence[Column]) -> list[pa.Array]:
-        """See `Portion`."""
-        chosen = self._chosen(indices)
-        return [chosen.column(column.name) for column in columns]
+        """See `InputChunk`."""
+        batch = self._take(indices)
+        return [batch.column(column.name) for column in columns]
 
     def _values(self, name: str) -> pa.Array | None:
-        """The column of that name; where there is none, a dotted name reaches into structs, as `values.pick` does."""
+        """Return the column of a name. A dotted name that is no column reaches into structs, as `get_path` does."""
         if name in self.batch.schema.names:
             return self.batch.column(name)
         first, *parts = name.split(".")
@@ -105,7 +108,7 @@ class BatchChunk:
             values = pc.struct_field(values, part)
         return values
 
-    def _chosen(self, indices: Sequence[int]) -> pa.RecordBatch:
+    def _take(self, indices: Sequence[int]) -> pa.RecordBatch:
         return self.batch if len(indices) == len(self) else self.batch.take(pa.array(indices, pa.int64()))
 
 
@@ -126,7 +129,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).enc
 
 
 def to_json(value: Any) -> str:
-    """The value as one line of JSON that any tool can read: see `plain`."""
+    """Return the value as one line of JSON that every tool can read, see `plain`."""
     try:
         text = _encode(value)
         if text.isascii():

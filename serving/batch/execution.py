@@ -1,7 +1,7 @@
-"""Doing a job shard by shard, and going on with one that was broken off.
+"""Execution of a prediction job shard by shard, and resumption of an interrupted one.
 
-A small input is one shard, and leaves nothing but its output. A larger one keeps finished shards in a folder until
-the last of them is there; then the output is made of them, and the folder goes.
+A small input is one shard and leaves only its output. A larger input keeps its finished shards in a folder until the
+last one is complete. The output is then joined from them, and the folder is removed.
 """
 
 import shutil
@@ -25,9 +25,10 @@ from assay.serving.engine import Engine
 
 
 class PredictionCounts(BaseModel):
-    """How many rows were answered, how many of them only in part, and how many were bad.
+    """The row counts of a prediction.
 
-    `resumed`: how many rows, bad ones included, an earlier and broken-off run had done already.
+    `rows` were predicted, `truncated` of them only from their beginning, and `errors` were invalid. `resumed` rows,
+    invalid ones included, had been processed by an earlier, interrupted run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,66 +42,67 @@ class PredictionCounts(BaseModel):
 
 
 def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
-    """Answer what is not answered yet, and make the output.
+    """Predict the missing shards of a job, and write the output.
 
     Raises:
-        AssayError: the input changed, the model does not fit, the disk is full, or another process is at it.
+        AssayError: the input changed, the model does not fit, the disk is full, or another process runs the same job.
     """
     if len(scan.starts) == 1 and not job.work.exists():
         return predict_whole_job(job, engine, scan, progress)
     with locked(job.work, job.target.name):
         keep_plan(job, engine, scan)
         finished = job.shards().finished()
-        done = sum(marker.rows for marker in finished.values())
-        progress.resume(done)
+        resumed_rows = sum(manifest.rows for manifest in finished.values())
+        progress.resume(resumed_rows)
         missing = [shard for shard in range(len(scan.starts)) if shard not in finished]
         for shards in runs(missing):
             predict_shards(job, engine, scan, shards, progress)
-        return finish(job, engine, scan, done)
+        return finish(job, engine, scan, resumed_rows)
 
 
 def predict_shards(job: PredictionJob, engine: Engine, scan: Scan, shards: range, progress: ProgressReporter) -> None:
-    """Answer consecutive shards; each is kept when it is whole."""
+    """Predict consecutive shards, and store each one when it is complete."""
     folder = job.shards()
     chunks = job.source.chunks(scan, shards, job.target.layout)
     with _output_errors(job):
-        for shard, own in groupby(chunks, key=lambda numbered: numbered[0]):
+        for shard, numbered_chunks in groupby(chunks, key=lambda numbered: numbered[0]):
             with folder.write(shard) as shard_writer:
-                _answer(job, engine, scan, shard, (chunk for _, chunk in own), shard_writer, progress)
+                shard_chunks = (chunk for _, chunk in numbered_chunks)
+                _predict_shard(job, engine, scan, shard, shard_chunks, shard_writer, progress)
 
 
 def finish(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0) -> PredictionCounts:
-    """Make the errors file and the output of all shards, and remove these.
+    """Join the errors file and the output from all shards, and remove the shards.
 
     Raises:
-        AssayError: shards are missing, or the input has changed since the first of them.
+        AssayError: shards are missing, or the input changed after the first shard was read.
     """
     folder = job.shards()
-    markers = folder.finished()
-    if missing := len(scan.starts) - len(markers):
-        raise AssayError(f"{job.source.name} has {missing} shards that are not answered; start it again")
+    manifests = folder.finished()
+    if missing := len(scan.starts) - len(manifests):
+        raise AssayError(f"{job.source.name} has {missing} unfinished shards; run the same command to resume")
     if not plan_is_current(job, engine):
         raise AssayError(f"{job.source.name} changed while it was read; start again when nothing writes to it")
     with _output_errors(job):
-        # The output gets its name last: where it lies, the errors file is whole too.
-        _join_errors(job, folder, markers)
-        job.target.join([folder.predictions_path(number) for number in markers if folder.suffix], job.work)
+        # The output is renamed last, so that a complete output always has a complete errors file.
+        _join_errors(job, folder, manifests)
+        job.target.join([folder.predictions_path(number) for number in manifests if folder.suffix], job.work)
     shutil.rmtree(job.work)
-    return _counts(job, list(markers.values()), resumed)
+    return _counts(job, list(manifests.values()), resumed)
 
 
 def predict_whole_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
-    """A small input, straight into its output."""
+    """Predict a small input straight into its output."""
     with _output_errors(job), job.target.publish() as path, ExitStack() as stack:
         shard_writer = ShardWriter(path, Rejects(job.errors, stack))
         chunks = (chunk for _, chunk in job.source.chunks(scan, range(1), job.target.layout))
-        _answer(job, engine, scan, 0, chunks, shard_writer, progress)
+        _predict_shard(job, engine, scan, 0, chunks, shard_writer, progress)
     if not shard_writer.rejects.count:
-        job.errors.unlink(missing_ok=True)  # of an earlier run into the same output
-    return _counts(job, [shard_writer.marker({})], 0)
+        job.errors.unlink(missing_ok=True)  # from an earlier run into the same output
+    return _counts(job, [shard_writer.manifest({})], 0)
 
 
-def _answer(
+def _predict_shard(
     job: PredictionJob,
     engine: Engine,
     scan: Scan,
@@ -114,20 +116,20 @@ def _answer(
         predict_chunks(engine, columns, chunks, shard_writer, writer, progress)
 
 
-def _join_errors(job: PredictionJob, folder: ShardFolder, markers: dict[int, ShardManifest]) -> None:
-    parts = [folder.errors_path(number) for number, marker in markers.items() if marker.errors]
+def _join_errors(job: PredictionJob, folder: ShardFolder, manifests: dict[int, ShardManifest]) -> None:
+    parts = [folder.errors_path(number) for number, manifest in manifests.items() if manifest.errors]
     if not parts:
-        job.errors.unlink(missing_ok=True)  # of an earlier run into the same output
+        job.errors.unlink(missing_ok=True)  # from an earlier run into the same output
         return
     with atomic_path(job.errors) as partial:
         join_bytes(parts, partial)
 
 
-def _counts(job: PredictionJob, markers: list[ShardManifest], resumed: int) -> PredictionCounts:
-    errors = sum(marker.errors for marker in markers)
+def _counts(job: PredictionJob, manifests: list[ShardManifest], resumed: int) -> PredictionCounts:
+    errors = sum(manifest.errors for manifest in manifests)
     return PredictionCounts(
-        rows=sum(marker.answered for marker in markers),
-        truncated=sum(marker.truncated for marker in markers),
+        rows=sum(manifest.predicted for manifest in manifests),
+        truncated=sum(manifest.truncated for manifest in manifests),
         errors=errors,
         output=job.target.name,
         errors_path=job.errors if errors else None,
@@ -143,5 +145,5 @@ def _output_errors(job: PredictionJob) -> Iterator[None]:
         reason = error.strerror or " ".join(str(error).split())
         remedy = "free space or name another --output"
         if job.work.exists():
-            remedy = "free space, and the same command goes on where it was"
+            remedy = "free space and run the same command to resume"
         raise AssayError(f"{job.target.name} cannot be written: {reason}; {remedy}") from error

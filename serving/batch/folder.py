@@ -1,4 +1,4 @@
-"""Answer every file of a folder into a folder of the same names, and go on where that was broken off."""
+"""Prediction of the files of a folder into a folder with the same names, resumable after each file and shard."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from assay.serving.engine import Engine
 STATE = ".shards"
 
 
-class _Done(BaseModel):
-    """A file that is answered: what its answers depend on, and their digest."""
+class _CompletionRecord(BaseModel):
+    """The record of a predicted file: the key of its job, and the digest and the counts of its output."""
 
     key: str
     digest: str
@@ -33,70 +33,70 @@ class _Done(BaseModel):
 
 @dataclass(frozen=True)
 class _File:
-    """One file of the folder; `marker` lies where it is answered."""
+    """The job of one file of the folder, and the path of its completion record."""
 
     job: PredictionJob
-    marker: Path
+    record_path: Path
 
     def counts(self, engine: Engine) -> PredictionCounts | None:
-        """What came out, if it is answered already and nothing has changed since."""
+        """Return the counts of an earlier run; None if there is none, or if its input or output changed since."""
         try:
-            done = _Done.model_validate_json(self.marker.read_bytes())
-            same = done.key == self.job.key(engine) and done.digest == digest_file(Path(self.job.target.name))
+            record = _CompletionRecord.model_validate_json(self.record_path.read_bytes())
+            current = record.key == self.job.key(engine) and record.digest == digest_file(Path(self.job.target.name))
         except (FileNotFoundError, ValidationError):
             return None
-        return done.counts if same else None
+        return record.counts if current else None
 
-    def answer(self, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
-        """Answer it, and note that it is answered."""
+    def predict(self, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
+        """Predict the file, and write its completion record."""
         counts = run_job(self.job, engine, scan, progress)
         digest = digest_file(Path(self.job.target.name))
-        with atomic_path(self.marker) as partial:
-            done = _Done(key=self.job.key(engine), digest=digest, counts=counts)
-            partial.write_text(done.model_dump_json(), encoding="utf-8")
+        with atomic_path(self.record_path) as partial:
+            record = _CompletionRecord(key=self.job.key(engine), digest=digest, counts=counts)
+            partial.write_text(record.model_dump_json(), encoding="utf-8")
         return counts
 
 
-def predict_folder(engine: Engine, input: Path, output: Path, like: PredictionJob) -> PredictionCounts:
-    """Answer all JSONL, CSV and Parquet files below `input`; hidden files and those named `_...` are left out.
+def predict_folder(engine: Engine, input: Path, output: Path, template: PredictionJob) -> PredictionCounts:
+    """Predict all JSONL, CSV and Parquet files below `input`, except hidden files and those named `_...`.
 
-    Bad rows lie beside each output, in `NAME.errors.jsonl`. Until all files are answered, a folder `.shards` in
-    `output` keeps what is done.
+    Invalid rows go to `NAME.errors.jsonl` beside each output. The folder `.shards` in `output` keeps finished shards
+    and completion records until all files are predicted.
 
     Args:
         engine: the model.
         input: a folder.
-        output: a folder; files of the same names in it are replaced, one by one.
-        like: fields and size of shards.
+        output: a folder, in which files of the same names are replaced one by one.
+        template: fields and rows per shard of the job of each file.
 
     Raises:
-        AssayError: no files, one of an unknown kind, one that cannot be read, or what `run_job` raises.
+        AssayError: the folder has no files, a file is of an unknown kind or cannot be read, or see `run_job`.
     """
     names = list(_names(input))
     if output.resolve() == input.resolve() or input.resolve() in output.resolve().parents:
-        raise AssayError(f"--output is {output}, which lies in --input {input}; name a folder outside of it")
+        raise AssayError(f"--output is {output}, which lies in --input {input}; name a folder outside it")
     state = output / STATE
-    files = [_file(input, output, name, like) for name in names]
+    files = [_file(input, output, name, template) for name in names]
     with locked(state, output.as_posix()):
-        done = {name: file.counts(engine) for name, file in zip(names, files, strict=True)}
-        # All are looked through before the first is answered: what is wrong is said at once.
+        # All files are scanned before the first is predicted, so that errors show at once.
+        earlier_counts = [file.counts(engine) for file in files]
         scans = [scan_job(file.job, engine, may_be_empty=True) for file in files]
         counts = []
         with rows_bar(input.name, sum(scan.rows for scan in scans)) as bar:
-            for name, file, scan in zip(names, files, scans, strict=True):
-                if found := done[name]:
+            for file, scan, earlier in zip(files, scans, earlier_counts, strict=True):
+                if earlier:
                     bar.resume(scan.rows)
-                    counts.append(found.model_copy(update={"resumed": scan.rows}))
+                    counts.append(earlier.model_copy(update={"resumed": scan.rows}))
                 else:
-                    counts.append(file.answer(engine, scan, bar))
+                    counts.append(file.predict(engine, scan, bar))
     shutil.rmtree(state)
     return _sum(counts, output)
 
 
 def _names(folder: Path) -> Iterator[Path]:
-    """Paths of the files below a folder, relative to it."""
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = [name for name in found if not any(part.startswith((".", "_")) for part in name.parts)]
+    """Return the paths of the files below a folder, relative to it."""
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = [path for path in paths if not any(part.startswith((".", "_")) for part in path.parts)]
     if not names:
         raise AssayError(f"{folder} holds no files; nothing to predict")
     for name in names:
@@ -104,20 +104,20 @@ def _names(folder: Path) -> Iterator[Path]:
     return iter(names)
 
 
-def _file(input: Path, output: Path, name: Path, like: PredictionJob) -> _File:
+def _file(input: Path, output: Path, name: Path, template: PredictionJob) -> _File:
     target, state = output / name, output / STATE / name
     errors = target.with_name(f"{name.name}.errors.jsonl")
-    job = replace(like, source=FileSource(input / name), target=FileTarget(target), errors=errors, work=state)
+    job = replace(template, source=FileSource(input / name), target=FileTarget(target), errors=errors, work=state)
     return _File(job, state.with_name(f"{name.name}.done.json"))
 
 
 def _sum(counts: list[PredictionCounts], output: Path) -> PredictionCounts:
-    errors = sum(one.errors for one in counts)
+    errors = sum(file.errors for file in counts)
     return PredictionCounts(
-        rows=sum(one.rows for one in counts),
-        truncated=sum(one.truncated for one in counts),
+        rows=sum(file.rows for file in counts),
+        truncated=sum(file.truncated for file in counts),
         errors=errors,
         output=output.as_posix(),
         errors_path=output / "**" / "*.errors.jsonl" if errors else None,
-        resumed=sum(one.resumed for one in counts),
+        resumed=sum(file.resumed for file in counts),
     )

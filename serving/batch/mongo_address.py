@@ -1,4 +1,4 @@
-"""`mongo:env:VARIABLE/DATABASE/COLLECTION`: a collection without its password on the command line."""
+"""The address `mongo:env:VARIABLE/DATABASE/COLLECTION` of a collection, which keeps passwords off the command line."""
 
 import json
 import os
@@ -12,38 +12,38 @@ from assay.corpus.sources.extended_json import from_extended
 from assay.corpus.sources.mongo import refusal_of
 from assay.corpus.sources.mongo_connection import MongoQuery, MongoWords
 
-FORM = "mongo:env:VARIABLE/DATABASE/COLLECTION"
+ADDRESS_FORMAT = "mongo:env:VARIABLE/DATABASE/COLLECTION"
 _ADDRESS = re.compile(r"mongo:env:(?P<variable>\w+)/(?P<database>[^/]+)/(?P<collection>.+)")
 
 
 def is_mongo(address: str) -> bool:
-    """Whether a source or target is meant to be a collection."""
+    """Return whether the address is that of a MongoDB collection."""
     return address.startswith(("mongo:", "mongodb:", "mongodb+srv:"))
 
 
 def mongo_query(
     option: str, address: str, filter: Mapping[str, Any], fields: Sequence[str], timeout_s: float
 ) -> MongoQuery:
-    """The collection behind an address.
+    """Return the query that an address stands for.
 
     Args:
-        option: what the user calls it, for errors.
-        address: see `FORM`.
-        filter: of documents.
-        fields: what is read of each.
-        timeout_s: until an unreachable server is an error.
+        option: name of the command-line option, for messages.
+        address: see `ADDRESS_FORMAT`.
+        filter: selects the documents.
+        fields: fields to read from each document.
+        timeout_s: seconds until an unreachable server is an error.
 
     Raises:
-        AssayError: another layout, the variable is not set, or pymongo is not installed.
+        AssayError: the address is malformed, its variable is not set, or pymongo is not installed.
     """
     if address.startswith("mongodb"):
-        # Not shown: it may hold a password.
+        # The message leaves the address out, since it may hold a password.
         raise AssayError(
-            f"{option} is an address of MongoDB, and everybody on this machine sees what is on a command line; "
-            f"put it into an environment variable, and give {option} {FORM}"
+            f"{option} is an address of MongoDB, and every user of this machine can read command lines; "
+            f"put the address into an environment variable, and give {option} {ADDRESS_FORMAT}"
         )
     if not (match := _ADDRESS.fullmatch(address)):
-        raise AssayError(f"{option} is {address!r}; a collection is named by {FORM}")
+        raise AssayError(f"{option} is {address!r}, which is no address of a collection; write {ADDRESS_FORMAT}")
     variable = match["variable"]
     if not (uri := os.environ.get(variable, "").strip()):
         raise AssayError(f"{option} is {address}, but {variable} is not set; export {variable}=mongodb://HOST:27017")
@@ -54,10 +54,10 @@ def mongo_query(
 
 
 def parse_filter(text: str | None) -> dict[str, Any]:
-    """A filter of MongoDB in extended JSON, such as `{"when": {"$gt": {"$date": "2026-01-01T00:00:00Z"}}}`.
+    """Parse a MongoDB filter in extended JSON, such as `{"when": {"$gt": {"$date": "2026-01-01T00:00:00Z"}}}`.
 
     Raises:
-        AssayError: not a JSON object, or with operators that are not on the allow-list.
+        AssayError: the text is not a JSON object, or holds operators that are not on the allow-list.
     """
     if text is None:
         return {}
@@ -71,17 +71,21 @@ def parse_filter(text: str | None) -> dict[str, Any]:
 
 
 def read_filter(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The same, where the JSON was read before; `name` is what the user calls it.
+    """Read a MongoDB filter in extended JSON that was parsed before.
+
+    Args:
+        values: the parsed JSON.
+        name: name of the option, for messages.
 
     Raises:
-        AssayError: its extended JSON cannot be read, or it holds operators that are not on the allow-list.
+        AssayError: the extended JSON is invalid, or holds operators that are not on the allow-list.
     """
     try:
-        found = from_extended(values)
+        filter = from_extended(values)
     except ValueError as error:
         raise AssayError(f"{name}: {error}") from error
-    if not isinstance(found, dict):
-        raise AssayError(f"{name} is a single value, {found!r:.200}; give it under the name of its field")
-    if refusal := refusal_of(found, name):
+    if not isinstance(filter, dict):
+        raise AssayError(f"{name} is a single value, {filter!r:.200}; give it under the name of its field")
+    if refusal := refusal_of(filter, name):
         raise AssayError(refusal)
-    return found
+    return filter

@@ -1,7 +1,7 @@
-"""MongoDB collections as source of a prediction.
+"""A MongoDB collection as the source of a prediction.
 
-A shard of a collection is a range of `_id`, settled when the prediction begins: what is inserted behind the last of
-them meanwhile belongs to the next prediction.
+A shard of a collection is a range of `_id`, fixed when the prediction starts. Documents that are inserted after the
+last range belong to the next prediction.
 """
 
 import base64
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,65 +22,62 @@ from assay.serving.batch.chunks import ROWS_PER_CHUNK, InputChunk, RowChunk
 from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column, Scan
 
-if TYPE_CHECKING:
-    pass
-
 ID = "_id"
 
 
 @dataclass(frozen=True)
 class MongoCollectionSource:
-    """Documents of a collection in the order of `_id`; of each, the fields that the query names."""
+    """The documents of a collection in the order of `_id`, with the fields that the query names."""
 
     query: MongoQuery
 
     @property
     def name(self) -> str:
-        """`DATABASE.COLLECTION`."""
+        """Return `DATABASE.COLLECTION`."""
         return self.query.name
 
     @property
     def id_field(self) -> str:
-        """`_id`."""
+        """Return `_id`."""
         return ID
 
     def identity(self) -> dict[str, Any]:
-        """The collection and what is read of it; not its content, which may change at any time."""
+        """Return the collection, the filter and the fields as JSON. The content, which may change, is left out."""
         query = self.query
-        where = {"hosts": hosts(query.uri), "name": query.name}
-        return {**where, "filter": _extended(dict(query.filter)), "fields": list(query.fields)}
+        collection = {"hosts": hosts(query.uri), "name": query.name}
+        return {**collection, "filter": _extended(dict(query.filter)), "fields": list(query.fields)}
 
     def scan(self, shard_rows: int, layout: Layout) -> Scan:
-        """Look through the ids, and through nothing else."""
+        """Read all ids, and no other field, and cut them into shards."""
         starts: list[str] = []
         rows = 0
-        edge: Any = MISSING
+        previous_last: Any = MISSING
         last: Any = MISSING
         for document in read_mongo(replace(self.query, fields=(ID,))):
             rows, last = rows + 1, document.values[ID]
             if rows % shard_rows == 0:
-                starts.append(_start(edge, last))
-                edge = last
+                starts.append(_start(previous_last, last))
+                previous_last = last
         if rows % shard_rows or not rows:
-            starts.append(_start(edge, last))
-        kept = [Column(name, pa.string(), as_json=True) for name in self.query.fields]
-        return Scan(rows, [Column(ID, pa.string()), *kept], shard_rows, starts)
+            starts.append(_start(previous_last, last))
+        columns = [Column(name, pa.string(), as_json=True) for name in self.query.fields]
+        return Scan(rows, [Column(ID, pa.string()), *columns], shard_rows, starts)
 
     def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
-        """Read each shard with a cursor of its own."""
+        """Read each shard with its own cursor."""
         for shard in shards:
             number = shard * scan.shard_rows
-            documents = read_mongo(self._part(scan.starts[shard]))
+            documents = read_mongo(self._shard_query(scan.starts[shard]))
             while rows := [self._row(document.values, layout) for document in islice(documents, ROWS_PER_CHUNK)]:
                 yield shard, RowChunk(list(enumerate(rows, number + 1)))
                 number += len(rows)
             if number == shard * scan.shard_rows:
-                yield shard, RowChunk([])  # its documents are gone by now; it is done nevertheless
+                yield shard, RowChunk([])  # all its documents were deleted meanwhile
 
-    def _part(self, start: str) -> MongoQuery:
-        after, last = _edges(start)
-        part = up_to(last) if after is MISSING else between(after, last)
-        conditions = [dict(condition) for condition in (self.query.filter, part) if condition]
+    def _shard_query(self, start: str) -> MongoQuery:
+        after, last = _id_range(start)
+        id_filter = up_to(last) if after is MISSING else between(after, last)
+        conditions = [dict(condition) for condition in (self.query.filter, id_filter) if condition]
         return replace(self.query, filter={"$and": conditions} if conditions else {})
 
     def _row(self, document: Mapping[str, Any], layout: Layout) -> Row:
@@ -93,23 +90,23 @@ class MongoCollectionSource:
 
 
 def _start(after: Any, last: Any) -> str:
-    """Where a shard begins (behind `after`, if that is anything) and ends, as text."""
+    """Return the id range of a shard as text: after `after` (`MISSING` for the first shard), up to and with `last`."""
     from bson import encode
 
     options = bson_options()
-    edges = {name: value for name, value in (("after", after), ("last", last)) if value is not MISSING}
-    return base64.b64encode(encode(edges, codec_options=options)).decode()
+    limits = {name: value for name, value in (("after", after), ("last", last)) if value is not MISSING}
+    return base64.b64encode(encode(limits, codec_options=options)).decode()
 
 
-def _edges(start: str) -> tuple[Any, Any]:
+def _id_range(start: str) -> tuple[Any, Any]:
     from bson import decode
 
-    edges = decode(base64.b64decode(start), codec_options=bson_options())
-    return edges.get("after", MISSING), edges.get("last", MISSING)
+    limits = decode(base64.b64decode(start), codec_options=bson_options())
+    return limits.get("after", MISSING), limits.get("last", MISSING)
 
 
 def _extended(value: Any) -> Any:
-    """The value as JSON holds it: what JSON does not know as MongoDB's own tools write it, such as `{"$oid": ...}`."""
+    """Return the value as extended JSON: types that JSON lacks become objects such as `{"$oid": ...}`."""
     from bson import json_util
 
     if value is None or isinstance(value, str | int | float):

@@ -1,4 +1,4 @@
-"""Answers as fields of MongoDB documents: doing a shard twice is the same as doing it once."""
+"""Predictions as fields of MongoDB documents. Writing a shard twice gives the same documents as writing it once."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 ID = "_id"
-ANSWER = "prediction"
+PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
 class MongoTarget:
-    """Documents of a collection that get a field `prediction`.
+    """The documents of a collection, which get a field `prediction`.
 
-    `in_place`: they are those that were read, and so there already; else documents that are not there are made, with
-    the columns of the row. `id_field` is the column that holds their `_id`; `from_mongo`: the rows are documents, where
-    null is an `_id` like any other, and a dot in the name of a column leads into an object.
+    Args:
+        query: the collection.
+        id_field: column that holds the `_id` of a document.
+        in_place: the documents are those that were read, so they exist already. Otherwise missing documents are created
+            with the columns of the row.
+        from_mongo: the rows are MongoDB documents, in which None is a valid `_id` and a dot in the name of a column
+            leads into an object.
     """
 
     query: MongoQuery
@@ -41,35 +45,35 @@ class MongoTarget:
 
     @property
     def name(self) -> str:
-        """`DATABASE.COLLECTION`."""
+        """Return `DATABASE.COLLECTION`."""
         return self.query.name
 
     @property
     def layout(self) -> Layout:
-        """BSON holds what Python does."""
+        """Return `raw`: BSON holds the types of Python."""
         return "raw"
 
     @property
     def suffix(self) -> None:
-        """There are no files."""
+        """Return None: a shard has no file of its own."""
 
     def identity(self) -> dict[str, Any]:
-        """The collection, and what is the `_id`."""
+        """Return the collection, and the column of the `_id`."""
         return {"hosts": hosts(self.query.uri), "name": self.query.name, "id": self.id_field}
 
     @contextmanager
     def open(self, path: Path | None, engine: Engine, columns: Sequence[Column], shard: int) -> Iterator[Writer]:
-        """A writer over a connection of its own."""
+        """Yield a writer with its own connection."""
         self._check(columns)
         with connect(self.query) as client:
             yield _MongoWriter(self, open_collection(client, self.query), engine)
 
     def publish(self) -> AbstractContextManager[None]:
-        """There is nothing to give a name to."""
+        """Return an empty context: there is no file to rename."""
         return nullcontext()
 
     def join(self, parts: Sequence[Path], folder: Path) -> None:
-        """There is nothing to join."""
+        """Do nothing: the writers have written all documents."""
 
     def _check(self, columns: Sequence[Column]) -> None:
         if self.in_place:
@@ -78,8 +82,8 @@ class MongoTarget:
         if self.id_field not in names:
             raise AssayError(f"--id is {self.id_field!r}, but there is no such column; name one of {', '.join(names)}")
         for name in names:
-            if name == ANSWER or name.startswith("$") or not name or ("." in name and not self.from_mongo):
-                raise AssayError(f"the column {name!r} cannot be a field beside the answers in MongoDB; rename it")
+            if name == PREDICTION or name.startswith("$") or not name or ("." in name and not self.from_mongo):
+                raise AssayError(f"the column {name!r} cannot be a field beside the predictions in MongoDB; rename it")
 
 
 class _MongoWriter:
@@ -90,30 +94,32 @@ class _MongoWriter:
         self._model = {"name": engine.manifest.name, "digest": engine.digest}
 
     def write(
-        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         target = self._target
         refused: dict[int, str] = {}
         updates: dict[int, Fields] = {}
-        for index, row, text, answer in zip(good, chunk.rows(good), texts, answers, strict=True):
-            own_id = row.get(target.id_field)
-            if own_id is None and not target.from_mongo:
-                refused[index] = f"{target.id_field} is missing"
+        for index, row, text, prediction in zip(indices, chunk.rows(indices), texts, predictions, strict=True):
+            document_id = row.get(target.id_field)
+            if document_id is None and not target.from_mongo:
+                refused[index] = f"{target.id_field} is missing; add it, or name another column with --id"
             else:
-                updates[index] = (_bson_id(own_id), self._fields(row, text, answer))
-        places = list(updates)
-        found = set_fields(self._collection, target.query, list(updates.values()), make=not target.in_place)
-        return refused | {places[place]: reason for place, reason in found.items()}
+                updates[index] = (_bson_id(document_id), self._fields(row, text, prediction))
+        updated = list(updates)
+        failed = set_fields(self._collection, target.query, list(updates.values()), make=not target.in_place)
+        return refused | {updated[position]: reason for position, reason in failed.items()}
 
-    def _fields(self, row: Row, text: str, answer: Prediction) -> Row:
+    def _fields(self, row: Row, text: str, prediction: Prediction) -> Row:
         target = self._target
-        kept = {} if target.in_place else {name: row[name] for name in row if name not in (ID, target.id_field)}
-        fields: Row = plain({**kept, ANSWER: {**as_object(text, answer, self._engine), "model": self._model}})
+        columns = {} if target.in_place else {name: row[name] for name in row if name not in (ID, target.id_field)}
+        fields: Row = plain(
+            {**columns, PREDICTION: {**as_object(text, prediction, self._engine), "model": self._model}}
+        )
         return fields
 
 
 def _bson_id(value: Any) -> Any:
-    """The `_id`, also where a file of JSON spells it: `{"$oid": ...}`."""
+    """Return the `_id` as BSON, also from extended JSON such as `{"$oid": ...}`."""
     from bson import json_util
 
     if isinstance(value, dict) and any(str(key).startswith("$") for key in value):

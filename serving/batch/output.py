@@ -1,4 +1,4 @@
-"""Answers beside the columns they belong to, written as JSONL, CSV or Parquet."""
+"""Output files: the input columns and the prediction of each row, as JSONL, CSV or Parquet."""
 
 import csv
 import gzip
@@ -25,15 +25,15 @@ Values = dict[str, Any]
 
 
 class Writer(Protocol):
-    """Takes answered rows, a portion at a time."""
+    """A writer of predicted rows, one chunk at a time."""
 
     def write(
-        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
-        """Add the rows of these indices, with their texts and answers.
+        """Write the rows of the chunk at these indices, with their predictions.
 
         Returns:
-            Why a row was refused, by its index: a file refuses none.
+            The reason per refused row, by its index in the chunk. A file refuses none.
         """
 
 
@@ -41,11 +41,18 @@ class Writer(Protocol):
 def open_writer(
     kind: str, path: Path, engine: Engine, columns: Sequence[Column], *, header: bool = True
 ) -> Iterator[Writer]:
-    """Open a writer of a kind of file, such as `.csv.gz`.
+    """Open a writer of one file.
 
-    An input column whose name the answer needs becomes `input.NAME` (or `input.input.NAME`, where that is there
-    already), so that a gold label is never overwritten. Tables (CSV, Parquet) have one column
-    `probability.CLASS` a class; CSV holds entities as JSON. `header`: whether CSV begins with the names.
+    An input column whose name the prediction needs becomes `input.NAME` (or `input.input.NAME`, if that is taken), so
+    that a gold label is never overwritten. Tables (CSV, Parquet) have one column `probability.CLASS` per class; CSV
+    holds entities as JSON.
+
+    Args:
+        kind: kind of file, such as `.csv.gz`.
+        path: the file to write.
+        engine: the model, which decides the columns of a prediction.
+        columns: the input columns.
+        header: whether a CSV file starts with the names of the columns.
     """
     with _open(path, compressed=kind.endswith(".gz")) as file:
         if kind.startswith(".jsonl"):
@@ -54,9 +61,9 @@ def open_writer(
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
                 yield _CsvWriter(text, engine, columns, header)
         else:
-            answer = _prediction_fields(engine)
-            names = _free_names(columns, answer)
-            schema = pa.schema([*((names[column.name], column.type) for column in columns), *answer.items()])
+            fields = _prediction_fields(engine)
+            names = _free_names(columns, fields)
+            schema = pa.schema([*((names[column.name], column.type) for column in columns), *fields.items()])
             with open_table(file, schema) as table:
                 yield _ParquetWriter(table, schema, engine, columns)
 
@@ -67,7 +74,7 @@ def _open(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
         if not compressed:
             yield file
             return
-        # Without name and time, the same rows give the same bytes.
+        # The gzip header holds neither name nor time, so that the same rows give the same bytes.
         with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
             yield cast(BinaryIO, packed)
 
@@ -80,16 +87,16 @@ class _JsonlWriter:
         self._renamed = {old: new for old, new in names.items() if old != new}
 
     def write(
-        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         lines = [
-            to_json(self._own(row) | as_object(text, answer, self._engine))
-            for row, text, answer in zip(chunk.rows(good), texts, answers, strict=True)
+            to_json(self._renamed_row(row) | as_object(text, prediction, self._engine))
+            for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True)
         ]
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
         return {}
 
-    def _own(self, row: Values) -> Values:
+    def _renamed_row(self, row: Values) -> Values:
         renamed = self._renamed
         return {renamed.get(name, name): value for name, value in row.items()} if renamed else row
 
@@ -99,15 +106,15 @@ class _CsvWriter:
         self._engine = engine
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, lineterminator="\n")
-        answer = _prediction_fields(engine)
+        fields = _prediction_fields(engine)
         if header:
-            self._csv.writerow([*_free_names(columns, answer).values(), *answer])
+            self._csv.writerow([*_free_names(columns, fields).values(), *fields])
 
     def write(
-        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
-        for row, text, answer in zip(chunk.rows(good), texts, answers, strict=True):
-            values = _flat(as_object(text, answer, self._engine))
+        for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True):
+            values = _flat(as_object(text, prediction, self._engine))
             self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *values.values()]))
         return {}
 
@@ -120,33 +127,33 @@ class _ParquetWriter:
         self._columns = columns
 
     def write(
-        self, chunk: InputChunk, good: Sequence[int], texts: Sequence[str], answers: Sequence[Prediction]
+        self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
-        own = chunk.arrays(good, self._columns)
-        arrays = [*own, *_prediction_arrays(self._engine, texts, answers)]
+        input_arrays = chunk.arrays(indices, self._columns)
+        arrays = [*input_arrays, *_prediction_arrays(self._engine, texts, predictions)]
         self._table.add(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         return {}
 
 
-def _prediction_arrays(engine: Engine, texts: Sequence[str], answers: Sequence[Prediction]) -> list[pa.Array]:
-    """Answers as columns; in the order of `_prediction_fields`."""
+def _prediction_arrays(engine: Engine, texts: Sequence[str], predictions: Sequence[Prediction]) -> list[pa.Array]:
+    """Return the predictions as columns, in the order of `_prediction_fields`."""
     arrays = []
     if engine.labels:
-        scores = np.array([answer.probabilities for answer in answers], dtype=np.float32)
-        arrays = [pa.array([answer.label for answer in answers], pa.string()), *map(pa.array, scores.T)]
+        scores = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)
+        arrays = [pa.array([prediction.label for prediction in predictions], pa.string()), *map(pa.array, scores.T)]
     if engine.tags:
-        entities = [_entities(text, answer) for text, answer in zip(texts, answers, strict=True)]
+        entities = [_entities(text, prediction) for text, prediction in zip(texts, predictions, strict=True)]
         arrays.append(pa.array(entities, pa.list_(_ENTITY)))
-    return [*arrays, pa.array([answer.truncated for answer in answers], pa.bool_())]
+    return [*arrays, pa.array([prediction.truncated for prediction in predictions], pa.bool_())]
 
 
-def _entities(text: str, answer: Prediction) -> Any:
-    found = entity_objects(text, answer)
-    return found if text.isascii() else plain(found)
+def _entities(text: str, prediction: Prediction) -> Any:
+    entities = entity_objects(text, prediction)
+    return entities if text.isascii() else plain(entities)
 
 
 def _prediction_fields(engine: Engine) -> dict[str, pa.DataType]:
-    """Columns of an answer in a table; in the order of `_flat`."""
+    """Return the columns of a prediction in a table, in the order of `_flat`."""
     fields: dict[str, pa.DataType] = {}
     if engine.labels:
         fields["label"] = pa.string()
@@ -164,17 +171,17 @@ def _flat(values: Values) -> Values:
 
 
 def _object_fields(engine: Engine) -> list[str]:
-    """Keys of an answer in JSONL."""
+    """Return the keys of a prediction in JSONL."""
     return [*(["label", "probabilities"] if engine.labels else []), *(["entities"] if engine.tags else []), "truncated"]
 
 
-def _free_names(columns: Sequence[Column], answer: Collection[str]) -> dict[str, str]:
-    """Name of each input column in the output, each once and none that the answer needs."""
-    taken = {column.name for column in columns} | set(answer)
+def _free_names(columns: Sequence[Column], prediction_fields: Collection[str]) -> dict[str, str]:
+    """Return the name of each input column in the output: unique, and none that the prediction needs."""
+    taken = {column.name for column in columns} | set(prediction_fields)
     names = {}
     for column in columns:
         name = column.name
-        if name in answer:
+        if name in prediction_fields:
             while name in taken:
                 name = f"input.{name}"
             taken.add(name)

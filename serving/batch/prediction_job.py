@@ -1,6 +1,6 @@
-"""What is to be predicted: from where, how and where to; and the plan of shards that a broken-off run left.
+"""Prediction jobs: source, target and options, and the stored plan of shards from which an interrupted job resumes.
 
-What was kept counts only while input, model and options are the same.
+A stored plan is valid while input, model and options are the same.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PLAN = "plan.json"
 
 
 class _Plan(BaseModel):
-    """What the shards in a folder were made from (`key`), and where each begins."""
+    """The plan of a folder of shards: the key of its job, and the scan with the start of each shard."""
 
     key: str
     scan: ScanRecord
@@ -31,9 +31,9 @@ class _Plan(BaseModel):
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """What is to be predicted, how, and where to.
+    """The source, the target and the options of a prediction.
 
-    `errors` is the file of bad rows, `work` the folder of finished shards, on the file system of the output.
+    `errors` is the file of invalid rows, `work` the folder of finished shards, on the file system of the output.
     """
 
     source: Source
@@ -45,11 +45,11 @@ class PredictionJob:
     shard_rows: int = ROWS_A_SHARD
 
     def fields(self, engine: Engine) -> list[str]:
-        """The columns that the model reads: of the text, and of the second text for a model of pairs."""
+        """Return the columns that the model reads: of the text, and of the second text for a model of pairs."""
         return text_fields(engine, self.text_field, self.pair_field)
 
     def key(self, engine: Engine) -> str:
-        """Digest of all that the shards depend on."""
+        """Return the digest of everything that the shards depend on."""
         parts = {
             "source": self.source.identity(),
             "target": self.target.identity(),
@@ -61,24 +61,24 @@ class PredictionJob:
         return digest_json(parts)
 
     def shards(self) -> ShardFolder:
-        """What is finished so far."""
+        """Return the folder of the finished shards."""
         return ShardFolder(self.work, self.target.suffix)
 
 
 def text_fields(engine: Engine, text: str, pair: str | None) -> list[str]:
-    """The columns that a model reads: of the text, and for pairs of the second text (none named: `text_pair`)."""
+    """Return the columns that a model reads: of the text, and for pairs of the second text (None reads `text_pair`)."""
     return [text, pair or "text_pair"] if engine.manifest.pair else [text]
 
 
 def scan_job(job: PredictionJob, engine: Engine, *, may_be_empty: bool = False) -> Scan:
-    """Look through the input, unless that was done before, and check that the model can read it.
+    """Scan the input, unless a current plan holds its scan, and check that the model can read it.
 
     Raises:
-        AssayError: there are no rows where some must be, or a column or the model does not fit.
+        AssayError: the input is empty and must not be, or a column or the model does not fit.
     """
-    kept = _read_plan(job)
-    if kept and kept.key == job.key(engine):
-        return kept.scan.scan()
+    plan = _read_plan(job)
+    if plan and plan.key == job.key(engine):
+        return plan.scan.scan()
     _check_pair(job, engine)
     scan = job.source.scan(job.shard_rows, job.target.layout)
     if not scan.rows and not may_be_empty:
@@ -88,7 +88,7 @@ def scan_job(job: PredictionJob, engine: Engine, *, may_be_empty: bool = False) 
 
 
 def keep_plan(job: PredictionJob, engine: Engine, scan: Scan) -> None:
-    """Begin a folder of shards, or go on with it if it is of the same input, model and options."""
+    """Store the plan of a job; shards of another input, model or options are removed."""
     if plan_is_current(job, engine):
         return
     clear(job.work)
@@ -98,9 +98,9 @@ def keep_plan(job: PredictionJob, engine: Engine, scan: Scan) -> None:
 
 
 def plan_is_current(job: PredictionJob, engine: Engine) -> bool:
-    """Whether input, model and options are still those that the kept shards were made from."""
-    kept = _read_plan(job)
-    return kept is not None and kept.key == job.key(engine)
+    """Return whether the stored shards were made from the present input, model and options."""
+    plan = _read_plan(job)
+    return plan is not None and plan.key == job.key(engine)
 
 
 def _read_plan(job: PredictionJob) -> _Plan | None:
@@ -112,7 +112,7 @@ def _read_plan(job: PredictionJob) -> _Plan | None:
 
 def _check_pair(job: PredictionJob, engine: Engine) -> None:
     if job.pair_field is not None and not engine.manifest.pair:
-        raise AssayError(f"--pair is {job.pair_field!r}, but this model reads one text a row; leave --pair out")
+        raise AssayError(f"--pair is {job.pair_field!r}, but this model reads one text per row; leave --pair out")
 
 
 def _check_columns(job: PredictionJob, engine: Engine, scan: Scan) -> None:

@@ -1,4 +1,4 @@
-"""The progress of a long prediction: share, rows a second, time left."""
+"""Progress of a long prediction: share of the rows, rows per second, time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,55 +19,55 @@ from rich.text import Text
 
 
 class ProgressReporter(Protocol):
-    """Is told how a prediction gets on."""
+    """A receiver of the progress of a prediction."""
 
     def resume(self, rows: int) -> None:
-        """So many rows were done before; they say nothing about the speed."""
+        """Count the rows of an earlier run, which do not count towards the speed."""
 
     def advance(self, rows: int) -> None:
-        """So many more rows are done."""
+        """Count rows that are done."""
 
 
 class NoProgress:
-    """Nobody is told."""
+    """A receiver that shows nothing."""
 
     def resume(self, rows: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressReporter`."""
 
     def advance(self, rows: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressReporter`."""
 
 
 class _Speed(ProgressColumn):
-    """Rows a second."""
+    """A column of rows per second."""
 
     def render(self, task: Task) -> Text:
-        """The speed of late, or over the whole when it is done."""
+        """Return the recent speed, or the mean speed of a finished task."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
 
 
 class RowsBar:
-    """A bar that is told of rows."""
+    """A progress bar of rows."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
 
     def resume(self, rows: int) -> None:
-        """Begin the bar, and with it the measuring of its speed, where an earlier run was broken off."""
+        """Start the bar, and the measurement of its speed, after the rows of an earlier run."""
         if rows:
-            done = self._progress.tasks[self._task].completed
-            self._progress.reset(self._task, completed=int(done) + rows)
+            completed = self._progress.tasks[self._task].completed
+            self._progress.reset(self._task, completed=int(completed) + rows)
 
     def advance(self, rows: int) -> None:
-        """So many more rows are done."""
+        """Count rows that are done."""
         self._progress.advance(self._task, rows)
 
 
 @contextmanager
 def rows_bar(name: str, total: int) -> Iterator[RowsBar]:
-    """A bar on stderr, where it does not mix with results; it hides itself where stderr is no terminal."""
+    """Show a bar on stderr, apart from results on stdout. It is hidden if stderr is no terminal."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

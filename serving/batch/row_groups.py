@@ -1,4 +1,4 @@
-"""Parquet files written in row groups that readers like: not one for each small batch."""
+"""Parquet files with row groups of a size that suits readers, whatever the size of the batches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS_A_GROUP = 64 * 1024
-BYTES_A_GROUP = 64 * 1024 * 1024
+ROWS_PER_GROUP = 64 * 1024
+BYTES_PER_GROUP = 64 * 1024 * 1024
 
 
 class RowGroups:
-    """Gathers batches until they make a row group."""
+    """A buffer that collects batches into row groups."""
 
     def __init__(self, writer: Any, schema: pa.Schema) -> None:
         self._writer = writer
@@ -21,15 +21,15 @@ class RowGroups:
         self._rows = self._bytes = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Write a batch, now or with those to come."""
+        """Add a batch, and write a row group if the buffer is large enough."""
         self._batches.append(batch)
         self._rows += len(batch)
         self._bytes += batch.nbytes
-        if self._rows >= ROWS_A_GROUP or self._bytes >= BYTES_A_GROUP:
+        if self._rows >= ROWS_PER_GROUP or self._bytes >= BYTES_PER_GROUP:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the collected batches as one row group."""
         if self._rows:
             table = pa.Table.from_batches(self._batches, self._schema)
             self._writer.write_table(table, row_group_size=self._rows)
@@ -38,7 +38,7 @@ class RowGroups:
 
 @contextmanager
 def open_table(file: BinaryIO, schema: pa.Schema) -> Iterator[RowGroups]:
-    """A Parquet file of this schema; it gets its footer when the block ends well."""
+    """Open a Parquet file of this schema; its footer is written when the block ends without an exception."""
     writer = pq.ParquetWriter(file, schema, compression="zstd")
     try:
         groups = RowGroups(writer, schema)
@@ -46,5 +46,5 @@ def open_table(file: BinaryIO, schema: pa.Schema) -> Iterator[RowGroups]:
         groups.flush()
         writer.close()
     finally:
-        # Else its destructor would write the footer, into a file that is closed by then.
+        # Otherwise the destructor would write the footer into a file that is closed by then.
         writer.is_open = False

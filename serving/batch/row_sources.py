@@ -1,4 +1,4 @@
-"""What rows are read from: a file, cut into shards that can be read one by one."""
+"""Sources of rows, cut into shards that can be read one by one."""
 
 import hashlib
 import os
@@ -15,33 +15,33 @@ from assay.corpus.sources.files import check_file
 from assay.corpus.sources.lines import LineRows
 from assay.corpus.sources.parquet import batch_rows, read_batches
 from assay.serving.batch.chunks import ROWS_PER_CHUNK, BatchChunk, InputChunk, RowChunk
-from assay.serving.batch.scan import Scan, place_of, scan_file
+from assay.serving.batch.scan import Scan, line_position, scan_file
 
-END = 1 << 20
+EDGE_BYTES = 1 << 20
 
 Layout = Literal["json", "table", "raw"]
-"""What a target writes: values as JSON holds them, typed columns, or documents as they are."""
+"""How a target wants the values: as JSON types, as typed columns, or as unchanged documents."""
 
 
 class Source(Protocol):
-    """Rows in an order that does not change."""
+    """A source of rows in a fixed order."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Return the name for messages."""
 
     @property
     def id_field(self) -> str:
-        """The column that names a row in the errors file."""
+        """Return the column that identifies a row in the errors file."""
 
     def identity(self) -> dict[str, Any]:
-        """What changes when the rows may have changed; as JSON."""
+        """Return values that change if the rows may have changed, as JSON."""
 
     def scan(self, shard_rows: int, layout: Layout) -> Scan:
-        """Look through it."""
+        """Count the rows, and find the columns and the start of each shard."""
 
     def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
-        """The rows of consecutive shards in one pass, each portion with the number of its shard."""
+        """Yield the rows of consecutive shards in one pass, each chunk with the number of its shard."""
 
 
 @dataclass(frozen=True)
@@ -52,55 +52,60 @@ class FileSource:
 
     @property
     def name(self) -> str:
-        """The path."""
+        """Return the path."""
         return self.path.as_posix()
 
     @property
     def id_field(self) -> str:
-        """`id`, where there is such a column."""
+        """Return `id`, a column that the file may have."""
         return "id"
 
     def identity(self) -> dict[str, Any]:
-        """Size, time of change, and a digest of both ends: the whole of a file of 100 GB takes minutes to digest."""
+        """Return the size, the time of change, and a digest of the first and last MiB.
+
+        A digest of all bytes would take minutes for a file of 100 GB.
+        """
         check_file(self.path)
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                digest = hashlib.sha256(file.read(END))
-                file.seek(max(0, status.st_size - END))
-                digest.update(file.read(END))
+                digest = hashlib.sha256(file.read(EDGE_BYTES))
+                file.seek(max(0, status.st_size - EDGE_BYTES))
+                digest.update(file.read(EDGE_BYTES))
         except OSError as error:
-            raise AssayError(f"{self.path} cannot be read: {error.strerror}; check its rights and its disk") from error
+            raise AssayError(
+                f"{self.path} cannot be read: {error.strerror}; check its permissions and its disk"
+            ) from error
         return {"size": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest()}
 
     def scan(self, shard_rows: int, layout: Layout) -> Scan:
-        """Look through the file; of a Parquet file its footer is enough."""
+        """Read the file once; of a Parquet file, read only the footer."""
         return scan_file(self.path, shard_rows, with_types=layout == "table")
 
     def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
-        """Read from the beginning of the first shard to the end of the last."""
+        """Read from the start of the first shard to the end of the last one."""
         kind = check_file(self.path)
         if kind == ".parquet":
             return self._batches(scan, shards, layout)
         return self._lines(kind, scan, shards)
 
     def _lines(self, kind: str, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
-        rows = iter(LineRows(self.path, kind, place_of(scan.starts[shards.start])))
+        rows = iter(LineRows(self.path, kind, line_position(scan.starts[shards.start])))
         for shard in shards:
-            left = scan.shard_rows
-            while left and (numbered := list(islice(rows, min(ROWS_PER_CHUNK, left)))):
-                left -= len(numbered)
+            remaining = scan.shard_rows
+            while remaining and (numbered := list(islice(rows, min(ROWS_PER_CHUNK, remaining)))):
+                remaining -= len(numbered)
                 yield shard, RowChunk(numbered)
 
     def _batches(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
-        at, end = shards.start * scan.shard_rows, shards.stop * scan.shard_rows
-        for batch in read_batches(self.path, at, ROWS_PER_CHUNK):
-            while len(batch) and at < end:
-                shard, into = divmod(at, scan.shard_rows)
-                own = batch.slice(0, scan.shard_rows - into)
-                yield shard, self._chunk(own, at, layout)
-                at, batch = at + len(own), batch.slice(len(own))
-            if at >= end:
+        row, end = shards.start * scan.shard_rows, shards.stop * scan.shard_rows
+        for batch in read_batches(self.path, row, ROWS_PER_CHUNK):
+            while len(batch) and row < end:
+                shard, offset = divmod(row, scan.shard_rows)
+                part = batch.slice(0, scan.shard_rows - offset)
+                yield shard, self._chunk(part, row, layout)
+                row, batch = row + len(part), batch.slice(len(part))
+            if row >= end:
                 return
 
     def _chunk(self, batch: pa.RecordBatch, before: int, layout: Layout) -> InputChunk:
@@ -110,7 +115,7 @@ class FileSource:
 
 
 def _is_valid(batch: pa.RecordBatch) -> bool:
-    """Whether all its texts are UTF-8, which Parquet does not check."""
+    """Return whether all texts of the batch are UTF-8, which Parquet does not check."""
     try:
         batch.validate(full=True)
     except pa.ArrowInvalid:

@@ -1,4 +1,4 @@
-"""A first look through an input: how many rows, which columns, of which types, and where each shard begins."""
+"""The scan of an input: its number of rows, its columns with their types, and the start of each shard."""
 
 import base64
 import math
@@ -17,13 +17,13 @@ from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.sources.files import check_file, iter_rows
 from assay.corpus.sources.lines import LinePosition, LineRows
 
-ROWS_A_LOOK = 1_000
+ROWS_PER_READ = 1_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an input; `as_json` where its values have no type in common and a table must hold them as JSON."""
+    """A column of an input; `as_json` if its values have no common type, so that a table must hold them as JSON."""
 
     name: str
     type: pa.DataType
@@ -32,9 +32,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Rows of an input, bad ones included, its columns in the order in which they first occur, and its shards.
+    """The rows of an input, invalid ones included, its columns in the order of their first occurrence, and its shards.
 
-    `starts` says where each shard begins, in words of the source that was surveyed; there is one shard at least.
+    `starts` holds the start of each shard in the notation of the source; there is at least one shard.
     """
 
     rows: int
@@ -44,12 +44,12 @@ class Scan:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns."""
+        """Return the names of the columns."""
         return [column.name for column in self.columns]
 
 
 class ScanRecord(BaseModel):
-    """A survey as JSON."""
+    """A scan as JSON."""
 
     rows: int
     types: str
@@ -59,26 +59,26 @@ class ScanRecord(BaseModel):
 
     @classmethod
     def of(cls, scan: Scan) -> "ScanRecord":
-        """To be kept."""
+        """Return the record of a scan."""
         schema = pa.schema([(column.name, column.type) for column in scan.columns])
         types = base64.b64encode(schema.serialize().to_pybytes()).decode()
         as_json = [column.as_json for column in scan.columns]
         return cls(rows=scan.rows, types=types, as_json=as_json, shard_rows=scan.shard_rows, starts=scan.starts)
 
     def scan(self) -> Scan:
-        """What was kept."""
+        """Return the recorded scan."""
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.types)))
-        columns = [Column(field.name, field.type, own) for field, own in zip(schema, self.as_json, strict=True)]
+        columns = [Column(field.name, field.type, as_json) for field, as_json in zip(schema, self.as_json, strict=True)]
         return Scan(self.rows, columns, self.shard_rows, self.starts)
 
 
 def scan_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Scan:
-    """Look through a file; memory holds one portion of it.
+    """Scan a file. Memory holds one chunk of it.
 
     Args:
         path: JSONL, CSV or Parquet.
-        shard_rows: rows of a shard.
-        with_types: whether types of columns matter; if not, any may come out.
+        shard_rows: rows per shard.
+        with_types: whether the types of the columns are needed; if not, they are arbitrary.
 
     Raises:
         AssayError: the file is missing, damaged, or of an unknown kind.
@@ -93,26 +93,26 @@ def scan_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Scan:
     total = 0
     merge = _merge_types if with_types and not kind.startswith(".csv") else _merge_names
     while True:
-        into = total % shard_rows
-        place = reader.place
-        chunk = [row for _, row in islice(rows, min(ROWS_A_LOOK, shard_rows - into))]
+        offset = total % shard_rows
+        position = reader.place
+        chunk = [row for _, row in islice(rows, min(ROWS_PER_READ, shard_rows - offset))]
         if not chunk:
-            columns = [_column(name, found) for name, found in types.items()]
+            columns = [_column(name, kind) for name, kind in types.items()]
             return Scan(total, columns, shard_rows, starts or ["0:0"])
-        if not into:
-            starts.append(f"{place.offset}:{place.line}")
+        if not offset:
+            starts.append(f"{position.offset}:{position.line}")
         total += len(chunk)
         merge(types, [row for row in chunk if not isinstance(row, InvalidRow)])
 
 
-def place_of(start: str) -> LinePosition:
-    """The place in a file of lines that a survey wrote down."""
+def line_position(start: str) -> LinePosition:
+    """Return the position in a file of lines that a scan recorded."""
     offset, _, line = start.partition(":")
     return LinePosition(int(offset), int(line))
 
 
 def plain(value: Any) -> Any:
-    """The value as every format can hold it: lone surrogates as U+FFFD, numbers that are none (NaN) as None."""
+    """Return the value as every format can hold it: lone surrogates as U+FFFD, NaN and infinities as None."""
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, float):
@@ -127,13 +127,13 @@ def plain(value: Any) -> Any:
 
 
 def _parquet_scan(path: Path, shard_rows: int) -> Scan:
-    """What the footer says."""
+    """Return the scan of a Parquet file, from its footer."""
     try:
         with pq.ParquetFile(path) as file:
             columns = [Column(field.name, field.type) for field in file.schema_arrow]
             rows = file.metadata.num_rows
     except (pa.ArrowInvalid, OSError):
-        next(iter_rows(path), None)  # says what is wrong
+        next(iter_rows(path), None)  # raises the readable error
         raise
     return Scan(rows, columns, shard_rows, [str(start) for start in range(0, rows or 1, shard_rows)])
 
@@ -145,23 +145,23 @@ def _merge_names(types: dict[str, pa.DataType | None], rows: Iterable[Mapping[st
 
 
 def _merge_types(types: dict[str, pa.DataType | None], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Widen `types` so that they hold the values of `rows` too; None marks a column that no type can hold."""
+    """Widen `types` to the values of `rows`; None marks a column whose values have no common type."""
     values: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
             values.setdefault(name, []).append(plain(value))
-    for name, found in values.items():
-        types[name] = _common_type(types.get(name, pa.null()), found)
+    for name, column_values in values.items():
+        types[name] = _common_type(types.get(name, pa.null()), column_values)
 
 
 def _common_type(known: pa.DataType | None, values: list[Any]) -> pa.DataType | None:
     if known is None:
         return None
     try:
-        found = pa.array(values).type
-        schemas = [pa.schema([("value", kind)]) for kind in (known, found)]
+        kind = pa.array(values).type
+        schemas = [pa.schema([("value", value_type)]) for value_type in (known, kind)]
         # Arrow reads an empty object as a struct without fields, which Parquet cannot hold.
-        return None if _has_empty_struct(found) else pa.unify_schemas(schemas, promote_options="permissive")[0].type
+        return None if _has_empty_struct(kind) else pa.unify_schemas(schemas, promote_options="permissive")[0].type
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return None
 

@@ -1,4 +1,4 @@
-"""Rows of a shard through the engine to a writer, in their order; memory holds a few portions."""
+"""Prediction of the rows of a shard in their order. Memory holds a few chunks of rows."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from assay.serving.engine import Engine, Prediction, Row
 
 @dataclass(frozen=True)
 class Columns:
-    """What is read of a row: the texts for the model, and what names it in the errors file."""
+    """The columns to read: those of the texts, and the one that identifies a row in the errors file."""
 
     texts: list[str]
     id: str
@@ -28,42 +28,42 @@ def predict_chunks(
     writer: Writer,
     progress: ProgressReporter,
 ) -> None:
-    """Answer all rows of these portions; bad ones are noted in the shard_writer, which also counts."""
-    waiting: deque[ValidRows] = deque()
+    """Predict the rows of the chunks. The shard writer counts rows and records the invalid ones."""
+    pending: deque[ValidRows] = deque()
 
     def rows() -> Iterator[Row]:
         for chunk in chunks:
-            checked = check_rows(chunk, columns.texts, columns.id, shard_writer.rejects)
-            waiting.append(checked)
-            yield from checked.rows
+            valid_rows = check_rows(chunk, columns.texts, columns.id, shard_writer.rejects)
+            pending.append(valid_rows)
+            yield from valid_rows.rows
 
-    answers: list[Prediction] = []
-    for answer in engine.predict_stream(rows()):
-        while not waiting[0].rows:
-            _put(waiting.popleft(), [], columns, shard_writer, writer, progress)
-        answers.append(answer)
-        if len(answers) == len(waiting[0].rows):
-            _put(waiting.popleft(), answers, columns, shard_writer, writer, progress)
-            answers = []
-    for checked in waiting:
-        _put(checked, [], columns, shard_writer, writer, progress)
+    predictions: list[Prediction] = []
+    for prediction in engine.predict_stream(rows()):
+        while not pending[0].rows:
+            _write(pending.popleft(), [], columns, shard_writer, writer, progress)
+        predictions.append(prediction)
+        if len(predictions) == len(pending[0].rows):
+            _write(pending.popleft(), predictions, columns, shard_writer, writer, progress)
+            predictions = []
+    for valid_rows in pending:
+        _write(valid_rows, [], columns, shard_writer, writer, progress)
 
 
-def _put(
-    checked: ValidRows,
-    answers: list[Prediction],
+def _write(
+    valid_rows: ValidRows,
+    predictions: list[Prediction],
     columns: Columns,
     shard_writer: ShardWriter,
     writer: Writer,
     progress: ProgressReporter,
 ) -> None:
-    """Write the answers to one portion, and count."""
-    chunk = checked.chunk
-    refused = writer.write(chunk, checked.indices, checked.texts, answers) if answers else {}
+    """Write the predictions of one chunk, and count its rows."""
+    chunk = valid_rows.chunk
+    refused = writer.write(chunk, valid_rows.indices, valid_rows.texts, predictions) if predictions else {}
     ids = chunk.column(columns.id) if refused else []
     for index, reason in refused.items():
         shard_writer.rejects.add(chunk.number(index), ids[index], reason)
     shard_writer.rows += len(chunk)
-    shard_writer.answered += len(answers) - len(refused)
-    shard_writer.truncated += sum(answer.truncated for answer in answers)
+    shard_writer.predicted += len(predictions) - len(refused)
+    shard_writer.truncated += sum(prediction.truncated for prediction in predictions)
     progress.advance(len(chunk))

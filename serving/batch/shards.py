@@ -1,4 +1,8 @@
-"""Finished shards of a prediction in a folder: a file of answers, one of bad rows, and a marker written last."""
+"""Finished shards of a prediction in a folder.
+
+Each shard is a file of predictions, a file of invalid rows if there are any, and a completion manifest, written last.
+The folder is locked with `fcntl`, which makes batch prediction the one part of serving that needs a POSIX system.
+"""
 
 import fcntl
 import shutil
@@ -19,17 +23,17 @@ LOCK = "lock"
 
 
 class ShardManifest(BaseModel):
-    """A shard is whole where its marker lies: what came out of it, and the digests of its files."""
+    """The completion manifest of a shard: its row counts, and the digests of its files."""
 
     rows: int
-    answered: int
+    predicted: int
     truncated: int
     errors: int
     files: dict[str, str]
 
 
 class Rejects:
-    """Bad rows, written to a file that is opened when the first of them comes."""
+    """A writer of invalid rows, which creates its file at the first of them."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self.count = 0
@@ -38,7 +42,7 @@ class Rejects:
         self._file: TextIO | None = None
 
     def add(self, number: int, row_id: Any, reason: str) -> None:
-        """Note one bad row."""
+        """Write one invalid row: its number in the input, its id and the reason."""
         if self._file is None:
             partial = self._stack.enter_context(atomic_path(self.path))
             self._file = self._stack.enter_context(partial.open("w", encoding="utf-8"))
@@ -48,40 +52,44 @@ class Rejects:
 
 @dataclass
 class ShardWriter:
-    """A shard that is being written; counts are of rows."""
+    """The path and the row counts of a shard while it is written."""
 
     path: Path | None
     rejects: Rejects
     rows: int = 0
-    answered: int = 0
+    predicted: int = 0
     truncated: int = 0
 
-    def marker(self, files: dict[str, str]) -> ShardManifest:
-        """What came out, with the digests of its files."""
-        counts = {"rows": self.rows, "answered": self.answered, "truncated": self.truncated}
+    def manifest(self, files: dict[str, str]) -> ShardManifest:
+        """Return the completion manifest, with the digests of the files."""
+        counts = {"rows": self.rows, "predicted": self.predicted, "truncated": self.truncated}
         return ShardManifest(**counts, errors=self.rejects.count, files=files)
 
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """The shards that lie in `folder`; `suffix` is that of the files of answers, if there are any."""
+    """The shards in `folder`. `suffix` is that of the files of predictions, None if the target needs no files."""
 
     folder: Path
     suffix: str | None
     _manifests: dict[int, ShardManifest] = field(default_factory=dict, repr=False)
 
     def finished(self, only: range | None = None) -> dict[int, ShardManifest]:
-        """The shards (of these numbers) that are whole: each file has the digest that the marker says."""
+        """Return the manifest of each finished shard, whose files all have the digests of the manifest.
+
+        Args:
+            only: numbers of the shards to look at; None looks at all.
+        """
         for path in self.folder.glob("*.json"):
             number = int(path.stem) if path.stem.isdigit() else -1
             wanted = number >= 0 and (only is None or number in only)
-            if wanted and number not in self._manifests and (marker := self._read(path)):
-                self._manifests[number] = marker
+            if wanted and number not in self._manifests and (manifest := self._read(path)):
+                self._manifests[number] = manifest
         return dict(sorted(self._manifests.items()))
 
     @contextmanager
     def write(self, number: int) -> Iterator[ShardWriter]:
-        """A shard to be written; it counts when the block has ended well."""
+        """Yield a writer of a shard; the shard is finished when the block ends without an exception."""
         errors = self.errors_path(number)
         with ExitStack() as stack:
             path = stack.enter_context(atomic_path(self.predictions_path(number))) if self.suffix else None
@@ -89,17 +97,17 @@ class ShardFolder:
             yield writer
         files = [self.predictions_path(number)] if self.suffix else []
         files += [errors] if writer.rejects.count else []
-        marker = writer.marker({file.name: digest_file(file) for file in files})
+        manifest = writer.manifest({file.name: digest_file(file) for file in files})
         with atomic_path(self._path(number, ".json")) as partial:
-            partial.write_text(marker.model_dump_json(), encoding="utf-8")
-        self._manifests[number] = marker
+            partial.write_text(manifest.model_dump_json(), encoding="utf-8")
+        self._manifests[number] = manifest
 
     def predictions_path(self, number: int) -> Path:
-        """The answers of a shard."""
+        """Return the path of the predictions of a shard."""
         return self._path(number, self.suffix or "")
 
     def errors_path(self, number: int) -> Path:
-        """The bad rows of a shard, where there are any."""
+        """Return the path of the invalid rows of a shard; the file exists only if there are any."""
         return self._path(number, ".errors.jsonl")
 
     def _path(self, number: int, suffix: str) -> Path:
@@ -107,42 +115,48 @@ class ShardFolder:
 
     def _read(self, path: Path) -> ShardManifest | None:
         try:
-            marker = ShardManifest.model_validate_json(path.read_bytes())
-            whole = all(digest_file(self.folder / name) == digest for name, digest in marker.files.items())
+            manifest = ShardManifest.model_validate_json(path.read_bytes())
+            complete = all(digest_file(self.folder / name) == digest for name, digest in manifest.files.items())
         except (ValidationError, OSError):
             return None
-        return marker if whole else None
+        return manifest if complete else None
 
 
 def runs(shards: Iterable[int]) -> list[range]:
-    """Rising numbers as ranges: what follows each other is read in one pass."""
-    found: list[range] = []
+    """Group rising numbers into ranges of consecutive ones, each of which one pass can read."""
+    ranges: list[range] = []
     for shard in shards:
-        if found and found[-1].stop == shard:
-            found[-1] = range(found[-1].start, shard + 1)
+        if ranges and ranges[-1].stop == shard:
+            ranges[-1] = range(ranges[-1].start, shard + 1)
         else:
-            found.append(range(shard, shard + 1))
-    return found
+            ranges.append(range(shard, shard + 1))
+    return ranges
 
 
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
-    """Keep a folder of shards to oneself; the system takes the lock back however the process ends.
+    """Lock a folder of shards; the system releases the lock however the process ends.
+
+    Args:
+        folder: created if it does not exist.
+        what: the output, for the message.
 
     Raises:
-        AssayError: another process has it.
+        AssayError: another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AssayError(f"another process is writing {what}; wait for it, or name another --output") from None
+            raise AssayError(
+                f"another process is already writing {what}; wait for it, or name another --output"
+            ) from None
         yield
 
 
 def clear(folder: Path) -> None:
-    """Remove everything but the lock."""
+    """Remove everything but the lock file from a folder of shards."""
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

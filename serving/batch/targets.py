@@ -1,4 +1,4 @@
-"""What answers are written to: a file that is made of shards and appears whole or not at all."""
+"""Targets of predictions. A target file is joined from shards, and appears when it is complete."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,37 +19,37 @@ from assay.serving.batch.scan import Column
 from assay.serving.engine import Engine
 
 COPY_BLOCK = 1 << 20
-ROWS_A_JOIN = 8_192
+ROWS_PER_BATCH = 8_192
 
 
 class Target(Protocol):
-    """Where answers go."""
+    """A target of predictions."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Return the name for messages."""
 
     @property
     def layout(self) -> Layout:
-        """In which layout it wants rows."""
+        """Return the layout in which the target takes rows."""
 
     @property
     def suffix(self) -> str | None:
-        """Of the file of a shard; none: it has none."""
+        """Return the suffix of the file of a shard; None if a shard has no file."""
 
     def identity(self) -> dict[str, Any]:
-        """What shards that were written for it depend on; as JSON."""
+        """Return the properties of the target that its shards depend on, as JSON."""
 
     def open(
         self, path: Path | None, engine: Engine, columns: Sequence[Column], shard: int
     ) -> AbstractContextManager[Writer]:
-        """A writer of one shard, into a file of its own if there are such files."""
+        """Open a writer of one shard, into its own file if the target has files."""
 
     def publish(self) -> AbstractContextManager[Path | None]:
-        """Where to write the whole of it, if that is a file; it gets its name when the block ends well."""
+        """Return the path to write the complete output to, or None; the file gets its name when the block ends."""
 
     def join(self, parts: Sequence[Path], folder: Path) -> None:
-        """Make one of the files of all shards, in their order; what is unfinished lies in `folder`."""
+        """Join the files of all shards in their order; temporary files go into `folder`."""
 
 
 @dataclass(frozen=True)
@@ -60,45 +60,45 @@ class FileTarget:
 
     @property
     def name(self) -> str:
-        """The path."""
+        """Return the path."""
         return self.path.as_posix()
 
     @property
     def layout(self) -> Layout:
-        """Parquet has typed columns."""
+        """Return `table` for Parquet, which has typed columns, else `json`."""
         return "table" if self.suffix == ".parquet" else "json"
 
     @property
     def suffix(self) -> str:
-        """A shard has the format of the whole."""
+        """Return the suffix of the file, which its shards share."""
         return file_kind(self.path)
 
     def identity(self) -> dict[str, Any]:
-        """The format; the name is free."""
+        """Return the format; the name of the file may change."""
         return {"kind": self.suffix}
 
     def open(
         self, path: Path | None, engine: Engine, columns: Sequence[Column], shard: int
     ) -> AbstractContextManager[Writer]:
-        """A writer of one shard; only the first begins with the names of columns."""
+        """Open a writer of one shard; only the first shard has a CSV header."""
         return open_writer(self.suffix, path or self.path, engine, columns, header=shard == 0)
 
     def publish(self) -> AbstractContextManager[Path]:
-        """Beside the path."""
+        """Return a temporary path beside the file."""
         return atomic_path(self.path)
 
     def join(self, parts: Sequence[Path], folder: Path) -> None:
-        """Stream the shards behind each other."""
+        """Write the shards one after the other."""
         with atomic_path(self.path, folder) as partial:
             if self.suffix == ".parquet":
                 _join_tables(parts, partial)
             else:
-                # Members of gzip that follow each other are one gzip file.
+                # Consecutive gzip members form one gzip file.
                 join_bytes(parts, partial)
 
 
 def join_bytes(parts: Sequence[Path], target: Path) -> None:
-    """Write files behind each other."""
+    """Write files one after the other."""
     with target.open("wb") as joined:
         for part in parts:
             with part.open("rb") as file:
@@ -113,4 +113,4 @@ def _join_tables(parts: Sequence[Path], target: Path) -> None:
 
 def _all_batches(parts: Sequence[Path]) -> Iterator[Any]:
     for part in parts:
-        yield from read_batches(part, rows_a_batch=ROWS_A_JOIN)
+        yield from read_batches(part, rows_a_batch=ROWS_PER_BATCH)

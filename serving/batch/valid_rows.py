@@ -1,4 +1,4 @@
-"""Which rows a model can answer, and why it cannot answer the others."""
+"""The rows of a chunk that a model can predict, and the reasons against the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from assay.serving.row_texts import text_fault
 
 @dataclass(frozen=True, slots=True)
 class ValidRows:
-    """The rows of a portion that go through the model; `indices` are those in the portion."""
+    """The valid rows of a chunk, and their indices in it."""
 
     chunk: InputChunk
     indices: list[int]
@@ -21,23 +21,23 @@ class ValidRows:
 
     @property
     def texts(self) -> list[str]:
-        """The first text of each."""
+        """Return the first text of each row."""
         return [row.text for row in self.rows]
 
 
 def check_rows(chunk: InputChunk, fields: Sequence[str], id_field: str, rejects: Rejects) -> ValidRows:
-    """Take the rows whose texts can be answered, and note the others with their reason."""
-    texts = [chunk.column(field) for field in fields]
-    indices, rows, bad = [], [], []
-    for index, values in enumerate(zip(*texts, strict=True)):
+    """Return the valid rows of a chunk, and record the invalid ones with their reasons."""
+    columns = [chunk.column(field) for field in fields]
+    indices, rows, faults = [], [], []
+    for index, values in enumerate(zip(*columns, strict=True)):
         if reason := _row_fault(values, fields):
-            bad.append((index, reason))
+            faults.append((index, reason))
         else:
             indices.append(index)
             rows.append(Row(*values))
-    if bad:
+    if faults:
         ids = chunk.column(id_field)
-        for index, reason in bad:
+        for index, reason in faults:
             row_id = ids[index].id if isinstance(ids[index], InvalidRow) else ids[index]
             rejects.add(chunk.number(index), row_id, reason)
     return ValidRows(chunk, indices, rows)
@@ -45,11 +45,11 @@ def check_rows(chunk: InputChunk, fields: Sequence[str], id_field: str, rejects:
 
 def _row_fault(values: Sequence[Any], fields: Sequence[str]) -> str | None:
     for field, value in zip(fields, values, strict=True):
-        if reason := _fault(field, value):
+        if reason := _value_fault(field, value):
             return reason
     return None
 
 
-def _fault(field: str, value: Any) -> str | None:
-    """Why a text cannot be answered."""
+def _value_fault(field: str, value: Any) -> str | None:
+    """Return why a text is invalid; None if it is valid."""
     return value.reason if isinstance(value, InvalidRow) else text_fault(value, field)

@@ -1,4 +1,4 @@
-"""The page for people: one file that asks `model`, `card` and `predict` beside it, and nothing else."""
+"""The web page for people: one file, which requests only `model`, `card` and `predict` of its own server."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Page(NamedTuple):
-    """The page, and the headers to send it with."""
+    """The page and its response headers."""
 
     html: str
     headers: dict[str, str]
@@ -17,10 +17,9 @@ class Page(NamedTuple):
 
 @cache
 def load_page() -> Page:
-    """The page, with a Content-Security-Policy that lets its own script and style in and nothing besides.
+    """Return the page with a Content-Security-Policy that allows only its own script and style.
 
-    They are let in by their digests, which are taken here: there is nothing to build, and nothing to forget when
-    the file is edited.
+    The policy holds their digests, which are computed here, so that an edit of the file needs no build step.
     """
     html = files(__name__).joinpath("index.html").read_text(encoding="utf-8")
     policy = {

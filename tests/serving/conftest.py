@@ -1,4 +1,4 @@
-"""Bundles whose answers are known: every word votes for a class, or is an entity."""
+"""Bundles with known predictions: every word votes for a class, or is an entity."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ BuildToy = Callable[..., Bundle]
 
 @pytest.fixture
 def build_toy(tmp_path: Path) -> BuildToy:
-    """Gives `build(name, **manifest fields)`: a bundle of both heads."""
+    """Return `build(name, **manifest_fields)`, which builds a bundle with both heads."""
 
     def build(name: str = "bundle", **changes: object) -> Bundle:
         folder = tmp_path / name
@@ -29,11 +29,11 @@ def build_toy(tmp_path: Path) -> BuildToy:
 
 @pytest.fixture
 def toy(build_toy: BuildToy) -> Bundle:
-    """The bundle as it is."""
+    """Return the bundle without changes."""
     return build_toy()
 
 
 @pytest.fixture
 def engine(toy: Bundle) -> Engine:
-    """An engine on the bundle."""
+    """Return an engine of the bundle."""
     return Engine(toy, threads=1)

@@ -44,15 +44,15 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_bundle_is_refused_before_anything_of_it_is_used(toy: Bundle, damage: str) -> None:
-    do, message = DAMAGES[damage]
-    do(toy.folder)
+def test_load_refuses_a_damaged_bundle(toy: Bundle, damage: str) -> None:
+    apply, message = DAMAGES[damage]
+    apply(toy.folder)
     with pytest.raises(AssayError, match=re.escape(message)) as caught:
         Bundle.load(toy.folder)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_listed_outside_the_folder_is_refused(toy: Bundle) -> None:
+def test_load_refuses_a_listed_file_outside_the_folder(toy: Bundle) -> None:
     outside = toy.folder.parent / "outside"
     outside.write_text("x")
     _change_manifest(toy.folder, files=toy.manifest.files | {"../outside": digest_file(outside)})
@@ -60,21 +60,19 @@ def test_a_file_listed_outside_the_folder_is_refused(toy: Bundle) -> None:
         Bundle.load(toy.folder)
 
 
-def test_another_digest_than_the_promoted_one_is_refused(toy: Bundle) -> None:
+def test_load_refuses_another_digest_than_the_expected_one(toy: Bundle) -> None:
     assert Bundle.load(toy.folder, toy.digest).digest == toy.digest
     with pytest.raises(AssayError, match="was promoted"):
         Bundle.load(toy.folder, "0" * 64)
 
 
-def test_the_digest_covers_the_manifest_and_through_it_every_file(toy: Bundle) -> None:
+def test_digest_covers_the_manifest(toy: Bundle) -> None:
     _change_manifest(toy.folder, labels=["down", "sideways"])
     assert Bundle.load(toy.folder).digest != toy.digest
 
 
 @pytest.mark.parametrize("name", [MODEL, TOKENIZER])
-def test_a_file_changed_after_the_check_makes_no_session(
-    toy: Bundle, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_refuses_a_file_that_changed_after_load(toy: Bundle, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)  # a call of it would be a TypeError
     _flip_bit(toy.folder / name)
     with pytest.raises(AssayError, match="changed while it was loaded"):

@@ -13,12 +13,12 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_without_cgroups_all_cpus_of_the_affinity_mask_count(tmp_path: Path) -> None:
+def test_available_threads_counts_the_affinity_mask_without_cgroups(tmp_path: Path) -> None:
     assert available_threads(tmp_path, tmp_path) == CPUS
 
 
 @pytest.mark.parametrize(
-    ("own", "above", "threads"),
+    ("quota", "parent_quota", "threads"),
     [
         ("max 100000", "max 100000", CPUS),
         ("100000 100000", "max 100000", 1),
@@ -27,24 +27,24 @@ def test_without_cgroups_all_cpus_of_the_affinity_mask_count(tmp_path: Path) -> 
         ("6400000 100000", "max 100000", CPUS),
     ],
 )
-def test_the_smallest_quota_of_the_cgroup_and_those_above_it_limits(
-    tmp_path: Path, own: str, above: str, threads: int
+def test_available_threads_takes_the_smallest_quota_of_the_cgroup_and_its_ancestors(
+    tmp_path: Path, quota: str, parent_quota: str, threads: int
 ) -> None:
     # given a process two levels deep in a version 2 hierarchy
     _write(tmp_path / "proc/self/cgroup", "0::/pod/container\n")
-    _write(tmp_path / "cgroup/pod/container/cpu.max", own)
-    _write(tmp_path / "cgroup/pod/cpu.max", above)
+    _write(tmp_path / "cgroup/pod/container/cpu.max", quota)
+    _write(tmp_path / "cgroup/pod/cpu.max", parent_quota)
     assert available_threads(tmp_path / "proc", tmp_path / "cgroup") == threads
 
 
-def test_the_quota_of_version_1_counts(tmp_path: Path) -> None:
+def test_available_threads_reads_quotas_of_cgroups_version_1(tmp_path: Path) -> None:
     _write(tmp_path / "proc/self/cgroup", "3:memory:/a\n2:cpu,cpuacct:/a\n")
     _write(tmp_path / "cgroup/cpu/a/cpu.cfs_quota_us", "100000")
     _write(tmp_path / "cgroup/cpu/a/cpu.cfs_period_us", "100000")
     assert available_threads(tmp_path / "proc", tmp_path / "cgroup") == 1
 
 
-def test_flags_are_read_on_x86_and_arm(tmp_path: Path) -> None:
+def test_cpu_flags_reads_x86_and_arm(tmp_path: Path) -> None:
     _write(tmp_path / "x86", "model name\t: a CPU\nflags\t\t: fpu avx avx2 avx512_vnni\n")
     _write(tmp_path / "arm", "Features\t: fp asimd asimddp\n")
     assert cpu_flags(tmp_path / "x86") == ["avx", "avx2", "avx512_vnni"]
@@ -56,11 +56,11 @@ def test_flags_are_read_on_x86_and_arm(tmp_path: Path) -> None:
     ("flags", "saturates"),
     [({"avx", "avx2"}, True), ({"avx", "avx2", "avx_vnni"}, False), ({"asimd"}, False)],
 )
-def test_only_x86_without_vnni_saturates(flags: set[str], saturates: bool) -> None:
+def test_saturates_int8_only_on_x86_without_vnni(flags: set[str], saturates: bool) -> None:
     assert saturates_int8(flags) is saturates
 
 
-def test_the_cpu_has_the_name_that_linux_gives_it(tmp_path: Path) -> None:
+def test_cpu_name_is_the_name_from_linux(tmp_path: Path) -> None:
     _write(tmp_path / "cpuinfo", "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: avx2\n")
     assert cpu_name(tmp_path / "cpuinfo") == "AMD EPYC"
     assert cpu_name(tmp_path / "nowhere")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from assay.corpus.cleaning import Cleaning
-from assay.serving.encoding import MOST_CHARACTERS, TextEncoder, pad
+from assay.serving.encoding import MAX_TOKENISED_CHARACTERS, TextEncoder, pad
 from assay.serving.row_texts import MAX_CHARACTERS
 
 TEXTS = ["Apple, Müller & Söhne (Zürich) rose 3.5 %", "the shares of Apple fell", "Café in München 🎉"] * 3
@@ -54,14 +54,14 @@ TOKENIZERS = {kind: _tokenizer(kind) for kind in KINDS}
 
 
 def encoder_of(kind: str, max_length: int = 64, *, windows: bool = False, **cleaning: bool | str) -> TextEncoder:
-    # A copy: an encoder sets the truncation of its tokenizer.
+    # A copy, since an encoder sets the truncation of its tokenizer.
     tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
     return TextEncoder(tokenizer, max_length, Cleaning.model_validate(cleaning), windows=windows)
 
 
 def _words(encoder: TextEncoder, text: str) -> list[str]:
     (encoded,) = encoder.encode([text])
-    return [text[unit.start : unit.end] for unit in encoded.units]
+    return [text[span.start : span.end] for span in encoded.units]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,21 +76,21 @@ def _words(encoder: TextEncoder, text: str) -> list[str]:
         ("👩‍🔬 Zoe", "Zoe"),
     ],
 )
-def test_a_word_is_bounded_by_units_in_raw_offsets(kind: str, text: str, word: str) -> None:
+def test_encode_finds_a_word_in_raw_offsets(kind: str, text: str, word: str) -> None:
     (encoded,) = encoder_of(kind).encode([text])
     start = text.index(word)
-    assert start in {unit.start for unit in encoded.units}
-    assert start + len(word) in {unit.end for unit in encoded.units}
+    assert start in {span.start for span in encoded.units}
+    assert start + len(word) in {span.end for span in encoded.units}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_of_plain_text_are_units(kind: str) -> None:
+def test_encode_splits_plain_text_into_words(kind: str) -> None:
     assert _words(encoder_of(kind), "Apple, rose 35 %") == ["Apple", ",", "rose", "35", "%"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_offsets_of_cleaned_text_refer_to_the_raw_text(kind: str) -> None:
-    # given markup, a character reference and a URL, which cleaning takes out
+def test_encode_returns_raw_offsets_of_cleaned_text(kind: str) -> None:
+    # given markup, a character reference and a URL, which cleaning removes
     text = "<b>M&uuml;ller</b>  &amp; Apple https://t.co/x rose"
     words = _words(encoder_of(kind, html=True, urls="drop", whitespace=True), text)
     assert words == ["M&uuml;ller", "&amp;", "Apple", "rose"]
@@ -98,33 +98,33 @@ def test_offsets_of_cleaned_text_refer_to_the_raw_text(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text(max_size=40))
-def test_units_lie_in_the_text_in_order_without_overlap(kind: str, text: str) -> None:
+def test_encode_returns_words_in_order_without_overlap(kind: str, text: str) -> None:
     (encoded,) = encoder_of(kind).encode([text])
-    edges = [edge for unit in encoded.units for edge in (unit.start, unit.end)]
+    edges = [edge for span in encoded.units for edge in (span.start, span.end)]
     assert edges == sorted(edges)
-    assert all(0 <= unit.start < unit.end <= len(text) for unit in encoded.units)
-    assert all(0 < unit.token < len(encoded) - 1 for unit in encoded.units)
+    assert all(0 <= span.start < span.end <= len(text) for span in encoded.units)
+    assert all(0 < span.token < len(encoded) - 1 for span in encoded.units)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\ud83d x", "\ud83d\ude00 Apple"])
-def test_texts_without_words_and_lone_surrogates_are_encoded(text: str) -> None:
+def test_encode_accepts_texts_without_words_and_lone_surrogates(text: str) -> None:
     words = _words(encoder_of("wordpiece"), text)
     assert words[-1:] in ([], ["x"], ["Apple"])
 
 
-def test_what_is_too_long_is_cut_and_said_so() -> None:
+def test_encode_reports_truncation() -> None:
     encoder = encoder_of("wordpiece", max_length=8)
     long, short = encoder.encode(["Apple " * 20, "Apple"])
     assert (len(long), long.truncated, short.truncated) == (8, True, False)
 
 
-def test_units_of_a_pair_are_those_of_the_first_text() -> None:
+def test_encode_returns_the_words_of_the_first_text_of_a_pair() -> None:
     (encoded,) = encoder_of("wordpiece").encode(["the shares"], ["Apple fell"])
-    assert [(unit.start, unit.end) for unit in encoded.units] == [(0, 3), (4, 10)]
+    assert [(span.start, span.end) for span in encoded.units] == [(0, 3), (4, 10)]
     assert set(encoded.type_ids) == {0, 1}
 
 
-def test_padding_fills_up_to_the_longest_row() -> None:
+def test_pad_fills_up_to_the_longest_row() -> None:
     rows = encoder_of("wordpiece").encode(["Apple fell", "Apple"])
     arrays = pad(rows, pad_id=9)
     lengths: Sequence[int] = [len(row) for row in rows]
@@ -146,10 +146,10 @@ LONG_TEXTS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", LONG_TEXTS.values(), ids=LONG_TEXTS.keys())
 @given(start=st.text(max_size=20), repeats=st.integers(30, 400))
-def test_encode_reads_the_same_of_a_long_text_as_the_tokenizer_that_sees_all_of_it(
+def test_encode_reads_a_long_text_as_a_tokenizer_of_the_whole_text_does(
     kind: str, part: str, start: str, repeats: int
 ) -> None:
-    # given a text many times as long as what is read, and a tokenizer that looks at all of it
+    # given a text many times as long as the model reads, and a tokenizer that reads all of it
     text, encoder = start + part * repeats, encoder_of(kind, max_length=8)
     tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
     tokenizer.enable_truncation(8)
@@ -167,10 +167,10 @@ def test_encode_reads_the_same_of_a_long_text_as_the_tokenizer_that_sees_all_of_
     second=st.integers(0, 60),
     parts=st.tuples(*[st.sampled_from(list(LONG_TEXTS.values()))] * 2),
 )
-def test_encode_reads_the_same_of_a_pair_as_the_tokenizer_that_sees_all_of_it(
+def test_encode_reads_a_long_pair_as_a_tokenizer_of_the_whole_pair_does(
     kind: str, first: int, second: int, parts: tuple[str, str]
 ) -> None:
-    # Of an odd number of tokens the longer text gets one more, and of two that are cut either may be the longer.
+    # With an odd number of tokens the longer text gets one more, and either of two cut texts can be the longer.
     texts = parts[0] * first, parts[1] * second
     tokenizer = Tokenizer.from_str(TOKENIZERS[kind].to_str())
     tokenizer.enable_truncation(9)
@@ -199,8 +199,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 @pytest.mark.parametrize("mode", ["text", "pair", "windows"])
-def test_encode_takes_the_longest_texts_that_are_let_in_within_50_mib(mode: str) -> None:
-    # given texts of every kind, in a process of its own whose peak is that of the worst of them
+def test_encode_takes_at_most_50_mib_for_the_longest_texts(mode: str) -> None:
+    # given texts of every kind in a separate process, whose peak memory is that of the worst of them
     parts = ["a ", "漢字", "x", "<b>a</b> ", "\u200b", "&amp;", "a,", "\U0001f389", "http://a.b ", "\n"]
     texts = [(part * MAX_CHARACTERS)[:MAX_CHARACTERS] for part in parts]
     cleanings = [{}, {"html": True, "urls": "drop", "whitespace": True}]
@@ -209,8 +209,8 @@ def test_encode_takes_the_longest_texts_that_are_let_in_within_50_mib(mode: str)
     assert float(done.stdout) < 50
 
 
-def test_encode_says_that_a_text_was_cut_of_which_hardly_anything_is_a_token() -> None:
-    # given a text that makes one token, however much of it is looked at
-    (encoded,) = encoder_of("wordpiece", max_length=8).encode(["x" * (MOST_CHARACTERS + 1) + " Apple"])
+def test_encode_reports_truncation_of_a_long_text_with_few_tokens() -> None:
+    # given a text whose beginning of any length is one token
+    (encoded,) = encoder_of("wordpiece", max_length=8).encode(["x" * (MAX_TOKENISED_CHARACTERS + 1) + " Apple"])
     assert encoded.truncated
     assert len(encoded) == 3

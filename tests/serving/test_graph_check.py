@@ -9,11 +9,11 @@ from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.graph_check import check_graph
 
-HERE = Path("model.onnx")
+MODEL_PATH = Path("model.onnx")
 
 
-def elsewhere() -> TensorProto:
-    """A tensor whose values lie in a file beside the graph."""
+def external_tensor() -> TensorProto:
+    """Return a tensor whose values lie in another file."""
     tensor = numpy_helper.from_array(np.zeros(4, dtype=np.float32), "weights")
     onnx.external_data_helper.set_external_data(tensor, "../../etc/passwd")
     tensor.ClearField("raw_data")
@@ -27,14 +27,14 @@ def model_of(*nodes: onnx.NodeProto, weights: TensorProto | None = None, domain:
     return bytes(helper.make_model(graph, opset_imports=imports).SerializeToString())
 
 
-def test_our_own_graphs_pass(toy: Bundle) -> None:
+def test_check_graph_accepts_exported_graphs(toy: Bundle) -> None:
     check_graph(toy.model_path.read_bytes(), toy.model_path)
     check_graph(
-        model_of(helper.make_node("Gelu", ["x"], ["out"], domain="com.microsoft"), domain="com.microsoft"), HERE
+        model_of(helper.make_node("Gelu", ["x"], ["out"], domain="com.microsoft"), domain="com.microsoft"), MODEL_PATH
     )
 
 
-def in_a_branch(weights: TensorProto) -> onnx.NodeProto:
+def branch_with(weights: TensorProto) -> onnx.NodeProto:
     output = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
     branch = helper.make_graph([], "branch", [], [output], [weights])
     return helper.make_node("If", ["c"], ["out"], then_branch=branch, else_branch=branch)
@@ -43,15 +43,15 @@ def in_a_branch(weights: TensorProto) -> onnx.NodeProto:
 @pytest.mark.parametrize(
     "model",
     [
-        model_of(weights=elsewhere()),
-        model_of(helper.make_node("Constant", [], ["out"], value=elsewhere())),
-        model_of(in_a_branch(elsewhere())),
+        model_of(weights=external_tensor()),
+        model_of(helper.make_node("Constant", [], ["out"], value=external_tensor())),
+        model_of(branch_with(external_tensor())),
     ],
     ids=["weights", "constant", "branch"],
 )
-def test_weights_in_another_file_are_refused_wherever_they_hide(model: bytes) -> None:
+def test_check_graph_refuses_weights_in_another_file_at_every_level(model: bytes) -> None:
     with pytest.raises(AssayError, match=r"model\.onnx keeps weights in another file"):
-        check_graph(model, HERE)
+        check_graph(model, MODEL_PATH)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_weights_in_another_file_are_refused_wherever_they_hide(model: bytes) ->
     ],
     ids=["node", "import"],
 )
-def test_foreign_operators_are_refused(model: bytes) -> None:
+def test_check_graph_refuses_operators_of_foreign_domains(model: bytes) -> None:
     with pytest.raises(AssayError, match=r"uses operators of the domain 'evil'"):
-        check_graph(model, HERE)
+        check_graph(model, MODEL_PATH)
 
 
 @pytest.mark.parametrize("model", [b"hello", b"\x08", b"\xff" * 20, b"\x3a\x05ab", b"\x00\x00"])
-def test_what_is_no_onnx_file_is_said_to_be_none(model: bytes) -> None:
+def test_check_graph_refuses_bytes_that_are_no_onnx_file(model: bytes) -> None:
     with pytest.raises(AssayError, match="is no ONNX file"):
-        check_graph(model, HERE)
+        check_graph(model, MODEL_PATH)

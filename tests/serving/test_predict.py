@@ -49,19 +49,19 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _as_list(entities: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(entities) if isinstance(entities, str) else entities
-    return found
+    parsed: list[dict[str, Any]] = json.loads(entities) if isinstance(entities, str) else entities
+    return parsed
 
 
 @pytest.mark.parametrize("source", ["in.jsonl", "in.jsonl.gz", "in.csv", "in.parquet"])
 @pytest.mark.parametrize("target", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.csv.gz", "out.parquet"])
-def test_every_format_becomes_every_other_with_all_columns(
+def test_predict_file_writes_every_format_from_every_format_with_all_columns(
     engine: Engine, tmp_path: Path, source: str, target: str
 ) -> None:
     counts = predict_file(engine, _write(tmp_path / source, ROWS), tmp_path / target)
     first, second = _read(tmp_path / target)
     assert (counts.rows, counts.errors, counts.errors_path) == (2, 0, None)
-    # input columns are kept, the gold label under another name
+    # the output holds the input columns, the gold label under another name
     assert (first["id"], first["text"], first["input.label"], str(second["n"])) == ("a", "good Apple 🎉", "gold", "2.5")
     assert (first["label"], second["label"]) == ("up", "down")
     (entity,) = _as_list(first["entities"])
@@ -73,7 +73,7 @@ def test_every_format_becomes_every_other_with_all_columns(
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted([source, target])
 
 
-def test_parquet_keeps_the_types_of_its_columns(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_keeps_the_types_of_parquet_columns(engine: Engine, tmp_path: Path) -> None:
     when = datetime(2024, 5, 1, 12, 30)
     table = pa.table({"text": ["good"], "when": pa.array([when], pa.timestamp("ms")), "n": pa.array([3], pa.int8())})
     pq.write_table(table, tmp_path / "in.parquet")
@@ -85,7 +85,7 @@ def test_parquet_keeps_the_types_of_its_columns(engine: Engine, tmp_path: Path) 
 
 @pytest.mark.parametrize("source", ["in.jsonl", "in.parquet"])
 @pytest.mark.parametrize("target", ["out.jsonl", "out.parquet"])
-def test_a_text_may_lie_within_an_object(engine: Engine, tmp_path: Path, source: str, target: str) -> None:
+def test_predict_file_reads_a_text_within_an_object(engine: Engine, tmp_path: Path, source: str, target: str) -> None:
     rows: list[dict[str, Any]] = [
         {"doc": {"body": {"text": "good"}}},
         {"doc": {"body": {"text": "bad"}}},
@@ -93,13 +93,13 @@ def test_a_text_may_lie_within_an_object(engine: Engine, tmp_path: Path, source:
     ]
     counts = predict_file(engine, _write(tmp_path / source, rows), tmp_path / target, text_field="doc.body.text")
     assert (counts.rows, counts.errors) == (2, 1)
-    found = _read(tmp_path / target)
-    assert [row["label"] for row in found] == ["up", "down"]
-    # a name that reaches further than the object does finds nothing
+    predicted = _read(tmp_path / target)
+    assert [row["label"] for row in predicted] == ["up", "down"]
+    # a name that reaches deeper than the object finds no text
     assert predict_file(engine, tmp_path / source, tmp_path / target, text_field="doc.body.text.x").errors == 3
 
 
-def test_columns_of_mixed_types_become_json_in_tables(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_writes_columns_of_mixed_types_as_json_in_tables(engine: Engine, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"text": "good", "mixed": 1},
         {"text": "bad", "mixed": "one", "late": {"a": 1}},
@@ -110,7 +110,7 @@ def test_columns_of_mixed_types_become_json_in_tables(engine: Engine, tmp_path: 
     assert [row["mixed"] for row in out] == ["1", '"one"', None]
 
 
-BAD_LINES: list[tuple[bytes, str, Any, str]] = [
+INVALID_LINES: list[tuple[bytes, str, Any, str]] = [
     (b'{"id": 1, "text": ', "in.jsonl:2", None, "not valid JSON"),
     (b"[1]", "in.jsonl:3", None, "not a JSON object"),
     (b'{"id": 4, "text": "\xff"}', "in.jsonl:4", None, "not valid UTF-8"),
@@ -123,25 +123,29 @@ BAD_LINES: list[tuple[bytes, str, Any, str]] = [
 ]
 
 
-def test_bad_rows_are_named_with_their_reason_and_the_rest_is_done(engine: Engine, tmp_path: Path) -> None:
-    # given good rows around every kind of bad row
-    lines = [b'{"id": 0, "text": "good"}', *(line for line, *_ in BAD_LINES), b'{"id": 11, "text": "bad", "x": NaN}']
+def test_predict_file_sets_aside_invalid_rows_with_their_reason(engine: Engine, tmp_path: Path) -> None:
+    # given valid rows around every kind of invalid row
+    lines = [
+        b'{"id": 0, "text": "good"}',
+        *(line for line, *_ in INVALID_LINES),
+        b'{"id": 11, "text": "bad", "x": NaN}',
+    ]
     (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
     counts = predict_file(engine, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
-    # then all are accounted for
-    assert (counts.rows, counts.errors) == (2, len(BAD_LINES))
+    # then every row is in the output or in the errors file
+    assert (counts.rows, counts.errors) == (2, len(INVALID_LINES))
     out = _read(tmp_path / "out.jsonl")
     assert [(row["id"], row["label"]) for row in out] == [(0, "up"), (11, "down")]
     assert out[1]["x"] is None
     assert counts.errors_path == tmp_path / "out.jsonl.errors.jsonl"
     errors = _read(counts.errors_path)
     assert [error["row"] for error in errors] == list(range(2, 11))
-    for error, (_, position, row_id, reason) in zip(errors, BAD_LINES, strict=True):
+    for error, (_, position, row_id, reason) in zip(errors, INVALID_LINES, strict=True):
         assert error["id"] == (position or row_id)
         assert error["reason"].startswith(reason)
 
 
-def test_texts_with_lone_surrogates_reach_every_format(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_writes_lone_surrogates_in_every_format(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "good \\ud83d Apple"}\n')
     for target in ("out.jsonl", "out.csv", "out.parquet"):
         predict_file(engine, tmp_path / "in.jsonl", tmp_path / target)
@@ -150,14 +154,14 @@ def test_texts_with_lone_surrogates_reach_every_format(engine: Engine, tmp_path:
         assert _as_list(row["entities"])[0]["start"] == 7
 
 
-def test_errors_of_an_earlier_run_do_not_stay(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_removes_the_errors_file_of_an_earlier_run(engine: Engine, tmp_path: Path) -> None:
     stale = tmp_path / "out.jsonl.errors.jsonl"
     stale.write_text("{}")
     predict_file(engine, _write(tmp_path / "in.jsonl", ROWS), tmp_path / "out.jsonl")
     assert not stale.exists()
 
 
-def test_pairs_are_read_from_two_columns(build_toy: BuildToy, tmp_path: Path) -> None:
+def test_predict_file_reads_pairs_from_two_columns(build_toy: BuildToy, tmp_path: Path) -> None:
     engine = Engine(build_toy(pair=True), threads=1)
     rows: list[dict[str, Any]] = [{"q": "good", "p": "fine"}, {"q": "good", "p": None}]
     counts = predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / "o.csv", None, "q", "p")
@@ -173,14 +177,14 @@ def _predict(engine: Engine, folder: Path, rows: list[dict[str, Any]], **options
     ("rows", "options", "message"),
     [
         (ROWS, {"text_field": "body"}, "has no column 'body'; name one with --text: id, text, label, n, tags"),
-        (ROWS, {"pair_field": "b"}, "this model reads one text a row"),
+        (ROWS, {"pair_field": "b"}, "this model reads one text per row"),
         ([], {}, "holds no rows"),
         (ROWS, {"output": Path("in.jsonl")}, "--output is in.jsonl, the same file as --input"),
         (ROWS, {"errors": Path("out.jsonl")}, "--errors is out.jsonl, the same file as --output"),
         (ROWS, {"output": Path("out.xlsx")}, "unknown kind"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(
+def test_predict_file_refuses_unusable_arguments_and_writes_nothing(
     engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -195,8 +199,8 @@ def test_what_cannot_be_done_is_said_in_one_line_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("target", ["out.jsonl", "out.csv.gz", "out.parquet"])
-def test_a_full_disk_is_one_line_and_leaves_the_old_output(toy: Bundle, tmp_path: Path, target: str) -> None:
-    # given rows whose answers are larger than a process may write
+def test_predict_file_keeps_the_old_output_on_a_full_disk(toy: Bundle, tmp_path: Path, target: str) -> None:
+    # given rows whose output is larger than a process may write
     random = np.random.default_rng(0)
     rows = [{"text": "good " + random.bytes(100).hex()} for _ in range(2000)]
     _write(tmp_path / "in.jsonl", rows)
@@ -223,10 +227,10 @@ except AssayError as error:
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(["in.jsonl", target])
 
 
-def test_a_model_that_breaks_midway_leaves_no_output(
+def test_predict_file_leaves_no_output_when_the_model_fails(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [*ROWS, {"id": "bad", "text": None}]
+    rows = [*ROWS, {"id": "invalid", "text": None}]
     monkeypatch.setattr(engine, "_session", None)
     with pytest.raises(AttributeError):
         _predict(engine, tmp_path, rows)
@@ -234,15 +238,15 @@ def test_a_model_that_breaks_midway_leaves_no_output(
 
 
 @pytest.mark.parametrize("target", ["out.jsonl", "out.csv", "out.parquet"])
-def test_an_output_can_be_answered_again_and_again(engine: Engine, tmp_path: Path, target: str) -> None:
-    # given an answered file with a gold label: its columns `label` and `input.label` are both taken
+def test_predict_file_reads_its_own_output(engine: Engine, tmp_path: Path, target: str) -> None:
+    # given a predicted file with a gold label, whose columns `label` and `input.label` both exist
     rows = [{"text": "good", "input.label": "gold", "label": "first"}]
     predict_file(engine, _write(tmp_path / "in.jsonl", rows), tmp_path / target)
     (row,) = _read(tmp_path / target)
     assert (row["label"], row["input.label"], row["input.input.label"]) == ("up", "gold", "first")
 
 
-def test_map_columns_stay_maps(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_keeps_map_columns(engine: Engine, tmp_path: Path) -> None:
     kind = pa.map_(pa.string(), pa.int64())
     table = pa.table({"text": ["good", "bad"], "counts": pa.array([[("a", 1)], []], kind)})
     pq.write_table(table, tmp_path / "in.parquet")
@@ -250,7 +254,7 @@ def test_map_columns_stay_maps(engine: Engine, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "out.parquet")["counts"].to_pylist() == [[("a", 1)], []]
 
 
-def test_a_parquet_file_with_two_columns_of_one_name_is_refused(engine: Engine, tmp_path: Path) -> None:
+def test_predict_file_refuses_a_parquet_file_with_two_columns_of_one_name(engine: Engine, tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["good"]), pa.array(["bad"])], names=["text", "text"])
     pq.write_table(table, tmp_path / "in.parquet")
     with pytest.raises(AssayError, match="has the column 'text' more than once"):

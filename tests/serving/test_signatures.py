@@ -20,26 +20,26 @@ BuildToy = Callable[..., Bundle]
 
 
 def key_pair() -> tuple[str, str]:
-    """A private and a public key, as PEM."""
+    """Return a private and a public key as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 PRIVATE, PUBLIC = key_pair()
-_, STRANGER = key_pair()
+_, OTHER_PUBLIC = key_pair()
 
 
-def test_what_was_signed_is_verified(toy: Bundle, tmp_path: Path) -> None:
+def test_verify_accepts_a_signed_bundle(toy: Bundle, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text(PRIVATE)
     for key in (PRIVATE, str(tmp_path / "key.pem")):
         verify(toy, sign(toy, key), PUBLIC, "toy")
 
 
-def test_what_another_signed_or_changed_is_refused(toy: Bundle) -> None:
+def test_verify_refuses_another_key_no_signature_and_changed_files(toy: Bundle) -> None:
     signature = sign(toy, PRIVATE)
     with pytest.raises(AssayError, match="toy is not signed by the holder of ASSAY_PUBLIC_KEY"):
-        verify(toy, signature, STRANGER, "toy")
+        verify(toy, signature, OTHER_PUBLIC, "toy")
     with pytest.raises(AssayError, match="is not signed by"):
         verify(toy, "{}", PUBLIC, "toy")
     with pytest.raises(AssayError, match="toy carries no signature"):
@@ -49,9 +49,9 @@ def test_what_another_signed_or_changed_is_refused(toy: Bundle) -> None:
         verify(toy, signature, PUBLIC, "toy")
 
 
-def test_a_key_that_is_none_is_one_line_without_a_word_of_it(toy: Bundle, tmp_path: Path) -> None:
+def test_sign_reports_an_unusable_key_without_its_text(toy: Bundle, tmp_path: Path) -> None:
     for key in (PUBLIC, "-----BEGIN NONSENSE-----", str(tmp_path / "nowhere.pem")):
-        with pytest.raises(AssayError, match="ASSAY_SIGNING_KEY signs nothing") as caught:
+        with pytest.raises(AssayError, match="ASSAY_SIGNING_KEY cannot sign the bundle") as caught:
             sign(toy, key)
         assert "\n" not in str(caught.value)
         assert "NONSENSE" not in str(caught.value)
@@ -59,7 +59,7 @@ def test_a_key_that_is_none_is_one_line_without_a_word_of_it(toy: Bundle, tmp_pa
 
 @pytest.fixture
 def promoted(toy: Bundle, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A registry whose champion was promoted with the key; gives its address."""
+    """Return the address of a registry whose champion was promoted with the key."""
     monkeypatch.setenv(SIGNING_KEY, PRIVATE)
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
@@ -71,34 +71,34 @@ def promoted(toy: Bundle, store: Path, tmp_path: Path, monkeypatch: pytest.Monke
     return uri
 
 
-def test_promotion_signs_and_who_has_the_public_key_verifies(
+def test_promotion_signs_the_bundle_and_open_bundle_verifies_it(
     promoted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PUBLIC_KEY, PUBLIC)
     assert open_bundle("models:/toy@champion", tmp_path / "cache", promoted).manifest.name == "toy"
-    monkeypatch.setenv(PUBLIC_KEY, STRANGER)
+    monkeypatch.setenv(PUBLIC_KEY, OTHER_PUBLIC)
     with pytest.raises(AssayError, match="models:/toy/1 is not signed by"):
         open_bundle("models:/toy@champion", tmp_path / "cache", promoted)
 
 
-def test_a_server_answers_with_signed_bundles_only(promoted: str, tmp_path: Path) -> None:
+def test_server_loads_signed_bundles_only(promoted: str, tmp_path: Path) -> None:
     def settings(key: str) -> Settings:
         return Settings("models:/toy@champion", tracking_uri=promoted, cache=tmp_path / "cache", public_key=key)
 
-    # a model that was verified is the last good one, also without the registry
+    # a verified model becomes the fallback without the registry
     active_model, _ = open_active_model(settings(PUBLIC), Metrics())
     assert active_model.model.origin.version == "1"
-    # neither the registry nor the cache help somebody whose key is another
+    # with another key, neither the registry nor the cache is accepted
     with pytest.raises(AssayError, match="is not signed by"):
-        open_active_model(settings(STRANGER), Metrics())
-    # nor does a version without a signature
+        open_active_model(settings(OTHER_PUBLIC), Metrics())
+    # a version without a signature is not accepted either
     MlflowClient(tracking_uri=promoted).delete_model_version_tag("toy", "1", SIGNATURE_TAG)
     active_model, _ = open_active_model(settings(PUBLIC), Metrics())
     assert active_model.refused is not None
     assert "carries no signature" in active_model.refused.reason
 
 
-def test_a_folder_is_signed_beside_it(toy: Bundle) -> None:
+def test_server_reads_the_signature_beside_a_folder(toy: Bundle) -> None:
     settings = Settings(str(toy.folder), public_key=PUBLIC)
     with pytest.raises(AssayError, match="carries no signature"):
         open_active_model(settings, Metrics())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from assay.serving.bundle import Bundle
 
-ANSWER = """
+PREDICT = """
 import sys
 from pathlib import Path
 from assay.serving.bundle import Bundle
@@ -14,11 +14,11 @@ Engine(Bundle.load(Path(sys.argv[1]))).predict([Row("good")])
 """
 
 
-def test_an_engine_leaves_nothing_in_the_folders_of_the_user(toy: Bundle, tmp_path: Path) -> None:
-    """onnxruntime keeps an id of the machine there for what it tells its makers, if it is let."""
+def test_engine_writes_nothing_into_the_folders_of_the_user(toy: Bundle, tmp_path: Path) -> None:
+    """onnxruntime would write a machine id there for its telemetry."""
     home = tmp_path / "home"
     home.mkdir()
-    surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
-    surroundings |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(Path.cwd())}
-    subprocess.run([sys.executable, "-c", ANSWER, str(toy.folder)], env=surroundings, check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(Path.cwd())}
+    subprocess.run([sys.executable, "-c", PREDICT, str(toy.folder)], env=environment, check=True)
     assert list(home.rglob("*")) == []

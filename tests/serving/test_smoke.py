@@ -13,13 +13,13 @@ from assay.serving.smoke import main, smoke_test
 
 
 def _change_golden(bundle: Bundle, **changes: Any) -> Bundle:
-    first, *others = bundle.manifest.golden
-    golden = [first.model_copy(update=changes), *others]
+    first, *rest = bundle.manifest.golden
+    golden = [first.model_copy(update=changes), *rest]
     write_manifest(bundle.folder, bundle.manifest.model_copy(update={"golden": golden}))
     return Bundle.load(bundle.folder)
 
 
-def test_a_fresh_process_answers_the_golden_rows_and_says_one_line(toy: Bundle) -> None:
+def test_smoke_command_compares_the_golden_rows_and_prints_one_line(toy: Bundle) -> None:
     command = [sys.executable, "-m", "assay.serving.smoke", str(toy.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -34,27 +34,29 @@ def test_a_fresh_process_answers_the_golden_rows_and_says_one_line(toy: Bundle) 
         ({"entities": [(0, 1, "ORG")]}, "the entities are"),
     ],
 )
-def test_another_answer_than_at_export_is_a_fault(toy: Bundle, changes: dict[str, Any], message: str) -> None:
+def test_smoke_test_refuses_predictions_that_differ_from_the_export(
+    toy: Bundle, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(AssayError, match=f"golden row 0: {message}"):
         smoke_test(Engine(_change_golden(toy, **changes), threads=1))
 
 
-def test_int8_may_differ_by_a_rounding_step(toy: Bundle) -> None:
+def test_smoke_test_allows_int8_a_rounding_step(toy: Bundle) -> None:
     (row, _) = toy.manifest.golden
-    moved = [row.probabilities[0] + 0.02, row.probabilities[1] - 0.02]
+    shifted = [row.probabilities[0] + 0.02, row.probabilities[1] - 0.02]
     with pytest.raises(AssayError, match=r"more than 0\.001"):
-        smoke_test(Engine(_change_golden(toy, probabilities=moved), threads=1))
+        smoke_test(Engine(_change_golden(toy, probabilities=shifted), threads=1))
     write_manifest(toy.folder, Bundle.load(toy.folder).manifest.model_copy(update={"precision": "int8"}))
     assert smoke_test(Engine(Bundle.load(toy.folder), threads=1)) == 2
 
 
-def test_a_bundle_without_golden_rows_fails(toy: Bundle) -> None:
+def test_smoke_test_refuses_a_bundle_without_golden_rows(toy: Bundle) -> None:
     write_manifest(toy.folder, toy.manifest.model_copy(update={"golden": []}))
     with pytest.raises(AssayError, match="no golden rows"):
         smoke_test(Engine(Bundle.load(toy.folder), threads=1))
 
 
-def test_faults_end_with_code_1_and_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_exits_with_1_and_one_line_on_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -1,8 +1,8 @@
-"""What tags give back, for each kind of tokenizer and script: gold entities as tags on units, and back.
+"""The round trip of gold entities to tags of words and back, for each kind of tokenizer and script.
 
-The exceptions: a token that reaches across the edge of an entity cannot label its two parts apart. Tokenizers that
-split nowhere have such tokens where their vocabulary holds them ("▁Paris▁is"); those of scripts without spaces have
-them wherever two words are one token; a normalizer that drops the zero-width space lets words grow together.
+A token across the edge of an entity cannot label its two parts separately. Tokenizers that do not split have such
+tokens if their vocabulary holds them ("▁Paris▁is"), scripts without spaces if two words are one token,
+and a normalizer that drops the zero-width space joins words.
 """
 
 import itertools
@@ -80,19 +80,19 @@ def _xlm_r() -> Tokenizer:
 
 
 def _deberta() -> Tokenizer:
-    """The tokenizer that transformers builds, with a vocabulary trained here."""
+    """Return the tokenizer that transformers builds, with a vocabulary trained here."""
     collapse = normalizers.Replace(Regex(r"\s{2,}|[\n\r\t]"), " ")
     normalizer = normalizers.Sequence([collapse, normalizers.NFC(), normalizers.Strip(left=False, right=True)])
     unigram = _unigram(pre_tokenizers.Metaspace(prepend_scheme="always"), normalizer)
     scores = [(piece, -float(rank)) for rank, piece in enumerate(unigram.get_vocab()) if piece not in SPECIAL]
     special = [(name, 0.0) for name in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
-    made: Any = DebertaV2Tokenizer(vocab=[*special, *scores], unk_id=3)
-    tokenizer: Tokenizer = made.backend_tokenizer
+    built: Any = DebertaV2Tokenizer(vocab=[*special, *scores], unk_id=3)
+    tokenizer: Tokenizer = built.backend_tokenizer
     return tokenizer
 
 
 def _without_split(normalizer: Any, pre: Any) -> Tokenizer:
-    """Pieces learnt inside words, read without splitting into words: as Gemma and Llama 2 do."""
+    """Return a tokenizer with pieces learnt inside words that does not split texts, as those of Gemma and Llama 2."""
     trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=SPECIAL, show_progress=False)
     tokenizer = _trained(models.BPE(unk_token="<unk>"), trainer, pre_tokenizers.Metaspace())
     tokenizer.normalizer = normalizer
@@ -122,23 +122,23 @@ def _encoder(kind: str, max_length: int = 10_000, *, windows: bool = False) -> T
     return TextEncoder(_copy(kind), max_length, Cleaning(), windows=windows)
 
 
-def _units(kind: str, text: str) -> list[Word]:
-    return [unit for window in _encoder(kind).encode([text])[0].windows for unit in window.units]
+def _words(kind: str, text: str) -> list[Word]:
+    return [span for window in _encoder(kind).encode([text])[0].windows for span in window.units]
 
 
-def _words(text: str) -> list[tuple[int, int]]:
-    """Spans between white space, without punctuation at their edges."""
-    found = []
+def _space_separated(text: str) -> list[tuple[int, int]]:
+    """Return the spans between white space, without punctuation at their edges."""
+    edges = []
     for match in re.finditer(r"[^\s\u200b]+", text):
         core = match.group().strip(",.!()“”«»&।،🎉👩‍🔬")
         if core:
             start = text.index(core, match.start())
-            found.append((start, start + len(core)))
-    return found
+            edges.append((start, start + len(core)))
+    return edges
 
 
-def _divided(text: str, encoding: Encoding, at: int) -> bool:
-    """Whether an offset lies in no Latin word, before no mark, and in no token with letters on both sides of it."""
+def _is_boundary(text: str, encoding: Encoding, at: int) -> bool:
+    """Return whether an offset cuts no Latin word, no letter with marks, and no token with letters on both sides."""
     if re.match(r"[A-Za-z0-9]{2}", text[at - 1 : at + 1]):
         return False
     if at < len(text) and (unicodedata.category(text[at])[0] == "M" or text[at] in "\uff9e\uff9f"):
@@ -147,23 +147,23 @@ def _divided(text: str, encoding: Encoding, at: int) -> bool:
     return not any(re.search(r"\w", text[start:at]) and re.search(r"\w", text[at:end]) for start, end in across)
 
 
-def _round_trip(gold: list[Entity], units: list[Word]) -> list[Entity]:
-    return spans(tag_words(gold, units), units)
+def _round_trip(gold: list[Entity], words: list[Word]) -> list[Entity]:
+    return spans(tag_words(gold, words), words)
 
 
 def _gold(edges: list[tuple[int, int]], seed: int) -> list[Entity]:
-    """Entities of one to three words of `edges`, two types at random."""
+    """Return entities of one to three words of `edges`, with two types at random."""
     draw = random.Random(seed)
-    found, position = [], draw.randrange(2)
+    entities, position = [], draw.randrange(2)
     while position < len(edges):
         last = min(len(edges) - 1, position + draw.randrange(3))
-        found.append(Entity(edges[position][0], edges[last][1], draw.choice("AB")))
+        entities.append(Entity(edges[position][0], edges[last][1], draw.choice("AB")))
         position = last + 1 + draw.randrange(2)
-    return found
+    return entities
 
 
 def _variants(text: str) -> list[str]:
-    """The text as it is, decomposed, with every kind of white space, and with emoji beside words."""
+    """Return the text unchanged, decomposed, with every kind of white space, and with emoji beside words."""
     words = text.split(" ")
     spaced = ["".join(map("".join, itertools.zip_longest(words, [gap] * (len(words) - 1), fillvalue="")))
               for gap in SEPARATORS]  # fmt: skip
@@ -172,24 +172,24 @@ def _variants(text: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", sorted(WITH_SPACES))
-def test_units_give_back_entities_of_whole_words(kind: str, language: str) -> None:
+def test_words_of_keeps_entities_of_whole_words(kind: str, language: str) -> None:
     for seed, text in enumerate(_variants(WITH_SPACES[language])):
-        gold = _gold(_words(text), seed)
+        gold = _gold(_space_separated(text), seed)
         assert gold
-        assert _round_trip(gold, _units(kind, text)) == gold, text
+        assert _round_trip(gold, _words(kind, text)) == gold, text
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", sorted(WITHOUT_SPACES))
-def test_units_give_back_entities_at_tokens_of_scripts_without_spaces(kind: str, language: str) -> None:
+def test_words_of_keeps_entities_at_tokens_of_scripts_without_spaces(kind: str, language: str) -> None:
     text = WITHOUT_SPACES[language]
     for seed, variant in enumerate([text, unicodedata.normalize("NFD", text), f"{text}\u3000{text} {text}"]):
         encoding = _copy(kind).encode(variant)
-        cuts = [at for at in range(len(variant) + 1) if _divided(variant, encoding, at)]
+        cuts = [at for at in range(len(variant) + 1) if _is_boundary(variant, encoding, at)]
         pieces = [edge for edge in itertools.pairwise(cuts) if not variant[edge[0] : edge[1]].isspace()]
         assert len(pieces) > 5
         for gold in (_gold(pieces, seed + 10 * number) for number in range(10)):
-            assert _round_trip(gold, _units(kind, variant)) == gold, variant
+            assert _round_trip(gold, _words(kind, variant)) == gold, variant
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -204,40 +204,40 @@ def test_units_give_back_entities_at_tokens_of_scripts_without_spaces(kind: str,
         ("Cafe\u0301, Zu\u0308rich", ["Cafe\u0301", "Zu\u0308rich"]),
     ],
 )
-def test_units_give_back_names_beside_other_scripts_and_invisible_characters(
+def test_words_of_keeps_names_beside_other_scripts_and_invisible_characters(
     kind: str, text: str, names: list[str]
 ) -> None:
     encoding = _copy(kind).encode(text)
     for name in names:
         start = text.index(name)
         edges = (start, start + len(name))
-        assert not all(_divided(text, encoding, at) for at in edges) or _round_trip(
-            [Entity(*edges, "A")], _units(kind, text)
+        assert not all(_is_boundary(text, encoding, at) for at in edges) or _round_trip(
+            [Entity(*edges, "A")], _words(kind, text)
         ) == [Entity(*edges, "A")], name
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"WordPiece"}))
-def test_units_begin_at_a_zero_width_space(kind: str) -> None:
-    assert [(unit.start, unit.end) for unit in _units(kind, "Tim\u200bCook")] == [(0, 3), (4, 8)]
+def test_words_of_splits_at_a_zero_width_space(kind: str) -> None:
+    assert [(span.start, span.end) for span in _words(kind, "Tim\u200bCook")] == [(0, 3), (4, 8)]
 
 
-def test_units_cannot_begin_in_a_token_that_reaches_over_white_space() -> None:
+def test_words_of_cannot_split_a_token_across_white_space() -> None:
     vocabulary = [("<unk>", 0.0), ("▁Paris▁is", -1.0), ("▁here", -1.0), ("▁", -3.0), *((c, -5.0) for c in "Parishe")]
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["Paris is here"])
-    assert [(unit.start, unit.end) for unit in encoded.units] == [(0, 8), (9, 13)]
+    assert [(span.start, span.end) for span in encoded.units] == [(0, 8), (9, 13)]
 
 
-def test_units_take_the_letters_of_a_token_and_leave_the_punctuation_beside_them() -> None:
+def test_words_of_takes_the_letters_of_a_token_without_punctuation() -> None:
     tokenizer = Tokenizer(models.WordLevel({"(Apple,": 0, "said)": 1, "<unk>": 2}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["(Apple, said)"])
     assert encoded.units == [Word(0, 1, 6), Word(1, 8, 12)]
 
 
-def _one_piece(words: list[str]) -> TextEncoder:
-    """Tokens that are these pieces, and else characters; a space begins a word."""
+def _piece_encoder(words: list[str]) -> TextEncoder:
+    """Return an encoder whose tokens are these pieces, or else single characters; a space begins a word."""
     characters = sorted(set("".join(words)) | {"▁"})
     vocabulary = [("<unk>", 0.0), *((word, -1.0) for word in words if len(word) > 1), *((c, -9.0) for c in characters)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
@@ -269,16 +269,16 @@ def _one_piece(words: list[str]) -> TextEncoder:
         ("☀\ufe0fApple☀\ufe0f", "Apple"),
     ],
 )
-def test_units_keep_the_symbols_of_a_word_in_its_token(token: str, word: str) -> None:
+def test_words_of_keeps_the_symbols_of_a_word_in_its_token(token: str, word: str) -> None:
     text = f"in {token} in"
-    (encoded,) = _one_piece(["▁in", f"▁{token}"]).encode([text])
+    (encoded,) = _piece_encoder(["▁in", f"▁{token}"]).encode([text])
     start = text.index(word)
-    assert (start, start + len(word)) in [(unit.start, unit.end) for unit in encoded.units]
+    assert (start, start + len(word)) in [(span.start, span.end) for span in encoded.units]
     assert len(encoded.units) == 3
 
 
 @pytest.mark.parametrize("word", ["#Brexit", "$AAPL", "@user"])
-def test_units_keep_the_symbols_of_a_word_that_the_tokenizer_does_not_know(word: str) -> None:
+def test_words_of_keeps_the_symbols_of_an_unknown_word(word: str) -> None:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode([f"on {word}, now"])
@@ -298,12 +298,12 @@ def test_units_keep_the_symbols_of_a_word_that_the_tokenizer_does_not_know(word:
         (["C", "$5", "00"], ["C", "$500"]),
     ],
 )
-def test_units_join_tokens_only_between_letters_of_scripts_with_spaces(pieces: list[str], words: list[str]) -> None:
-    (encoded,) = _one_piece([f"▁{pieces[0]}", *pieces[1:]]).encode(["".join(pieces)])
-    assert ["".join(pieces)[unit.start : unit.end] for unit in encoded.units] == words
+def test_words_of_joins_tokens_only_between_letters_of_scripts_with_spaces(pieces: list[str], words: list[str]) -> None:
+    (encoded,) = _piece_encoder([f"▁{pieces[0]}", *pieces[1:]]).encode(["".join(pieces)])
+    assert ["".join(pieces)[span.start : span.end] for span in encoded.units] == words
 
 
-def test_units_of_a_sign_begin_at_its_token_and_not_at_the_prefix_before_it() -> None:
+def test_words_of_starts_a_sign_at_its_token_and_not_at_the_prefix_before_it() -> None:
     vocabulary = [("<unk>", 0.0), ("▁", -2.0), ("苹果", -1.0), ("在", -2.0)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -313,22 +313,22 @@ def test_units_of_a_sign_begin_at_its_token_and_not_at_the_prefix_before_it() ->
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text(st.sampled_from("aé b\u0301\u200d\u200b\u00a0北がガก็ิน1.,(👩\u200fक्षि\n"), max_size=60))
-def test_units_lie_in_order_apart_and_without_white_space_at_their_edges(kind: str, text: str) -> None:
+def test_words_of_returns_ordered_words_without_white_space_at_their_edges(kind: str, text: str) -> None:
     reached = 0
-    for unit in _units(kind, text):
-        assert reached <= unit.start < unit.end <= len(text)
-        assert not text[unit.start].isspace()
-        assert not text[unit.end - 1].isspace()
-        assert without_space(text, unit.start, unit.end) == (unit.start, unit.end)
-        reached = unit.end
+    for span in _words(kind, text):
+        assert reached <= span.start < span.end <= len(text)
+        assert not text[span.start].isspace()
+        assert not text[span.end - 1].isspace()
+        assert without_space(text, span.start, span.end) == (span.start, span.end)
+        reached = span.end
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("max_length", [4, 8, 13, 33])
-def test_units_of_windows_are_those_of_the_whole_text(kind: str, max_length: int) -> None:
+def test_words_of_windows_returns_the_words_of_the_whole_text(kind: str, max_length: int) -> None:
     long = ["Donaudampfschifffahrtsgesellschaft" * 3, "e\u0301" * 30, "北京大学" * 10, "किताब" * 8]
     for text in [*SENTENCES, " ".join(SENTENCES), *long, " ".join(long)]:
         (encoded,) = _encoder(kind, max_length, windows=True).encode([text])
-        found = [(unit.start, unit.end) for window in encoded.windows for unit in window.units]
-        assert found == [(unit.start, unit.end) for unit in _units(kind, text)]
-        assert all(0 <= unit.token < len(window.ids) for window in encoded.windows for unit in window.units)
+        windowed = [(span.start, span.end) for window in encoded.windows for span in window.units]
+        assert windowed == [(span.start, span.end) for span in _words(kind, text)]
+        assert all(0 <= span.token < len(window.ids) for window in encoded.windows for span in window.units)

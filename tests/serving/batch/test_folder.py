@@ -6,13 +6,13 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Engine
 from assay.serving.predict import PredictionCounts, Request, predict_request
-from tests.serving.batch.test_execution import BrokenOffError, break_after, contents, rows, write
+from tests.serving.batch.test_execution import InterruptedRunError, contents, interrupt_after, rows, write
 
 NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
 
 
 def fill(folder: Path) -> Path:
-    """Files of 57, 30, 9 and no rows; one row of the second is bad."""
+    """Write files of 57, 30, 9 and no rows; one row of the second is invalid."""
     (folder / "deep").mkdir(parents=True)
     write(folder / "a.jsonl", rows(57))
     write(folder / "b.parquet", [*rows(29), {"id": "bad", "text": " "}])
@@ -27,29 +27,29 @@ def predict(engine: Engine, folder: Path, output: Path) -> PredictionCounts:
     return predict_request(engine, Request(str(folder), str(output), shard_rows=10))
 
 
-def test_a_folder_becomes_a_folder_of_the_same_names(engine: Engine, tmp_path: Path) -> None:
+def test_predict_request_writes_a_folder_of_the_same_names(engine: Engine, tmp_path: Path) -> None:
     counts = predict(engine, fill(tmp_path / "in"), tmp_path / "out")
 
     assert (counts.rows, counts.errors) == (95, 1)
-    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
-    assert found == sorted([*NAMES, "b.parquet.errors.jsonl"])
+    names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert names == sorted([*NAMES, "b.parquet.errors.jsonl"])
     assert [row["id"] for row in contents(tmp_path / "out" / "b.parquet")] == [str(number) for number in range(29)]
 
 
-def test_a_folder_goes_on_behind_its_last_file_and_shard(
+def test_predict_request_resumes_a_folder_after_its_last_file_and_shard(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given an unbroken run, and one that broke off in the second file
+    # given an uninterrupted run, and one that was interrupted in the second file
     predict(engine, fill(tmp_path / "in"), tmp_path / "whole")
-    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
-        break_after(engine, 70, patch)
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        interrupt_after(engine, 70, patch)
         predict(engine, tmp_path / "in", tmp_path / "out")
     first = (tmp_path / "out" / "a.jsonl").stat()
     assert not (tmp_path / "out" / "b.parquet").exists()
 
     counts = predict(engine, tmp_path / "in", tmp_path / "out")
 
-    # then the first file is the very same file, and all bytes are the same
+    # then the first file is unchanged, and all bytes are the same
     assert counts.model_dump(exclude={"output", "errors_path"}) == {
         "rows": 95,
         "errors": 1,
@@ -63,11 +63,11 @@ def test_a_folder_goes_on_behind_its_last_file_and_shard(
     assert not (tmp_path / "out" / ".shards").exists()
 
 
-def test_files_of_another_content_are_answered_again(
+def test_predict_request_predicts_changed_files_of_a_folder_again(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(BrokenOffError):
-        break_after(engine, 70, patch)
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        interrupt_after(engine, 70, patch)
         predict(engine, fill(tmp_path / "in"), tmp_path / "out")
     write(tmp_path / "in" / "a.jsonl", rows(7))
 
@@ -79,12 +79,12 @@ def test_files_of_another_content_are_answered_again(
     [
         ([], "out", None, "in holds no files; nothing to predict"),
         (["notes.txt"], "out", None, "in/notes.txt is of an unknown kind"),
-        (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside of it"),
+        (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside it"),
         (["a.jsonl"], "in", None, "--output is in, which lies in --input in"),
-        (["a.jsonl"], "out", "e.jsonl", "--errors is e.jsonl, one file; of a folder, bad rows lie beside"),
+        (["a.jsonl"], "out", "e.jsonl", "--errors is e.jsonl, one file, but --input is a folder; leave it out"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_written(
+def test_predict_request_refuses_an_unusable_folder_before_it_writes(
     engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

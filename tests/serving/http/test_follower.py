@@ -107,7 +107,7 @@ def _lost(shelf: Shelf, bundle: Bundle) -> None:
     ("damage", "changes", "reason"),
     [
         (_other_file, {}, "differs from its digest"),
-        (_lost, {}, "cannot be had from"),
+        (_lost, {}, "could not be fetched from"),
         (None, {"labels": ["down", "up", "sideways"]}, "output sentence has 2 values"),
         (None, {"golden": [{"text": "good", "label": "down", "probabilities": [0.9, 0.1]}]}, "golden row 0"),
     ],
@@ -215,7 +215,7 @@ def test_a_cache_that_was_changed_is_not_trusted(
     assert settings.cache is not None
     (settings.cache / bundle.digest / MODEL).write_bytes(b"other")
     down = Settings(str(CHAMPION), tracking_uri="http://127.0.0.1:9", cache=settings.cache)
-    with pytest.raises(AssayError, match="cannot be had from"):
+    with pytest.raises(AssayError, match="could not be fetched from"):
         follower(down).start()
 
 

@@ -1,4 +1,4 @@
-"""A real browser on a real server."""
+"""A real browser and a real server."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-br
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the toy, which many servers may share."""
+    """Return the folder of the toy bundle, which several servers share."""
     folder = tmp_path_factory.mktemp("toy")
     build_bundle(folder, CLASSES, ENTITIES)
     return folder
@@ -28,21 +28,21 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the toy."""
+    """Run a server of the toy bundle."""
     with serving(bundle, tmp_path_factory.mktemp("server") / "log") as running:
         yield running
 
 
-# Of a module, since its event loop is that of the thread while it is open.
+# Its scope is a module, since an open browser occupies the event loop of the thread.
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """Debian's Chromium, or Chrome."""
+    """Launch Debian's Chromium, or Chrome."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed; apt-get install chromium-headless-shell")
-    # Chromium refuses to be sandboxed for root, and what it opens here is our own page.
+    # Chromium has no sandbox for root, and the tests open only the project's own page.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -52,14 +52,14 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture
 def page(browser: "Browser", server: Server) -> "Iterator[Page]":
-    """The page, open, with the facts of the model in it; no script may fail and no rule of the policy may bite."""
+    """Open the page and wait for the facts of the model; a script error or a policy violation fails the test."""
     context = browser.new_context()
     opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda line: errors.append(line.text) if "Content Security" in line.text else None)
     opened.goto(server.url)
     opened.locator("#facts li").first.wait_for()
     yield opened
     context.close()
-    assert complaints == []
+    assert errors == []

@@ -5,7 +5,7 @@ import re
 from assay.serving.page import load_page
 
 
-def test_the_policy_lets_in_the_script_and_the_style_of_the_page_and_nothing_inline_besides() -> None:
+def test_load_page_allows_only_its_own_script_and_style() -> None:
     html, headers = load_page()
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -16,7 +16,7 @@ def test_the_policy_lets_in_the_script_and_the_style_of_the_page_and_nothing_inl
     assert "unsafe" not in headers["Content-Security-Policy"]
 
 
-def test_the_page_asks_nobody_but_its_own_server() -> None:
+def test_load_page_refers_to_no_other_server() -> None:
     html = load_page().html
     assert re.findall(r"""(?:src|href)\s*[=:]\s*["'](?!data:|card)""", html) == []
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", html) == []

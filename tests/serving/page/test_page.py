@@ -1,4 +1,4 @@
-"""The page in a browser: what a person types, sees and hears of."""
+"""The page in a browser, as a person uses it."""
 
 import json
 import shutil
@@ -16,28 +16,28 @@ pytestmark = pytest.mark.slow  # a browser, and servers as processes
 
 
 def read(page: Page, text: str) -> None:
-    """Type a text and wait for the answer."""
+    """Type a text and wait for the prediction."""
     page.locator("#text").fill(text)
     page.keyboard.press("Control+Enter")
     expect(page.locator("#status")).to_contain_text("read:")
 
 
-def test_it_tells_which_model_answers(page: Page) -> None:
+def test_page_shows_the_model(page: Page) -> None:
     expect(page).to_have_title("toy · Assay")
     expect(page.get_by_role("heading", name="toy")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("fp32")
     digest = page.request.get(f"{page.url}model").json()["digest"]
     expect(page.locator("#facts code")).to_have_text(digest[:12])
-    # There is no card, and no link to one.
+    # The bundle has no model card, so there is no link to one.
     expect(page.get_by_role("link")).to_have_count(0)
 
 
-def test_entities_are_marked_where_they_are_behind_an_emoji_and_letters_of_two_code_points(page: Page) -> None:
-    # Given characters that are two units of UTF-16, and one that is two code points,
+def test_page_marks_entities_after_emoji_and_letters_of_two_code_points(page: Page) -> None:
+    # given characters of two UTF-16 code units, and one of two code points
     text = f"good 😀🇩🇪 {unicodedata.normalize('NFD', 'für')} Apple, says Müller"
-    # when it is read,
+    # when the page reads them
     read(page, text)
-    # then the marks hold the entities, and the text stands as it was typed.
+    # then the marks hold the entities, and the text is unchanged
     expect(page.locator("mark")).to_have_text(["AppleORG", "MüllerPER"])
     shown = page.locator(".read").evaluate(
         "read => { const copy = read.cloneNode(true); copy.querySelectorAll('b').forEach(b => b.remove());"
@@ -48,7 +48,7 @@ def test_entities_are_marked_where_they_are_behind_an_emoji_and_letters_of_two_c
     expect(page.locator("tbody tr").first).to_contain_text(f"{text.index('Apple')}–{text.index('Apple') + 5}")
 
 
-def test_the_classes_are_shown_with_their_probabilities_the_likeliest_first(page: Page) -> None:
+def test_page_sorts_classes_by_probability(page: Page) -> None:
     read(page, "bad")
     expect(page.locator("dt")).to_have_text(["down", "up"])
     expect(page.locator("dt.best")).to_have_text("down")
@@ -61,7 +61,7 @@ def test_the_classes_are_shown_with_their_probabilities_the_likeliest_first(page
     assert sum(shares) == pytest.approx(1, abs=0.002)
 
 
-def test_lines_are_texts_of_their_own_unless_told_otherwise(page: Page) -> None:
+def test_page_reads_each_line_as_a_text_unless_unchecked(page: Page) -> None:
     read(page, "good Apple\n\nbad")
     expect(page.locator("#rows > li")).to_have_count(2)
     expect(page.locator("#status")).to_contain_text("2 texts read")
@@ -70,7 +70,7 @@ def test_lines_are_texts_of_their_own_unless_told_otherwise(page: Page) -> None:
     expect(page.locator("#rows > li")).to_have_count(1)
 
 
-def test_an_example_is_read_with_the_keyboard_alone(page: Page) -> None:
+def test_page_works_with_the_keyboard_alone(page: Page) -> None:
     # From the text: the lines, the button, the first example.
     expect(page.locator("#text")).to_be_focused()
     for _ in range(3):
@@ -80,33 +80,33 @@ def test_an_example_is_read_with_the_keyboard_alone(page: Page) -> None:
     expect(page.locator("dt.best")).to_have_text("up")
 
 
-def test_texts_are_never_read_as_markup(page: Page) -> None:
+def test_page_shows_markup_as_text(page: Page) -> None:
     read(page, "<img src=x onerror=document.title='broken'> good Apple</b>")
     expect(page.locator(".read")).to_have_text("<img src=x onerror=document.title='broken'> good AppleORG</b>")
     expect(page).to_have_title("toy · Assay")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_same_can_be_had_as_json_and_with_curl(page: Page) -> None:
+def test_page_shows_the_response_as_json_and_the_curl_command(page: Page) -> None:
     read(page, "good Apple's 'quotes' $HOME \\ \"two\"")
-    page.get_by_text("The answer as JSON").click()
+    page.get_by_text("Response as JSON").click()
     shown = json.loads(page.locator("#json").inner_text())
-    page.get_by_text("The same with curl").click()
+    page.get_by_text("Request with curl").click()
     done = subprocess.run(["bash", "-c", page.locator("#curl").inner_text()], capture_output=True, check=True)
     assert json.loads(done.stdout)["predictions"] == shown["predictions"]
 
 
-def test_json_can_be_copied(page: Page) -> None:
+def test_page_copies_the_json(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     read(page, "good")
-    page.get_by_text("The answer as JSON").click()
+    page.get_by_text("Response as JSON").click()
     page.get_by_role("button", name="Copy").first.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert json.loads(page.evaluate("navigator.clipboard.readText()"))["predictions"][0]["label"] == "up"
 
 
-def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
-    # Given a server that is busy once,
+def test_page_retries_a_busy_server_after_retry_after(page: Page) -> None:
+    # given a server that is busy once
     refused: list[str] = []
 
     def refuse_once(route: Route) -> None:
@@ -117,16 +117,16 @@ def test_a_busy_server_is_asked_again_when_it_said(page: Page) -> None:
         route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "busy"})
 
     page.route("**/predict", refuse_once)
-    # when a text is to be read,
+    # when a text is sent
     page.locator("#text").fill("good")
     page.keyboard.press("Control+Enter")
-    # then the page says so, waits and asks again.
+    # then the page reports it, waits and retries
     expect(page.locator("#status")).to_contain_text("busy; trying again in 1 second")
     expect(page.locator("dt.best")).to_have_text("up")
     assert len(refused) == 1
 
 
-def test_waiting_for_a_busy_server_can_be_stopped(page: Page) -> None:
+def test_page_stops_waiting_for_a_busy_server(page: Page) -> None:
     page.route("**/predict", lambda route: route.fulfill(status=429, headers={"Retry-After": "60"}, json={}))
     page.locator("#text").fill("good")
     page.get_by_role("button", name="Read").click()
@@ -137,17 +137,17 @@ def test_waiting_for_a_busy_server_can_be_stopped(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [("good\n" * 1001, "more text than the server takes"), (" \n ", "there are no rows; send at least one text")],
 )
-def test_what_the_server_refuses_is_told(page: Page, text: str, told: str) -> None:
+def test_page_shows_why_the_server_refuses_a_request(page: Page, text: str, message: str) -> None:
     page.locator("#text").fill(text)
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.get_by_role("alert")).to_contain_text(message)
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_a_server_that_is_gone_is_told_and_can_be_asked_again(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+def test_page_reports_an_unreachable_server_and_retries(browser: Browser, bundle: Path, tmp_path: Path) -> None:
     with serving(bundle, tmp_path / "log") as server, browser.new_context() as context:
         page = context.new_page()
         page.goto(server.url)
@@ -162,13 +162,13 @@ def test_a_server_that_is_gone_is_told_and_can_be_asked_again(browser: Browser, 
         expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_guarded_server_gets_the_token_that_is_typed(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+def test_page_sends_the_typed_token(browser: Browser, bundle: Path, tmp_path: Path) -> None:
     secret = "a-token-of-24-characters"
     options = ("--token", "env:TOY_TOKEN")
     with serving(bundle, tmp_path / "log", *options, TOY_TOKEN=secret) as server, browser.new_context() as context:
         page = context.new_page()
         page.goto(server.url)
-        expect(page.get_by_role("alert")).to_contain_text("wants a token")
+        expect(page.get_by_role("alert")).to_contain_text("requires a token")
         page.get_by_label("Token").fill(secret)
         page.get_by_role("button", name="Try again").click()
         expect(page).to_have_title("toy · Assay")
@@ -178,8 +178,8 @@ def test_a_guarded_server_gets_the_token_that_is_typed(browser: Browser, bundle:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1100])
-def test_nobody_is_left_out(browser: Browser, server: Server, scheme: str, width: int) -> None:
-    """WCAG 2.2 AA as far as a machine can tell, and nothing to be scrolled sideways."""
+def test_page_is_accessible(browser: Browser, server: Server, scheme: str, width: int) -> None:
+    """Check WCAG 2.2 AA as far as axe can, and that nothing scrolls sideways."""
     with browser.new_context(
         color_scheme="dark" if scheme == "dark" else "light", viewport={"width": width, "height": 800}
     ) as context:

@@ -88,7 +88,7 @@ def test_a_model_of_pairs_wants_both_texts(serve: Serve, build_toy: Callable[...
     answer = client.post("/predict", json={"rows": [{"text": "good", "text_pair": "Apple"}]})
     assert answer.status_code == 200
     answer = client.post("/predict", json={"text": "good"})
-    assert (answer.status_code, answer.json()["error"]) == (422, "row 0: text_pair is missing")
+    assert (answer.status_code, answer.json()["error"]) == (422, "row 0: text_pair is missing; add it")
 
 
 GOLDEN = [{"text": "good", "text_pair": "bad", "label": "down", "probabilities": [0.5249792, 0.4750208]}]

@@ -1,0 +1,50 @@
+"""The request of a user for a batch prediction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assay.serving.batch.mongo_address import is_mongo
+from assay.serving.batch.prediction_job import ROWS_A_SHARD
+
+
+@dataclass(frozen=True)
+class Request:
+    """The input, the output and the options of a prediction.
+
+    `input` and `output` are files, folders, files at fsspec addresses (see `assay.serving.batch.remote_job`) or
+    MongoDB collections (see `assay.serving.batch.mongo_address`).
+
+    Args:
+        input: where the rows come from.
+        output: where the predictions go.
+        errors: the file of the invalid rows; None writes it beside the output.
+        text_field: column of the text.
+        pair_field: column of the second text, for a model of pairs; None reads `text_pair`.
+        shard_rows: rows per shard. While an input of several shards is predicted, its finished shards lie in the folder
+            `.OUTPUT.shards` beside the output, or in `state` for a collection.
+        state: folder of unfinished predictions into collections and addresses.
+        filter: a MongoDB filter that selects the documents of an input collection.
+        keep: fields of an input collection that the output holds beside `_id` and the text.
+        id_field: column of an input file that becomes the `_id` of a document; None takes `_id` if the file has that
+            column, else `id`.
+        timeout_s: seconds until an unreachable MongoDB server is an error.
+    """
+
+    input: str
+    output: str
+    errors: str | None = None
+    text_field: str = "text"
+    pair_field: str | None = None
+    shard_rows: int = ROWS_A_SHARD
+    state: Path = Path(".assay/predict")
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    keep: Sequence[str] = ()
+    id_field: str | None = None
+    timeout_s: float = 30
+
+
+def is_folder(request: Request) -> bool:
+    """Return whether the request predicts the files of one folder into another folder."""
+    return not is_mongo(request.input) and Path(request.input).is_dir()
