@@ -15,8 +15,8 @@ from assay.evaluation.baselines import (
     MajorityTagger,
     TfidfClassifier,
     constant_predictions,
+    every_nth,
     most_frequent_class,
-    spread,
 )
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.serving.predictions import ScoredEntity
@@ -31,7 +31,7 @@ TRAINING = [
 ]
 
 
-def answers(rows: Sequence[Example]) -> list[LabelledPrediction]:
+def predictions(rows: Sequence[Example]) -> list[LabelledPrediction]:
     """A model that finds nothing."""
     return [
         LabelledPrediction(row.id, row.label, "up", (1.0,), row.entities, (), row.characters, False, {}) for row in rows
@@ -53,9 +53,9 @@ def test_most_frequent_class_is_that_of_the_training_rows() -> None:
 
 
 def test_answer_with_class_changes_nothing_but_the_prediction() -> None:
-    made = constant_predictions("down", answers(TRAINING))
+    made = constant_predictions("down", predictions(TRAINING))
     assert [row.predicted for row in made] == ["down"] * 4
-    assert [replace(row, predicted="up") for row in made] == answers(TRAINING)
+    assert [replace(row, predicted="up") for row in made] == predictions(TRAINING)
 
 
 def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineReader) -> None:
@@ -63,7 +63,7 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineR
     tagger = MajorityTagger(TRAINING, reader)
     test = [Example("t", "Hilton in Paris, Hilton", entities=()), Example("u", "", entities=())]
     # then each of its words is found with that tag, an unknown word has none, and I- begins an entity by itself.
-    found, empty = tagger.answer(test, answers(test))
+    found, empty = tagger.predict(test, predictions(test))
     assert found.predicted_entities == (
         ScoredEntity(0, 6, "PERSON", 1.0),
         ScoredEntity(10, 15, "PLACE", 1.0),
@@ -74,7 +74,7 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineR
 
 
 def test_majority_tagger_needs_rows_with_entities(reader: BaselineReader) -> None:
-    with pytest.raises(AssayError, match="no training row says which entities it holds"):
+    with pytest.raises(AssayError, match="no training row has labelled entities"):
         MajorityTagger(TRAINING[3:], reader)
 
 
@@ -82,7 +82,7 @@ def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: Baselin
     rows = [Example(str(n), word, label=label) for n, (word, label) in enumerate([("good", "up"), ("bad", "down")] * 9)]
     model = TfidfClassifier(rows, reader)
     test = [Example("t", "so GOOD", label="up"), Example("u", "bad day", label="down")]
-    assert [row.predicted for row in model.answer(test, answers(test))] == ["up", "down"]
+    assert [row.predicted for row in model.predict(test, predictions(test))] == ["up", "down"]
     assert model.rows == 18
     with pytest.raises(AssayError, match=r"fewer than two classes; set gate\.baseline to majority"):
         TfidfClassifier(rows[:1], reader)
@@ -97,7 +97,7 @@ def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None
     pairs = [("good", "bad", "up"), ("bad", "good", "down")] * 9
     rows = [Example(str(n), a, text_pair=b, label=label) for n, (a, b, label) in enumerate(pairs)]
     # then they are told apart.
-    predicted = [row.predicted for row in TfidfClassifier(rows, reader).answer(rows, answers(rows))]
+    predicted = [row.predicted for row in TfidfClassifier(rows, reader).predict(rows, predictions(rows))]
     assert predicted == [row.label for row in rows]
 
 
@@ -105,8 +105,8 @@ def test_spread_takes_rows_from_the_whole_of_them(tmp_path: Path) -> None:
     rows = [Example(str(number), "text", label="up") for number in range(25)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "snapshot", rows).path)
     split_of = SplitRows(snapshot, {row.id: "train" for row in rows}, "train", 25)
-    assert ids(spread(split_of, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
-    assert len(ids(spread(split_of, 25))) == 25
+    assert ids(every_nth(split_of, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
+    assert len(ids(every_nth(split_of, 25))) == 25
 
 
 def ids(rows: Iterator[Example]) -> list[str]:

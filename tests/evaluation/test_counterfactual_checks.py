@@ -40,8 +40,8 @@ def test_a_model_that_does_not_mind_the_terms_passes(engine: Callable[..., Engin
     checks = check_counterfactuals(engine(), rows(), a_rule(), ["sentence", "tokens"])
     assert [check.name for check in checks] == ["counterfactual: towns (sentence)", "counterfactual: towns (tokens)"]
     assert all(check.passed and check.tested for check in checks)
-    assert checks[0].measured == "0 of 50 swaps change the answer (0.0%)"
-    assert checks[0].why == "the answers stay the same"
+    assert checks[0].measured == "0 of 50 swaps change the prediction (0.0%)"
+    assert checks[0].why == "no prediction changes"
 
 
 def test_a_word_that_turns_the_class_is_a_flip_and_is_shown(engine: Callable[..., Engine]) -> None:
@@ -51,8 +51,10 @@ def test_a_word_that_turns_the_class_is_a_flip_and_is_shown(engine: Callable[...
     sentence, tokens = check_counterfactuals(biased, rows(), a_rule(), ["sentence", "tokens"])
     # then every swap turns the class, and no entity.
     assert not sentence.passed
-    assert sentence.measured == "50 of 50 swaps change the answer (100.0%)"
-    assert sentence.why.startswith("too many answers change: Rome → Oslo (r0): positive became negative; Oslo → Rome")
+    assert sentence.measured == "50 of 50 swaps change the prediction (100.0%)"
+    assert sentence.why.startswith(
+        "too many predictions change: Rome → Oslo (r0): positive became negative; Oslo → Rome"
+    )
     assert tokens.passed
 
 
@@ -90,7 +92,7 @@ def test_too_few_swaps_are_not_judged(engine: Callable[..., Engine], allowed: bo
 
 def test_no_term_in_any_row_is_not_judged(engine: Callable[..., Engine]) -> None:
     (check,) = check_counterfactuals(engine(), [Example("1", "nothing")], a_rule(), ["sentence"])
-    assert (check.passed, check.tested, check.measured) == (False, False, "0 of 0 swaps change the answer")
+    assert (check.passed, check.tested, check.measured) == (False, False, "0 of 0 swaps change the prediction")
 
 
 def test_of_a_template_those_flip_that_are_answered_unlike_most(engine: Callable[..., Engine]) -> None:
@@ -99,8 +101,8 @@ def test_of_a_template_those_flip_that_are_answered_unlike_most(engine: Callable
     rule = a_rule(terms={"towns": towns}, templates=["{towns} is good"], min_swaps=5)
     (check,) = check_counterfactuals(engine({**CLASSES, "Bonn": "negative"}), [], rule, ["sentence"])
     # then one of five texts flips, not the four others.
-    assert check.measured == "1 of 5 swaps change the answer (20.0%)"
-    assert check.why == "too many answers change: Bonn (template '{towns} is good'): positive became negative"
+    assert check.measured == "1 of 5 swaps change the prediction (20.0%)"
+    assert check.why == "too many predictions change: Bonn (template '{towns} is good'): positive became negative"
 
 
 def test_templates_of_pronouns_have_a_text_for_each_kind(engine: Callable[..., Engine]) -> None:
@@ -109,7 +111,7 @@ def test_templates_of_pronouns_have_a_text_for_each_kind(engine: Callable[..., E
     )
     checks = check_counterfactuals(engine({**CLASSES, "her": "negative"}), [], rule, ["sentence", "tokens"])
     assert checks[0].measured.startswith("1 of 3 swaps")
-    assert checks[0].why.startswith("too many answers change: She")
+    assert checks[0].why.startswith("too many predictions change: She")
     assert checks[1].passed
 
 
@@ -139,11 +141,11 @@ def test_rows_that_belong_together_are_one_swap_of_evidence(engine: Callable[...
     asked = engine()
     (check,) = check_counterfactuals(asked, rows(), a_rule(), ["sentence"], clusters)
     # then they are five independent swaps, too few to judge by ten,
-    assert check.measured == "0 of 50 swaps change the answer (0.0%), 5 of them independent"
+    assert check.measured == "0 of 50 swaps change the prediction (0.0%), 5 of them independent"
     assert not check.tested
     # and where not all can be tried, each cluster has its turn.
     (check,) = check_counterfactuals(asked, rows(), a_rule(max_rows=7, min_swaps=5), ["sentence"], clusters)
-    assert check.measured == "0 of 7 swaps change the answer (0.0%), 5 of them independent"
+    assert check.measured == "0 of 7 swaps change the prediction (0.0%), 5 of them independent"
     assert check.tested
     # Rows of clusters of their own are counted as ever.
     alone = {row.id: row.id for row in rows()}
@@ -160,13 +162,13 @@ def test_flips_of_one_cluster_weigh_as_one(engine: Callable[..., Engine]) -> Non
     rule = a_rule(max_flips=0.02)
     # when its rows count as independent, then two swaps of five change the class,
     (check,) = check_counterfactuals(asked, texts, rule, ["sentence"])
-    assert (check.measured, check.passed) == ("40 of 100 swaps change the answer (40.0%)", False)
+    assert (check.measured, check.passed) == ("40 of 100 swaps change the prediction (40.0%)", False)
     # and as one document they are one of 61.
     (check,) = check_counterfactuals(asked, texts, rule, ["sentence"], document)
-    assert check.measured == "40 of 100 swaps change the answer (1.6%), 61 of them independent"
+    assert check.measured == "40 of 100 swaps change the prediction (1.6%), 61 of them independent"
     assert check.passed
     # The other way round, 60 texts of their own that change are not hidden by one document of many that do not.
     others = {row.id: "one document" for row in texts if not row.id.startswith("c")}
     (check,) = check_counterfactuals(asked, texts, a_rule(max_flips=0.5), ["sentence"], others)
-    assert check.measured == "40 of 100 swaps change the answer (97.6%), 41 of them independent"
+    assert check.measured == "40 of 100 swaps change the prediction (97.6%), 41 of them independent"
     assert not check.passed

@@ -17,9 +17,9 @@ def engine(tmp_path: Path) -> Engine:
 @pytest.mark.parametrize(("start", "end"), [(5, 10), (5, 9), (6, 10), (6, 8)])
 def test_answer_rows_score_half_words_as_the_whole_word_that_is_learnt(engine: Engine, start: int, end: int) -> None:
     rows = [Example("a", "good Hooli", label="up", entities=(Entity(start, end, "ORG"),))]
-    [answer] = predict_rows(engine, [*rows])
-    assert answer.gold_entities == (Entity(5, 10, "ORG"),)
-    assert answer.entity_counts == (1, 0, 0)
+    [prediction] = predict_rows(engine, [*rows])
+    assert prediction.gold_entities == (Entity(5, 10, "ORG"),)
+    assert prediction.entity_counts == (1, 0, 0)
 
 
 def test_answer_rows_keep_entities_that_no_word_covers(engine: Engine) -> None:
@@ -29,5 +29,5 @@ def test_answer_rows_keep_entities_that_no_word_covers(engine: Engine) -> None:
         Example("c", "good Hooli", label="up"),
         Example("d", "word " * 80 + "Hooli", label="up", entities=(Entity(400, 404, "ORG"),)),
     ]
-    answers = predict_rows(engine, rows)
-    assert [answer.gold_entities for answer in answers] == [row.entities for row in rows]
+    predictions = predict_rows(engine, rows)
+    assert [prediction.gold_entities for prediction in predictions] == [row.entities for row in rows]

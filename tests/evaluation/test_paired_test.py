@@ -77,7 +77,7 @@ def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
 def test_a_model_is_not_better_than_itself() -> None:
     outcomes = noisy_entities(200, 0.8, 1)
     result = compare(outcomes, outcomes)
-    assert (result.difference, result.p_value, result.alike) == (0, 1, True)
+    assert (result.difference, result.p_value, result.identical) == (0, 1, True)
     assert p_value(outcomes, outcomes, threshold=0.01) == 1
 
 
@@ -124,7 +124,7 @@ def test_comparison_refuses_different_rows() -> None:
 def test_rows_without_anything_to_find_are_refused() -> None:
     # one model finds entities where there are none
     rows = [(0, 0, 0)] * 22
-    with pytest.raises(ValueError, match="no test row holds anything to find"):
+    with pytest.raises(ValueError, match="no test row has a gold label"):
         compare(entity_outcomes([*rows[:20], *[(0, 1, 0)] * 2]), entity_outcomes(rows))
 
 

@@ -21,8 +21,8 @@ def noisy_classes(rows: int, accuracy: float, seed: int) -> tuple[list[str], lis
     random = np.random.default_rng(seed)
     gold = random.integers(0, 3, rows)
     wrong = (gold + random.integers(1, 3, rows)) % 3
-    answers = np.where(random.random(rows) < accuracy, gold, wrong)
-    return [CLASSES[code] for code in gold], [CLASSES[code] for code in answers]
+    predictions = np.where(random.random(rows) < accuracy, gold, wrong)
+    return [CLASSES[code] for code in gold], [CLASSES[code] for code in predictions]
 
 
 def noisy_entities(rows: int, recall: float, seed: int) -> Outcomes:
@@ -98,8 +98,8 @@ def test_slice_at_the_limit_is_seldom_called_short() -> None:
 def test_class_that_falls_short_gets_a_small_p_value() -> None:
     # Given three classes, of which half of `c` is taken for `b`,
     gold = list("abc") * 200
-    answers = ["b" if label == "c" and number % 2 else label for number, label in enumerate(gold)]
-    outcomes = class_outcomes(gold, answers, CLASSES)
+    predictions = ["b" if label == "c" and number % 2 else label for number, label in enumerate(gold)]
+    outcomes = class_outcomes(gold, predictions, CLASSES)
     # then c (F1 0.67 of the mean 0.82) falls short, and the others do not.
     p_values = [class_p_value(outcomes, code, 0.9) for code in range(3)]
     assert [value < 0.01 for value in p_values] == [False, False, True]
@@ -121,7 +121,7 @@ def test_holm_against_values_by_hand() -> None:
 def test_replicas_are_drawn_in_chunks_without_changing_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = noisy_entities(300, 0.8, 1)
     whole = f1_interval(outcomes)
-    monkeypatch.setattr("assay.evaluation.statistics.CELLS_A_CHUNK", 50)
+    monkeypatch.setattr("assay.evaluation.statistics.CELLS_PER_CHUNK", 50)
     assert f1_interval(outcomes) == whole
 
 
@@ -190,8 +190,8 @@ def test_slices_of_clusters_are_seldom_called_short() -> None:
 def test_a_class_short_in_one_document_only_may_be_chance() -> None:
     # Given 30 rows of a class that are one document, all wrong, and 30 documents of one row each,
     gold = ["a"] * 200 + ["b"] * 200 + ["c"] * 30
-    answers = ["a"] * 200 + ["b"] * 200 + ["a"] * 30
-    alone = class_outcomes(gold, answers, CLASSES)
-    document = class_outcomes(gold, answers, CLASSES, [min(row, 400) for row in range(430)])
+    predictions = ["a"] * 200 + ["b"] * 200 + ["a"] * 30
+    alone = class_outcomes(gold, predictions, CLASSES)
+    document = class_outcomes(gold, predictions, CLASSES, [min(row, 400) for row in range(430)])
     assert class_p_value(alone, 2, 0.9) < 0.01
     assert class_p_value(document, 2, 0.9) == 1

@@ -95,9 +95,7 @@ def test_tag_check_passes_where_every_entity_comes_back(tmp_path: Path) -> None:
 def test_tag_check_stops_a_run_whose_tokenizer_loses_most_entities(tmp_path: Path, coarse: Path) -> None:
     rows = [(f"Acme opens {word}", Entity(0, 4, "ORG")) for word in WORDS[:20]]
     run, snapshot = _run(tmp_path, coarse), _snapshot(tmp_path / "snapshot", rows)
-    with pytest.raises(
-        DataError, match=r"give back 0\.0% of 20 entities.*needs at least 50%: correct the spans"
-    ) as stop:
+    with pytest.raises(DataError, match=r"recover 0\.0% of 20 entities.*needs at least 50%: correct the spans") as stop:
         validate.fn(run, snapshot)
     assert "\n" not in str(stop.value)
     assert "row 'r0': ORG 'Acme' comes back as 'Acme opens'" in str(stop.value)

@@ -14,7 +14,7 @@ from assay.corpus.example import Entity, Example
 from assay.models.batching import BucketLoader, Collator, ordered_batches
 from assay.models.buckets import LengthBuckets
 from assay.models.crf import IGNORED
-from assay.models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
+from assay.models.dataset import ROWS_PER_CHUNK, EncodedRows, LabelSet
 from assay.serving.encoding import TextEncoder
 
 LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
@@ -151,11 +151,11 @@ def test_a_tag_stands_on_the_first_token_of_its_unit_and_nowhere_else(
 
 
 def test_rows_of_all_chunks_are_read_back(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_A_CHUNK + 3)]
+    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_PER_CHUNK + 3)]
     encoded = _write(tmp_path, rows, tiny_bert_folder)
     assert len(encoded) == len(rows)
     again = _encoder(tiny_bert_folder).encode([row.text for row in rows])
-    for number in (0, 4, ROWS_A_CHUNK - 1, ROWS_A_CHUNK, ROWS_A_CHUNK + 2):
+    for number in (0, 4, ROWS_PER_CHUNK - 1, ROWS_PER_CHUNK, ROWS_PER_CHUNK + 2):
         assert encoded.get("ids", number).tolist() == again[number].ids
         assert encoded.units(number) == again[number].units
     assert sorted(row for batch in ordered_batches(encoded, 64) for row in batch) == list(range(len(rows)))

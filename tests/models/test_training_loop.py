@@ -174,7 +174,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path: Path, tiny_bert
     if harm == "cut":
         os.truncate(newest / "optimizer.pt", 100)
     else:
-        (newest / "sealed.json").unlink()
+        (newest / "complete.json").unlink()
     steps: list[int] = []
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
 

@@ -1,12 +1,12 @@
 import pytest
 
 from assay.evaluation.counterfactuals.pronouns import swap_pronouns
-from assay.evaluation.counterfactuals.term_matching import Finder
+from assay.evaluation.counterfactuals.term_matching import TermFinder
 from assay.evaluation.counterfactuals.text_replacement import replace_words
 from assay.recipes.term_lists import shipped_list
 
 PRONOUNS = shipped_list("pronouns")
-FINDER = Finder(PRONOUNS)
+FINDER = TermFinder(PRONOUNS)
 
 
 def all_swaps(text: str) -> set[str]:

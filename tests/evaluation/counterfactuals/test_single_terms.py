@@ -1,7 +1,7 @@
 import pytest
 
 from assay.evaluation.counterfactuals.single_terms import swap_term
-from assay.evaluation.counterfactuals.term_matching import Finder, pick_some
+from assay.evaluation.counterfactuals.term_matching import TermFinder, choose_some
 from assay.evaluation.counterfactuals.text_replacement import replace_words
 from assay.recipes.term_lists import TermList, own_list, shipped_list
 
@@ -9,7 +9,7 @@ TOWNS = own_list("towns", [["Rome", "Oslo"], ["New York", "Austin"]])
 
 
 def swapped(text: str, terms: TermList, key: str = "row") -> str | None:
-    changes = swap_term([text], terms, Finder(terms), key)
+    changes = swap_term([text], terms, TermFinder(terms), key)
     return None if changes is None else replace_words(text, changes[0])[0]
 
 
@@ -54,7 +54,7 @@ def test_what_seems_to_be_part_of_a_proper_name_is_left_alone() -> None:
 
 
 def test_both_texts_of_a_pair_change_together() -> None:
-    first, second = swap_term(["is Rome old", "Rome is old, Rome is."], TOWNS, Finder(TOWNS), "row") or ([], [])
+    first, second = swap_term(["is Rome old", "Rome is old, Rome is."], TOWNS, TermFinder(TOWNS), "row") or ([], [])
     assert [len(first), len(second)] == [1, 2]
     assert {one.text for one in first + second} == {"Oslo"}
 
@@ -66,9 +66,9 @@ def test_the_same_row_always_gets_the_same_word() -> None:
 
 def test_some_of_many_are_the_same_ones_in_their_order() -> None:
     items = [str(number) for number in range(50)]
-    some = pick_some(items, 10, key=lambda item: (item,))
+    some = choose_some(items, 10, key=lambda item: (item,))
     assert some == sorted(some, key=int)
     assert len(some) == 10
     # Rows that were added elsewhere do not change which of the others are drawn before which.
-    assert set(pick_some([*items, "more"], 10, key=lambda item: (item,))) - {"more"} <= set(some)
-    assert pick_some(items, 50, key=lambda item: (item,)) == items
+    assert set(choose_some([*items, "more"], 10, key=lambda item: (item,))) - {"more"} <= set(some)
+    assert choose_some(items, 50, key=lambda item: (item,)) == items

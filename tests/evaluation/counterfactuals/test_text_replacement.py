@@ -2,8 +2,8 @@ import pytest
 
 from assay.corpus.example import Entity
 from assay.evaluation.counterfactuals.text_replacement import (
-    Kept,
     Replacement,
+    SharedSpan,
     entities_outside,
     in_case_of,
     replace_words,
@@ -14,7 +14,7 @@ def test_replaced_words_and_what_was_kept() -> None:
     text = "Emily met Emily."
     made, kept = replace_words(text, [Replacement(10, 15, "Jo"), Replacement(0, 5, "Lakisha")])
     assert made == "Lakisha met Jo."
-    assert kept == (Kept(5, 7, 5), Kept(15, 14, 1))
+    assert kept == (SharedSpan(5, 7, 5), SharedSpan(15, 14, 1))
     assert all(text[k.first : k.first + k.length] == made[k.second : k.second + k.length] for k in kept)
 
 
@@ -35,7 +35,7 @@ def test_case_is_that_of_the_original(original: str, listed: str, term: str, exp
 
 
 SWAPPED = "Lakisha Blunt left Acme"
-KEPT = (Kept(5, 7, 16),)  # of "Emily Blunt left Acme"
+KEPT = (SharedSpan(5, 7, 16),)  # of "Emily Blunt left Acme"
 
 
 @pytest.mark.parametrize(

@@ -114,26 +114,28 @@ def test_clusters_of_both_samples_with_one_name_are_two() -> None:
     assert Clusters.of(["a", "a"], ["a", "b"]).counts == (1, 2)
 
 
-def observed(documents: int, size: int, label: str, *, grouped: bool = True) -> WindowStatistics:
+def statistics(documents: int, size: int, label: str, *, grouped: bool = True) -> WindowStatistics:
     draw = np.random.default_rng(documents)
     rows = documents * size
     entity = (ScoredEntity(0, 3, "ORG", 0.9),)
-    answers = [LabelledPrediction(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)]
+    predictions = [
+        LabelledPrediction(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)
+    ]
     names = [str(row // size) for row in range(rows)] if grouped else []
-    return WindowStatistics(answers, words(draw, rows, size), clusters=names)
+    return WindowStatistics(predictions, words(draw, rows, size), clusters=names)
 
 
 def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
-    reference = Reference(observed(40, 10, "up"), 400, frozenset(COMMON))
+    reference = Reference(statistics(40, 10, "up"), 400, frozenset(COMMON))
 
-    few = find_drift(reference, observed(1, 100, "down"), Monitoring())
+    few = find_drift(reference, statistics(1, 100, "down"), Monitoring())
     assert not any(one.drifted for one in few)
     assert {one.why for one in few} == {
-        "too few documents to tell: 400 and 100 rows to compare are of 40 and 1 documents or groups; "
-        "take a longer window"
+        "not tested, too few documents: 400 and 100 rows to compare are of 40 and 1 documents or groups; "
+        "use a longer window"
     }
-    many = find_drift(reference, observed(20, 5, "down"), Monitoring())
-    assert "classes answered" in {one.name for one in many if one.drifted}
+    many = find_drift(reference, statistics(20, 5, "down"), Monitoring())
+    assert "predicted classes" in {one.name for one in many if one.drifted}
     assert many[0].clusters == (40, 20)
 
 
@@ -142,7 +144,7 @@ def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
 def test_find_drift_of_one_cluster_says_that_it_is_too_few(
     reference: tuple[int, int], window: tuple[int, int], vectors: bool
 ) -> None:
-    samples = [observed(*sample, "up") for sample in (reference, window)]
+    samples = [statistics(*sample, "up") for sample in (reference, window)]
     if vectors:
         samples = [replace(one, embeddings=np.random.default_rng(1).normal(size=(len(one), 4))) for one in samples]
     found = find_drift(Reference(samples[0], len(samples[0]), frozenset(COMMON)), samples[1], Monitoring())
@@ -152,9 +154,9 @@ def test_find_drift_of_one_cluster_says_that_it_is_too_few(
 
 
 def test_find_drift_reaches_a_small_alpha() -> None:
-    reference = Reference(observed(400, 1, "up", grouped=False), 400, frozenset(COMMON))
-    found = find_drift(reference, observed(200, 1, "down", grouped=False), Monitoring(alpha=0.001))
-    assert "classes answered" in {one.name for one in found if one.drifted}
+    reference = Reference(statistics(400, 1, "up", grouped=False), 400, frozenset(COMMON))
+    found = find_drift(reference, statistics(200, 1, "down", grouped=False), Monitoring(alpha=0.001))
+    assert "predicted classes" in {one.name for one in found if one.drifted}
 
 
 def test_cluster_names_are_groups_documents_and_copies() -> None:

@@ -73,7 +73,7 @@ def test_texts_are_told_apart_by_the_words_that_are_named() -> None:
     found = compare_texts(texts(draw, 300), texts(draw, 60, "voucher"))
     assert found.effect > 0.9
     assert found.p_value < 1e-6
-    assert found.telling[0] == "voucher"
+    assert found.distinctive_words[0] == "voucher"
     same = compare_texts(texts(draw, 300), texts(draw, 60))
     assert same.effect < 0.25
     assert same.p_value > 0.01
