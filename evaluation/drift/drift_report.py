@@ -22,8 +22,8 @@ class DriftReport(BaseModel):
     """Comparison of one window with the snapshot that a version was trained on.
 
     `seen` counts the rows of the window, and `rows` the rows that were compared. Left out are `known` rows of that
-    snapshot, `unreadable` rows that could not be read, and `other_versions`: rows that other
-    versions predicted and whose text was not stored. `clusters` and `reference_clusters` count the documents, groups and single rows.
+    snapshot, `unreadable` rows that could not be read, and `other_versions`: rows that other versions predicted and
+    whose text was not stored. `clusters` and `reference_clusters` count the documents, groups and single rows.
     """
 
     model: str

@@ -44,7 +44,7 @@ def reader(tmp_path: Path) -> BaselineReader:
     return BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {"Paris": "PLACE"}))
 
 
-def test_most_frequent_class_is_that_of_the_training_rows() -> None:
+def test_most_frequent_class_of_the_training_rows() -> None:
     assert most_frequent_class(TRAINING) == "down"
     # Of equally frequent ones it is the first by name, whatever their order.
     assert most_frequent_class(TRAINING[1::-1]) == most_frequent_class(TRAINING[:2]) == "down"
@@ -52,7 +52,7 @@ def test_most_frequent_class_is_that_of_the_training_rows() -> None:
         most_frequent_class(TRAINING[3:])
 
 
-def test_answer_with_class_changes_nothing_but_the_prediction() -> None:
+def test_constant_predictions_change_only_the_class() -> None:
     made = constant_predictions("down", predictions(TRAINING))
     assert [row.predicted for row in made] == ["down"] * 4
     assert [replace(row, predicted="up") for row in made] == predictions(TRAINING)
@@ -78,7 +78,7 @@ def test_majority_tagger_needs_rows_with_entities(reader: BaselineReader) -> Non
         MajorityTagger(TRAINING[3:], reader)
 
 
-def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: BaselineReader) -> None:
+def test_tfidf_classifier_learns_words_and_counts_its_rows(reader: BaselineReader) -> None:
     rows = [Example(str(n), word, label=label) for n, (word, label) in enumerate([("good", "up"), ("bad", "down")] * 9)]
     model = TfidfClassifier(rows, reader)
     test = [Example("t", "so GOOD", label="up"), Example("u", "bad day", label="down")]
@@ -88,7 +88,7 @@ def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: Baselin
         TfidfClassifier(rows[:1], reader)
 
 
-def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None:
+def test_tfidf_classifier_distinguishes_the_texts_of_a_pair(tmp_path: Path) -> None:
     # Given pairs whose class depends on which of both texts holds a word,
     (tmp_path / "bundle").mkdir()
     golden = [{"text": "good", "text_pair": "bad", "label": "up", "probabilities": [0.5, 0.5], "entities": []}]
@@ -96,12 +96,12 @@ def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None
     reader = BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes=changes))
     pairs = [("good", "bad", "up"), ("bad", "good", "down")] * 9
     rows = [Example(str(n), a, text_pair=b, label=label) for n, (a, b, label) in enumerate(pairs)]
-    # then they are told apart.
+    # then they are distinguished.
     predicted = [row.predicted for row in TfidfClassifier(rows, reader).predict(rows, predictions(rows))]
     assert predicted == [row.label for row in rows]
 
 
-def test_spread_takes_rows_from_the_whole_of_them(tmp_path: Path) -> None:
+def test_every_nth_takes_rows_from_all_of_them(tmp_path: Path) -> None:
     rows = [Example(str(number), "text", label="up") for number in range(25)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "snapshot", rows).path)
     split_of = SplitRows(snapshot, {row.id: "train" for row in rows}, "train", 25)

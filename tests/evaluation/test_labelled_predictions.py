@@ -15,14 +15,14 @@ def engine(tmp_path: Path) -> Engine:
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 10), (5, 9), (6, 10), (6, 8)])
-def test_answer_rows_score_half_words_as_the_whole_word_that_is_learnt(engine: Engine, start: int, end: int) -> None:
+def test_predict_rows_scores_half_words_as_whole_words(engine: Engine, start: int, end: int) -> None:
     rows = [Example("a", "good Hooli", label="up", entities=(Entity(start, end, "ORG"),))]
     [prediction] = predict_rows(engine, [*rows])
     assert prediction.gold_entities == (Entity(5, 10, "ORG"),)
     assert prediction.entity_counts == (1, 0, 0)
 
 
-def test_answer_rows_keep_entities_that_no_word_covers(engine: Engine) -> None:
+def test_predict_rows_keeps_entities_without_a_word(engine: Engine) -> None:
     rows = [
         Example("a", "good Hooli", label="up", entities=(Entity(0, 10, "ORG"),)),
         Example("b", "good Hooli", label="up", entities=()),

@@ -61,7 +61,7 @@ RULE = SliceRule(
 )
 
 
-def test_every_kind_of_slice_has_the_same_rows_among_answers_and_examples() -> None:
+def test_slice_members_are_the_same_for_predictions_and_examples() -> None:
     rows = random_predictions()
     slices = slices_of(rows, RULE)
     assert [one.key.kind for one in slices] == ["column"] * 3 + ["length"] * 3 + ["label"] * 3 + ["expression"] * 2
@@ -71,8 +71,8 @@ def test_every_kind_of_slice_has_the_same_rows_among_answers_and_examples() -> N
         assert 0 < one.rows < len(rows)
 
 
-def test_every_text_has_its_third_however_long_it_is() -> None:
-    # Given thirds of judged rows of 5 to 499 characters,
+def test_slices_by_length_cover_every_text() -> None:
+    # Given thirds of tested rows of 5 to 499 characters,
     slices = slices_by_length(random_predictions())
     # then shorter and longer texts elsewhere belong to the outer thirds.
     others = [Example(str(length), "x" * length) for length in (1, 250, 5000)]
@@ -80,12 +80,12 @@ def test_every_text_has_its_third_however_long_it_is() -> None:
     assert members.tolist() == np.eye(3, dtype=bool).tolist()
 
 
-def test_texts_of_one_length_are_one_slice() -> None:
+def test_slices_by_length_of_equal_lengths_are_one_slice() -> None:
     (one,) = slices_by_length([a_prediction(number, "a", "a") for number in range(5)])
     assert (one.value, one.rows) == ("10-10 characters", 5)
 
 
-def test_the_other_values_are_those_that_are_not_listed() -> None:
+def test_slice_members_of_other_values_are_the_unlisted_ones() -> None:
     rows = [a_prediction(number, "a", "a", name=f"n{min(number, 25)}") for number in range(60)]
     rest = slices_by_column(rows, "name")[-1]
     assert rest.value == OTHER
@@ -93,13 +93,13 @@ def test_the_other_values_are_those_that_are_not_listed() -> None:
     assert slice_members(others, rest.key).tolist() == [True, False]
 
 
-def test_an_expression_on_a_column_that_the_rows_lack_is_an_error() -> None:
+def test_slice_members_of_an_unknown_column_is_an_error() -> None:
     key = SliceKey(kind="expression", column="expression", value="old", condition="year < 2010")
     with pytest.raises(AssayError, match="'year < 2010' names 'year', which the rows do not have"):
         slice_members([Example("1", "text")], key)
 
 
-def test_of_a_class_the_sentence_head_has_its_own_f1_and_the_tokens_head_that_of_its_rows() -> None:
+def test_slice_outcomes_of_a_class_depend_on_the_head() -> None:
     rows = random_predictions()
     gold, predicted = [row.gold for row in rows], [row.predicted for row in rows]
     own = dict(zip(CLASSES, f1_score(gold, predicted, labels=CLASSES, average=None), strict=True))
@@ -109,7 +109,7 @@ def test_of_a_class_the_sentence_head_has_its_own_f1_and_the_tokens_head_that_of
         assert slice_outcomes(one, rows, "tokens").f1() == pytest.approx(inside.f1())
 
 
-def test_f1_of_each_slice_of_a_column_is_that_of_fairlearn() -> None:
+def test_slice_metrics_of_a_column_equal_fairlearn() -> None:
     rows = random_predictions()
     media = [str(row.slices["medium"]) for row in rows]
     gold, predicted = np.array([row.gold for row in rows]), np.array([row.predicted for row in rows])
@@ -118,7 +118,7 @@ def test_f1_of_each_slice_of_a_column_is_that_of_fairlearn() -> None:
     def macro(truth: pd.Series, prediction: pd.Series) -> float:
         return float(f1_score(truth, prediction, average="macro"))
 
-    # An entity F1 has no column of right answers: the rows' tallies are handed in beside empty ones.
+    # An entity F1 has no column of gold labels: the tallies of the rows are passed with empty ones.
     def strict(truth: Floats, prediction: Floats, right: Ints, wrong: Ints, missed: Ints) -> float:
         return float(2 * right.sum() / (2 * right.sum() + wrong.sum() + missed.sum()))
 

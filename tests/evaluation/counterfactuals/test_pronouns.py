@@ -43,7 +43,7 @@ def all_swaps(text: str) -> set[str]:
         ("He told his wife that she won", {"She told her husband that he won"}),
     ],
 )
-def test_forms_change_together(text: str, expected: set[str]) -> None:
+def test_swap_pronouns_changes_forms_together(text: str, expected: set[str]) -> None:
     assert all_swaps(text) == expected
 
 
@@ -58,11 +58,11 @@ def test_forms_change_together(text: str, expected: set[str]) -> None:
         "Sheila and the chef",
     ],
 )
-def test_what_is_not_clear_or_not_there_is_left_alone(text: str) -> None:
+def test_swap_pronouns_leaves_ambiguous_texts_unchanged(text: str) -> None:
     assert all_swaps(text) == set()
 
 
-def test_a_pair_changes_as_one() -> None:
+def test_swap_pronouns_changes_both_texts_of_a_pair() -> None:
     assert PRONOUNS.grammar is not None
     first, second = swap_pronouns(["is he tall", "He is tall"], PRONOUNS, PRONOUNS.grammar, FINDER, "k") or ([], [])
     assert [one.text for one in first + second] == ["she", "She"]

@@ -10,7 +10,7 @@ from assay.evaluation.counterfactuals.text_replacement import (
 )
 
 
-def test_replaced_words_and_what_was_kept() -> None:
+def test_replace_words_returns_text_and_shared_spans() -> None:
     text = "Emily met Emily."
     made, kept = replace_words(text, [Replacement(10, 15, "Jo"), Replacement(0, 5, "Lakisha")])
     assert made == "Lakisha met Jo."
@@ -30,7 +30,7 @@ def test_replaced_words_and_what_was_kept() -> None:
         ("A", "a", "an", "An"),
     ],
 )
-def test_case_is_that_of_the_original(original: str, listed: str, term: str, expected: str) -> None:
+def test_in_case_of_the_original(original: str, listed: str, term: str, expected: str) -> None:
     assert in_case_of(original, listed, term) == expected
 
 
@@ -51,7 +51,5 @@ KEPT = (SharedSpan(5, 7, 16),)  # of "Emily Blunt left Acme"
         ([Entity(19, 23, "ORG")], {Entity(17, 21, "ORG")}),
     ],
 )
-def test_entities_outside_the_swapped_words_in_the_offsets_of_the_original(
-    entities: list[Entity], pieces: set[Entity]
-) -> None:
+def test_entities_outside_are_in_the_offsets_of_the_original(entities: list[Entity], pieces: set[Entity]) -> None:
     assert entities_outside(SWAPPED, entities, KEPT) == pieces

@@ -88,7 +88,7 @@ def f1(draw: np.random.Generator, reference: int, size: int, clusters: Clusters)
 
 
 @pytest.mark.parametrize("compare", [numbers, shares, texts, vectors, f1])
-def test_clusters_of_many_rows_look_different_as_seldom_as_p_says(compare: Compare) -> None:
+def test_comparisons_of_clusters_keep_their_level(compare: Compare) -> None:
     reference, size = 320, 8
     clusters, draw = clusters_of(reference, reference // 2, size), np.random.default_rng(5)
     p_values = [compare(draw, reference, size, clusters).p_value for _ in range(40)]
@@ -96,13 +96,13 @@ def test_clusters_of_many_rows_look_different_as_seldom_as_p_says(compare: Compa
 
 
 @pytest.mark.parametrize("compare", [numbers, shares, texts, vectors])
-def test_clusters_of_one_row_change_nothing(compare: Compare) -> None:
+def test_comparisons_of_clusters_of_one_row_equal_those_of_rows(compare: Compare) -> None:
     grouped, single = Clusters.of([str(row) for row in range(320)], [str(row) for row in range(160)]), None
     found = [compare(np.random.default_rng(6), 320, 1, one) for one in (grouped, single)]  # type: ignore[arg-type]
     assert found[0] == found[1]
 
 
-def test_clusters_still_show_a_shift_of_all_documents() -> None:
+def test_comparisons_of_clusters_find_a_shift_of_all_documents() -> None:
     draw, clusters = np.random.default_rng(8), clusters_of(320, 160, 8)
     assert compare_vectors(centres(draw, 320, 8, 8), centres(draw, 160, 8, 8) + 2, clusters).p_value < 0.005
     assert compare_numbers(
@@ -110,7 +110,7 @@ def test_clusters_still_show_a_shift_of_all_documents() -> None:
     ).p_value == pytest.approx(1 / 2000)
 
 
-def test_clusters_of_both_samples_with_one_name_are_two() -> None:
+def test_clusters_with_one_name_in_both_samples_are_two() -> None:
     assert Clusters.of(["a", "a"], ["a", "b"]).counts == (1, 2)
 
 
@@ -125,7 +125,7 @@ def statistics(documents: int, size: int, label: str, *, grouped: bool = True) -
     return WindowStatistics(predictions, words(draw, rows, size), clusters=names)
 
 
-def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
+def test_find_drift_does_not_test_too_few_documents() -> None:
     reference = Reference(statistics(40, 10, "up"), 400, frozenset(COMMON))
 
     few = find_drift(reference, statistics(1, 100, "down"), Monitoring())
@@ -141,7 +141,7 @@ def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
 
 @pytest.mark.parametrize(("reference", "window"), [((2000, 1), (1, 100)), ((1, 400), (100, 1)), ((1, 400), (1, 100))])
 @pytest.mark.parametrize("vectors", [False, True])
-def test_find_drift_of_one_cluster_says_that_it_is_too_few(
+def test_find_drift_does_not_test_one_cluster(
     reference: tuple[int, int], window: tuple[int, int], vectors: bool
 ) -> None:
     samples = [statistics(*sample, "up") for sample in (reference, window)]
@@ -227,7 +227,7 @@ UNEVEN = [((1000, 1), (20, 25)), ((40, 20), (300, 1)), ((600, 1), (60, 5))]
 
 @pytest.mark.parametrize(("reference", "window"), UNEVEN)
 @pytest.mark.parametrize("shared", [0.0, 0.8])
-def test_uneven_clusters_look_different_as_seldom_as_p_says(reference: Sizes, window: Sizes, shared: float) -> None:
+def test_comparisons_of_uneven_clusters_keep_their_level(reference: Sizes, window: Sizes, shared: float) -> None:
     draw = np.random.default_rng([*reference, *window, round(10 * shared)])
     runs = [uneven_comparisons(draw, reference, window, shared) for _ in range(30)]
     for name in runs[0]:
@@ -238,7 +238,7 @@ def test_uneven_clusters_look_different_as_seldom_as_p_says(reference: Sizes, wi
 
 
 @pytest.mark.parametrize(("reference", "window"), UNEVEN)
-def test_uneven_clusters_show_what_independent_rows_do(reference: Sizes, window: Sizes) -> None:
+def test_comparisons_of_uneven_clusters_find_what_independent_rows_show(reference: Sizes, window: Sizes) -> None:
     # Given large clusters of rows that are independent all the same, when the window is shifted,
     draw = np.random.default_rng(4)
     runs = [uneven_comparisons(draw, reference, window, 0.0, shift=0.45) for _ in range(10)]

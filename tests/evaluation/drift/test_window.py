@@ -48,7 +48,7 @@ def write(path: Path, *rows: dict[str, Any] | str) -> str:
     return str(path)
 
 
-def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(reading: Reading, tmp_path: Path) -> None:
+def test_window_counts_unlabelled_and_unreadable_rows(reading: Reading, tmp_path: Path) -> None:
     good, bare = {"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}
 
     statistics, counts = reading.window_statistics_of(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
@@ -61,7 +61,7 @@ def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(readi
     assert "text is missing (1)" in counts.faults
 
 
-def test_labels_come_late_by_their_id(reading: Reading, tmp_path: Path) -> None:
+def test_window_joins_late_labels_by_id(reading: Reading, tmp_path: Path) -> None:
     rows = write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}, {"id": "b", "text": "bad"})
     labels = write(tmp_path / "labels.jsonl", {"id": "b", "label": "1"}, {"id": "z", "label": "down"})
 
@@ -70,7 +70,7 @@ def test_labels_come_late_by_their_id(reading: Reading, tmp_path: Path) -> None:
     assert [one.gold for one in statistics.predictions] == [None, "up"]
 
 
-def test_a_label_that_cannot_be_read_is_named(reading: Reading, tmp_path: Path) -> None:
+def test_read_labels_names_an_unreadable_label(reading: Reading, tmp_path: Path) -> None:
     rows, labels = (
         write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}),
         write(tmp_path / "l.jsonl", {"label": "1"}),
@@ -79,7 +79,7 @@ def test_a_label_that_cannot_be_read_is_named(reading: Reading, tmp_path: Path) 
         reading.window_statistics_of(rows, labels=Path(labels))
 
 
-def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path) -> None:
+def test_window_filters_rows_by_time(reading: Reading, tmp_path: Path) -> None:
     rows = [{"id": str(day), "text": "good", "at": f"2026-11-{day:02}T08:00:00Z"} for day in range(1, 11)]
     address = write(tmp_path / "in.jsonl", *rows)
 
@@ -96,7 +96,7 @@ def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path)
         ("2026-11-04T08:00:01Z", "2026-11-06", ["5"]),
     ],
 )
-def test_bounds_are_times_however_they_are_written(
+def test_window_normalises_its_bounds(
     reading: Reading, tmp_path: Path, since: str, until: str, days: list[str]
 ) -> None:
     stamps = {str(day): f"2026-11-0{day}T08:00:00" for day in range(3, 8)}
@@ -109,17 +109,17 @@ def test_bounds_are_times_however_they_are_written(
 
 
 @pytest.mark.parametrize("bound", ["yesterday", "2026-13-01", "", "1763712000"])
-def test_a_bound_that_is_no_time_is_named(bound: str) -> None:
+def test_window_names_a_bound_that_is_not_a_time(bound: str) -> None:
     with pytest.raises(ValueError, match=r"until is '.*', which is not an ISO 8601 time; write 2026-11-14"):
         Window(address="in.jsonl", until=bound)
 
 
-def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
+def test_window_without_rows_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no rows to compare: text is missing"):
         reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c"}))
 
 
-def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_window_reads_a_collection(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
     day = datetime(2026, 11, 1, tzinfo=UTC)
     rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de", "on": day} for number in range(20)]
@@ -136,7 +136,7 @@ def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: p
     assert Window(address="mongo:", filter=dated).model_dump(mode="json")["filter"] == dated
 
 
-def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Reading, tmp_path: Path) -> None:
+def test_window_leaves_out_rows_of_the_snapshot_by_default(reading: Reading, tmp_path: Path) -> None:
     # given a window of a row that the snapshot holds, one whose text has changed since, and a new one
     rows = [{"id": name, "text": text} for name, text in (("a", "good"), ("b", "bad again"), ("c", "good"))]
     address = write(tmp_path / "in.jsonl", *rows)
@@ -158,7 +158,7 @@ def logged(name: str, digest: str, **more: Any) -> dict[str, Any]:
     return {**head, **prediction, "entities": [{"start": 0, "end": 4, "label": "ORG", "score": 0.7}], **more}
 
 
-def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading, tmp_path: Path) -> None:
+def test_window_of_a_log_without_texts_has_predictions_of_this_version(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     write(tmp_path / "answers-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
     labels = write(tmp_path / "labels.jsonl", {"id": "a", "label": "down"})
@@ -175,7 +175,7 @@ def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading,
     assert (statistics.texts, counts.others, counts.unreadable) == (None, 1, 1)
 
 
-def test_a_log_with_texts_is_read_again_by_the_champion(reading: Reading, tmp_path: Path) -> None:
+def test_window_of_a_log_with_texts_is_predicted_again(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("a", "other", text="bad Acme"))
 
     statistics, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
@@ -195,7 +195,7 @@ def gold(statistics: WindowStatistics) -> list[list[tuple[int, int, str]]]:
     ("start", "end"), [(4, 8), (4.0, 8.0), (3, 8), (4, 9), (3, 9), (4, 6), (6, 8), (5.0, 7)], ids=str
 )
 @pytest.mark.parametrize("name", [7, 7.0, "7"])
-def test_labels_become_what_entities_of_a_source_are(
+def test_window_strips_late_entities_like_those_of_a_source(
     reading: Reading, tmp_path: Path, name: Any, start: float, end: float
 ) -> None:
     # given white space at the edges, half a word, doubles
@@ -204,14 +204,14 @@ def test_labels_become_what_entities_of_a_source_are(
     rows = write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"})
     assert gold(reading.window_statistics_of(rows, labels=labels)[0]) == [[(4, 8, "ORG")]]
     for folder, digests in (("all", ["other"]), ("some", [reading.engine.digest])):
-        # "some": one row has no text, so that what was answered counts
+        # "some": one row has no text, so that the logged predictions count
         bare = [logged("8", reading.engine.digest)] if folder == "some" else []
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
         assert gold(reading.window_statistics_of(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
 
 
-def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, tmp_path: Path) -> None:
+def test_window_uses_late_entities_unchanged_without_texts(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest))
     labels = {"id": 7.0, "label": None, "entities": [{"start": 0.0, "end": 3, "label": "ORG"}]}
     statistics, _ = reading.window_statistics_of(
@@ -236,7 +236,7 @@ def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, 
     ],
     ids=str,
 )
-def test_labels_that_cannot_be_meant_are_named(
+def test_read_labels_names_impossible_entities(
     reading: Reading, tmp_path: Path, label: dict[str, Any], message: str
 ) -> None:
     labels = Path(write(tmp_path / "labels.jsonl", {"id": 7, **label}))
@@ -247,19 +247,19 @@ def test_labels_that_cannot_be_meant_are_named(
         assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
+def test_read_log_of_a_folder_without_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="assay serve --log"):
         reading.window_statistics_of(f"log:{tmp_path}")
 
 
-def test_a_sample_is_even_and_keeps_the_order() -> None:
+def test_draw_is_even_and_keeps_the_order() -> None:
     drawn = [draw(range(1000), 100, seed) for seed in range(50)]
     assert all(rows == sorted(rows) and len(set(rows)) == 100 for rows in drawn)
     mean = sum(map(sum, drawn)) / 5000
     assert 480 < mean < 520
 
 
-def test_rows_of_a_window_carry_their_groups(reading: Reading, tmp_path: Path) -> None:
+def test_window_rows_have_their_groups(reading: Reading, tmp_path: Path) -> None:
     rows = [{"id": name, "text": "good", "product": product} for name, product in (("a", 5), ("b", 5.0), ("c", None))]
     fields = {"id": "id", "label": "label", "group": "product"}
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields}
@@ -272,7 +272,7 @@ def test_rows_of_a_window_carry_their_groups(reading: Reading, tmp_path: Path) -
     assert one == other != none
 
 
-def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Reading, tmp_path: Path) -> None:
+def test_window_clusters_rows_of_one_request_or_group(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     names = ["r/0", "r/1", "s", "t"]
     labels = write(tmp_path / "labels.jsonl", *({"id": name, "group": "g"} for name in "st"))

@@ -28,7 +28,7 @@ def make_values() -> np.ndarray:
     return values
 
 
-def test_each_row_is_near_in_its_own_scale() -> None:
+def test_quantize_word_table_keeps_each_row_close_in_its_own_scale() -> None:
     values, model = make_values(), make_model(make_values())
     quantize_word_table(model)
     onnx.checker.check_model(model, full_check=True)
@@ -38,7 +38,7 @@ def test_each_row_is_near_in_its_own_scale() -> None:
     assert (error <= np.abs(values).max(axis=1, keepdims=True) / 253).all()
 
 
-def test_the_float_table_is_gone_unless_something_else_needs_it() -> None:
+def test_quantize_word_table_removes_an_unused_float_table() -> None:
     alone, shared = make_model(make_values()), make_model(make_values(), shared=True)
     for model in (alone, shared):
         quantize_word_table(model)
