@@ -1,4 +1,4 @@
-"""Trivial models on real tokenizers."""
+"""Baselines on real tokenizers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ TRAINING = [
 
 
 def predictions(rows: Sequence[Example]) -> list[LabelledPrediction]:
-    """A model that finds nothing."""
+    """Return the predictions of a model that finds nothing."""
     return [
         LabelledPrediction(row.id, row.label, "up", (1.0,), row.entities, (), row.characters, False, {}) for row in rows
     ]
@@ -110,5 +110,5 @@ def test_every_nth_takes_rows_from_all_of_them(tmp_path: Path) -> None:
 
 
 def ids(rows: Iterator[Example]) -> list[str]:
-    """Their ids."""
+    """Return the ids of rows."""
     return [row.id for row in rows]

@@ -17,7 +17,7 @@ TOWNS = {"towns": [["Rome", "Oslo"]]}
 
 
 def rows(count: int = 60, text: str = "{} is good ibm") -> list[Example]:
-    """Every second row names Rome, every third Oslo."""
+    """Return rows of which every second names Rome and every third Oslo."""
     towns = ["Rome", "Oslo", "Rome", "nobody", "Rome", "Oslo"]
     return [Example(f"r{number}", text.format(towns[number % 6])) for number in range(count)]
 
@@ -28,7 +28,7 @@ def a_rule(**changes: Any) -> CounterfactualRule:
 
 @pytest.fixture
 def engine(make_bundle: MakeBundle) -> Callable[..., Engine]:
-    """Gives `engine(classes={...}, entities={...})`: by default one that does not know the towns."""
+    """Return `engine(classes={...}, entities={...})`, which by default does not know the towns."""
 
     def make(classes: dict[str, str] | None = None, entities: dict[str, str] | None = None, **changes: Any) -> Engine:
         return Engine(make_bundle("bundle", classes or CLASSES, entities or {"ibm": "ORG"}, **changes), threads=1)
@@ -62,13 +62,13 @@ def test_check_counterfactuals_compares_entities_outside_the_swapped_words(engin
     # Given a model that takes Oslo, and nothing else, for a place,
     knows = engine(entities={"ibm": "ORG", "Oslo": "PLACE"})
     (check,) = check_counterfactuals(knows, rows(), a_rule(), ["tokens"])
-    # then that is no flip, though the span has another length and all offsets behind it shift.
+    # then that is no flip, though the span has another length and all later offsets shift.
     assert check.passed
     assert check.measured.startswith("0 of 50")
 
 
 def test_check_counterfactuals_counts_a_changed_entity_as_a_flip(engine: Callable[..., Engine]) -> None:
-    # Given a tagger (O, B-ORG, I-ORG, B-PLACE, I-PLACE) that sees no organisation right behind a place,
+    # Given a tagger (O, B-ORG, I-ORG, B-PLACE, I-PLACE) that sees no organisation right after a place,
     between = [[0.0] * 5 for _ in range(5)]
     between[3][1] = -10.0
     crf = Crf(start=[0.0] * 5, end=[0.0] * 5, between=between)

@@ -10,7 +10,7 @@ from tests.bundles import build_bundle
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    """An engine that finds "Hooli" in any text."""
+    """Return an engine that finds "Hooli" in any text."""
     return Engine(build_bundle(tmp_path, {"good": "up", "bad": "down"}, {"Hooli": "ORG"}), threads=1)
 
 

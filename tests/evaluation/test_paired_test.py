@@ -97,7 +97,7 @@ def test_compare_bound_of_identical_models_depends_on_the_rows(rows: int) -> Non
         exact = 1 - 0.05 ** (1 / rows)
         assert 1.6 * exact > -compare(outcomes, outcomes).lower > 0.99 * exact
         assert p_value(outcomes, outcomes, threshold=-0.9 * exact) > 0.05
-    # Copies are no evidence: ten rows a cluster count as one.
+    # Copies are no evidence: ten rows per cluster count as one.
     copies = Outcomes(np.repeat(models[0].codes, 10, axis=0), 3, np.repeat(np.arange(rows), 10))
     assert compare(copies, copies).lower == pytest.approx(compare(models[0], models[0]).lower, rel=0.2)
 
@@ -139,9 +139,9 @@ def test_compare_two_thousand_replicas_of_three_thousand_rows_in_two_seconds() -
 def clustered_pair(
     clusters: int, size: int, shared: float, seed: int, *, entities: bool, gain: float = 0.0
 ) -> tuple[Outcomes, Outcomes]:
-    """Two models that disagree on a tenth of the rows; a row takes the outcome of its cluster with the chance `shared`.
+    """Return two models that differ on a tenth of the rows; `shared` is the chance of the cluster's outcome.
 
-    The champion of equal models is right where the challenger is not as often as the other way round.
+    Equal models are right on equally many of the rows on which they differ.
     """
     random = np.random.default_rng([seed, clusters, size, round(10 * shared)])
     codes = [_drawn_pairs(random, count, entities, gain) for count in (clusters, clusters * size)]
@@ -208,7 +208,7 @@ def test_compare_finds_a_difference_in_clusters() -> None:
 
 
 def lost(random: np.random.Generator, rows: int, loss: float, *, entities: bool) -> tuple[Outcomes, Outcomes]:
-    """A challenger that is wrong wherever the champion is, and on a share of the rows (entities) more."""
+    """Return a challenger that shares the errors of the champion and has errors on another share of the rows."""
     if entities:
         gold = random.poisson(1.5, rows)
         right = random.binomial(gold, 0.85)
@@ -264,14 +264,14 @@ def test_compare_draws_as_often_for_the_fortieth_challenger(monkeypatch: pytest.
 
 
 def against(gold: Ints, candidate: Ints, champion: Ints, classes: int) -> tuple[Outcomes, Outcomes]:
-    """Two models by their predicted classes, the better one first."""
+    """Return two models by their predicted classes, the better one first."""
     models = [Outcomes(np.column_stack([gold, predicted]), classes) for predicted in (candidate, champion)]
     first, second = sorted(models, key=lambda model: -model.f1())
     return first, second
 
 
 def odd_pair(seed: int) -> tuple[Outcomes, Outcomes]:
-    """Few rows, rare classes, and models that are perfect, never right, or blind to some of the classes."""
+    """Return few rows, rare classes, and models that are perfect, always wrong, or blind to some classes."""
     random = np.random.default_rng([seed, 77])
     classes, rows = int(random.integers(2, 6)), int(random.choice([20, 50, 200, 500]))
     gold = random.choice(classes, rows, p=random.dirichlet(np.full(classes, random.choice([0.2, 1, 5]))))

@@ -14,7 +14,7 @@ RULE = SliceRule(columns=["medium"])
 
 
 def predictions_with(quality: dict[str, tuple[int, float]], seed: int = 1) -> list[LabelledPrediction]:
-    """Rows of each medium: how many, and how often class and entity are right."""
+    """Return rows of each medium, given their number and the accuracy of class and entity."""
     random = np.random.default_rng(seed)
     rows = []
     for medium, (count, accuracy) in quality.items():
@@ -109,7 +109,7 @@ def test_check_slices_tests_a_class_by_its_own_f1() -> None:
     # Given three classes, of which the model takes half of `c` for `b`,
     rows = [a_prediction(str(n), "abc"[n % 3], "b" if n % 6 == 5 else "abc"[n % 3]) for n in range(600)]
     checks = {check.name: check for check in check_slices(rows, SliceRule(label=True), ["sentence", "tokens"])}
-    # then c falls short by what is missed, and b suffers from what was wrongly put into it;
+    # then c is below the threshold by its misses, and b by the rows that were wrongly predicted as it;
     assert not checks["slice: label=c (sentence)"].passed
     assert "F1 0.667" in checks["slice: label=c (sentence)"].measured
     assert "F1 0.800" in checks["slice: label=b (sentence)"].measured

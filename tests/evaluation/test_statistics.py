@@ -26,7 +26,7 @@ def noisy_classes(rows: int, accuracy: float, seed: int) -> tuple[list[str], lis
 
 
 def noisy_entities(rows: int, recall: float, seed: int) -> Outcomes:
-    """Two entities a row, each found with the given probability, else missed with a false one in its place."""
+    """Return two entities per row, each found with the given probability, else replaced by a false one."""
     found = np.random.default_rng(seed).binomial(2, recall, rows)
     return entity_outcomes([(int(hits), int(2 - hits), int(2 - hits)) for hits in found])
 
@@ -126,7 +126,7 @@ def test_draw_f1_does_not_depend_on_the_chunk_size(monkeypatch: pytest.MonkeyPat
 
 
 def documents(count: int, size: int, seed: int, level: float = 0.8) -> Outcomes:
-    """Two entities a row; the chance to find them is one of the document."""
+    """Return two entities per row; the probability to find them is that of the document."""
     random = np.random.default_rng(seed)
     chance = np.repeat(np.clip(random.normal(level, 0.15, count), 0.0, 1.0), size)
     found = random.binomial(2, chance)

@@ -24,7 +24,7 @@ WORDS = [f"{first}{second}" for first in "abcdefgh" for second in "klmnopqr"]
 
 @pytest.fixture
 def coarse(tmp_path: Path) -> Path:
-    """A tokenizer of which "Acme" and what follows it are one token."""
+    """Return a tokenizer that joins "Acme" and the next word into one token."""
     vocabulary = {"<pad>": 0, "<unk>": 1, "▁Acme▁opens": 2, **{f"▁{word}": 3 + at for at, word in enumerate(WORDS)}}
     tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in vocabulary], 1))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)

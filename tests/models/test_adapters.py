@@ -26,7 +26,7 @@ def _network(folder: Path, heads: list[Head], lora: Lora | None = None) -> Netwo
 
 @pytest.mark.parametrize(("encoder", "heads"), CASES)
 def test_merge_adapters_keeps_predictions(request: pytest.FixtureRequest, encoder: str, heads: list[Head]) -> None:
-    # given adapters that have learnt something
+    # given trained adapters
     network = _network(request.getfixturevalue(f"tiny_{encoder}_folder"), heads, Lora(r=4, alpha=8)).eval()
     torch.manual_seed(1)
     with torch.no_grad():

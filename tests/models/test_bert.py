@@ -26,7 +26,7 @@ FAMILY = [BertConfig, CamembertConfig, ElectraConfig, RobertaConfig, XLMRobertaC
 
 
 def make_network(config_class: Any = BertConfig, loader: Any = AutoModelForSequenceClassification) -> Network:
-    """Two layers of random weights, large enough that attention is uneven."""
+    """Make two layers of random weights, large enough that attention is uneven."""
     torch.manual_seed(0)
     config = config_class(
         vocab_size=100,

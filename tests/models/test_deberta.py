@@ -19,7 +19,7 @@ LONGEST = 512
 
 
 def logits_of(network: Network, inputs: dict[str, Tensor]) -> Tensor:
-    """Logits of the rows, or of each token that is no padding."""
+    """Return the logits of the rows, or of each token that is not padding."""
     with torch.inference_mode():
         logits: dict[str, Tensor] = network(**inputs)
     return logits["sentence"] if "sentence" in logits else logits["tokens"][inputs["attention_mask"].bool()]

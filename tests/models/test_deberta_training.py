@@ -16,7 +16,7 @@ KINDS = [{}, *ATTENTION_KINDS]
 
 
 def run_training(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a step in training mode, dropout included, and all gradients."""
+    """Return the loss of a step in training mode, dropout included, and all gradients."""
     network.train()
     torch.manual_seed(1)
     loss: Tensor = network(**inputs)["sentence"].square().mean()

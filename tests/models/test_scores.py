@@ -59,7 +59,7 @@ def test_sentence_scores_weigh_classes_equally() -> None:
     assert scores.accuracy == 0.75
     assert scores.by_label["a"].f1 == pytest.approx(6 / 7)
     assert scores.by_label["b"].f1 == 0
-    # a class that occurs nowhere is listed, but is no part of the mean
+    # a class that occurs nowhere is listed, but is not part of the mean
     assert scores.by_label["never"].support == 0
     assert scores.macro_f1 == pytest.approx(3 / 7)
 

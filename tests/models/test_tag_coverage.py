@@ -14,7 +14,7 @@ NAMES = ["Hooli", "Globex", "Initech", "Umbrella"]
 
 
 def _rows(cut: int, count: int = 48) -> list[Example]:
-    """Rows of which every second entity ends `cut` characters before its word does."""
+    """Return rows whose every second entity ends `cut` characters before its word."""
     made = []
     for number in range(count):
         name = NAMES[number % len(NAMES)]

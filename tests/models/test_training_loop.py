@@ -42,7 +42,7 @@ SCRATCH = Scratch(layers=1, hidden=16, attention_heads=2, vocabulary=100)
 
 
 class _KilledError(Exception):
-    """Stands for the end of the process."""
+    """End of the process."""
 
 
 class _KillAt(TrainerCallback):
@@ -143,7 +143,7 @@ def test_train_does_not_continue_a_killed_training_that_stopped_early(
     train(ROWS, ROWS[:8], model, training, straight)
     assert [entry["step"] for entry in Checkpoint.load(straight).history["epochs"]] == [3, 6]
 
-    # when it is killed once its last epoch is saved, and gone on with
+    # when it is killed once its last epoch is saved, and resumed
     with pytest.raises(_KilledError):
         train(ROWS, ROWS[:8], model, training, broken, callbacks=[_KillBehindSave(6)])
     train(ROWS, ROWS[:8], model, training, broken)
@@ -164,7 +164,7 @@ def _assert_equal(straight: Path, broken: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["cut", "unmarked"])
 def test_train_skips_an_incomplete_checkpoint(tmp_path: Path, tiny_bert_folder: Path, harm: str) -> None:
-    # given a training that was killed behind its second epoch
+    # given a training that was killed after its second epoch
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=32)
     with pytest.raises(_KilledError):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[_KillAt(8)])
@@ -178,7 +178,7 @@ def test_train_skips_an_incomplete_checkpoint(tmp_path: Path, tiny_bert_folder: 
     steps: list[int] = []
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
 
-    # then the one before is gone on with
+    # then the one before is resumed
     assert min(steps) == 4
     Checkpoint.load(tmp_path)
 
@@ -192,7 +192,7 @@ def test_train_leaves_a_finished_checkpoint_unchanged(tmp_path: Path) -> None:
 
 
 def test_train_keeps_the_best_epoch(tmp_path: Path) -> None:
-    # given a learning rate that ruins what the first epochs have learnt is unlikely to end on its best epoch
+    # given a learning rate that ruins the first epochs is unlikely to end on its best epoch
     model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     training = Training(epochs=6, batch_size=4, learning_rate=0.02, early_stopping=2)
     train(ROWS, ROWS, model, training, tmp_path)
@@ -200,13 +200,13 @@ def test_train_keeps_the_best_epoch(tmp_path: Path) -> None:
     scores = {entry["epoch"]: entry["score"] for entry in history["epochs"]}
     assert scores[history["kept_epoch"]] == max(scores.values())
     assert history["kept_epoch"] == min(epoch for epoch, score in scores.items() if score == max(scores.values()))
-    # stopped two epochs behind the best, or at the end
+    # stopped two epochs after the best, or at the end
     assert max(scores) == min(6, history["kept_epoch"] + 2)
 
 
 def test_train_keeps_the_last_epoch_if_the_recipe_says_so(tmp_path: Path) -> None:
     model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
-    # such steps ruin what was learnt before, so that the last epoch is not the best one
+    # such steps ruin the weights, so that the last epoch is not the best one
     training = Training(epochs=4, batch_size=4, learning_rate=0.2, max_grad_norm=100, keep="last")
     train(ROWS, ROWS, model, training, tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
@@ -253,7 +253,7 @@ def test_train_prunes_a_hopeless_trial_and_reports_its_scores(tmp_path: Path) ->
     with pytest.raises(PrunedTrial) as caught:
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
     assert len(caught.value.scores) == 2
-    # asked again in a later attempt, it knows the epochs of the first one; behind the last epoch nobody asks
+    # asked again in a later attempt, it knows the epochs of the first one; nobody asks after the last epoch
     with pytest.raises(PrunedTrial):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(lambda scores: len(scores) == 3)])

@@ -30,7 +30,7 @@ HARD_NAMES = [
 
 
 def texts(svg: str) -> list[str]:
-    """Texts of a plot that is well-formed XML."""
+    """Return the texts of a plot, which must be well-formed XML."""
     return [
         "".join(element.itertext()).strip()
         for element in ElementTree.fromstring(svg).iter()  # noqa: S314  # our own SVG

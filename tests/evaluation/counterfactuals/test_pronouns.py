@@ -10,7 +10,7 @@ FINDER = TermFinder(PRONOUNS)
 
 
 def all_swaps(text: str) -> set[str]:
-    """Every text that some row id leads to."""
+    """Return every counterfactual that some row id leads to."""
     assert PRONOUNS.grammar is not None
     made = set()
     for key in map(str, range(30)):
@@ -31,7 +31,7 @@ def all_swaps(text: str) -> set[str]:
         ("he is happy", {"she is happy"}),
         ("He's happy", {"She's happy"}),
         ("he always liked it", {"she always liked it"}),
-        # `her` and `his` stand for two forms each, the word behind tells which
+        # `her` and `his` stand for two forms each, resolved by the next word
         ("I know her and like her.", {"I know him and like him.", "I know them and like them."}),
         ("her dog", {"his dog", "their dog"}),
         ("a friend of his, not theirs", {"a friend of hers, not theirs", "a friend of theirs, not theirs"}),

@@ -41,13 +41,13 @@ KEPT = (SharedSpan(5, 7, 16),)  # of "Emily Blunt left Acme"
 @pytest.mark.parametrize(
     ("entities", "pieces"),
     [
-        # a span that holds the swapped word counts by what is behind it, however far it reaches to the left
+        # a span that holds the swapped word counts by the part after the word, wherever it starts
         ([Entity(0, 13, "PER")], {Entity(6, 11, "PER")}),
         ([Entity(8, 13, "PER")], {Entity(6, 11, "PER")}),
         ([Entity(0, 13, "ORG")], {Entity(6, 11, "ORG")}),
         # what lies in the swapped word alone does not count
         ([Entity(0, 7, "PER")], set()),
-        # offsets behind it are shifted back
+        # later offsets are shifted back
         ([Entity(19, 23, "ORG")], {Entity(17, 21, "ORG")}),
     ],
 )

@@ -1,4 +1,4 @@
-"""Rows of one document are no independent draws: what is exchanged are whole documents."""
+"""Clusters of rows: tests exchange whole documents, since their rows are not independent draws."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +44,7 @@ def words(draw: np.random.Generator, rows: int, size: int) -> list[str]:
 
 
 def labels(draw: np.random.Generator, rows: int, size: int) -> list[str]:
-    """Mostly one label per document."""
+    """Return labels, mostly one per document."""
     usual = draw.choice(LABELS, rows // size)
     return [str(usual[row // size] if draw.random() < 0.8 else draw.choice(LABELS)) for row in range(rows)]
 
@@ -150,7 +150,7 @@ def test_find_drift_does_not_test_one_cluster(
     found = find_drift(Reference(samples[0], len(samples[0]), frozenset(COMMON)), samples[1], Monitoring())
     assert len(found) == 8 + vectors
     assert not any(one.drifted for one in found)
-    assert all(one.why.startswith("too few documents to tell") for one in found)
+    assert all(one.why.startswith("not tested, too few documents") for one in found)
 
 
 def test_find_drift_reaches_a_small_alpha() -> None:
@@ -181,7 +181,7 @@ Sizes = tuple[int, int]
 
 
 def drawn_labels(draw: np.random.Generator, sizes: Sizes, shared: float, first: float = 0.25) -> np.ndarray:
-    """Codes of four classes; a row takes the class of its cluster with the chance `shared`."""
+    """Return codes of four classes; a row takes the class of its cluster with probability `shared`."""
     chances = [first, *[(1 - first) / 3] * 3]
     usual, own = (draw.choice(4, count, p=chances) for count in (sizes[0], sizes[0] * sizes[1]))
     return np.where(draw.random(len(own)) < shared, np.repeat(usual, sizes[1]), own)
@@ -196,7 +196,7 @@ def drawn_numbers(draw: np.random.Generator, sizes: Sizes, shared: float, width:
 def uneven_comparisons(
     draw: np.random.Generator, reference: Sizes, window: Sizes, shared: float, shift: float = 0.0
 ) -> dict[str, float]:
-    """The p-value of each comparison of two samples of clusters, the window shifted by so much."""
+    """Return the p-value of each comparison of two samples of clusters, with a shifted window."""
     both, exchange = (reference, window), Exchange(permutations=999)
     names = [[str(row // size) for row in range(count * size)] for count, size in both]
     clusters = Clusters.of(*names)

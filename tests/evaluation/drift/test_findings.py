@@ -1,4 +1,4 @@
-"""What counts as drift: an effect that is large enough, and that chance does not explain."""
+"""Drift: an effect that is large enough and more than chance."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests that err as seldom as they say, and effects that do not grow with the number of rows."""
+"""Two-sample tests keep their level, and effects do not grow with the number of rows."""
 
 import numpy as np
 import pytest

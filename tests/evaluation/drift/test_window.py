@@ -1,4 +1,4 @@
-"""Windows: files, collections and the log of a server, with and without labels."""
+"""Windows of files, collections and prediction logs, with and without labels."""
 
 import json
 from collections.abc import Container

@@ -9,7 +9,7 @@ HEADS, WIDTH, DISTANCES = 2, 8, 21
 
 
 def make_model(positions: np.ndarray) -> onnx.ModelProto:
-    """Vectors times the first columns of a constant, and times all of another."""
+    """Make a model of vectors times the first columns of a constant, and times all columns of another."""
     nodes = [
         helper.make_node("Slice", ["positions", "begin", "columns", "axis"], ["cut"], name="slice"),
         helper.make_node("MatMul", ["vectors", "cut"], ["scores"], name="cut_product"),

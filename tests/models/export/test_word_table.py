@@ -9,7 +9,7 @@ ROWS, WIDTH = 50, 8
 
 
 def make_model(values: np.ndarray, *, shared: bool = False) -> onnx.ModelProto:
-    """input_ids -> their rows; if `shared`, a second output needs the table itself."""
+    """Make a model that looks up `input_ids`; if `shared`, a second output needs the table itself."""
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"])]
     outputs = [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["b", "l", WIDTH])]
     if shared:
@@ -21,7 +21,7 @@ def make_model(values: np.ndarray, *, shared: bool = False) -> onnx.ModelProto:
 
 
 def make_values() -> np.ndarray:
-    """Rows of very different size, and one of zeros."""
+    """Return rows of very different size, and one of zeros."""
     values = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
     values *= np.geomspace(1e-3, 1e3, ROWS, dtype=np.float32)[:, None]
     values[7] = 0
