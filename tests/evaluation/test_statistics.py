@@ -100,7 +100,7 @@ def test_class_p_value_is_small_for_a_real_gap() -> None:
     gold = list("abc") * 200
     predictions = ["b" if label == "c" and number % 2 else label for number, label in enumerate(gold)]
     outcomes = class_outcomes(gold, predictions, CLASSES)
-    # then c (F1 0.67 of the mean 0.82) falls short, and the others do not.
+    # then c (F1 0.67, mean 0.82) is below the threshold, and the others do not.
     p_values = [class_p_value(outcomes, code, 0.9) for code in range(3)]
     assert [value < 0.01 for value in p_values] == [False, False, True]
 

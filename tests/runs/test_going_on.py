@@ -91,9 +91,9 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
     with pytest.raises(KeyboardInterrupt), open_run(recipe, tmp_path / "one") as run:
         snapshot, splits = begin(run)
         record_data.fn(run, snapshot, splits)
-        monkeypatch.setattr(resume, "seal", sealed_and_killed)
+        monkeypatch.setattr(resume, "mark_complete", sealed_and_killed)
         train.fn(run, snapshot, splits)
-    monkeypatch.setattr(resume, "seal", mark_complete)
+    monkeypatch.setattr(resume, "mark_complete", mark_complete)
 
     # when another one, which has nothing of its files, is told to do the same
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))
