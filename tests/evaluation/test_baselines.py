@@ -53,9 +53,9 @@ def test_most_frequent_class_of_the_training_rows() -> None:
 
 
 def test_constant_predictions_change_only_the_class() -> None:
-    made = constant_predictions("down", predictions(TRAINING))
-    assert [row.predicted for row in made] == ["down"] * 4
-    assert [replace(row, predicted="up") for row in made] == predictions(TRAINING)
+    constant = constant_predictions("down", predictions(TRAINING))
+    assert [row.predicted for row in constant] == ["down"] * 4
+    assert [replace(row, predicted="up") for row in constant] == predictions(TRAINING)
 
 
 def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineReader) -> None:
@@ -63,8 +63,8 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineR
     tagger = MajorityTagger(TRAINING, reader)
     test = [Example("t", "Hilton in Paris, Hilton", entities=()), Example("u", "", entities=())]
     # then each of its words is found with that tag, an unknown word has none, and I- begins an entity by itself.
-    found, empty = tagger.predict(test, predictions(test))
-    assert found.predicted_entities == (
+    tagged, empty = tagger.predict(test, predictions(test))
+    assert tagged.predicted_entities == (
         ScoredEntity(0, 6, "PERSON", 1.0),
         ScoredEntity(10, 15, "PLACE", 1.0),
         ScoredEntity(17, 23, "PERSON", 1.0),

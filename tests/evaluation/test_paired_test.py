@@ -105,10 +105,10 @@ def test_compare_bound_of_identical_models_depends_on_the_rows(rows: int) -> Non
 def test_p_value_of_a_difference_that_the_rows_cannot_have() -> None:
     # Given two models that differ on two rows of 400, then no reweighting makes them differ by 0.999 of F1.
     codes = noisy_entities(400, 0.8, 1).codes
-    other = codes.copy()
-    other[:2] = [0, 2, 2]
-    assert p_value(Outcomes(codes), Outcomes(other), threshold=0.999) == 1
-    assert p_value(Outcomes(codes), Outcomes(other), threshold=-0.999) < 0.001
+    second = codes.copy()
+    second[:2] = [0, 2, 2]
+    assert p_value(Outcomes(codes), Outcomes(second), threshold=0.999) == 1
+    assert p_value(Outcomes(codes), Outcomes(second), threshold=-0.999) < 0.001
 
 
 def test_p_value_equals_that_of_compare() -> None:
@@ -161,7 +161,7 @@ def _drawn_pairs(random: np.random.Generator, count: int, entities: bool, gain: 
         wrong = (gold + random.integers(1, 4, count)) % 4
         return np.stack([gold, np.where(right[0], gold, wrong), gold, np.where(right[1], gold, wrong)], axis=1)
     gold = random.poisson(1.5, count)
-    parts = [(np.where(one, gold, gold // 2), np.where(one, 0, 1), np.where(one, 0, gold - gold // 2)) for one in right]
+    parts = [(np.where(hit, gold, gold // 2), np.where(hit, 0, 1), np.where(hit, 0, gold - gold // 2)) for hit in right]
     return np.stack([*parts[0], *parts[1]], axis=1)
 
 
@@ -183,16 +183,16 @@ def test_compare_clusters_of_one_row_like_rows() -> None:
     names = [f"row {number}" for number in range(400)]
     gold, first = noisy_classes(400, 0.85, 1)
     _, second = noisy_classes(400, 0.80, 2)
-    alone = [class_outcomes(gold, one, CLASSES) for one in (first, second)]
-    named = [class_outcomes(gold, one, CLASSES, names) for one in (first, second)]
+    alone = [class_outcomes(gold, predicted, CLASSES) for predicted in (first, second)]
+    named = [class_outcomes(gold, predicted, CLASSES, names) for predicted in (first, second)]
     assert compare(named[0], named[1], threshold=-0.02) == compare(alone[0], alone[1], threshold=-0.02)
 
 
 def test_compare_copies_of_rows_like_the_rows() -> None:
     # Given a gain, when every row comes ten times in a cluster of its own,
-    one, other = clustered_pair(300, 1, 0.0, 3, entities=False, gain=0.06)
-    copies = [Outcomes(np.repeat(x.codes, 10, axis=0), 4, np.repeat(np.arange(300), 10)) for x in (one, other)]
-    single, many = compare(one, other), compare(copies[0], copies[1])
+    first, second = clustered_pair(300, 1, 0.0, 3, entities=False, gain=0.06)
+    copies = [Outcomes(np.repeat(x.codes, 10, axis=0), 4, np.repeat(np.arange(300), 10)) for x in (first, second)]
+    single, many = compare(first, second), compare(copies[0], copies[1])
     # then the comparison is that of 300 rows, whatever rows alone would say.
     assert many.lower == pytest.approx(single.lower, abs=0.003)
     rows = compare(Outcomes(copies[0].codes, 4), Outcomes(copies[1].codes, 4))
@@ -200,11 +200,11 @@ def test_compare_copies_of_rows_like_the_rows() -> None:
 
 
 def test_compare_finds_a_difference_in_clusters() -> None:
-    found = [
+    passed = [
         p_value(*clustered_pair(400, 5, 0.5, seed, entities=False, gain=0.06), replicas=300) <= 0.05
         for seed in range(40)
     ]
-    assert sum(found) >= 32
+    assert sum(passed) >= 32
 
 
 def lost(random: np.random.Generator, rows: int, loss: float, *, entities: bool) -> tuple[Outcomes, Outcomes]:
@@ -319,7 +319,7 @@ def test_compare_p_value_of_unusual_rows_does_not_depend_on_the_confidence() -> 
         pair, clusters = odd_pair(seed), None
         if seed % 3 == 0:
             clusters = np.arange(len(pair[0])) // 2
-        candidate, champion = (Outcomes(one.codes, one.classes, clusters) for one in pair)
+        candidate, champion = (Outcomes(outcomes.codes, outcomes.classes, clusters) for outcomes in pair)
         many = p_value(candidate, champion, threshold=-0.01, replicas=10_000)
         for confidence in (0.99167, 0.99997):
             close = compare(candidate, champion, threshold=-0.01, confidence=confidence)

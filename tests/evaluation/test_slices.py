@@ -64,11 +64,12 @@ RULE = SliceRule(
 def test_slice_members_are_the_same_for_predictions_and_examples() -> None:
     rows = random_predictions()
     slices = slices_of(rows, RULE)
-    assert [one.key.kind for one in slices] == ["column"] * 3 + ["length"] * 3 + ["label"] * 3 + ["expression"] * 2
-    for one in slices:
-        again = SliceKey.model_validate_json(one.key.model_dump_json())
-        assert slice_members([as_example(row) for row in rows], again).tolist() == one.member.tolist()
-        assert 0 < one.rows < len(rows)
+    kinds = [slice_.key.kind for slice_ in slices]
+    assert kinds == ["column"] * 3 + ["length"] * 3 + ["label"] * 3 + ["expression"] * 2
+    for slice_ in slices:
+        key = SliceKey.model_validate_json(slice_.key.model_dump_json())
+        assert slice_members([as_example(row) for row in rows], key).tolist() == slice_.member.tolist()
+        assert 0 < slice_.rows < len(rows)
 
 
 def test_slices_by_length_cover_every_text() -> None:
@@ -76,13 +77,13 @@ def test_slices_by_length_cover_every_text() -> None:
     slices = slices_by_length(random_predictions())
     # then shorter and longer texts elsewhere belong to the outer thirds.
     others = [Example(str(length), "x" * length) for length in (1, 250, 5000)]
-    members = np.array([slice_members(others, one.key) for one in slices])
+    members = np.array([slice_members(others, slice_.key) for slice_ in slices])
     assert members.tolist() == np.eye(3, dtype=bool).tolist()
 
 
 def test_slices_by_length_of_equal_lengths_are_one_slice() -> None:
-    (one,) = slices_by_length([a_prediction(number, "a", "a") for number in range(5)])
-    assert (one.value, one.rows) == ("10-10 characters", 5)
+    (slice_,) = slices_by_length([a_prediction(number, "a", "a") for number in range(5)])
+    assert (slice_.value, slice_.rows) == ("10-10 characters", 5)
 
 
 def test_slice_members_of_other_values_are_the_unlisted_ones() -> None:
@@ -102,11 +103,11 @@ def test_slice_members_of_an_unknown_column_is_an_error() -> None:
 def test_slice_outcomes_of_a_class_depend_on_the_head() -> None:
     rows = random_predictions()
     gold, predicted = [row.gold for row in rows], [row.predicted for row in rows]
-    own = dict(zip(CLASSES, f1_score(gold, predicted, labels=CLASSES, average=None), strict=True))
-    for one in slices_by_label(rows):
-        assert slice_outcomes(one, rows, "sentence").f1() == pytest.approx(own[one.value])
-        inside = entity_outcomes([row.entity_counts for row in rows if row.gold == one.value])
-        assert slice_outcomes(one, rows, "tokens").f1() == pytest.approx(inside.f1())
+    f1_of_class = dict(zip(CLASSES, f1_score(gold, predicted, labels=CLASSES, average=None), strict=True))
+    for slice_ in slices_by_label(rows):
+        assert slice_outcomes(slice_, rows, "sentence").f1() == pytest.approx(f1_of_class[slice_.value])
+        inside = entity_outcomes([row.entity_counts for row in rows if row.gold == slice_.value])
+        assert slice_outcomes(slice_, rows, "tokens").f1() == pytest.approx(inside.f1())
 
 
 def test_slice_metrics_of_a_column_equal_fairlearn() -> None:
@@ -131,10 +132,12 @@ def test_slice_metrics_of_a_column_equal_fairlearn() -> None:
         sensitive_features=media,
         sample_params={"f1": tallies},
     )
-    for one in slices_by_column(rows, "medium"):
-        assert ratio(one, rows, "sentence") == pytest.approx(sentence.by_group[one.value] / sentence.overall)
-        assert ratio(one, rows, "tokens") == pytest.approx(tokens.by_group["f1"][one.value] / tokens.overall["f1"])
+    for slice_ in slices_by_column(rows, "medium"):
+        assert ratio(slice_, rows, "sentence") == pytest.approx(sentence.by_group[slice_.value] / sentence.overall)
+        assert ratio(slice_, rows, "tokens") == pytest.approx(
+            tokens.by_group["f1"][slice_.value] / tokens.overall["f1"]
+        )
 
 
-def ratio(one: Slice, rows: list[LabelledPrediction], head: Head) -> float:
-    return slice_outcomes(one, rows, head).f1() / outcomes_of(rows, head).f1()
+def ratio(slice_: Slice, rows: list[LabelledPrediction], head: Head) -> float:
+    return slice_outcomes(slice_, rows, head).f1() / outcomes_of(rows, head).f1()

@@ -27,8 +27,8 @@ def noisy_classes(rows: int, accuracy: float, seed: int) -> tuple[list[str], lis
 
 def noisy_entities(rows: int, recall: float, seed: int) -> Outcomes:
     """Return two entities per row, each found with the given probability, else replaced by a false one."""
-    found = np.random.default_rng(seed).binomial(2, recall, rows)
-    return entity_outcomes([(int(hits), int(2 - hits), int(2 - hits)) for hits in found])
+    hits_per_row = np.random.default_rng(seed).binomial(2, recall, rows)
+    return entity_outcomes([(int(hits), int(2 - hits), int(2 - hits)) for hits in hits_per_row])
 
 
 def test_outcomes_macro_f1_equals_sklearn() -> None:
@@ -60,7 +60,7 @@ def test_distinct_rows_equal_numpy(largest: int) -> None:
 def test_f1_interval_covers_the_true_f1_as_often_as_stated() -> None:
     # Given a model whose true F1 is 0.8, when 200 test sets are drawn,
     outcomes = [noisy_entities(300, 0.8, seed) for seed in range(200)]
-    intervals = [f1_interval(one, replicas=400, seed=seed) for seed, one in enumerate(outcomes)]
+    intervals = [f1_interval(outcome, replicas=400, seed=seed) for seed, outcome in enumerate(outcomes)]
     # then about 95 % of the intervals hold it (three standard errors are 4.6 points).
     covered = sum(interval.low <= 0.8 <= interval.high for interval in intervals)
     assert 180 <= covered <= 200
@@ -107,8 +107,8 @@ def test_class_p_value_is_small_for_a_real_gap() -> None:
 
 def test_outcomes_f1_of_one_class_equals_sklearn() -> None:
     gold, predicted = noisy_classes(500, 0.7, seed=1)
-    own = [class_outcomes(gold, predicted, CLASSES).of_class(code).f1() for code in range(3)]
-    assert own == pytest.approx(f1_score(gold, predicted, labels=CLASSES, average=None).tolist())
+    expected = [class_outcomes(gold, predicted, CLASSES).of_class(code).f1() for code in range(3)]
+    assert expected == pytest.approx(f1_score(gold, predicted, labels=CLASSES, average=None).tolist())
 
 
 def test_holm_equals_manual_values() -> None:
@@ -129,8 +129,10 @@ def documents(count: int, size: int, seed: int, level: float = 0.8) -> Outcomes:
     """Return two entities per row; the probability to find them is that of the document."""
     random = np.random.default_rng(seed)
     chance = np.repeat(np.clip(random.normal(level, 0.15, count), 0.0, 1.0), size)
-    found = random.binomial(2, chance)
-    return Outcomes(np.column_stack([found, 2 - found, 2 - found]), clusters=np.repeat(np.arange(count), size))
+    hits_per_row = random.binomial(2, chance)
+    return Outcomes(
+        np.column_stack([hits_per_row, 2 - hits_per_row, 2 - hits_per_row]), clusters=np.repeat(np.arange(count), size)
+    )
 
 
 def test_clusters_of_one_row_equal_independent_rows() -> None:
@@ -155,8 +157,8 @@ def test_by_cluster_keeps_f1() -> None:
 def test_f1_interval_of_copies_equals_that_of_the_originals() -> None:
     single = noisy_entities(100, 0.8, 1)
     copies = Outcomes(np.repeat(single.codes, 10, axis=0), clusters=np.repeat(np.arange(100), 10))
-    narrow, own, wide = (f1_interval(one) for one in (Outcomes(copies.codes), single, copies))
-    assert wide.high - wide.low == pytest.approx(own.high - own.low, rel=0.1)
+    narrow, expected, wide = (f1_interval(outcome) for outcome in (Outcomes(copies.codes), single, copies))
+    assert wide.high - wide.low == pytest.approx(expected.high - expected.low, rel=0.1)
     assert wide.high - wide.low > 2.5 * (narrow.high - narrow.low)
 
 
@@ -171,8 +173,8 @@ def test_f1_interval_of_clusters_covers_the_true_f1_as_often_as_stated(count: in
 def test_f1_interval_of_one_cluster_is_everything() -> None:
     interval = f1_interval(documents(1, 50, 1))
     assert (interval.low, interval.high) == (0, 1)
-    both = documents(20, 10, 1)
-    assert slice_p_value(both, np.arange(200) // 10 == 3, 0.99) == 1
+    pooled = documents(20, 10, 1)
+    assert slice_p_value(pooled, np.arange(200) // 10 == 3, 0.99) == 1
 
 
 def test_slice_p_value_of_clusters_is_rarely_small_at_the_threshold() -> None:

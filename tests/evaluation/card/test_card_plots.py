@@ -46,9 +46,9 @@ def a_slice(value: str, f1: float | None = 0.8) -> SliceMetric:
 def test_plots_draw_any_name() -> None:
     size = len(HARD_NAMES)
     svg = confusion_plot(Confusion(labels=HARD_NAMES, counts=[[1] * size for _ in range(size)]))
-    found = texts(svg)
-    assert {"a<b>&c", "$x^2$", "東京 🎉"} <= set(found)
-    assert "a very long name of a class…" in found
+    drawn_texts = texts(svg)
+    assert {"a<b>&c", "$x^2$", "東京 🎉"} <= set(drawn_texts)
+    assert "a very long name of a class…" in drawn_texts
 
 
 def test_plots_use_page_colours_and_no_size_in_points() -> None:
@@ -66,17 +66,17 @@ def test_confusion_plot_of_classes_without_rows_or_predictions() -> None:
 def test_confusion_plot_draws_the_largest_of_many_classes() -> None:
     count = MOST_CLASSES + 20
     counts = [[row if row == column else 0 for column in range(count)] for row in range(count)]
-    found = texts(confusion_plot(Confusion(labels=[f"c{number}" for number in range(count)], counts=counts)))
-    assert f"c{count - 1}" in found
-    assert "c1" not in found
+    drawn_texts = texts(confusion_plot(Confusion(labels=[f"c{number}" for number in range(count)], counts=counts)))
+    assert f"c{count - 1}" in drawn_texts
+    assert "c1" not in drawn_texts
 
 
 def test_slices_plot_draws_the_first_slices_with_gold_labels() -> None:
     slices = [a_slice("none", None), *(a_slice(f"s{number}") for number in range(MOST_SLICES + 5))]
-    found = " ".join(texts(slices_plot(slices, {"tokens": 0.8})))
-    assert "medium = s0 " in found
-    assert f"s{MOST_SLICES + 1}" not in found
-    assert "none" not in found
+    drawn_texts = " ".join(texts(slices_plot(slices, {"tokens": 0.8})))
+    assert "medium = s0 " in drawn_texts
+    assert f"s{MOST_SLICES + 1}" not in drawn_texts
+    assert "none" not in drawn_texts
 
 
 @pytest.mark.parametrize("loss", [[], [(1.0, 0.5)]])

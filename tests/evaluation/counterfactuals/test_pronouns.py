@@ -12,12 +12,12 @@ FINDER = TermFinder(PRONOUNS)
 def all_swaps(text: str) -> set[str]:
     """Return every counterfactual that some row id leads to."""
     assert PRONOUNS.grammar is not None
-    made = set()
+    counterfactuals = set()
     for key in map(str, range(30)):
         changes = swap_pronouns([text], PRONOUNS, PRONOUNS.grammar, FINDER, key)
         if changes is not None:
-            made.add(replace_words(text, changes[0])[0])
-    return made
+            counterfactuals.add(replace_words(text, changes[0])[0])
+    return counterfactuals
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_swap_pronouns_leaves_ambiguous_texts_unchanged(text: str) -> None:
 def test_swap_pronouns_changes_both_texts_of_a_pair() -> None:
     assert PRONOUNS.grammar is not None
     first, second = swap_pronouns(["is he tall", "He is tall"], PRONOUNS, PRONOUNS.grammar, FINDER, "k") or ([], [])
-    assert [one.text for one in first + second] == ["she", "She"]
+    assert [replacement.text for replacement in first + second] == ["she", "She"]

@@ -30,17 +30,17 @@ def test_swap_term_replaces_one_term_as_whole_words_in_their_case(text: str, exp
 def test_swap_term_keeps_the_gender_of_a_name_and_changes_its_association() -> None:
     names = shipped_list("names")
     women = names.kinds("women")
-    made = {swapped("Emily likes it", names, str(number)) for number in range(300)}
-    assert made == {
+    counterfactuals = {swapped("Emily likes it", names, str(number)) for number in range(300)}
+    assert counterfactuals == {
         f"{name} likes it" for kind, terms in women.items() if kind != "european american" for name in terms
     }
 
 
 def test_swap_term_adapts_the_article() -> None:
     nationalities = shipped_list("nationalities")
-    made = {swapped("I met an Indian cook.", nationalities, str(number)) for number in range(300)}
-    assert {"I met an Italian cook.", "I met a German cook.", "I met a Ukrainian cook."} <= made
-    assert not {text for text in made if text and " an G" in text}
+    counterfactuals = {swapped("I met an Indian cook.", nationalities, str(number)) for number in range(300)}
+    assert {"I met an Italian cook.", "I met a German cook.", "I met a Ukrainian cook."} <= counterfactuals
+    assert not {text for text in counterfactuals if text and " an G" in text}
     # An article that was wrong, or no article at all, stays.
     assert str(swapped("plan a Indian trip", nationalities)).startswith("plan a ")
 
@@ -56,7 +56,7 @@ def test_swap_term_skips_parts_of_proper_names() -> None:
 def test_swap_term_changes_both_texts_of_a_pair() -> None:
     first, second = swap_term(["is Rome old", "Rome is old, Rome is."], TOWNS, TermFinder(TOWNS), "row") or ([], [])
     assert [len(first), len(second)] == [1, 2]
-    assert {one.text for one in first + second} == {"Oslo"}
+    assert {replacement.text for replacement in first + second} == {"Oslo"}
 
 
 def test_swap_term_is_the_same_for_the_same_row() -> None:

@@ -12,10 +12,10 @@ from assay.evaluation.counterfactuals.text_replacement import (
 
 def test_replace_words_returns_text_and_shared_spans() -> None:
     text = "Emily met Emily."
-    made, kept = replace_words(text, [Replacement(10, 15, "Jo"), Replacement(0, 5, "Lakisha")])
-    assert made == "Lakisha met Jo."
-    assert kept == (SharedSpan(5, 7, 5), SharedSpan(15, 14, 1))
-    assert all(text[k.first : k.first + k.length] == made[k.second : k.second + k.length] for k in kept)
+    new_text, shared_spans = replace_words(text, [Replacement(10, 15, "Jo"), Replacement(0, 5, "Lakisha")])
+    assert new_text == "Lakisha met Jo."
+    assert shared_spans == (SharedSpan(5, 7, 5), SharedSpan(15, 14, 1))
+    assert all(text[k.first : k.first + k.length] == new_text[k.second : k.second + k.length] for k in shared_spans)
 
 
 @pytest.mark.parametrize(

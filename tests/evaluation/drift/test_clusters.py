@@ -197,17 +197,18 @@ def uneven_comparisons(
     draw: np.random.Generator, reference: Sizes, window: Sizes, shared: float, shift: float = 0.0
 ) -> dict[str, float]:
     """Return the p-value of each comparison of two samples of clusters, with a shifted window."""
-    both, exchange = (reference, window), Exchange(permutations=999)
-    names = [[str(row // size) for row in range(count * size)] for count, size in both]
+    samples, exchange = (reference, window), Exchange(permutations=999)
+    names = [[str(row // size) for row in range(count * size)] for count, size in samples]
     clusters = Clusters.of(*names)
-    old, new = (drawn_numbers(draw, sizes, shared, 4) for sizes in both)
+    old, new = (drawn_numbers(draw, sizes, shared, 4) for sizes in samples)
     new = new + shift
     before, after = (
         np.eye(4)[drawn_labels(draw, sizes, shared, first)]
-        for sizes, first in zip(both, (0.25, 0.25 + shift / 2), strict=True)
+        for sizes, first in zip(samples, (0.25, 0.25 + shift / 2), strict=True)
     )
     right = [
-        drawn_numbers(draw, sizes, shared, 1)[:, 0] < 0.8 - loss for sizes, loss in zip(both, (0, shift), strict=True)
+        drawn_numbers(draw, sizes, shared, 1)[:, 0] < 0.8 - loss
+        for sizes, loss in zip(samples, (0, shift), strict=True)
     ]
     gold = [draw.integers(0, 4, len(one)) for one in right]
     f1 = [

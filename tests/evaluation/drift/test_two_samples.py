@@ -70,10 +70,10 @@ def test_compare_shares_exchanges_whole_rows() -> None:
 
 def test_compare_texts_names_the_distinctive_words() -> None:
     draw = np.random.default_rng(4)
-    found = compare_texts(texts(draw, 300), texts(draw, 60, "voucher"))
-    assert found.effect > 0.9
-    assert found.p_value < 1e-6
-    assert found.distinctive_words[0] == "voucher"
+    comparison = compare_texts(texts(draw, 300), texts(draw, 60, "voucher"))
+    assert comparison.effect > 0.9
+    assert comparison.p_value < 1e-6
+    assert comparison.distinctive_words[0] == "voucher"
     same = compare_texts(texts(draw, 300), texts(draw, 60))
     assert same.effect < 0.25
     assert same.p_value > 0.01
