@@ -105,7 +105,7 @@ def test_optimised_for_export_skips_unsupported_models_with_a_warning(caplog: py
     with caplog.at_level(logging.WARNING), optimised_for_export(network, 64):
         assert network.encoder is encoder
     assert [record.message for record in caplog.records] == [
-        "this DeBERTa is exported as transformers has it, which is slower: it repeats its last layer (z_steps)"
+        "this DeBERTa is exported without optimisation, which is slower: it repeats its last layer (z_steps)"
     ]
 
 

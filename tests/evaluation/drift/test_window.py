@@ -172,7 +172,7 @@ def test_window_of_a_log_without_texts_has_predictions_of_this_version(reading: 
         (0.9,),
         4,
     )
-    assert (statistics.texts, counts.others, counts.unreadable) == (None, 1, 1)
+    assert (statistics.texts, counts.other_versions, counts.unreadable) == (None, 1, 1)
 
 
 def test_window_of_a_log_with_texts_is_predicted_again(reading: Reading, tmp_path: Path) -> None:
