@@ -80,7 +80,7 @@ def test_check_slices_does_not_test_a_slice_without_gold_labels() -> None:
     empty = [LabelledPrediction(f"e{n}", None, None, (), (), (), 10, False, {"medium": "radio"}) for n in range(50)]
     radio = check_slices(rows + empty, RULE, ["tokens"])[1]
     assert not radio.tested
-    assert "nothing to find" in radio.measured
+    assert "no gold labels" in radio.measured
 
 
 def test_check_slices_without_columns_returns_no_checks() -> None:

@@ -181,7 +181,7 @@ def test_window_of_a_log_with_texts_is_predicted_again(reading: Reading, tmp_pat
     statistics, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
 
     assert (statistics.predictions[0].predicted, statistics.texts) == ("down", ["bad Acme"])
-    with pytest.raises(DataError, match="no row to compare"):
+    with pytest.raises(DataError, match="no rows to compare"):
         reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-22")
 
 
