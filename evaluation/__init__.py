@@ -1,1 +1,1 @@
-"""What a bundle answers to labelled rows, and the figures and tests made of that."""
+"""Evaluate bundles on labelled rows: predictions, metrics, statistical tests and gate checks."""

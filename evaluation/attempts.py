@@ -1,4 +1,4 @@
-"""The trainings of one run: why each was made, what it brought, and whether it was kept."""
+"""The trainings of one run: the reason for each, its validation scores, and whether it was kept."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ FIRST = "first"
 
 
 class SliceChange(BaseModel):
-    """A slice that fell short on validation rows: its F1 before and after, and how many training rows it has."""
+    """A slice below its threshold on validation rows: F1 before and after, and its number of training rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,17 +24,17 @@ class SliceChange(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One training of a run. All figures are of the exported bundle on validation rows.
+    """One training of a run. All metrics are those of the exported bundle on validation rows.
 
-    `settings` are those that differ from the recipe, `f1` that of each head, `short` the slices that fall short,
-    `slices` what became of those that fell short before; `why` says what it was made for, `reason` what decided
-    whether it was `kept`.
+    `settings` holds the settings that differ from the recipe, `f1` the F1 of each head, and `short` the slices below
+    their threshold. `slices` holds the change of each slice that was below its threshold before. `why` is the purpose
+    of the training, `reason` the reason why it was `kept` or not.
     """
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["first", "tuned", "mitigated"]
-    number: int = Field(0, description="Among those of its kind; the first training has none")
+    number: int = Field(0, description="Number among the attempts of its kind; 0 for the first training")
     why: str
     settings: dict[str, Setting] = Field(default_factory=dict)
     f1: dict[Head, float]
@@ -45,20 +45,20 @@ class Attempt(BaseModel):
 
     @property
     def name(self) -> str:
-        """As people call it: `first`, `tuned 1`, `mitigated 1`."""
+        """Return the display name: `first`, `tuned 1`, `mitigated 1`."""
         return f"{self.kind} {self.number}" if self.number else self.kind
 
     @property
     def metrics(self) -> str:
-        """F1 of each head."""
+        """Return the F1 of each head as text."""
         return ", ".join(f"{head} {value:.3f}" for head, value in self.f1.items())
 
     @property
     def overrides(self) -> str:
-        """The settings as `--set` takes them."""
+        """Return the settings in the syntax of `--set`."""
         return " ".join(overrides_of(self.settings))
 
     def __str__(self) -> str:
-        """One line."""
+        """Return a summary in one line."""
         kept = "kept" if self.kept else "not kept"
         return f"{self.name} ({self.why}): F1 on validation rows {self.metrics}; {kept}: {self.reason}"

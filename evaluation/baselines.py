@@ -1,6 +1,6 @@
-"""Trivial models to compare with: what the training rows say without any learning, or with very little.
+"""Baseline models to compare a candidate with: most frequent class, majority tag per word, TF-IDF.
 
-Words are those of the bundle's tokenizer, so that a baseline reads any script that the model reads.
+Baselines split texts with the bundle's tokenizer, so that they read any script that the model reads.
 """
 
 from collections import Counter, defaultdict
@@ -23,22 +23,22 @@ from assay.serving.decoding import OUTSIDE, spans, tag_words
 from assay.serving.encoding import TextEncoder, Word
 from assay.serving.predictions import ScoredEntity
 
-# The rows that a baseline is fitted on, and the word pairs that it counts: more cost minutes and change little.
+# Limits of the rows and the word n-grams of a baseline: more of them cost minutes and change little.
 MOST_ROWS = 20_000
 MOST_FEATURES = 50_000
-ROWS_A_BATCH = 1_000
-LONGEST_TEXT = 100_000  # tokens: a baseline reads the whole text
-# Marks a word of the second text; no tokenizer gives it.
+ROWS_PER_BATCH = 1_000
+LONGEST_TEXT = 100_000  # tokens; a baseline reads the whole text
+# Prefix of the words of a second text; no tokenizer produces it.
 SECOND = "\N{INFORMATION SEPARATOR ONE}"
 
 Words = Sequence[tuple[str, Word]]
 
 
 class BaselineReader:
-    """Splits texts into words as a bundle's tokenizer does.
+    """Splitter of texts into words with a bundle's tokenizer.
 
     Args:
-        bundle: whose tokenizer and cleaning are used.
+        bundle: bundle whose tokenizer and cleaning are used.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -47,51 +47,54 @@ class BaselineReader:
         self._encoder = TextEncoder.from_file(bundle.folder / TOKENIZER, LONGEST_TEXT, manifest.cleaning)
 
     def words(self, texts: Sequence[str]) -> Iterator[Words]:
-        """Return the words of each text, with their place in it."""
+        """Yield the words of each text with their positions."""
         for text, encoded in zip(texts, self._encoder.encode(texts), strict=True):
-            yield [(text[unit.start : unit.end], unit) for unit in encoded.units]
+            yield [(text[word.start : word.end], word) for word in encoded.units]
 
     def features(self, examples: Sequence[Example]) -> list[list[str]]:
-        """Return the words of each row in lower case; those of a second text are marked."""
+        """Return the words of each row in lower case; words of a second text have a prefix."""
         first = [[word.lower() for word, _ in words] for words in self.words([row.text for row in examples])]
         if not self.pair:
             return first
         second = self.words([row.text_pair or "" for row in examples])
         return [
-            [*words, *(SECOND + word.lower() for word, _ in others)]
-            for words, others in zip(first, second, strict=True)
+            [*words, *(SECOND + word.lower() for word, _ in second_words)]
+            for words, second_words in zip(first, second, strict=True)
         ]
 
 
 def most_frequent_class(training: Iterable[Example]) -> str:
-    """Return the most frequent class of the training rows; of equally frequent ones the first by name.
+    """Return the most frequent class of the training rows; ties go to the first class by name.
 
     Raises:
         AssayError: no training row has a class.
     """
     counts = Counter(row.label for row in training if row.label is not None)
     if not counts:
-        raise AssayError("no training row has a class, so there is no most frequent one; see the check of the data")
+        raise AssayError("no training row has a class, so there is no most frequent class; see the check of the data")
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def constant_predictions(label: str, answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
-    """Return the rows of a model with one class predicted for all of them."""
-    return [replace(answer, predicted=label) for answer in answers]
+def constant_predictions(label: str, predictions: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
+    """Return the predictions with one class for all rows."""
+    return [replace(prediction, predicted=label) for prediction in predictions]
 
 
-def spread(training: SplitRows, most: int = MOST_ROWS) -> Iterator[Example]:
-    """Return at most so many training rows, evenly spread over all of them."""
+def every_nth(training: SplitRows, most: int = MOST_ROWS) -> Iterator[Example]:
+    """Return every n-th training row, with the smallest n that gives at most `most` rows."""
     step = max(1, ceil(len(training) / most))
     return (row for number, row in enumerate(training) if number % step == 0)
 
 
 class MajorityTagger:
-    """Gives each word the tag that it has most often in the training rows; unknown words have none.
+    """Baseline that gives each word its most frequent tag in the training rows, and unknown words none.
 
     Args:
-        training: rows with entities; others are left out.
-        reader: splits texts into words.
+        training: training rows; rows without labelled entities are ignored.
+        reader: splitter of texts into words.
+
+    Raises:
+        AssayError: no training row has labelled entities.
     """
 
     def __init__(self, training: Iterable[Example], reader: BaselineReader) -> None:
@@ -102,33 +105,35 @@ class MajorityTagger:
         for rows in _batches(labelled):
             self.rows += len(rows)
             for row, words in zip(rows, reader.words([row.text for row in rows]), strict=True):
-                tags = tag_words(row.entities or (), [unit for _, unit in words])
+                tags = tag_words(row.entities or (), [word for _, word in words])
                 for (word, _), tag in zip(words, tags, strict=True):
                     counts[word][tag] += 1
         if not self.rows:
-            raise AssayError("no training row says which entities it holds; see the check of the data")
+            raise AssayError("no training row has labelled entities; see the check of the data")
         self._tags: Mapping[str, str] = {word: _most_common(tags) for word, tags in counts.items()}
 
-    def answer(self, examples: Sequence[Example], answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
-        """Return the rows of a model with the entities that the tags make."""
+    def predict(
+        self, examples: Sequence[Example], predictions: Sequence[LabelledPrediction]
+    ) -> list[LabelledPrediction]:
+        """Return the predictions with the entities of the majority tags."""
         texts = self._reader.words([example.text for example in examples])
         return [
-            replace(answer, predicted_entities=tuple(self._entities(words)))
-            for answer, words in zip(answers, texts, strict=True)
+            replace(prediction, predicted_entities=tuple(self._entities(words)))
+            for prediction, words in zip(predictions, texts, strict=True)
         ]
 
     def _entities(self, words: Words) -> Iterator[ScoredEntity]:
         tags = [self._tags.get(word, OUTSIDE) for word, _ in words]
-        for entity in spans(tags, [unit for _, unit in words]):
+        for entity in spans(tags, [word for _, word in words]):
             yield ScoredEntity(entity.start, entity.end, entity.label, 1.0)
 
 
 class TfidfClassifier:
-    """TF-IDF of words and word pairs with logistic regression.
+    """Baseline of TF-IDF over words and word pairs with logistic regression.
 
     Args:
-        training: rows with a class; others are left out.
-        reader: splits texts into words.
+        training: training rows; rows without a class are ignored.
+        reader: splitter of texts into words.
 
     Raises:
         AssayError: the training rows have fewer than two classes.
@@ -145,10 +150,12 @@ class TfidfClassifier:
         self.rows = len(labels)
         self._model = _pipeline().fit(features, labels)
 
-    def answer(self, examples: Sequence[Example], answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
-        """Return the rows of a model with the classes that this one predicts."""
+    def predict(
+        self, examples: Sequence[Example], predictions: Sequence[LabelledPrediction]
+    ) -> list[LabelledPrediction]:
+        """Return the predictions with the classes of this baseline."""
         predicted = np.asarray(self._model.predict(self._reader.features(examples))).tolist()
-        return [replace(answer, predicted=label) for answer, label in zip(answers, predicted, strict=True)]
+        return [replace(prediction, predicted=label) for prediction, label in zip(predictions, predicted, strict=True)]
 
 
 def _pipeline() -> Pipeline:
@@ -165,8 +172,8 @@ def _pipeline() -> Pipeline:
 
 
 def _batches(rows: Iterable[Example]) -> Iterator[list[Example]]:
-    left = iter(rows)
-    while batch := list(islice(left, ROWS_A_BATCH)):
+    remaining = iter(rows)
+    while batch := list(islice(remaining, ROWS_PER_BATCH)):
         yield batch
 
 

@@ -1,7 +1,7 @@
-"""How far a prediction depends on the rows that share its batch.
+"""Sensitivity of predictions to the other rows in a batch.
 
-An int8 graph quantises activations with one scale per batch, so that the rows beside a row, and the padding, move its
-logits a little (dynamic quantisation; see docs/speed.md). A float32 graph has no such scale.
+An int8 graph quantises activations with one scale per batch, so that the other rows and the padding change the logits
+of a row slightly (dynamic quantisation; see docs/speed.md). A float32 graph has no such scale.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ Spans = frozenset[tuple[int, int, str]]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Shares of labels and of entities that differ from those of the row alone in its batch, over all rounds.
+    """Shares of labels and entities that change when rows share a batch, over all rounds.
 
-    An entity differs where only one of the two predictions has it; the share is of the entities of both.
-    `probability` is the largest difference of a class probability.
+    The reference is the prediction of each row alone. An entity differs if only one of the two predictions has it; its
+    share is a share of the entities of both. `probability` is the largest difference of a class probability.
     """
 
     rows: int
@@ -40,14 +40,14 @@ class Sensitivity:
 def measure_sensitivity(
     engine: Engine, examples: Sequence[Example], rows: int = ROWS, rounds: int = ROUNDS, seed: int = SEED
 ) -> Sensitivity:
-    """Predict rows alone, and in batches that are drawn at random.
+    """Predict rows alone and in random batches.
 
     Args:
-        engine: the bundle.
-        examples: at least one; no more than `rows` of them are taken, evenly spread.
-        rows: most rows.
-        rounds: how often the batches are drawn.
-        seed: of the draws, so that a verdict can be computed again.
+        engine: engine of the bundle.
+        examples: at least one row.
+        rows: maximum number of rows, evenly spaced over the examples.
+        rounds: number of random divisions into batches.
+        seed: seed of the draws, so that a verdict can be reproduced.
     """
     chosen = evenly_spaced(examples, rows)
     items = engine.encode([row_of(example, engine.manifest.pair) for example in chosen])
@@ -70,7 +70,7 @@ def measure_sensitivity(
 
 
 def _batches(items: Sequence[EncodedText], order: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the rows in this order, in batches as large as the engine makes them."""
+    """Yield row numbers in this order, in batches as large as those of the engine."""
     batch: list[int] = []
     longest = 0
     for index in order:

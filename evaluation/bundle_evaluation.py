@@ -1,4 +1,4 @@
-"""What a bundle scores on labelled rows: the metrics of the artefact that will serve."""
+"""The evaluation of an exported bundle on labelled rows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,10 +32,10 @@ EVALUATION = "evaluation.json"
 
 
 class Evaluation(Metrics):
-    """Figures of one bundle on one set of rows: for each head, each class, each slice, each row.
+    """Metrics of one bundle on one set of rows: per head, class, slice and row.
 
-    `intervals` are 95 % bootstrap intervals of the F1 of each head. `rows` are kept in a Parquet file beside
-    the JSON.
+    `intervals` holds the 95 % bootstrap interval of the F1 of each head. `rows` is stored in a Parquet file next to
+    the JSON file.
     """
 
     bundle: str
@@ -48,19 +48,19 @@ class Evaluation(Metrics):
     rows: list[LabelledPrediction] = Field(default_factory=list, exclude=True, repr=False)
 
     def save(self, folder: Path) -> None:
-        """Write into an existing folder."""
+        """Write the evaluation into an existing folder."""
         write_predictions(self.rows, folder / PREDICTIONS)
         (folder / EVALUATION).write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open what `save` wrote.
+        """Load the evaluation that `save` wrote.
 
         Raises:
-            AssayError: there is no evaluation.
+            AssayError: the folder holds no finished evaluation.
         """
-        marker = read_manifest(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
-        evaluation = cls.model_validate_json(marker)
+        manifest = read_manifest(folder, EVALUATION, "a finished evaluation", "run with --from evaluate")
+        evaluation = cls.model_validate_json(manifest)
         evaluation.rows = read_predictions(folder / PREDICTIONS)
         return evaluation
 
@@ -71,19 +71,19 @@ def score_bundle(
     threads: int | None = None,
     clusters: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Every figure of a bundle on labelled rows.
+    """Compute all metrics of a bundle on labelled rows.
 
     Args:
-        bundle: what ships.
+        bundle: bundle to evaluate.
         examples: labelled rows, at least one.
-        threads: of the engine; none: all CPUs that this process may use.
-        clusters: the cluster of each row by its id; None takes the row's group.
+        threads: threads of the engine; None uses all CPUs that the process may use.
+        clusters: cluster of each row by its id; None uses the row's group.
     """
     engine = Engine(bundle, threads)
-    answers = predict_rows(engine, examples, clusters)
+    predictions = predict_rows(engine, examples, clusters)
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
-    metrics = compute_metrics(answers, heads, labels)
+    metrics = compute_metrics(predictions, heads, labels)
     (latency,) = measure_latency([engine], examples)
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
@@ -91,16 +91,16 @@ def score_bundle(
         bundle=bundle.digest,
         heads=heads,
         labels=labels,
-        intervals={head: f1_interval(outcomes_of(answers, head)) for head in heads if head not in metrics.left_out},
-        slices=[metric for head in heads for metric in slice_metrics(answers, head)],
-        worst=worst_errors(answers, texts),
-        label_issues=find_label_issues(answers, texts, labels),
-        rows=answers,
+        intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},
+        slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
+        worst=worst_errors(predictions, texts),
+        label_issues=find_label_issues(predictions, texts, labels),
+        rows=predictions,
     )
 
 
 def heads_of(manifest: BundleManifest) -> list[Head]:
-    """The heads that a bundle has, sentence first."""
+    """Return the heads of a bundle, the sentence head first."""
     heads: list[Head] = []
     if manifest.labels:
         heads.append("sentence")
@@ -110,12 +110,12 @@ def heads_of(manifest: BundleManifest) -> list[Head]:
 
 
 def read_test_rows(snapshot: Snapshot, splits: Splits) -> list[Example]:
-    """The rows that a verdict rests on.
+    """Return the test rows.
 
     Raises:
-        AssayError: there are none.
+        AssayError: there are no test rows.
     """
     rows = splits.rows(snapshot, "test")
     if not rows:
-        raise AssayError("the test side holds no rows; raise split.test or add data")
+        raise AssayError("the test split has no rows; raise split.test or add data")
     return rows

@@ -1,4 +1,4 @@
-"""What an export measured, and which precision ships."""
+"""The report of an export, and the choice of the precision that ships."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from assay.evaluation.parity import Int8Comparison
 from assay.recipes.recipe import Gate, Head
 
 REPORT = "export.json"
-BUNDLE = "bundle"  # the folder beside it
+BUNDLE = "bundle"  # folder beside the report
 
 
 class ExportReport(BaseModel):
-    """`export.json`: what was exported, how near it is to torch, and why it has the precision it has.
+    """`export.json`: parity of the exported graph with torch, and the reason for its precision.
 
-    `parity_max_difference` is the largest difference of logits between torch and the float32 graph;
-    `parity_labels_equal` says that both also decode to the same labels and entities. `training_warnings` are those of
-    the checkpoint: a training that learned nothing is named beside the score.
+    `parity_max_difference` is the largest difference of logits between torch and the float32 graph, and
+    `parity_labels_equal` is True if both decode to the same labels and entities. `training_warnings` are the warnings
+    of the checkpoint; the gate shows them beside a low score.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,10 +35,10 @@ class ExportReport(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open the report of a finished export.
+        """Load the report of a finished export.
 
         Raises:
-            AssayError: there is none.
+            AssayError: the folder holds no finished export.
         """
         return cls.model_validate_json(read_manifest(folder, REPORT, "a finished export", "run with --from export"))
 
@@ -46,19 +46,22 @@ class ExportReport(BaseModel):
 def choose_precision(
     gate: Gate, comparison: Int8Comparison | None, heads: Sequence[Head]
 ) -> tuple[Literal["fp32", "int8"], str]:
-    """The precision that ships, and why: int8 where the F1 of no head falls by more than the gate allows.
+    """Choose int8 if the F1 of no head falls by more than the gate allows.
 
-    What cannot be measured for one of the heads is not risked.
+    float32 ships if the fall cannot be measured for one of the heads.
+
+    Returns:
+        The precision and the reason for it.
     """
     if gate.int8 == "off":
         return "fp32", "gate.int8 is off"
     if comparison is None:
-        return "fp32", "no validation rows to judge int8 by"
+        return "fp32", "no validation rows to test int8 on"
     if unmeasured := [head for head in heads if head not in comparison.drop]:
-        return "fp32", f"no labelled validation rows to judge int8 by for the head {unmeasured[0]}"
+        return "fp32", f"no labelled validation rows to test int8 on for the head {unmeasured[0]}"
     head, drop = max(comparison.drop.items(), key=lambda item: item[1])
-    what = (
+    reason = (
         f"int8 lowers the F1 of {head} by {drop:.4f} on {comparison.rows} validation rows "
         f"(gate.int8_max_drop is {gate.int8_max_drop:g})"
     )
-    return ("int8", what) if drop <= gate.int8_max_drop else ("fp32", what)
+    return ("int8", reason) if drop <= gate.int8_max_drop else ("fp32", reason)

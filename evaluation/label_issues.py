@@ -1,4 +1,4 @@
-"""The rows a person should look at: confident mistakes of the model, and labels that may be wrong."""
+"""Rows to review: confident errors of the model, and labels that may be wrong."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +15,7 @@ CHARACTERS = 160
 
 
 class WorstError(BaseModel):
-    """A wrong answer that the model was sure of. `text` is shortened."""
+    """A wrong prediction with high confidence. `text` is shortened."""
 
     head: Head
     id: str
@@ -26,7 +26,7 @@ class WorstError(BaseModel):
 
 
 class LabelIssue(BaseModel):
-    """A row whose class may be labelled wrongly. `self_confidence` is the probability of the given class."""
+    """A row whose class label may be wrong. `self_confidence` is the probability of that class."""
 
     id: str
     text: str
@@ -35,88 +35,94 @@ class LabelIssue(BaseModel):
     self_confidence: float
 
 
-def worst_errors(answers: Sequence[LabelledPrediction], texts: Sequence[str]) -> list[WorstError]:
-    """The most confident mistakes of each head; `texts` are those of the rows, in the same order."""
-    rows = list(zip(answers, texts, strict=True))
+def worst_errors(predictions: Sequence[LabelledPrediction], texts: Sequence[str]) -> list[WorstError]:
+    """Return the most confident errors of each head; `texts` are the texts of the rows, in the same order."""
+    rows = list(zip(predictions, texts, strict=True))
     return [*_most_confident(_sentence_errors(rows)), *_most_confident(_entity_errors(rows))]
 
 
 def find_label_issues(
-    answers: Sequence[LabelledPrediction], texts: Sequence[str], labels: Sequence[str]
+    predictions: Sequence[LabelledPrediction], texts: Sequence[str], labels: Sequence[str]
 ) -> list[LabelIssue]:
-    """Confident learning (Northcutt et al. 2021): rows off the diagonal of the confident joint.
+    """Find label issues by confident learning (Northcutt et al. 2021): rows off the diagonal of the confident joint.
 
-    A row counts as confidently of class j when its probability of j reaches the mean probability of j among
-    the rows that are labelled j. Suspected is a row that is confidently of another class than its label, least
-    probable label first.
+    A row is confidently of class j if its probability of j reaches the mean probability of j among the rows labelled
+    j. A label is an issue if the row is confidently of another class.
+
+    Returns:
+        The issues, the least probable label first.
     """
     rows = [
-        (answer, text)
-        for answer, text in zip(answers, texts, strict=True)
-        if answer.gold in labels and answer.probabilities
+        (prediction, text)
+        for prediction, text in zip(predictions, texts, strict=True)
+        if prediction.gold in labels and prediction.probabilities
     ]
     if not rows:
         return []
-    probabilities = np.array([answer.probabilities for answer, _ in rows])
-    gold = np.array([labels.index(str(answer.gold)) for answer, _ in rows])
+    probabilities = np.array([prediction.probabilities for prediction, _ in rows])
+    gold = np.array([labels.index(str(prediction.gold)) for prediction, _ in rows])
     confident = _confident_class(probabilities, gold)
-    suspected = np.flatnonzero((confident >= 0) & (confident != gold))
-    own = probabilities[np.arange(len(rows)), gold]
+    issues = np.flatnonzero((confident >= 0) & (confident != gold))
+    given = probabilities[np.arange(len(rows)), gold]
     return [
         LabelIssue(
             id=rows[row][0].id,
             text=_shorten(rows[row][1]),
             gold=labels[gold[row]],
             suggested=labels[confident[row]],
-            self_confidence=float(own[row]),
+            self_confidence=float(given[row]),
         )
-        for row in suspected[np.argsort(own[suspected], kind="stable")][:SHOWN]
+        for row in issues[np.argsort(given[issues], kind="stable")][:SHOWN]
     ]
 
 
 def _confident_class(probabilities: Floats, gold: Ints) -> Ints:
-    """Most probable class of those whose threshold the row reaches; -1 where it reaches none."""
+    """Return the most probable class whose threshold each row reaches; -1 if it reaches none."""
     classes = probabilities.shape[1]
-    # A class that no row is labelled with has no threshold, and no row is confidently of it.
-    thresholds = [probabilities[gold == one, one].mean() if (gold == one).any() else np.inf for one in range(classes)]
+    # No row can be confidently of a class that no row is labelled with.
+    thresholds = [
+        probabilities[gold == code, code].mean() if (gold == code).any() else np.inf for code in range(classes)
+    ]
     reached = np.where(probabilities >= np.array(thresholds), probabilities, -1.0)
     return np.where(reached.max(axis=1) >= 0, reached.argmax(axis=1), -1)
 
 
 def _sentence_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
-    for answer, text in rows:
-        if answer.gold is not None and answer.predicted is not None and answer.gold != answer.predicted:
+    for prediction, text in rows:
+        if prediction.gold is not None and prediction.predicted is not None and prediction.gold != prediction.predicted:
             yield WorstError(
                 head="sentence",
-                id=answer.id,
+                id=prediction.id,
                 text=_shorten(text),
-                gold=answer.gold,
-                predicted=answer.predicted,
-                confidence=max(answer.probabilities),
+                gold=prediction.gold,
+                predicted=prediction.predicted,
+                confidence=max(prediction.probabilities),
             )
 
 
 def _entity_errors(rows: Iterable[tuple[LabelledPrediction, str]]) -> Iterable[WorstError]:
-    for answer, text in rows:
-        if answer.gold_entities is None:
+    for prediction, text in rows:
+        if prediction.gold_entities is None:
             continue
-        gold = set(answer.gold_entities)
-        for found in answer.predicted_entities:
-            entity = Entity(found.start, found.end, found.label)
-            if entity not in gold:
-                overlapping = [one for one in sorted(gold) if one.start < entity.end and entity.start < one.end]
+        gold = set(prediction.gold_entities)
+        for predicted in prediction.predicted_entities:
+            wrong = Entity(predicted.start, predicted.end, predicted.label)
+            if wrong not in gold:
+                overlapping = [
+                    entity for entity in sorted(gold) if entity.start < wrong.end and wrong.start < entity.end
+                ]
                 yield WorstError(
                     head="tokens",
-                    id=answer.id,
+                    id=prediction.id,
                     text=_shorten(text),
-                    gold=", ".join(_describe(one, text) for one in overlapping) or "no entity",
-                    predicted=_describe(entity, text),
-                    confidence=found.score,
+                    gold=", ".join(_describe(entity, text) for entity in overlapping) or "no entity",
+                    predicted=_describe(wrong, text),
+                    confidence=predicted.score,
                 )
 
 
-def _most_confident(mistakes: Iterable[WorstError]) -> list[WorstError]:
-    return sorted(mistakes, key=lambda mistake: -mistake.confidence)[:SHOWN]
+def _most_confident(errors: Iterable[WorstError]) -> list[WorstError]:
+    return sorted(errors, key=lambda error: -error.confidence)[:SHOWN]
 
 
 def _describe(entity: Entity, text: str) -> str:

@@ -1,6 +1,6 @@
-"""What a bundle answered to labelled rows: enough to compute every figure, and to compare two models later.
+"""Predictions of a bundle for labelled rows: the input of all metrics and of comparisons of two models.
 
-Texts stay in the snapshot; an answer refers to its row by the id.
+Texts stay in the snapshot; a prediction refers to its row by id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ from assay.serving.decoding import widened
 from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
 
 PREDICTIONS = "rows.parquet"
-ROWS_A_CHUNK = 1_000
+ROWS_PER_CHUNK = 1_000
 _SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPrediction:
-    """One row: what is right, what the model said, and the slices the row belongs to.
+    """One row: its gold labels, its predictions and its slices.
 
-    `gold` and `predicted` are None without a sentence head; `gold_entities` is None without a token head or
-    where the source has none to give; an entity that cuts a word of the tokenizer is the whole word, as in training.
-    `probabilities` are in the order of the bundle's labels.
-    `cluster` names the rows that are not independent of this one; without a name the row is independent of all others.
+    `gold` and `predicted` are None without a sentence head. `gold_entities` is None without a token head, or if the
+    source does not label entities; an entity that cuts a word of the tokenizer is widened to the whole word, as in
+    training. `probabilities` are in the order of the bundle's labels. Rows with the same `cluster` are not independent
+    of each other; an empty cluster marks a row that is independent of all others.
     """
 
     id: str
@@ -45,100 +45,106 @@ class LabelledPrediction:
 
     @property
     def own_cluster(self) -> str:
-        """The cluster, or one of this row alone."""
+        """Return the cluster, or a cluster of this row alone."""
         return self.cluster or f"row {self.id}"
 
     @property
     def found(self) -> set[Entity]:
-        """The predicted entities without their scores."""
+        """Return the predicted entities without their scores."""
         return {Entity(entity.start, entity.end, entity.label) for entity in self.predicted_entities}
 
     @property
     def entity_counts(self) -> tuple[int, int, int]:
-        """True positives, false positives and false negatives: an entity is right if span and type are."""
-        gold, found = set(self.gold_entities or ()), self.found
-        right = len(gold & found)
-        return right, len(found) - right, len(gold) - right
+        """Return true positives, false positives and false negatives; span and type of an entity must both match."""
+        gold, predicted = set(self.gold_entities or ()), self.found
+        right = len(gold & predicted)
+        return right, len(predicted) - right, len(gold) - right
 
 
 def row_of(example: Example, pair: bool) -> Row:
-    """An example as the engine takes it: its second text only where the model reads pairs."""
+    """Convert an example to a row of the engine; keep its second text only if the model reads pairs."""
     return Row(example.text, example.text_pair if pair else None)
 
 
 def predict_rows(
     engine: Engine, examples: Sequence[Example], clusters: Mapping[str, str] | None = None
 ) -> list[LabelledPrediction]:
-    """Put every example to the engine, in order.
+    """Predict every example, in order.
 
     Args:
-        engine: with the bundle.
+        engine: engine of the bundle.
         examples: labelled rows.
-        clusters: the cluster of each row by its id, as the split stores it; None takes the row's group.
+        clusters: cluster of each row by its id, as the split stores it; None uses the row's group.
 
     Raises:
-        AssayError: a row has no second text though the model reads pairs.
+        AssayError: a row has no second text although the model reads pairs.
     """
     pair = engine.manifest.pair
     predictions = engine.predict([row_of(example, pair) for example in examples])
     rows = as_tagged(engine, examples)
     names = [example.group or "" if clusters is None else clusters[example.id] for example in examples]
-    return [_answer(engine, *row) for row in zip(rows, predictions, names, strict=True)]
+    return [_labelled(engine, *columns) for columns in zip(rows, predictions, names, strict=True)]
 
 
 def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
-    """Return the examples with the entities that tags of the engine can say (`assay.serving.decoding.widened`)."""
+    """Return the examples with their entities widened to whole words (see `assay.serving.decoding.widened`)."""
     rows = list(examples)
-    marked = [number for number, row in enumerate(rows) if row.entities] if engine.tags else []
-    for begin in range(0, len(marked), ROWS_A_CHUNK):
-        numbers = marked[begin : begin + ROWS_A_CHUNK]
+    numbers_with_entities = [number for number, row in enumerate(rows) if row.entities] if engine.tags else []
+    for begin in range(0, len(numbers_with_entities), ROWS_PER_CHUNK):
+        numbers = numbers_with_entities[begin : begin + ROWS_PER_CHUNK]
         encoded = engine.encode([row_of(rows[number], engine.manifest.pair) for number in numbers])
         for number, text in zip(numbers, encoded, strict=True):
-            row, units = rows[number], [unit for window in text.windows for unit in window.units]
-            rows[number] = replace(row, entities=widened(row.text, row.entities or (), units))
+            row, words = rows[number], [word for window in text.windows for word in window.units]
+            rows[number] = replace(row, entities=widened(row.text, row.entities or (), words))
     return rows
 
 
-def rows_of(answers: Sequence[LabelledPrediction], head: Head) -> list[LabelledPrediction]:
-    """The rows that say what the head should have answered."""
+def rows_of(predictions: Sequence[LabelledPrediction], head: Head) -> list[LabelledPrediction]:
+    """Return the rows that have a gold label for the head."""
     if head == "sentence":
-        return [answer for answer in answers if answer.gold is not None]
-    return [answer for answer in answers if answer.gold_entities is not None]
+        return [prediction for prediction in predictions if prediction.gold is not None]
+    return [prediction for prediction in predictions if prediction.gold_entities is not None]
 
 
 def classes_of(*models: Sequence[LabelledPrediction]) -> list[str]:
-    """Every class that is right for a row or was answered, sorted."""
-    answers = [answer for model in models for answer in model]
-    return sorted({label for answer in answers for label in (answer.gold, answer.predicted) if label is not None})
+    """Return every gold and every predicted class of one or several models, sorted."""
+    predictions = [prediction for model in models for prediction in model]
+    return sorted(
+        {label for prediction in predictions for label in (prediction.gold, prediction.predicted) if label is not None}
+    )
 
 
-def outcomes_of(answers: Sequence[LabelledPrediction], head: Head, classes: Sequence[str] | None = None) -> Outcomes:
-    """What the F1 of a head depends on, for the rows of `rows_of`.
+def outcomes_of(
+    predictions: Sequence[LabelledPrediction], head: Head, classes: Sequence[str] | None = None
+) -> Outcomes:
+    """Return the outcomes that the F1 of a head depends on, for the rows of `rows_of`.
 
     Args:
-        answers: rows of one model.
+        predictions: rows of one model.
         head: sentence (macro-F1) or tokens (strict entity F1).
-        classes: to compare two models, the classes of both.
+        classes: classes of both models if two are compared; None uses the classes of the rows.
     """
-    rows = rows_of(answers, head)
-    clusters = [answer.own_cluster for answer in rows]
+    rows = rows_of(predictions, head)
+    clusters = [prediction.own_cluster for prediction in rows]
     if head == "tokens":
-        return entity_outcomes([answer.entity_counts for answer in rows], clusters)
-    gold, predicted = [str(answer.gold) for answer in rows], [str(answer.predicted) for answer in rows]
+        return entity_outcomes([prediction.entity_counts for prediction in rows], clusters)
+    gold, predicted = [str(prediction.gold) for prediction in rows], [str(prediction.predicted) for prediction in rows]
     return class_outcomes(gold, predicted, classes or classes_of(rows), clusters)
 
 
-def write_predictions(answers: Sequence[LabelledPrediction], path: Path) -> None:
-    """Write Parquet, one line a row, with true and false positives and false negatives of its entities."""
-    pq.write_table(pa.Table.from_pylist([_record(answer) for answer in answers], _schema(answers)), path)
+def write_predictions(predictions: Sequence[LabelledPrediction], path: Path) -> None:
+    """Write one Parquet row per prediction, with its true positive, false positive and false negative entities."""
+    pq.write_table(
+        pa.Table.from_pylist([_record(prediction) for prediction in predictions], _schema(predictions)), path
+    )
 
 
 def read_predictions(path: Path) -> list[LabelledPrediction]:
-    """The inverse of `write_predictions`."""
+    """Read the predictions that `write_predictions` wrote."""
     return [_from_record(record) for record in pq.read_table(path).to_pylist()]
 
 
-def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: str) -> LabelledPrediction:
+def _labelled(engine: Engine, example: Example, prediction: Prediction, cluster: str) -> LabelledPrediction:
     return LabelledPrediction(
         id=example.id,
         gold=example.label if engine.labels else None,
@@ -153,8 +159,8 @@ def _answer(engine: Engine, example: Example, prediction: Prediction, cluster: s
     )
 
 
-def _schema(answers: Sequence[LabelledPrediction]) -> pa.Schema:
-    slices = sorted({name for answer in answers for name in answer.slices})
+def _schema(predictions: Sequence[LabelledPrediction]) -> pa.Schema:
+    slices = sorted({name for prediction in predictions for name in prediction.slices})
     fields = {
         "id": pa.string(),
         "cluster": pa.string(),
@@ -173,25 +179,25 @@ def _schema(answers: Sequence[LabelledPrediction]) -> pa.Schema:
     return pa.schema(list(fields.items()))
 
 
-def _record(answer: LabelledPrediction) -> dict[str, Any]:
-    right, wrong, missed = answer.entity_counts
-    gold = answer.gold_entities
+def _record(prediction: LabelledPrediction) -> dict[str, Any]:
+    right, wrong, missed = prediction.entity_counts
+    gold = prediction.gold_entities
     return {
-        "id": answer.id,
-        "cluster": answer.cluster,
-        "gold": answer.gold,
-        "predicted": answer.predicted,
-        "probabilities": answer.probabilities,
+        "id": prediction.id,
+        "cluster": prediction.cluster,
+        "gold": prediction.gold,
+        "predicted": prediction.predicted,
+        "probabilities": prediction.probabilities,
         "gold_entities": None if gold is None else [{"start": e.start, "end": e.end, "label": e.label} for e in gold],
         "predicted_entities": [
-            {"start": e.start, "end": e.end, "label": e.label, "score": e.score} for e in answer.predicted_entities
+            {"start": e.start, "end": e.end, "label": e.label, "score": e.score} for e in prediction.predicted_entities
         ],
         "true_positives": right,
         "false_positives": wrong,
         "false_negatives": missed,
-        "characters": answer.characters,
-        "truncated": answer.truncated,
-        **{SLICE_PREFIX + name: value for name, value in answer.slices.items()},
+        "characters": prediction.characters,
+        "truncated": prediction.truncated,
+        **{SLICE_PREFIX + name: value for name, value in prediction.slices.items()},
     }
 
 

@@ -1,4 +1,4 @@
-"""How long one row takes, on the machine and with the bundle at hand."""
+"""Latency of single rows on the current machine."""
 
 import time
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ WARM_UP = 5
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for a single row, tokenisation included: median and 95th percentile."""
+    """Median and 95th percentile of the time per single row in milliseconds, tokenisation included."""
 
     p50_ms: float
     p95_ms: float
 
 
 def measure_latency(engines: Sequence[Engine], examples: Sequence[Example], rows: int = ROWS) -> list[Latency]:
-    """Time single rows, spread evenly over the examples; the engines take turns on each row.
+    """Time single rows, evenly spaced over the examples; the engines alternate on each row.
 
-    Turns, since a machine's speed drifts: two engines timed one after the other would not compare.
+    The engines alternate because the speed of a machine drifts, and timings taken one after the other would not be
+    comparable.
     """
     chosen = evenly_spaced(examples, rows)
     seconds: list[list[float]] = [[] for _ in engines]

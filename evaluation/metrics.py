@@ -1,6 +1,6 @@
-"""Figures of a model on labelled rows: by head, by class, calibration, ranking.
+"""Metrics of a model on labelled rows: per head, per class, calibration and ranking.
 
-What cannot be computed is left out, and the reason kept.
+A metric that is undefined on the rows is left out, and the reason is recorded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ from assay.models.scores import Score, entity_scores, frame_accuracy, sentence_s
 from assay.recipes.recipe import Head
 
 BINS = 15
-# The figure that stands for a head: in the gate, in the champion's comparison, in plots.
+# The main metric of each head, for the gate, the comparison with the champion and the plots.
 HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "tokens": "tokens.f1"}
 
 
 class ClassMetrics(BaseModel):
-    """A line of the classification report: one class, or one entity type. `support` counts gold ones."""
+    """A line of the classification report: one class or entity type. `support` is its number of gold labels."""
 
     name: str
     precision: float
@@ -30,14 +30,14 @@ class ClassMetrics(BaseModel):
 
 
 class Confusion(BaseModel):
-    """`counts[i][j]`: rows of class `labels[i]` that were answered as `labels[j]`."""
+    """Confusion matrix: `counts[i][j]` is the number of rows of class `labels[i]` predicted as `labels[j]`."""
 
     labels: list[str]
     counts: list[list[int]]
 
 
 class CalibrationBin(BaseModel):
-    """Rows answered with a similar confidence, and how often these answers were right."""
+    """Rows predicted with similar confidence: mean confidence, accuracy and number of rows."""
 
     confidence: float
     accuracy: float
@@ -45,7 +45,7 @@ class CalibrationBin(BaseModel):
 
 
 class Metrics(BaseModel):
-    """Figures of all heads. `figures` is flat, for MLflow; `left_out` says why one of them is not there."""
+    """Metrics of all heads. `metrics` is flat, for MLflow; `left_out` gives the reason for each undefined metric."""
 
     metrics: dict[str, float] = Field(default_factory=dict)
     left_out: dict[str, str] = Field(default_factory=dict)
@@ -54,45 +54,49 @@ class Metrics(BaseModel):
     calibration: list[CalibrationBin] = Field(default_factory=list)
 
 
-def compute_metrics(answers: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str]) -> Metrics:
-    """All figures of a model.
+def compute_metrics(predictions: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str]) -> Metrics:
+    """Compute all metrics of a model.
 
     Args:
-        answers: its answers to labelled rows.
-        heads: the heads it has.
-        labels: its classes, in the order of the probabilities.
+        predictions: predictions for labelled rows.
+        heads: heads of the model.
+        labels: classes of the model, in the order of the probabilities.
     """
-    result = Metrics(metrics={"rows": len(answers), "truncated": sum(answer.truncated for answer in answers)})
+    result = Metrics(
+        metrics={"rows": len(predictions), "truncated": sum(prediction.truncated for prediction in predictions)}
+    )
     if "sentence" in heads:
-        _add_sentence(result, rows_of(answers, "sentence"), labels)
+        _add_sentence(result, rows_of(predictions, "sentence"), labels)
     if "tokens" in heads:
-        _add_tokens(result, rows_of(answers, "tokens"))
+        _add_tokens(result, rows_of(predictions, "tokens"))
     if len(heads) == 2:
-        _add_frames(result, [answer for answer in rows_of(answers, "tokens") if answer.gold is not None])
+        _add_frames(
+            result, [prediction for prediction in rows_of(predictions, "tokens") if prediction.gold is not None]
+        )
     return result
 
 
 def gold_and_predicted(rows: Sequence[LabelledPrediction]) -> tuple[list[str], list[str]]:
-    """The right and the answered classes of rows of the sentence head."""
+    """Return the gold and the predicted classes of rows of the sentence head."""
     return [str(row.gold) for row in rows], [str(row.predicted) for row in rows]
 
 
 def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    """Mean distance between confidence and accuracy, weighted by rows (Guo et al. 2017)."""
-    total = sum(one.rows for one in bins)
-    return sum(one.rows * abs(one.confidence - one.accuracy) for one in bins) / total
+    """Return the mean distance between confidence and accuracy, weighted by rows (Guo et al. 2017)."""
+    total = sum(group.rows for group in bins)
+    return sum(group.rows * abs(group.confidence - group.accuracy) for group in bins) / total
 
 
 def calibration_bins(confidence: Floats, right: Bools, bins: int = BINS) -> list[CalibrationBin]:
-    """Rows in bins of equal width over the confidence of their answer; empty bins are left out."""
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    """Group rows into bins of equal width by the confidence of their prediction; drop empty bins."""
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return [
         CalibrationBin(
-            confidence=float(confidence[place == one].mean()),
-            accuracy=float(right[place == one].mean()),
-            rows=int((place == one).sum()),
+            confidence=float(confidence[bin_of == number].mean()),
+            accuracy=float(right[bin_of == number].mean()),
+            rows=int((bin_of == number).sum()),
         )
-        for one in np.unique(place)
+        for number in np.unique(bin_of)
     ]
 
 
@@ -121,15 +125,13 @@ def _add_sentence(result: Metrics, rows: Sequence[LabelledPrediction], labels: S
 
 
 def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, labels: Sequence[str]) -> None:
-    """Area under the ROC curve, each class against the others, mean over the classes."""
-    split_of = [np.array(gold) == label for label in labels]
-    undefined = [
-        label for label, split_name in zip(labels, split_of, strict=True) if split_name.all() or not split_name.any()
-    ]
+    """Add the area under the ROC curve: one class against the rest, averaged over the classes."""
+    members = [np.array(gold) == label for label in labels]
+    undefined = [label for label, member in zip(labels, members, strict=True) if member.all() or not member.any()]
     if undefined:
-        result.left_out["sentence.roc_auc"] = f"all rows or none are of the class {undefined[0]!r}"
+        result.left_out["sentence.roc_auc"] = f"all rows or no rows have the class {undefined[0]!r}"
         return
-    areas = (float(roc_auc_score(split_name, probabilities[:, column])) for column, split_name in enumerate(split_of))
+    areas = (float(roc_auc_score(member, probabilities[:, column])) for column, member in enumerate(members))
     result.metrics["sentence.roc_auc"] = _mean(areas)
 
 
@@ -158,8 +160,8 @@ def _add_frames(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:
 
 def _lines(scores: dict[str, Score]) -> list[ClassMetrics]:
     return [
-        ClassMetrics(name=name, precision=one.precision, recall=one.recall, f1=one.f1, support=one.support)
-        for name, one in scores.items()
+        ClassMetrics(name=name, precision=score.precision, recall=score.recall, f1=score.f1, support=score.support)
+        for name, score in scores.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which rows meet a condition of the recipe (see `recipes/conditions.py`)."""
+"""Evaluation of the conditions of a recipe on rows (see `assay.recipes.conditions`)."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,20 @@ from assay.evaluation.statistics import Bools
 from assay.recipes.conditions import ColumnKind, columns_of, parse_condition
 
 
-def meet(condition: str, columns: Mapping[str, Sequence[str | int | None]]) -> Bools:
-    """For each row, whether it meets the condition.
+def rows_meeting(condition: str, columns: Mapping[str, Sequence[str | int | None]]) -> Bools:
+    """Return a mask of the rows that meet a condition.
 
-    A value that is missing, or is no number where a number is asked for, equals nothing and is neither smaller
-    nor larger; `!=` and `not in` hold for it.
+    A missing value, or text where a number is required, fails every comparison except `!=` and `not in`.
 
     Args:
-        condition: as in the recipe. Only what `columns_of` lets through is ever evaluated.
-        columns: values of every row, by column.
+        condition: condition of the recipe. Only conditions that `columns_of` accepts are evaluated.
+        columns: values of all rows, by column.
+
+    Returns:
+        One boolean per row.
 
     Raises:
-        AssayError: it cannot be read, or names a column that the rows do not have.
+        AssayError: the condition is malformed, or names a column that the rows do not have.
     """
     try:
         kinds = columns_of(condition)
@@ -32,11 +34,11 @@ def meet(condition: str, columns: Mapping[str, Sequence[str | int | None]]) -> B
         if name not in columns:
             raise AssayError(f"gate.slices.expressions: {condition!r} names {name!r}, which the rows do not have")
     frame = pd.DataFrame({name: _values(columns[name], kind) for name, kind in kinds.items()})
-    # The tree as text again: one line, whatever the white space in the recipe.
-    met = frame.eval(ast.unparse(parse_condition(condition)), engine="python")
-    return np.asarray(met, dtype=np.bool_)
+    # Unparsing gives one line, whatever the white space in the recipe.
+    matches = frame.eval(ast.unparse(parse_condition(condition)), engine="python")
+    return np.asarray(matches, dtype=np.bool_)
 
 
 def _values(values: Sequence[str | int | None], kind: ColumnKind) -> pd.Series:
-    plain = pd.Series(np.array(values, dtype=object))
-    return plain if kind == "text" else pd.to_numeric(plain, errors="coerce").astype("float64")
+    series = pd.Series(np.array(values, dtype=object))
+    return series if kind == "text" else pd.to_numeric(series, errors="coerce").astype("float64")

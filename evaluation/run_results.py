@@ -1,4 +1,4 @@
-"""What the steps of a run have left for the gate: one reference for each, typed by what it refers to."""
+"""The results of a run's steps that the gate reads: one typed reference per step."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ from assay.models.checkpoint import Checkpoint
 
 
 class RunResults(BaseModel):
-    """The results of one run, from its data to the scores of its candidate on the test rows."""
+    """References to the results of one run, from its data to the scores of its candidate on the test rows."""
 
     model_config = ConfigDict(frozen=True)
 

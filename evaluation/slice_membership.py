@@ -1,4 +1,4 @@
-"""What makes a row part of a slice, said once for test, validation and training rows."""
+"""Definition of slices and membership of rows, for test, validation and training rows alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.example import Example
 from assay.evaluation.labelled_predictions import LabelledPrediction
-from assay.evaluation.row_conditions import meet
+from assay.evaluation.row_conditions import rows_meeting
 from assay.evaluation.statistics import Bools
 from assay.recipes.conditions import LABEL, TEXT_LENGTH
 
@@ -19,11 +19,11 @@ Rows = Sequence[LabelledPrediction] | Sequence[Example]
 
 
 class SliceKey(BaseModel):
-    """Name and definition of a slice; small enough to be kept as JSON.
+    """Name and definition of a slice, small enough to be stored as JSON.
 
-    `column` and `value` are what people read. A slice by text length runs from `low` to `high` characters, both
-    included; the thirds of the shortest and of the longest texts are open at their end, so that every row has its
-    third. The slice `OTHER` of a column holds the rows whose value is none of `others`.
+    `column` and `value` form the display name. A slice by text length runs from `low` to `high` characters, both
+    included; the terciles of the shortest and the longest texts are open-ended, so that every row is in one. The slice
+    `OTHER` of a column holds the rows whose value is not in `others`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,36 +38,36 @@ class SliceKey(BaseModel):
 
     @property
     def name(self) -> str:
-        """As checks and cards call it."""
+        """Return the name that checks and cards show."""
         return f"{self.column}={self.value}"
 
 
 def slice_members(rows: Rows, key: SliceKey) -> Bools:
-    """For each row, whether it belongs to the slice: rows that were judged, or rows to train on.
+    """Return a mask of the rows in the slice, for predictions or examples.
 
     Raises:
         AssayError: the slice is an expression on a column that these rows do not have.
     """
     match key.kind:
         case "column":
-            found = [_in_column(value, key) for value in column_values(rows, key.column)]
+            members = [_in_column(value, key) for value in column_values(rows, key.column)]
         case "length":
             low, high = key.low or 0, float("inf") if key.high is None else key.high
-            found = [low <= row.characters <= high for row in rows]
+            members = [low <= row.characters <= high for row in rows]
         case "label":
-            found = [label_of(row) == key.value for row in rows]
+            members = [label_of(row) == key.value for row in rows]
         case "expression":
-            return meet(key.condition, _columns(rows))
-    return np.array(found, dtype=np.bool_)
+            return rows_meeting(key.condition, _columns(rows))
+    return np.array(members, dtype=np.bool_)
 
 
 def column_values(rows: Rows, column: str) -> list[str]:
-    """The value of a slice column of every row, `MISSING` where it has none."""
+    """Return the value of a slice column for every row; `MISSING` if a row has none."""
     return [row.slices.get(column) or MISSING for row in rows]
 
 
 def label_of(row: LabelledPrediction | Example) -> str | None:
-    """The right class of the sentence."""
+    """Return the gold class of a row."""
     return row.gold if isinstance(row, LabelledPrediction) else row.label
 
 
@@ -76,7 +76,7 @@ def _in_column(value: str, key: SliceKey) -> bool:
 
 
 def _columns(rows: Rows) -> Mapping[str, Sequence[str | int | None]]:
-    """What a condition can speak of."""
+    """Return the columns that a condition can use."""
     names = sorted({name for row in rows for name in row.slices})
     slices = {name: [row.slices.get(name) for row in rows] for name in names}
     return {**slices, LABEL: [label_of(row) for row in rows], TEXT_LENGTH: [row.characters for row in rows]}

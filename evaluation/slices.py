@@ -1,4 +1,4 @@
-"""Slices: groups of rows by a column, by text length, by class or by a condition, and their F1."""
+"""Slices of rows by column, text length, class or condition, and their F1."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ MAX_VALUES = 20
 
 @dataclass(frozen=True)
 class Slice:
-    """The rows (of one head) that meet a definition, and the number of clusters that they are in."""
+    """The rows of one head that match a definition, and their number of clusters."""
 
     key: SliceKey
     member: Bools
@@ -31,31 +31,31 @@ class Slice:
 
     @property
     def column(self) -> str:
-        """What the rows are grouped by."""
+        """Return the column that groups the rows."""
         return self.key.column
 
     @property
     def value(self) -> str:
-        """Which group it is."""
+        """Return the value of the column in this slice."""
         return self.key.value
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return int(self.member.sum())
 
     @property
     def share(self) -> float:
-        """Share of all rows."""
+        """Return the share of all rows."""
         return float(self.member.mean())
 
-    def of(self, answers: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
-        """The slice's rows."""
-        return [answer for answer, inside in zip(answers, self.member, strict=True) if inside]
+    def of(self, predictions: Sequence[LabelledPrediction]) -> list[LabelledPrediction]:
+        """Return the rows of the slice."""
+        return [prediction for prediction, inside in zip(predictions, self.member, strict=True) if inside]
 
 
 class SliceMetric(BaseModel):
-    """F1 of one head on one slice with its 95 % bootstrap interval; None where the slice has nothing to find."""
+    """F1 of one head on one slice with its 95 % bootstrap interval; None if the slice has no gold labels."""
 
     head: Head
     column: str
@@ -68,10 +68,10 @@ class SliceMetric(BaseModel):
 
 
 def slices_of(rows: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
-    """Every slice that the recipe wants judged, of the rows of one head."""
+    """Return all slices of the rule, of the rows of one head."""
     if not rows:
         return []
-    slices = [one for column in rule.columns for one in slices_by(rows, column, always=rule.min_share)]
+    slices = [slice_ for column in rule.columns for slice_ in slices_by_column(rows, column, always=rule.min_share)]
     if rule.text_length:
         slices += slices_by_length(rows)
     if rule.label:
@@ -79,23 +79,25 @@ def slices_of(rows: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice
     return slices + slices_by_expression(rows, rule)
 
 
-def slices_by(answers: Sequence[LabelledPrediction], column: str, always: float = 1.0) -> list[Slice]:
-    """The slices of a column, largest first.
+def slices_by_column(predictions: Sequence[LabelledPrediction], column: str, always: float = 1.0) -> list[Slice]:
+    """Return the slices of a column, largest first.
 
-    Of many values the largest `MAX_VALUES` are kept, and every one with at least the share `always` of the rows;
-    the others are one slice together.
+    The `MAX_VALUES` most frequent values have slices of their own, as has every value with at least the share `always`
+    of the rows; all other values form one slice together.
     """
-    sizes = Counter(column_values(answers, column)).most_common()
-    kept = [value for rank, (value, size) in enumerate(sizes) if rank < MAX_VALUES or size >= always * len(answers)]
-    keys = [SliceKey(column=column, value=value) for value in kept]
-    if len(kept) < len(sizes):
-        keys.append(SliceKey(column=column, value=OTHER, others=tuple(kept)))
-    return _slices(answers, keys)
+    counts = Counter(column_values(predictions, column)).most_common()
+    values = [
+        value for rank, (value, size) in enumerate(counts) if rank < MAX_VALUES or size >= always * len(predictions)
+    ]
+    keys = [SliceKey(column=column, value=value) for value in values]
+    if len(values) < len(counts):
+        keys.append(SliceKey(column=column, value=OTHER, others=tuple(values)))
+    return _slices(predictions, keys)
 
 
-def slices_by_length(answers: Sequence[LabelledPrediction]) -> list[Slice]:
-    """Terciles of the text's length in characters."""
-    lengths = [answer.characters for answer in answers]
+def slices_by_length(predictions: Sequence[LabelledPrediction]) -> list[Slice]:
+    """Return the terciles of the text length in characters."""
+    lengths = [prediction.characters for prediction in predictions]
     edges = np.unique(np.quantile(lengths, [0, 1 / 3, 2 / 3, 1], method="inverted_cdf")).tolist()
     first = [edges[0], *(edge + 1 for edge in edges[1:-1])]
     last = edges[1:] or edges
@@ -109,17 +111,19 @@ def slices_by_length(answers: Sequence[LabelledPrediction]) -> list[Slice]:
         )
         for low, high in zip(first, last, strict=True)
     ]
-    return [one for one in _slices(answers, keys) if one.rows]
+    return [slice_ for slice_ in _slices(predictions, keys) if slice_.rows]
 
 
-def slices_by_label(answers: Sequence[LabelledPrediction]) -> list[Slice]:
-    """The rows of each class, largest first; rows without a class are in none."""
-    sizes = Counter(label for answer in answers if (label := label_of(answer)) is not None)
-    return _slices(answers, [SliceKey(kind="label", column=LABEL, value=value) for value, _ in sizes.most_common()])
+def slices_by_label(predictions: Sequence[LabelledPrediction]) -> list[Slice]:
+    """Return one slice per class, largest first; rows without a class are in none."""
+    counts = Counter(label for prediction in predictions if (label := label_of(prediction)) is not None)
+    return _slices(
+        predictions, [SliceKey(kind="label", column=LABEL, value=value) for value, _ in counts.most_common()]
+    )
 
 
-def slices_by_expression(answers: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
-    """The rows that meet each of the recipe's conditions.
+def slices_by_expression(predictions: Sequence[LabelledPrediction], rule: SliceRule) -> list[Slice]:
+    """Return one slice per condition of the rule.
 
     Raises:
         AssayError: a condition names a column that the rows do not have.
@@ -128,81 +132,85 @@ def slices_by_expression(answers: Sequence[LabelledPrediction], rule: SliceRule)
         SliceKey(kind="expression", column=EXPRESSION, value=name, condition=condition)
         for name, condition in rule.expressions.items()
     ]
-    return _slices(answers, keys)
+    return _slices(predictions, keys)
 
 
-def slice_columns(answers: Iterable[LabelledPrediction]) -> list[str]:
-    """Names of all slice columns, sorted."""
-    return sorted({name for answer in answers for name in answer.slices})
+def slice_columns(predictions: Iterable[LabelledPrediction]) -> list[str]:
+    """Return the names of all slice columns, sorted."""
+    return sorted({name for prediction in predictions for name in prediction.slices})
 
 
-def slice_outcomes(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Outcomes:
-    """What the F1 of a slice depends on.
+def slice_outcomes(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Outcomes:
+    """Return the outcomes that the F1 of a slice depends on.
 
-    Where the slice is a class and the head is the one that tells classes apart, that is the F1 of the class over
-    all rows: among the rows of one class alone none can be wrongly put into it, so that F1 there would be nothing
-    but recall, and not comparable with the whole set's.
+    If the slice is a class and the head is the sentence head, these are the outcomes of the class over all rows. Among
+    the rows of one class, no row can be wrongly predicted as the class, so that F1 would be recall alone and not
+    comparable with the F1 of all rows.
     """
-    if one.key.kind == "label" and head == "sentence":
+    if slice_.key.kind == "label" and head == "sentence":
         classes = classes_of(rows)
-        return outcomes_of(rows, head, classes).of_class(classes.index(one.value))
-    return outcomes_of(one.of(rows), head)
+        return outcomes_of(rows, head, classes).of_class(classes.index(slice_.value))
+    return outcomes_of(slice_.of(rows), head)
 
 
-def gap_p_value(one: Slice, rows: Sequence[LabelledPrediction], head: Head, min_ratio: float, replicas: int) -> float:
-    """p-value of the null hypothesis that the slice keeps at least `min_ratio` of the whole set's F1."""
-    if one.key.kind == "label" and head == "sentence":
+def gap_p_value(
+    slice_: Slice, rows: Sequence[LabelledPrediction], head: Head, min_ratio: float, replicas: int
+) -> float:
+    """Return the p-value of the null hypothesis that the slice keeps at least `min_ratio` of the F1 of all rows."""
+    if slice_.key.kind == "label" and head == "sentence":
         classes = classes_of(rows)
         outcomes = outcomes_of(rows, head, classes)
-        return class_p_value(outcomes, classes.index(one.value), min_ratio, replicas=replicas)
-    return slice_p_value(outcomes_of(rows, head), one.member, min_ratio, replicas=replicas)
+        return class_p_value(outcomes, classes.index(slice_.value), min_ratio, replicas=replicas)
+    return slice_p_value(outcomes_of(rows, head), slice_.member, min_ratio, replicas=replicas)
 
 
-def slice_interval(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Interval | None:
-    """F1 of a slice; None where it holds nothing to find."""
-    outcomes = slice_outcomes(one, rows, head)
+def slice_interval(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Interval | None:
+    """Return the F1 of a slice; None if it has no gold labels."""
+    outcomes = slice_outcomes(slice_, rows, head)
     return None if not len(outcomes) or np.isnan(outcomes.f1()) else f1_interval(outcomes)
 
 
-def slice_metrics(answers: Sequence[LabelledPrediction], head: Head) -> list[SliceMetric]:
-    """Figures of every slice column and of the text's length."""
-    rows = rows_of(answers, head)
+def slice_metrics(predictions: Sequence[LabelledPrediction], head: Head) -> list[SliceMetric]:
+    """Return the metrics of every slice column and of the text length."""
+    rows = rows_of(predictions, head)
     if not rows:
         return []
-    slices = [one for column in slice_columns(rows) for one in slices_by(rows, column)] + slices_by_length(rows)
-    return [_metric(one, rows, head) for one in slices]
+    slices = [slice_ for column in slice_columns(rows) for slice_ in slices_by_column(rows, column)] + slices_by_length(
+        rows
+    )
+    return [_metric(slice_, rows, head) for slice_ in slices]
 
 
-def requested_slices(answers: Sequence[LabelledPrediction], head: Head, rule: SliceRule) -> list[SliceMetric]:
-    """Figures of the classes and conditions that a recipe judges; `slice_metrics` holds columns and text length.
+def requested_slices(predictions: Sequence[LabelledPrediction], head: Head, rule: SliceRule) -> list[SliceMetric]:
+    """Return the metrics of the classes and conditions of a rule; `slice_metrics` covers columns and text length.
 
     Raises:
         AssayError: a condition names a column that the rows do not have.
     """
-    rows = rows_of(answers, head)
+    rows = rows_of(predictions, head)
     if not rows:
         return []
     slices = (slices_by_label(rows) if rule.label else []) + slices_by_expression(rows, rule)
-    return [_metric(one, rows, head) for one in slices]
+    return [_metric(slice_, rows, head) for slice_ in slices]
 
 
-def _slices(answers: Sequence[LabelledPrediction], keys: Iterable[SliceKey]) -> list[Slice]:
-    return [_slice(answers, key) for key in keys]
+def _slices(predictions: Sequence[LabelledPrediction], keys: Iterable[SliceKey]) -> list[Slice]:
+    return [_slice(predictions, key) for key in keys]
 
 
-def _slice(answers: Sequence[LabelledPrediction], key: SliceKey) -> Slice:
-    member = slice_members(answers, key)
-    return Slice(key, member, len({one.own_cluster for one, inside in zip(answers, member, strict=True) if inside}))
+def _slice(predictions: Sequence[LabelledPrediction], key: SliceKey) -> Slice:
+    member = slice_members(predictions, key)
+    return Slice(key, member, len({row.own_cluster for row, inside in zip(predictions, member, strict=True) if inside}))
 
 
-def _metric(one: Slice, rows: Sequence[LabelledPrediction], head: Head) -> SliceMetric:
-    interval = slice_interval(one, rows, head)
+def _metric(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> SliceMetric:
+    interval = slice_interval(slice_, rows, head)
     return SliceMetric(
         head=head,
-        column=one.column,
-        value=one.value,
-        rows=one.rows,
-        share=one.share,
+        column=slice_.column,
+        value=slice_.value,
+        rows=slice_.rows,
+        share=slice_.share,
         f1=interval and interval.value,
         low=interval and interval.low,
         high=interval and interval.high,

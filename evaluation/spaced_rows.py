@@ -1,4 +1,4 @@
-"""A few rows that stand for all."""
+"""Evenly spaced samples of rows."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,9 @@ from assay.corpus.example import Example
 
 
 def evenly_spaced(examples: Sequence[Example], most: int) -> list[Example]:
-    """Return at most so many rows from the first to the last at equal distances: a source may be ordered by class."""
-    places = np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(int)
-    return [examples[place] for place in places]
+    """Return at most `most` rows at equal distances, the first and the last included.
+
+    A source may be ordered by class, so that its first rows would not be representative.
+    """
+    positions = np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(int)
+    return [examples[position] for position in positions]

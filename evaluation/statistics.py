@@ -1,13 +1,13 @@
-"""Bootstrap tests on F1: intervals, a slice against the whole, a class against the mean of all.
+"""Bootstrap tests on F1: intervals, a slice against all rows, a class against the mean of all classes.
 
 A replica draws as many rows as there are, with replacement. F1 depends on a row only through a few
 integers, and many rows share the same ones, so that a replica is one draw of a multinomial over the
-distinct rows: the same distribution as drawing rows one by one, at a fraction of the work.
+distinct rows: the same distribution as drawing rows one by one, in a fraction of the time.
 
-Where rows come in clusters, a replica draws whole clusters, as many as there are (Field & Welsh 2007, "Bootstrapping
-clustered data"). Percentiles of few clusters show less spread than there is, so they are taken further out: by the
-quantile of t with clusters - 1 degrees of freedom, times the root of clusters / (clusters - 1) (Hesterberg 2015, "What
-teachers should know about the bootstrap", expanded percentiles; for clusters Cameron, Gelbach & Miller 2008).
+If rows come in clusters, a replica draws whole clusters, as many as there are (Field & Welsh 2007, "Bootstrapping
+clustered data"). Percentiles of few clusters understate the spread and are therefore expanded: by the quantile of t
+with clusters - 1 degrees of freedom, times the root of clusters / (clusters - 1) (Hesterberg 2015, "What teachers
+should know about the bootstrap", expanded percentiles; for clusters Cameron, Gelbach & Miller 2008).
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -26,18 +26,17 @@ Bools = npt.NDArray[np.bool_]
 
 REPLICAS = 2000
 SEED = 13
-CELLS_A_CHUNK = 1_000_000
+CELLS_PER_CHUNK = 1_000_000
 LARGEST = 2**62
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a model made of each row, reduced to what its F1 depends on.
+    """Outcomes of a model per row, reduced to the integers that its F1 depends on.
 
-    `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`). Where `classes` is None, it holds true
-    positives, false positives and false negatives: rows x 3 of entities (micro-F1), or of several classes one behind
-    the other.
-    `clusters` numbers the cluster of each row from 0; None where the rows are independent of each other.
+    `codes` is rows x 2 (gold class, predicted class; macro-F1 over `classes`). If `classes` is None, it holds true
+    positives, false positives and false negatives: rows x 3 of entities (micro-F1), or the same for several classes
+    side by side. `clusters` is the cluster number of each row from 0; None if the rows are independent of each other.
     """
 
     codes: Ints
@@ -49,58 +48,58 @@ class Outcomes:
 
     @property
     def size(self) -> int:
-        """Number of clusters, the independent draws that these rows are."""
+        """Return the number of clusters: the number of independent draws."""
         return len(self) if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
 
     @property
     def count(self) -> str:
-        """The sample in words: 1,200 rows in 240 clusters."""
+        """Return the sample size as text: 1,200 rows in 240 clusters."""
         return sample_size(len(self), None if self.clusters is None else self.size)
 
     @property
     def informative(self) -> int:
-        """Number of clusters with anything that F1 counts."""
-        units = self.by_cluster()
-        return int((units.tally(units.codes) > 0).any(axis=(1, 2)).sum())
+        """Return the number of clusters that contribute to F1."""
+        grouped = self.by_cluster()
+        return int((grouped.tally(grouped.codes) > 0).any(axis=(1, 2)).sum())
 
     def tally(self, codes: Ints) -> Floats:
-        """True positives, false positives and false negatives of some rows of `codes`: rows x 3 x classes."""
+        """Return true positives, false positives and false negatives of rows of `codes`: rows x 3 x classes."""
         if self.classes is None:
             return codes.reshape(len(codes), 3, -1).astype(np.float64)
         gold, predicted = (np.eye(self.classes)[codes[:, column]] for column in (0, 1))
-        both = gold * predicted
-        return np.stack([both, predicted - both, gold - both], axis=1)
+        correct = gold * predicted
+        return np.stack([correct, predicted - correct, gold - correct], axis=1)
 
     def f1(self) -> float:
-        """F1 of these rows; not a number where no row holds anything to find."""
+        """Return the F1 of these rows; NaN if no row has a gold label."""
         distinct, place = distinct_rows(self.codes)
         return float(mean_f1(np.tensordot(np.bincount(place), self.tally(distinct), axes=1)))
 
     def by_cluster(self, member: Bools | None = None) -> "Outcomes":
-        """One row for each cluster, with the sums of its rows (of those that are `member`)."""
+        """Return one row per cluster, with the sums of its rows (of its rows in `member`, if given)."""
         if self.clusters is None and member is None:
             return self
         distinct, place = distinct_rows(self.codes)
         clusters = np.arange(len(self)) if self.clusters is None else self.clusters
-        counted = np.ones(len(self)) if member is None else member.astype(np.float64)
-        counts = coo_array((counted, (clusters, place)), shape=(self.size, len(distinct))).tocsr()
+        weights = np.ones(len(self)) if member is None else member.astype(np.float64)
+        counts = coo_array((weights, (clusters, place)), shape=(self.size, len(distinct))).tocsr()
         return Outcomes((counts @ self.tally(distinct).reshape(len(distinct), -1)).astype(np.int64))
 
     def perfect(self) -> Ints:
-        """Codes of a model that gets every one of these rows right."""
+        """Return the codes of a model that predicts every row correctly."""
         if self.classes is not None:
             return self.codes[:, [0, 0]]
         return np.stack([self.codes[:, 0] + self.codes[:, 2], *np.zeros_like(self.codes[:, :2].T)], axis=1)
 
     def all_wrong(self) -> Ints:
-        """Codes of a model that gets every one of these rows wrong: the next class, or a false entity for each."""
+        """Return the codes of a model that predicts every row wrongly: the next class, or a false entity for each."""
         if self.classes is not None:
             return np.stack([self.codes[:, 0], (self.codes[:, 0] + 1) % self.classes], axis=1)
         entities = self.codes[:, 0] + self.codes[:, 2]
         return np.stack([np.zeros_like(entities), np.maximum(entities, 1), entities], axis=1)
 
     def of_class(self, code: int) -> "Outcomes":
-        """One class against all others, over the same rows: its F1 counts the rows wrongly put into it, too."""
+        """Return the outcomes of one class against all others; its F1 counts rows wrongly predicted as it, too."""
         return Outcomes(self.tally(self.codes)[:, :, code].astype(np.int64), clusters=self.clusters)
 
 
@@ -110,19 +109,19 @@ def class_outcomes(
     classes: Sequence[str],
     clusters: Sequence[Hashable] | None = None,
 ) -> Outcomes:
-    """Outcomes of a sentence head. Every gold and predicted class must be among `classes`."""
+    """Return the outcomes of a sentence head. All gold and predicted classes must be in `classes`."""
     index = {label: code for code, label in enumerate(classes)}
-    pairs = [(index[truth], index[answer]) for truth, answer in zip(gold, predicted, strict=True)]
+    pairs = [(index[truth], index[prediction]) for truth, prediction in zip(gold, predicted, strict=True)]
     return Outcomes(np.array(pairs, dtype=np.int64).reshape(-1, 2), len(classes), cluster_codes(clusters))
 
 
 def entity_outcomes(counts: Sequence[tuple[int, int, int]], clusters: Sequence[Hashable] | None = None) -> Outcomes:
-    """Outcomes of a token head from (true positives, false positives, false negatives) of each row."""
+    """Return the outcomes of a token head from (true positives, false positives, false negatives) per row."""
     return Outcomes(np.array(counts, dtype=np.int64).reshape(-1, 3), clusters=cluster_codes(clusters))
 
 
 def cluster_codes(clusters: Sequence[Hashable] | None) -> Ints | None:
-    """Number clusters from 0 in the order of their first rows; None where each row is one of its own."""
+    """Number clusters from 0 in the order of their first rows; return None if each row is its own cluster."""
     if clusters is None:
         return None
     numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
@@ -132,13 +131,13 @@ def cluster_codes(clusters: Sequence[Hashable] | None) -> Ints | None:
 
 
 def sample_size(rows: int, clusters: int | None) -> str:
-    """1,200 rows in 240 clusters; without clusters 1,200 rows."""
+    """Return a sample size as text: 1,200 rows in 240 clusters, or 1,200 rows without clusters."""
     return f"{rows:,} rows" if clusters is None else f"{rows:,} rows in {clusters:,} clusters"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its two-sided percentile interval."""
+    """A metric and its two-sided percentile interval."""
 
     value: float
     low: float
@@ -149,12 +148,12 @@ class Interval:
 
 
 def f1_interval(outcomes: Outcomes, *, replicas: int = REPLICAS, seed: int = SEED) -> Interval:
-    """F1 with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
-    units = outcomes.by_cluster()
-    drawn = _bootstrap(units.codes, lambda codes: units.tally(codes)[:, None], replicas, seed)[:, 0]
-    clusters = None if outcomes.clusters is None else units.informative
+    """Return F1 with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993, chapter 13)."""
+    grouped = outcomes.by_cluster()
+    drawn = _bootstrap(grouped.codes, lambda codes: grouped.tally(codes)[:, None], replicas, seed)[:, 0]
+    clusters = None if outcomes.clusters is None else grouped.informative
     if clusters == 1:
-        return Interval(outcomes.f1(), 0.0, 1.0)  # one draw shows no spread at all
+        return Interval(outcomes.f1(), 0.0, 1.0)  # one cluster shows no spread
     low, high = _quantiles(drawn, *(_expanded(level, clusters) for level in (0.025, 0.975)))
     return Interval(outcomes.f1(), low, high)
 
@@ -162,28 +161,27 @@ def f1_interval(outcomes: Outcomes, *, replicas: int = REPLICAS, seed: int = SEE
 def slice_p_value(
     outcomes: Outcomes, member: Bools, min_ratio: float, *, replicas: int = REPLICAS, seed: int = SEED
 ) -> float:
-    """p-value of the null hypothesis that a slice keeps at least `min_ratio` of the F1 of all rows.
+    """Return the p-value of the null hypothesis that a slice keeps at least `min_ratio` of the F1 of all rows.
 
-    Whole and slice are drawn together, since the slice's rows are part of the whole (bootstrap test by
-    inverting the percentile interval, Efron & Tibshirani 1993, section 16.4). A small value says that the
-    shortfall is more than chance.
+    All rows and the slice are drawn together, since the slice is part of all rows (bootstrap test by inverting the
+    percentile interval, Efron & Tibshirani 1993, section 16.4). A small value means that the gap is more than chance.
 
     Args:
-        outcomes: of all rows.
-        member: for each row, whether it belongs to the slice.
-        min_ratio: the ratio slice F1 / whole F1 that must be kept.
-        replicas: bootstrap samples.
-        seed: of the draws.
+        outcomes: outcomes of all rows.
+        member: mask of the rows of the slice.
+        min_ratio: minimum ratio of the F1 of the slice to the F1 of all rows.
+        replicas: number of bootstrap samples.
+        seed: seed of the draws.
     """
     if outcomes.clusters is not None:
         whole, part = outcomes.by_cluster(), outcomes.by_cluster(member)
-        both = _bootstrap(
+        drawn_f1 = _bootstrap(
             np.hstack([whole.codes, part.codes]),
             lambda codes: np.stack([whole.tally(half) for half in np.hsplit(codes, 2)], axis=1),
             replicas,
             seed,
         )
-        return _for_clusters(_p_value(both[:, 1] < min_ratio * both[:, 0]), part.informative)
+        return _for_clusters(_p_value(drawn_f1[:, 1] < min_ratio * drawn_f1[:, 0]), part.informative)
 
     def tally(codes: Ints) -> Floats:
         whole = outcomes.tally(codes[:, :-1])
@@ -196,31 +194,31 @@ def slice_p_value(
 def class_p_value(
     outcomes: Outcomes, code: int, min_ratio: float, *, replicas: int = REPLICAS, seed: int = SEED
 ) -> float:
-    """p-value of the null hypothesis that a class keeps at least `min_ratio` of the macro-F1 of all classes.
+    """Return the p-value of the null hypothesis that a class keeps at least `min_ratio` of the macro-F1.
 
     Args:
-        outcomes: of all rows, of a sentence head.
-        code: the class.
-        min_ratio: the ratio F1 of the class / macro-F1 that must be kept.
-        replicas: bootstrap samples.
-        seed: of the draws.
+        outcomes: outcomes of all rows, of a sentence head.
+        code: number of the class.
+        min_ratio: minimum ratio of the F1 of the class to the macro-F1.
+        replicas: number of bootstrap samples.
+        seed: seed of the draws.
     """
-    units = outcomes.by_cluster()
+    grouped = outcomes.by_cluster()
 
     def tally(codes: Ints) -> Floats:
-        whole = units.tally(codes)
-        # The mean leaves out classes without gold rows, so that with the others emptied it is the F1 of this one.
+        whole = grouped.tally(codes)
+        # The mean leaves out classes without gold rows: with all others set to 0, it is the F1 of this class.
         return np.stack([whole, whole * (np.arange(whole.shape[-1]) == code)], axis=1)
 
-    drawn = _bootstrap(units.codes, tally, replicas, seed)
+    drawn = _bootstrap(grouped.codes, tally, replicas, seed)
     p_value = _p_value(drawn[:, 1] < min_ratio * drawn[:, 0])
     return p_value if outcomes.clusters is None else _for_clusters(p_value, outcomes.of_class(code).informative)
 
 
 def distinct_rows(codes: Ints) -> tuple[Ints, Ints]:
-    """Distinct rows of codes, in order, and for each row which of them it is.
+    """Return the distinct rows of codes in order, and the index of the distinct row of each row.
 
-    One number a row is sorted, in a twentieth of the time of `np.unique(codes, axis=0)`, which compares row by row.
+    Rows are sorted as one number each, in a twentieth of the time of `np.unique(codes, axis=0)`, which compares rows.
     """
     spans = tuple(int(largest) + 1 for largest in codes.max(axis=0, initial=0))
     if prod(spans) > LARGEST:
@@ -231,7 +229,7 @@ def distinct_rows(codes: Ints) -> tuple[Ints, Ints]:
 
 
 def mean_f1(sums: Floats) -> Floats:
-    """Mean F1 over the classes that have gold rows: ... x 3 x classes to ...
+    """Return the mean F1 over the classes that have gold rows: from (..., 3, classes) to (...).
 
     Two models on the same rows are thus averaged over the same classes. With one class it is micro-F1.
     """
@@ -244,25 +242,25 @@ def mean_f1(sums: Floats) -> Floats:
 
 
 def draw_f1(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int) -> Floats:
-    """F1 of test sets that are drawn at random.
+    """Draw random test sets and return their F1.
 
     Args:
-        tallies: of each distinct row: distinct rows x parts x 3 x classes.
-        share: how often each comes, 1 together.
-        rows: of a test set.
-        replicas: test sets.
-        seed: of the draws.
+        tallies: counts of each distinct row, distinct rows x parts x 3 x classes.
+        share: probability of each distinct row; the sum is 1.
+        rows: number of rows per test set.
+        replicas: number of test sets.
+        seed: seed of the draws.
 
     Returns:
-        replicas x parts.
+        F1 of each test set and part, replicas x parts.
     """
     return np.concatenate([drawn for _, drawn in draw_sets(tallies, share, rows, replicas, seed)])
 
 
 def draw_sets(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int) -> Iterator[tuple[Ints, Floats]]:
-    """Draw as `draw_f1`, some test sets at a time: how often each row came (sets x distinct rows), and their F1."""
+    """Yield chunks of the test sets of `draw_f1`: counts of each row (sets x distinct rows) and F1."""
     flat = tallies.reshape(len(tallies), -1)
-    chunk = max(1, CELLS_A_CHUNK // max(flat.shape))
+    chunk = max(1, CELLS_PER_CHUNK // max(flat.shape))
     random = np.random.default_rng(seed)
     for begin in range(0, replicas, chunk):
         size = min(chunk, replicas - begin)
@@ -271,7 +269,7 @@ def draw_sets(tallies: Floats, share: Floats, rows: int, replicas: int, seed: in
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for testing several hypotheses at once (Holm 1979, step-down), in the order given."""
+    """Return p-values adjusted for multiple testing (Holm 1979, step-down), in the given order."""
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     adjusted = np.empty_like(values)
@@ -280,7 +278,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _bootstrap(codes: Ints, tally: Callable[[Ints], Floats], replicas: int, seed: int) -> Floats:
-    """F1 of every replica: replicas x parts, where `tally` gives rows x parts x 3 x classes."""
+    """Return the F1 of every replica, replicas x parts; `tally` returns rows x parts x 3 x classes."""
     if not len(codes):
         raise ValueError("a bootstrap needs at least one row")
     distinct, place = distinct_rows(codes)
@@ -288,25 +286,25 @@ def _bootstrap(codes: Ints, tally: Callable[[Ints], Floats], replicas: int, seed
 
 
 def _expanded(level: float, clusters: int | None) -> float:
-    """Level of the percentile that few clusters need; None leaves it."""
+    """Return the expanded level of a percentile; with clusters None, the level itself."""
     if clusters is None:
         return level
     return float(norm.cdf(student.ppf(level, clusters - 1) * sqrt(clusters / (clusters - 1))))
 
 
 def _for_clusters(p_value: float, clusters: int) -> float:
-    """Turn a p-value of percentiles into that of the expanded ones; one cluster shows nothing."""
+    """Convert a p-value of percentiles to that of expanded percentiles; with one cluster it is 1."""
     if clusters < 2:
         return 1.0
     return float(student.cdf(norm.ppf(p_value) * sqrt((clusters - 1) / clusters), clusters - 1))
 
 
 def _quantiles(drawn: Floats, *levels: float) -> list[float]:
-    """Quantiles of the replicas in which the figure exists."""
+    """Return quantiles of the replicas in which F1 is defined."""
     finite = drawn[np.isfinite(drawn)]
     return [float(value) for value in np.quantile(finite, levels)] if len(finite) else [float("nan")] * len(levels)
 
 
 def _p_value(against: Bools) -> float:
-    """Share of replicas that do not speak against the null hypothesis; never 0 (Davison & Hinkley 1997, 4.11)."""
+    """Return the share of replicas that agree with the null hypothesis; never 0 (Davison & Hinkley 1997, 4.11)."""
     return float((1 + np.count_nonzero(~against)) / (1 + len(against)))

@@ -1,4 +1,4 @@
-"""The share of entities that the recipe's own tokenizer gives back, as a check of the data before training."""
+"""A data check before training: the share of entities that the tags of the recipe's tokenizer recover."""
 
 import itertools
 from pathlib import Path
@@ -17,7 +17,7 @@ from assay.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from assay.models.tag_coverage import TagCoverage
 
-NAME = "entities that tags give back"
+NAME = "entities that tags recover"
 STOP_BELOW, WARN_BELOW = 0.5, 0.98
 MOST_ROWS = 20_000
 SHARE, HALF_WORDS, ENTITIES = "tags.recovered", "tags.half_words", "tags.entities"
@@ -27,36 +27,36 @@ _REMEDY = (
 
 
 def tag_check(recipe: Recipe, snapshot: Snapshot) -> tuple[CheckResult, dict[str, float]] | None:
-    """Measure the rows that can train; None without a token head or without entities.
+    """Check the tag coverage of the rows that can become training rows.
 
     Returns:
-        The check, and what goes to MLflow and the card: `tags.recovered` and `tags.half_words` (shares of the
-        entities), `tags.entities`.
+        The check and its metrics for MLflow and the card: `tags.recovered` and `tags.half_words` (shares of the
+        entities) and `tags.entities`. None without a token head or without entities.
     """
     if "tokens" not in recipe.heads:
         return None
     rows = _training_rows(recipe, snapshot)
     if not rows:
         return None
-    # Here, because importing transformers takes seconds, and a finished step does not need it.
+    # Imported here because transformers takes seconds to import, and a finished step does not need it.
     from assay.models.tag_coverage import tag_coverage
 
     try:
-        found = tag_coverage(rows, recipe.model)
-    except AssayError as error:  # the training says the same, and stops
+        coverage = tag_coverage(rows, recipe.model)
+    except AssayError as error:  # training stops with the same error
         return CheckResult(
             name=NAME, severity="info", passed=False, measured="not measured", required="a tokenizer", why=str(error)
         ), {}
     metrics = {
-        SHARE: found.share,
-        HALF_WORDS: found.half_words / found.entities,
-        ENTITIES: float(found.entities),
+        SHARE: coverage.share,
+        HALF_WORDS: coverage.half_words / coverage.entities,
+        ENTITIES: float(coverage.entities),
     }
-    return _result(found), metrics
+    return _result(coverage), metrics
 
 
 def tokenizer_inputs(recipe: Recipe) -> dict[str, Any]:
-    """What the check depends on beside the rows, as JSON."""
+    """Return the inputs of the check besides the rows, as JSON."""
     if "tokens" not in recipe.heads:
         return {}
     model = recipe.model
@@ -65,25 +65,25 @@ def tokenizer_inputs(recipe: Recipe) -> dict[str, Any]:
 
 
 def encoder_digest(encoder: str | None) -> str | None:
-    """Digest of a local encoder's files, which may change behind one name; a hub model is pinned by its revision."""
+    """Return the digest of a local encoder's files; None for a hub model, whose revision pins it."""
     folder = Path(encoder).expanduser() if encoder else None
     return digest_json(digest_folder(folder)) if folder and folder.is_dir() else None
 
 
 def _training_rows(recipe: Recipe, snapshot: Snapshot) -> list[Example]:
-    """Return the rows with entities that may train; where there are more than `MOST_ROWS`, a sample of so many."""
+    """Return the rows with entities that may become training rows, or a sample of `MOST_ROWS` of them."""
     published = recipe.split.method == "published"
     count = _count_rows(snapshot, published=published)
     chosen = np.ones(count, dtype=bool)
     if count > MOST_ROWS:
         chosen[MOST_ROWS:] = False
-        np.random.default_rng(0).shuffle(chosen)  # a regular step would miss what comes in turns
+        np.random.default_rng(0).shuffle(chosen)  # a regular step would miss rows that come in a cycle
     allowed = (row for row in snapshot.examples() if row.entities and (not published or row.split == "train"))
     return list(itertools.compress(allowed, chosen))
 
 
 def _count_rows(snapshot: Snapshot, *, published: bool) -> int:
-    """Count the rows with entities that may train; the rest of a row is not read."""
+    """Count the rows with entities that may become training rows, without reading their texts."""
     count = 0
     for batch in snapshot.batches(["entities", "split"]):
         allowed = pc.greater(pc.list_value_length(batch["entities"]), 0)
@@ -93,17 +93,17 @@ def _count_rows(snapshot: Snapshot, *, published: bool) -> int:
     return count
 
 
-def _result(found: "TagCoverage") -> CheckResult:
-    stops = found.share < STOP_BELOW
-    passed = found.share >= WARN_BELOW
-    least = STOP_BELOW if stops else WARN_BELOW
-    half = f"{found.half_words / found.entities:.1%} cut a word and count as the whole word"
-    measured = f"{found.share:.1%} of {found.entities}; {half}"
+def _result(coverage: "TagCoverage") -> CheckResult:
+    stops = coverage.share < STOP_BELOW
+    passed = coverage.share >= WARN_BELOW
+    required = STOP_BELOW if stops else WARN_BELOW
+    half_words = f"{coverage.half_words / coverage.entities:.1%} cut a word and count as the whole word"
+    measured = f"{coverage.share:.1%} of {coverage.entities}; {half_words}"
     why = measured
     if not passed:
         why = (
-            f"the tokenizer's words give back {found.share:.1%} of {found.entities} entities ({half}), "
-            f"needs at least {least:.0%}: {_REMEDY}; {'; '.join(found.examples)}"
+            f"the tokenizer's words recover {coverage.share:.1%} of {coverage.entities} entities ({half_words}), "
+            f"needs at least {required:.0%}: {_REMEDY}; {'; '.join(coverage.examples)}"
         )
     return CheckResult(
         name=NAME,

@@ -1,4 +1,4 @@
-"""The gate's whole answer: a list of checks, each with what was measured and what was asked for."""
+"""The verdict of the gate: a list of checks, each with its measured and its required value."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ from assay.evaluation.attempts import Attempt
 
 
 class Check(BaseModel):
-    """One check. `judged` is False where there was too little to judge by; such a check reports, never fails."""
+    """Result of one check. `tested` is False if there was too little data to test."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,11 +21,11 @@ class Check(BaseModel):
     passed: bool
     why: str
     tested: bool = True
-    metrics: dict[str, float] = Field(default_factory=dict, description="What MLflow and the card show of it")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Metrics of the check for MLflow and the card")
 
 
 class Verdict(BaseModel):
-    """All checks of one candidate. Passed only if there are checks and every one passed."""
+    """All checks of one candidate. It passes only if there are checks and all of them passed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,47 +36,47 @@ class Verdict(BaseModel):
     champion: str | None
     checks: list[Check]
     forced: str | None = None
-    attempts: list[Attempt] = Field(default_factory=list, description="The trainings that led to the candidate")
+    attempts: list[Attempt] = Field(default_factory=list, description="Trainings that led to the candidate")
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's documented form
     @property
     def outcome(self) -> Literal["passed", "refused"]:
-        """Whether the candidate may be promoted on its merits."""
+        """Return whether the candidate passed its checks."""
         return "passed" if self.checks and all(check.passed for check in self.checks) else "refused"
 
     @property
     def allows(self) -> bool:
-        """Whether it allows a promotion: it passed, or somebody gave a reason to promote all the same."""
+        """Return whether a promotion is allowed: the checks passed, or a reason to force it was given."""
         return self.outcome == "passed" or bool((self.forced or "").strip())
 
     @property
     def failed(self) -> list[Check]:
-        """The checks that speak against promotion."""
+        """Return the failed checks."""
         return [check for check in self.checks if not check.passed]
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics of all checks."""
+        """Return the metrics of all checks."""
         return {name: value for check in self.checks for name, value in check.metrics.items()}
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the verdict."""
+        """Return the SHA-256 of the verdict."""
         return digest_json(self.model_dump(mode="json"))
 
     @property
     def approval_key(self) -> str:
-        """SHA-256 of what was judged and how every check came out, without what was measured on the way.
+        """Return the SHA-256 of the candidate and the result of every check, without the measured values.
 
-        The same candidate judged again has the same subject, though its latency is another one by a hair.
+        A second gate run on the same candidate gives the same key, although its latency differs slightly.
         """
-        tested = self.model_dump(mode="json", include={"recipe", "bundle", "snapshot", "splits", "champion", "forced"})
+        inputs = self.model_dump(mode="json", include={"recipe", "bundle", "snapshot", "splits", "champion", "forced"})
         results = [[check.name, check.passed, check.tested] for check in self.checks]
-        return digest_json({**tested, "results": results})
+        return digest_json({**inputs, "results": results})
 
 
 def verdict_markdown(verdict: Verdict) -> str:
-    """The verdict as a heading and a table, what failed first."""
+    """Render the verdict as a heading and a table, failed checks first."""
     rows = sorted(verdict.checks, key=lambda check: check.passed)
     lines = [
         f"# {verdict.outcome.capitalize()}",
@@ -93,27 +93,36 @@ def verdict_markdown(verdict: Verdict) -> str:
 
 
 def _attempts(attempts: Sequence[Attempt]) -> list[str]:
-    """What led to the candidate, and what became of slices that fell short; nothing where there was no second try."""
+    """Render the attempts and the slices that were below their threshold; empty if there was one training only."""
     if not attempts:
         return []
-    lines = ["", "## Attempts", "", "Decided on validation rows; the last one kept went to the gate.", ""]
+    lines = ["", "## Attempts", "", "Decided on validation rows; the last kept one went to the gate.", ""]
     lines += ["| attempt | why | F1 | kept | reason | settings |", "|---|---|---|---|---|---|"]
-    for one in attempts:
-        lines.append(row(one.name, one.why, one.metrics, "kept" if one.kept else "no", one.reason, one.overrides))
-    changes = [(one, change) for one in attempts for change in one.slices]
+    for attempt in attempts:
+        lines.append(
+            row(
+                attempt.name,
+                attempt.why,
+                attempt.metrics,
+                "kept" if attempt.kept else "no",
+                attempt.reason,
+                attempt.overrides,
+            )
+        )
+    changes = [(attempt, change) for attempt in attempts for change in attempt.slices]
     if changes:
         lines += ["", "| attempt | slice | training rows | F1 before | F1 after |", "|---|---|---|---|---|"]
-    for one, change in changes:
+    for attempt, change in changes:
         name, rows = f"{change.name} ({change.head})", f"{change.training_rows:,}"
-        lines.append(row(one.name, name, rows, f"{change.before:.3f}", f"{change.after:.3f}"))
+        lines.append(row(attempt.name, name, rows, f"{change.before:.3f}", f"{change.after:.3f}"))
     return lines
 
 
 def _summary(verdict: Verdict) -> str:
-    against = f"champion version {verdict.champion}" if verdict.champion else "no champion"
+    champion = f"champion version {verdict.champion}" if verdict.champion else "no champion"
     count = f"{len(verdict.checks) - len(verdict.failed)} of {len(verdict.checks)} checks passed"
     forced = f"; forced: {cell(verdict.forced)}" if verdict.forced else ""
-    return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {against}{forced}"
+    return f"{count}; bundle `{verdict.bundle[:12]}`, data `{verdict.snapshot[:12]}`, {champion}{forced}"
 
 
 def _result(check: Check) -> str:

@@ -1,1 +1,1 @@
-"""The network and its training loop: torch, transformers and peft, nothing of the pipeline."""
+"""Networks and their training loop with torch, transformers and peft, independent of the pipeline."""

@@ -1,4 +1,4 @@
-"""Batches as tensors, padded to their longest row."""
+"""Collation of rows into batches of tensors, padded to their longest row."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,14 +17,14 @@ Batch = dict[str, Tensor]
 
 
 class Collator:
-    """Gathers rows into one padded batch of tensors.
+    """Collator of rows into one padded batch of tensors.
 
     Args:
         pad_id: id of the padding token.
         type_ids: whether the encoder takes `token_type_ids`.
-        sentence: give `labels_sentence` (B).
-        tokens: give `labels_tokens` (B x L): the tag on the first token of each unit, `IGNORED` elsewhere.
-        weights: give `labels_weights` (B): how much each row counts in the loss.
+        sentence: return `labels_sentence` (B).
+        tokens: return `labels_tokens` (B x L): the tag on the first token of each word, `IGNORED` elsewhere.
+        weights: return `labels_weights` (B): the sample weights.
     """
 
     def __init__(self, pad_id: int, *, type_ids: bool, sentence: bool, tokens: bool, weights: bool = False) -> None:
@@ -35,16 +35,16 @@ class Collator:
         self._weights = weights
 
     def __call__(self, rows: EncodedRows, indices: Sequence[int]) -> Batch:
-        """The batch of the rows at `indices`, in that order."""
+        """Return the batch of the rows at `indices`, in that order."""
         shape = (len(indices), int(rows.lengths[list(indices)].max()))
         batch: dict[str, npt.NDArray[np.int64] | Floats] = {
             "input_ids": np.full(shape, self.pad_id, dtype=np.int64),
             "attention_mask": np.zeros(shape, dtype=np.int64),
         }
-        for place, row in enumerate(indices):
+        for position, row in enumerate(indices):
             ids = rows.get("ids", row)
-            batch["input_ids"][place, : len(ids)] = ids
-            batch["attention_mask"][place, : len(ids)] = 1
+            batch["input_ids"][position, : len(ids)] = ids
+            batch["attention_mask"][position, : len(ids)] = 1
         if self._type_ids:
             batch["token_type_ids"] = _padded(rows, "type_ids", indices, shape)
         if self._sentence:
@@ -57,9 +57,9 @@ class Collator:
 
 
 class _Batches(Dataset[Batch]):
-    """Answers a list of row numbers with a collated batch, so that no list of single rows is ever built.
+    """Dataset that maps a list of row numbers to a collated batch, without a list of single rows.
 
-    Its length is that of an epoch, which the Trainer reckons speeds by.
+    Its length is that of an epoch, from which the Trainer computes speeds.
     """
 
     def __init__(self, rows: EncodedRows, collate: Collator, length: int) -> None:
@@ -75,10 +75,10 @@ class _Batches(Dataset[Batch]):
 
 
 class BucketLoader(DataLoader[Batch]):
-    """The loader that the Trainer iterates over; it hands the number of the epoch on to the sampler.
+    """Loader of the Trainer, with batches of similar length; it passes the epoch on to the sampler.
 
-    With `oversample`, each row comes as often in an epoch as its weight says.
-    Of each batch, this process gets its share.
+    With `oversample`, the weight of a row is its number of repeats per epoch. Each process gets its share of each
+    batch.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class BucketLoader(DataLoader[Batch]):
     ) -> None:
         share = processes.rank(), processes.count()
         self._buckets = LengthBuckets(rows.lengths, batch_size, seed, rows.weights if oversample else None, share)
-        # A generator of its own keeps the loader from drawing from the global one, whose state dropout depends on.
+        # Its own generator keeps the loader from drawing from the global one, whose state dropout depends on.
         super().__init__(
             _Batches(rows, collate, self._buckets.rows),
             sampler=self._buckets,
@@ -95,19 +95,19 @@ class BucketLoader(DataLoader[Batch]):
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
+        """Set the epoch, which determines the order of the next pass."""
         self._buckets.set_epoch(epoch)
 
 
 def ordered_batches(rows: EncodedRows, batch_size: int) -> Iterator[list[int]]:
-    """Row numbers, shortest rows first: for passes in which the order does not matter."""
+    """Yield batches of row numbers, shortest rows first, for passes in which the order does not matter."""
     order = np.argsort(rows.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size].tolist()
 
 
 def _unlabelled(batch: Batch) -> Batch:
-    """Rows that count for nothing: every process takes part in every step, even where it has no row of it."""
+    """Remove the labels of a batch: a process without rows in a step takes part with rows that do not count."""
     return {
         name: torch.full_like(values, IGNORED) if name in ("labels_sentence", "labels_tokens") else values
         for name, values in batch.items()
@@ -116,14 +116,14 @@ def _unlabelled(batch: Batch) -> Batch:
 
 def _padded(rows: EncodedRows, column: str, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:
     values = np.zeros(shape, dtype=np.int64)
-    for place, row in enumerate(indices):
-        found = rows.get(column, row)
-        values[place, : len(found)] = found
+    for position, row in enumerate(indices):
+        row_values = rows.get(column, row)
+        values[position, : len(row_values)] = row_values
     return values
 
 
 def _tags_on_first_tokens(rows: EncodedRows, indices: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.int64]:
     tags = np.full(shape, IGNORED, dtype=np.int64)
-    for place, row in enumerate(indices):
-        tags[place, rows.get("units", row)] = rows.get("tags", row)
+    for position, row in enumerate(indices):
+        tags[position, rows.get("word_ids", row)] = rows.get("tags", row)
     return tags

@@ -1,8 +1,8 @@
-"""What an exported encoder of the BERT family need not compute. Weights stay, answers stay.
+"""Pruning of encoders of the BERT family for export, with unchanged weights and predictions.
 
-- A head that reads the sentence from the first token needs nothing else of the last layer: its queries and
-  its feed-forward part are computed for that token alone, keys and values for all.
-- The mask is the same for every query, so that one row of it is enough (B x 1 x 1 x L, not B x 1 x L x L).
+- A head that reads the first token needs only that token of the last layer: its queries and its feed-forward part are
+  computed for the first token alone, keys and values for all tokens.
+- The mask is the same for every query, so that one row of it is enough (B x 1 x 1 x L instead of B x 1 x L x L).
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ LAYERS = (BertLayer, CamembertLayer, ElectraLayer, RobertaLayer, XLMRobertaLayer
 
 
 class FirstTokenLayer(nn.Module):
-    """The last layer of an encoder, for its first token.
+    """The last layer of an encoder, computed for the first token only.
 
     Args:
         layer: one of `LAYERS`; its weights are shared.
@@ -34,7 +34,7 @@ class FirstTokenLayer(nn.Module):
         self.layer = layer
 
     def forward(self, states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
-        """The first token's states (B x 1 x hidden) from those of all (B x L x hidden); the mask is additive."""
+        """Return the first state (B x 1 x hidden) from all states (B x L x hidden); the mask is additive."""
         layer: Any = self.layer
         attention = layer.attention.self
         first = states[:, :1]
@@ -53,10 +53,10 @@ class FirstTokenLayer(nn.Module):
 
 @contextmanager
 def pruned_for_export(network: Network) -> Iterator[None]:
-    """Inside, the network leaves out what no head reads, where its encoder is of the BERT family.
+    """Prune the parts that no head reads inside the block, if the encoder belongs to the BERT family.
 
     Args:
-        network: in eval mode, with eager attention. Outside it is what it was.
+        network: network in eval mode, with eager attention. It is restored after the block.
     """
     layers: Any = getattr(getattr(network.encoder, "encoder", None), "layer", None)
     if not layers or not all(isinstance(layer, LAYERS) for layer in layers):
@@ -73,14 +73,14 @@ def pruned_for_export(network: Network) -> Iterator[None]:
 
 
 def _reads_first_token_only(network: Network) -> bool:
-    # transformers' own sentence heads of these families read the first token; a joint model also reads all others.
+    # The sentence heads of transformers for these families read the first token; a joint model reads all tokens.
     return network.joint is None and type(network.model).__name__.endswith("ForSequenceClassification")
 
 
 def _one_row_of_mask(
     _: nn.Module, positional: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A mask of four dimensions is added to the scores as it is; of two, transformers makes a row for each query."""
+    """Expand the mask to four dimensions: transformers adds it as it is, but expands two dimensions per query."""
     mask: Tensor = named["attention_mask"]
     padding = (1 - mask.to(torch.float32)) * torch.finfo(torch.float32).min
     return positional, named | {"attention_mask": padding[:, None, None, :]}

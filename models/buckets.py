@@ -1,4 +1,4 @@
-"""Which rows meet in a batch: those of like length. Needs numpy and torch alone."""
+"""Length buckets: a sampler of batches of rows with similar length."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ from torch.utils.data import Sampler
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Every row once an epoch, in batches of like length, batches in random order.
+    """Sampler of every row once per epoch, in batches of similar length and in random order.
 
-    The order depends on nothing but (seed, epoch): a resumed run sees what an unbroken one would have seen.
-    Rows of equal length meet in other batches each epoch.
+    The order depends only on (seed, epoch), so that a resumed run sees the same batches as an uninterrupted one. Rows
+    of equal length are in different batches in each epoch.
 
     Args:
-        lengths: of each row.
-        batch_size: rows a batch, over all processes.
-        seed: of every order.
-        repeats: how often each row comes in an epoch, on average; none: once. An epoch has as many rows as these
-            add up to.
-        share: (number of this process, number of processes): which rows of each batch are its own; where there are
-            fewer rows than processes, it may be none.
+        lengths: length of each row in tokens.
+        batch_size: rows per batch, over all processes.
+        seed: seed of all orders.
+        repeats: mean number of repeats of each row per epoch; None repeats each row once. Their sum is the number
+            of rows per epoch.
+        share: (rank of this process, number of processes), which selects its rows of each batch; it may get none if
+            there are fewer rows than processes.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LengthBuckets(Sampler[list[int]]):
         self.rows = len(lengths) if repeats is None else round(repeats.sum(dtype=np.float64))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
+        """Set the epoch, which determines the order of the next pass."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -54,12 +54,12 @@ class LengthBuckets(Sampler[list[int]]):
             yield ordered[batch * self._batch_size : (batch + 1) * self._batch_size][self._own].tolist()
 
     def _drawn(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """The rows of an epoch. Systematic sampling: whole repeats are kept exactly, chance decides on fractions."""
+        """Draw the rows of an epoch by systematic sampling: whole repeats are exact, fractions are random."""
         rows = np.arange(len(self._lengths))
         if self._repeats is None:
             return rows
-        places = np.concatenate([[0.0], np.cumsum(self._repeats, dtype=np.float64)])
-        places *= self.rows / places[-1]
-        places[-1] = self.rows  # not a hair less: the number of batches is fixed
-        edges = np.floor(places + rng.random()).astype(np.int64)
+        positions = np.concatenate([[0.0], np.cumsum(self._repeats, dtype=np.float64)])
+        positions *= self.rows / positions[-1]
+        positions[-1] = self.rows  # exact, since the number of batches is fixed
+        edges = np.floor(positions + rng.random()).astype(np.int64)
         return np.repeat(rows, edges[1:] - edges[:-1])

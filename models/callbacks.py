@@ -1,4 +1,4 @@
-"""What happens beside the training loop: figures are handed on, progress is shown, a hopeless training ends."""
+"""Trainer callbacks: metric logging, early stopping, pruning of trials, progress bar."""
 
 import logging
 import math
@@ -17,20 +17,20 @@ SCORE = "eval_score"
 _logger = logging.getLogger(__name__)
 
 
-class NonFiniteLoss(AssayError):  # noqa: N818  # it tells what happened; to a search for settings it is an answer
-    """The loss is no number any more."""
+class NonFiniteLoss(AssayError):  # noqa: N818  # named by its event; a search for settings handles it
+    """The training loss is not finite."""
 
 
-class PrunedTrial(Exception):  # noqa: N818  # it tells what happened; whoever asked for it goes on
-    """A training was given up as hopeless; `scores` are those of its epochs."""
+class PrunedTrial(Exception):  # noqa: N818  # named by its event; the caller of the training handles it
+    """A trial was pruned; `scores` are the scores of its epochs."""
 
     def __init__(self, scores: Sequence[float]) -> None:
-        super().__init__(f"given up after {len(scores)} epochs")
+        super().__init__(f"pruned after {len(scores)} epochs")
         self.scores = list(scores)
 
 
-class Report(TrainerCallback):
-    """Hands each figure on, and stops where the loss is no number."""
+class MetricLogging(TrainerCallback):
+    """Callback that logs metrics, and stops a training whose loss is not finite."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -43,7 +43,7 @@ class Report(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Hand the figures of a step or an epoch on."""
+        """Log the metrics of a step or an epoch."""
         values = logs or {}
         if "loss" in values:
             if not math.isfinite(values["loss"]):
@@ -62,7 +62,10 @@ class Report(TrainerCallback):
 
 
 class EarlyStopping(TrainerCallback):
-    """Stops after so many epochs without a better score. It reads the history, so that it survives a restart."""
+    """Callback that stops after `patience` epochs without a better score.
+
+    It reads the history, so that it works across restarts.
+    """
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
@@ -70,11 +73,11 @@ class EarlyStopping(TrainerCallback):
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Stop a training that was resumed behind its last useful epoch."""
+        """Stop a training that was resumed after its last useful epoch."""
         self._stop(state, control)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Stop where the score has not risen for long enough."""
+        """Stop if the score has not risen for `patience` epochs."""
         self._stop(state, control)
 
     def _stop(self, state: TrainerState, control: TrainerControl) -> None:
@@ -84,29 +87,31 @@ class EarlyStopping(TrainerCallback):
 
 
 class PruneTrial(TrainerCallback):
-    """Ends a training whose scores are hopeless. It reads the history, so that it survives a restart.
+    """Callback that raises `PrunedTrial` for a trial with hopeless scores.
+
+    It reads the history, so that it works across restarts.
 
     Args:
-        hopeless: decides by the scores of all epochs so far; raised is `PrunedTrial`.
+        should_prune: returns whether to prune, given the scores of all epochs so far.
     """
 
-    def __init__(self, hopeless: Callable[[Sequence[float]], bool]) -> None:
-        self._hopeless = hopeless
+    def __init__(self, should_prune: Callable[[Sequence[float]], bool]) -> None:
+        self._should_prune = should_prune
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Ask after every epoch but the last, which leaves nothing to save."""
+        """Decide after every epoch except the last, when pruning would save nothing."""
         scores = scores_of(state)
-        if state.global_step < state.max_steps and self._hopeless(scores):
+        if state.global_step < state.max_steps and self._should_prune(scores):
             raise PrunedTrial(scores)
 
 
 def scores_of(state: TrainerState) -> list[float]:
-    """The score of each epoch so far."""
+    """Return the score of each epoch so far."""
     return [entry[SCORE] for entry in state.log_history if SCORE in entry]
 
 
 class Progress(TrainerCallback):
-    """One bar over all steps, with the latest loss and score."""
+    """Callback that shows a progress bar over all steps, with the latest loss and score."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -116,8 +121,8 @@ class Progress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Open the bar, at the step the training begins at."""
-        # disable=None: no bar where nobody watches, in a log file for example.
+        """Open the bar at the first step of the training."""
+        # disable=None: no bar unless stderr is a terminal.
         self._bar = tqdm(
             total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False, disable=None
         )
@@ -130,7 +135,7 @@ class Progress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note the latest loss and score."""
+        """Store the latest loss and score."""
         for name, value in (logs or {}).items():
             if name in ("loss", SCORE):
                 self._shown[name.removeprefix("eval_")] = f"{value:.4f}"
@@ -139,7 +144,7 @@ class Progress(TrainerCallback):
             self._bar.set_postfix(self._shown, refresh=False)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._bar.update()
 
     def on_train_end(

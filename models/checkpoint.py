@@ -1,4 +1,4 @@
-"""The checkpoint: what training leaves. Weights, tokenizer, labels; the marker `checkpoint.json` is written last."""
+"""The checkpoint of a training: weights, tokenizer and labels; the manifest `checkpoint.json` is written last."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ HISTORY = "history.json"
 
 
 class CheckpointManifest(BaseModel):
-    """`checkpoint.json`. `labels` and `tags` are in the order of the logits; a head that is not there has none."""
+    """`checkpoint.json`. `labels` and `tags` are in the order of the logits, and empty for a missing head."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,10 +41,10 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open a checkpoint.
+        """Load a checkpoint.
 
         Raises:
-            AssayError: there is no marker, so the training never ended, or it is of another version.
+            AssayError: there is no manifest, so the training did not finish, or the manifest is of another version.
         """
         path = folder / MANIFEST
         if not path.is_file():
@@ -56,7 +56,7 @@ class Checkpoint:
 
     @classmethod
     def save(cls, folder: Path, network: Network, manifest: CheckpointManifest) -> Self:
-        """Write the weights, then the marker. The tokenizer must lie in the folder already."""
+        """Write the weights, then the manifest. The tokenizer must already be in the folder."""
         if not (folder / TOKENIZER).is_file():
             raise AssayError(f"{folder} holds no {TOKENIZER}; save the tokenizer before the checkpoint")
         with weights_written_to(folder):
@@ -66,63 +66,64 @@ class Checkpoint:
 
     @property
     def labels(self) -> list[str]:
-        """Classes of the sentence head."""
+        """Return the classes of the sentence head."""
         return self.manifest.labels
 
     @property
     def tags(self) -> list[str]:
-        """BIO tags of the token head."""
+        """Return the BIO tags of the token head."""
         return self.manifest.tags
 
     @property
     def pair(self) -> bool:
-        """Whether the sentence head reads pairs of texts."""
+        """Return whether the sentence head reads pairs of texts."""
         return self.manifest.pair
 
     @property
     def max_length(self) -> int:
-        """Longest input in tokens."""
+        """Return the maximum input length in tokens."""
         return self.manifest.max_length
 
     @property
     def cleaning(self) -> Cleaning:
-        """Done to every text before it is tokenised."""
+        """Return the cleaning that is applied to every text before tokenisation."""
         return self.manifest.cleaning
 
     @property
     def uses_type_ids(self) -> bool:
-        """Whether the network is given `token_type_ids`."""
+        """Return whether the network takes `token_type_ids`."""
         return self.manifest.uses_type_ids
 
     @property
     def pad_id(self) -> int:
-        """Id of the padding token."""
+        """Return the id of the padding token."""
         return self.manifest.pad_id
 
     @property
     def crf(self) -> Crf | None:
-        """Scores of the CRF."""
+        """Return the scores of the CRF; None without one."""
         return self.manifest.crf
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer of the `tokenizers` library."""
+        """Return the path of the tokenizer of the `tokenizers` library."""
         return self.folder / TOKENIZER
 
     @property
     def history(self) -> dict[str, Any]:
-        """Curves and circumstances of the training.
+        """Return the curves and the environment of the training.
 
-        `epochs` (figures of each), `loss` (pairs of step and loss), `kept_epoch`, `device`, `precision`, `threads`;
-        `seconds` and `examples_per_second` are those of the last attempt, where a training was interrupted.
+        Its keys are `epochs` (metrics per epoch), `loss` (pairs of step and loss), `kept_epoch`, `device`, `precision`,
+        `processes`, `threads`, `warnings`, and `seconds` and `examples_per_second`, which cover the last attempt of an
+        interrupted training.
         """
         history: dict[str, Any] = json.loads((self.folder / HISTORY).read_text(encoding="utf-8"))
         return history
 
     def network(self, attention: str | None = None) -> Network:
-        """The network in eval mode, float32, adapters merged.
+        """Load the network in eval mode and float32, with merged adapters.
 
         Args:
-            attention: `eager` for export, `sdpa`; none: the fastest that the encoder has.
+            attention: `eager` for export, or `sdpa`; None uses the fastest that the encoder supports.
         """
         return load_network(self.folder, len(self.labels), len(self.tags), attention)

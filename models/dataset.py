@@ -1,4 +1,4 @@
-"""Rows encoded once, in an Arrow file that is mapped into memory: training reads slices of it and holds no text."""
+"""Rows encoded once into a memory-mapped Arrow file: training reads slices of it and holds no text."""
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -16,15 +16,15 @@ from assay.models.crf import IGNORED
 from assay.serving.decoding import tag_words
 from assay.serving.encoding import EncodedText, TextEncoder, Word
 
-# Every record batch but the last holds so many rows, so that row i lies in batch i // ROWS_A_CHUNK.
-ROWS_A_CHUNK = 2048
+# Every record batch except the last has this many rows, so that row i lies in batch i // ROWS_PER_CHUNK.
+ROWS_PER_CHUNK = 2048
 T = TypeVar("T")
 SCHEMA = pa.schema(
     [
         ("ids", pa.list_(pa.int32())),
         ("type_ids", pa.list_(pa.int8())),
         ("label", pa.int32()),
-        ("units", pa.list_(pa.int32())),
+        ("word_ids", pa.list_(pa.int32())),
         ("starts", pa.list_(pa.int32())),
         ("ends", pa.list_(pa.int32())),
         ("tags", pa.list_(pa.int32())),
@@ -37,13 +37,13 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """What the heads tell apart: classes and BIO tags in the order of the logits; a head that is not there has none."""
+    """Classes and BIO tags of the heads, in the order of the logits; empty for a missing head."""
 
     labels: list[str]
     tags: list[str]
 
     def class_id(self, row: Example) -> int:
-        """Number of the row's class, `IGNORED` where it has none.
+        """Return the number of the row's class; `IGNORED` if it has none.
 
         Raises:
             AssayError: no training row has that class.
@@ -55,23 +55,23 @@ class LabelSet:
         except ValueError:
             raise AssayError(
                 f"row {row.id!r} has label {row.label!r}, which no training row has; "
-                "add training rows of it, or leave it out by source.label_map or source.filter"
+                "add training rows of it, or exclude it with source.label_map or source.filter"
             ) from None
 
-    def tag_ids(self, row: Example, units: Sequence[Word]) -> list[int]:
-        """Number of the tag of each unit, `IGNORED` where the row says nothing about entities.
+    def tag_ids(self, row: Example, words: Sequence[Word]) -> list[int]:
+        """Return the number of the tag of each word; `IGNORED` if the row has no labelled entities.
 
         Raises:
             AssayError: no training row has an entity of that type.
         """
         if not self.tags or row.entities is None:
-            return [IGNORED] * len(units)
+            return [IGNORED] * len(words)
         try:
-            return [self.tags.index(tag) for tag in tag_words(row.entities, units)]
+            return [self.tags.index(tag) for tag in tag_words(row.entities, words)]
         except ValueError:
             raise AssayError(
                 f"row {row.id!r} has an entity of type {self._unknown(row.entities)!r}, which no training row has; "
-                "add training rows of it or leave the type out of the source"
+                "add training rows of it, or remove the type from the source"
             ) from None
 
     def _unknown(self, entities: Iterable[Entity]) -> str:
@@ -79,7 +79,7 @@ class LabelSet:
 
 
 class EncodedRows:
-    """Encoded rows on disk; a row is read as slices of the mapped file."""
+    """Encoded rows on disk, read as slices of the mapped file."""
 
     def __init__(self, path: Path) -> None:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
@@ -103,14 +103,14 @@ class EncodedRows:
         label_set: LabelSet,
         weights: Sequence[float] | None = None,
     ) -> Self:
-        """Encode rows, a chunk at a time, and open the result.
+        """Encode rows in chunks, and open the result.
 
         Args:
             path: the Arrow file.
-            rows: what to encode.
-            encoder: text to ids.
-            label_set: classes and tags to numbers.
-            weights: how much each row counts; none: 1 each.
+            rows: rows to encode.
+            encoder: encoder of texts into ids.
+            label_set: classes and tags with their numbers.
+            weights: sample weights; None weighs all rows equally.
 
         Raises:
             AssayError: a row has a class or an entity type that is not in the label set.
@@ -134,25 +134,25 @@ class EncodedRows:
         return len(self.lengths)
 
     def get(self, column: str, row: int) -> Ints:
-        """One list of one row, without a copy."""
-        chunk, position = divmod(row, ROWS_A_CHUNK)
+        """Return one list of one row, without a copy."""
+        chunk, position = divmod(row, ROWS_PER_CHUNK)
         values, offsets = self._lists[column][chunk]
         return values[offsets[position] : offsets[position + 1]]
 
-    def units(self, row: int) -> list[Word]:
-        """The units of one row."""
-        columns = (self.get(name, row).tolist() for name in ("units", "starts", "ends"))
-        return [Word(*unit) for unit in zip(*columns, strict=True)]
+    def words(self, row: int) -> list[Word]:
+        """Return the words of one row."""
+        columns = (self.get(name, row).tolist() for name in ("word_ids", "starts", "ends"))
+        return [Word(*word) for word in zip(*columns, strict=True)]
 
     def used_ids(self) -> Ints:
-        """Every token id that occurs, sorted."""
-        found = [np.unique(values) for values, _ in self._lists["ids"]]
-        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int32)
+        """Return all token ids that occur, sorted."""
+        ids_of_chunks = [np.unique(values) for values, _ in self._lists["ids"]]
+        return np.unique(np.concatenate(ids_of_chunks)) if ids_of_chunks else np.zeros(0, dtype=np.int32)
 
 
 def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(rows)
-    while chunk := list(itertools.islice(iterator, ROWS_A_CHUNK)):
+    while chunk := list(itertools.islice(iterator, ROWS_PER_CHUNK)):
         yield chunk
 
 
@@ -161,9 +161,9 @@ def _record(row: Example, text: EncodedText, label_set: LabelSet) -> dict[str, A
         "ids": text.ids,
         "type_ids": text.type_ids,
         "label": label_set.class_id(row),
-        "units": [unit.token for unit in text.units],
-        "starts": [unit.start for unit in text.units],
-        "ends": [unit.end for unit in text.units],
+        "word_ids": [word.token for word in text.units],
+        "starts": [word.start for word in text.units],
+        "ends": [word.end for word in text.units],
         "tags": label_set.tag_ids(row, text.units),
     }
 

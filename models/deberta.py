@@ -1,15 +1,15 @@
-"""DeBERTa-v2 and -v3 for inference: disentangled attention rewritten, with equal results.
+"""DeBERTa-v2 and -v3 optimised for inference: disentangled attention with equal results.
 
 He et al. 2021 (arXiv:2006.03654) score a pair of tokens by their contents and by the distance between them. The
 module of transformers projects the embeddings of all distances in every layer of every call, copies them for every
-row, and picks the scores with an index the size of the result. Here
+row, and gathers the scores with an index of the size of the result. In this module
 
 - the projections are constants, laid out by distance (the logarithmic buckets are applied to the constants) and cut
-  to the distances that a text of this length has;
-- picking is a change of shape, see `models/deberta_attention.py`;
+  to the distances in a text of the given length;
+- gathering is a change of shape, see `assay.models.deberta_attention`;
 - the scale is part of the weights.
 
-It is the same arithmetic in another order, so results differ by rounding alone.
+The arithmetic is the same in another order, so results differ by rounding only.
 """
 
 import logging
@@ -38,31 +38,31 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def optimised_for_export(network: Network, max_length: int) -> Iterator[None]:
-    """Inside, the encoder of the network is rewritten for inference, where it is a DeBERTa that can be.
+    """Replace the encoder by an `InferenceEncoder` inside the block, if it is a supported DeBERTa.
 
     Args:
-        network: in eval mode, adapters merged. Its weights are read, not changed.
-        max_length: longest input in tokens.
+        network: network in eval mode, with merged adapters. Its weights are read, not changed.
+        max_length: maximum input length in tokens.
     """
-    stock = network.encoder
-    if not isinstance(stock, DebertaV2Model):
+    original = network.encoder
+    if not isinstance(original, DebertaV2Model):
         yield
         return
-    if reason := unsupported(stock):
-        _log.warning("this DeBERTa is exported as transformers has it, which is slower: %s", reason)
+    if reason := unsupported(original):
+        _log.warning("this DeBERTa is exported without optimisation, which is slower: %s", reason)
         yield
         return
     # The sentence head of transformers pools the first token alone.
     first_only = isinstance(network.model, DebertaV2ForSequenceClassification)
-    network.replace_encoder(InferenceEncoder(stock, max_length, first_only=first_only))
+    network.replace_encoder(InferenceEncoder(original, max_length, first_only=first_only))
     try:
         yield
     finally:
-        network.replace_encoder(stock)
+        network.replace_encoder(original)
 
 
 def unsupported(model: DebertaV2Model) -> str | None:
-    """Why a DeBERTa cannot be rewritten; none if it can."""
+    """Return why a DeBERTa cannot be optimised; None if it can."""
     encoder: Any = model.encoder
     if model.z_steps > 1:
         return "it repeats its last layer (z_steps)"
@@ -74,12 +74,12 @@ def unsupported(model: DebertaV2Model) -> str | None:
 
 
 class InferenceEncoder(nn.Module):
-    """Stands in for a `DebertaV2Model` at inference.
+    """Replacement of a `DebertaV2Model` for inference.
 
     Args:
-        model: supported, in eval mode.
-        max_length: longest input in tokens.
-        first_only: give the state of the first token alone; the last layer need not work out the others.
+        model: supported model in eval mode.
+        max_length: maximum input length in tokens.
+        first_only: return the state of the first token only; the last layer does not compute the others.
     """
 
     def __init__(self, model: DebertaV2Model, max_length: int, *, first_only: bool = False) -> None:
@@ -98,23 +98,23 @@ class InferenceEncoder(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None, **_: Any
     ) -> BaseModelOutput:
-        """States of the last layer: B x L x hidden, or B x 1 x hidden; those of padding mean nothing.
+        """Return the states of the last layer, B x L x hidden or B x 1 x hidden; states of padding are meaningless.
 
         Args:
             input_ids: B x L.
             attention_mask: B x L, 1 for tokens, 0 for padding.
-            token_type_ids: B x L, where the model has types.
+            token_type_ids: B x L, for models with token types.
         """
-        asked = input_ids.shape[1]
-        filling = (0, 2 * half_up(asked) - asked)
-        input_ids, attention_mask = pad(input_ids, filling), pad(attention_mask, filling)
+        requested = input_ids.shape[1]
+        padding_width = (0, 2 * half_up(requested) - requested)
+        input_ids, attention_mask = pad(input_ids, padding_width), pad(attention_mask, padding_width)
         if token_type_ids is not None:
-            token_type_ids = pad(token_type_ids, filling)
-        # Only a convolution would let padding reach its neighbours.
+            token_type_ids = pad(token_type_ids, padding_width)
+        # Only a convolution mixes padding into neighbouring tokens.
         mask = None if self.convolution is None else attention_mask
         embedded = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids, mask=mask)
         batch, length, width = embedded.shape
-        # One row a token: a linear layer is then one product with its bias.
+        # One row per token: a linear layer is then one product with its bias.
         states = embedded.reshape(-1, width)
         padding = (1 - attention_mask).to(states.dtype) * torch.finfo(states.dtype).min
         padding = padding[:, None, None, :]
@@ -122,23 +122,23 @@ class InferenceEncoder(nn.Module):
             states = layer(states, padding)
             if number == 0 and self.convolution is not None:
                 states = self.convolution(embedded, states.view(batch, length, width), attention_mask).flatten(0, 1)
-        return BaseModelOutput(last_hidden_state=states.view(batch, -1, width)[:, :asked])
+        return BaseModelOutput(last_hidden_state=states.view(batch, -1, width)[:, :requested])
 
 
 class _Layer(nn.Module):
-    """A layer: attention, then the two dense layers."""
+    """A layer of attention and two dense layers."""
 
     def __init__(
-        self, stock: DebertaV2Layer, distances: Tensor | None, max_length: int, *, first_only: bool = False
+        self, original: DebertaV2Layer, distances: Tensor | None, max_length: int, *, first_only: bool = False
     ) -> None:
         super().__init__()
-        self.attention = DisentangledAttention(stock.attention.self, distances, max_length, first_only=first_only)
-        self.mix, self.norm = stock.attention.output.dense, stock.attention.output.LayerNorm
-        self.activation = stock.intermediate.intermediate_act_fn
-        self.widen, self.narrow = stock.intermediate.dense, stock.output.dense
-        self.last_norm = stock.output.LayerNorm
+        self.attention = DisentangledAttention(original.attention.self, distances, max_length, first_only=first_only)
+        self.mix, self.norm = original.attention.output.dense, original.attention.output.LayerNorm
+        self.activation = original.intermediate.intermediate_act_fn
+        self.widen, self.narrow = original.intermediate.dense, original.output.dense
+        self.last_norm = original.output.LayerNorm
         if isinstance(self.activation, GELUActivation):
-            # gelu(x) is x/2 (1 + erf(x/√2)): with √½ in the weights before and behind it, y (1 + erf(y)).
+            # gelu(x) is x/2 (1 + erf(x/√2)): with √½ in the weights before and after it, y (1 + erf(y)).
             self.activation = _ErfGate()
             self.widen = scaled(self.widen, math.sqrt(0.5), math.sqrt(0.5))
             self.narrow = scaled(self.narrow, math.sqrt(0.5))

@@ -1,7 +1,7 @@
-"""The relative scores of DeBERTa-v2 and -v3 in training: the modules of transformers with a faster method.
+"""Faster relative scores of DeBERTa-v2 and -v3 in training, with the modules of transformers.
 
-What `models/deberta.py` does for inference, without constants: the weights are still learnt. Parameters, their names
-and the random numbers of dropout are those of transformers, so that what is saved loads there.
+The method is that of `assay.models.deberta`, without constants, since the weights are trained. Parameters, their names
+and the random numbers of dropout are those of transformers, so that saved weights load there.
 """
 
 import math
@@ -13,27 +13,27 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import DisentangledSelfA
 
 
 def use_fast_attention(network: nn.Module) -> None:
-    """Let every disentangled attention of a network score distances by a shift in place of an index; same results."""
+    """Make every disentangled attention of a network score distances by a shift instead of an index; same results."""
     for module in network.modules():
         if type(module) is DisentangledSelfAttention:
-            # Another class for the same object: parameters, adapters and hooks stay where they are.
+            # Changing the class of the object keeps parameters, adapters and hooks in place.
             module.__class__ = ShiftedSelfAttention
 
 
 class ShiftedSelfAttention(DisentangledSelfAttention):
-    """Attention that projects each distance once for all rows, and picks scores by a change of shape."""
+    """Attention that projects each distance once for all rows, and gathers scores by a change of shape."""
 
     def disentangled_attention_bias(
         self, query_layer: Tensor, key_layer: Tensor, relative_pos: Tensor, rel_embeddings: Tensor, scale_factor: int
     ) -> Tensor:
-        """What distances add to the scores: (B heads) x L x L.
+        """Return the contribution of distances to the scores: (B heads) x L x L.
 
         Args:
             query_layer: (B heads) x L x head width.
-            key_layer: the same shape.
+            key_layer: (B heads) x L x head width.
             relative_pos: 1 x L x L, the bucket of each distance.
             rel_embeddings: buckets x hidden.
-            scale_factor: how many products a score is the sum of.
+            scale_factor: number of products in a score.
         """
         rows = _falling(relative_pos.squeeze(0), self.pos_ebd_size)
         scale = 1 / math.sqrt(query_layer.shape[-1] * scale_factor)
@@ -46,7 +46,7 @@ class ShiftedSelfAttention(DisentangledSelfAttention):
         return scores.transpose(0, 1).reshape(-1, *scores.shape[-2:]) if scores.dim() else scores
 
     def _project(self, embeddings: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Keys and queries of the buckets, projected in the order of transformers: adapters may draw dropout."""
+        """Project keys and queries of the buckets in the order of transformers, since adapters may draw dropout."""
         modules: Any = self
         if self.share_att_key:
             queries, keys = modules.query_proj(embeddings), modules.key_proj(embeddings)
@@ -55,9 +55,9 @@ class ShiftedSelfAttention(DisentangledSelfAttention):
         return keys, modules.pos_query_proj(embeddings) if "p2c" in self.pos_att_type else None
 
     def _by_distance(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Heads x B x L x L, from vectors ((B heads) x L x head width) and positions ((2L+1) x hidden).
+        """Return heads x B x L x L, from vectors ((B heads) x L x head width) and positions ((2L+1) x hidden).
 
-        What belongs to vector i and token j lies in column L-i+j of their products, so at the address
+        The product of vector i for token j lies in column L-i+j of their products, so at the address
         i(2L+1) + L-i+j = (2i+1)L + j: read as a matrix of L columns, the odd rows are the scores.
         """
         heads, (_, length, width) = self.num_attention_heads, vectors.shape
@@ -68,12 +68,12 @@ class ShiftedSelfAttention(DisentangledSelfAttention):
 
 
 def _falling(buckets: Tensor, span: int) -> Tensor:
-    """The rows of the embeddings for the distances L ... -L; the outermost two are never picked.
+    """Return the rows of the embeddings for the distances L ... -L; the outermost two are never used.
 
     Args:
-        buckets: L x L, that of the distance i-j.
-        span: rows of one sign.
+        buckets: L x L, the bucket of each distance i-j.
+        span: number of rows of one sign.
     """
-    own, others = buckets[:, 0].flip(0), buckets[0, 1:]
-    falling = torch.cat([own[:1], own, others, buckets[0, -1:]])
+    first_column, first_row = buckets[:, 0].flip(0), buckets[0, 1:]
+    falling = torch.cat([first_column[:1], first_column, first_row, buckets[0, -1:]])
     return (falling.long() + span).clamp(0, 2 * span - 1)

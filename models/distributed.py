@@ -1,8 +1,8 @@
-"""The processes of one training: which of them this is, and what they know together.
+"""The process group of a training: rank, size and collective operations.
 
-Each step's batch is shared out among them, and `DistributedDataParallel` averages their gradients. Their losses are
-divided by what all of them hold together (see `mean_of_sums`), so that the average is the gradient of the whole batch,
-however unequal the shares are. Without a process group, this process is the only one.
+Each step's batch is divided among the processes, and `DistributedDataParallel` averages their gradients. Losses are
+divided by the sum over all processes (see `mean_of_sums`), so that the average is the gradient of the whole batch, for
+shares of any size. Without a process group, this process is the only one.
 """
 
 import os
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torch import distributed as group
 
-# How long a process waits for the others: the first one encodes all rows alone.
+# Time that a process waits for the others, since the first one encodes all rows alone.
 PATIENCE = timedelta(hours=2)
 T = TypeVar("T")
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the processes that torchrun has started, for as long as the block lasts."""
+    """Join the process group of torchrun for the duration of the block."""
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # gloo carries what is no tensor of the GPU: figures, and waiting for each other.
+    # gloo transfers everything except GPU tensors: metrics and barriers.
     group.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
         yield
@@ -34,30 +34,30 @@ def joined() -> Iterator[None]:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Return the number of processes."""
     return group.get_world_size() if group.is_initialized() else 1
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """Return the rank of this process, from 0."""
     return group.get_rank() if group.is_initialized() else 0
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes checkpoints and figures."""
+    """Return whether this process writes checkpoints and metrics."""
     return rank() == 0
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until every process has reached this call."""
     if count() > 1:
         group.barrier()
 
 
 def mean_of_sums(value: Tensor) -> Tensor:
-    """A sum of each process, on average over the processes; the value itself where there is one process.
+    """Return the mean over the processes of a sum of each process; with one process, the value itself.
 
-    A loss is a sum over labels divided by the sum of their weights. Where each process divides its sum by this mean,
+    A loss is a sum over labels divided by the sum of their weights. If each process divides its sum by this mean,
     the average of their gradients is the gradient of the loss over all rows of the step.
     """
     if count() == 1:
@@ -68,9 +68,9 @@ def mean_of_sums(value: Tensor) -> Tensor:
 
 
 def gathered(mine: T) -> list[T]:
-    """What each process holds, in the order of the processes."""
+    """Return the objects of all processes, in the order of their ranks."""
     if count() == 1:
         return [mine]
-    found: list[T | None] = [None] * count()
-    group.all_gather_object(found, mine)
-    return found  # type: ignore[return-value]  # filled by the line above
+    values: list[T | None] = [None] * count()
+    group.all_gather_object(values, mine)
+    return values  # type: ignore[return-value]  # filled by the line above

@@ -1,8 +1,8 @@
-"""Dropout whose masks cost little on a CPU.
+"""Dropout with fast masks on a CPU.
 
-torch draws one random number for each element, on one thread. For small encoders that is a tenth of a training
-step. Here each draw decides four elements, and a mask is a byte an element. What torch does slowly on a CPU is gone
-round: its comparison of 16-bit integers is not vectorised (numpy's is 60 times faster), and a product with booleans
+torch draws one random number per element, on one thread. For small encoders this takes a tenth of a training step. In
+this module each draw decides four elements, and a mask has one byte per element. It avoids slow operations of torch on
+a CPU: the comparison of 16-bit integers is not vectorised (numpy is 60 times faster), and a product with booleans
 converts them one by one (bytes are converted five times faster).
 """
 
@@ -16,10 +16,10 @@ _LEVELS = 2**16
 
 
 class CpuDropout(nn.Dropout):
-    """`nn.Dropout` with `p` rounded to a multiple of 2^-16; draws from torch's default generator."""
+    """`nn.Dropout` with `p` rounded to a multiple of 2^-16; it draws from the default generator of torch."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """The input while not training; else zero with probability `p`, scaled so that the mean stays."""
+        """Zero elements with probability `p` and scale the others to keep the mean; do nothing outside training."""
         if not self.training or self.p == 0.0:
             return input
         dropped: Tensor = _Drop.apply(input, self.p)  # type: ignore[no-untyped-call]
@@ -27,7 +27,7 @@ class CpuDropout(nn.Dropout):
 
 
 def use_cpu_dropout(network: nn.Module) -> None:
-    """Put `CpuDropout` wherever the network has `nn.Dropout`."""
+    """Replace every `nn.Dropout` of the network by `CpuDropout`."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Dropout:
@@ -50,7 +50,7 @@ class _Drop(torch.autograd.Function):
 
 
 def _mask(shape: torch.Size, threshold: int) -> Tensor:
-    """A byte for each element: 0 in `threshold` of 2^16 cases, else 1."""
+    """Return one byte per element: 0 in `threshold` of 2^16 cases, else 1."""
     count = shape.numel()
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
     keep = words.numpy().view(np.int16)[:count] >= threshold - _LEVELS // 2

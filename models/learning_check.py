@@ -10,14 +10,14 @@ from assay.recipes.training_section import DEFAULTS
 
 # A loss that falls by less than this share of its first value has not fallen: batches differ by as much.
 LEAST_FALL = 0.05
-# A learning rate this many times off the default of its kind of model is the likely cause.
+# A learning rate that differs from the default by this factor is the likely cause.
 FAR_OFF = 3.0
 
 
 def learning_warnings(
     history: Mapping[str, Any], validation_rows: Sequence[Example], model: Model, training: Training
 ) -> list[str]:
-    """Return what speaks against a training, one line each; empty where it learned.
+    """Return the warnings about a training, one line each; empty if the model learned.
 
     Args:
         history: `loss`, `epochs` and `kept_epoch` of the training, see `assay.models.checkpoint.Checkpoint`.
@@ -25,7 +25,7 @@ def learning_warnings(
         model: section `model` of the recipe.
         training: section `training` of the recipe.
     """
-    faults = [*_loss_faults(history["loss"]), *_prediction_faults(_kept(history), validation_rows)]
+    faults = [*_loss_faults(history["loss"]), *_prediction_faults(_kept_epoch(history), validation_rows)]
     return [f"{fault}; {_remedy(model, training)}" for fault in faults]
 
 
@@ -51,16 +51,16 @@ def _prediction_faults(epoch: Mapping[str, float], rows: Sequence[Example]) -> l
     return faults
 
 
-def _kept(history: Mapping[str, Any]) -> Mapping[str, float]:
+def _kept_epoch(history: Mapping[str, Any]) -> Mapping[str, float]:
     """Return the metrics of the epoch that became the checkpoint."""
     epochs: list[dict[str, float]] = history["epochs"]
     return next((epoch for epoch in epochs if epoch["epoch"] == history["kept_epoch"]), epochs[-1] if epochs else {})
 
 
 def _remedy(model: Model, training: Training) -> str:
-    rate, usual = training.learning_rate, DEFAULTS[model.kind]["learning_rate"]
-    if rate * FAR_OFF <= usual:
-        return f"raise training.learning_rate ({rate:g}) to about {usual:g}"
-    if rate >= usual * FAR_OFF:
-        return f"lower training.learning_rate ({rate:g}) to about {usual:g}"
+    rate, default = training.learning_rate, DEFAULTS[model.kind]["learning_rate"]
+    if rate * FAR_OFF <= default:
+        return f"raise training.learning_rate ({rate:g}) to about {default:g}"
+    if rate >= default * FAR_OFF:
+        return f"lower training.learning_rate ({rate:g}) to about {default:g}"
     return f"raise training.epochs ({training.epochs:g}), add training rows, or check the labels"

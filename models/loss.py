@@ -11,13 +11,13 @@ from assay.models.dataset import Ints
 
 
 class HeadsLoss(nn.Module):
-    """Cross entropy of the sentence plus weighted cross entropy of the tokens, or CRF likelihood instead.
+    """Cross entropy of the sentence head plus weighted cross entropy or CRF loss of the token head.
 
     Args:
-        crf: scores tag sequences in place of the cross entropy of single tags.
+        crf: CRF that replaces the cross entropy of single tags; None without one.
         tokens_weight: weight of the token loss.
-        label_smoothing: of the sentence loss.
-        class_weights: one weight a class of the sentence, or None.
+        label_smoothing: label smoothing of the sentence loss.
+        class_weights: one weight per class of the sentence head, or None.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class HeadsLoss(nn.Module):
         self.register_buffer("_class_weights", class_weights)
 
     def forward(self, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> Tensor:
-        """The loss of a batch; a head without any label in the batch adds nothing.
+        """Return the loss of a batch; a head without labels in the batch adds nothing.
 
-        Where several processes share the batch, each gives its part of the loss: the mean of these is the loss of the
-        whole batch, over labelled rows for the sentence and labelled units for the tokens.
+        If several processes share the batch, each returns its part: the mean of the parts is the loss of the whole
+        batch, over labelled rows for the sentence head and labelled words for the token head.
 
         Args:
-            logits: what `Network.forward` gives.
-            labels: `sentence` (B) and `tokens` (B x L), `IGNORED` where there is no label; and `weights` (B), how
-                much each row counts in both heads, where rows do not count alike.
+            logits: output of `Network.forward`.
+            labels: `sentence` (B) and `tokens` (B x L), `IGNORED` for missing labels; optionally `weights` (B), the
+                sample weights of both heads.
         """
         parts, weights = [], labels.get("weights")
         if "sentence" in logits:
@@ -59,12 +59,12 @@ class HeadsLoss(nn.Module):
         if self._crf is not None:
             loss: Tensor = self._crf(logits.float(), labels, weights)
             return loss
-        each = None if weights is None else weights.unsqueeze(1).expand_as(labels).flatten()
-        return _mean_cross_entropy(logits.flatten(0, 1), labels.flatten(), each)
+        token_weights = None if weights is None else weights.unsqueeze(1).expand_as(labels).flatten()
+        return _mean_cross_entropy(logits.flatten(0, 1), labels.flatten(), token_weights)
 
 
 def balanced_weights(labels: Ints, classes: int) -> Tensor:
-    """Weights inverse to the frequency of each class, 1 on average over the rows."""
+    """Return weights inverse to the frequency of each class, with a mean of 1 over the rows."""
     counts = np.bincount(labels[labels != IGNORED], minlength=classes)
     return torch.tensor(counts.sum() / (classes * np.maximum(counts, 1)), dtype=torch.float32)
 
@@ -76,7 +76,7 @@ def _mean_cross_entropy(
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean over what is labelled; `weights` and `class_weights` say how much each row and each class counts in it."""
+    """Return the mean over labelled positions, weighted by `weights` per row and `class_weights` per class."""
     losses = functional.cross_entropy(
         logits.float(), labels, class_weights, ignore_index=IGNORED, reduction="none", label_smoothing=label_smoothing
     )

@@ -1,8 +1,7 @@
 """The network: one encoder and one or two heads.
 
-With one head it is transformers' own model for that task, so that what is saved loads there too; with
-both it is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence is read from the first token,
-entities from every token.
+With one head it is the model of transformers for that task, so that saved weights load there, too. With both heads it
+is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence head reads the first token, the token head every token.
 """
 
 import inspect
@@ -31,14 +30,14 @@ JOINT_HEADS = "heads.safetensors"
 
 
 class JointHeads(nn.Module):
-    """Sentence head over the pooled first token, token head over every token.
+    """Sentence head over the pooled first token, and token head over every token.
 
     Args:
         hidden: width of the encoder.
-        classes: classes of the sentence.
-        tags: BIO tags.
-        dropout: before both heads.
-        pool: pool here (dense and tanh), because the encoder does not.
+        classes: number of classes of the sentence head.
+        tags: number of BIO tags.
+        dropout: dropout before both heads.
+        pool: add a pooler (dense and tanh), for encoders without one.
     """
 
     def __init__(self, hidden: int, classes: int, tags: int, dropout: float, *, pool: bool) -> None:
@@ -52,17 +51,17 @@ class JointHeads(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, states: Tensor, pooled: Tensor | None) -> dict[str, Tensor]:
-        """Logits of both heads from the encoder's states (B x L x hidden) and its own pooled output, if any."""
+        """Return logits of both heads from the encoder's states (B x L x hidden) and its own pooled output, if any."""
         if self.pooler is not None:
             pooled = self.pooler(states[:, 0])
         return {"sentence": self.sentence(self.dropout(pooled)), "tokens": self.tokens(self.dropout(states))}
 
 
 class Network(nn.Module):
-    """An encoder with heads. `model` is a transformers model: the bare encoder where `joint` holds the heads.
+    """An encoder with heads. `model` is a transformers model, without heads if `joint` holds them.
 
-    `crf` scores the tags of the token head during training; the forward pass gives its emissions.
-    `reads_type_ids` says whether the encoder tells the two texts of a pair apart by `token_type_ids`.
+    `crf` scores the tags of the token head during training; the forward pass returns its emissions. `reads_type_ids`
+    is True if the encoder distinguishes the two texts of a pair by `token_type_ids`.
     """
 
     def __init__(self, model: PreTrainedModel, joint: JointHeads | None, crf: LinearChainCrf | None = None) -> None:
@@ -75,12 +74,12 @@ class Network(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Logits.
+        """Return the logits.
 
         Args:
             input_ids: B x L.
             attention_mask: B x L, 1 for tokens, 0 for padding.
-            token_type_ids: B x L, for encoders that tell the texts of a pair apart.
+            token_type_ids: B x L, for encoders with `reads_type_ids`.
 
         Returns:
             `sentence` (B x classes), `tokens` (B x L x tags), or both.
@@ -96,24 +95,24 @@ class Network(nn.Module):
 
     @property
     def config(self) -> PretrainedConfig:
-        """The encoder's configuration."""
+        """Return the configuration of the encoder."""
         config: PretrainedConfig = self.model.config
         return config
 
     @property
     def encoder(self) -> nn.Module:
-        """The encoder without its heads."""
+        """Return the encoder without its heads."""
         return self.model if self.joint is not None else getattr(self.model, self.model.base_model_prefix)
 
     def replace_encoder(self, encoder: nn.Module) -> None:
-        """Put another encoder, for example one with adapters, behind the heads."""
+        """Replace the encoder, for example by one with adapters."""
         if self.joint is not None:
             self.model = cast(PreTrainedModel, encoder)
         else:
             setattr(self.model, self.model.base_model_prefix, encoder)
 
     def save(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors`, which transformers can load, and the heads of a joint model."""
+        """Write `config.json` and `model.safetensors` for transformers, and the heads of a joint model."""
         with quiet():
             self.model.save_pretrained(folder)
         if self.joint is not None:
@@ -123,17 +122,17 @@ class Network(nn.Module):
 def build_network(
     model: Model, classes: int, tags: int, *, config: PretrainedConfig | None = None, attention: str | None = None
 ) -> Network:
-    """Make the network of a recipe, with new heads.
+    """Build the network of a recipe, with new heads.
 
     Args:
         model: section `model` of the recipe.
-        classes: classes of the sentence head, 0 without one.
-        tags: tags of the token head, 0 without one.
-        config: build an encoder with random weights from it; else the recipe's encoder is loaded.
-        attention: `eager`, `sdpa`; none: the fastest that the encoder has.
+        classes: number of classes of the sentence head, 0 without one.
+        tags: number of tags of the token head, 0 without one.
+        config: configuration of an encoder with random weights; None loads the recipe's encoder.
+        attention: `eager` or `sdpa`; None uses the fastest that the encoder supports.
 
     Raises:
-        AssayError: the encoder cannot be had.
+        AssayError: the encoder cannot be loaded.
     """
     loader, labels = _loader(classes, tags)
     if config is not None:
@@ -148,7 +147,7 @@ def build_network(
 
 
 def load_network(folder: Path, classes: int, tags: int, attention: str | None = None) -> Network:
-    """Read what `Network.save` wrote, in eval mode. The CRF is not part of it."""
+    """Load the network that `Network.save` wrote, in eval mode and without CRF."""
     loader, _ = _loader(classes, tags)
     with quiet():
         body = loader.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True)
@@ -161,7 +160,7 @@ def load_network(folder: Path, classes: int, tags: int, attention: str | None = 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from reporting that heads are new, and from drawing bars over files it reads or writes."""
+    """Silence warnings of transformers about new heads, and its progress bars over files."""
     control: Any = transformers.utils.logging
     level, bars = control.get_verbosity(), control.is_progress_bar_enabled()
     control.set_verbosity_error()
@@ -176,10 +175,10 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def encoder_errors(model: Model) -> Iterator[None]:
-    """Turn what transformers raises over an encoder that cannot be had into one line.
+    """Convert errors of transformers about an encoder that cannot be loaded into one line.
 
     Raises:
-        AssayError: the folder or the hub does not give what was asked for.
+        AssayError: the folder or the hub does not provide the encoder.
     """
     try:
         yield
@@ -188,7 +187,7 @@ def encoder_errors(model: Model) -> Iterator[None]:
         where = f"model.encoder {model.encoder!r}" + (f" at {model.revision}" if model.revision else "")
         raise AssayError(
             f"{where} cannot be loaded ({reason}); name a local folder with config.json, model.safetensors and "
-            "tokenizer.json, or check the name, the revision and the way to the hub"
+            "tokenizer.json, or check the name, the revision and the connection to the hub"
         ) from error
 
 
@@ -200,7 +199,7 @@ def _loader(classes: int, tags: int) -> tuple[Any, int]:
 
 def _pretrained(loader: Any, model: Model, labels: int, attention: str | None) -> PreTrainedModel:
     names = [f"LABEL_{number}" for number in range(labels)]
-    # Else the names of a published head stay, in its order.
+    # Otherwise the label names of a published head remain, in its order.
     named = {
         "num_labels": labels,
         "id2label": dict(enumerate(names)),
@@ -215,7 +214,7 @@ def _pretrained(loader: Any, model: Model, labels: int, attention: str | None) -
             dtype=torch.float32,
             trust_remote_code=False,
             attn_implementation=attention,
-            ignore_mismatched_sizes=True,  # of a published head; what mismatches inside the encoder is refused below
+            ignore_mismatched_sizes=True,  # of a published head; mismatches inside the encoder are refused below
             output_loading_info=True,
             **(named if labels else {}),
         )
@@ -243,7 +242,7 @@ def _check_encoder(network: PreTrainedModel, loaded: dict[str, Any], model: Mode
 
 
 def _renew_heads(network: PreTrainedModel, loader: Any) -> None:
-    """Replace the heads that were published with the encoder: they answer other questions, in another order."""
+    """Replace the heads that were published with the encoder, since their labels differ."""
     new = loader.from_config(network.config, dtype=torch.float32)
     for name, module in new.named_children():
         if name != network.base_model_prefix:
@@ -261,7 +260,7 @@ def _reads_type_ids(model: PreTrainedModel) -> bool:
 
 
 def _set_dropout(body: PreTrainedModel, model: Model) -> None:
-    """Each architecture names these settings differently in its configuration, so they are set on the modules."""
+    """Set dropout on the modules, since each architecture has other names for it in its configuration."""
     inside = set(body.base_model.modules())
     for module in (module for module in body.modules() if isinstance(module, nn.Dropout)):
         if module not in inside:

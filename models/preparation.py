@@ -1,4 +1,4 @@
-"""From rows and a recipe to what the training loop takes: labels, network, tokenizer, encoded rows."""
+"""Preparation of a training from rows and a recipe: labels, network, tokenizer, encoded rows."""
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
@@ -27,10 +27,10 @@ from assay.serving.encoding import TextEncoder
 
 @dataclass(frozen=True)
 class Data:
-    """What a training reads: encoded rows of both sides, and the validation rows themselves to score against.
+    """Data of a training: encoded training and validation rows, and the validation rows themselves for scoring.
 
-    Entities of the validation rows are those that the tags say (`assay.serving.decoding.widened`), as in the test.
-    With `oversample`, the weights of the training rows say how often they come, else how much they count.
+    Entities of the validation rows are widened to whole words (`assay.serving.decoding.widened`), as on the test rows.
+    With `oversample`, the weights of the training rows are numbers of repeats, otherwise sample weights.
     """
 
     train: EncodedRows
@@ -42,10 +42,10 @@ class Data:
 
 
 def label_set_of(rows: Collection[Example], model: Model) -> LabelSet:
-    """The classes and tags of the training rows, sorted, for the heads that the recipe asks for.
+    """Return the classes and tags of the training rows, sorted, for the heads of the recipe.
 
     Raises:
-        AssayError: there are no rows, or too few classes or entity types to learn anything.
+        AssayError: there are no rows, or too few classes or entity types.
     """
     if not rows:
         raise AssayError("no training rows: the source or the split gave none; check source and split")
@@ -66,10 +66,10 @@ def label_set_of(rows: Collection[Example], model: Model) -> LabelSet:
 
 
 def new_network(rows: Iterable[Example], model: Model, label_set: LabelSet) -> tuple[Network, PreTrainedTokenizerFast]:
-    """The untrained network of a recipe, with adapters where it asks for them, and its tokenizer.
+    """Return the untrained network of a recipe, with its adapters if any, and its tokenizer.
 
     Raises:
-        AssayError: the encoder cannot be had, or is shorter than `model.max_length`.
+        AssayError: the encoder cannot be loaded, or reads fewer tokens than `model.max_length`.
     """
     classes, tags = len(label_set.labels), len(label_set.tags)
     if model.scratch is not None:
@@ -99,16 +99,16 @@ def encode(
     *,
     oversample: bool = False,
 ) -> Data:
-    """Encode both sides into Arrow files below `work`: the first process writes them, all read them.
+    """Encode training and validation rows into Arrow files below `work`; the first process writes, all read.
 
     Args:
-        train_rows: rows to learn from.
-        validation_rows: rows to decide by.
-        tokenizer: its file.
-        work: where the Arrow files go.
-        manifest: what the checkpoint will say of itself.
-        weights: one a training row; none: all count alike.
-        oversample: weights say how often a row comes, and not how much it counts.
+        train_rows: training rows.
+        validation_rows: validation rows.
+        tokenizer: path of the tokenizer file.
+        work: folder for the Arrow files.
+        manifest: manifest of the future checkpoint.
+        weights: sample weights of the training rows; None weighs all rows equally.
+        oversample: use the weights as numbers of repeats instead of sample weights.
 
     Raises:
         AssayError: there are no validation rows, or one has a class or type that no training row has.
@@ -126,7 +126,7 @@ def encode(
     return Data(
         train=EncodedRows(train),
         validation=encoded,
-        validation_rows=_as_tagged(validation_rows, encoded) if manifest.tags else validation_rows,
+        validation_rows=_with_whole_words(validation_rows, encoded) if manifest.tags else validation_rows,
         label_set=label_set,
         collate=Collator(
             manifest.pad_id,
@@ -139,10 +139,10 @@ def encode(
     )
 
 
-def _as_tagged(rows: Sequence[Example], encoded: EncodedRows) -> list[Example]:
-    """The rows with the entities that tags can say."""
+def _with_whole_words(rows: Sequence[Example], encoded: EncodedRows) -> list[Example]:
+    """Return the rows with entities widened to whole words."""
     return [
-        replace(row, entities=widened(row.text, row.entities, encoded.units(number))) if row.entities else row
+        replace(row, entities=widened(row.text, row.entities, encoded.words(number))) if row.entities else row
         for number, row in enumerate(rows)
     ]
 
@@ -154,7 +154,7 @@ def checkpoint_manifest(
     network: Network,
     tokenizer: PreTrainedTokenizerFast,
 ) -> CheckpointManifest:
-    """What the checkpoint will say of itself; the scores of a CRF are added when they have been learnt."""
+    """Return the manifest of the future checkpoint; the scores of a CRF are added after training."""
     pair = any(row.text_pair is not None for row in rows)
     return CheckpointManifest(
         labels=label_set.labels,
@@ -173,11 +173,11 @@ def _check_length(network: Network, model: Model) -> None:
         raise AssayError(
             f"model.max_length is {model.max_length}: the encoder reads {longest} tokens at most; lower it"
         )
-    # Only a pass shows what an encoder of a kind that is unknown here can read, and hours of training are at stake.
-    # The ids are no padding: some encoders count positions from what is none.
+    # For unknown kinds of encoders, only a forward pass shows how many tokens they can read.
+    # The ids must not be padding: some encoders count positions from the first token that is not padding.
     pad_id = getattr(network.config, "pad_token_id", None) or 0
     ids = torch.full((1, model.max_length), 1 if pad_id == 0 else 0)
-    # Classifiers of the kind of BART and T5 read the sentence from the state of the end token.
+    # Classifiers such as BART and T5 read the sentence from the state of the end token.
     end_id = getattr(network.config, "eos_token_id", None)
     if isinstance(end_id, int):
         ids[0, -1] = end_id
@@ -195,10 +195,10 @@ def _check_length(network: Network, model: Model) -> None:
 
 
 def _longest_input(network: Network) -> int | None:
-    """Return the most tokens that the encoder has positions for; None where its configuration sets no limit."""
+    """Return the number of positions of the encoder; None if its configuration sets no limit."""
     positions: int | None = getattr(network.config, "max_position_embeddings", None)
     for name, module in network.encoder.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            # RoBERTa and its relatives count positions from the one after the padding id.
+            # RoBERTa and related encoders count positions from the one after the padding id.
             return module.num_embeddings - module.padding_idx - 1
     return positions

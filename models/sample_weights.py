@@ -1,4 +1,4 @@
-"""How much each training row counts."""
+"""Sample weights of training rows."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,10 +13,10 @@ WEIGHTS = "weights.json"
 
 
 class SampleWeights(BaseModel):
-    """`weights.json`: the rows that count more, by id; all others count 1.
+    """`weights.json`: sample weights of some rows by id; all others have the weight 1.
 
-    `method` says whether their loss counts more (reweight) or they are seen more often (oversample). `slices`
-    gives, for each slice they were chosen by, how many training rows it has.
+    `method` is `reweight` to scale the loss of these rows, or `oversample` to repeat them. `slices` holds the number of
+    training rows of each slice that the weights are for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,22 +26,22 @@ class SampleWeights(BaseModel):
     weights: dict[str, float]
 
     def of(self, rows: Iterable[Example]) -> list[float]:
-        """The weight of each of these rows."""
+        """Return the weight of each row."""
         return [self.weights.get(row.id, 1.0) for row in rows]
 
     def __str__(self) -> str:
-        """One line."""
+        """Return a summary in one line."""
         return f"{self.method}: " + ", ".join(f"{name} ({rows} rows)" for name, rows in self.slices.items())
 
     def save(self, folder: Path) -> None:
-        """Write into an existing folder."""
+        """Write the weights into an existing folder."""
         (folder / WEIGHTS).write_text(self.model_dump_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open what `save` wrote.
+        """Load the weights that `save` wrote.
 
         Raises:
-            AssayError: there is none.
+            AssayError: the folder holds no finished weights.
         """
         return cls.model_validate_json(read_manifest(folder, WEIGHTS, "finished weights", "run with --from mitigate"))

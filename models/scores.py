@@ -1,4 +1,4 @@
-"""Scores of both heads. Entities count only when start, end and type are all right (strict, as CoNLL-2003)."""
+"""Scores of both heads. An entity is correct only if start, end and type match (strict, as CoNLL-2003)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from assay.corpus.example import Entity
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Precision, recall and F1 of one class or type; `support` counts what there was to find."""
+    """Precision, recall and F1 of one class or entity type; `support` is the number of gold labels."""
 
     precision: float
     recall: float
@@ -21,7 +21,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class SentenceScores:
-    """Figures of the sentence head; the macro averages are over the classes that occur in gold or prediction."""
+    """Metrics of the sentence head; macro averages cover the classes in gold labels or predictions."""
 
     accuracy: float
     macro_precision: float
@@ -32,14 +32,14 @@ class SentenceScores:
 
 @dataclass(frozen=True, slots=True)
 class EntityScores:
-    """Figures of the token head: all entities together (micro), and of each type."""
+    """Metrics of the token head: micro average over all entities, and per type."""
 
     overall: Score
     by_type: dict[str, Score]
 
 
 def sentence_scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> SentenceScores:
-    """Compare classes row by row; `labels` fixes the order of the breakdown."""
+    """Score classes row by row; `labels` fixes the order of the breakdown."""
     values = precision_recall_fscore_support(gold, predicted, labels=list(labels), zero_division=0)
     by_label = {
         label: Score(float(precision), float(recall), float(f1), int(support))
@@ -57,17 +57,20 @@ def sentence_scores(gold: Sequence[str], predicted: Sequence[str], labels: Seque
 
 
 def entity_scores(gold: Sequence[Sequence[Entity]], predicted: Sequence[Sequence[Entity]]) -> EntityScores:
-    """Compare entities row by row."""
-    wanted: Counter[str] = Counter()
-    given: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for truth, answer in zip(gold, predicted, strict=True):
-        wanted.update(entity.label for entity in set(truth))
-        given.update(entity.label for entity in set(answer))
-        right.update(entity.label for entity in set(truth) & set(answer))
+    """Score entities row by row."""
+    gold_counts: Counter[str] = Counter()
+    predicted_counts: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
+    for truth, prediction in zip(gold, predicted, strict=True):
+        gold_counts.update(entity.label for entity in set(truth))
+        predicted_counts.update(entity.label for entity in set(prediction))
+        correct.update(entity.label for entity in set(truth) & set(prediction))
     return EntityScores(
-        overall=_score(right.total(), given.total(), wanted.total()),
-        by_type={label: _score(right[label], given[label], wanted[label]) for label in sorted(wanted | given)},
+        overall=_score(correct.total(), predicted_counts.total(), gold_counts.total()),
+        by_type={
+            label: _score(correct[label], predicted_counts[label], gold_counts[label])
+            for label in sorted(gold_counts | predicted_counts)
+        },
     )
 
 
@@ -77,18 +80,21 @@ def frame_accuracy(
     gold: Sequence[Sequence[Entity]],
     predicted: Sequence[Sequence[Entity]],
 ) -> float:
-    """Share of rows in which the sentence and every entity are right (semantic frame accuracy)."""
+    """Return the share of rows with correct class and correct entities (semantic frame accuracy)."""
     rows = zip(gold_labels, predicted_labels, gold, predicted, strict=True)
-    return _mean(float(label == answer and set(truth) == set(found)) for label, answer, truth, found in rows)
+    return _mean(
+        float(label == predicted_label and set(truth) == set(prediction))
+        for label, predicted_label, truth, prediction in rows
+    )
 
 
-def _score(right: int, given: int, wanted: int) -> Score:
-    precision = right / given if given else 0.0
-    recall = right / wanted if wanted else 0.0
-    f1 = 2 * right / (given + wanted) if right else 0.0
-    return Score(precision, recall, f1, wanted)
+def _score(correct: int, predicted: int, gold: int) -> Score:
+    precision = correct / predicted if predicted else 0.0
+    recall = correct / gold if gold else 0.0
+    f1 = 2 * correct / (predicted + gold) if correct else 0.0
+    return Score(precision, recall, f1, gold)
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else 0.0

@@ -1,4 +1,4 @@
-"""A small BERT from nothing: WordPiece trained on the training texts, random weights."""
+"""A small BERT from scratch: WordPiece trained on the training texts, random weights."""
 
 import logging
 from collections import Counter
@@ -14,29 +14,29 @@ from assay.recipes.recipe import Scratch
 _logger = logging.getLogger(__name__)
 
 _BLOCKS = "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in WITHOUT_SPACES)
-# A letter of a script without spaces, with its marks: each may begin a word, and a run of more than 100 is unknown.
-_SIGN = rf"[{_BLOCKS}&&[\p{{L}}\p{{Nl}}\p{{No}}]][\p{{M}}\x{{200D}}\x{{FF9E}}\x{{FF9F}}]*"
-# White space that BERT's normalizer drops with the control characters, so that words would grow together.
+# A letter of a script without spaces, with its marks: each may begin a word, and runs of over 100 would be unknown.
+_LETTER = rf"[{_BLOCKS}&&[\p{{L}}\p{{Nl}}\p{{No}}]][\p{{M}}\x{{200D}}\x{{FF9E}}\x{{FF9F}}]*"
+# White space that BERT's normalizer drops as control characters, which would join words.
 _DROPPED_SPACE = r"[\x{0B}\x{0C}\x{1C}-\x{1F}\x{85}\x{200B}]"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train an uncased WordPiece (Schuster and Nakajima 2012) that keeps accents; equal texts give an equal result."""
+    """Train an uncased WordPiece (Schuster and Nakajima 2012) that keeps accents; equal texts give equal tokenizers."""
     rows = list(texts)
-    learner = _tokenizer({})
-    pieces = _characters(learner, rows)
+    untrained = _tokenizer({})
+    pieces = _characters(untrained, rows)
     alphabet = len(pieces)
     if alphabet > vocabulary - len(SPECIAL):
-        pieces = _frequent_characters(learner, rows, vocabulary - len(SPECIAL))
-        alphabet = 0  # no character beside the pieces
-    # The trainer numbers the characters inside words in the random order of a hash map, and settles ties between
-    # equally frequent pairs by these numbers. Given as special tokens, they have a number before it begins.
+        pieces = _frequent_characters(untrained, rows, vocabulary - len(SPECIAL))
+        alphabet = 0  # no characters besides the pieces
+    # The trainer numbers the characters inside words in the random order of a hash map, and breaks ties between
+    # equally frequent pairs by these numbers. As special tokens, they are numbered before it starts.
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary, special_tokens=[*SPECIAL, *pieces], limit_alphabet=alphabet, show_progress=False
     )
-    learner.train_from_iterator(rows, trainer)
-    tokenizer = _tokenizer(learner.get_vocab(with_added_tokens=True))
+    untrained.train_from_iterator(rows, trainer)
+    tokenizer = _tokenizer(untrained.get_vocab(with_added_tokens=True))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -57,23 +57,25 @@ def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(_SIGN), "isolated"), pre_tokenizers.BertPreTokenizer()]
+        [pre_tokenizers.Split(Regex(_LETTER), "isolated"), pre_tokenizers.BertPreTokenizer()]
     )
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
 
 
 def _characters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
-    """Every character of the normalised texts, as it begins a word and as it goes on with one, sorted."""
+    """Return every character of the normalised texts, as beginning and as continuation of a word, sorted."""
     normalizer = cast(normalizers.Normalizer, tokenizer.normalizer)
-    found = {character for text in texts for character in normalizer.normalize_str(text) if not character.isspace()}
-    return sorted(found) + sorted(f"##{character}" for character in found)
+    characters = {
+        character for text in texts for character in normalizer.normalize_str(text) if not character.isspace()
+    }
+    return sorted(characters) + sorted(f"##{character}" for character in characters)
 
 
 def _frequent_characters(tokenizer: Tokenizer, texts: Iterable[str], most: int) -> list[str]:
-    """Return the most frequent characters, as they begin words and where they continue one, sorted.
+    """Return the most frequent characters as beginnings and, if they occur so, as continuations of words, sorted.
 
-    Scripts such as Chinese have thousands of them, which hardly ever continue a word.
+    Scripts such as Chinese have thousands of characters that rarely continue a word.
     """
     normalizer = cast(normalizers.Normalizer, tokenizer.normalizer)
     pre_tokenizer = cast(pre_tokenizers.PreTokenizer, tokenizer.pre_tokenizer)
@@ -94,7 +96,7 @@ def _frequent_characters(tokenizer: Tokenizer, texts: Iterable[str], most: int) 
     if known < counts.total():
         _logger.warning(
             "model.scratch.vocabulary is %d, and the training texts have %d different characters; %.2f %% of the text "
-            "is unknown to the model: set it higher",
+            "is unknown to the model: raise it",
             most + len(SPECIAL),
             len(counts),
             100 * (1 - known / counts.total()),
@@ -103,7 +105,7 @@ def _frequent_characters(tokenizer: Tokenizer, texts: Iterable[str], most: int) 
 
 
 def scratch_config(scratch: Scratch, tokenizer: PreTrainedTokenizerFast, max_length: int) -> BertConfig:
-    """The configuration of the small BERT."""
+    """Return the configuration of the small BERT."""
     return BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=scratch.hidden,

@@ -1,4 +1,4 @@
-"""The tokenizer of an encoder, as the `tokenizers` library has it."""
+"""The tokenizer of an encoder, in the format of the `tokenizers` library."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from assay.recipes.recipe import Model
 
 
 def load_tokenizer(model: Model) -> PreTrainedTokenizerFast:
-    """The tokenizer of the recipe's encoder.
+    """Load the tokenizer of the recipe's encoder.
 
     Raises:
-        AssayError: it cannot be had, has no fast form, or has no padding token.
+        AssayError: the tokenizer cannot be loaded, has no fast version, or has no padding token.
     """
     with encoder_errors(model), quiet():
         tokenizer: Any = AutoTokenizer.from_pretrained(
@@ -30,7 +30,7 @@ def load_tokenizer(model: Model) -> PreTrainedTokenizerFast:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write `tokenizer.json` and what transformers needs beside it, without truncation or padding set."""
+    """Write `tokenizer.json` and the other files of transformers, without truncation or padding."""
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The Hugging Face Trainer, told how to batch, what the loss is, what is learnt how fast, and what to keep."""
+"""A Hugging Face Trainer with length buckets, the loss of both heads, parameter groups and small checkpoints."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from assay.corpus.errors import AssayError
 from assay.models import distributed as processes
 from assay.models import resume
 from assay.models.batching import Batch, BucketLoader
-from assay.models.callbacks import EarlyStopping, Log, Progress, Report
+from assay.models.callbacks import EarlyStopping, Log, MetricLogging, Progress
 from assay.models.hardware import training_device
 from assay.models.loss import HeadsLoss
 from assay.models.network import Network
@@ -30,18 +30,18 @@ WEIGHTS = "model.safetensors"
 
 
 class NetworkTrainer(Trainer):
-    """Trains a `Network`. `evaluate` answers with whatever figures the caller computes, `score` among them.
+    """Trainer of a `Network`. `evaluate` returns the metrics that `metrics` computes, including `score`.
 
     Args:
-        network: what is trained.
+        network: network to train.
         arguments: see `trainer_arguments`.
         training: section `training` of the recipe.
-        loader: batches of the training rows.
-        loss: of all heads.
-        precision: autocast to bf16, or not.
-        metrics: computes the validation figures.
-        log: takes figures and the step they belong to.
-        key: digest of what the training depends on: a checkpoint with another key is not resumed from.
+        loader: loader of the training rows.
+        loss: loss of all heads.
+        precision: `bf16` for autocast, or `fp32`.
+        metrics: function that computes the validation metrics.
+        log: function that takes metrics and their step.
+        key: digest of the inputs of the training; checkpoints with another key are ignored when it resumes.
     """
 
     def __init__(
@@ -57,28 +57,28 @@ class NetworkTrainer(Trainer):
         log: Log,
         key: str,
     ) -> None:
-        # The Trainer insists on a validation set; `evaluate` below does not touch it.
+        # The Trainer requires a validation set; `evaluate` does not use it.
         super().__init__(network, arguments, train_dataset=loader.dataset, eval_dataset=loader.dataset)
         self._training = training
         self._loader = loader
         self._loss = loss.to(arguments.device)
         self._bf16 = precision == "bf16"
         self._metrics = metrics
-        self._validating = 0.0
+        self._validation_seconds = 0.0
         self.network = network
         self.key = key
         self.remove_callback(PrinterCallback)
         self.add_callback(Progress())
-        self.add_callback(Report(log))
+        self.add_callback(MetricLogging(log))
         if training.early_stopping is not None:
             self.add_callback(EarlyStopping(training.early_stopping))
 
     def get_train_dataloader(self) -> BucketLoader:
-        """Length buckets; not wrapped by accelerate, which adds a copy and a look-ahead to each batch."""
+        """Return the length buckets, not wrapped by accelerate, which copies and prefetches each batch."""
         return self._loader
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
-        """AdamW (Loshchilov and Hutter 2019); heads may learn faster; biases and norms do not decay."""
+        """Create AdamW (Loshchilov and Hutter 2019) over `parameter_groups`."""
         if self.optimizer is None:
             self.optimizer = AdamW(
                 parameter_groups(self.network, self._training), eps=self._training.epsilon, fused=True
@@ -92,7 +92,7 @@ class NetworkTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         labels = {name.removeprefix("labels_"): inputs.pop(name) for name in list(inputs) if name.startswith("labels_")}
         with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16):
             logits = model(**inputs)
@@ -100,32 +100,32 @@ class NetworkTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Validation figures, `eval_` before each name, as the Trainer's own machinery expects them."""
-        began = time.monotonic()
+        """Return validation metrics with the prefix `eval_`, as the Trainer expects them."""
+        start = time.monotonic()
         metrics = {f"eval_{name}": value for name, value in self._metrics().items()}
-        self._validating += time.monotonic() - began
+        self._validation_seconds += time.monotonic() - start
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     @property
     def examples_per_second(self) -> float | None:
-        """Rows a second of the last call of `train`, validation left out."""
-        done = [entry for entry in self.state.log_history if "train_runtime" in entry]
-        if not done:
+        """Return the rows per second of the last call of `train`, without validation; None before it."""
+        entries = [entry for entry in self.state.log_history if "train_runtime" in entry]
+        if not entries:
             return None
-        entry = done[-1]
+        entry = entries[-1]
         rows: float = entry["train_samples_per_second"] * entry["train_runtime"]
-        return rows / max(entry["train_runtime"] - self._validating, 1e-9)
+        return rows / max(entry["train_runtime"] - self._validation_seconds, 1e-9)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # The Trainer asks only behind the first step whether to stop. A training that had ended by itself, and was
-        # killed while its end was written, would take that step when it is gone on with.
+        # The Trainer first checks whether to stop after a step. A training that stopped early, and was killed while its
+        # end was written, would take one more step when it is resumed.
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Weights that are trained, and nothing that only pickle can hold."""
+        """Save the trainable weights as safetensors, without pickled files."""
         folder = Path(str(output_dir or self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         save_file(trainable_state(self.network), folder / WEIGHTS)
@@ -137,16 +137,16 @@ class NetworkTrainer(Trainer):
         folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
         with weights_written_to(folder):
             super()._save_checkpoint(model, trial)
-        processes.wait_for_all()  # each has written the state of its random numbers
+        processes.wait_for_all()  # each process has written its random state
         if processes.is_first():
             resume.mark_complete(folder, self.key)
 
 
 class OneDeviceArguments(TrainingArguments):
-    """Arguments of a process that trains on one device, however many GPUs it sees.
+    """Arguments of a process that trains on one device, for any number of visible GPUs.
 
-    With more, the Trainer would wrap the network in `DataParallel`, which multiplies the batch size and loses the
-    names of the outputs; several GPUs are trained on by as many processes (`training.processes`).
+    With several GPUs, the Trainer would wrap the network in `DataParallel`, which multiplies the batch size and loses
+    the names of the outputs; training on several GPUs uses one process per GPU (`training.processes`).
     """
 
     @property
@@ -156,16 +156,16 @@ class OneDeviceArguments(TrainingArguments):
 
 
 def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
-    """What the Trainer needs to know of the recipe."""
+    """Return the arguments of the Trainer for a recipe."""
     return OneDeviceArguments(
         output_dir=str(folder),
         use_cpu=training_device().type == "cpu",  # accelerate looks for a GPU otherwise
         num_train_epochs=training.epochs,
-        per_device_train_batch_size=training.batch_size,  # for the Trainer's own sums; the loader shares rows out
+        per_device_train_batch_size=training.batch_size,  # for statistics; the loader distributes rows
         learning_rate=training.learning_rate,
         warmup_steps=training.warmup_ratio,  # below 1 it is a share of all steps
         max_grad_norm=training.max_grad_norm,
-        seed=training.seed + processes.rank(),  # of dropout: the same masks for other rows would be no chance
+        seed=training.seed + processes.rank(),  # of dropout: processes must not share their masks
         full_determinism=training.deterministic,
         eval_strategy="epoch",
         save_strategy="epoch",
@@ -173,18 +173,21 @@ def trainer_arguments(folder: Path, training: Training) -> TrainingArguments:
         metric_for_best_model="score",
         greater_is_better=True,
         logging_steps=1,
-        logging_nan_inf_filter=False,  # it would hide that the loss has gone astray
+        logging_nan_inf_filter=False,  # it would hide a non-finite loss
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
-        ddp_static_graph=True,  # the encoder may have weights that no head uses; and a CRF lies outside of forward
+        ddp_static_graph=True,  # the encoder may have weights that no head uses, and the CRF is outside forward
         ddp_broadcast_buffers=False,  # they never change
         bf16=False,  # autocast is entered in compute_loss, so that the same switch serves CPU and GPU
     )
 
 
 def parameter_groups(network: Network, training: Training) -> list[dict[str, Any]]:
-    """Four groups: encoder and heads, with and without weight decay."""
+    """Return up to four groups: encoder and heads, with and without weight decay.
+
+    Heads may have their own learning rate; biases, norms and the CRF do not decay.
+    """
     encoder = {id(parameter) for parameter in network.encoder.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -203,7 +206,7 @@ def parameter_groups(network: Network, training: Training) -> list[dict[str, Any
 
 
 def trainable_state(network: nn.Module) -> dict[str, Tensor]:
-    """The parameters that training changes, by name."""
+    """Return the trainable parameters by name."""
     return {
         name: parameter.detach().contiguous()
         for name, parameter in network.named_parameters()
@@ -212,8 +215,8 @@ def trainable_state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable(network: nn.Module, checkpoint: Path) -> None:
-    """Put the weights of a checkpoint into the network; what is frozen stays."""
+    """Load the trainable weights of a checkpoint into the network; frozen weights stay."""
     state = load_file(checkpoint / WEIGHTS)
     if state.keys() != trainable_state(network).keys():
-        raise AssayError(f"{checkpoint} was written for another network; remove it to train from the beginning")
+        raise AssayError(f"{checkpoint} was written for another network; remove it to restart the training")
     network.load_state_dict(state, strict=False)

@@ -1,4 +1,4 @@
-"""Training, from rows to a checkpoint; a killed training goes on from its newest whole checkpoint."""
+"""Training, from rows to a checkpoint; a killed training resumes from its newest complete checkpoint."""
 
 import json
 import logging
@@ -53,23 +53,23 @@ def train(
 ) -> None:
     """Train the network of a recipe and write a `Checkpoint` into `folder`.
 
-    A folder in which an earlier attempt left whole intermediate checkpoints is gone on with, as if the
-    attempt had never been interrupted. A finished checkpoint is left as it is.
+    If an earlier attempt left complete intermediate checkpoints in the folder, the training resumes as if it had not
+    been interrupted. A finished checkpoint is left unchanged.
 
     Args:
-        train_rows: rows to learn from; classes and entity types are theirs. They are gone through several times.
-        validation_rows: rows that decide which epoch is kept, and are scored after each.
+        train_rows: training rows, which define classes and entity types. They are iterated several times.
+        validation_rows: rows that are scored after each epoch and decide which epoch is kept.
         model: section `model` of the recipe.
         training: section `training` of the recipe.
-        folder: where the checkpoint goes; it exists.
-        log: takes figures (`train.loss`, `validation.tokens.f1` and others) and their step.
-        callbacks: further callbacks of the Trainer.
-        weights: how much each training row counts in the loss of both heads; none: all alike.
-        oversample: with weights, let rows come more often instead of counting more.
+        folder: existing folder for the checkpoint.
+        log: function that takes metrics (`train.loss`, `validation.tokens.f1` and others) and their step.
+        callbacks: additional callbacks of the Trainer.
+        weights: sample weights of the training rows; None weighs all rows equally.
+        oversample: use the weights as numbers of repeats instead of sample weights.
 
     Raises:
-        AssayError: the rows do not fit the heads, the encoder cannot be had, the loss is no number, or this is not one
-            of `training.processes` processes.
+        AssayError: the rows do not fit the heads, the encoder cannot be loaded, the loss is not finite, or the number
+            of processes is not `training.processes`.
     """
     _check_processes(training)
     work = folder / WORK
@@ -87,7 +87,7 @@ def train(
         for callback in callbacks:
             trainer.add_callback(callback)
         history = _fit(trainer, training, precision)
-        processes.wait_for_all()  # none reads intermediate checkpoints any more
+        processes.wait_for_all()  # no process still reads intermediate checkpoints
         if processes.is_first():
             _finish(network)
             history["warnings"] = learning_warnings(history, validation_rows, model, training)
@@ -108,15 +108,15 @@ def make_trainer(
     work: Path,
     log: Log,
 ) -> NetworkTrainer:
-    """The Trainer of one training; intermediate checkpoints go below `work`."""
-    used = np.union1d(np.union1d(data.train.used_ids(), data.validation.used_ids()), [data.collate.pad_id])
-    train_used_rows(network, used)
+    """Return the Trainer of one training; intermediate checkpoints are written below `work`."""
+    used_ids = np.union1d(np.union1d(data.train.used_ids(), data.validation.used_ids()), [data.collate.pad_id])
+    train_used_rows(network, used_ids)
     if training_device().type == "cpu":
         use_cpu_dropout(network)
     class_weights = None
     if training.class_weights == "balanced" and data.label_set.labels:
         class_weights = balanced_weights(data.train.labels, len(data.label_set.labels))
-    content = {name: digest_file(work / f"{name}.arrow") for name in ("train", "validation")}
+    digests = {name: digest_file(work / f"{name}.arrow") for name in ("train", "validation")}
     return NetworkTrainer(
         network,
         trainer_arguments(work, training),
@@ -135,40 +135,40 @@ def make_trainer(
                 "model": model.model_dump(mode="json"),
                 "training": training.model_dump(mode="json"),
                 "oversample": data.oversample,
-                **content,
+                **digests,
             }
         ),
     )
 
 
 def _fit(trainer: NetworkTrainer, training: Training, precision: str) -> dict[str, Any]:
-    """Train to the end, put the weights of the epoch that is kept into the network, and tell how it went."""
-    began = time.monotonic()
+    """Run the training, load the weights of the kept epoch into the network, and return the history."""
+    start = time.monotonic()
     work = Path(str(trainer.args.output_dir))
     newest = newest_checkpoint(work, trainer.key)
     if newest is not None:
-        _logger.info("going on from %s", newest.name)
+        _logger.info("resuming from %s", newest.name)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     entries = trainer.state.log_history
     epochs = [entry for entry in entries if SCORE in entry]
-    kept = trainer.state.best_global_step if training.keep == "best" else trainer.state.global_step
-    if (checkpoint := work / f"checkpoint-{kept}").is_dir():
+    kept_step = trainer.state.best_global_step if training.keep == "best" else trainer.state.global_step
+    if (checkpoint := work / f"checkpoint-{kept_step}").is_dir():
         load_trainable(trainer.network, checkpoint)
     return {
         "device": device_name(trainer.args.device),
         "precision": precision,
         "processes": processes.count(),
         "threads": torch.get_num_threads(),
-        "seconds": time.monotonic() - began,
+        "seconds": time.monotonic() - start,
         "examples_per_second": trainer.examples_per_second,
-        "kept_epoch": next((entry["epoch"] for entry in epochs if entry["step"] == kept), None),
+        "kept_epoch": next((entry["epoch"] for entry in epochs if entry["step"] == kept_step), None),
         "epochs": [{name.removeprefix("eval_"): value for name, value in entry.items()} for entry in epochs],
         "loss": [[entry["step"], entry["loss"]] for entry in entries if "loss" in entry],
     }
 
 
 def _finish(network: Network) -> None:
-    """Bring the network into the form that is saved: float32 on the processor, whole embedding, no adapters."""
+    """Prepare the network for saving: move it to the CPU, restore the full embedding, merge the adapters."""
     network.cpu()
     restore_embedding(network)
     merge_adapters(network)
@@ -177,15 +177,15 @@ def _finish(network: Network) -> None:
 def _check_processes(training: Training) -> None:
     if training.processes != processes.count():
         raise AssayError(
-            f"training.processes is {training.processes}, and {processes.count()} train here; "
-            "assay run starts as many as the recipe says"
+            f"training.processes is {training.processes}, and {processes.count()} are running; "
+            "assay run starts the number that the recipe sets"
         )
 
 
 def _log_of_all(log: Log | None) -> Log:
-    """The caller's log in the first process; the others know the same figures and keep them to themselves."""
+    """Return the log in the first process; the others compute the same metrics and do not log them."""
     return log if log is not None and processes.is_first() else _ignore
 
 
 def _ignore(values: dict[str, float], step: int) -> None:
-    """The log of a caller that wants none."""
+    """Discard metrics."""

@@ -1,4 +1,4 @@
-"""Errors of a disk that is full: safetensors and torch hide them in kinds of their own."""
+"""Errors of a full disk, which safetensors and torch raise as their own types."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from assay.corpus.errors import AssayError
 
 @contextmanager
 def weights_written_to(folder: Path) -> Iterator[None]:
-    """Turn a failed write of weights into one line; a plain OSError is left to the caller.
+    """Convert a failed write of weights into one line; an OSError passes through.
 
     Raises:
-        AssayError: safetensors or torch could not write.
+        AssayError: safetensors or torch could not write the weights.
     """
     try:
         yield
     except SafetensorError as error:
         raise _failed(folder, error) from error
     except RuntimeError as error:
-        # What torch.save raises when the stream under it breaks; it keeps the system's reason to itself.
+        # torch.save raises this when the underlying stream fails, without the reason of the system.
         if "inline_container" not in str(error):
             raise
         raise _failed(folder, error) from error
@@ -31,5 +31,5 @@ def _failed(folder: Path, error: Exception) -> AssayError:
     reason = " ".join(str(error).split())
     return AssayError(
         f"weights cannot be written to {folder} ({reason}); free disk space, then start the run again: "
-        "it goes on behind the last whole epoch"
+        "it resumes after the last complete epoch"
     )

@@ -1,1 +1,1 @@
-"""The model card: what it shows, its plots and templates."""
+"""Templates and plots of the model card."""

@@ -1,4 +1,4 @@
-"""The plots of the model card, as SVG that takes its colours from the page: readable on light and dark."""
+"""Plots of the model card as SVG in the colours of the page, readable in light and dark mode."""
 
 import io
 import logging
@@ -21,14 +21,14 @@ from assay.evaluation.slices import SliceMetric
 from assay.evaluation.statistics import Floats, Ints
 from assay.recipes.recipe import Head
 
-# Stand-ins while matplotlib draws, unlike any colour it uses; the page's own colours take their place.
+# Placeholders for matplotlib, unlike any colour it uses; the colours of the page replace them.
 INK, LINE, PAPER = "#010203", "#040506", "#070809"
 SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
 PAGE_COLOURS = {INK: "currentColor", LINE: "var(--line)", PAPER: "var(--paper)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
 }
 STYLE = {
-    # Text stays text: it can be searched and read aloud, and the page's font is used.
+    # Text stays text: it is searchable and accessible, and uses the font of the page.
     "svg.fonttype": "none",
     # A class named "$x$" is a name, not a formula.
     "text.parse_math": False,
@@ -58,13 +58,13 @@ Draw = Callable[..., Figure]
 
 
 def as_svg(draw: Draw) -> Callable[..., str]:
-    """Let a function that returns a figure return its SVG, to be put into a page as it is."""
+    """Decorate a function that returns a figure to return its SVG, ready for a page."""
 
     @wraps(draw)
     def plot(*args: Any) -> str:
-        # The ids in the SVG differ from plot to plot, since all lie in one page.
+        # The ids differ between plots, since all plots lie in one page.
         with mpl.rc_context({**STYLE, "svg.hashsalt": draw.__name__}), warnings.catch_warnings():
-            # Only the measuring font lacks these letters; the browser has its own.
+            # Only the font for measuring lacks these letters; the browser has its own fonts.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
             logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
             buffer = io.StringIO()
@@ -78,7 +78,7 @@ def as_svg(draw: Draw) -> Callable[..., str]:
 
 @as_svg
 def confusion_plot(confusion: Confusion) -> Figure:
-    """Share of each class's rows by the class that was answered; the numbers are rows."""
+    """Plot the share of each class's rows by predicted class; the numbers are rows."""
     counts, labels = _largest(confusion)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -88,7 +88,7 @@ def confusion_plot(confusion: Confusion) -> Figure:
     if len(labels) <= MOST_NUMBERED:
         _write_counts(axes, counts, shares)
     names = [short_name(label) for label in labels]
-    axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), xlabel="answered", ylabel="labelled")
+    axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), xlabel="predicted", ylabel="labelled")
     crowded = sum(map(len, names)) > CHARACTERS_AN_INCH * size * 0.6
     axes.set_xticks(range(len(labels)), names, rotation=90 if crowded else 0)
     axes.set_yticks(range(len(labels)), names)
@@ -99,22 +99,22 @@ def confusion_plot(confusion: Confusion) -> Figure:
 
 @as_svg
 def slices_plot(slices: Sequence[SliceMetric], overall: Mapping[Head, float]) -> Figure:
-    """F1 of each slice with its interval; a line shows the F1 of all rows."""
-    heads = list(dict.fromkeys(one.head for one in slices))
+    """Plot the F1 of each slice with its interval; a line shows the F1 of all rows."""
+    heads = list(dict.fromkeys(slice_.head for slice_ in slices))
     shown = {head: _plotted(slices, head) for head in heads}
     figure = Figure(figsize=(WIDTH, 0.9 * len(heads) + 0.27 * sum(map(len, shown.values()))), layout="constrained")
     heights = [len(rows) + 2 for rows in shown.values()]
     panels = figure.subplots(len(heads), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
     for axes, head in zip(panels, heads, strict=True):
         _slice_panel(axes, shown[head], head, overall.get(head))
-    lowest = min((one.low for rows in shown.values() for one in rows if one.low is not None), default=0.0)
+    lowest = min((slice_.low for rows in shown.values() for slice_ in rows if slice_.low is not None), default=0.0)
     panels[-1].set(xlabel="F1 with 95 % interval", xlim=(max(0.0, min(0.5, lowest - 0.03)), 1.02))
     return figure
 
 
 @as_svg
 def curves_plot(loss: Sequence[tuple[float, float]], epochs: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss of every logged step, and the figures on validation rows of every epoch."""
+    """Plot the loss of every logged step, and the metrics on validation rows of every epoch."""
     figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     if loss:
@@ -134,15 +134,15 @@ def curves_plot(loss: Sequence[tuple[float, float]], epochs: Sequence[Mapping[st
 
 @as_svg
 def calibration_plot(bins: Sequence[CalibrationBin]) -> Figure:
-    """How often answers of a given confidence are right; the area of a point is its number of rows."""
+    """Plot the accuracy of predictions by confidence; the area of a point is its number of rows."""
     figure, axes = _figure(3.6, 3.4)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
-    largest = max(one.rows for one in bins)
-    confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
+    largest = max(group.rows for group in bins)
+    confidence, accuracy = [group.confidence for group in bins], [group.accuracy for group in bins]
     axes.plot(confidence, accuracy, color=SERIES[0], linewidth=1)
-    sizes = [12 + 150 * one.rows / largest for one in bins]
+    sizes = [12 + 150 * group.rows / largest for group in bins]
     axes.scatter(confidence, accuracy, s=sizes, color=SERIES[0], alpha=0.7, linewidths=0)
-    axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1.03), ylim=(0, 1.05))
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(0, 1.05))
     axes.grid(linewidth=0.6)
     return figure
 
@@ -153,12 +153,12 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _draw_cells(axes: Axes, shares: Floats) -> None:
-    """A square for each cell, on the diagonal in another colour than beside it; as strong as the share."""
+    """Draw a square per cell, with another colour on the diagonal and an opacity by its share."""
     cells = [(row, column, float(share)) for (row, column), share in np.ndenumerate(shares) if share]
     corners = np.array([(-0.48, -0.48), (0.48, -0.48), (0.48, 0.48), (-0.48, 0.48)])
     squares = [corners + np.array([column, row]) for row, column, _ in cells]
     colours = [
-        # A single row among thousands can be seen too.
+        # Even a single row among thousands is visible.
         to_rgba(SERIES[0] if row == column else SERIES[1], FAINTEST + (1 - FAINTEST) * share)
         for row, column, share in cells
     ]
@@ -173,13 +173,15 @@ def _write_counts(axes: Axes, counts: Ints, shares: Floats) -> None:
 
 
 def _slice_panel(axes: Axes, rows: Sequence[SliceMetric], head: Head, overall: float | None) -> None:
-    places = np.arange(len(rows))
-    metrics = np.array([[one.f1, one.low, one.high] for one in rows], dtype=float).reshape(-1, 3).T
-    axes.hlines(places, metrics[1], metrics[2], color=SERIES[0], linewidth=2, alpha=0.55)
-    axes.plot(metrics[0], places, "o", color=SERIES[0], markersize=5)
+    positions = np.arange(len(rows))
+    metrics = np.array([[slice_.f1, slice_.low, slice_.high] for slice_ in rows], dtype=float).reshape(-1, 3).T
+    axes.hlines(positions, metrics[1], metrics[2], color=SERIES[0], linewidth=2, alpha=0.55)
+    axes.plot(metrics[0], positions, "o", color=SERIES[0], markersize=5)
     if overall is not None:
         axes.axvline(overall, color=SERIES[1], linewidth=1, linestyle="--")
-    axes.set_yticks(places, [f"{short_name(one.column)} = {short_name(one.value)}  ({one.rows:,})" for one in rows])
+    axes.set_yticks(
+        positions, [f"{short_name(slice_.column)} = {short_name(slice_.value)}  ({slice_.rows:,})" for slice_ in rows]
+    )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_title("classes of sentences" if head == "sentence" else "entities", loc="left", fontsize=10)
     axes.grid(axis="x", linewidth=0.6)
@@ -187,14 +189,14 @@ def _slice_panel(axes: Axes, rows: Sequence[SliceMetric], head: Head, overall: f
 
 
 def _plotted(slices: Sequence[SliceMetric], head: Head) -> list[SliceMetric]:
-    return [one for one in slices if one.head == head and one.f1 is not None][:MOST_SLICES]
+    return [slice_ for slice_ in slices if slice_.head == head and slice_.f1 is not None][:MOST_SLICES]
 
 
 def _largest(confusion: Confusion) -> tuple[Ints, list[str]]:
-    """The classes with the most rows, in their order: a matrix of 150 classes cannot be read."""
+    """Return the classes with the most rows, in their order; a matrix of 150 classes would be illegible."""
     counts = np.array(confusion.counts, dtype=np.int64)
-    kept = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
-    return counts[np.ix_(kept, kept)], [confusion.labels[number] for number in kept]
+    chosen = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
+    return counts[np.ix_(chosen, chosen)], [confusion.labels[number] for number in chosen]
 
 
 def _is_score(name: str) -> bool:
@@ -202,13 +204,13 @@ def _is_score(name: str) -> bool:
 
 
 def short_name(name: str) -> str:
-    """One line without characters that no XML may hold."""
+    """Shorten a name to one line and remove characters that XML does not allow."""
     printable = re.sub(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", " ", name)
     return textwrap.shorten(printable, NAME_LENGTH, placeholder="…") or printable[:NAME_LENGTH]
 
 
 def _for_page(svg: str, inches: float) -> str:
-    """The `svg` element alone, in the page's colours, shrinking with a narrow page but never enlarged."""
+    """Return the `svg` element in the colours of the page; it shrinks on a narrow page and is never enlarged."""
     svg = svg[svg.index("<svg") :]
     for drawn, colour in PAGE_COLOURS.items():
         svg = svg.replace(drawn, colour)

@@ -1,4 +1,4 @@
-"""How pages are made of templates: the card's, and others in its style."""
+"""The Jinja environment of the model card and of other pages in its style."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from assay.corpus.markdown import cell
 
 
 def template_environment(folder: Path) -> Environment:
-    """Templates of a folder; they may include `style.css.j2`, and write cells of Markdown with the filter `cell`."""
+    """Return the environment of a folder's templates, with `style.css.j2` and the filter `cell` for Markdown cells."""
     environment = Environment(
         loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),

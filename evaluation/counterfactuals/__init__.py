@@ -1,1 +1,1 @@
-"""Texts in which one term stands for another: who or what a text is about changes, and nothing else."""
+"""Counterfactual texts: one term replaces another, so that only the person or group in the text changes."""

@@ -1,17 +1,17 @@
-"""The pronouns of a text changed together, with their forms; a text that is not clear is left alone.
+"""Substitution of the pronouns of a text, all forms together; ambiguous texts are left unchanged.
 
-English has two forms that stand for two: `her` (him, his) and `his` (her, hers). The word behind tells which it is;
-where it does not, there is no swap, since an ungrammatical text would say nothing about bias.
+Two English forms are ambiguous: `her` (him, his) and `his` (her, hers). The next word resolves them; if it does not,
+there is no swap, since an ungrammatical text would say nothing about bias.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
 from assay.evaluation.counterfactuals.term_matching import (
-    Finder,
+    TermFinder,
     TermMatch,
     TermPosition,
-    get_path,
+    choose,
     word_after,
     word_before,
 )
@@ -20,51 +20,51 @@ from assay.recipes.term_lists import Grammar, TermList
 
 SUBJECT, OBJECT, DETERMINER = "subject", "object", "determiner"
 _WORDS = re.compile(r"\w+")
-# The short forms of will, would and had go with one and many alike.
+# The short forms of will, would and had agree with singular and plural.
 _CONTRACTED = re.compile(r"['’](?:ll|d)\b")
 
 
 def swap_pronouns(
-    texts: Sequence[str], terms: TermList, grammar: Grammar, finder: Finder, key: str
+    texts: Sequence[str], terms: TermList, grammar: Grammar, finder: TermFinder, key: str
 ) -> list[list[Replacement]] | None:
     """Replace every form of a kind by the same form of another kind.
 
     Args:
-        texts: of one row.
-        terms: the list of forms.
-        grammar: what tells the forms apart.
-        finder: of the forms.
-        key: of the row; the same row is always changed in the same way.
+        texts: texts of one row.
+        terms: list of forms.
+        grammar: rules that disambiguate the forms.
+        finder: finder of the forms.
+        key: id of the row; the same row always changes in the same way.
 
     Returns:
-        Replacements in each text; None where there is nothing to replace, or it is not clear how.
+        Replacements in each text; None if there is nothing to replace, or the replacement is ambiguous.
     """
     if any(word.lower() in grammar.leave_alone for text in texts for word in _WORDS.findall(text)):
         return None
-    placed: list[list[tuple[TermMatch, TermPosition]]] = []
+    positions_of_texts: list[list[tuple[TermMatch, TermPosition]]] = []
     for text in texts:
-        places = [(one, _place_of(text, one, grammar)) for one in finder.find(text)]
-        if any(place is None for _, place in places):
+        positioned = [(match, _position_of(text, match, grammar)) for match in finder.find(text)]
+        if any(position is None for _, position in positioned):
             return None
-        placed.append([(one, place) for one, place in places if place is not None])
-    target = _target(texts, placed, terms, grammar, key)
+        positions_of_texts.append([(match, position) for match, position in positioned if position is not None])
+    target = _target(texts, positions_of_texts, terms, grammar, key)
     if target is None:
         return None
     return [
-        [_replacement(text, one, place, terms, target) for one, place in each]
-        for text, each in zip(texts, placed, strict=True)
+        [_replacement(text, match, position, terms, target) for match, position in matches]
+        for text, matches in zip(texts, positions_of_texts, strict=True)
     ]
 
 
-def _place_of(text: str, one: TermMatch, grammar: Grammar) -> TermPosition | None:
-    """Which form it is; None where the text does not tell."""
-    if len(one.places) == 1:
-        return one.places[0]
-    groups = {place.group: place for place in one.places}
-    after = (word_after(text, one.end) or "").lower()
+def _position_of(text: str, match: TermMatch, grammar: Grammar) -> TermPosition | None:
+    """Return the form of a match; None if it is ambiguous."""
+    if len(match.positions) == 1:
+        return match.positions[0]
+    groups = {position.group: position for position in match.positions}
+    after = (word_after(text, match.end) or "").lower()
     if not after or after in grammar.no_noun:
-        return next(place for group, place in groups.items() if group != DETERMINER)
-    before = (word_before(text, one.start) or "").lower()
+        return next(position for group, position in groups.items() if group != DETERMINER)
+    before = (word_before(text, match.start) or "").lower()
     if after in grammar.unclear or (OBJECT in groups and before in grammar.two_objects):
         return None
     return groups.get(DETERMINER)
@@ -72,31 +72,31 @@ def _place_of(text: str, one: TermMatch, grammar: Grammar) -> TermPosition | Non
 
 def _target(
     texts: Sequence[str],
-    placed: Sequence[Sequence[tuple[TermMatch, TermPosition]]],
+    positions_of_texts: Sequence[Sequence[tuple[TermMatch, TermPosition]]],
     terms: TermList,
     grammar: Grammar,
     key: str,
 ) -> Mapping[str, str] | None:
-    """Kind -> the kind that takes its place."""
-    kinds = sorted({place.kind for each in placed for _, place in each})
+    """Return the new kind of each kind in the texts; None if there is no clear choice."""
+    kinds = sorted({position.kind for matches in positions_of_texts for _, position in matches})
     if len(kinds) > 1:
         return dict(zip(kinds, reversed(kinds), strict=True)) if len(kinds) == 2 else None
-    groups = {place.group for each in placed for _, place in each}
+    groups = {position.group for matches in positions_of_texts for _, position in matches}
     choices = sorted(set.intersection(*(set(terms.kinds(group)) for group in groups)) - set(kinds)) if groups else []
-    if not _verbs_stay(texts, placed, grammar):
+    if not _verbs_stay(texts, positions_of_texts, grammar):
         choices = [kind for kind in choices if kind not in grammar.plural_verbs]
-    return {kinds[0]: get_path(choices, key)} if choices else None
+    return {kinds[0]: choose(choices, key)} if choices else None
 
 
 def _verbs_stay(
-    texts: Sequence[str], placed: Sequence[Sequence[tuple[TermMatch, TermPosition]]], grammar: Grammar
+    texts: Sequence[str], positions_of_texts: Sequence[Sequence[tuple[TermMatch, TermPosition]]], grammar: Grammar
 ) -> bool:
-    """Whether every verb behind a subject is the same for one and for many."""
+    """Return whether every verb after a subject has the same form in singular and plural."""
     return all(
-        _same_for_many(text, one.end, grammar)
-        for text, each in zip(texts, placed, strict=True)
-        for one, place in each
-        if place.group == SUBJECT
+        _same_for_many(text, match.end, grammar)
+        for text, matches in zip(texts, positions_of_texts, strict=True)
+        for match, position in matches
+        if position.group == SUBJECT
     )
 
 
@@ -106,7 +106,7 @@ def _same_for_many(text: str, end: int, grammar: Grammar) -> bool:
 
 
 def _replacement(
-    text: str, one: TermMatch, place: TermPosition, terms: TermList, target: Mapping[str, str]
+    text: str, match: TermMatch, position: TermPosition, terms: TermList, target: Mapping[str, str]
 ) -> Replacement:
-    chosen = terms.kinds(place.group)[target[place.kind]][0]
-    return Replacement(one.start, one.end, in_case_of(text[one.start : one.end], place.term, chosen))
+    chosen = terms.kinds(position.group)[target[position.kind]][0]
+    return Replacement(match.start, match.end, in_case_of(text[match.start : match.end], position.term, chosen))

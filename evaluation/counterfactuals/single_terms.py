@@ -1,8 +1,8 @@
-"""One term of a list put for another: a name, a nationality, a religion."""
+"""Substitution of single terms of a list: a name, a nationality, a religion."""
 
 from collections.abc import Iterator, Sequence
 
-from assay.evaluation.counterfactuals.term_matching import Finder, TermMatch, TermPosition, get_path, word_before
+from assay.evaluation.counterfactuals.term_matching import TermFinder, TermMatch, TermPosition, choose, word_before
 from assay.evaluation.counterfactuals.text_replacement import Replacement, in_case_of
 from assay.recipes.term_lists import TermList
 
@@ -10,38 +10,47 @@ from assay.recipes.term_lists import TermList
 _CONSONANT_SOUNDS = ("eu", "uk", "ug", "uni", "us", "uru")
 
 
-def swap_term(texts: Sequence[str], terms: TermList, finder: Finder, key: str) -> list[list[Replacement]] | None:
-    """Replace the first term of the texts, wherever it stands in them, by one of another kind of its group.
+def swap_term(texts: Sequence[str], terms: TermList, finder: TermFinder, key: str) -> list[list[Replacement]] | None:
+    """Replace all occurrences of the first term of the texts by a term of another kind of its group.
 
     Args:
-        texts: of one row.
-        terms: the list.
-        finder: of its terms.
-        key: of the row; the same row always gets the same term.
+        texts: texts of one row.
+        terms: list of terms.
+        finder: finder of these terms.
+        key: id of the row; the same row always gets the same term.
 
     Returns:
-        Replacements in each text; None where the texts hold no term.
+        Replacements in each text; None if the texts hold no term.
     """
-    found = [finder.find(text) for text in texts]
-    place = next((one.places[0] for each in found for one in each), None)
-    if place is None:
+    matches_of_texts = [finder.find(text) for text in texts]
+    position = next((match.positions[0] for matches in matches_of_texts for match in matches), None)
+    if position is None:
         return None
-    others = [term for kind, forms in terms.kinds(place.group).items() if kind != place.kind for term in forms]
-    chosen = get_path(others, key, place.term)
+    alternatives = [
+        term for kind, forms in terms.kinds(position.group).items() if kind != position.kind for term in forms
+    ]
+    chosen = choose(alternatives, key, position.term)
     return [
-        [change for one in each if one.places[0] == place for change in _replace(text, one, place, chosen, terms)]
-        for text, each in zip(texts, found, strict=True)
+        [
+            change
+            for match in matches
+            if match.positions[0] == position
+            for change in _replace(text, match, position, chosen, terms)
+        ]
+        for text, matches in zip(texts, matches_of_texts, strict=True)
     ]
 
 
-def _replace(text: str, one: TermMatch, place: TermPosition, chosen: str, terms: TermList) -> Iterator[Replacement]:
-    if terms.language == "en" and (article := _new_article(text, one.start, place.term, chosen)):
+def _replace(
+    text: str, match: TermMatch, position: TermPosition, chosen: str, terms: TermList
+) -> Iterator[Replacement]:
+    if terms.language == "en" and (article := _new_article(text, match.start, position.term, chosen)):
         yield article
-    yield Replacement(one.start, one.end, in_case_of(text[one.start : one.end], place.term, chosen))
+    yield Replacement(match.start, match.end, in_case_of(text[match.start : match.end], position.term, chosen))
 
 
 def _new_article(text: str, start: int, term: str, chosen: str) -> Replacement | None:
-    """`a` for `an` before the term, or the reverse, where the new one asks for it."""
+    """Return the replacement of `a` by `an` before the term, or the reverse, if the new term needs it; else None."""
     article = word_before(text, start)
     if article is None or article.lower() != _article(term) or _article(chosen) == _article(term):
         return None

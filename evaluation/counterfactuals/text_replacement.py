@@ -1,4 +1,4 @@
-"""Words of a text replaced, and what of it was kept where."""
+"""Replacement of words in a text, and the spans that old and new text share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from assay.corpus.example import Entity
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replacement:
-    """Characters `start` to `end` (exclusive) of a text, and what is put there."""
+    """Characters `start` to `end` (exclusive) of a text, and the text that replaces them."""
 
     start: int
     end: int
@@ -16,31 +16,31 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A stretch that two texts share: where it begins in the first and in the second, and its length."""
+class SharedSpan:
+    """A span that two texts share: its start in the first and in the second text, and its length."""
 
     first: int
     second: int
     length: int
 
 
-def replace_words(text: str, replacements: Sequence[Replacement]) -> tuple[str, tuple[Kept, ...]]:
+def replace_words(text: str, replacements: Sequence[Replacement]) -> tuple[str, tuple[SharedSpan, ...]]:
     """Replace words that do not overlap.
 
     Returns:
-        The new text, and the stretches outside the replaced words: first in the old text, second in the new one.
+        The new text, and the spans outside the replaced words: first in the old text, second in the new one.
     """
-    made, kept, end = "", [], 0
-    for one in sorted(replacements):
-        kept.append(Kept(end, len(made), one.start - end))
-        made += text[end : one.start] + one.text
-        end = one.end
-    kept.append(Kept(end, len(made), len(text) - end))
-    return made + text[end:], tuple(stretch for stretch in kept if stretch.length)
+    new_text, shared_spans, end = "", [], 0
+    for replacement in sorted(replacements):
+        shared_spans.append(SharedSpan(end, len(new_text), replacement.start - end))
+        new_text += text[end : replacement.start] + replacement.text
+        end = replacement.end
+    shared_spans.append(SharedSpan(end, len(new_text), len(text) - end))
+    return new_text + text[end:], tuple(span for span in shared_spans if span.length)
 
 
 def in_case_of(original: str, listed: str, term: str) -> str:
-    """`term` in the case that `original`, which the list writes as `listed`, has in the text."""
+    """Return `term` in the case of `original`, whose spelling in the list is `listed`."""
     if original == listed:
         return term
     if original.islower():
@@ -50,18 +50,18 @@ def in_case_of(original: str, listed: str, term: str) -> str:
     return term[:1].upper() + term[1:]
 
 
-def entities_outside(text: str, entities: Iterable[Entity], kept: Iterable[Kept]) -> frozenset[Entity]:
-    """The entities of the second text as far as they lie on kept stretches, in offsets of the first text.
+def entities_outside(text: str, entities: Iterable[Entity], shared_spans: Iterable[SharedSpan]) -> frozenset[Entity]:
+    """Return the parts of the second text's entities that lie in shared spans, in offsets of the first text.
 
-    White space at the ends of such a piece does not count, so that it does not matter whether a span took the
-    replaced word in or stopped before it.
+    White space at the ends of a part is stripped, so that an entity that includes the replaced word equals one that
+    ends before it.
     """
     pieces = set()
     for entity in entities:
-        for stretch in kept:
-            start, end = max(entity.start, stretch.second), min(entity.end, stretch.second + stretch.length)
+        for span in shared_spans:
+            start, end = max(entity.start, span.second), min(entity.end, span.second + span.length)
             words = text[start:end].strip()
             if start < end and words:
-                begin = text.index(words, start) - stretch.second + stretch.first
+                begin = text.index(words, start) - span.second + span.first
                 pieces.add(Entity(begin, begin + len(words), entity.label))
     return frozenset(pieces)

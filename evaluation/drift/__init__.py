@@ -1,1 +1,1 @@
-"""Whether what comes in is still what the champion was trained on: rows observed, tested, reported."""
+"""Drift detection: window statistics of incoming rows, tests against a reference, and reports."""

@@ -1,4 +1,4 @@
-"""Rows that were drawn together: what of a window and its reference is independent, and how it changes places."""
+"""Clusters of the rows of a window and its reference, and permutation tests that exchange whole clusters."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from assay.evaluation.drift.vocabulary import words
 from assay.evaluation.statistics import SEED, Bools, Floats, Ints
 
 PERMUTATIONS = 1999
-PERMUTED_A_CHUNK = 4_000_000
-# People write the same short text by chance, but seldom the same long one: that is one text, copied.
+CELLS_PER_CHUNK = 4_000_000
+# Equal short texts occur by chance, but equal long texts are copies of one text.
 COPIED_WORDS = 10
-# Clusters of samples whose mean sizes differ by more than this factor cannot change places.
+# Clusters are not exchanged if the mean cluster sizes of the samples differ by more than this factor.
 MOST_UNEVEN = 2.0
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Rows of two samples in the clusters that were drawn independently.
+    """Independent clusters of the rows of two samples.
 
-    `codes` has the number of each row's cluster, the rows of the reference first. `window` says of each cluster
-    whether its rows are of the window: a group with rows in both samples is two clusters.
+    `codes` is the cluster number of each row, the rows of the reference first. `window` is the mask of the clusters of
+    the window: a group with rows in both samples forms two clusters.
     """
 
     codes: Ints
@@ -33,63 +33,65 @@ class Clusters:
 
     @classmethod
     def of(cls, reference: Sequence[str], window: Sequence[str]) -> Self:
-        """Number the clusters of two samples, whose rows carry the names of theirs."""
+        """Number the clusters of two samples from the cluster names of their rows."""
         numbers: dict[tuple[bool, str], int] = {}
-        named = [*((False, name) for name in reference), *((True, name) for name in window)]
-        codes = [numbers.setdefault(one, len(numbers)) for one in named]
-        return cls(np.array(codes, dtype=np.int64), np.array([later for later, _ in numbers], dtype=np.bool_))
+        keys = [*((False, name) for name in reference), *((True, name) for name in window)]
+        codes = [numbers.setdefault(key, len(numbers)) for key in keys]
+        return cls(np.array(codes, dtype=np.int64), np.array([in_window for in_window, _ in numbers], dtype=np.bool_))
 
     @classmethod
     def single(cls, reference: int, window: int) -> Self:
-        """Every row is a cluster of its own."""
+        """Make each row its own cluster."""
         return cls(np.arange(reference + window), np.arange(reference + window) >= reference)
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Clusters of the reference and of the window."""
+        """Return the number of clusters of the reference and of the window."""
         window = int(self.window.sum())
         return len(self.window) - window, window
 
     @property
     def uneven(self) -> bool:
-        """Whether the clusters of one sample are too large to be exchanged with those of the other."""
-        later = int(self.rows.sum())
-        old, new = (
-            rows / max(1, count) for rows, count in zip((len(self.codes) - later, later), self.counts, strict=True)
+        """Return whether the clusters of one sample are too large to be exchanged with those of the other."""
+        window_rows = int(self.rows.sum())
+        reference_size, window_size = (
+            rows / max(1, count)
+            for rows, count in zip((len(self.codes) - window_rows, window_rows), self.counts, strict=True)
         )
-        return max(old, new) > MOST_UNEVEN * min(old, new)
+        return max(reference_size, window_size) > MOST_UNEVEN * min(reference_size, window_size)
 
     @property
     def all_single(self) -> bool:
-        """Whether rows and clusters are the same."""
+        """Return whether each row is its own cluster."""
         return len(self.codes) == len(self.window)
 
     @property
     def rows(self) -> Bools:
-        """For each row, whether it is of the window."""
+        """Return the mask of the rows of the window."""
         return self.window[self.codes]
 
     @property
     def sizes(self) -> Floats:
-        """Rows of each cluster."""
+        """Return the number of rows of each cluster."""
         return np.bincount(self.codes, minlength=len(self.window)).astype(np.float64)
 
     def sums(self, values: Floats) -> Floats:
-        """Sum over the rows of each cluster: rows x ... to clusters x ...."""
+        """Sum values over the rows of each cluster: from rows x ... to clusters x ...."""
         sums = np.zeros((len(self.window), *values.shape[1:]))
         np.add.at(sums, self.codes, values)
         return sums
 
     def where(self, rows: Bools) -> "Clusters":
-        """The clusters of some rows."""
-        kept, codes = np.unique(self.codes[rows], return_inverse=True)
-        return Clusters(codes, self.window[kept])
+        """Return the clusters of a subset of the rows."""
+        clusters, codes = np.unique(self.codes[rows], return_inverse=True)
+        return Clusters(codes, self.window[clusters])
 
     def smallest_p(self, halves: bool = False) -> float:
-        """The smallest p-value that exchanging the clusters can give.
+        """Return the smallest p-value that exchanging the clusters can give.
 
         Args:
-            halves: only half of the clusters of each sample are exchanged, since a classifier learns from the others.
+            halves: whether only half of the clusters of each sample are exchanged, since a classifier is fitted on the
+                other half.
         """
         reference, window = (count - count // 2 if halves else count for count in self.counts)
         if self.uneven and min(reference, window) < 2:
@@ -105,34 +107,34 @@ class Clusters:
         cells: int = 0,
         permutations: int = PERMUTATIONS,
     ) -> float:
-        """Share of permutations that are at least as far apart as what was measured; never 0.
+        """Return the share of permutations whose statistic is at least the measured one; never 0.
 
         Args:
-            statistic: from permutations x clusters (whether a cluster is of the window) to one number each.
-            measured: the statistic of the samples as they are.
-            seed: of the permutations.
-            cells: numbers that the statistic holds per permutation, where these are more than clusters.
-            permutations: how many.
+            statistic: function from window masks (permutations x clusters) to one number per permutation.
+            measured: statistic of the actual samples.
+            seed: seed of the permutations.
+            cells: numbers in memory per permutation, if more than the number of clusters.
+            permutations: number of permutations.
         """
-        further = 0
+        exceeding = 0
         for members in self._permuted(seed, max(cells, len(self.window)), permutations):
-            further += int(np.count_nonzero(statistic(members) >= measured - 1e-12))
-        return (1 + further) / (1 + permutations)
+            exceeding += int(np.count_nonzero(statistic(members) >= measured - 1e-12))
+        return (1 + exceeding) / (1 + permutations)
 
     def _permuted(self, seed: int, cells: int, permutations: int) -> Iterator[Bools]:
         draw = np.random.default_rng(seed)
-        chunk = max(1, PERMUTED_A_CHUNK // max(1, cells))
+        chunk = max(1, CELLS_PER_CHUNK // max(1, cells))
         for begin in range(0, permutations, chunk):
             size = min(chunk, permutations - begin)
             yield draw.permuted(np.tile(self.window, (size, 1)), axis=1)
 
 
 def cluster_names(examples: Iterable[Example], of_documents: bool = False) -> list[str]:
-    """Name the cluster of each row: its group, else its document, else the text that it copies, else the row itself.
+    """Name the cluster of each row: its group, else its document, else its text if that is long, else the row itself.
 
     Args:
         examples: rows.
-        of_documents: their source reads several rows from each document (form `parse`).
+        of_documents: whether the source reads several rows from each document (document format `parse`).
     """
     return [_name(example, number, of_documents) for number, example in enumerate(examples)]
 
@@ -142,5 +144,5 @@ def _name(example: Example, number: int, of_documents: bool) -> str:
         return f"group:{example.group}"
     if of_documents and (document := example.id.rpartition("#")[0]):
         return f"document:{document}"
-    found = words(f"{example.text} {example.text_pair or ''}")
-    return f"text:{digest_json(found)}" if len(found) >= COPIED_WORDS else f"row:{number}"
+    text_words = words(f"{example.text} {example.text_pair or ''}")
+    return f"text:{digest_json(text_words)}" if len(text_words) >= COPIED_WORDS else f"row:{number}"

@@ -1,4 +1,4 @@
-"""Pictures of a window beside its reference, in the colours of the page."""
+"""Plots of a window next to its reference, in the colours of the page."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ NAMES = ("reference", "window")
 
 @as_svg
 def effects_plot(findings: Sequence[SignalFinding]) -> Figure:
-    """The effect of each signal; a stroke marks its limit."""
-    shown = [one for one in findings if one.effect is not None]
+    """Plot the effect of each signal; a stroke marks its limit."""
+    shown = [finding for finding in findings if finding.effect is not None]
     figure = Figure(figsize=(WIDTH, 0.7 + 0.34 * len(shown)), layout="constrained")
     axes = figure.subplots()
-    effects = np.array([one.effect or 0.0 for one in shown])
-    colours = [SERIES[1] if one.drifted else SERIES[0] for one in shown]
+    effects = np.array([finding.effect or 0.0 for finding in shown])
+    colours = [SERIES[1] if finding.drifted else SERIES[0] for finding in shown]
     axes.barh(range(len(shown)), effects, height=0.55, color=colours)
-    for place, one in enumerate(shown):
-        if one.limit is not None:
-            axes.plot([one.limit, one.limit], [place - 0.42, place + 0.42], color=INK, linewidth=1.4)
-    axes.set_yticks(range(len(shown)), [one.name for one in shown])
-    axes.set(xlabel="effect (0: the same, 1: nothing in common)", ylim=(len(shown) - 0.4, -0.6))
-    axes.set_xlim(0, min(1.0, max([0.3, *effects, *(one.limit or 0 for one in shown)]) * 1.1))
+    for position, finding in enumerate(shown):
+        if finding.limit is not None:
+            axes.plot([finding.limit, finding.limit], [position - 0.42, position + 0.42], color=INK, linewidth=1.4)
+    axes.set_yticks(range(len(shown)), [finding.name for finding in shown])
+    axes.set(xlabel="effect (0: identical, 1: nothing in common)", ylim=(len(shown) - 0.4, -0.6))
+    axes.set_xlim(0, min(1.0, max([0.3, *effects, *(finding.limit or 0 for finding in shown)]) * 1.1))
     axes.grid(axis="x", linewidth=0.6)
     axes.tick_params(axis="y", length=0)
     return figure
@@ -38,12 +38,12 @@ def effects_plot(findings: Sequence[SignalFinding]) -> Figure:
 
 @as_svg
 def numbers_plot(samples: Sequence[tuple[str, Floats, Floats]]) -> Figure:
-    """Histograms of signals that are numbers: their name, and the values of reference and window."""
+    """Plot histograms of numeric signals, given as (name, values of the reference, values of the window)."""
     rows = -(-len(samples) // 2)
     figure = Figure(figsize=(WIDTH, 2.2 * rows), layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
-    for axes, (name, before, now) in zip(panels, samples, strict=False):
-        _histogram(axes, name, (before, now))
+    for axes, (name, reference, window) in zip(panels, samples, strict=False):
+        _histogram(axes, name, (reference, window))
     for axes in panels[len(samples) :]:
         axes.set_axis_off()
     panels[0].legend(fontsize=8)
@@ -52,23 +52,23 @@ def numbers_plot(samples: Sequence[tuple[str, Floats, Floats]]) -> Figure:
 
 @as_svg
 def shares_plot(samples: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> Figure:
-    """Shares of classes and of types: their name, and what reference and window hold."""
+    """Plot shares of classes and types, given as (name, labels of the reference, labels of the window)."""
     figure = Figure(figsize=(WIDTH, 2.6 * len(samples)), layout="constrained")
     panels = figure.subplots(len(samples), 1, squeeze=False)[:, 0]
-    for axes, (name, before, now) in zip(panels, samples, strict=True):
-        _bars(axes, name, (before, now))
+    for axes, (name, reference, window) in zip(panels, samples, strict=True):
+        _bars(axes, name, (reference, window))
     panels[0].legend(fontsize=8)
     return figure
 
 
 def _histogram(axes: Axes, name: str, values: Sequence[Floats]) -> None:
-    both = np.concatenate(values)
-    # A few very long texts would leave one bin for all others.
-    edges = np.linspace(both.min(), max(np.quantile(both, 0.99), both.min() + 1e-9), BINS + 1)
-    for colour, sample, split_name in zip(SERIES, values, NAMES, strict=False):
+    all_values = np.concatenate(values)
+    # A few very long texts would squeeze all others into one bin.
+    edges = np.linspace(all_values.min(), max(np.quantile(all_values, 0.99), all_values.min() + 1e-9), BINS + 1)
+    for colour, sample, sample_name in zip(SERIES, values, NAMES, strict=False):
         shares = np.full(len(sample), 1 / max(1, len(sample)))
         shown = np.minimum(sample, edges[-1])
-        axes.hist(shown, edges.tolist(), weights=shares, color=colour, alpha=0.45, label=split_name, linewidth=0)
+        axes.hist(shown, edges.tolist(), weights=shares, color=colour, alpha=0.45, label=sample_name, linewidth=0)
     axes.set_title(name, loc="left", fontsize=10)
     axes.set(ylabel="share of rows")
     axes.spines["left"].set_color(LINE)
@@ -77,9 +77,11 @@ def _histogram(axes: Axes, name: str, values: Sequence[Floats]) -> None:
 def _bars(axes: Axes, name: str, values: Sequence[Sequence[str]]) -> None:
     counts = [Counter(sample) for sample in values]
     names = [label for label, _ in (counts[0] + counts[1]).most_common(MOST_NAMES)]
-    for number, (count, split_name) in enumerate(zip(counts, NAMES, strict=True)):
+    for number, (count, sample_name) in enumerate(zip(counts, NAMES, strict=True)):
         shares = [count[label] / max(1, count.total()) for label in names]
-        axes.bar(np.arange(len(names)) + 0.4 * number - 0.2, shares, width=0.38, color=SERIES[number], label=split_name)
+        axes.bar(
+            np.arange(len(names)) + 0.4 * number - 0.2, shares, width=0.38, color=SERIES[number], label=sample_name
+        )
     axes.set_xticks(range(len(names)), [short_name(label) for label in names])
     axes.set_title(name, loc="left", fontsize=10)
     axes.set(ylabel="share")

@@ -1,4 +1,4 @@
-"""What a window was found to be: figures as JSON, and a page with pictures that needs nothing else."""
+"""The report on a window: metrics as JSON, and a self-contained HTML page with plots."""
 
 from datetime import UTC, datetime
 from itertools import chain
@@ -19,11 +19,11 @@ JSON, HTML = "drift.json", "drift.html"
 
 
 class DriftReport(BaseModel):
-    """One window beside the snapshot that a version was trained on.
+    """Comparison of one window with the snapshot that a version was trained on.
 
-    `rows` are those compared, `seen` those that the window held; `known` are rows of that snapshot and left out,
-    `unreadable` could not be read, `others` were answered by other versions and hold no text to answer anew.
-    `clusters` and `reference_clusters` count the documents, groups and single rows that the rows are of.
+    `seen` counts the rows of the window, and `rows` the rows that were compared. Left out are `known` rows of that
+    snapshot, `unreadable` rows that could not be read, and `other_versions`: rows that other versions predicted and
+    whose text was not stored. `clusters` and `reference_clusters` count the documents, groups and single rows.
     """
 
     model: str
@@ -38,7 +38,7 @@ class DriftReport(BaseModel):
     known: int = 0
     unreadable: int = 0
     faults: str = ""
-    others: int = 0
+    other_versions: int = 0
     alpha: float
     findings: list[SignalFinding]
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -46,48 +46,48 @@ class DriftReport(BaseModel):
 
     @property
     def page(self) -> Path:
-        """The report for people."""
+        """Return the path of the HTML page."""
         return self.folder / HTML
 
     @property
     def drifted(self) -> list[SignalFinding]:
-        """The signals that passed their limit."""
-        return [one for one in self.findings if one.drifted]
+        """Return the signals that drifted."""
+        return [finding for finding in self.findings if finding.drifted]
 
     @property
     def tested(self) -> bool:
-        """Whether anything was: a window may hold too few rows."""
-        return any(one.effect is not None for one in self.findings)
+        """Return whether any signal was tested; a window may hold too few rows."""
+        return any(finding.effect is not None for finding in self.findings)
 
     @property
     def outcome(self) -> str:
-        """One word: drift, stable, or open where nothing was judged."""
+        """Return the outcome in one word: drift, stable, or open if no signal was tested."""
         return "drift" if self.drifted else "stable" if self.tested else "open"
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """Return a summary in one line."""
         if not self.rows:
-            return f"{self.model}: nothing new, all {self.known} rows are of its own snapshot"
+            return f"{self.model}: nothing new, all {self.known} rows are in its own snapshot"
         if not self.tested:
-            return f"{self.model}: nothing judged, {self._amount} are too few"
+            return f"{self.model}: nothing tested, {self._amount} are too few"
         if not self.drifted:
             return f"{self.model}: no drift in {self._amount}"
-        return f"{self.model}: drift in {self._amount}: {', '.join(one.name for one in self.drifted)}"
+        return f"{self.model}: drift in {self._amount}: {', '.join(finding.name for finding in self.drifted)}"
 
     @property
     def _amount(self) -> str:
-        """Rows, and the documents they are of where these are fewer."""
+        """Return the number of rows, and of their documents if these are fewer."""
         grouped = 0 < self.clusters < self.rows
         return f"{self.rows} rows" + (f" of {self.clusters} documents or groups" if grouped else "")
 
     def markdown(self) -> str:
-        """The report without pictures, for Prefect."""
+        """Render the report without plots, for Prefect."""
         return _ENVIRONMENT.get_template("drift.md.j2").render(report=self)
 
 
 def write_report(report: DriftReport, reference: Reference, window: WindowStatistics, folder: Path) -> DriftReport:
-    """Write JSON and page into a folder of their own; gives the report with the place of its page."""
+    """Write JSON and page into a new subfolder; return the report with that folder."""
     folder = folder / f"{report.at:%Y%m%d-%H%M%S-%f}"
     report = report.model_copy(update={"folder": folder})
     plots = _plots(report, reference, window)
@@ -100,38 +100,46 @@ def write_report(report: DriftReport, reference: Reference, window: WindowStatis
 
 
 def _plots(report: DriftReport, reference: Reference, window: WindowStatistics) -> dict[str, Markup]:
-    drawn = {}
+    plots = {}
     if report.tested:
-        drawn["effects"] = effects_plot(report.findings)
+        plots["effects"] = effects_plot(report.findings)
     if numbers := _numbers(reference, window):
-        drawn["numbers"] = numbers_plot(numbers)
+        plots["numbers"] = numbers_plot(numbers)
     if shares := _shares(reference.observed, window):
-        drawn["shares"] = shares_plot(shares)
+        plots["shares"] = shares_plot(shares)
     # matplotlib escapes every name that it writes into an SVG.
-    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+    return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704
 
 
 def _numbers(reference: Reference, window: WindowStatistics) -> list[tuple[str, Floats, Floats]]:
-    """Those signals that are numbers, as far as both sides know them."""
-    before, now = _signals(reference.observed, reference), _signals(window, reference)
-    return [(name, before[name], now[name]) for name in before if len(before[name]) and len(now[name])]
+    """Return the numeric signals that both reference and window have."""
+    in_reference, in_window = _numeric_signals(reference.observed, reference), _numeric_signals(window, reference)
+    return [
+        (name, in_reference[name], in_window[name])
+        for name in in_reference
+        if len(in_reference[name]) and len(in_window[name])
+    ]
 
 
-def _signals(observed: WindowStatistics, reference: Reference) -> dict[str, Floats]:
-    found = {"characters of a text": signals.lengths(observed)}
-    found["share of unknown words"] = signals.unknown(observed, reference.vocabulary)
-    found["confidence of the class"] = signals.certainty(observed)
-    if any(one.predicted_entities for one in reference.observed.answers):
-        found["entities in a text"] = signals.entity_counts(observed)
-    return found
+def _numeric_signals(statistics: WindowStatistics, reference: Reference) -> dict[str, Floats]:
+    values = {"characters of a text": signals.lengths(statistics)}
+    values["share of unknown words"] = signals.unknown(statistics, reference.vocabulary)
+    values["confidence of the class"] = signals.confidences(statistics)
+    if any(row.predicted_entities for row in reference.observed.predictions):
+        values["entities in a text"] = signals.entity_counts(statistics)
+    return values
 
 
 def _shares(reference: WindowStatistics, window: WindowStatistics) -> list[tuple[str, list[str], list[str]]]:
     samples = [
-        ("classes answered", signals.classes(reference), signals.classes(window)),
+        ("predicted classes", signals.classes(reference), signals.classes(window)),
         ("types of entities", signals.types(reference), signals.types(window)),
     ]
-    return [(name, list(chain(*before)), list(chain(*now))) for name, before, now in samples if before and now]
+    return [
+        (name, list(chain(*in_reference)), list(chain(*in_window)))
+        for name, in_reference, in_window in samples
+        if in_reference and in_window
+    ]
 
 
 _ENVIRONMENT = template_environment(Path(__file__).parent)

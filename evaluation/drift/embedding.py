@@ -1,4 +1,4 @@
-"""The champion's own embedding of a text: the vector that its head reads, taken out of the graph that serves."""
+"""Embeddings of texts from the champion's own graph: the vector that its head reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,41 +14,41 @@ from assay.serving.engine import Engine, Row
 from assay.serving.inference_session import ModelSession
 
 EMBEDDING = "assay.embedding"
-# What may lie between the product of the head and its output. Heads stay in float32 where the rest is int8.
-_PASSED = {"Add", "Cast", "Identity", "Reshape"}
+# Operators between the product of the head and its output. Heads stay in float32 in an int8 graph.
+_PASSED_THROUGH = {"Add", "Cast", "Identity", "Reshape"}
 _PRODUCTS = {"Gemm", "MatMul"}
-_ROWS_A_BATCH = 32
+_ROWS_PER_BATCH = 32
 
 
 class Embedder:
-    """Embeddings of texts; none where the graph has no head that is a product with weights."""
+    """Embedder of texts; it returns None if the graph has no head that is a product with weights."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        """Open the graph of a bundle with one more output.
+        """Open the graph of a bundle with an additional output.
 
         Args:
             bundle: a verified bundle.
-            engine: of the same bundle.
+            engine: engine of the same bundle.
         """
         self._engine = engine
         self._session = _session(bundle)
 
     def embed(self, rows: Sequence[Row]) -> Floats | None:
-        """Rows x width, of the first window of each text; of a token head the mean over the tokens."""
+        """Embed the first window of each text: rows x width; for a token head, the mean over the tokens."""
         if self._session is None or not rows:
             return None
         items = self._engine.encode(rows)
         order = sorted(range(len(items)), key=lambda index: len(items[index].ids))
-        found: dict[int, Floats] = {}
-        for begin in range(0, len(order), _ROWS_A_BATCH):
-            batch = order[begin : begin + _ROWS_A_BATCH]
+        vectors: dict[int, Floats] = {}
+        for begin in range(0, len(order), _ROWS_PER_BATCH):
+            batch = order[begin : begin + _ROWS_PER_BATCH]
             inputs = pad([items[index] for index in batch], self._engine.manifest.pad_id)
             hidden = self._session.run(inputs)[EMBEDDING]
             if hidden.ndim == 3:
                 mask = inputs["attention_mask"][:, :, None]
                 hidden = (hidden * mask).sum(axis=1) / mask.sum(axis=1)
-            found.update(zip(batch, hidden.astype(np.float64), strict=True))
-        return np.stack([found[index] for index in range(len(items))])
+            vectors.update(zip(batch, hidden.astype(np.float64), strict=True))
+        return np.stack([vectors[index] for index in range(len(items))])
 
 
 def _session(bundle: Bundle) -> ModelSession | None:
@@ -65,16 +65,16 @@ def _session(bundle: Bundle) -> ModelSession | None:
 
 
 def _head_input(graph: Any) -> str | None:
-    """Name of what the head multiplies with its weights: of the sentence head where there is one."""
-    made_by = {output: node for node in graph.node for output in node.output}
-    constants = {one.name for one in graph.initializer}
+    """Return the name of the tensor that the head multiplies with its weights; prefer the sentence head."""
+    producers = {output: node for node in graph.node for output in node.output}
+    constants = {initializer.name for initializer in graph.initializer}
     constants |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
     outputs = [output.name for output in graph.output]
     name: str | None = "sentence" if "sentence" in outputs else outputs[0]
-    while node := made_by.get(name):
+    while node := producers.get(name):
         name = next((value for value in node.input if value not in constants), None)
         if node.op_type in _PRODUCTS:
-            return name if name in made_by else None
-        if node.op_type not in _PASSED:
+            return name if name in producers else None
+        if node.op_type not in _PASSED_THROUGH:
             return None
     return None

@@ -1,4 +1,4 @@
-"""Each signal of a window beside the reference: tested, corrected for their number, held against its limit."""
+"""Drift findings: each signal of a window tested against the reference, corrected for multiplicity."""
 
 import math
 from collections import Counter
@@ -27,14 +27,15 @@ from assay.recipes.monitoring_section import Monitoring, Signal
 from assay.recipes.recipe import Head
 
 Measure = Callable[[Clusters, Exchange], SampleComparison]
-# A permutation test of so many as `alpha` asks for, and of half as many again, can fall below it.
+# Factor on the smallest number of permutations whose p-value can fall below `alpha`.
 SPARE = 1.5
 
 
 class SignalFinding(BaseModel):
-    """One signal. `reference` and `window` describe it in each sample; `rows` and `clusters` count what that rests on.
+    """Finding on one signal. `reference` and `window` describe it in each sample.
 
-    `effect` and `p_value` (after Holm's correction) are None where it was not tested; `why` says so.
+    `rows` and `clusters` count the rows and clusters of both samples. `effect` and `p_value` (after Holm's correction)
+    are None if the signal was not tested; `why` gives the reason.
     """
 
     signal: Signal
@@ -52,7 +53,7 @@ class SignalFinding(BaseModel):
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What may be tested: two samples described, and how to compare them; `halves` where a classifier does."""
+    """A signal that may be tested: its samples and their comparison; `halves` if a classifier compares them."""
 
     finding: SignalFinding
     clusters: Clusters
@@ -61,62 +62,66 @@ class _Candidate:
 
 
 def find_drift(reference: Reference, window: WindowStatistics, rule: Monitoring) -> list[SignalFinding]:
-    """Every signal that both sides know.
+    """Test every signal that both reference and window have.
 
     A signal has drifted if its effect is at least its limit and its p-value, corrected for the number of signals, is
-    below `alpha`: many rows make no alarm of a small effect, few rows none of chance.
+    below `alpha`: many rows do not raise an alarm for a small effect, and few rows do not raise one by chance.
 
     Args:
         reference: rows that the champion was not trained on.
-        window: rows that came in.
-        rule: of the recipe.
+        window: incoming rows.
+        rule: section `monitoring` of the recipe.
     """
-    candidates = [*_of_texts(reference, window), *_of_answers(reference.observed, window)]
+    candidates = [*_of_texts(reference, window), *_of_predictions(reference.observed, window)]
     candidates += _of_labels(reference, window)
-    reasons = [_untested(one, rule, len(candidates)) for one in candidates]
-    tested = [one for one, reason in zip(candidates, reasons, strict=True) if reason is None]
+    reasons = [_untested(candidate, rule, len(candidates)) for candidate in candidates]
+    tested = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
     exchange = Exchange(rule.seed, max(PERMUTATIONS, math.ceil(SPARE * len(candidates) / rule.alpha)))
-    compared = [one.measure(one.clusters, exchange) for one in tested]
-    corrected = holm([one.p_value for one in compared])
+    compared = [candidate.measure(candidate.clusters, exchange) for candidate in tested]
+    corrected = holm([comparison.p_value for comparison in compared])
     results = iter(zip(compared, corrected, strict=True))
     return [
-        _judge(one.finding, *next(results), rule) if reason is None else one.finding.model_copy(update={"why": reason})
-        for one, reason in zip(candidates, reasons, strict=True)
+        _conclude(candidate.finding, *next(results), rule)
+        if reason is None
+        else candidate.finding.model_copy(update={"why": reason})
+        for candidate, reason in zip(candidates, reasons, strict=True)
     ]
 
 
 def _untested(candidate: _Candidate, rule: Monitoring, tests: int) -> str | None:
-    """Say why a signal is not tested: too few rows, or too few clusters for any p-value to fall below `alpha`.
+    """Return why a signal is not tested: too few rows, or too few clusters for any p-value to fall below `alpha`.
 
-    A sample of one cluster shows nothing of how clusters differ, and leaves none to learn from.
+    A sample of one cluster shows no differences between clusters, and leaves none to fit a classifier on.
     """
-    before, now = candidate.finding.rows
-    if min(before, now) < rule.min_rows:
-        return f"not tested: {before} and {now} rows to compare, monitoring.min_rows is {rule.min_rows}"
-    old, new = candidate.clusters.counts
+    reference_rows, window_rows = candidate.finding.rows
+    if min(reference_rows, window_rows) < rule.min_rows:
+        return f"not tested: {reference_rows} and {window_rows} rows to compare, monitoring.min_rows is {rule.min_rows}"
+    reference_clusters, window_clusters = candidate.clusters.counts
     smallest = candidate.clusters.smallest_p(candidate.halves)
-    if candidate.clusters.all_single or (min(old, new) > 1 and smallest * tests < rule.alpha):
+    if candidate.clusters.all_single or (
+        min(reference_clusters, window_clusters) > 1 and smallest * tests < rule.alpha
+    ):
         return None
     return (
-        f"too few documents to tell: {before} and {now} rows to compare are of {old} and {new} documents or groups; "
-        "take a longer window"
+        f"not tested, too few documents: {reference_rows} and {window_rows} rows to compare are of "
+        f"{reference_clusters} and {window_clusters} documents or groups; use a longer window"
     )
 
 
-def _judge(finding: SignalFinding, result: SampleComparison, p_value: float, rule: Monitoring) -> SignalFinding:
+def _conclude(finding: SignalFinding, result: SampleComparison, p_value: float, rule: Monitoring) -> SignalFinding:
     limit = getattr(rule.limits, finding.signal)
-    large = limit is not None and result.effect >= limit
+    at_limit = limit is not None and result.effect >= limit
     if limit is None:
         why = "no limit is set"
-    elif not large:
+    elif not at_limit:
         why = f"the effect is below {limit:g}"
     elif p_value >= rule.alpha:
         why = f"chance may explain it (p {p_value:.2g})"
     else:
         why = f"the effect is not below {limit:g}, and chance does not explain it"
-    if result.telling:
-        why += f"; the window is told by: {', '.join(result.telling)}"
-    drifted = large and p_value < rule.alpha
+    if result.distinctive_words:
+        why += f"; words typical of the window: {', '.join(result.distinctive_words)}"
+    drifted = at_limit and p_value < rule.alpha
     update = {"effect": result.effect, "p_value": p_value, "limit": limit, "drifted": drifted, "why": why}
     return finding.model_copy(update=update)
 
@@ -128,23 +133,22 @@ def _candidate(
     *,
     halves: bool = False,
 ) -> _Candidate:
-    clusters = Clusters.of(*(one.cluster_names for one in samples))
-    rows = {"rows": tuple(len(one) for one in samples), "clusters": clusters.counts}
+    clusters = Clusters.of(*(sample.cluster_names for sample in samples))
+    rows = {"rows": tuple(len(sample) for sample in samples), "clusters": clusters.counts}
     return _Candidate(finding.model_copy(update=rows), clusters, measure, halves)
 
 
 def _of_texts(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:
-    before, both = reference.observed, (reference.observed, window)
-    yield _numbers("text_length", "length of the text", both, signals.lengths, "characters")
-    if before.texts is None or window.texts is None:
+    baseline, samples = reference.observed, (reference.observed, window)
+    yield _numbers("text_length", "length of the text", samples, signals.lengths, "characters")
+    if baseline.texts is None or window.texts is None:
         return
-    old, new = before.texts, window.texts
     unknown = partial(signals.unknown, vocabulary=reference.vocabulary)
-    yield _numbers("unknown_words", "words unknown to the training rows", both, unknown, "%")
+    yield _numbers("unknown_words", "words unknown to the training rows", samples, unknown, "%")
     words = SignalFinding(signal="vocabulary", name="words of the text")
-    yield _candidate(words, both, partial(compare_texts, old, new), halves=True)
-    if before.embeddings is not None and window.embeddings is not None:
-        yield _vectors(both, before.embeddings, window.embeddings)
+    yield _candidate(words, samples, partial(compare_texts, baseline.texts, window.texts), halves=True)
+    if baseline.embeddings is not None and window.embeddings is not None:
+        yield _vectors(samples, baseline.embeddings, window.embeddings)
 
 
 def _vectors(samples: tuple[WindowStatistics, WindowStatistics], reference: Floats, window: Floats) -> _Candidate:
@@ -153,43 +157,48 @@ def _vectors(samples: tuple[WindowStatistics, WindowStatistics], reference: Floa
         signal="embedding",
         name="embedding of the text",
         reference=f"{_distance(reference, centre):.3g} from its centre",
-        window=f"{_distance(window, centre):.3g} from there",
+        window=f"{_distance(window, centre):.3g} from the centre of the reference",
     )
     return _candidate(finding, samples, partial(compare_vectors, reference, window), halves=True)
 
 
-def _of_answers(reference: WindowStatistics, window: WindowStatistics) -> Iterable[_Candidate]:
-    both = (reference, window)
-    if all(any(one.predicted is not None for one in rows.answers) for rows in both):
+def _of_predictions(reference: WindowStatistics, window: WindowStatistics) -> Iterable[_Candidate]:
+    samples = (reference, window)
+    if all(any(row.predicted is not None for row in sample.predictions) for sample in samples):
         yield _shares(
-            "classes", "classes answered", _where(both, lambda one: one.predicted is not None), signals.classes
+            "classes", "predicted classes", _where(samples, lambda row: row.predicted is not None), signals.classes
         )
-        sure = _where(both, lambda one: bool(one.probabilities))
-        yield _numbers("confidence", "confidence of the class", sure, signals.certainty, "%")
-    if any(one.predicted_entities for one in reference.answers):
-        yield _numbers("entity_count", "entities in a text", both, signals.entity_counts, "")
-        found = _where(both, lambda one: bool(one.predicted_entities))
-        yield _shares("entity_types", "types of entities", found, signals.types)
-        yield _numbers("confidence", "confidence of entities", found, signals.entity_scores, "%")
+        with_probabilities = _where(samples, lambda row: bool(row.probabilities))
+        yield _numbers("confidence", "confidence of the class", with_probabilities, signals.confidences, "%")
+    if any(row.predicted_entities for row in reference.predictions):
+        yield _numbers("entity_count", "entities in a text", samples, signals.entity_counts, "")
+        with_entities = _where(samples, lambda row: bool(row.predicted_entities))
+        yield _shares("entity_types", "types of entities", with_entities, signals.types)
+        yield _numbers("confidence", "confidence of entities", with_entities, signals.entity_scores, "%")
 
 
 def _of_labels(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:
-    observed = reference.observed
+    statistics = reference.observed
     test = WindowStatistics(
-        observed.answers[: reference.test_rows], clusters=observed.cluster_names[: reference.test_rows]
+        statistics.predictions[: reference.test_rows], clusters=statistics.cluster_names[: reference.test_rows]
     )
     heads: dict[Head, str] = {"sentence": "F1 of classes", "tokens": "F1 of entities"}
     for head, name in heads.items():
-        labelled = _where((test, window), lambda one, head=head: bool(rows_of([one], head)))  # type: ignore[misc]  # bound now
-        before, now = (sample.answers for sample in labelled)
-        if not before or not now:
+        labelled = _where((test, window), lambda row, head=head: bool(rows_of([row], head)))  # type: ignore[misc]  # bound now
+        reference_rows, window_rows = (sample.predictions for sample in labelled)
+        if not reference_rows or not window_rows:
             continue
-        classes = classes_of(before, now)
-        one, other = outcomes_of(before, head, classes), outcomes_of(now, head, classes)
-        if not (math.isfinite(one.f1()) and math.isfinite(other.f1())):
+        classes = classes_of(reference_rows, window_rows)
+        reference_outcomes, window_outcomes = (
+            outcomes_of(reference_rows, head, classes),
+            outcomes_of(window_rows, head, classes),
+        )
+        if not (math.isfinite(reference_outcomes.f1()) and math.isfinite(window_outcomes.f1())):
             continue
-        finding = SignalFinding(signal="f1", name=name, reference=f"{one.f1():.3f}", window=f"{other.f1():.3f}")
-        yield _candidate(finding, labelled, partial(compare_f1, one, other))
+        finding = SignalFinding(
+            signal="f1", name=name, reference=f"{reference_outcomes.f1():.3f}", window=f"{window_outcomes.f1():.3f}"
+        )
+        yield _candidate(finding, labelled, partial(compare_f1, reference_outcomes, window_outcomes))
 
 
 def _where(
@@ -207,7 +216,9 @@ def _numbers(
     unit: str,
 ) -> _Candidate:
     reference, window = map(numbers, samples)
-    finding = SignalFinding(signal=signal, name=name, reference=_middle(reference, unit), window=_middle(window, unit))
+    finding = SignalFinding(
+        signal=signal, name=name, reference=_average(reference, unit), window=_average(window, unit)
+    )
     return _candidate(finding, samples, partial(compare_numbers, reference, window))
 
 
@@ -217,32 +228,34 @@ def _shares(
     samples: tuple[WindowStatistics, WindowStatistics],
     labels: Callable[[WindowStatistics], signals.Names],
 ) -> _Candidate:
-    """Compare names that each row holds, such as its class or the types of its entities."""
+    """Compare labels that each row holds, such as its class or the types of its entities."""
     reference, window = map(labels, samples)
     names = sorted({label for rows in (reference, window) for row in rows for label in row})
-    finding = SignalFinding(signal=signal, name=name, reference=_parts(reference), window=_parts(window))
+    finding = SignalFinding(
+        signal=signal, name=name, reference=_describe_shares(reference), window=_describe_shares(window)
+    )
     tables = _table(reference, names), _table(window, names)
     return _candidate(finding, samples, partial(compare_shares, *tables))
 
 
 def _table(rows: signals.Names, names: Sequence[str]) -> Floats:
-    place = {label: number for number, label in enumerate(names)}
+    column = {label: number for number, label in enumerate(names)}
     table = np.zeros((len(rows), len(names)))
     for number, row in enumerate(rows):
         for label in row:
-            table[number, place[label]] += 1
+            table[number, column[label]] += 1
     return table
 
 
-def _middle(values: Floats, unit: str) -> str:
+def _average(values: Floats, unit: str) -> str:
     if not len(values):
         return "no row"
-    if unit == "characters":  # a few long texts would carry the mean away
+    if unit == "characters":  # a few long texts would dominate the mean
         return f"median {np.median(values):.0f} characters"
     return f"mean {values.mean():.1%}" if unit == "%" else f"mean {values.mean():.2f}"
 
 
-def _parts(rows: signals.Names, most: int = 5) -> str:
+def _describe_shares(rows: signals.Names, most: int = 5) -> str:
     counts = Counter(label for row in rows for label in row)
     shown = [f"{label} {count / counts.total():.0%}" for label, count in counts.most_common(most)]
     return ", ".join(shown) + (", …" if len(counts) > most else "") if shown else "none"

@@ -1,4 +1,4 @@
-"""What a server wrote of its inputs and answers, and labels that came later."""
+"""Rows of the prediction log of a server, and labels that arrived later."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,48 +31,48 @@ PREFIX = "log:"
 
 
 @dataclass(frozen=True)
-class Logged:
-    """A row of the log. `example` has the text, where the server was allowed to keep it.
+class LoggedRow:
+    """A row of the prediction log. `example` holds the text if the server was allowed to store it.
 
-    `group` is the request of rows that were sent together; a label that names a group overrides it.
+    `group` is the request of rows that were sent together, unless the label of the row names another group.
     """
 
     time: str | None
     bundle: str
     group: str | None
-    answer: LabelledPrediction
+    prediction: LabelledPrediction
     example: Example | None
 
 
 @dataclass(frozen=True)
 class Label:
-    """What was right for a row: its class, its entities, or both; and the group it belongs to, where that is known."""
+    """Gold label of a row: its class, its entities or both, and its group if known."""
 
     label: str | None
     entities: tuple[Entity, ...] | None
     group: str | None = None
 
     def entities_in(self, text: str, row: str) -> tuple[Entity, ...] | None:
-        """Return the entities without white space at their edges, as those of a source are.
+        """Return the entities without white space at their edges, like the entities of a source.
 
         Raises:
             AssayError: an entity lies outside the text, or covers white space alone.
         """
         if self.entities is None:
             return None
-        return tuple(sorted(_pruned_for_export(text, entity, row) for entity in self.entities))
+        return tuple(sorted(_without_white_space(text, entity, row) for entity in self.entities))
 
 
 Labels = Mapping[str, Label]
 
 
-def read_log(folder: Path, labels: Labels) -> Iterator[Logged | InvalidRow]:
-    """The rows of all files of a folder, in the order of their names.
+def read_log(folder: Path, labels: Labels) -> Iterator[LoggedRow | InvalidRow]:
+    """Yield the rows of all log files of a folder, in the order of their names.
 
-    A server that was killed leaves a line half-written, which comes as a `InvalidRow`.
+    A killed server may leave an incomplete line, which becomes an `InvalidRow`.
 
     Raises:
-        AssayError: there is no log.
+        AssayError: the folder holds no log.
     """
     files = sorted(folder.glob(PATTERN))
     if not files:
@@ -85,30 +85,32 @@ def read_log(folder: Path, labels: Labels) -> Iterator[Logged | InvalidRow]:
             try:
                 yield _logged(row, labels)
             except (KeyError, TypeError, ValueError) as error:
-                yield InvalidRow(f"{path.name}:{number}", f"no row of a log: {error}", None)
+                yield InvalidRow(f"{path.name}:{number}", f"not a row of a prediction log: {error}", None)
 
 
 def read_labels(path: Path, recipe: Recipe) -> dict[str, Label]:
-    """Read labels by the id of the row: `{"id": …, "label": …}`, or `"entities"` with start, end and label; `"group"`.
+    """Read labels by the id of the row.
+
+    A row of the file is `{"id": …, "label": …}`, or has `"entities"` with start, end and label; `"group"` is optional.
 
     Raises:
-        AssayError: the file cannot be read, or a row of it.
+        AssayError: the file or one of its rows cannot be read.
     """
-    found = {}
+    labels_by_id = {}
     for number, row in iter_rows(path):
         if isinstance(row, InvalidRow):
-            raise AssayError(f"{path}: {row.reason}, in row {number}; mend the file of labels")
+            raise AssayError(f"{path}: {row.reason}, in row {number}; fix the file of labels")
         try:
             label, entities = row.get("label"), row.get("entities", MISSING)
-            found[row_id(row.get("id", MISSING), "id")] = Label(
+            labels_by_id[row_id(row.get("id", MISSING), "id")] = Label(
                 label=None if is_missing(label) else class_label(label, "label", recipe.source.label_map),
                 entities=None if is_missing(entities) else _entities(entities),
                 group=column(row.get("group"), "group"),
             )
         except (KeyError, TypeError, ValueError) as error:
-            what = f"{path}: row {number} is no label ({error})"
-            raise AssayError(f"{what}; it needs id, and label or entities") from error
-    return found
+            problem = f"{path}: row {number} is not a label ({error})"
+            raise AssayError(f"{problem}; it needs id, and label or entities") from error
+    return labels_by_id
 
 
 def _entities(values: Any) -> tuple[Entity, ...]:
@@ -118,7 +120,7 @@ def _entities(values: Any) -> tuple[Entity, ...]:
 def _entity(values: Mapping[str, Any]) -> Entity:
     start, end = (_offset(values, name) for name in ("start", "end"))
     if not 0 <= start < end:
-        raise UnreadableError("entity has no character", f"{start}:{end}")
+        raise UnreadableError("the entity is empty", f"{start}:{end}")
     return Entity(start, end, plain_text(values["label"], "entity.label"))
 
 
@@ -129,40 +131,42 @@ def _offset(values: Mapping[str, Any], name: str) -> int:
     return number
 
 
-def _pruned_for_export(text: str, entity: Entity, row: str) -> Entity:
+def _without_white_space(text: str, entity: Entity, row: str) -> Entity:
     start, end = without_space(text, entity.start, min(entity.end, len(text)))
     if entity.end > len(text) or start == end:
-        what = "lies outside the text" if entity.end > len(text) else "covers white space alone"
+        problem = "lies outside the text" if entity.end > len(text) else "covers white space alone"
         raise AssayError(
-            f"the label of row {row!r}: entity {entity.start}:{entity.end} {what}; mend the file of labels"
+            f"the label of row {row!r}: entity {entity.start}:{entity.end} {problem}; fix the file of labels"
         )
     return Entity(start, end, entity.label)
 
 
-def _logged(row: Mapping[str, Any], labels: Labels) -> Logged:
-    right = labels.get(row["id"], Label(None, None))
-    entities = [ScoredEntity(one["start"], one["end"], one["label"], one["score"]) for one in row["entities"]]
-    answer = LabelledPrediction(
+def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
+    label = labels.get(row["id"], Label(None, None))
+    entities = [
+        ScoredEntity(entity["start"], entity["end"], entity["label"], entity["score"]) for entity in row["entities"]
+    ]
+    prediction = LabelledPrediction(
         id=row["id"],
-        gold=right.label,
+        gold=label.label,
         predicted=row.get("label"),
         probabilities=(row["confidence"],) if "confidence" in row else (),
-        gold_entities=right.entities,
+        gold_entities=label.entities,
         predicted_entities=tuple(entities),
         characters=row["characters"],
         truncated=row["truncated"],
         slices={},
     )
-    group = right.group or _request(row)
+    group = label.group or _request(row)
     text = row.get("text")
     example = None
     if text is not None:
-        pair, gold = row.get("text_pair"), right.entities_in(text, row["id"])
-        example = Example(row["id"], text, pair, label=right.label, entities=gold, group=group)
-    return Logged(iso_time(row["at"], "at"), row["digest"], group, answer, example)
+        pair, gold = row.get("text_pair"), label.entities_in(text, row["id"])
+        example = Example(row["id"], text, pair, label=label.label, entities=gold, group=group)
+    return LoggedRow(iso_time(row["at"], "at"), row["digest"], group, prediction, example)
 
 
 def _request(row: Mapping[str, Any]) -> str | None:
-    """Name the request that a row came in with others: they are `ID/0`, `ID/1`, … of one time."""
+    """Return a name of the request of a row; rows of one request have the ids `ID/0`, `ID/1`, … and the same time."""
     name, _, number = row["id"].rpartition("/")
     return f"{name} {row['at']}" if name and number.isdecimal() else None

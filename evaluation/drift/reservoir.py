@@ -1,4 +1,4 @@
-"""A random sample of a stream."""
+"""Reservoir sampling of a stream."""
 
 from collections.abc import Iterable
 from random import Random
@@ -8,11 +8,11 @@ Row = TypeVar("Row")
 
 
 def draw(rows: Iterable[Row], most: int, seed: int) -> list[Row]:
-    """At most so many rows, each as likely as any other, in their order; memory holds no more."""
-    random, kept = Random(seed), list[tuple[int, Row]]()  # noqa: S311  # a sample, no secret
+    """Draw at most `most` rows with equal probability, in their order; memory holds the sample only."""
+    random, sample = Random(seed), list[tuple[int, Row]]()  # noqa: S311  # a sample, no secret
     for number, row in enumerate(rows):
-        if len(kept) < most:
-            kept.append((number, row))
-        elif (place := random.randrange(number + 1)) < most:
-            kept[place] = (number, row)
-    return [row for _, row in sorted(kept, key=lambda one: one[0])]
+        if len(sample) < most:
+            sample.append((number, row))
+        elif (position := random.randrange(number + 1)) < most:
+            sample[position] = (number, row)
+    return [row for _, row in sorted(sample, key=lambda numbered: numbered[0])]

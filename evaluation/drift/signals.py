@@ -1,4 +1,4 @@
-"""What is compared of a window: one value, or the names, of every row that has them."""
+"""Signals of a window: one value, or several names, per row that has them."""
 
 from collections.abc import Iterable, Sequence, Set
 
@@ -11,40 +11,42 @@ from assay.evaluation.statistics import Floats
 Names = Sequence[Sequence[str]]
 
 
-def lengths(observed: WindowStatistics) -> Floats:
-    """Characters of each text."""
-    return _array(one.characters for one in observed.answers)
+def lengths(statistics: WindowStatistics) -> Floats:
+    """Return the number of characters of each text."""
+    return _array(row.characters for row in statistics.predictions)
 
 
-def unknown(observed: WindowStatistics, vocabulary: Set[str]) -> Floats:
-    """The share of each text's words that the vocabulary does not hold; none where texts were not kept."""
-    return _array(unknown_share(text, vocabulary) for text in observed.texts or ())
+def unknown(statistics: WindowStatistics, vocabulary: Set[str]) -> Floats:
+    """Return the share of unknown words per text; empty if texts were not stored."""
+    return _array(unknown_share(text, vocabulary) for text in statistics.texts or ())
 
 
-def classes(observed: WindowStatistics) -> Names:
-    """The class of each row that got one."""
-    return [[one.predicted] for one in observed.answers if one.predicted is not None]
+def classes(statistics: WindowStatistics) -> Names:
+    """Return the predicted class of each row that has one."""
+    return [[row.predicted] for row in statistics.predictions if row.predicted is not None]
 
 
-def certainty(observed: WindowStatistics) -> Floats:
-    """The probability of that class."""
-    return _array(max(one.probabilities) for one in observed.answers if one.probabilities)
+def confidences(statistics: WindowStatistics) -> Floats:
+    """Return the probability of the predicted class of each row that has probabilities."""
+    return _array(max(row.probabilities) for row in statistics.predictions if row.probabilities)
 
 
-def types(observed: WindowStatistics) -> Names:
-    """The types of the entities of each row that holds some."""
-    return [[entity.label for entity in one.predicted_entities] for one in observed.answers if one.predicted_entities]
+def types(statistics: WindowStatistics) -> Names:
+    """Return the predicted entity types of each row with entities."""
+    return [
+        [entity.label for entity in row.predicted_entities] for row in statistics.predictions if row.predicted_entities
+    ]
 
 
-def entity_counts(observed: WindowStatistics) -> Floats:
-    """How many entities each row holds."""
-    return _array(len(one.predicted_entities) for one in observed.answers)
+def entity_counts(statistics: WindowStatistics) -> Floats:
+    """Return the number of predicted entities of each row."""
+    return _array(len(row.predicted_entities) for row in statistics.predictions)
 
 
-def entity_scores(observed: WindowStatistics) -> Floats:
-    """The mean score of the entities of each row that holds some."""
-    found = [one.predicted_entities for one in observed.answers if one.predicted_entities]
-    return _array(float(np.mean([entity.score for entity in row])) for row in found)
+def entity_scores(statistics: WindowStatistics) -> Floats:
+    """Return the mean score of the predicted entities of each row with entities."""
+    predicted = [row.predicted_entities for row in statistics.predictions if row.predicted_entities]
+    return _array(float(np.mean([entity.score for entity in entities])) for entities in predicted)
 
 
 def _array(values: Iterable[float]) -> Floats:

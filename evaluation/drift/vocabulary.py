@@ -1,4 +1,4 @@
-"""Words of a text, and which of them no training row holds."""
+"""Words of a text, and the share of them that the training rows do not contain."""
 
 import re
 from collections.abc import Iterable, Set
@@ -7,16 +7,16 @@ _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
-    """Words, numbers and signs of a text in lower case; a number stands for its digits: `2024` is `0000`."""
+    """Return the words, numbers and signs of a text in lower case; digits become 0, so that `2024` is `0000`."""
     return [re.sub(r"\d", "0", word) for word in _WORD.findall(text.lower())]
 
 
 def vocabulary_of(texts: Iterable[str]) -> set[str]:
-    """Every word of the texts."""
+    """Return all words of the texts."""
     return {word for text in texts for word in words(text)}
 
 
 def unknown_share(text: str, known: Set[str]) -> float:
-    """Share of a text's words that are not known; 0 where it has none."""
-    found = words(text)
-    return sum(word not in known for word in found) / len(found) if found else 0.0
+    """Return the share of unknown words of a text; 0 if it has no words."""
+    text_words = words(text)
+    return sum(word not in known for word in text_words) / len(text_words) if text_words else 0.0

@@ -1,4 +1,4 @@
-"""Rows as they are compared: what the champion answered, and, where they are known, texts and embeddings."""
+"""Statistics of the rows of a window or reference: the champion's predictions, texts and embeddings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,36 +30,36 @@ TEXTS, EMBEDDINGS, VOCABULARY, KNOWN = "texts.parquet", "embeddings.npy", "vocab
 
 @dataclass(frozen=True)
 class WindowStatistics:
-    """Rows in one order. `texts` and `embeddings` are None where the texts are not known.
+    """Predictions, texts and embeddings of rows, in one order. `texts` and `embeddings` are None for unknown texts.
 
-    `clusters` names the cluster of each row: rows of one document or group were not drawn independently. Empty, each
-    row is a cluster of its own.
+    `clusters` names the cluster of each row: rows of one document or group were not drawn independently. If it is
+    empty, each row is its own cluster.
     """
 
-    answers: list[LabelledPrediction]
+    predictions: list[LabelledPrediction]
     texts: list[str] | None = None
     embeddings: Floats | None = None
     clusters: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.answers)
+        return len(self.predictions)
 
     @property
     def cluster_names(self) -> list[str]:
-        """The cluster of each row."""
+        """Return the cluster of each row."""
         return self.clusters or [str(number) for number in range(len(self))]
 
     def where(self, chosen: Callable[[LabelledPrediction], bool]) -> "WindowStatistics":
-        """The answers of some rows, with their clusters."""
-        named = [both for both in zip(self.answers, self.cluster_names, strict=True) if chosen(both[0])]
-        return WindowStatistics([answer for answer, _ in named], clusters=[name for _, name in named])
+        """Return the predictions of the chosen rows, with their clusters."""
+        named = [pair for pair in zip(self.predictions, self.cluster_names, strict=True) if chosen(pair[0])]
+        return WindowStatistics([prediction for prediction, _ in named], clusters=[name for _, name in named])
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows that the champion was not trained on, its test rows first, and every word that it was trained on.
+    """Rows that the champion was not trained on, its test rows first, and the vocabulary of its training rows.
 
-    `known`: the keys (`row_key`) of all rows of its snapshot.
+    `known` holds the keys (`row_key`) of all rows of its snapshot.
     """
 
     observed: WindowStatistics
@@ -68,26 +68,26 @@ class Reference:
     known: frozenset[str] = frozenset()
 
     def save(self, folder: Path) -> None:
-        """Write into an existing folder."""
-        observed = self.observed
-        write_predictions(observed.answers, folder / PREDICTIONS)
-        test = [number < self.test_rows for number in range(len(observed))]
-        columns = {"text": observed.texts, "test": test, "cluster": observed.cluster_names}
+        """Write the reference into an existing folder."""
+        statistics = self.observed
+        write_predictions(statistics.predictions, folder / PREDICTIONS)
+        test = [number < self.test_rows for number in range(len(statistics))]
+        columns = {"text": statistics.texts, "test": test, "cluster": statistics.cluster_names}
         pq.write_table(pa.table(columns), folder / TEXTS)
         pq.write_table(pa.table({"word": sorted(self.vocabulary)}), folder / VOCABULARY)
         pq.write_table(pa.table({"row": sorted(self.known)}), folder / KNOWN)
-        if observed.embeddings is not None:
-            np.save(folder / EMBEDDINGS, observed.embeddings, allow_pickle=False)
+        if statistics.embeddings is not None:
+            np.save(folder / EMBEDDINGS, statistics.embeddings, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The inverse of `save`."""
+        """Load the reference that `save` wrote."""
         table = pq.read_table(folder / TEXTS)
         path = folder / EMBEDDINGS
         embeddings = np.load(path, allow_pickle=False) if path.exists() else None
         return cls(
             observed=WindowStatistics(
-                answers=read_predictions(folder / PREDICTIONS),
+                predictions=read_predictions(folder / PREDICTIONS),
                 texts=table["text"].to_pylist(),
                 embeddings=embeddings,
                 clusters=table["cluster"].to_pylist(),
@@ -99,27 +99,27 @@ class Reference:
 
 
 def row_key(example: Example) -> str:
-    """Tells a row from all others: by its id, and by its text, since two files may number their rows alike."""
+    """Return a unique key of a row, from its id and its text, since two files may use the same ids."""
     return digest_json([example.id, example.text])[:16]
 
 
 def window_statistics_of(
     engine: Engine, embedder: Embedder, examples: Sequence[Example], *, of_documents: bool = False
 ) -> WindowStatistics:
-    """Let the champion read rows.
+    """Predict and embed rows with the champion.
 
     Args:
-        engine: of the champion.
-        embedder: of the champion.
-        examples: the rows.
-        of_documents: their source reads several rows from each document (form `parse`).
+        engine: engine of the champion.
+        embedder: embedder of the champion.
+        examples: rows.
+        of_documents: whether the source reads several rows from each document (document format `parse`).
 
     Raises:
-        AssayError: a row has no second text though the model reads pairs.
+        AssayError: a row has no second text although the model reads pairs.
     """
     rows = [row_of(example, engine.manifest.pair) for example in examples]
     return WindowStatistics(
-        answers=predict_rows(engine, examples),
+        predictions=predict_rows(engine, examples),
         texts=[f"{row.text} {row.text_pair}" if row.text_pair else row.text for row in rows],
         embeddings=embedder.embed(rows),
         clusters=cluster_names(examples, of_documents),

@@ -1,1 +1,1 @@
-"""The gate's evidence and its checks."""
+"""The gate context and the gate checks."""

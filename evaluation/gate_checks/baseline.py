@@ -1,4 +1,4 @@
-"""The candidate against trivial models, on the same test rows: a model that learned nothing must not pass."""
+"""Checks of the candidate against baselines on the same test rows: a model that learned nothing must not pass."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ from assay.evaluation.baselines import (
     MajorityTagger,
     TfidfClassifier,
     constant_predictions,
+    every_nth,
     most_frequent_class,
-    spread,
 )
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.phrases import percent
@@ -24,70 +24,71 @@ REMEDY = "train longer, on more or cleaner rows, or use more test rows (see docs
 
 
 def check_baseline(context: GateContext[Any], head: Head) -> list[Check]:
-    """The candidate is better than each baseline that the recipe asks for; no check where it asks for none."""
+    """Check that the candidate is better than each baseline of the recipe; return no check without baselines."""
     if context.rules.baseline == "off":
         return []
     return [_check(context, head, *baseline) for baseline in _baselines(context, head)]
 
 
 def _baselines(context: GateContext[Any], head: Head) -> Iterator[tuple[str, str, Sequence[LabelledPrediction]]]:
-    """Each baseline: the end of its check's name, what it is, and its predictions for the test rows."""
+    """Yield each baseline: the suffix of its check's name, its description, and its predictions for the test rows."""
     rows, reader = context.evaluation.rows, BaselineReader(context.bundle)
     if head == "tokens":
-        tagger = MajorityTagger(spread(context.training), reader)
+        tagger = MajorityTagger(every_nth(context.training), reader)
         yield (
             "",
             f"the majority tag of each word in {tagger.rows:,} training rows",
-            tagger.answer(context.examples, rows),
+            tagger.predict(context.examples, rows),
         )
         return
-    told, label = _constant(most_frequent_class(context.training), rows)
-    yield "", told, constant_predictions(label, rows)
+    description, label = _best_constant(most_frequent_class(context.training), rows)
+    yield "", description, constant_predictions(label, rows)
     if context.rules.baseline == "tfidf":
-        model = TfidfClassifier(spread(context.training), reader)
-        told = f"TF-IDF with logistic regression on {model.rows:,} training rows"
-        yield " (tfidf)", told, model.answer(context.examples, rows)
+        model = TfidfClassifier(every_nth(context.training), reader)
+        description = f"TF-IDF with logistic regression on {model.rows:,} training rows"
+        yield " (tfidf)", description, model.predict(context.examples, rows)
 
 
-def _constant(trained: str, rows: Sequence[LabelledPrediction]) -> tuple[str, str]:
-    """Return what the constant class with the best F1 on the test rows is, and the class.
+def _best_constant(training_class: str, rows: Sequence[LabelledPrediction]) -> tuple[str, str]:
+    """Return a description of the constant class with the best F1 on the test rows, and the class.
 
-    The more test rows have a class, the better it scores, so that it is the most frequent one; of equally frequent
-    ones that of the training rows, then the first by name.
+    The best constant class is the most frequent class of the test rows. Ties go to the most frequent class of the
+    training rows, then to the first class by name.
 
     Args:
-        trained: most frequent class of the training rows.
-        rows: the test rows.
+        training_class: most frequent class of the training rows.
+        rows: test rows.
     """
     counts = Counter(row.gold for row in rows if row.gold is not None)
-    best = min(counts, key=lambda label: (-counts[label], label != trained, label), default=trained)
-    if best == trained:
-        return f"the most frequent class of the training rows, {trained!r}", trained
-    return f"the most frequent class of the test rows, {best!r} (of the training rows: {trained!r})", best
+    best = min(counts, key=lambda label: (-counts[label], label != training_class, label), default=training_class)
+    if best == training_class:
+        return f"the most frequent class of the training rows, {training_class!r}", training_class
+    return f"the most frequent class of the test rows, {best!r} (of the training rows: {training_class!r})", best
 
 
 def _check(
-    context: GateContext[Any], head: Head, suffix: str, baseline: str, theirs: Sequence[LabelledPrediction]
+    context: GateContext[Any], head: Head, suffix: str, baseline: str, baseline_rows: Sequence[LabelledPrediction]
 ) -> Check:
     rows, confidence = context.evaluation.rows, context.rules.champion.confidence
-    classes = classes_of(rows, theirs)
-    ours, trivial = outcomes_of(rows, head, classes), outcomes_of(theirs, head, classes)
-    result = compare(ours, trivial, threshold=0.0, confidence=confidence)
-    # No model finds more entities than all of them, not even where looking words up does as well.
-    better, flawless = result.lower > 0, head == "tokens" and ours.f1() == 1.0
+    classes = classes_of(rows, baseline_rows)
+    candidate_outcomes, baseline_outcomes = outcomes_of(rows, head, classes), outcomes_of(baseline_rows, head, classes)
+    result = compare(candidate_outcomes, baseline_outcomes, threshold=0.0, confidence=confidence)
+    # No model can beat a baseline that finds all entities.
+    better, perfect = result.lower > 0, head == "tokens" and candidate_outcomes.f1() == 1.0
     if better:
         why = "better than TF-IDF" if suffix else "better than a model that learned nothing"
-    elif flawless:
+    elif perfect:
         why = "finds every entity of these rows and no other"
     else:
         why = f"not shown to be better than {baseline}: {REMEDY}"
     kind = suffix.strip(" ()")
     return Check(
         name=f"baseline: {head}{suffix}",
-        measured=f"F1 {ours.f1():.3f} against {trivial.f1():.3f} of {baseline}; difference {result.difference:+.3f}, "
+        measured=f"F1 {candidate_outcomes.f1():.3f} against {baseline_outcomes.f1():.3f} of {baseline}; "
+        f"difference {result.difference:+.3f}, "
         f"at least {result.lower:+.3f} with {percent(confidence)} confidence",
         required=f"a difference above 0 with {percent(confidence)} confidence",
-        passed=better or flawless,
+        passed=better or perfect,
         why=why,
-        metrics={f"{METRIC}_{head}" if not kind else f"{METRIC}_{head}_{kind}": trivial.f1()},
+        metrics={f"{METRIC}_{head}" if not kind else f"{METRIC}_{head}_{kind}": baseline_outcomes.f1()},
     )

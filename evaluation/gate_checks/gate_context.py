@@ -1,4 +1,4 @@
-"""What the gate looks at: the candidate, the evidence on it, the champion."""
+"""The gate context: the candidate, the results of its run, and the champion."""
 
 from contextlib import suppress
 from functools import cached_property
@@ -20,7 +20,7 @@ from assay.serving.engine import Engine
 
 
 class VersionData(NamedTuple):
-    """Digests of the data of a registered version, and the id of the ledger; None where the registry does not say."""
+    """Digests of the data of a registered version, and the id of the split ledger; None if not recorded."""
 
     snapshot: str | None
     splits: str | None
@@ -28,35 +28,35 @@ class VersionData(NamedTuple):
 
 
 class RegisteredVersion(Protocol):
-    """What the gate reads of a registered version."""
+    """Attributes of a registered version that the gate reads."""
 
     @property
     def number(self) -> str:
-        """Its number in the registry."""
+        """Return its number in the registry."""
 
     @property
     def bundle(self) -> str:
-        """Digest of its bundle."""
+        """Return the digest of its bundle."""
 
     @property
     def data(self) -> VersionData:
-        """What it was trained and tested on."""
+        """Return the digests of its training and test data."""
 
 
 V = TypeVar("V", bound=RegisteredVersion)
 
 
 class ModelVersions(Protocol[V]):
-    """What the gate asks the registry."""
+    """Queries of the gate to the registry."""
 
     def champion(self) -> V | None:
-        """Return the version that serves."""
+        """Return the champion."""
 
     def last_champion(self) -> str | None:
-        """Return the number of the last champion, which may be deleted by now."""
+        """Return the number of the last champion, which may have been deleted."""
 
     def former_champions(self) -> list[V]:
-        """Return the champions that are left, the last one first."""
+        """Return the remaining former champions, the last one first."""
 
     def compared_on(self, sample: str) -> list[V]:
         """Return the versions whose test rows overlap with those of the sample."""
@@ -65,24 +65,24 @@ class ModelVersions(Protocol[V]):
         """Download the bundle of a version."""
 
     def why_rolled_back(self, bundle: str) -> str | None:
-        """Name the rollback that took a bundle down."""
+        """Describe the rollback that removed a bundle."""
 
 
 class GateContext(Generic[V]):
-    """A candidate before the gate.
+    """Context of the gate checks of one candidate.
 
-    What names the verdict (bundle, data, champion) is read at once, and without it there is no verdict. The
-    evidence is read when a check first asks for it, so that what is missing or damaged fails that check.
+    Bundle, data and champion, which identify the verdict, are read at construction; without them there is no verdict.
+    The other results are read when a check first needs them, so that a missing or damaged result fails that check only.
     """
 
     def __init__(self, recipe: Recipe, results: RunResults, versions: ModelVersions[V], folder: Path) -> None:
-        """Read what names the verdict.
+        """Read bundle, data and champion.
 
         Args:
-            recipe: the rules.
-            results: of the run that made the candidate.
-            versions: of the registered model.
-            folder: an empty folder for the champion's bundle.
+            recipe: recipe with the gate rules.
+            results: results of the candidate's run.
+            versions: versions of the registered model.
+            folder: empty folder for the champion's bundle.
 
         Raises:
             AssayError: bundle, data or registry cannot be read.
@@ -101,108 +101,108 @@ class GateContext(Generic[V]):
 
     @property
     def rules(self) -> Gate:
-        """What the recipe asks for."""
+        """Return section `gate` of the recipe."""
         return self.recipe.gate
 
     @cached_property
     def validation(self) -> ValidationReport:
-        """The answer of the data checks.
+        """Return the report of the data checks.
 
         Raises:
-            AssayError: they are about other data.
+            AssayError: the report belongs to another snapshot.
         """
         report = self._results.validation.load()
-        _same("snapshot", report.snapshot, self.snapshot.digest, self._results.validation.path, "validate")
+        _require_same("snapshot", report.snapshot, self.snapshot.digest, self._results.validation.path, "validate")
         return report
 
     @cached_property
     def export(self) -> ExportReport:
-        """What export measured."""
+        """Return the report of the export."""
         return self._results.export.load()
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """The candidate's figures on the test rows.
+        """Return the candidate's evaluation on the test rows.
 
         Raises:
-            AssayError: they are about another bundle or other rows.
+            AssayError: the evaluation belongs to another bundle or other rows.
         """
         evaluation = self._results.evaluation.load()
-        _same("bundle", evaluation.bundle, self.bundle.digest, self._results.evaluation.path, "evaluate")
-        if [answer.id for answer in evaluation.rows] != [example.id for example in self.examples]:
+        _require_same("bundle", evaluation.bundle, self.bundle.digest, self._results.evaluation.path, "evaluate")
+        if [prediction.id for prediction in evaluation.rows] != [example.id for example in self.examples]:
             raise AssayError(
-                f"{self._results.evaluation.path} is about other rows than the test side; run with --from evaluate"
+                f"{self._results.evaluation.path} does not cover the rows of the test split; run with --from evaluate"
             )
         return evaluation
 
     @cached_property
     def engine(self) -> Engine:
-        """The candidate, loaded."""
+        """Return the engine of the candidate."""
         return Engine(self.bundle)
 
     @cached_property
     def examples(self) -> list[Example]:
-        """The test rows."""
+        """Return the test rows."""
         return read_test_rows(self._results.snapshot.load(), self._results.splits.load())
 
     @property
     def training(self) -> SplitRows:
-        """The training rows, read as they are asked for."""
+        """Return the training rows, which are read lazily."""
         return self._results.splits.load().stream(self._results.snapshot.load(), "train")
 
     @cached_property
     def challengers_before(self) -> int:
-        """How many others than candidate and champion were compared on some of these test rows: each had its chance.
+        """Return the number of earlier challengers that were tested on some of these test rows.
 
-        New training rows do not start the count anew, nor do some new test rows beside the old ones.
+        New training rows do not reset the count, and neither do additional test rows.
         """
         known = {self.bundle.digest, self.champion.bundle if self.champion else ""}
         return len({version.bundle for version in self._versions.compared_on(self._test_rows)} - known)
 
     @cached_property
-    def former(self) -> V | None:
-        """The last former champion whose bundle can still be fetched, where the registry has no champion."""
-        former = self._versions.former_champions() if self.champion is None else []
-        for version in former:
+    def former_champion(self) -> V | None:
+        """Return the last former champion whose bundle can be fetched, if the registry has no champion."""
+        versions = self._versions.former_champions() if self.champion is None else []
+        for version in versions:
             with suppress(AssayError):
                 self._versions.fetch(version, self._folder / BUNDLE)
                 return version
         return None
 
     @property
-    def rival(self) -> V | None:
-        """What the candidate is compared with: the champion, or the last former one where that is gone."""
-        return self.champion or self.former
+    def opponent(self) -> V | None:
+        """Return the version to compare with: the champion, or the last former champion if there is none."""
+        return self.champion or self.former_champion
 
     @cached_property
     def rolled_back(self) -> str | None:
-        """Which rollback took this bundle down; None where none did, or where it is the champion."""
+        """Return a description of the rollback that removed this bundle; None without one, or for the champion."""
         if self.champion is not None and self.champion.bundle == self.bundle.digest:
             return None
         return self._versions.why_rolled_back(self.bundle.digest)
 
     @cached_property
     def champion_bundle(self) -> Bundle:
-        """Bundle of `rival`, fetched and verified.
+        """Return the fetched and verified bundle of `opponent`.
 
         Raises:
-            AssayError: there is no champion, or its bytes are not those that were registered.
+            AssayError: there is no champion, or its bundle differs from the registered one.
         """
-        if self.rival is None:
+        if self.opponent is None:
             raise AssayError(f"{self.recipe.registry.name} has no champion yet")
-        return self._versions.fetch(self.rival, self._folder / BUNDLE)
+        return self._versions.fetch(self.opponent, self._folder / BUNDLE)
 
     @cached_property
     def champion_engine(self) -> Engine:
-        """The champion, loaded."""
+        """Return the engine of the champion."""
         return Engine(self.champion_bundle)
 
     @cached_property
     def champion_predictions(self) -> list[LabelledPrediction]:
-        """What the champion says, now, to the test rows of now."""
+        """Return the champion's predictions for the current test rows."""
         return predict_rows(self.champion_engine, self.examples, self.clusters)
 
 
-def _same(what: str, found: str, wanted: str, path: Path, step: str) -> None:
-    if found != wanted:
-        raise AssayError(f"{path} is about {what} {found[:12]}, not {wanted[:12]}; run with --from {step}")
+def _require_same(what: str, actual: str, expected: str, path: Path, step: str) -> None:
+    if actual != expected:
+        raise AssayError(f"{path} is about {what} {actual[:12]}, not {expected[:12]}; run with --from {step}")

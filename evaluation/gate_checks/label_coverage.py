@@ -1,4 +1,4 @@
-"""Classes and entity types of the bundle that no test row holds: nothing is known of them."""
+"""Check for classes and entity types of the bundle that no test row holds."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _KINDS: dict[Head, str] = {"sentence": "class", "tokens": "entity type"}
 
 
 def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
-    """Name each class or entity type that the bundle predicts and no test row holds; no check where all are tested."""
+    """Return one check per class or entity type that the bundle predicts and no test row holds."""
     manifest, rows = context.bundle.manifest, rows_of(context.evaluation.rows, head)
     if head == "sentence":
         known, tested = set(manifest.labels), {str(row.gold) for row in rows}

@@ -1,4 +1,4 @@
-"""Phrases that several checks share."""
+"""Text formatting that several checks share."""
 
 
 def percent(share: float) -> str:

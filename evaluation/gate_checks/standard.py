@@ -1,4 +1,4 @@
-"""The gate's checks of the candidate by itself: data, score, parity, int8, smoke, latency, size."""
+"""Gate checks of the candidate alone: data, score, rollback, parity, int8, smoke, latency, size."""
 
 import subprocess
 import sys
@@ -18,57 +18,62 @@ MEGABYTE = 1_000_000
 
 
 def check_data(context: GateContext[Any]) -> Check:
-    """Every expectation marked critical was met."""
+    """Check that no critical expectation failed."""
     checks, failed = context.validation.checks, context.validation.critical_failed
-    sound = "the data are sound" if checks else "no check was made"
+    no_failure = "no check failed critically" if checks else "no check was run"
     return Check(
         name="data",
         measured=f"{len(failed)} of {len(checks)} checks failed critically",
         required="no critical check failed",
         passed=bool(checks) and not failed,
-        why="; ".join(f"{check.name}: {check.why}" for check in failed) or sound,
+        why="; ".join(f"{check.name}: {check.why}" for check in failed) or no_failure,
     )
 
 
 def check_score(context: GateContext[Any], head: Head) -> Check:
-    """F1 of a head on the test rows reaches the recipe's threshold."""
-    least = context.rules.min_f1[head]
+    """Check that the F1 of a head on the test rows reaches the recipe's threshold."""
+    threshold = context.rules.min_f1[head]
     interval = context.evaluation.intervals.get(head)
-    required = f"{HEAD_F1[head]} at least {least:g}"
+    required = f"{HEAD_F1[head]} at least {threshold:g}"
     if interval is None:
         why = context.evaluation.left_out.get(head, "the bundle has no such head")
-        return Check(name=f"score: {head}", measured="no figure", required=required, passed=False, why=why)
-    passed = interval.value >= least
-    below = f"below gate.min_f1.{head} by {least - interval.value:.3f}"
-    why = "reaches the threshold" if passed else "; ".join([below, *context.export.training_warnings])
+        return Check(name=f"score: {head}", measured="no metric", required=required, passed=False, why=why)
+    passed = interval.value >= threshold
+    gap = f"below gate.min_f1.{head} by {threshold - interval.value:.3f}"
+    why = "reaches the threshold" if passed else "; ".join([gap, *context.export.training_warnings])
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 
 def check_rollback(context: GateContext[Any]) -> list[Check]:
-    """Refuse a bundle that a rollback took down; no check where none did. Where a person must approve, that decides."""
+    """Check that no rollback removed this bundle; return no check without a rollback.
+
+    If the recipe requires approval, the check passes and the approver decides.
+    """
     if context.rolled_back is None:
         return []
-    asked = context.rules.approval == "required"
-    remedy = "a person must approve it" if asked else "train another model, or promote it with --force REASON"
+    needs_approval = context.rules.approval == "required"
+    remedy = "a person must approve it" if needs_approval else "train another model, or promote it with --force REASON"
     return [
         Check(
             name="rollback",
             measured="rolled back",
             required="a bundle that was not rolled back",
-            passed=asked,
+            passed=needs_approval,
             why=f"{context.rolled_back}; {remedy}",
-            tested=not asked,
+            tested=not needs_approval,
         )
     ]
 
 
 def check_parity(context: GateContext[Any]) -> Check:
-    """Torch and the exported graph (fp32) give the same answers."""
+    """Check that torch and the exported graph (fp32) give the same predictions."""
     report, tolerance = context.export, context.rules.parity_tolerance
     close = report.parity_max_difference <= tolerance
     labels = "the same labels" if report.parity_labels_equal else "other labels"
     faults = [] if close else ["the logits differ by more than gate.parity_tolerance"]
-    faults += [] if report.parity_labels_equal else ["the exported graph answers otherwise than the trained network"]
+    faults += (
+        [] if report.parity_labels_equal else ["the exported graph predicts other labels than the trained network"]
+    )
     return Check(
         name="parity",
         measured=f"logits differ by {report.parity_max_difference:.1e} at most, {labels}, {report.parity_rows} rows",
@@ -79,7 +84,7 @@ def check_parity(context: GateContext[Any]) -> Check:
 
 
 def check_int8(context: GateContext[Any]) -> Check:
-    """An int8 bundle loses no more F1 (on validation rows) than the recipe allows; else float32 ships."""
+    """Check that an int8 bundle loses no more F1 on validation rows than the recipe allows."""
     report, limit = context.export, context.rules.int8_max_drop
     shipped = context.bundle.manifest.precision
     drops = dict(report.int8.drop) if report.int8 else {}
@@ -87,69 +92,74 @@ def check_int8(context: GateContext[Any]) -> Check:
     if shipped == "int8":
         faults += ["gate.int8 is off"] if context.rules.int8 == "off" else []
         faults += [f"int8 was not measured for {head}" for head in context.recipe.heads if head not in drops]
-        faults += [f"F1 of {head} falls by more than gate.int8_max_drop" for head in drops if drops[head] > limit]
-    fall = ", ".join(f"{drop:+.4f} ({head})" for head, drop in drops.items())
+        faults += [f"F1 of {head} drops by more than gate.int8_max_drop" for head in drops if drops[head] > limit]
+    drop_text = ", ".join(f"{drop:+.4f} ({head})" for head, drop in drops.items())
     return Check(
         name="int8",
-        measured=f"{shipped} ships; fall of F1 by int8: {fall or 'not measured'}{_composition(context)}",
-        required=f"int8 falls by at most {limit:g}, or fp32 ships",
+        measured=f"{shipped} ships; drop of F1 by int8: {drop_text or 'not measured'}{_batch_sensitivity(context)}",
+        required=f"int8 drops F1 by at most {limit:g}, or fp32 ships",
         passed=not faults,
         why="; ".join(faults) or report.why,
     )
 
 
-def _composition(context: GateContext[Any]) -> str:
-    """Say how far the predictions of an int8 bundle depend on the rows that share a batch."""
+def _batch_sensitivity(context: GateContext[Any]) -> str:
+    """Describe how far the predictions of an int8 bundle depend on the other rows in a batch; empty for fp32."""
     if context.bundle.manifest.precision != "int8":
         return ""
-    found = measure_sensitivity(context.engine, context.examples)
-    shares = {"sentence": f"{found.labels:.2%} of the labels", "tokens": f"{found.entities:.2%} of the entities"}
+    sensitivity = measure_sensitivity(context.engine, context.examples)
+    shares = {
+        "sentence": f"{sensitivity.labels:.2%} of the labels",
+        "tokens": f"{sensitivity.entities:.2%} of the entities",
+    }
     changed = " and ".join(shares[head] for head in context.recipe.heads)
-    moved = f" (a probability by {found.probability:.3f} at most)" if "sentence" in context.recipe.heads else ""
-    return f"; with other rows in the batch {changed} change{moved}, {found.rows} rows"
+    probability = (
+        f" (a probability by {sensitivity.probability:.3f} at most)" if "sentence" in context.recipe.heads else ""
+    )
+    return f"; with other rows in the batch {changed} change{probability}, {sensitivity.rows} rows"
 
 
 def check_smoke(context: GateContext[Any]) -> Check:
-    """The bundle answers its golden rows in a fresh process that has no torch loaded."""
+    """Check that the bundle reproduces the predictions of its golden rows in a new process without torch."""
     rows = len(context.bundle.manifest.golden)
     result = _run_smoke(context.bundle.folder)
-    said = (result.stderr.strip() or result.stdout.strip()).splitlines() or ["it said nothing"]
+    output = (result.stderr.strip() or result.stdout.strip()).splitlines() or ["(no output)"]
     passed = result.returncode == 0 and rows > 0
     return Check(
         name="smoke",
         measured=f"exit code {result.returncode}, {rows} golden rows",
-        required="the golden answers in a fresh process without torch",
+        required="the golden predictions in a new process without torch",
         passed=passed,
-        why="answers as it did at export" if passed else ("no golden rows" if not rows else said[-1]),
+        why="predicts as it did at export" if passed else ("no golden rows" if not rows else output[-1]),
     )
 
 
-def check_latency(context: GateContext[Any], most_ms: float) -> Check:
-    """95th percentile of a single row, on this machine, now; the champion takes turns with the candidate."""
+def check_latency(context: GateContext[Any], limit_ms: float) -> Check:
+    """Check the 95th percentile of the time per row on this machine, in alternation with the champion."""
     engines = [context.engine]
-    rival = context.rival is not None and context.champion_bundle.manifest.pair == context.bundle.manifest.pair
-    if rival:
+    comparable = context.opponent is not None and context.champion_bundle.manifest.pair == context.bundle.manifest.pair
+    if comparable:
         engines.append(context.champion_engine)
-    ours, *theirs = measure_latency(engines, context.examples)
-    beside = f", the champion {theirs[0].p95_ms:.1f} ms in the same run" if theirs else ""
-    passed = ours.p95_ms <= most_ms
+    candidate, *champion = measure_latency(engines, context.examples)
+    comparison = f", the champion {champion[0].p95_ms:.1f} ms in the same run" if champion else ""
+    passed = candidate.p95_ms <= limit_ms
     return Check(
         name="latency",
-        measured=f"p95 {ours.p95_ms:.1f} ms a row (median {ours.p50_ms:.1f} ms){beside}",
-        required=f"p95 at most {most_ms:g} ms",
+        measured=f"p95 {candidate.p95_ms:.1f} ms per row (median {candidate.p50_ms:.1f} ms){comparison}",
+        required=f"p95 at most {limit_ms:g} ms",
         passed=passed,
         why="fast enough on this machine" if passed else "above gate.max_p95_ms on this machine",
     )
 
 
-def check_size(context: GateContext[Any], most_mb: float) -> Check:
-    """Size of the ONNX file."""
+def check_size(context: GateContext[Any], limit_mb: float) -> Check:
+    """Check the size of the ONNX file."""
     size = context.bundle.model_path.stat().st_size / MEGABYTE
-    passed = size <= most_mb
+    passed = size <= limit_mb
     return Check(
         name="size",
         measured=f"{size:.1f} MB",
-        required=f"at most {most_mb:g} MB",
+        required=f"at most {limit_mb:g} MB",
         passed=passed,
         why="small enough" if passed else "above gate.max_size_mb",
     )

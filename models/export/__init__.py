@@ -1,1 +1,1 @@
-"""A network to an ONNX file, and what is measured on the way."""
+"""Export of a network to an ONNX file, and quantisation to int8."""

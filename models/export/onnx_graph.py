@@ -1,4 +1,4 @@
-"""A network to an ONNX file, and that file to int8. Nothing here knows of recipes or runs."""
+"""Export of a network to an ONNX file, and quantisation of that file to int8; independent of recipes and runs."""
 
 import logging
 import tempfile
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from assay.models.export.position_products import quantize_position_products
 from assay.models.export.word_table import quantize_word_table
 
-# The first with GELU as one operator, which is 7 % of the time of an int8 BERT.
+# The first opset with GELU as one operator, which saves 7 % of the time of an int8 BERT.
 OPSET = 20
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 HEADS = ("sentence", "tokens")
 
 
 class _Positional(nn.Module):
-    """The network with its outputs as a tuple, in the order of `heads`."""
+    """Wrapper of a network that returns its outputs as a tuple, in the order of `heads`."""
 
     def __init__(self, network: nn.Module, heads: list[str]) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Positional(nn.Module):
         self.heads = heads
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Logits of each head."""
+        """Return the logits of each head."""
         outputs = self.network(*inputs)
         return tuple(outputs[head] for head in self.heads)
 
@@ -40,14 +40,14 @@ class _Positional(nn.Module):
 def export_graph(network: nn.Module, path: Path, *, type_ids: bool, max_length: int) -> None:
     """Write the network as one ONNX file with free batch size and length.
 
-    Constants are folded (the position projections of DeBERTa are constants at inference), and nothing of
-    this machine is left in the file: the same weights give the same bytes.
+    Constants are folded (the position projections of DeBERTa are constants at inference), and details of the machine
+    are removed: the same weights give the same bytes.
 
     Args:
-        network: gives `sentence` and/or `tokens` from input ids, attention mask and, if `type_ids`, segment ids.
-        path: the file to write.
+        network: returns `sentence`, `tokens` or both from input ids, attention mask and, with `type_ids`, type ids.
+        path: file to write.
         type_ids: whether the graph takes `token_type_ids`.
-        max_length: longest input in tokens.
+        max_length: maximum input length in tokens.
     """
     names = INPUTS if type_ids else INPUTS[:2]
     example = _example(len(names), max_length)
@@ -69,7 +69,7 @@ def export_graph(network: nn.Module, path: Path, *, type_ids: bool, max_length: 
             external_data=False,
             verbose=False,
         )
-    # The exporter leaves its wrapper in training mode, and dropout would look like a difference of graphs.
+    # The exporter leaves its wrapper in training mode, and dropout would look like a difference between graphs.
     network.eval()
     _finish(cast(torch.onnx.ONNXProgram, program).model_proto, path)
 
@@ -80,7 +80,7 @@ def quantize_graph(source: Path, target: Path) -> None:
     The table of word embeddings is stored in 8 bits, too.
 
     Weights use 7 bits (`reduce_range`): their products with 8-bit activations cannot overflow 16 bits, so that
-    the answers are the same on CPUs with and without VNNI.
+    the predictions are the same on CPUs with and without VNNI.
     """
     model = onnx.load(source)
     with _quiet():
@@ -92,7 +92,7 @@ def quantize_graph(source: Path, target: Path) -> None:
             reduce_range=True,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=_head_products(model),
-            # The type of what follows an operator of the domain com.microsoft, of which onnx knows nothing.
+            # Type of the outputs of operators of the domain com.microsoft, which onnx cannot infer.
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     quantized = onnx.load(target)
@@ -117,9 +117,9 @@ def _finish(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Fold with onnxruntime: the exporter's own folding leaves results above a size limit.
+    """Fold constants with onnxruntime, since the folding of the exporter skips large results.
 
-    Folding must come before quantisation, which would make work for every call of what is constant.
+    Folding must precede quantisation, which would otherwise quantise constants in every call.
     """
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -137,9 +137,9 @@ def _strip(model: onnx.ModelProto) -> None:
     unused = [opset for opset in model.opset_import if opset.domain not in used]
     for opset in unused:
         model.opset_import.remove(opset)
-    for holder in (model, model.graph, *_parts(model.graph)):
-        holder.doc_string = ""
-        del holder.metadata_props[:]
+    for element in (model, model.graph, *_parts(model.graph)):
+        element.doc_string = ""
+        del element.metadata_props[:]
 
 
 def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
@@ -152,26 +152,26 @@ def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
 
 
 def _head_products(model: onnx.ModelProto) -> list[str]:
-    """Names of the last matrix product before each output."""
-    made_by = {output: node for node in model.graph.node for output in node.output}
-    found = []
+    """Return the name of the last matrix product before each output."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    names = []
     for output in model.graph.output:
-        node = made_by.get(output.name)
+        node = producers.get(output.name)
         while node is not None and node.op_type not in ("MatMul", "Gemm"):
-            node = next((made_by[name] for name in node.input if name in made_by), None)
+            node = next((producers[name] for name in node.input if name in producers), None)
         if node is not None:
-            # The quantiser first turns a Gemm into MatMul and Add, with this name.
-            found.append(node.name + ("_MatMul" if node.op_type == "Gemm" else ""))
-    return found
+            # The quantiser first converts a Gemm into MatMul and Add, with this name.
+            names.append(node.name + ("_MatMul" if node.op_type == "Gemm" else ""))
+    return names
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what exporter and quantiser say to people who write exporters."""
+    """Silence log lines and warnings of exporter and quantiser that are meant for their developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     root = logging.getLogger()
-    root.addFilter(_not_quantiser)  # which logs straight to the root logger
+    root.addFilter(_is_not_from_quantiser)  # which logs straight to the root logger
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -180,10 +180,10 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
             yield
     finally:
-        root.removeFilter(_not_quantiser)
+        root.removeFilter(_is_not_from_quantiser)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
 
-def _not_quantiser(record: logging.LogRecord) -> bool:
+def _is_not_from_quantiser(record: logging.LogRecord) -> bool:
     return "onnxruntime" not in Path(record.pathname).parts

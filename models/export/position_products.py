@@ -1,7 +1,7 @@
-"""int8 for the products of DeBERTa's rewritten attention with its positions, which the quantiser passes over.
+"""int8 products of DeBERTa's optimised attention with its positions, which the quantiser of onnxruntime skips.
 
-The positions are constant, but cut to the length of the text before they are multiplied (`models/deberta.py`), and the
-quantiser of onnxruntime only takes products with what is itself a constant.
+The positions are constant, but cut to the length of the text before the product (see `assay.models.deberta`), and the
+quantiser only handles products with a constant itself.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from onnx import helper, numpy_helper
 
 # Seven bits, as for all weights: see `quantize_graph`.
 LARGEST = 63
-# What lies between a constant and the product: pieces of it, one beside the other.
+# Operators between a constant and the product, which cut and join pieces of it.
 PIECES = {"Slice", "Squeeze", "Concat"}
 
 
 def quantize_position_products(model: onnx.ModelProto) -> int:
-    """Turn products with cut constants into int8, in place; the other side is quantised in each call.
+    """Convert products with cut constants to int8, in place; the other operand is quantised in each call.
 
     Returns:
-        How many there were.
+        Number of converted products.
     """
-    found = list(_products(model.graph))
-    for product, constant in found:
+    products = list(_products(model.graph))
+    for product, constant in products:
         scale, zero = _quantize(constant)
         a, name = product.input[0], product.name
         quantised = [f"{name}_{part}" for part in ("quantized", "scale", "zero_point")]
@@ -37,24 +37,24 @@ def quantize_position_products(model: onnx.ModelProto) -> int:
             "MatMulIntegerToFloat", inputs, list(product.output), name=f"{name}_int8", domain="com.microsoft"
         )
         product.CopyFrom(integer)
-    return len(found)
+    return len(products)
 
 
 def _products(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
-    """Products whose right side is cut from a constant of a dimension more than a dense layer has."""
+    """Yield products whose right operand is cut from a constant with more dimensions than a dense layer."""
     constants = {value.name: value for value in graph.initializer if len(value.dims) > 2}
-    made_of = {node.output[0]: node.input[0] for node in graph.node if node.op_type in PIECES}
+    sources = {node.output[0]: node.input[0] for node in graph.node if node.op_type in PIECES}
     for node in graph.node:
-        if node.op_type == "MatMul" and node.input[1] in made_of:
+        if node.op_type == "MatMul" and node.input[1] in sources:
             source = node.input[1]
-            while source in made_of:
-                source = made_of[source]
+            while source in sources:
+                source = sources[source]
             if source in constants:
                 yield node, constants[source]
 
 
 def _quantize(constant: onnx.TensorProto) -> tuple[onnx.TensorProto, onnx.TensorProto]:
-    """Round a constant in place; its scale and zero point."""
+    """Round a constant in place, and return its scale and zero point."""
     values = numpy_helper.to_array(constant)
     scale = np.float32(max(float(np.abs(values).max()), 1e-9) / LARGEST)
     constant.CopyFrom(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), constant.name))

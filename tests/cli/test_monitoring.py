@@ -9,5 +9,5 @@ def test_a_bound_that_is_no_time_is_one_line(
     words = ("monitor", "--model", "models:/toy@champion", "--window", "in.jsonl", "--since", "yesterday")
     assert call(monkeypatch, *words) == 1
     said = capsys.readouterr().err
-    assert "--since is 'yesterday', which is no time in ISO 8601; write 2026-11-14" in said
+    assert "--since is 'yesterday', which is not an ISO 8601 time; write 2026-11-14" in said
     assert "Traceback" not in said

@@ -1,4 +1,4 @@
-"""Trivial models on real tokenizers."""
+"""Baselines on real tokenizers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from assay.evaluation.baselines import (
     MajorityTagger,
     TfidfClassifier,
     constant_predictions,
+    every_nth,
     most_frequent_class,
-    spread,
 )
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.serving.predictions import ScoredEntity
@@ -31,8 +31,8 @@ TRAINING = [
 ]
 
 
-def answers(rows: Sequence[Example]) -> list[LabelledPrediction]:
-    """A model that finds nothing."""
+def predictions(rows: Sequence[Example]) -> list[LabelledPrediction]:
+    """Return the predictions of a model that finds nothing."""
     return [
         LabelledPrediction(row.id, row.label, "up", (1.0,), row.entities, (), row.characters, False, {}) for row in rows
     ]
@@ -44,7 +44,7 @@ def reader(tmp_path: Path) -> BaselineReader:
     return BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {"Paris": "PLACE"}))
 
 
-def test_most_frequent_class_is_that_of_the_training_rows() -> None:
+def test_most_frequent_class_of_the_training_rows() -> None:
     assert most_frequent_class(TRAINING) == "down"
     # Of equally frequent ones it is the first by name, whatever their order.
     assert most_frequent_class(TRAINING[1::-1]) == most_frequent_class(TRAINING[:2]) == "down"
@@ -52,10 +52,10 @@ def test_most_frequent_class_is_that_of_the_training_rows() -> None:
         most_frequent_class(TRAINING[3:])
 
 
-def test_answer_with_class_changes_nothing_but_the_prediction() -> None:
-    made = constant_predictions("down", answers(TRAINING))
-    assert [row.predicted for row in made] == ["down"] * 4
-    assert [replace(row, predicted="up") for row in made] == answers(TRAINING)
+def test_constant_predictions_change_only_the_class() -> None:
+    constant = constant_predictions("down", predictions(TRAINING))
+    assert [row.predicted for row in constant] == ["down"] * 4
+    assert [replace(row, predicted="up") for row in constant] == predictions(TRAINING)
 
 
 def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineReader) -> None:
@@ -63,8 +63,8 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineR
     tagger = MajorityTagger(TRAINING, reader)
     test = [Example("t", "Hilton in Paris, Hilton", entities=()), Example("u", "", entities=())]
     # then each of its words is found with that tag, an unknown word has none, and I- begins an entity by itself.
-    found, empty = tagger.answer(test, answers(test))
-    assert found.predicted_entities == (
+    tagged, empty = tagger.predict(test, predictions(test))
+    assert tagged.predicted_entities == (
         ScoredEntity(0, 6, "PERSON", 1.0),
         ScoredEntity(10, 15, "PLACE", 1.0),
         ScoredEntity(17, 23, "PERSON", 1.0),
@@ -74,21 +74,21 @@ def test_majority_tagger_gives_each_word_its_most_frequent_tag(reader: BaselineR
 
 
 def test_majority_tagger_needs_rows_with_entities(reader: BaselineReader) -> None:
-    with pytest.raises(AssayError, match="no training row says which entities it holds"):
+    with pytest.raises(AssayError, match="no training row has labelled entities"):
         MajorityTagger(TRAINING[3:], reader)
 
 
-def test_tfidf_classifier_learns_words_and_says_on_how_many_rows(reader: BaselineReader) -> None:
+def test_tfidf_classifier_learns_words_and_counts_its_rows(reader: BaselineReader) -> None:
     rows = [Example(str(n), word, label=label) for n, (word, label) in enumerate([("good", "up"), ("bad", "down")] * 9)]
     model = TfidfClassifier(rows, reader)
     test = [Example("t", "so GOOD", label="up"), Example("u", "bad day", label="down")]
-    assert [row.predicted for row in model.answer(test, answers(test))] == ["up", "down"]
+    assert [row.predicted for row in model.predict(test, predictions(test))] == ["up", "down"]
     assert model.rows == 18
     with pytest.raises(AssayError, match=r"fewer than two classes; set gate\.baseline to majority"):
         TfidfClassifier(rows[:1], reader)
 
 
-def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None:
+def test_tfidf_classifier_distinguishes_the_texts_of_a_pair(tmp_path: Path) -> None:
     # Given pairs whose class depends on which of both texts holds a word,
     (tmp_path / "bundle").mkdir()
     golden = [{"text": "good", "text_pair": "bad", "label": "up", "probabilities": [0.5, 0.5], "entities": []}]
@@ -96,19 +96,19 @@ def test_tfidf_classifier_of_pairs_tells_the_texts_apart(tmp_path: Path) -> None
     reader = BaselineReader(build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes=changes))
     pairs = [("good", "bad", "up"), ("bad", "good", "down")] * 9
     rows = [Example(str(n), a, text_pair=b, label=label) for n, (a, b, label) in enumerate(pairs)]
-    # then they are told apart.
-    predicted = [row.predicted for row in TfidfClassifier(rows, reader).answer(rows, answers(rows))]
+    # then they are distinguished.
+    predicted = [row.predicted for row in TfidfClassifier(rows, reader).predict(rows, predictions(rows))]
     assert predicted == [row.label for row in rows]
 
 
-def test_spread_takes_rows_from_the_whole_of_them(tmp_path: Path) -> None:
+def test_every_nth_takes_rows_from_all_of_them(tmp_path: Path) -> None:
     rows = [Example(str(number), "text", label="up") for number in range(25)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "snapshot", rows).path)
     split_of = SplitRows(snapshot, {row.id: "train" for row in rows}, "train", 25)
-    assert ids(spread(split_of, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
-    assert len(ids(spread(split_of, 25))) == 25
+    assert ids(every_nth(split_of, 10)) == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
+    assert len(ids(every_nth(split_of, 25))) == 25
 
 
 def ids(rows: Iterator[Example]) -> list[str]:
-    """Their ids."""
+    """Return the ids of rows."""
     return [row.id for row in rows]

@@ -17,7 +17,7 @@ EXAMPLES = [
 
 
 class _Crowded(Engine):
-    """An engine that answers otherwise where the text "bad" has company: another class, one entity more."""
+    """An engine that predicts another class and one more entity if the text "bad" shares its batch."""
 
     def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
         assert len(batch) * max(map(len, batch)) <= BATCH_TOKENS
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_measure_sensitivity_counts_what_changes_with_the_batch(folder: Path) -> None:
+def test_measure_sensitivity_counts_changes_with_the_batch(folder: Path) -> None:
     # given two rows of four whose class changes, and two entities more beside two that stay
     engine = _Crowded(Bundle.load(folder), threads=1)
     found = measure_sensitivity(engine, EXAMPLES, rounds=2)

@@ -11,7 +11,7 @@ from assay.evaluation.statistics import Floats, Ints, Outcomes, class_outcomes, 
 from tests.evaluation.test_statistics import CLASSES, noisy_classes, noisy_entities
 
 
-def test_comparison_finds_a_real_difference() -> None:
+def test_compare_finds_a_real_difference() -> None:
     gold, better = noisy_classes(1000, 0.9, seed=1)
     _, worse = noisy_classes(1000, 0.8, seed=1)
     result = compare(class_outcomes(gold, better, CLASSES), class_outcomes(gold, worse, CLASSES))
@@ -20,7 +20,7 @@ def test_comparison_finds_a_real_difference() -> None:
     assert result.p_value < 0.01
 
 
-def test_comparison_of_equally_good_models_rarely_finds_one_better() -> None:
+def test_compare_rarely_prefers_one_of_equal_models() -> None:
     # Given pairs of independent models of the same quality, when each is tested at 5 %,
     results = [
         p_value(noisy_entities(400, 0.8, s), noisy_entities(400, 0.8, 9000 + s), replicas=400) for s in range(200)
@@ -29,7 +29,7 @@ def test_comparison_of_equally_good_models_rarely_finds_one_better() -> None:
     assert 2 <= sum(value <= 0.05 for value in results) <= 18
 
 
-def test_few_disagreements_do_not_make_an_equal_model_look_better() -> None:
+def test_compare_does_not_prefer_an_equal_model_with_few_disagreements() -> None:
     # Given test sets on which equal models differ in about eight rows, when each is tested at 5 %,
     random = np.random.default_rng(5)
     passed = 0
@@ -42,28 +42,28 @@ def test_few_disagreements_do_not_make_an_equal_model_look_better() -> None:
     assert passed <= 16
 
 
-def test_one_row_more_is_no_evidence() -> None:
+def test_compare_needs_more_than_one_better_row() -> None:
     codes = noisy_entities(500, 0.8, 1).codes
     worse = codes.copy()
     worse[0] = [0, 2, 2]
     assert p_value(Outcomes(codes), Outcomes(worse)) > 0.1
 
 
-def test_a_rare_confidence_gets_the_draws_it_needs() -> None:
+def test_compare_uses_enough_draws_for_a_high_confidence() -> None:
     candidate, champion = noisy_entities(500, 0.85, 1), noisy_entities(500, 0.80, 2)
     usual, rare = (compare(candidate, champion, confidence=level) for level in (0.95, 0.999))
     assert rare.lower < usual.lower
     assert 0 < rare.p_value < 1 / 2000
 
 
-def test_bound_and_p_value_agree() -> None:
+def test_compare_bound_and_p_value_agree() -> None:
     candidate, champion = noisy_entities(500, 0.82, 1), noisy_entities(500, 0.80, 2)
     for margin in np.linspace(-0.05, 0.1, 7):
         result = compare(candidate, champion, threshold=-float(margin))
         assert (result.lower > -margin) == (result.p_value <= 0.05)
 
 
-def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
+def test_compare_bound_is_tighter_for_paired_models() -> None:
     # Given a champion that errs on the same rows but for ten more, when compared,
     codes = noisy_entities(500, 0.8, 1).codes
     worse = codes.copy()
@@ -74,15 +74,15 @@ def test_pairing_makes_the_bound_tighter_than_independent_models() -> None:
     assert result.lower > 0
 
 
-def test_a_model_is_not_better_than_itself() -> None:
+def test_compare_does_not_prefer_a_model_to_itself() -> None:
     outcomes = noisy_entities(200, 0.8, 1)
     result = compare(outcomes, outcomes)
-    assert (result.difference, result.p_value, result.alike) == (0, 1, True)
+    assert (result.difference, result.p_value, result.identical) == (0, 1, True)
     assert p_value(outcomes, outcomes, threshold=0.01) == 1
 
 
 @pytest.mark.parametrize("rows", [30, 100, 300, 1000])
-def test_no_disagreement_is_evidence_of_so_many_rows_only(rows: int) -> None:
+def test_compare_bound_of_identical_models_depends_on_the_rows(rows: int) -> None:
     # Given models that never differ, be they good, perfect, of one class or of entities,
     gold, good = noisy_classes(rows, 0.85, seed=rows)
     models = [
@@ -97,38 +97,38 @@ def test_no_disagreement_is_evidence_of_so_many_rows_only(rows: int) -> None:
         exact = 1 - 0.05 ** (1 / rows)
         assert 1.6 * exact > -compare(outcomes, outcomes).lower > 0.99 * exact
         assert p_value(outcomes, outcomes, threshold=-0.9 * exact) > 0.05
-    # Copies are no evidence: ten rows a cluster count as one.
+    # Copies are no evidence: ten rows per cluster count as one.
     copies = Outcomes(np.repeat(models[0].codes, 10, axis=0), 3, np.repeat(np.arange(rows), 10))
     assert compare(copies, copies).lower == pytest.approx(compare(models[0], models[0]).lower, rel=0.2)
 
 
-def test_a_difference_that_such_rows_cannot_have() -> None:
+def test_p_value_of_a_difference_that_the_rows_cannot_have() -> None:
     # Given two models that differ on two rows of 400, then no reweighting makes them differ by 0.999 of F1.
     codes = noisy_entities(400, 0.8, 1).codes
-    other = codes.copy()
-    other[:2] = [0, 2, 2]
-    assert p_value(Outcomes(codes), Outcomes(other), threshold=0.999) == 1
-    assert p_value(Outcomes(codes), Outcomes(other), threshold=-0.999) < 0.001
+    second = codes.copy()
+    second[:2] = [0, 2, 2]
+    assert p_value(Outcomes(codes), Outcomes(second), threshold=0.999) == 1
+    assert p_value(Outcomes(codes), Outcomes(second), threshold=-0.999) < 0.001
 
 
-def test_p_value_alone_is_that_of_the_comparison() -> None:
+def test_p_value_equals_that_of_compare() -> None:
     candidate, champion = noisy_entities(300, 0.82, 1), noisy_entities(300, 0.80, 2)
     assert p_value(candidate, champion, threshold=-0.02) == compare(candidate, champion, threshold=-0.02).p_value
 
 
-def test_comparison_refuses_different_rows() -> None:
+def test_compare_refuses_different_rows() -> None:
     with pytest.raises(ValueError, match="same rows"):
         compare(noisy_entities(10, 0.5, 1), noisy_entities(11, 0.5, 1))
 
 
-def test_rows_without_anything_to_find_are_refused() -> None:
+def test_compare_refuses_rows_without_gold_labels() -> None:
     # one model finds entities where there are none
     rows = [(0, 0, 0)] * 22
-    with pytest.raises(ValueError, match="no test row holds anything to find"):
+    with pytest.raises(ValueError, match="no test row has a gold label"):
         compare(entity_outcomes([*rows[:20], *[(0, 1, 0)] * 2]), entity_outcomes(rows))
 
 
-def test_two_thousand_replicas_of_three_thousand_rows_take_less_than_two_seconds() -> None:
+def test_compare_two_thousand_replicas_of_three_thousand_rows_in_two_seconds() -> None:
     gold, first = noisy_classes(3000, 0.9, 1)
     _, second = noisy_classes(3000, 0.85, 1)
     begun = time.perf_counter()
@@ -139,9 +139,9 @@ def test_two_thousand_replicas_of_three_thousand_rows_take_less_than_two_seconds
 def clustered_pair(
     clusters: int, size: int, shared: float, seed: int, *, entities: bool, gain: float = 0.0
 ) -> tuple[Outcomes, Outcomes]:
-    """Two models that disagree on a tenth of the rows; a row takes the outcome of its cluster with the chance `shared`.
+    """Return two models that differ on a tenth of the rows; `shared` is the chance of the cluster's outcome.
 
-    The champion of equal models is right where the challenger is not as often as the other way round.
+    Equal models are right on equally many of the rows on which they differ.
     """
     random = np.random.default_rng([seed, clusters, size, round(10 * shared)])
     codes = [_drawn_pairs(random, count, entities, gain) for count in (clusters, clusters * size)]
@@ -161,14 +161,16 @@ def _drawn_pairs(random: np.random.Generator, count: int, entities: bool, gain: 
         wrong = (gold + random.integers(1, 4, count)) % 4
         return np.stack([gold, np.where(right[0], gold, wrong), gold, np.where(right[1], gold, wrong)], axis=1)
     gold = random.poisson(1.5, count)
-    parts = [(np.where(one, gold, gold // 2), np.where(one, 0, 1), np.where(one, 0, gold - gold // 2)) for one in right]
+    parts = [(np.where(hit, gold, gold // 2), np.where(hit, 0, 1), np.where(hit, 0, gold - gold // 2)) for hit in right]
     return np.stack([*parts[0], *parts[1]], axis=1)
 
 
 @pytest.mark.parametrize("entities", [False, True])
 @pytest.mark.parametrize(("clusters", "size"), [(100, 5), (25, 20)])
 @pytest.mark.parametrize("shared", [0.5, 1.0])
-def test_equal_models_on_clusters_rarely_look_better(entities: bool, clusters: int, size: int, shared: float) -> None:
+def test_compare_rarely_prefers_equal_models_on_clusters(
+    entities: bool, clusters: int, size: int, shared: float
+) -> None:
     passed = sum(
         p_value(*clustered_pair(clusters, size, shared, seed, entities=entities), replicas=300) <= 0.05
         for seed in range(300)
@@ -177,36 +179,36 @@ def test_equal_models_on_clusters_rarely_look_better(entities: bool, clusters: i
     assert passed <= 22
 
 
-def test_clusters_of_one_change_no_comparison() -> None:
+def test_compare_clusters_of_one_row_like_rows() -> None:
     names = [f"row {number}" for number in range(400)]
     gold, first = noisy_classes(400, 0.85, 1)
     _, second = noisy_classes(400, 0.80, 2)
-    alone = [class_outcomes(gold, one, CLASSES) for one in (first, second)]
-    named = [class_outcomes(gold, one, CLASSES, names) for one in (first, second)]
+    alone = [class_outcomes(gold, predicted, CLASSES) for predicted in (first, second)]
+    named = [class_outcomes(gold, predicted, CLASSES, names) for predicted in (first, second)]
     assert compare(named[0], named[1], threshold=-0.02) == compare(alone[0], alone[1], threshold=-0.02)
 
 
-def test_copies_of_rows_are_compared_as_the_rows_themselves() -> None:
+def test_compare_copies_of_rows_like_the_rows() -> None:
     # Given a gain, when every row comes ten times in a cluster of its own,
-    one, other = clustered_pair(300, 1, 0.0, 3, entities=False, gain=0.06)
-    copies = [Outcomes(np.repeat(x.codes, 10, axis=0), 4, np.repeat(np.arange(300), 10)) for x in (one, other)]
-    single, many = compare(one, other), compare(copies[0], copies[1])
+    first, second = clustered_pair(300, 1, 0.0, 3, entities=False, gain=0.06)
+    copies = [Outcomes(np.repeat(x.codes, 10, axis=0), 4, np.repeat(np.arange(300), 10)) for x in (first, second)]
+    single, many = compare(first, second), compare(copies[0], copies[1])
     # then the comparison is that of 300 rows, whatever rows alone would say.
     assert many.lower == pytest.approx(single.lower, abs=0.003)
     rows = compare(Outcomes(copies[0].codes, 4), Outcomes(copies[1].codes, 4))
     assert rows.lower > many.lower + 0.01
 
 
-def test_a_difference_is_found_in_clusters_too() -> None:
-    found = [
+def test_compare_finds_a_difference_in_clusters() -> None:
+    passed = [
         p_value(*clustered_pair(400, 5, 0.5, seed, entities=False, gain=0.06), replicas=300) <= 0.05
         for seed in range(40)
     ]
-    assert sum(found) >= 32
+    assert sum(passed) >= 32
 
 
 def lost(random: np.random.Generator, rows: int, loss: float, *, entities: bool) -> tuple[Outcomes, Outcomes]:
-    """A challenger that is wrong wherever the champion is, and on a share of the rows (entities) more."""
+    """Return a challenger that shares the errors of the champion and has errors on another share of the rows."""
     if entities:
         gold = random.poisson(1.5, rows)
         right = random.binomial(gold, 0.85)
@@ -224,7 +226,7 @@ def lost(random: np.random.Generator, rows: int, loss: float, *, entities: bool)
 @pytest.mark.parametrize("entities", [False, True])
 @pytest.mark.parametrize("margin", [0.01, 0.02, 0.05])
 @pytest.mark.parametrize("rows", [30, 100, 300])
-def test_models_worse_by_twice_the_margin_rarely_pass_it(entities: bool, margin: float, rows: int) -> None:
+def test_compare_rarely_passes_models_worse_by_twice_the_margin(entities: bool, margin: float, rows: int) -> None:
     random = np.random.default_rng([rows, round(100 * margin)])
     loss = 2 * margin / 0.85 if entities else 2 * margin
     pairs = [lost(random, rows, loss, entities=entities) for _ in range(150)]
@@ -233,7 +235,7 @@ def test_models_worse_by_twice_the_margin_rarely_pass_it(entities: bool, margin:
     assert passed <= 9
 
 
-def test_small_p_values_are_those_of_many_draws() -> None:
+def test_small_p_values_equal_those_of_many_draws() -> None:
     # Given differences of about 2.5 to 3 standard errors, when p-values far below one in 2,000 are asked for,
     for seed, entities in ((1, False), (2, True), (3, False)):
         pair = clustered_pair(600, 1, 0.0, seed, entities=entities, gain=0.09)
@@ -243,7 +245,7 @@ def test_small_p_values_are_those_of_many_draws() -> None:
         assert close == pytest.approx(many, rel=0.25, abs=1e-5)
 
 
-def test_the_fortieth_challenger_takes_no_more_draws_than_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_draws_as_often_for_the_fortieth_challenger(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
 
     def counted(tallies: Floats, share: Floats, rows: int, replicas: int, seed: int) -> Any:
@@ -262,14 +264,14 @@ def test_the_fortieth_challenger_takes_no_more_draws_than_the_first(monkeypatch:
 
 
 def against(gold: Ints, candidate: Ints, champion: Ints, classes: int) -> tuple[Outcomes, Outcomes]:
-    """Two models by their predicted classes, the better one first."""
+    """Return two models by their predicted classes, the better one first."""
     models = [Outcomes(np.column_stack([gold, predicted]), classes) for predicted in (candidate, champion)]
     first, second = sorted(models, key=lambda model: -model.f1())
     return first, second
 
 
 def odd_pair(seed: int) -> tuple[Outcomes, Outcomes]:
-    """Few rows, rare classes, and models that are perfect, never right, or blind to some of the classes."""
+    """Return few rows, rare classes, and models that are perfect, always wrong, or blind to some classes."""
     random = np.random.default_rng([seed, 77])
     classes, rows = int(random.integers(2, 6)), int(random.choice([20, 50, 200, 500]))
     gold = random.choice(classes, rows, p=random.dirichlet(np.full(classes, random.choice([0.2, 1, 5]))))
@@ -285,7 +287,7 @@ def odd_pair(seed: int) -> tuple[Outcomes, Outcomes]:
     return against(gold, models[0], models[1], classes)
 
 
-def test_a_test_set_that_the_null_makes_all_but_impossible_refutes_it() -> None:
+def test_compare_rejects_a_null_that_makes_the_test_set_unlikely() -> None:
     # Given a champion that is wrong on every row of two classes, or of three,
     gold = np.repeat([0, 1, 2], [317, 97, 86])
     for champion in (np.where(gold == 0, 0, 3 - gold), np.zeros_like(gold), np.array([1, 0, 2])[gold]):
@@ -299,7 +301,7 @@ def test_a_test_set_that_the_null_makes_all_but_impossible_refutes_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_high_confidence_of_rare_classes_leaves_the_p_value_as_it_is(seed: int) -> None:
+def test_compare_p_value_of_rare_classes_does_not_depend_on_the_confidence(seed: int) -> None:
     random = np.random.default_rng(seed)
     gold, models = np.repeat([0, 1, 2], [188, 8, 4]), []
     for mistakes in (7, 6):
@@ -312,12 +314,12 @@ def test_high_confidence_of_rare_classes_leaves_the_p_value_as_it_is(seed: int) 
     assert usual.lower > rare.lower > usual.lower - 0.3
 
 
-def test_p_values_of_odd_rows_do_not_depend_on_the_confidence() -> None:
+def test_compare_p_value_of_unusual_rows_does_not_depend_on_the_confidence() -> None:
     for seed in range(25):
         pair, clusters = odd_pair(seed), None
         if seed % 3 == 0:
             clusters = np.arange(len(pair[0])) // 2
-        candidate, champion = (Outcomes(one.codes, one.classes, clusters) for one in pair)
+        candidate, champion = (Outcomes(outcomes.codes, outcomes.classes, clusters) for outcomes in pair)
         many = p_value(candidate, champion, threshold=-0.01, replicas=10_000)
         for confidence in (0.99167, 0.99997):
             close = compare(candidate, champion, threshold=-0.01, confidence=confidence)

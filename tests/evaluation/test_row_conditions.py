@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.evaluation.row_conditions import meet
+from assay.evaluation.row_conditions import rows_meeting
 
 COLUMNS: dict[str, Sequence[str | int | None]] = {
     "year": ["2001", "2015", None, "unknown"],
@@ -32,19 +32,19 @@ COLUMNS: dict[str, Sequence[str | int | None]] = {
         ("year < text_length", []),
     ],
 )
-def test_rows_that_meet_a_condition(condition: str, rows: list[int]) -> None:
-    assert meet(condition, COLUMNS).nonzero()[0].tolist() == rows
+def test_rows_meeting_a_condition(condition: str, rows: list[int]) -> None:
+    assert rows_meeting(condition, COLUMNS).nonzero()[0].tolist() == rows
 
 
-def test_the_error_names_condition_and_column() -> None:
+def test_rows_meeting_names_condition_and_column_in_its_error() -> None:
     with pytest.raises(AssayError, match=r"gate.slices.expressions: 'month < 3' names 'month'"):
-        meet("month < 3", COLUMNS)
+        rows_meeting("month < 3", COLUMNS)
 
 
-def test_what_is_no_condition_is_never_evaluated() -> None:
+def test_rows_meeting_never_evaluates_other_expressions() -> None:
     with pytest.raises(AssayError, match="it takes only comparisons"):
-        meet("__import__('os').getpid() > 0", COLUMNS)
+        rows_meeting("__import__('os').getpid() > 0", COLUMNS)
 
 
-def test_no_rows_meet_nothing() -> None:
-    assert meet("year < 2010", {"year": []}).tolist() == []
+def test_rows_meeting_of_no_rows_is_empty() -> None:
+    assert rows_meeting("year < 2010", {"year": []}).tolist() == []

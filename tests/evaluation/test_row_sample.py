@@ -5,7 +5,7 @@ from assay.evaluation.row_sample import sample_rows, share_rows
 ROWS = [f"row {number}" for number in range(5_000)]
 
 
-def test_sample_is_short_and_that_of_the_set() -> None:
+def test_sample_rows_is_short_and_ignores_order() -> None:
     assert sample_rows(ROWS) == sample_rows(reversed([*ROWS, ROWS[0]]))
     assert len(sample_rows(ROWS)) < 5_000
 
@@ -22,6 +22,6 @@ def test_sample_is_short_and_that_of_the_set() -> None:
         ([], ROWS, False),
     ],
 )
-def test_samples_tell_whether_test_rows_overlap(first: list[str], second: list[str], shared: bool) -> None:
+def test_share_rows_detects_overlap(first: list[str], second: list[str], shared: bool) -> None:
     assert share_rows(sample_rows(first), sample_rows(second)) == shared
     assert share_rows(sample_rows(second), sample_rows(first)) == shared

@@ -24,7 +24,7 @@ WORDS = [f"{first}{second}" for first in "abcdefgh" for second in "klmnopqr"]
 
 @pytest.fixture
 def coarse(tmp_path: Path) -> Path:
-    """A tokenizer of which "Acme" and what follows it are one token."""
+    """Return a tokenizer that joins "Acme" and the next word into one token."""
     vocabulary = {"<pad>": 0, "<unk>": 1, "▁Acme▁opens": 2, **{f"▁{word}": 3 + at for at, word in enumerate(WORDS)}}
     tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in vocabulary], 1))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
@@ -68,7 +68,7 @@ def _rows(whole: int, half: int) -> list[tuple[str, Entity]]:
     return [(f"Hooli {WORDS[at]}", Entity(0, end, "ORG")) for at, end in enumerate(ends)]
 
 
-def test_tag_check_stands_in_report_and_mlflow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_tag_check_appears_in_report_and_mlflow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run, snapshot = _run(tmp_path), _snapshot(tmp_path / "snapshot", _rows(30, 10))
     with caplog.at_level(logging.WARNING):
         report = ValidationReport.load(validate.fn(run, snapshot).path)
@@ -86,7 +86,7 @@ def test_tag_check_stands_in_report_and_mlflow(tmp_path: Path, caplog: pytest.Lo
     assert logged.tags[TAG_CHECK_TAG] == check.measured == "75.0% of 40; 25.0% cut a word and count as the whole word"
 
 
-def test_tag_check_passes_where_every_entity_comes_back(tmp_path: Path) -> None:
+def test_tag_check_passes_if_every_entity_is_recovered(tmp_path: Path) -> None:
     report = ValidationReport.load(validate.fn(_run(tmp_path), _snapshot(tmp_path / "s", _rows(40, 0))).path)
     assert next(check for check in report.checks if check.name == NAME).passed
     assert report.metrics[SHARE] == 1
@@ -95,16 +95,14 @@ def test_tag_check_passes_where_every_entity_comes_back(tmp_path: Path) -> None:
 def test_tag_check_stops_a_run_whose_tokenizer_loses_most_entities(tmp_path: Path, coarse: Path) -> None:
     rows = [(f"Acme opens {word}", Entity(0, 4, "ORG")) for word in WORDS[:20]]
     run, snapshot = _run(tmp_path, coarse), _snapshot(tmp_path / "snapshot", rows)
-    with pytest.raises(
-        DataError, match=r"give back 0\.0% of 20 entities.*needs at least 50%: correct the spans"
-    ) as stop:
+    with pytest.raises(DataError, match=r"recover 0\.0% of 20 entities.*needs at least 50%: correct the spans") as stop:
         validate.fn(run, snapshot)
     assert "\n" not in str(stop.value)
     assert "row 'r0': ORG 'Acme' comes back as 'Acme opens'" in str(stop.value)
     assert MlflowClient(run.tracking_uri).get_run(run.mlflow_run).data.metrics[SHARE] == 0
 
 
-def test_tag_check_says_that_a_tokenizer_could_not_be_loaded(tmp_path: Path) -> None:
+def test_tag_check_reports_a_tokenizer_that_could_not_be_loaded(tmp_path: Path) -> None:
     report = ValidationReport.load(
         validate.fn(_run(tmp_path, tmp_path / "nowhere"), _snapshot(tmp_path / "s", _rows(40, 0))).path
     )
@@ -114,7 +112,7 @@ def test_tag_check_says_that_a_tokenizer_could_not_be_loaded(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("period", "published"), [(1, False), (2, False), (3, True), (4, True)])
 @pytest.mark.parametrize("count", [1, 7, 10, 11, 40, 101])
-def test_tag_check_measures_rows_with_entities_wherever_they_stand(
+def test_tag_check_measures_rows_with_entities_at_any_position(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, period: int, published: bool, count: int
 ) -> None:
     # given rows with entities in every so manieth place, of which those for training are one half
@@ -140,9 +138,7 @@ def test_tag_check_measures_rows_with_entities_wherever_they_stand(
     assert all(row.entities and (not published or row.split == "train") for row in rows)
 
 
-def test_tag_check_measures_no_more_of_one_kind_of_rows_that_come_in_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tag_check_samples_cyclic_rows_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_ROWS", 100)
     writer = SnapshotWriter(tmp_path, [], {})
     writer.add(Example(f"r{at}", f"Hooli {at}", entities=(Entity(0, 5 - at % 2, "ORG"),)) for at in range(400))

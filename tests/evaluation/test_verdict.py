@@ -19,23 +19,23 @@ def a_verdict(*checks: Check, champion: str | None = None, forced: str | None = 
     )
 
 
-def test_a_verdict_passes_only_if_every_check_passed() -> None:
+def test_verdict_passes_only_if_every_check_passed() -> None:
     assert a_verdict(a_check()).outcome == "passed"
     assert a_verdict(a_check(), a_check(name="score", passed=False)).outcome == "refused"
 
 
-def test_a_verdict_without_checks_is_refused() -> None:
+def test_verdict_without_checks_is_refused() -> None:
     assert a_verdict().outcome == "refused"
 
 
-def test_a_verdict_survives_json() -> None:
+def test_verdict_survives_json() -> None:
     verdict = a_verdict(a_check(tested=False), champion="3")
     again = Verdict.model_validate_json(verdict.model_dump_json())
     assert again == verdict
     assert again.digest == verdict.digest
 
 
-def test_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
+def test_verdict_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
     failed = a_check(name="score: sentence", passed=False, why="below the threshold")
     lines = verdict_markdown(a_verdict(a_check(), failed, champion="3")).splitlines()
     assert lines[0] == "# Refused"
@@ -45,19 +45,19 @@ def test_markdown_shows_failed_checks_first_and_names_the_champion() -> None:
     assert lines[7] == "| data | passed | 0 | 0 | sound |"
 
 
-def test_markdown_says_what_was_not_judged_and_what_was_forced() -> None:
+def test_verdict_markdown_shows_untested_checks_and_the_force_reason() -> None:
     page = verdict_markdown(a_verdict(a_check(tested=False), forced="agreed with the desk"))
     assert "| not tested |" in page
     assert "forced: agreed with the desk" in page
 
 
-def test_values_from_the_data_stay_in_their_cell() -> None:
+def test_verdict_markdown_keeps_values_in_their_cell() -> None:
     hostile = "a|b\n# heading <script>"
     line = verdict_markdown(a_verdict(a_check(name=hostile))).splitlines()[6]
     assert line.startswith(r"| a\|b # heading &lt;script&gt; | passed |")
 
 
-def test_markdown_tells_the_story_of_the_attempts() -> None:
+def test_verdict_markdown_shows_the_attempts() -> None:
     hostile = "region=a|b <script>"
     change = SliceChange(head="sentence", name=hostile, training_rows=1200, before=0.5, after=0.66)
     first = Attempt(kind="first", why="as it stands", f1={"sentence": 0.7, "tokens": 0.81}, kept=True, reason="first")
@@ -71,8 +71,8 @@ def test_markdown_tells_the_story_of_the_attempts() -> None:
         kept=False,
         reason="costs too much",
     )
-    told = a_verdict(a_check()).model_copy(update={"attempts": [first, mitigated]})
-    lines = verdict_markdown(told).splitlines()
+    verdict = a_verdict(a_check()).model_copy(update={"attempts": [first, mitigated]})
+    lines = verdict_markdown(verdict).splitlines()
     assert "## Attempts" in lines
     assert "| first | as it stands | sentence 0.700, tokens 0.810 | kept | first |  |" in lines
     [line] = [line for line in lines if line.startswith("| mitigated 1 | slices")]

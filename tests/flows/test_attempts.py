@@ -129,7 +129,7 @@ def test_a_run_killed_inside_its_search_ends_as_an_unbroken_one(
         tuning={"trials": 3, "space": {"training.learning_rate": {"low": 1e-4, "high": 2e-3, "log": True}}},
     )
     command = RunCommand(recipe, store, tmp_path)
-    in_the_second = "runs/*/trial-*.partial/**/checkpoint-*/sealed.json"
+    in_the_second = "runs/*/trial-*.partial/**/checkpoint-*/complete.json"
     command.kill_when(lambda: finished_trials(store) and list(store.glob(in_the_second)), seconds=600)
     [first] = finished_trials(store)
     done_at = first.stat().st_mtime_ns

@@ -69,7 +69,7 @@ def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: P
         "words unknown to the training rows",
         "words of the text",
         "embedding of the text",
-        "classes answered",
+        "predicted classes",
         "confidence of the class",
         "entities in a text",
         "types of entities",
@@ -91,14 +91,14 @@ def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_
 
     report = monitor(CHAMPION, window, retrain=True, store=trained)
 
-    assert {"words of the text", "classes answered"} <= {one.name for one in report.drifted}
+    assert {"words of the text", "predicted classes"} <= {one.name for one in report.drifted}
     [event] = drift_events()
     assert event["resource"]["prefect.resource.id"] == "assay.model.tiny"
     assert event["resource"]["assay.recipe"] == "tiny"
-    assert event["payload"]["signals"]["classes answered"]["effect"] > 0.1
+    assert event["payload"]["signals"]["predicted classes"]["effect"] > 0.1
     client = MlflowClient(tracking_uri=f"sqlite:///{trained}/mlflow.db")
     run = str(client.get_model_version("tiny", "1").run_id)
-    assert client.get_run(run).data.metrics["drift.classes_answered"] > 0.1
+    assert client.get_run(run).data.metrics["drift.predicted_classes"] > 0.1
     kept = {path.path.rpartition("/")[2] for path in client.list_artifacts(run, f"monitoring/{report.folder.name}")}
     assert kept == {"drift.html", "drift.json"}
     # the same rows make the same model, which is the version that is there: the gate has judged it again
@@ -201,4 +201,4 @@ def test_a_night_without_news_is_no_error(trained: Path, tmp_path: Path) -> None
     report = monitor(CHAMPION, window, retrain=True, store=trained)
 
     assert (report.outcome, report.known, report.rows) == ("open", 500, 0)
-    assert "nothing new, all 500 rows are of its own snapshot" in report.page.read_text()
+    assert "nothing new, all 500 rows are in its own snapshot" in report.page.read_text()

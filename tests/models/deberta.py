@@ -16,7 +16,7 @@ V3 = {
     "pos_att_type": ["p2c", "c2p"],
     "position_biased_input": False,
 }
-# What attention can be other than V3's.
+# Kinds of attention that differ from V3.
 ATTENTION_KINDS: list[dict[str, Any]] = [
     {"position_buckets": 8, "max_position_embeddings": 40},
     {"position_buckets": -1, "max_position_embeddings": 20},
@@ -29,7 +29,7 @@ ATTENTION_KINDS: list[dict[str, Any]] = [
 
 
 def make_network(heads: str = "tokens", **changes: Any) -> Network:
-    """A DeBERTa with random weights, two layers of two heads, V3's settings but for the changes."""
+    """Make a DeBERTa with random weights, two layers of two heads, and the settings of V3 with changes."""
     torch.manual_seed(0)
     make: Any = DebertaV2Config
     config = make(
@@ -49,7 +49,7 @@ def make_network(heads: str = "tokens", **changes: Any) -> Network:
 
 
 def batch(length: int, rows: int = 2) -> dict[str, Tensor]:
-    """Random rows, the last of which ends in padding."""
+    """Make random rows, the last of which ends in padding."""
     generator = torch.Generator().manual_seed(length)
     mask = torch.ones(rows, length, dtype=torch.int64)
     mask[-1, length // 2 + 1 :] = 0

@@ -25,10 +25,8 @@ def _network(folder: Path, heads: list[Head], lora: Lora | None = None) -> Netwo
 
 
 @pytest.mark.parametrize(("encoder", "heads"), CASES)
-def test_merged_weights_answer_as_the_adapters_do(
-    request: pytest.FixtureRequest, encoder: str, heads: list[Head]
-) -> None:
-    # given adapters that have learnt something
+def test_merge_adapters_keeps_predictions(request: pytest.FixtureRequest, encoder: str, heads: list[Head]) -> None:
+    # given trained adapters
     network = _network(request.getfixturevalue(f"tiny_{encoder}_folder"), heads, Lora(r=4, alpha=8)).eval()
     torch.manual_seed(1)
     with torch.no_grad():
@@ -49,7 +47,7 @@ def test_merged_weights_answer_as_the_adapters_do(
     assert {name for name, _ in network.named_parameters()} == {name for name, _ in plain.named_parameters()}
 
 
-def test_adapters_and_heads_learn_and_the_rest_is_frozen(tiny_bert_folder: Path) -> None:
+def test_add_adapters_freezes_all_but_adapters_and_heads(tiny_bert_folder: Path) -> None:
     network = _network(tiny_bert_folder, ["sentence", "tokens"], Lora(r=4, targets=["query", "value"]))
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     adapters = {name for name in trained if "lora" in name}
@@ -58,12 +56,12 @@ def test_adapters_and_heads_learn_and_the_rest_is_frozen(tiny_bert_folder: Path)
     assert any("pooler" in name for name in trained)
 
 
-def test_a_layer_that_is_not_there_is_named(tiny_bert_folder: Path) -> None:
+def test_add_adapters_names_an_unknown_layer(tiny_bert_folder: Path) -> None:
     with pytest.raises(AssayError, match=r"model\.lora\.targets names 'query_proj'.*dense, key, query, value"):
         _network(tiny_bert_folder, ["sentence"], Lora(targets=["query_proj"]))
 
 
-def test_merging_without_adapters_changes_nothing(tiny_bert_folder: Path) -> None:
+def test_merge_adapters_leaves_a_network_without_adapters_unchanged(tiny_bert_folder: Path) -> None:
     network = _network(tiny_bert_folder, ["tokens"])
     encoder = network.encoder
     merge_adapters(network)

@@ -14,7 +14,7 @@ from assay.corpus.example import Entity, Example
 from assay.models.batching import BucketLoader, Collator, ordered_batches
 from assay.models.buckets import LengthBuckets
 from assay.models.crf import IGNORED
-from assay.models.dataset import ROWS_A_CHUNK, EncodedRows, LabelSet
+from assay.models.dataset import ROWS_PER_CHUNK, EncodedRows, LabelSet
 from assay.serving.encoding import TextEncoder
 
 LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
@@ -35,7 +35,7 @@ def _write(path: Path, rows: list[Example], tokenizer: Path) -> EncodedRows:
     epoch=st.integers(0, 5),
 )
 @settings(max_examples=50, deadline=None)
-def test_every_row_comes_once_an_epoch_in_batches_of_like_length(
+def test_length_buckets_yield_every_row_once_in_batches_of_similar_length(
     lengths: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:
     buckets = LengthBuckets(np.array(lengths, dtype=np.int32), batch_size, seed)
@@ -49,7 +49,7 @@ def test_every_row_comes_once_an_epoch_in_batches_of_like_length(
 
 
 @given(rows=st.integers(1, 60), batch_size=st.integers(4, 17), processes=st.integers(2, 4))
-def test_processes_share_every_batch_out(rows: int, batch_size: int, processes: int) -> None:
+def test_length_buckets_share_every_batch_among_processes(rows: int, batch_size: int, processes: int) -> None:
     lengths = np.arange(rows, dtype=np.int32) % 7
     whole = list(LengthBuckets(lengths, batch_size, 3))
     shares = [list(LengthBuckets(lengths, batch_size, 3, share=(rank, processes))) for rank in range(processes)]
@@ -58,7 +58,7 @@ def test_processes_share_every_batch_out(rows: int, batch_size: int, processes: 
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_a_share_without_rows_counts_for_nothing(tiny_bert_folder: Path, tmp_path: Path) -> None:
+def test_bucket_loader_ignores_a_share_without_rows(tiny_bert_folder: Path, tmp_path: Path) -> None:
     encoded = _write(tmp_path, [Example(id="a", text="play jazz", label="up", entities=())], tiny_bert_folder)
     loader = BucketLoader(encoded, Collator(0, type_ids=False, sentence=True, tokens=True), 4, seed=0)
     batch = loader.dataset[[]]
@@ -67,7 +67,7 @@ def test_a_share_without_rows_counts_for_nothing(tiny_bert_folder: Path, tmp_pat
     assert batch["attention_mask"].any()
 
 
-def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
+def test_length_buckets_order_depends_only_on_seed_and_epoch() -> None:
     lengths = np.arange(100, dtype=np.int32) % 7
     buckets, again, other = (LengthBuckets(lengths, 8, seed) for seed in (3, 3, 4))
     first = list(buckets)
@@ -86,7 +86,7 @@ def test_the_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
     batch_size=st.integers(1, 9),
     seed=st.integers(0, 5),
 )
-def test_with_repeats_each_row_comes_as_often_as_asked(repeats: list[float], batch_size: int, seed: int) -> None:
+def test_length_buckets_repeat_each_row_as_requested(repeats: list[float], batch_size: int, seed: int) -> None:
     lengths = np.arange(len(repeats), dtype=np.int32) % 7
     buckets = LengthBuckets(lengths, batch_size, seed, np.array(repeats, dtype=np.float32))
     times = np.zeros((200, len(repeats)))
@@ -104,13 +104,13 @@ def test_with_repeats_each_row_comes_as_often_as_asked(repeats: list[float], bat
     assert np.abs(times.mean(axis=0) - wanted).max() < 0.2
 
 
-def test_whole_repeats_are_kept_exactly() -> None:
+def test_length_buckets_keep_whole_repeats_exactly() -> None:
     repeats = np.array([1, 3, 1, 2], dtype=np.float32)
     buckets = LengthBuckets(np.array([4, 4, 5, 9], dtype=np.int32), 2, 0, repeats)
     assert sorted(row for batch in buckets for row in batch) == [0, 1, 1, 1, 2, 3, 3]
 
 
-def test_reading_batches_leaves_the_global_generator_alone(tmp_path: Path, tiny_bert_folder: Path) -> None:
+def test_bucket_loader_leaves_the_global_generator_unchanged(tmp_path: Path, tiny_bert_folder: Path) -> None:
     rows = [Example(id=str(number), text="play jazz", label="up", entities=()) for number in range(8)]
     encoded = _write(tmp_path, rows, tiny_bert_folder)
     loader = BucketLoader(encoded, Collator(0, type_ids=False, sentence=True, tokens=True), 4, seed=0)
@@ -121,10 +121,10 @@ def test_reading_batches_leaves_the_global_generator_alone(tmp_path: Path, tiny_
 
 
 @pytest.mark.parametrize("encoder", ["bert", "deberta"])
-def test_a_tag_stands_on_the_first_token_of_its_unit_and_nowhere_else(
+def test_collator_puts_a_tag_on_the_first_token_of_its_word_only(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str
 ) -> None:
-    # given a row with an entity of two words, and a longer one that says nothing about entities
+    # given a row with an entity of two words, and a longer one that has no labelled entities
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
     text = "shares of Süß Söhne, rose"
     rows = [
@@ -137,10 +137,10 @@ def test_a_tag_stands_on_the_first_token_of_its_unit_and_nowhere_else(
     batch = Collator(0, type_ids=True, sentence=True, tokens=True)(encoded, [0, 1])
 
     # then each unit's first token carries its tag: O O B I O(comma) O
-    tags, units = batch["labels_tokens"], encoded.units(0)
-    assert [text[unit.start : unit.end] for unit in units] == ["shares", "of", "Süß", "Söhne", ",", "rose"]
-    assert tags[0, [unit.token for unit in units]].tolist() == [0, 0, 1, 2, 0, 0]
-    others = [place for place in range(tags.shape[1]) if place not in {unit.token for unit in units}]
+    tags, words = batch["labels_tokens"], encoded.words(0)
+    assert [text[word.start : word.end] for word in words] == ["shares", "of", "Süß", "Söhne", ",", "rose"]
+    assert tags[0, [word.token for word in words]].tolist() == [0, 0, 1, 2, 0, 0]
+    others = [position for position in range(tags.shape[1]) if position not in {word.token for word in words}]
     assert set(tags[0, others].tolist()) == {IGNORED}
     assert set(tags[1].tolist()) == {IGNORED}
     assert batch["labels_sentence"].tolist() == [1, IGNORED]
@@ -150,14 +150,14 @@ def test_a_tag_stands_on_the_first_token_of_its_unit_and_nowhere_else(
     assert batch["token_type_ids"].sum() == 0
 
 
-def test_rows_of_all_chunks_are_read_back(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_A_CHUNK + 3)]
+def test_encoded_rows_read_rows_of_all_chunks(tmp_path: Path, tiny_bert_folder: Path) -> None:
+    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_PER_CHUNK + 3)]
     encoded = _write(tmp_path, rows, tiny_bert_folder)
     assert len(encoded) == len(rows)
     again = _encoder(tiny_bert_folder).encode([row.text for row in rows])
-    for number in (0, 4, ROWS_A_CHUNK - 1, ROWS_A_CHUNK, ROWS_A_CHUNK + 2):
+    for number in (0, 4, ROWS_PER_CHUNK - 1, ROWS_PER_CHUNK, ROWS_PER_CHUNK + 2):
         assert encoded.get("ids", number).tolist() == again[number].ids
-        assert encoded.units(number) == again[number].units
+        assert encoded.words(number) == again[number].units
     assert sorted(row for batch in ordered_batches(encoded, 64) for row in batch) == list(range(len(rows)))
 
 
@@ -168,6 +168,8 @@ def test_rows_of_all_chunks_are_read_back(tmp_path: Path, tiny_bert_folder: Path
         (Example(id="x8", text="abc", entities=(Entity(0, 3, "DOG"),)), "row 'x8' has an entity of type 'DOG'"),
     ],
 )
-def test_what_training_never_saw_is_named(tmp_path: Path, tiny_bert_folder: Path, row: Example, message: str) -> None:
+def test_encoded_rows_name_unknown_classes_and_types(
+    tmp_path: Path, tiny_bert_folder: Path, row: Example, message: str
+) -> None:
     with pytest.raises(AssayError, match=message):
         _write(tmp_path, [row], tiny_bert_folder)

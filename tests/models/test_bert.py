@@ -26,7 +26,7 @@ FAMILY = [BertConfig, CamembertConfig, ElectraConfig, RobertaConfig, XLMRobertaC
 
 
 def make_network(config_class: Any = BertConfig, loader: Any = AutoModelForSequenceClassification) -> Network:
-    """Two layers of random weights, large enough that attention is uneven."""
+    """Make two layers of random weights, large enough that attention is uneven."""
     torch.manual_seed(0)
     config = config_class(
         vocab_size=100,
@@ -54,40 +54,40 @@ def batch(rows: int = 3, length: int = 17) -> dict[str, Tensor]:
     return {"input_ids": torch.randint(5, 100, (rows, length), generator=generator), "attention_mask": mask}
 
 
-def answers(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def logits_of(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     with torch.inference_mode():
         return {head: values[:, : inputs["attention_mask"][-1].sum()] for head, values in network(**inputs).items()}
 
 
 @pytest.mark.parametrize("config_class", FAMILY, ids=lambda one: one.__name__)
-def test_sentence_heads_of_the_family_answer_as_before(config_class: Any) -> None:
+def test_pruned_for_export_keeps_predictions_of_sentence_heads(config_class: Any) -> None:
     network = make_network(config_class)
-    wanted = answers(network, batch())
+    expected = logits_of(network, batch())
     with pruned_for_export(network):
         assert isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
-        torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
-    torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
+        torch.testing.assert_close(logits_of(network, batch()), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits_of(network, batch()), expected, atol=0, rtol=0)
     assert not isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
 
 
-def test_heads_that_read_every_token_keep_the_last_layer_and_the_answers() -> None:
+def test_pruned_for_export_keeps_the_last_layer_of_token_heads() -> None:
     for network in (make_network(loader=AutoModelForTokenClassification), joint(make_network())):
-        wanted = answers(network, batch())
+        expected = logits_of(network, batch())
         with pruned_for_export(network):
             assert not isinstance(network.encoder.encoder.layer[-1], FirstTokenLayer)  # type: ignore[union-attr, index]
-            torch.testing.assert_close(answers(network, batch()), wanted, atol=1e-5, rtol=0)
+            torch.testing.assert_close(logits_of(network, batch()), expected, atol=1e-5, rtol=0)
 
 
-def test_other_encoders_are_left_alone() -> None:
+def test_pruned_for_export_skips_other_encoders() -> None:
     network = make_network(DistilBertConfig)
-    wanted = answers(network, batch())
+    expected = logits_of(network, batch())
     with pruned_for_export(network):
-        torch.testing.assert_close(answers(network, batch()), wanted, atol=0, rtol=0)
+        torch.testing.assert_close(logits_of(network, batch()), expected, atol=0, rtol=0)
 
 
 @pytest.mark.slow  # two exports
 @pytest.mark.parametrize("heads", ["sentence", "joint"])
-def test_the_graph_is_as_lean_as_what_was_measured(tmp_path: Path, heads: str) -> None:
+def test_pruned_for_export_graph_is_as_small_as_measured(tmp_path: Path, heads: str) -> None:
     network = make_network() if heads == "sentence" else joint(make_network())
     with pruned_for_export(network):
         export_graph(network, tmp_path / "plain.onnx", type_ids=False, max_length=64)
@@ -100,12 +100,12 @@ def test_the_graph_is_as_lean_as_what_was_measured(tmp_path: Path, heads: str) -
     fused = [node.op_type for node in _optimised(tmp_path / "int8.onnx", tmp_path).graph.node]
     assert not {"SkipLayerNormalization", "MultiHeadAttention", "MatMulInteger", "QAttention"} & set(fused)
     assert fused.count("MatMulIntegerToFloat") + fused.count("DynamicQuantizeMatMul") >= 12
-    # and it answers as torch does.
+    # and it predicts as torch does.
     inputs = batch()
     session = ort.InferenceSession(tmp_path / "plain.onnx")
     given = session.run(None, {name: values.numpy() for name, values in inputs.items()})
-    for values, wanted in zip(given, answers(network, inputs).values(), strict=True):
-        np.testing.assert_allclose(values[:, : wanted.shape[1]], wanted.numpy(), atol=1e-5)
+    for values, expected in zip(given, logits_of(network, inputs).values(), strict=True):
+        np.testing.assert_allclose(values[:, : expected.shape[1]], expected.numpy(), atol=1e-5)
 
 
 def _optimised(path: Path, folder: Path) -> onnx.ModelProto:

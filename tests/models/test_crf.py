@@ -23,8 +23,8 @@ def _path_score(crf: LinearChainCrf, emissions: torch.Tensor, path: tuple[int, .
     return crf.start[path[0]] + emitted + moves + crf.end[path[-1]]
 
 
-def test_the_likelihood_equals_that_of_all_paths_enumerated() -> None:
-    # given two rows of 4 and 2 units, whose tokens are interleaved with others
+def test_crf_likelihood_equals_the_enumeration_of_all_paths() -> None:
+    # given two rows of 4 and 2 words, whose tokens are interleaved with others
     crf = _crf()
     emissions = torch.randn(2, 6, TAGS)
     tags = torch.tensor([[IGNORED, 0, 2, IGNORED, 1, 1], [2, IGNORED, 0, IGNORED, IGNORED, IGNORED]])
@@ -32,18 +32,19 @@ def test_the_likelihood_equals_that_of_all_paths_enumerated() -> None:
     # when every path is scored one by one
     total = torch.tensor(0.0)
     for row in range(2):
-        units = [place for place in range(6) if tags[row, place] != IGNORED]
+        positions = [position for position in range(6) if tags[row, position] != IGNORED]
         scores = [
-            _path_score(crf, emissions[row, units], path) for path in itertools.product(range(TAGS), repeat=len(units))
+            _path_score(crf, emissions[row, positions], path)
+            for path in itertools.product(range(TAGS), repeat=len(positions))
         ]
-        gold = _path_score(crf, emissions[row, units], tuple(tags[row, units].tolist()))
+        gold = _path_score(crf, emissions[row, positions], tuple(tags[row, positions].tolist()))
         total = total + torch.logsumexp(torch.stack(scores), 0) - gold
 
     # then the forward algorithm finds the same, a unit
     torch.testing.assert_close(crf(emissions, tags), total / 6)
 
 
-def test_decoding_finds_the_best_of_all_paths() -> None:
+def test_crf_decoding_finds_the_best_path() -> None:
     crf = _crf()
     emissions = torch.randn(5, TAGS)
     scored = {path: _path_score(crf, emissions, path).item() for path in itertools.product(range(TAGS), repeat=5)}
@@ -52,7 +53,7 @@ def test_decoding_finds_the_best_of_all_paths() -> None:
     assert tuple(found.tolist()) == max(scored, key=lambda path: scored[path])
 
 
-def test_a_row_without_units_changes_neither_loss_nor_gradient() -> None:
+def test_crf_ignores_a_row_without_words() -> None:
     crf = _crf()
     emissions = torch.randn(2, 3, TAGS)
     tags = torch.tensor([[0, 1, 2], [IGNORED] * 3])
@@ -61,7 +62,7 @@ def test_a_row_without_units_changes_neither_loss_nor_gradient() -> None:
     assert crf(emissions[1:], tags[1:]).item() == 0
 
 
-def test_units_are_moved_to_the_front_in_their_order() -> None:
+def test_gather_words_moves_words_to_the_front_in_order() -> None:
     emissions = torch.arange(8.0).reshape(1, 8, 1)
     tags = torch.tensor([[IGNORED, 3, IGNORED, 1, 2, IGNORED, IGNORED, 0]])
     moved, moved_tags, mask = gather_words(emissions, tags)

@@ -18,20 +18,20 @@ from tests.models.deberta import ATTENTION_KINDS, batch, make_network
 LONGEST = 512
 
 
-def answers(network: Network, inputs: dict[str, Tensor]) -> Tensor:
-    """Logits of the rows, or of each token that is no padding."""
+def logits_of(network: Network, inputs: dict[str, Tensor]) -> Tensor:
+    """Return the logits of the rows, or of each token that is not padding."""
     with torch.inference_mode():
         logits: dict[str, Tensor] = network(**inputs)
     return logits["sentence"] if "sentence" in logits else logits["tokens"][inputs["attention_mask"].bool()]
 
 
-def test_every_length_gives_what_transformers_gives() -> None:
+def test_inference_encoder_equals_transformers_at_every_length() -> None:
     network = make_network()
     for length in range(1, LONGEST + 1):
         inputs = batch(length)
-        wanted = answers(network, inputs)
+        expected = logits_of(network, inputs)
         with optimised_for_export(network, LONGEST):
-            torch.testing.assert_close(answers(network, inputs), wanted, atol=1e-5, rtol=0, msg=f"length {length}")
+            torch.testing.assert_close(logits_of(network, inputs), expected, atol=1e-5, rtol=0, msg=f"length {length}")
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_every_length_gives_what_transformers_gives() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("heads", ["sentence", "tokens"])
-def test_every_kind_of_model_gives_what_transformers_gives(heads: str, changes: dict[str, Any]) -> None:
+def test_inference_encoder_equals_transformers_for_every_kind_of_model(heads: str, changes: dict[str, Any]) -> None:
     network = make_network(heads, **changes)
     longest = min(LONGEST, changes.get("max_position_embeddings", LONGEST))
     for length in (1, 2, 9, 20, longest):
         inputs = batch(length)
-        wanted = answers(network, inputs)
+        expected = logits_of(network, inputs)
         with optimised_for_export(network, longest):
-            torch.testing.assert_close(answers(network, inputs), wanted, atol=1e-5, rtol=0)
+            torch.testing.assert_close(logits_of(network, inputs), expected, atol=1e-5, rtol=0)
 
 
-def test_the_network_is_as_before_behind_the_rewrite() -> None:
+def test_optimised_for_export_restores_the_network() -> None:
     network = make_network()
     before, encoder = {name: value.clone() for name, value in network.state_dict().items()}, network.encoder
     with optimised_for_export(network, 64):
@@ -65,7 +65,7 @@ def test_the_network_is_as_before_behind_the_rewrite() -> None:
 
 
 @pytest.mark.parametrize("heads", ["sentence", "tokens"])
-def test_the_exported_graph_equals_torch(tmp_path: Path, heads: str) -> None:
+def test_optimised_for_export_graph_equals_torch(tmp_path: Path, heads: str) -> None:
     network = make_network(heads, share_att_key=False, conv_kernel_size=3 if heads == "tokens" else 0)
     with optimised_for_export(network, LONGEST):
         export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
@@ -73,13 +73,13 @@ def test_the_exported_graph_equals_torch(tmp_path: Path, heads: str) -> None:
     for shape in ((1, 3), (7, 33), (3, 300), (1, LONGEST)):
         inputs = batch(shape[1], shape[0])
         with torch.inference_mode():
-            wanted = network(**inputs)[heads].numpy()
+            expected = network(**inputs)[heads].numpy()
         given = session.run([heads], {name: value.numpy() for name, value in inputs.items()})[0]
         real = inputs["attention_mask"].numpy() if heads == "tokens" else np.ones(shape[0])
-        np.testing.assert_allclose(given * real[..., None], wanted * real[..., None], atol=1e-5)
+        np.testing.assert_allclose(given * real[..., None], expected * real[..., None], atol=1e-5)
 
 
-def test_the_graph_picks_by_shape_and_projects_no_position(tmp_path: Path) -> None:
+def test_optimised_for_export_graph_gathers_by_shape_and_projects_no_position(tmp_path: Path) -> None:
     network = make_network()
     with optimised_for_export(network, LONGEST):
         export_graph(network, tmp_path / "model.onnx", type_ids=False, max_length=LONGEST)
@@ -98,18 +98,18 @@ def test_the_graph_picks_by_shape_and_projects_no_position(tmp_path: Path) -> No
     assert len(products) == 2 * (6 + 3) + 1
 
 
-def test_what_cannot_be_rewritten_is_left_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_optimised_for_export_skips_unsupported_models_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     network = make_network()
     encoder: Any = network.encoder
     encoder.z_steps = 2
     with caplog.at_level(logging.WARNING), optimised_for_export(network, 64):
         assert network.encoder is encoder
     assert [record.message for record in caplog.records] == [
-        "this DeBERTa is exported as transformers has it, which is slower: it repeats its last layer (z_steps)"
+        "this DeBERTa is exported without optimisation, which is slower: it repeats its last layer (z_steps)"
     ]
 
 
-def test_other_encoders_are_left(tiny_bert_folder: Path) -> None:
+def test_optimised_for_export_skips_other_encoders(tiny_bert_folder: Path) -> None:
     with quiet():
         network = Network(AutoModelForSequenceClassification.from_pretrained(tiny_bert_folder), None)
     encoder = network.encoder

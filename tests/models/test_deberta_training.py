@@ -16,7 +16,7 @@ KINDS = [{}, *ATTENTION_KINDS]
 
 
 def run_training(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a step in training mode, dropout included, and all gradients."""
+    """Return the loss of a step in training mode, dropout included, and all gradients."""
     network.train()
     torch.manual_seed(1)
     loss: Tensor = network(**inputs)["sentence"].square().mean()
@@ -26,7 +26,7 @@ def run_training(network: Network, inputs: dict[str, Tensor]) -> tuple[Tensor, d
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4)], ids=["full", "lora"])
 @pytest.mark.parametrize("changes", KINDS, ids=str)
-def test_losses_and_gradients_are_those_of_transformers(changes: dict[str, Any], lora: Lora | None) -> None:
+def test_fast_attention_gives_losses_and_gradients_of_transformers(changes: dict[str, Any], lora: Lora | None) -> None:
     stock, ours = make_network("sentence", **changes), make_network("sentence", **changes)
     use_fast_attention(ours)
     for network in (stock, ours):
@@ -44,14 +44,14 @@ def test_losses_and_gradients_are_those_of_transformers(changes: dict[str, Any],
             torch.testing.assert_close(our_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
 
 
-def test_long_texts_use_the_same_buckets() -> None:
+def test_fast_attention_uses_the_same_buckets_for_long_texts() -> None:
     stock, ours = make_network("sentence"), make_network("sentence")
     use_fast_attention(ours)
     with torch.inference_mode():
         torch.testing.assert_close(ours(**batch(300)), stock(**batch(300)), atol=1e-5, rtol=0)
 
 
-def test_what_is_saved_loads_with_transformers(tmp_path: Path) -> None:
+def test_fast_attention_saves_weights_that_transformers_loads(tmp_path: Path) -> None:
     network = make_network("sentence")
     use_fast_attention(network)
     assert any(isinstance(module, ShiftedSelfAttention) for module in network.modules())

@@ -28,7 +28,7 @@ def history(losses: list[float], **metrics: float) -> dict[str, Any]:
 GOOD = {"sentence.predicted_classes": 2, "tokens.predicted_entities": 2}
 
 
-def test_learning_warnings_are_silent_where_the_loss_falls_and_all_classes_come() -> None:
+def test_learning_warnings_are_empty_if_the_loss_falls_and_all_classes_are_predicted() -> None:
     assert learning_warnings(history([2.0, 1.5, 1.0], **GOOD), ROWS, SCRATCH, Training(learning_rate=1e-3)) == []
 
 
@@ -41,7 +41,7 @@ def test_learning_warnings_are_silent_where_the_loss_falls_and_all_classes_come(
         (history([2.0, 1.0], **{**GOOD, "tokens.predicted_entities": 0}), "finds none of the 2 entities"),
     ],
 )
-def test_learning_warnings_name_what_was_not_learned(found: dict[str, Any], line: str) -> None:
+def test_learning_warnings_name_the_fault(found: dict[str, Any], line: str) -> None:
     [warning] = learning_warnings(found, ROWS, SCRATCH, Training(learning_rate=1e-3))
     assert line in warning
 
@@ -55,11 +55,11 @@ def test_learning_warnings_name_what_was_not_learned(found: dict[str, Any], line
         (SCRATCH, 1e-3, "raise training.epochs (3), add training rows, or check the labels"),
     ],
 )
-def test_learning_warnings_give_the_remedy_of_the_kind_of_model(model: Model, rate: float, remedy: str) -> None:
+def test_learning_warnings_give_the_remedy_for_the_kind_of_model(model: Model, rate: float, remedy: str) -> None:
     [warning] = learning_warnings(history([1.0, 1.0], **GOOD), ROWS, model, Training(learning_rate=rate))
     assert warning.endswith(remedy) or remedy in warning
 
 
-def test_learning_warnings_expect_one_class_where_the_rows_hold_one() -> None:
+def test_learning_warnings_accept_one_class_if_the_rows_have_one() -> None:
     metrics = {"sentence.predicted_classes": 1, "tokens.predicted_entities": 1}
     assert learning_warnings(history([2.0, 1.0], **metrics), ROWS[:1], SCRATCH, Training(learning_rate=1e-3)) == []

@@ -7,7 +7,7 @@ from assay.models.crf import IGNORED, LinearChainCrf
 from assay.models.loss import HeadsLoss, balanced_weights
 
 
-def test_the_parts_are_means_over_what_is_labelled() -> None:
+def test_heads_loss_averages_over_labelled_positions() -> None:
     torch.manual_seed(0)
     logits = {"sentence": torch.randn(3, 4), "tokens": torch.randn(3, 5, 2)}
     labels = {"sentence": torch.tensor([1, 3, IGNORED]), "tokens": torch.randint(0, 2, (3, 5))}
@@ -18,7 +18,7 @@ def test_the_parts_are_means_over_what_is_labelled() -> None:
     torch.testing.assert_close(loss, sentence + 0.5 * tokens)
 
 
-def test_weights_and_smoothing_do_what_torch_does() -> None:
+def test_heads_loss_weights_and_smoothing_equal_torch() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(6, 3), torch.tensor([0, 0, 0, 1, 1, 2])
     weights = balanced_weights(labels.numpy().astype(np.int32), 3)
@@ -27,15 +27,15 @@ def test_weights_and_smoothing_do_what_torch_does() -> None:
     torch.testing.assert_close(ours, functional.cross_entropy(logits, labels, weights, label_smoothing=0.1))
 
 
-def test_a_batch_without_any_label_costs_nothing() -> None:
+def test_heads_loss_of_a_batch_without_labels_is_zero() -> None:
     labels = {"sentence": torch.full((2,), IGNORED), "tokens": torch.full((2, 3), IGNORED)}
     logits = {"sentence": torch.randn(2, 4), "tokens": torch.randn(2, 3, 5)}
     assert HeadsLoss(None, class_weights=torch.ones(4))(logits, labels).item() == 0
 
 
 @pytest.mark.parametrize("crf", [None, LinearChainCrf(2)], ids=["tags by themselves", "crf"])
-def test_a_row_of_weight_two_counts_as_if_it_were_there_twice(crf: LinearChainCrf | None) -> None:
-    # given a batch of three rows, one of which has no class and fewer units
+def test_heads_loss_counts_a_row_of_weight_two_twice(crf: LinearChainCrf | None) -> None:
+    # given a batch of three rows, one of which has no class and fewer words
     torch.manual_seed(0)
     logits = {"sentence": torch.randn(3, 4), "tokens": torch.randn(3, 5, 2)}
     labels = {"sentence": torch.tensor([1, 3, IGNORED]), "tokens": torch.randint(0, 2, (3, 5))}

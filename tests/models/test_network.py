@@ -33,7 +33,7 @@ MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
     ("loader", "classes", "tags"),
     [(AutoModelForSequenceClassification, 3, 0), (AutoModelForTokenClassification, 0, 5)],
 )
-def test_one_head_loads_with_the_class_of_transformers(
+def test_network_with_one_head_loads_with_the_class_of_transformers(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str, loader: Any, classes: int, tags: int
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
@@ -46,7 +46,7 @@ def test_one_head_loads_with_the_class_of_transformers(
 
 
 @pytest.mark.parametrize("encoder", ["bert", "deberta"])
-def test_both_heads_are_read_back_and_the_encoder_loads_alone(
+def test_network_with_both_heads_loads_and_its_encoder_loads_alone(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
@@ -62,27 +62,27 @@ def test_both_heads_are_read_back_and_the_encoder_loads_alone(
     AutoModel.from_pretrained(tmp_path)
 
 
-def test_padding_does_not_change_an_answer(tiny_bert_folder: Path) -> None:
+def test_network_predictions_do_not_depend_on_padding(tiny_bert_folder: Path) -> None:
     network = build_network(Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"]), 3, 5).eval()
     both, alone = network(IDS, MASK), network(IDS[1:, :3], MASK[1:, :3])
     torch.testing.assert_close(both["sentence"][1:], alone["sentence"])
     torch.testing.assert_close(both["tokens"][1:, :3], alone["tokens"])
 
 
-def test_half_precision_weights_are_trained_in_float32(tmp_path: Path, tiny_bert_folder: Path) -> None:
+def test_build_network_converts_half_precision_weights_to_float32(tmp_path: Path, tiny_bert_folder: Path) -> None:
     BertModel.from_pretrained(tiny_bert_folder, dtype=torch.float16).save_pretrained(tmp_path)
     network = build_network(Model(encoder=str(tmp_path), heads=["sentence"]), 2, 0)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
-def test_head_dropout_leaves_the_encoder_as_it_was(tiny_bert_folder: Path) -> None:
+def test_build_network_sets_head_dropout_on_the_head_only(tiny_bert_folder: Path) -> None:
     network = build_network(Model(encoder=str(tiny_bert_folder), heads=["tokens"], head_dropout=0.4), 0, 5)
     dropouts = {name: module.p for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)}
     assert dropouts.pop("model.dropout") == 0.4
     assert set(dropouts.values()) == {0.1}
 
 
-def test_dropout_of_the_encoder_leaves_the_head_as_it_was(tiny_bert_folder: Path) -> None:
+def test_build_network_sets_dropout_on_the_encoder_only(tiny_bert_folder: Path) -> None:
     model = Model(encoder=str(tiny_bert_folder), heads=["tokens"], dropout=0.3, head_dropout=0.4)
     network = build_network(model, 0, 5)
     dropouts = {name: module.p for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)}
@@ -91,7 +91,7 @@ def test_dropout_of_the_encoder_leaves_the_head_as_it_was(tiny_bert_folder: Path
 
 
 @pytest.mark.parametrize("name", ["missing/folder", "owner/no-such-model"])
-def test_an_encoder_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_encoder_errors_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model = Model(encoder=name, revision="0" * 40, heads=["sentence"])
     with pytest.raises(AssayError) as caught:
@@ -102,7 +102,7 @@ def test_an_encoder_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPat
         load_tokenizer(model)
 
 
-def test_a_tokenizer_without_padding_is_refused(tmp_path: Path, tiny_bert_folder: Path) -> None:
+def test_load_tokenizer_refuses_a_tokenizer_without_padding(tmp_path: Path, tiny_bert_folder: Path) -> None:
     tokenizer = load_tokenizer(Model(encoder=str(tiny_bert_folder), heads=["sentence"]))
     make: Any = PreTrainedTokenizerFast
     bare = make(tokenizer_object=tokenizer.backend_tokenizer)

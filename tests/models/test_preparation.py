@@ -62,7 +62,7 @@ T5_SIZES: dict[str, Any] = {
     ],
     ids=lambda value: getattr(value, "model_type", str(value)),
 )
-def test_check_length_lets_in_what_the_encoder_reads_and_no_token_more(config: PretrainedConfig, longest: int) -> None:
+def test_check_length_accepts_exactly_the_tokens_that_the_encoder_reads(config: PretrainedConfig, longest: int) -> None:
     model = Model(encoder="unused", heads=["sentence"], max_length=longest)
     network = build_network(model, 2, 0, config=config).train()
     _check_length(network, model)
@@ -71,7 +71,7 @@ def test_check_length_lets_in_what_the_encoder_reads_and_no_token_more(config: P
         _check_length(network, model.model_copy(update={"max_length": longest + 1}))
 
 
-def test_check_length_tries_what_the_configuration_does_not_say() -> None:
+def test_check_length_tries_a_length_that_the_configuration_does_not_limit() -> None:
     # given an encoder that claims to read more than it has positions for
     config = BertConfig(max_position_embeddings=32, **SIZES)
     model = Model(encoder="unused", heads=["sentence"], max_length=40)
@@ -89,7 +89,7 @@ def test_check_length_tries_what_the_configuration_does_not_say() -> None:
     [BartConfig(**BART_SIZES), MBartConfig(**BART_SIZES), T5Config(**T5_SIZES), MT5Config(**T5_SIZES)],
     ids=lambda config: config.model_type,
 )
-def test_check_length_lets_in_encoders_with_a_decoder(config: PretrainedConfig, head: Any) -> None:
+def test_check_length_accepts_encoders_with_a_decoder(config: PretrainedConfig, head: Any) -> None:
     model = Model(encoder="unused", heads=[head], max_length=40)
     classes, tags = (2, 0) if head == "sentence" else (0, 3)
     try:
@@ -99,7 +99,7 @@ def test_check_length_lets_in_encoders_with_a_decoder(config: PretrainedConfig, 
     _check_length(network, model)
 
 
-def test_check_length_says_in_one_line_what_an_encoder_refuses() -> None:
+def test_check_length_reports_a_failing_encoder_in_one_line() -> None:
     # given a classifier that misses its end token
     model = Model(encoder="unused", heads=["sentence"], max_length=40)
     network = build_network(model, 2, 0, config=BartConfig(**BART_SIZES))

@@ -22,7 +22,7 @@ def _entities(tags: list[str]) -> list[Entity]:
 
 # seqeval speaks of types that have no true or no predicted entity; these rows have both
 @pytest.mark.parametrize("noise", [0.0, 0.2, 0.6])
-def test_entity_f1_is_that_of_seqeval(noise: float) -> None:
+def test_entity_scores_equal_seqeval(noise: float) -> None:
     # given gold tags, broken sequences among them, and predictions that differ in some places
     rng = random.Random(7)
     gold = _tag_rows(1)
@@ -31,7 +31,7 @@ def test_entity_f1_is_that_of_seqeval(noise: float) -> None:
     # when both are scored
     ours = entity_scores([_entities(row) for row in gold], [_entities(row) for row in predicted])
 
-    # then all figures agree
+    # then all metrics agree
     assert ours.overall.f1 == pytest.approx(f1_score(gold, predicted))
     theirs = classification_report(gold, predicted, output_dict=True)
     for label, score in ours.by_type.items():
@@ -41,7 +41,7 @@ def test_entity_f1_is_that_of_seqeval(noise: float) -> None:
         assert score.support == theirs[label]["support"]
 
 
-def test_an_entity_counts_only_when_span_and_type_are_right() -> None:
+def test_entity_scores_require_span_and_type() -> None:
     gold = [[Entity(0, 5, "ORG"), Entity(9, 12, "PER")]]
     predicted = [[Entity(0, 5, "PER"), Entity(9, 12, "PER"), Entity(20, 22, "PER")]]
     scores = entity_scores(gold, predicted)
@@ -50,21 +50,21 @@ def test_an_entity_counts_only_when_span_and_type_are_right() -> None:
     assert scores.by_type["PER"].f1 == pytest.approx(0.5)
 
 
-def test_without_entities_there_is_nothing_to_score() -> None:
+def test_entity_scores_without_entities_are_zero() -> None:
     assert entity_scores([[]], [[]]).overall.f1 == 0
 
 
-def test_macro_f1_weighs_classes_alike() -> None:
+def test_sentence_scores_weigh_classes_equally() -> None:
     scores = sentence_scores(["a", "a", "a", "b"], ["a", "a", "a", "a"], ["a", "b", "never"])
     assert scores.accuracy == 0.75
     assert scores.by_label["a"].f1 == pytest.approx(6 / 7)
     assert scores.by_label["b"].f1 == 0
-    # a class that occurs nowhere is listed, but is no part of the mean
+    # a class that occurs nowhere is listed, but is not part of the mean
     assert scores.by_label["never"].support == 0
     assert scores.macro_f1 == pytest.approx(3 / 7)
 
 
-def test_a_frame_is_right_when_sentence_and_all_entities_are() -> None:
+def test_frame_accuracy_requires_class_and_all_entities() -> None:
     one, other = Entity(0, 1, "X"), Entity(2, 3, "X")
     gold = [[one], [one, other], [], [one]]
     predicted = [[one], [one], [], [one]]

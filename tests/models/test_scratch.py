@@ -10,12 +10,12 @@ from assay.recipes.recipe import Scratch
 TEXTS = [f"{a}{b}{c}{a}" for a in "xyzäö" for b in "uvw" for c in "rst"]
 
 
-def test_equal_texts_give_an_equal_tokenizer() -> None:
+def test_train_tokenizer_is_equal_for_equal_texts() -> None:
     first, *others = (train_tokenizer(TEXTS, 120).backend_tokenizer.to_str() for _ in range(4))
     assert all(other == first for other in others)
 
 
-def test_texts_are_told_in_pieces_of_words_and_accents_stay() -> None:
+def test_train_tokenizer_splits_words_and_keeps_accents() -> None:
     tokenizer = train_tokenizer(["Äpfel und Birnen"] * 3, 40).backend_tokenizer
     encoding = tokenizer.encode("Äpfel birnen?", "und")
     assert encoding.tokens[0] == "[CLS]"
@@ -25,7 +25,7 @@ def test_texts_are_told_in_pieces_of_words_and_accents_stay() -> None:
     assert "[UNK]" in encoding.tokens  # the question mark was in no text
 
 
-def test_the_special_tokens_are_no_more_than_those_of_bert() -> None:
+def test_train_tokenizer_has_the_special_tokens_of_bert_only() -> None:
     tokenizer = train_tokenizer(TEXTS, 120)
     assert sorted(tokenizer.all_special_tokens) == sorted(SPECIAL)
     assert len(tokenizer.get_added_vocab()) == len(SPECIAL)
@@ -34,7 +34,7 @@ def test_the_special_tokens_are_no_more_than_those_of_bert() -> None:
     assert config.pad_token_id == tokenizer.pad_token_id
 
 
-def test_train_tokenizer_keeps_to_its_vocabulary_where_a_script_has_more_characters(
+def test_train_tokenizer_keeps_its_vocabulary_size_for_scripts_with_more_characters(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # given 2,000 characters, the first of them in every text

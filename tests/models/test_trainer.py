@@ -9,7 +9,7 @@ from assay.recipes.recipe import Training
 TRAINING = Training(epochs=1, batch_size=8)
 
 
-def test_trainer_arguments_train_on_one_device_however_many_gpus_there_are(tmp_path: Path) -> None:
+def test_trainer_arguments_use_one_device_for_any_number_of_gpus(tmp_path: Path) -> None:
     # given arguments that see four GPUs
     arguments = trainer_arguments(tmp_path, TRAINING)
     assert arguments.n_gpu == 0

@@ -42,7 +42,7 @@ SCRATCH = Scratch(layers=1, hidden=16, attention_heads=2, vocabulary=100)
 
 
 class _KilledError(Exception):
-    """Stands for the end of the process."""
+    """End of the process."""
 
 
 class _KillAt(TrainerCallback):
@@ -79,7 +79,7 @@ def _new(folder: Path) -> Path:
 
 @pytest.mark.parametrize("encoder", ["bert", "deberta"])
 @pytest.mark.parametrize("heads", [["sentence"], ["tokens"], ["sentence", "tokens"]])
-def test_every_pair_of_encoder_and_heads_trains_and_loads(
+def test_train_every_pair_of_encoder_and_heads(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str, heads: list[Head]
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
@@ -106,7 +106,7 @@ WEIGHTS = [1.5 if index % 3 else 1.0 for index in range(len(ROWS))]
     ],
     ids=["crf", "lora", "weighted rows", "repeated rows"],
 )
-def test_a_killed_training_ends_as_an_unbroken_one_does(
+def test_train_resumes_a_killed_training_to_the_same_end(
     tmp_path: Path, tiny_bert_folder: Path, options: dict[str, Any], weighting: dict[str, Any]
 ) -> None:
     model = Model(encoder=str(tiny_bert_folder), max_length=32, **options)
@@ -127,23 +127,23 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
         losses.clear()
     train(ROWS, ROWS[:8], model, TRAINING, broken, log, **weighting)
 
-    # then only the third epoch was trained again, and all weights and figures are those of the unbroken run
+    # then only the third epoch was trained again, and all weights and metrics are those of the uninterrupted run
     assert sorted(losses) == list(range(2 * steps + 1, 3 * steps + 1))
     _assert_equal(straight, broken)
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-def test_a_training_that_was_killed_when_it_had_stopped_early_learns_no_more(
+def test_train_does_not_continue_a_killed_training_that_stopped_early(
     tmp_path: Path, keep: Literal["best", "last"]
 ) -> None:
-    # given steps too small to change an answer, so that the second epoch is no better and the last one
+    # given steps too small to change a prediction, so that the second epoch is no better and the last one
     model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     training = TRAINING.model_copy(update={"learning_rate": 1e-5, "early_stopping": 1, "keep": keep})
     straight, broken = _new(tmp_path / "straight"), _new(tmp_path / "broken")
     train(ROWS, ROWS[:8], model, training, straight)
     assert [entry["step"] for entry in Checkpoint.load(straight).history["epochs"]] == [3, 6]
 
-    # when it is killed once its last epoch is saved, and gone on with
+    # when it is killed once its last epoch is saved, and resumed
     with pytest.raises(_KilledError):
         train(ROWS, ROWS[:8], model, training, broken, callbacks=[_KillBehindSave(6)])
     train(ROWS, ROWS[:8], model, training, broken)
@@ -152,7 +152,7 @@ def test_a_training_that_was_killed_when_it_had_stopped_early_learns_no_more(
 
 
 def _assert_equal(straight: Path, broken: Path) -> None:
-    """Two trainings ended with the same weights and figures."""
+    """Check that two trainings ended with the same weights and metrics."""
     expected = _weights(straight)
     for name, found in _weights(broken).items():
         torch.testing.assert_close(found, expected[name], atol=1e-6, rtol=0, msg=name)
@@ -163,8 +163,8 @@ def _assert_equal(straight: Path, broken: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["cut", "unmarked"])
-def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path: Path, tiny_bert_folder: Path, harm: str) -> None:
-    # given a training that was killed behind its second epoch
+def test_train_skips_an_incomplete_checkpoint(tmp_path: Path, tiny_bert_folder: Path, harm: str) -> None:
+    # given a training that was killed after its second epoch
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=32)
     with pytest.raises(_KilledError):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[_KillAt(8)])
@@ -174,16 +174,16 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path: Path, tiny_bert
     if harm == "cut":
         os.truncate(newest / "optimizer.pt", 100)
     else:
-        (newest / "sealed.json").unlink()
+        (newest / "complete.json").unlink()
     steps: list[int] = []
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
 
-    # then the one before is gone on with
+    # then the one before is resumed
     assert min(steps) == 4
     Checkpoint.load(tmp_path)
 
 
-def test_a_finished_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
+def test_train_leaves_a_finished_checkpoint_unchanged(tmp_path: Path) -> None:
     model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
     steps: list[int] = []
@@ -191,8 +191,8 @@ def test_a_finished_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
     assert steps == []
 
 
-def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
-    # given a learning rate that ruins what the first epochs have learnt is unlikely to end on its best epoch
+def test_train_keeps_the_best_epoch(tmp_path: Path) -> None:
+    # given a learning rate that ruins the first epochs is unlikely to end on its best epoch
     model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     training = Training(epochs=6, batch_size=4, learning_rate=0.02, early_stopping=2)
     train(ROWS, ROWS, model, training, tmp_path)
@@ -200,13 +200,13 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     scores = {entry["epoch"]: entry["score"] for entry in history["epochs"]}
     assert scores[history["kept_epoch"]] == max(scores.values())
     assert history["kept_epoch"] == min(epoch for epoch, score in scores.items() if score == max(scores.values()))
-    # stopped two epochs behind the best, or at the end
+    # stopped two epochs after the best, or at the end
     assert max(scores) == min(6, history["kept_epoch"] + 2)
 
 
-def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
+def test_train_keeps_the_last_epoch_if_the_recipe_says_so(tmp_path: Path) -> None:
     model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
-    # such steps ruin what was learnt before, so that the last epoch is not the best one
+    # such steps ruin the weights, so that the last epoch is not the best one
     training = Training(epochs=4, batch_size=4, learning_rate=0.2, max_grad_norm=100, keep="last")
     train(ROWS, ROWS, model, training, tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
@@ -215,7 +215,7 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None
     assert checkpoint.history["kept_epoch"] == 4
 
 
-def test_equal_trainings_give_equal_weights(tmp_path: Path) -> None:
+def test_train_gives_equal_weights_for_equal_inputs(tmp_path: Path) -> None:
     model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
     training = Training(epochs=1, batch_size=8, class_weights="balanced", label_smoothing=0.1)
     folders = [_new(tmp_path / name) for name in ("one", "two")]
@@ -225,8 +225,8 @@ def test_equal_trainings_give_equal_weights(tmp_path: Path) -> None:
     assert (folders[0] / "tokenizer.json").read_bytes() == (folders[1] / "tokenizer.json").read_bytes()
 
 
-def test_rows_that_weigh_more_are_learnt_at_the_cost_of_the_others(tmp_path: Path) -> None:
-    # given rows that contradict each other, and one side of them that counts ten times as much
+def test_train_favours_rows_with_larger_weights(tmp_path: Path) -> None:
+    # given rows that contradict each other, and one half of them with ten times the weight
     rows = [Example(id=str(index), text="shares rose", label=["up", "down"][index % 2]) for index in range(128)]
     model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
     training = Training(epochs=1, batch_size=16, learning_rate=0.02)
@@ -235,14 +235,14 @@ def test_rows_that_weigh_more_are_learnt_at_the_cost_of_the_others(tmp_path: Pat
         weights = [10.0 if row.label == favoured else 1.0 for row in rows]
         train(rows, rows, model, training, folder, weights=weights, oversample=oversample)
 
-        # then the model answers as that side does
+        # then the model predicts as that half does
         checkpoint = Checkpoint.load(folder)
         inputs = AutoTokenizer.from_pretrained(folder)(rows[0].text, return_tensors="pt")
         logits = checkpoint.network()(inputs["input_ids"], inputs["attention_mask"])["sentence"]
         assert checkpoint.labels[int(logits.argmax())] == favoured
 
 
-def test_a_hopeless_training_is_given_up_and_its_scores_are_told(tmp_path: Path) -> None:
+def test_train_prunes_a_hopeless_trial_and_reports_its_scores(tmp_path: Path) -> None:
     model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
     asked: list[int] = []
 
@@ -253,14 +253,14 @@ def test_a_hopeless_training_is_given_up_and_its_scores_are_told(tmp_path: Path)
     with pytest.raises(PrunedTrial) as caught:
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
     assert len(caught.value.scores) == 2
-    # asked again in a later attempt, it knows the epochs of the first one; behind the last epoch nobody asks
+    # asked again in a later attempt, it knows the epochs of the first one; nobody asks after the last epoch
     with pytest.raises(PrunedTrial):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(hopeless)])
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[PruneTrial(lambda scores: len(scores) == 3)])
     assert asked == [1, 2, 2]
 
 
-def test_pairs_are_told_apart_by_segment(tmp_path: Path) -> None:
+def test_train_distinguishes_pairs_by_segment(tmp_path: Path) -> None:
     rows = [
         Example(id=str(number), text="does it rain", text_pair=f"it {word}", label=word)
         for number, word in enumerate(["rains", "shines"] * 8)
@@ -281,14 +281,14 @@ def test_pairs_are_told_apart_by_segment(tmp_path: Path) -> None:
         (ROWS, [Example(id="v9", text="a", label="sideways")], ["sentence"], "row 'v9' has label 'sideways'"),
     ],
 )
-def test_rows_that_do_not_fit_the_heads_are_one_line(
+def test_train_reports_rows_that_do_not_fit_the_heads_in_one_line(
     tmp_path: Path, rows: list[Example], validation: list[Example], heads: list[Head], message: str
 ) -> None:
     with pytest.raises(AssayError, match=message):
         train(rows, validation, Model(scratch=SCRATCH, heads=heads, max_length=16), TRAINING, tmp_path)
 
 
-def test_a_loss_that_is_no_number_is_one_line(tmp_path: Path) -> None:
+def test_train_reports_a_non_finite_loss_in_one_line(tmp_path: Path) -> None:
     # given a step that no recipe may ask for, and that ends in infinity at once
     steps = {"learning_rate": 1e12, "max_grad_norm": 1e12}
     wild = Training(epochs=20, batch_size=8, warmup_ratio=0.0).model_copy(update=steps)
@@ -296,7 +296,7 @@ def test_a_loss_that_is_no_number_is_one_line(tmp_path: Path) -> None:
         train(ROWS, ROWS[:8], Model(scratch=SCRATCH, heads=["sentence"], max_length=16), wild, tmp_path)
 
 
-def test_texts_longer_than_the_encoder_reads_are_refused_up_front(tmp_path: Path, tiny_bert_folder: Path) -> None:
+def test_train_refuses_a_max_length_beyond_the_encoder(tmp_path: Path, tiny_bert_folder: Path) -> None:
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=256)
     with pytest.raises(AssayError, match=r"model\.max_length is 256: the encoder reads 128 tokens at most"):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
@@ -310,9 +310,7 @@ class _Deterministic(TrainerCallback):
         self.steps.append(torch.are_deterministic_algorithms_enabled())
 
 
-def test_a_deterministic_training_comes_out_the_same_and_its_mode_ends_with_it(
-    tmp_path: Path, tiny_bert_folder: Path
-) -> None:
+def test_train_is_deterministic_and_restores_the_mode(tmp_path: Path, tiny_bert_folder: Path) -> None:
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=32)
     training = TRAINING.model_copy(update={"epochs": 1, "deterministic": True})
     seen = _Deterministic()

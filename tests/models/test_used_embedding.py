@@ -24,7 +24,7 @@ def _step(network: Network) -> None:
         optimizer.zero_grad()
 
 
-def test_training_the_used_rows_is_training_all_rows(tiny_bert_folder: Path) -> None:
+def test_used_embedding_trains_like_the_full_embedding(tiny_bert_folder: Path) -> None:
     # given two equal networks, one of which trains the rows in use only
     whole, used = _network(tiny_bert_folder), _network(tiny_bert_folder)
     train_used_rows(used, np.array([0, 2, 3, 7, 8, 9, 10]))
@@ -42,7 +42,7 @@ def test_training_the_used_rows_is_training_all_rows(tiny_bert_folder: Path) -> 
         torch.testing.assert_close(found, expected, msg=name)
 
 
-def test_a_frozen_embedding_stays_as_it_is(tiny_bert_folder: Path) -> None:
+def test_train_used_rows_leaves_a_frozen_embedding_unchanged(tiny_bert_folder: Path) -> None:
     network = _network(tiny_bert_folder)
     embedding = network.model.get_input_embeddings()
     embedding.requires_grad_(False)

@@ -22,7 +22,7 @@ with weights_written_to(Path(sys.argv[1])):
 
 
 @pytest.mark.parametrize("writer", ["safetensors", "torch"])
-def test_a_full_disk_is_one_line(tmp_path: Path, writer: str) -> None:
+def test_weights_written_to_reports_a_full_disk_in_one_line(tmp_path: Path, writer: str) -> None:
     root = Path(__file__).parents[2]
     result = subprocess.run(
         [sys.executable, "-c", FILL, str(tmp_path), writer],

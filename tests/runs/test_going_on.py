@@ -91,9 +91,9 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
     with pytest.raises(KeyboardInterrupt), open_run(recipe, tmp_path / "one") as run:
         snapshot, splits = begin(run)
         record_data.fn(run, snapshot, splits)
-        monkeypatch.setattr(resume, "seal", sealed_and_killed)
+        monkeypatch.setattr(resume, "mark_complete", sealed_and_killed)
         train.fn(run, snapshot, splits)
-    monkeypatch.setattr(resume, "seal", mark_complete)
+    monkeypatch.setattr(resume, "mark_complete", mark_complete)
 
     # when another one, which has nothing of its files, is told to do the same
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
 
     # then it has fetched what was finished, and trained the fourth epoch alone
     steps = checkpoint.history["epochs"][0]["step"]
-    assert f"going on from checkpoint-{3 * steps}" in caplog.text
+    assert f"resuming from checkpoint-{3 * steps}" in caplog.text
     assert len(checkpoint.history["epochs"]) == 4
     losses = MlflowClient(tracking_uri=mlflow_server).get_metric_history(run.mlflow_run, "train.loss")
     assert {metric.step for metric in losses} == set(range(1, 4 * steps + 1))

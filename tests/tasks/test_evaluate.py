@@ -232,7 +232,7 @@ def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None
     examples = joint_examples()
     run, snapshot, splits = _a_run(tmp_path, examples, {example.id: "train" for example in examples})
     bundle = make_bundle("export/bundle", classes=CLASSES)
-    with pytest.raises(AssayError, match="test side holds no rows"):
+    with pytest.raises(AssayError, match="test split has no rows"):
         evaluate.fn(run, ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest), snapshot, splits)
 
 

@@ -211,4 +211,4 @@ def test_int8_is_not_risked_where_a_head_could_not_be_measured() -> None:
     gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}})
     comparison = Int8Comparison(f1_fp32={"sentence": 0.9}, f1_int8={"sentence": 0.9}, drop={"sentence": 0.0}, rows=50)
     chosen, why = choose_precision(gate, comparison, ["sentence", "tokens"])
-    assert (chosen, why) == ("fp32", "no labelled validation rows to judge int8 by for the head tokens")
+    assert (chosen, why) == ("fp32", "no labelled validation rows to test int8 on for the head tokens")

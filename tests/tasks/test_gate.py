@@ -267,7 +267,7 @@ def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path
     unchecked = case.validation.model_copy(update={"checks": []})
     case.__dict__["validation"] = unchecked
     check = check_data(case)
-    assert (check.passed, check.why) == (False, "no check was made")
+    assert (check.passed, check.why) == (False, "no check was run")
 
 
 def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate,
     ("report", "reason"),
     [
         ({"parity_max_difference": 0.01}, "gate.parity_tolerance"),
-        ({"parity_labels_equal": False}, "answers otherwise"),
+        ({"parity_labels_equal": False}, "predicts other labels"),
         ({"parity_rows": 0}, "no row was compared"),
     ],
 )
@@ -320,7 +320,7 @@ def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandida
     check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).context(tmp_path))
     assert check.passed
     assert check.measured == (
-        "int8 ships; fall of F1 by int8: +0.0010 (sentence), -0.0020 (tokens); with other rows in the batch 0.00% of "
+        "int8 ships; drop of F1 by int8: +0.0010 (sentence), -0.0020 (tokens); with other rows in the batch 0.00% of "
         "the labels and 0.00% of the entities change (a probability by 0.000 at most), 240 rows"
     )
 
@@ -372,7 +372,7 @@ def test_counterfactuals_are_part_of_the_verdict_where_the_recipe_asks_for_them(
         "counterfactual: towns (sentence)",
         "counterfactual: towns (tokens)",
     ]
-    assert checks["counterfactual: towns (sentence)"].measured == "0 of 120 swaps change the answer (0.0%)"
+    assert checks["counterfactual: towns (sentence)"].measured == "0 of 120 swaps change the prediction (0.0%)"
     assert fair.outcome == "passed"
 
 
@@ -477,7 +477,7 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
         client.create_model_version("toy", "file:///gone", tags={**tags, "assay.test_rows": sample_rows(rows)})
     check = check_champion(case, "sentence")
     assert check.passed
-    assert "challenger 3 judged on these rows, so luck had 3 chances" in check.why
+    assert "challenger 3 tested on these rows, without a correction for multiplicity" in check.why
 
 
 @pytest.mark.usefixtures("champion")
@@ -490,7 +490,7 @@ def test_many_challengers_can_be_made_to_share_the_chance_of_error(
     # The third one may err with a twelfth of the 5 %.
     check = check_champion(case, "sentence")
     assert check.required == "a difference above 0 with 99.583% confidence"
-    assert check.why.endswith("challenger 3 judged on these rows, which the confidence allows for")
+    assert check.why.endswith("challenger 3 tested on these rows, for which the confidence is corrected")
 
 
 @pytest.mark.usefixtures("champion")
@@ -502,7 +502,7 @@ def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: 
     check = check_champion(case, "sentence")
     assert not check.passed
     assert "may be worse by more than the margin" in check.why
-    assert "these rows tell differences of 0." in check.why
+    assert "smallest detectable difference 0." in check.why
     assert check_champion(case, "tokens").passed
 
 
@@ -563,7 +563,7 @@ def test_the_champion_itself_passes(candidate: MakeCandidate, champion_store: Pa
         ({"ledger": "another"}, "may have trained on the test rows"),
         ({"ledger": None}, "may have trained on the test rows"),
         ({"seen_in_training": 3}, "3 test rows were training rows of an earlier run"),
-        ({"classes": ALL_CLASSES | {"so": "neutral"}}, "the label sets differ: 'neutral' only the candidate knows"),
+        ({"classes": ALL_CLASSES | {"so": "neutral"}}, "the label sets differ: 'neutral' only in the candidate"),
         ({"manifest": {"pair": True}, "rows": PAIRS}, "the champion reads single texts"),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
 
     mark_complete = resume.mark_complete
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(resume, "seal", interrupt)
+        patch.setattr(resume, "mark_complete", interrupt)
         tune.fn(run, *data)
     assert [each.info.status for each in nested(run)] == ["FINISHED", "FAILED"]
     [first] = (store / "runs" / "broken").glob("trial-*/step.json")

@@ -1,4 +1,4 @@
-"""The plots with data that break careless ones. What they look like is for people to judge."""
+"""Plots of difficult data; their looks are for people to assess."""
 
 import re
 from xml.etree import ElementTree
@@ -30,7 +30,7 @@ HARD_NAMES = [
 
 
 def texts(svg: str) -> list[str]:
-    """Texts of a plot that is well-formed XML."""
+    """Return the texts of a plot, which must be well-formed XML."""
     return [
         "".join(element.itertext()).strip()
         for element in ElementTree.fromstring(svg).iter()  # noqa: S314  # our own SVG
@@ -43,15 +43,15 @@ def a_slice(value: str, f1: float | None = 0.8) -> SliceMetric:
     return SliceMetric(head="tokens", column="medium", value=value, rows=9, share=0.1, f1=f1, low=low, high=high)
 
 
-def test_any_name_can_be_drawn() -> None:
+def test_plots_draw_any_name() -> None:
     size = len(HARD_NAMES)
     svg = confusion_plot(Confusion(labels=HARD_NAMES, counts=[[1] * size for _ in range(size)]))
-    found = texts(svg)
-    assert {"a<b>&c", "$x^2$", "東京 🎉"} <= set(found)
-    assert "a very long name of a class…" in found
+    drawn_texts = texts(svg)
+    assert {"a<b>&c", "$x^2$", "東京 🎉"} <= set(drawn_texts)
+    assert "a very long name of a class…" in drawn_texts
 
 
-def test_a_plot_has_no_colour_of_its_own_and_no_size_in_points() -> None:
+def test_plots_use_page_colours_and_no_size_in_points() -> None:
     svg = confusion_plot(Confusion(labels=["a", "b"], counts=[[3, 1], [0, 4]]))
     assert not [colour for colour in (INK, LINE, PAPER) if colour in svg]
     assert "currentColor" in svg
@@ -59,32 +59,32 @@ def test_a_plot_has_no_colour_of_its_own_and_no_size_in_points() -> None:
     assert 'pt"' not in svg.split(">", 1)[0]
 
 
-def test_a_class_without_rows_and_one_that_was_never_answered() -> None:
+def test_confusion_plot_of_classes_without_rows_or_predictions() -> None:
     assert "7" in texts(confusion_plot(Confusion(labels=["a", "b"], counts=[[0, 0], [7, 0]])))
 
 
-def test_of_many_classes_the_largest_are_drawn() -> None:
+def test_confusion_plot_draws_the_largest_of_many_classes() -> None:
     count = MOST_CLASSES + 20
     counts = [[row if row == column else 0 for column in range(count)] for row in range(count)]
-    found = texts(confusion_plot(Confusion(labels=[f"c{number}" for number in range(count)], counts=counts)))
-    assert f"c{count - 1}" in found
-    assert "c1" not in found
+    drawn_texts = texts(confusion_plot(Confusion(labels=[f"c{number}" for number in range(count)], counts=counts)))
+    assert f"c{count - 1}" in drawn_texts
+    assert "c1" not in drawn_texts
 
 
-def test_of_many_slices_the_first_are_drawn_and_those_with_nothing_to_find_left_out() -> None:
+def test_slices_plot_draws_the_first_slices_with_gold_labels() -> None:
     slices = [a_slice("none", None), *(a_slice(f"s{number}") for number in range(MOST_SLICES + 5))]
-    found = " ".join(texts(slices_plot(slices, {"tokens": 0.8})))
-    assert "medium = s0 " in found
-    assert f"s{MOST_SLICES + 1}" not in found
-    assert "none" not in found
+    drawn_texts = " ".join(texts(slices_plot(slices, {"tokens": 0.8})))
+    assert "medium = s0 " in drawn_texts
+    assert f"s{MOST_SLICES + 1}" not in drawn_texts
+    assert "none" not in drawn_texts
 
 
 @pytest.mark.parametrize("loss", [[], [(1.0, 0.5)]])
-def test_curves_of_a_training_that_was_too_short_for_any(loss: list[tuple[float, float]]) -> None:
+def test_curves_plot_of_a_very_short_training(loss: list[tuple[float, float]]) -> None:
     assert "training loss" in texts(curves_plot(loss, []))
 
 
-def test_curves_show_each_score_by_its_name() -> None:
+def test_curves_plot_shows_each_score_by_its_name() -> None:
     epochs = [
         {"epoch": 1.0, "step": 3.0, "sentence.macro_f1": 0.5},
         {"epoch": 2.0, "step": 6.0, "sentence.macro_f1": 0.6},
@@ -92,11 +92,11 @@ def test_curves_show_each_score_by_its_name() -> None:
     assert "sentence.macro_f1" in texts(curves_plot([(1, 2), (2, 1)], epochs))
 
 
-def test_calibration_of_a_single_bin() -> None:
+def test_calibration_plot_of_a_single_bin() -> None:
     assert "confidence" in texts(calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)]))
 
 
-def test_ids_of_different_plots_differ() -> None:
+def test_plots_have_different_ids() -> None:
     first = calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)])
     second = curves_plot([(1, 2), (2, 1)], [])
     clips = [set(re.findall(r'clipPath id="([^"]+)"', svg)) for svg in (first, second)]

@@ -1,23 +1,23 @@
 import pytest
 
 from assay.evaluation.counterfactuals.pronouns import swap_pronouns
-from assay.evaluation.counterfactuals.term_matching import Finder
+from assay.evaluation.counterfactuals.term_matching import TermFinder
 from assay.evaluation.counterfactuals.text_replacement import replace_words
 from assay.recipes.term_lists import shipped_list
 
 PRONOUNS = shipped_list("pronouns")
-FINDER = Finder(PRONOUNS)
+FINDER = TermFinder(PRONOUNS)
 
 
 def all_swaps(text: str) -> set[str]:
-    """Every text that some row id leads to."""
+    """Return every counterfactual that some row id leads to."""
     assert PRONOUNS.grammar is not None
-    made = set()
+    counterfactuals = set()
     for key in map(str, range(30)):
         changes = swap_pronouns([text], PRONOUNS, PRONOUNS.grammar, FINDER, key)
         if changes is not None:
-            made.add(replace_words(text, changes[0])[0])
-    return made
+            counterfactuals.add(replace_words(text, changes[0])[0])
+    return counterfactuals
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def all_swaps(text: str) -> set[str]:
         ("he is happy", {"she is happy"}),
         ("He's happy", {"She's happy"}),
         ("he always liked it", {"she always liked it"}),
-        # `her` and `his` stand for two forms each, the word behind tells which
+        # `her` and `his` stand for two forms each, resolved by the next word
         ("I know her and like her.", {"I know him and like him.", "I know them and like them."}),
         ("her dog", {"his dog", "their dog"}),
         ("a friend of his, not theirs", {"a friend of hers, not theirs", "a friend of theirs, not theirs"}),
@@ -43,7 +43,7 @@ def all_swaps(text: str) -> set[str]:
         ("He told his wife that she won", {"She told her husband that he won"}),
     ],
 )
-def test_forms_change_together(text: str, expected: set[str]) -> None:
+def test_swap_pronouns_changes_forms_together(text: str, expected: set[str]) -> None:
     assert all_swaps(text) == expected
 
 
@@ -58,11 +58,11 @@ def test_forms_change_together(text: str, expected: set[str]) -> None:
         "Sheila and the chef",
     ],
 )
-def test_what_is_not_clear_or_not_there_is_left_alone(text: str) -> None:
+def test_swap_pronouns_leaves_ambiguous_texts_unchanged(text: str) -> None:
     assert all_swaps(text) == set()
 
 
-def test_a_pair_changes_as_one() -> None:
+def test_swap_pronouns_changes_both_texts_of_a_pair() -> None:
     assert PRONOUNS.grammar is not None
     first, second = swap_pronouns(["is he tall", "He is tall"], PRONOUNS, PRONOUNS.grammar, FINDER, "k") or ([], [])
-    assert [one.text for one in first + second] == ["she", "She"]
+    assert [replacement.text for replacement in first + second] == ["she", "She"]

@@ -1,7 +1,7 @@
 import pytest
 
 from assay.evaluation.counterfactuals.single_terms import swap_term
-from assay.evaluation.counterfactuals.term_matching import Finder, pick_some
+from assay.evaluation.counterfactuals.term_matching import TermFinder, choose_some
 from assay.evaluation.counterfactuals.text_replacement import replace_words
 from assay.recipes.term_lists import TermList, own_list, shipped_list
 
@@ -9,7 +9,7 @@ TOWNS = own_list("towns", [["Rome", "Oslo"], ["New York", "Austin"]])
 
 
 def swapped(text: str, terms: TermList, key: str = "row") -> str | None:
-    changes = swap_term([text], terms, Finder(terms), key)
+    changes = swap_term([text], terms, TermFinder(terms), key)
     return None if changes is None else replace_words(text, changes[0])[0]
 
 
@@ -23,29 +23,29 @@ def swapped(text: str, terms: TermList, key: str = "row") -> str | None:
         ("", None),
     ],
 )
-def test_whole_words_are_replaced_in_their_case_and_only_one_term(text: str, expected: str | None) -> None:
+def test_swap_term_replaces_one_term_as_whole_words_in_their_case(text: str, expected: str | None) -> None:
     assert swapped(text, TOWNS) == expected
 
 
-def test_a_name_is_put_for_one_of_the_same_gender_and_another_association() -> None:
+def test_swap_term_keeps_the_gender_of_a_name_and_changes_its_association() -> None:
     names = shipped_list("names")
     women = names.kinds("women")
-    made = {swapped("Emily likes it", names, str(number)) for number in range(300)}
-    assert made == {
+    counterfactuals = {swapped("Emily likes it", names, str(number)) for number in range(300)}
+    assert counterfactuals == {
         f"{name} likes it" for kind, terms in women.items() if kind != "european american" for name in terms
     }
 
 
-def test_the_article_goes_with_the_new_word() -> None:
+def test_swap_term_adapts_the_article() -> None:
     nationalities = shipped_list("nationalities")
-    made = {swapped("I met an Indian cook.", nationalities, str(number)) for number in range(300)}
-    assert {"I met an Italian cook.", "I met a German cook.", "I met a Ukrainian cook."} <= made
-    assert not {text for text in made if text and " an G" in text}
+    counterfactuals = {swapped("I met an Indian cook.", nationalities, str(number)) for number in range(300)}
+    assert {"I met an Italian cook.", "I met a German cook.", "I met a Ukrainian cook."} <= counterfactuals
+    assert not {text for text in counterfactuals if text and " an G" in text}
     # An article that was wrong, or no article at all, stays.
     assert str(swapped("plan a Indian trip", nationalities)).startswith("plan a ")
 
 
-def test_what_seems_to_be_part_of_a_proper_name_is_left_alone() -> None:
+def test_swap_term_skips_parts_of_proper_names() -> None:
     nationalities = shipped_list("nationalities")
     for text in ("the American Express card", "Bank of the Great American people", "Los Angeles Italian food"):
         assert swapped(text, nationalities) is None
@@ -53,22 +53,22 @@ def test_what_seems_to_be_part_of_a_proper_name_is_left_alone() -> None:
         assert swapped(text, nationalities) is not None
 
 
-def test_both_texts_of_a_pair_change_together() -> None:
-    first, second = swap_term(["is Rome old", "Rome is old, Rome is."], TOWNS, Finder(TOWNS), "row") or ([], [])
+def test_swap_term_changes_both_texts_of_a_pair() -> None:
+    first, second = swap_term(["is Rome old", "Rome is old, Rome is."], TOWNS, TermFinder(TOWNS), "row") or ([], [])
     assert [len(first), len(second)] == [1, 2]
-    assert {one.text for one in first + second} == {"Oslo"}
+    assert {replacement.text for replacement in first + second} == {"Oslo"}
 
 
-def test_the_same_row_always_gets_the_same_word() -> None:
+def test_swap_term_is_the_same_for_the_same_row() -> None:
     names = shipped_list("names")
     assert len({swapped("Emily likes it", names, "r7") for _ in range(3)}) == 1
 
 
-def test_some_of_many_are_the_same_ones_in_their_order() -> None:
+def test_choose_some_chooses_the_same_items_in_order() -> None:
     items = [str(number) for number in range(50)]
-    some = pick_some(items, 10, key=lambda item: (item,))
+    some = choose_some(items, 10, key=lambda item: (item,))
     assert some == sorted(some, key=int)
     assert len(some) == 10
     # Rows that were added elsewhere do not change which of the others are drawn before which.
-    assert set(pick_some([*items, "more"], 10, key=lambda item: (item,))) - {"more"} <= set(some)
-    assert pick_some(items, 50, key=lambda item: (item,)) == items
+    assert set(choose_some([*items, "more"], 10, key=lambda item: (item,))) - {"more"} <= set(some)
+    assert choose_some(items, 50, key=lambda item: (item,)) == items

@@ -1,4 +1,4 @@
-"""Rows of one document are no independent draws: what is exchanged are whole documents."""
+"""Clusters of rows: tests exchange whole documents, since their rows are not independent draws."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +44,7 @@ def words(draw: np.random.Generator, rows: int, size: int) -> list[str]:
 
 
 def labels(draw: np.random.Generator, rows: int, size: int) -> list[str]:
-    """Mostly one label per document."""
+    """Return labels, mostly one per document."""
     usual = draw.choice(LABELS, rows // size)
     return [str(usual[row // size] if draw.random() < 0.8 else draw.choice(LABELS)) for row in range(rows)]
 
@@ -88,7 +88,7 @@ def f1(draw: np.random.Generator, reference: int, size: int, clusters: Clusters)
 
 
 @pytest.mark.parametrize("compare", [numbers, shares, texts, vectors, f1])
-def test_clusters_of_many_rows_look_different_as_seldom_as_p_says(compare: Compare) -> None:
+def test_comparisons_of_clusters_keep_their_level(compare: Compare) -> None:
     reference, size = 320, 8
     clusters, draw = clusters_of(reference, reference // 2, size), np.random.default_rng(5)
     p_values = [compare(draw, reference, size, clusters).p_value for _ in range(40)]
@@ -96,13 +96,13 @@ def test_clusters_of_many_rows_look_different_as_seldom_as_p_says(compare: Compa
 
 
 @pytest.mark.parametrize("compare", [numbers, shares, texts, vectors])
-def test_clusters_of_one_row_change_nothing(compare: Compare) -> None:
+def test_comparisons_of_clusters_of_one_row_equal_those_of_rows(compare: Compare) -> None:
     grouped, single = Clusters.of([str(row) for row in range(320)], [str(row) for row in range(160)]), None
     found = [compare(np.random.default_rng(6), 320, 1, one) for one in (grouped, single)]  # type: ignore[arg-type]
     assert found[0] == found[1]
 
 
-def test_clusters_still_show_a_shift_of_all_documents() -> None:
+def test_comparisons_of_clusters_find_a_shift_of_all_documents() -> None:
     draw, clusters = np.random.default_rng(8), clusters_of(320, 160, 8)
     assert compare_vectors(centres(draw, 320, 8, 8), centres(draw, 160, 8, 8) + 2, clusters).p_value < 0.005
     assert compare_numbers(
@@ -110,51 +110,53 @@ def test_clusters_still_show_a_shift_of_all_documents() -> None:
     ).p_value == pytest.approx(1 / 2000)
 
 
-def test_clusters_of_both_samples_with_one_name_are_two() -> None:
+def test_clusters_with_one_name_in_both_samples_are_two() -> None:
     assert Clusters.of(["a", "a"], ["a", "b"]).counts == (1, 2)
 
 
-def observed(documents: int, size: int, label: str, *, grouped: bool = True) -> WindowStatistics:
+def statistics(documents: int, size: int, label: str, *, grouped: bool = True) -> WindowStatistics:
     draw = np.random.default_rng(documents)
     rows = documents * size
     entity = (ScoredEntity(0, 3, "ORG", 0.9),)
-    answers = [LabelledPrediction(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)]
+    predictions = [
+        LabelledPrediction(str(row), None, label, (0.9,), None, entity, 30, False, {}) for row in range(rows)
+    ]
     names = [str(row // size) for row in range(rows)] if grouped else []
-    return WindowStatistics(answers, words(draw, rows, size), clusters=names)
+    return WindowStatistics(predictions, words(draw, rows, size), clusters=names)
 
 
-def test_find_drift_says_where_documents_are_too_few_to_tell() -> None:
-    reference = Reference(observed(40, 10, "up"), 400, frozenset(COMMON))
+def test_find_drift_does_not_test_too_few_documents() -> None:
+    reference = Reference(statistics(40, 10, "up"), 400, frozenset(COMMON))
 
-    few = find_drift(reference, observed(1, 100, "down"), Monitoring())
+    few = find_drift(reference, statistics(1, 100, "down"), Monitoring())
     assert not any(one.drifted for one in few)
     assert {one.why for one in few} == {
-        "too few documents to tell: 400 and 100 rows to compare are of 40 and 1 documents or groups; "
-        "take a longer window"
+        "not tested, too few documents: 400 and 100 rows to compare are of 40 and 1 documents or groups; "
+        "use a longer window"
     }
-    many = find_drift(reference, observed(20, 5, "down"), Monitoring())
-    assert "classes answered" in {one.name for one in many if one.drifted}
+    many = find_drift(reference, statistics(20, 5, "down"), Monitoring())
+    assert "predicted classes" in {one.name for one in many if one.drifted}
     assert many[0].clusters == (40, 20)
 
 
 @pytest.mark.parametrize(("reference", "window"), [((2000, 1), (1, 100)), ((1, 400), (100, 1)), ((1, 400), (1, 100))])
 @pytest.mark.parametrize("vectors", [False, True])
-def test_find_drift_of_one_cluster_says_that_it_is_too_few(
+def test_find_drift_does_not_test_one_cluster(
     reference: tuple[int, int], window: tuple[int, int], vectors: bool
 ) -> None:
-    samples = [observed(*sample, "up") for sample in (reference, window)]
+    samples = [statistics(*sample, "up") for sample in (reference, window)]
     if vectors:
         samples = [replace(one, embeddings=np.random.default_rng(1).normal(size=(len(one), 4))) for one in samples]
     found = find_drift(Reference(samples[0], len(samples[0]), frozenset(COMMON)), samples[1], Monitoring())
     assert len(found) == 8 + vectors
     assert not any(one.drifted for one in found)
-    assert all(one.why.startswith("too few documents to tell") for one in found)
+    assert all(one.why.startswith("not tested, too few documents") for one in found)
 
 
 def test_find_drift_reaches_a_small_alpha() -> None:
-    reference = Reference(observed(400, 1, "up", grouped=False), 400, frozenset(COMMON))
-    found = find_drift(reference, observed(200, 1, "down", grouped=False), Monitoring(alpha=0.001))
-    assert "classes answered" in {one.name for one in found if one.drifted}
+    reference = Reference(statistics(400, 1, "up", grouped=False), 400, frozenset(COMMON))
+    found = find_drift(reference, statistics(200, 1, "down", grouped=False), Monitoring(alpha=0.001))
+    assert "predicted classes" in {one.name for one in found if one.drifted}
 
 
 def test_cluster_names_are_groups_documents_and_copies() -> None:
@@ -179,7 +181,7 @@ Sizes = tuple[int, int]
 
 
 def drawn_labels(draw: np.random.Generator, sizes: Sizes, shared: float, first: float = 0.25) -> np.ndarray:
-    """Codes of four classes; a row takes the class of its cluster with the chance `shared`."""
+    """Return codes of four classes; a row takes the class of its cluster with probability `shared`."""
     chances = [first, *[(1 - first) / 3] * 3]
     usual, own = (draw.choice(4, count, p=chances) for count in (sizes[0], sizes[0] * sizes[1]))
     return np.where(draw.random(len(own)) < shared, np.repeat(usual, sizes[1]), own)
@@ -194,18 +196,19 @@ def drawn_numbers(draw: np.random.Generator, sizes: Sizes, shared: float, width:
 def uneven_comparisons(
     draw: np.random.Generator, reference: Sizes, window: Sizes, shared: float, shift: float = 0.0
 ) -> dict[str, float]:
-    """The p-value of each comparison of two samples of clusters, the window shifted by so much."""
-    both, exchange = (reference, window), Exchange(permutations=999)
-    names = [[str(row // size) for row in range(count * size)] for count, size in both]
+    """Return the p-value of each comparison of two samples of clusters, with a shifted window."""
+    samples, exchange = (reference, window), Exchange(permutations=999)
+    names = [[str(row // size) for row in range(count * size)] for count, size in samples]
     clusters = Clusters.of(*names)
-    old, new = (drawn_numbers(draw, sizes, shared, 4) for sizes in both)
+    old, new = (drawn_numbers(draw, sizes, shared, 4) for sizes in samples)
     new = new + shift
     before, after = (
         np.eye(4)[drawn_labels(draw, sizes, shared, first)]
-        for sizes, first in zip(both, (0.25, 0.25 + shift / 2), strict=True)
+        for sizes, first in zip(samples, (0.25, 0.25 + shift / 2), strict=True)
     )
     right = [
-        drawn_numbers(draw, sizes, shared, 1)[:, 0] < 0.8 - loss for sizes, loss in zip(both, (0, shift), strict=True)
+        drawn_numbers(draw, sizes, shared, 1)[:, 0] < 0.8 - loss
+        for sizes, loss in zip(samples, (0, shift), strict=True)
     ]
     gold = [draw.integers(0, 4, len(one)) for one in right]
     f1 = [
@@ -225,7 +228,7 @@ UNEVEN = [((1000, 1), (20, 25)), ((40, 20), (300, 1)), ((600, 1), (60, 5))]
 
 @pytest.mark.parametrize(("reference", "window"), UNEVEN)
 @pytest.mark.parametrize("shared", [0.0, 0.8])
-def test_uneven_clusters_look_different_as_seldom_as_p_says(reference: Sizes, window: Sizes, shared: float) -> None:
+def test_comparisons_of_uneven_clusters_keep_their_level(reference: Sizes, window: Sizes, shared: float) -> None:
     draw = np.random.default_rng([*reference, *window, round(10 * shared)])
     runs = [uneven_comparisons(draw, reference, window, shared) for _ in range(30)]
     for name in runs[0]:
@@ -236,7 +239,7 @@ def test_uneven_clusters_look_different_as_seldom_as_p_says(reference: Sizes, wi
 
 
 @pytest.mark.parametrize(("reference", "window"), UNEVEN)
-def test_uneven_clusters_show_what_independent_rows_do(reference: Sizes, window: Sizes) -> None:
+def test_comparisons_of_uneven_clusters_find_what_independent_rows_show(reference: Sizes, window: Sizes) -> None:
     # Given large clusters of rows that are independent all the same, when the window is shifted,
     draw = np.random.default_rng(4)
     runs = [uneven_comparisons(draw, reference, window, 0.0, shift=0.45) for _ in range(10)]

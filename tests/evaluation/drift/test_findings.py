@@ -1,4 +1,4 @@
-"""What counts as drift: an effect that is large enough, and that chance does not explain."""
+"""Drift: an effect that is large enough and more than chance."""
 
 import json
 from pathlib import Path
@@ -18,81 +18,81 @@ TEXT = "the battery of this card lasts long and works well in any phone or camer
 WORDS = TEXT.split()
 
 
-def observed(
+def statistics(
     count: int, seed: int, up: float = 0.5, words: list[str] | None = None, texts: bool = True
 ) -> WindowStatistics:
-    """Texts of eight words, answered with a share of `up`; each holds an entity."""
+    """Return texts of eight words, predicted with a share of `up`; each holds an entity."""
     draw = Random(seed)
     made = [" ".join(draw.choices(words or WORDS, k=8)) for _ in range(count)]
-    answers = []
+    predictions = []
     for number, text in enumerate(made):
         sure = draw.uniform(0.6, 1)
         label = "up" if draw.random() < up else "down"
         kind = draw.choice(["ORG", "PLACE"])
         entity = ScoredEntity(0, 3, kind, draw.random())
-        answers.append(
+        predictions.append(
             LabelledPrediction(str(number), None, label, (sure, 1 - sure), None, (entity,), len(text), False, {})
         )
-    return WindowStatistics(answers, made if texts else None)
+    return WindowStatistics(predictions, made if texts else None)
 
 
 @pytest.fixture
 def reference() -> Reference:
-    return Reference(observed(400, 1), 400, frozenset(vocabulary_of(WORDS)))
+    return Reference(statistics(400, 1), 400, frozenset(vocabulary_of(WORDS)))
 
 
 def find(findings: list[SignalFinding], name: str) -> SignalFinding:
     return next(one for one in findings if one.name == name)
 
 
-def test_rows_of_one_kind_are_stable(reference: Reference) -> None:
-    findings = find_drift(reference, observed(200, 2), Monitoring())
+def test_find_drift_of_equal_rows_is_stable(reference: Reference) -> None:
+    findings = find_drift(reference, statistics(200, 2), Monitoring())
     assert [one.name for one in findings if one.drifted] == []
     assert all(one.effect is not None for one in findings)
 
 
-def test_other_classes_are_drift_and_nothing_else_is(reference: Reference) -> None:
-    findings = find_drift(reference, observed(200, 2, up=0.8), Monitoring())
-    assert [one.name for one in findings if one.drifted] == ["classes answered"]
-    assert find(findings, "classes answered").window == "up 84%, down 16%"
+def test_find_drift_finds_other_classes_only(reference: Reference) -> None:
+    findings = find_drift(reference, statistics(200, 2, up=0.8), Monitoring())
+    assert [one.name for one in findings if one.drifted] == ["predicted classes"]
+    assert find(findings, "predicted classes").window == "up 84%, down 16%"
 
 
-def test_many_rows_make_no_alarm_of_a_small_effect(reference: Reference) -> None:
-    large = Reference(observed(6000, 1), 6000, reference.vocabulary)
-    found = find(find_drift(large, observed(6000, 2, up=0.56), Monitoring()), "classes answered")
+def test_find_drift_ignores_a_small_effect_in_many_rows(reference: Reference) -> None:
+    large = Reference(statistics(6000, 1), 6000, reference.vocabulary)
+    found = find(find_drift(large, statistics(6000, 2, up=0.56), Monitoring()), "predicted classes")
     assert found.p_value is not None
     assert found.p_value < 0.01
     assert not found.drifted
     assert found.why == "the effect is below 0.1"
 
 
-def test_few_rows_alarm_where_the_effect_is_large_and_not_by_chance(reference: Reference) -> None:
-    few = find_drift(reference, observed(40, 2, words=["oil", "paint", "of"]), Monitoring())
+def test_find_drift_finds_a_large_effect_in_few_rows(reference: Reference) -> None:
+    few = find_drift(reference, statistics(40, 2, words=["oil", "paint", "of"]), Monitoring())
     assert {"words unknown to the training rows", "words of the text"} <= {one.name for one in few if one.drifted}
-    chance = find(few, "classes answered")
+    chance = find(few, "predicted classes")
     assert not chance.drifted
 
 
-def test_too_few_rows_are_not_judged(reference: Reference) -> None:
-    findings = find_drift(reference, observed(12, 2, up=1), Monitoring())
+def test_find_drift_does_not_test_too_few_rows(reference: Reference) -> None:
+    findings = find_drift(reference, statistics(12, 2, up=1), Monitoring())
     assert all(one.effect is None for one in findings)
     assert findings[0].why == "not tested: 400 and 12 rows to compare, monitoring.min_rows is 30"
 
 
-def test_without_a_limit_a_signal_is_only_reported(reference: Reference) -> None:
+def test_find_drift_only_reports_a_signal_without_limit(reference: Reference) -> None:
     rule = Monitoring.model_validate({"limits": {"classes": None}})
-    found = find(find_drift(reference, observed(200, 2, up=1), rule), "classes answered")
+    found = find(find_drift(reference, statistics(200, 2, up=1), rule), "predicted classes")
     assert (found.drifted, found.why) == (False, "no limit is set")
 
 
-def test_answers_alone_are_judged_where_no_text_was_kept(reference: Reference) -> None:
-    names = {one.name for one in find_drift(reference, observed(200, 2, texts=False), Monitoring())}
+def test_find_drift_tests_predictions_alone_without_texts(reference: Reference) -> None:
+    names = {one.name for one in find_drift(reference, statistics(200, 2, texts=False), Monitoring())}
     assert "words of the text" not in names
-    assert {"length of the text", "classes answered", "types of entities"} <= names
+    assert {"length of the text", "predicted classes", "types of entities"} <= names
 
 
-def test_the_report_shows_names_as_they_are_and_every_picture(reference: Reference, tmp_path: Path) -> None:
-    window = observed(100, 2, words=["<b>oil", "paint"])
+def test_write_report_escapes_names_and_shows_every_plot(reference: Reference, tmp_path: Path) -> None:
+    window = statistics(100, 2, words=["<b>oil", "paint"])
     report = DriftReport(
         model="models:/reviews/3",
         recipe="reviews",
@@ -115,9 +115,11 @@ def test_the_report_shows_names_as_they_are_and_every_picture(reference: Referen
     assert report.outcome == "drift"
 
 
-def test_a_reference_is_read_as_it_was_written(reference: Reference, tmp_path: Path) -> None:
+def test_reference_is_loaded_as_it_was_saved(reference: Reference, tmp_path: Path) -> None:
     reference.save(tmp_path)
     again = Reference.load(tmp_path)
     assert again.observed.texts == reference.observed.texts
     assert (again.test_rows, again.vocabulary) == (reference.test_rows, reference.vocabulary)
-    assert [one.predicted for one in again.observed.answers] == [one.predicted for one in reference.observed.answers]
+    assert [one.predicted for one in again.observed.predictions] == [
+        one.predicted for one in reference.observed.predictions
+    ]

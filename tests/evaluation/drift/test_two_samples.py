@@ -1,4 +1,4 @@
-"""Tests that err as seldom as they say, and effects that do not grow with the number of rows."""
+"""Two-sample tests keep their level, and effects do not grow with the number of rows."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def one_hot(draw: np.random.Generator, count: int, share: float) -> Floats:
     return np.stack([first, ~first], axis=1).astype(np.float64)
 
 
-def test_equal_samples_seldom_look_different() -> None:
+def test_comparisons_of_equal_samples_keep_their_level() -> None:
     draw = np.random.default_rng(0)
     p_values = []
     for seed in range(40):
@@ -39,14 +39,14 @@ def test_equal_samples_seldom_look_different() -> None:
     assert below < 0.17  # 120 draws at 0.1
 
 
-def test_a_shift_is_found_in_few_rows() -> None:
+def test_comparisons_find_a_shift_in_few_rows() -> None:
     draw = np.random.default_rng(1)
     assert compare_numbers(draw.normal(size=300), draw.normal(1.5, size=40)).p_value < 1e-6
     assert compare_shares(one_hot(draw, 300, 0.2), one_hot(draw, 40, 0.7)).p_value < 1e-3
     assert compare_vectors(draw.normal(size=(300, 5)), draw.normal(1.5, size=(40, 5))).p_value < 1e-4
 
 
-def test_the_effect_of_a_small_shift_stays_small_with_many_rows() -> None:
+def test_comparisons_keep_a_small_effect_in_many_rows() -> None:
     draw = np.random.default_rng(2)
     numbers = compare_numbers(draw.normal(size=50_000), draw.normal(0.05, size=50_000))
     assert numbers.p_value < 1e-6
@@ -56,7 +56,7 @@ def test_the_effect_of_a_small_shift_stays_small_with_many_rows() -> None:
     assert shares.effect == pytest.approx(0.02, abs=0.01)
 
 
-def test_entities_of_one_text_are_no_independent_draws() -> None:
+def test_compare_shares_exchanges_whole_rows() -> None:
     # given texts that hold ten entities of one type each, and types that come equally often
     draw = np.random.default_rng(3)
     reference, window = 10 * one_hot(draw, 30, 0.5), 10 * one_hot(draw, 30, 0.5)
@@ -68,22 +68,22 @@ def test_entities_of_one_text_are_no_independent_draws() -> None:
     assert compare_shares(reference, window).p_value > 0.01
 
 
-def test_texts_are_told_apart_by_the_words_that_are_named() -> None:
+def test_compare_texts_names_the_distinctive_words() -> None:
     draw = np.random.default_rng(4)
-    found = compare_texts(texts(draw, 300), texts(draw, 60, "voucher"))
-    assert found.effect > 0.9
-    assert found.p_value < 1e-6
-    assert found.telling[0] == "voucher"
+    comparison = compare_texts(texts(draw, 300), texts(draw, 60, "voucher"))
+    assert comparison.effect > 0.9
+    assert comparison.p_value < 1e-6
+    assert comparison.distinctive_words[0] == "voucher"
     same = compare_texts(texts(draw, 300), texts(draw, 60))
     assert same.effect < 0.25
     assert same.p_value > 0.01
 
 
-def test_texts_without_a_word_are_the_same() -> None:
+def test_compare_texts_without_words_are_equal() -> None:
     assert compare_texts(["_"] * 40, ["__"] * 40).p_value == 1
 
 
-def test_a_fall_of_f1_is_told_and_a_gain_is_none() -> None:
+def test_compare_f1_reports_a_drop_and_no_gain() -> None:
     gold = ["a", "b"] * 100
     good = class_outcomes(gold, gold, ["a", "b"])
     worse = class_outcomes(gold, [*gold[:150], *("b", "a") * 25], ["a", "b"])

@@ -1,4 +1,4 @@
-"""Windows: files, collections and the log of a server, with and without labels."""
+"""Windows of files, collections and prediction logs, with and without labels."""
 
 import json
 from collections.abc import Container
@@ -48,35 +48,38 @@ def write(path: Path, *rows: dict[str, Any] | str) -> str:
     return str(path)
 
 
-def test_rows_without_a_label_count_and_those_that_cannot_be_read_are_told(reading: Reading, tmp_path: Path) -> None:
+def test_window_counts_unlabelled_and_unreadable_rows(reading: Reading, tmp_path: Path) -> None:
     good, bare = {"id": "a", "text": "good Acme", "label": "1"}, {"id": "b", "text": "bad"}
 
-    observed, counts = reading.window_statistics_of(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
+    statistics, counts = reading.window_statistics_of(write(tmp_path / "in.jsonl", good, bare, {"id": "c"}, "{"))
 
-    assert [(one.id, one.gold, one.predicted) for one in observed.answers] == [("a", "up", "up"), ("b", None, "down")]
+    assert [(one.id, one.gold, one.predicted) for one in statistics.predictions] == [
+        ("a", "up", "up"),
+        ("b", None, "down"),
+    ]
     assert (counts.seen, counts.unreadable) == (2, 2)
     assert "text is missing (1)" in counts.faults
 
 
-def test_labels_come_late_by_their_id(reading: Reading, tmp_path: Path) -> None:
+def test_window_joins_late_labels_by_id(reading: Reading, tmp_path: Path) -> None:
     rows = write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}, {"id": "b", "text": "bad"})
     labels = write(tmp_path / "labels.jsonl", {"id": "b", "label": "1"}, {"id": "z", "label": "down"})
 
-    observed, _ = reading.window_statistics_of(rows, labels=Path(labels))
+    statistics, _ = reading.window_statistics_of(rows, labels=Path(labels))
 
-    assert [one.gold for one in observed.answers] == [None, "up"]
+    assert [one.gold for one in statistics.predictions] == [None, "up"]
 
 
-def test_a_label_that_cannot_be_read_is_named(reading: Reading, tmp_path: Path) -> None:
+def test_read_labels_names_an_unreadable_label(reading: Reading, tmp_path: Path) -> None:
     rows, labels = (
         write(tmp_path / "in.jsonl", {"id": "a", "text": "good"}),
         write(tmp_path / "l.jsonl", {"label": "1"}),
     )
-    with pytest.raises(AssayError, match=r"l\.jsonl: row 1 is no label.*id"):
+    with pytest.raises(AssayError, match=r"l\.jsonl: row 1 is not a label.*id"):
         reading.window_statistics_of(rows, labels=Path(labels))
 
 
-def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path) -> None:
+def test_window_filters_rows_by_time(reading: Reading, tmp_path: Path) -> None:
     rows = [{"id": str(day), "text": "good", "at": f"2026-11-{day:02}T08:00:00Z"} for day in range(1, 11)]
     address = write(tmp_path / "in.jsonl", *rows)
 
@@ -93,55 +96,55 @@ def test_a_time_chooses_rows_and_must_be_there(reading: Reading, tmp_path: Path)
         ("2026-11-04T08:00:01Z", "2026-11-06", ["5"]),
     ],
 )
-def test_bounds_are_times_however_they_are_written(
+def test_window_normalises_its_bounds(
     reading: Reading, tmp_path: Path, since: str, until: str, days: list[str]
 ) -> None:
     stamps = {str(day): f"2026-11-0{day}T08:00:00" for day in range(3, 8)}
     # every other row has an offset
     rows = [{"id": day, "text": "good", "at": at + "Z" * (int(day) % 2)} for day, at in stamps.items()]
 
-    observed, _ = reading.window_statistics_of(write(tmp_path / "in.jsonl", *rows), since=since, until=until)
+    statistics, _ = reading.window_statistics_of(write(tmp_path / "in.jsonl", *rows), since=since, until=until)
 
-    assert [answer.id for answer in observed.answers] == days
+    assert [prediction.id for prediction in statistics.predictions] == days
 
 
 @pytest.mark.parametrize("bound", ["yesterday", "2026-13-01", "", "1763712000"])
-def test_a_bound_that_is_no_time_is_named(bound: str) -> None:
-    with pytest.raises(ValueError, match=r"until is '.*', which is no time in ISO 8601; write 2026-11-14"):
+def test_window_names_a_bound_that_is_not_a_time(bound: str) -> None:
+    with pytest.raises(ValueError, match=r"until is '.*', which is not an ISO 8601 time; write 2026-11-14"):
         Window(address="in.jsonl", until=bound)
 
 
-def test_an_empty_window_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no row to compare: text is missing"):
+def test_window_without_rows_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no rows to compare: text is missing"):
         reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c"}))
 
 
-def test_a_collection_is_a_window(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_window_reads_a_collection(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
     day = datetime(2026, 11, 1, tzinfo=UTC)
     rows = [{"_id": number, "id": str(number), "text": "good", "lang": "de", "on": day} for number in range(20)]
     mongo.fill("texts", [*rows, {"_id": 99, "id": "99", "text": "good", "lang": "en"}])
 
-    observed, counts = reading.window_statistics_of(
+    statistics, counts = reading.window_statistics_of(
         f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter={"lang": "de"}
     )
 
-    assert (len(observed), counts.seen) == (20, 20)
+    assert (len(statistics), counts.seen) == (20, 20)
     # as a deployment has it, which is given JSON
     dated = {"on": {"$gte": {"$date": "2026-11-01T00:00:00Z"}}}
     assert len(reading.window_statistics_of(f"mongo:env:TEST_MONGO/{mongo.database}/texts", filter=dated)[0]) == 20
     assert Window(address="mongo:", filter=dated).model_dump(mode="json")["filter"] == dated
 
 
-def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Reading, tmp_path: Path) -> None:
+def test_window_leaves_out_rows_of_the_snapshot_by_default(reading: Reading, tmp_path: Path) -> None:
     # given a window of a row that the snapshot holds, one whose text has changed since, and a new one
     rows = [{"id": name, "text": text} for name, text in (("a", "good"), ("b", "bad again"), ("c", "good"))]
     address = write(tmp_path / "in.jsonl", *rows)
     snapshot = {row_key(Example(id=name, text=text)) for name, text in (("a", "good"), ("b", "bad"))}
 
-    observed, counts = reading.window_statistics_of(address, news_to=snapshot)
+    statistics, counts = reading.window_statistics_of(address, news_to=snapshot)
 
-    assert [answer.id for answer in observed.answers] == ["b", "c"]
+    assert [prediction.id for prediction in statistics.predictions] == ["b", "c"]
     assert (counts.seen, counts.known) == (3, 1)
     everything, counts = reading.window_statistics_of(address, news_to=snapshot, known=True)
     assert (len(everything), counts.known) == (3, 0)
@@ -151,41 +154,48 @@ def test_rows_of_the_snapshot_are_left_out_unless_they_are_asked_for(reading: Re
 
 def logged(name: str, digest: str, **more: Any) -> dict[str, Any]:
     head = {"id": name, "at": "2026-11-21T08:00:00.000+00:00", "name": "toy", "version": "3", "digest": digest}
-    answer = {"characters": 4, "truncated": False, "label": "up", "confidence": 0.9}
-    return {**head, **answer, "entities": [{"start": 0, "end": 4, "label": "ORG", "score": 0.7}], **more}
+    prediction = {"characters": 4, "truncated": False, "label": "up", "confidence": 0.9}
+    return {**head, **prediction, "entities": [{"start": 0, "end": 4, "label": "ORG", "score": 0.7}], **more}
 
 
-def test_a_log_without_texts_gives_the_answers_of_this_version(reading: Reading, tmp_path: Path) -> None:
+def test_window_of_a_log_without_texts_has_predictions_of_this_version(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     write(tmp_path / "answers-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
     labels = write(tmp_path / "labels.jsonl", {"id": "a", "label": "down"})
 
-    observed, counts = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(labels))
+    statistics, counts = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(labels))
 
-    [answer] = observed.answers
-    assert (answer.gold, answer.predicted, answer.probabilities, answer.characters) == ("down", "up", (0.9,), 4)
-    assert (observed.texts, counts.others, counts.unreadable) == (None, 1, 1)
+    [prediction] = statistics.predictions
+    assert (prediction.gold, prediction.predicted, prediction.probabilities, prediction.characters) == (
+        "down",
+        "up",
+        (0.9,),
+        4,
+    )
+    assert (statistics.texts, counts.other_versions, counts.unreadable) == (None, 1, 1)
 
 
-def test_a_log_with_texts_is_read_again_by_the_champion(reading: Reading, tmp_path: Path) -> None:
+def test_window_of_a_log_with_texts_is_predicted_again(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("a", "other", text="bad Acme"))
 
-    observed, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
+    statistics, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
 
-    assert (observed.answers[0].predicted, observed.texts) == ("down", ["bad Acme"])
-    with pytest.raises(DataError, match="no row to compare"):
+    assert (statistics.predictions[0].predicted, statistics.texts) == ("down", ["bad Acme"])
+    with pytest.raises(DataError, match="no rows to compare"):
         reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-22")
 
 
-def gold(observed: WindowStatistics) -> list[list[tuple[int, int, str]]]:
-    return [[(e.start, e.end, e.label) for e in answer.gold_entities or ()] for answer in observed.answers]
+def gold(statistics: WindowStatistics) -> list[list[tuple[int, int, str]]]:
+    return [
+        [(e.start, e.end, e.label) for e in prediction.gold_entities or ()] for prediction in statistics.predictions
+    ]
 
 
 @pytest.mark.parametrize(
     ("start", "end"), [(4, 8), (4.0, 8.0), (3, 8), (4, 9), (3, 9), (4, 6), (6, 8), (5.0, 7)], ids=str
 )
 @pytest.mark.parametrize("name", [7, 7.0, "7"])
-def test_labels_become_what_entities_of_a_source_are(
+def test_window_strips_late_entities_like_those_of_a_source(
     reading: Reading, tmp_path: Path, name: Any, start: float, end: float
 ) -> None:
     # given white space at the edges, half a word, doubles
@@ -194,18 +204,20 @@ def test_labels_become_what_entities_of_a_source_are(
     rows = write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"})
     assert gold(reading.window_statistics_of(rows, labels=labels)[0]) == [[(4, 8, "ORG")]]
     for folder, digests in (("all", ["other"]), ("some", [reading.engine.digest])):
-        # "some": one row has no text, so that what was answered counts
+        # "some": one row has no text, so that the logged predictions count
         bare = [logged("8", reading.engine.digest)] if folder == "some" else []
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
         assert gold(reading.window_statistics_of(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
 
 
-def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, tmp_path: Path) -> None:
+def test_window_uses_late_entities_unchanged_without_texts(reading: Reading, tmp_path: Path) -> None:
     write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest))
     labels = {"id": 7.0, "label": None, "entities": [{"start": 0.0, "end": 3, "label": "ORG"}]}
-    observed, _ = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels)))
-    assert gold(observed) == [[(0, 3, "ORG")]]
+    statistics, _ = reading.window_statistics_of(
+        f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels))
+    )
+    assert gold(statistics) == [[(0, 3, "ORG")]]
 
 
 @pytest.mark.parametrize(
@@ -216,15 +228,15 @@ def test_labels_count_as_they_are_where_the_text_is_not_known(reading: Reading, 
         ({"entities": [{"start": "4", "end": 8, "label": "ORG"}]}, r"entity\.start is not a whole number: 4"),
         ({"entities": [{"start": 4, "end": 8.6, "label": "ORG"}]}, r"entity\.end is not a whole number: 8\.6"),
         ({"entities": [{"start": True, "end": 8, "label": "ORG"}]}, r"entity\.start is not a whole number: True"),
-        ({"entities": [{"start": 8, "end": 4, "label": "ORG"}]}, "entity has no character: 8:4"),
-        ({"entities": [{"start": -4, "end": 4, "label": "ORG"}]}, "entity has no character: -4:4"),
+        ({"entities": [{"start": 8, "end": 4, "label": "ORG"}]}, "the entity is empty: 8:4"),
+        ({"entities": [{"start": -4, "end": 4, "label": "ORG"}]}, "the entity is empty: -4:4"),
         ({"entities": [{"start": 4, "end": 8, "label": " "}]}, r"entity\.label is empty"),
         ({"entities": [{"start": 4, "end": 80, "label": "ORG"}]}, "row '7': entity 4:80 lies outside the text"),
         ({"entities": [{"start": 3, "end": 4, "label": "ORG"}]}, "row '7': entity 3:4 covers white space alone"),
     ],
     ids=str,
 )
-def test_labels_that_cannot_be_meant_are_named(
+def test_read_labels_names_impossible_entities(
     reading: Reading, tmp_path: Path, label: dict[str, Any], message: str
 ) -> None:
     labels = Path(write(tmp_path / "labels.jsonl", {"id": 7, **label}))
@@ -235,32 +247,32 @@ def test_labels_that_cannot_be_meant_are_named(
         assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
+def test_read_log_of_a_folder_without_log_is_an_error(reading: Reading, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="assay serve --log"):
         reading.window_statistics_of(f"log:{tmp_path}")
 
 
-def test_a_sample_is_even_and_keeps_the_order() -> None:
+def test_draw_is_even_and_keeps_the_order() -> None:
     drawn = [draw(range(1000), 100, seed) for seed in range(50)]
     assert all(rows == sorted(rows) and len(set(rows)) == 100 for rows in drawn)
     mean = sum(map(sum, drawn)) / 5000
     assert 480 < mean < 520
 
 
-def test_rows_of_a_window_carry_their_groups(reading: Reading, tmp_path: Path) -> None:
+def test_window_rows_have_their_groups(reading: Reading, tmp_path: Path) -> None:
     rows = [{"id": name, "text": "good", "product": product} for name, product in (("a", 5), ("b", 5.0), ("c", None))]
     fields = {"id": "id", "label": "label", "group": "product"}
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields}
     recipe = Recipe.model_validate(recipe_values(source=source))
     window = Window(address=write(tmp_path / "in.jsonl", rows[0], {**rows[1], "product": 5}, rows[2]))
 
-    observed, _ = observe_window(window, recipe, reading.engine, reading.embedder)
+    statistics, _ = observe_window(window, recipe, reading.engine, reading.embedder)
 
-    one, other, none = observed.cluster_names
+    one, other, none = statistics.cluster_names
     assert one == other != none
 
 
-def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Reading, tmp_path: Path) -> None:
+def test_window_clusters_rows_of_one_request_or_group(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
     names = ["r/0", "r/1", "s", "t"]
     labels = write(tmp_path / "labels.jsonl", *({"id": name, "group": "g"} for name in "st"))
@@ -268,5 +280,5 @@ def test_rows_of_one_request_and_of_one_labelled_group_are_clusters(reading: Rea
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "answers-1.jsonl", *(logged(name, own, **more) for name in names))
         for own_labels, count in ((None, 3), (Path(labels), 2)):
-            observed, _ = reading.window_statistics_of(f"log:{tmp_path / folder}", labels=own_labels)
-            assert len(set(observed.cluster_names)) == count
+            statistics, _ = reading.window_statistics_of(f"log:{tmp_path / folder}", labels=own_labels)
+            assert len(set(statistics.cluster_names)) == count

@@ -9,7 +9,7 @@ HEADS, WIDTH, DISTANCES = 2, 8, 21
 
 
 def make_model(positions: np.ndarray) -> onnx.ModelProto:
-    """Vectors times the first columns of a constant, and times all of another."""
+    """Make a model of vectors times the first columns of a constant, and times all columns of another."""
     nodes = [
         helper.make_node("Slice", ["positions", "begin", "columns", "axis"], ["cut"], name="slice"),
         helper.make_node("MatMul", ["vectors", "cut"], ["scores"], name="cut_product"),
@@ -36,11 +36,11 @@ def make_model(positions: np.ndarray) -> onnx.ModelProto:
 
 def run(model: onnx.ModelProto, vectors: np.ndarray, columns: int) -> list[np.ndarray]:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    answers: list[np.ndarray] = session.run(None, {"vectors": vectors, "columns": np.array([columns])})
-    return answers
+    outputs: list[np.ndarray] = session.run(None, {"vectors": vectors, "columns": np.array([columns])})
+    return outputs
 
 
-def test_products_with_cut_positions_are_int8_and_near() -> None:
+def test_quantize_position_products_is_int8_and_close() -> None:
     random = np.random.default_rng(0)
     positions = random.standard_normal((HEADS, WIDTH, DISTANCES), dtype=np.float32)
     vectors = random.standard_normal((3, HEADS, 5, WIDTH), dtype=np.float32)
@@ -53,7 +53,7 @@ def test_products_with_cut_positions_are_int8_and_near() -> None:
     np.testing.assert_array_equal(given[1], wanted[1])
 
 
-def test_all_zeros_stay_zeros() -> None:
+def test_quantize_position_products_keeps_zeros() -> None:
     model = make_model(np.zeros((HEADS, WIDTH, DISTANCES), dtype=np.float32))
     quantize_position_products(model)
     vectors = np.ones((1, HEADS, 2, WIDTH), dtype=np.float32)

@@ -9,7 +9,7 @@ ROWS, WIDTH = 50, 8
 
 
 def make_model(values: np.ndarray, *, shared: bool = False) -> onnx.ModelProto:
-    """input_ids -> their rows; if `shared`, a second output needs the table itself."""
+    """Make a model that looks up `input_ids`; if `shared`, a second output needs the table itself."""
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"])]
     outputs = [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["b", "l", WIDTH])]
     if shared:
@@ -21,14 +21,14 @@ def make_model(values: np.ndarray, *, shared: bool = False) -> onnx.ModelProto:
 
 
 def make_values() -> np.ndarray:
-    """Rows of very different size, and one of zeros."""
+    """Return rows of very different size, and one of zeros."""
     values = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
     values *= np.geomspace(1e-3, 1e3, ROWS, dtype=np.float32)[:, None]
     values[7] = 0
     return values
 
 
-def test_each_row_is_near_in_its_own_scale() -> None:
+def test_quantize_word_table_keeps_each_row_close_in_its_own_scale() -> None:
     values, model = make_values(), make_model(make_values())
     quantize_word_table(model)
     onnx.checker.check_model(model, full_check=True)
@@ -38,7 +38,7 @@ def test_each_row_is_near_in_its_own_scale() -> None:
     assert (error <= np.abs(values).max(axis=1, keepdims=True) / 253).all()
 
 
-def test_the_float_table_is_gone_unless_something_else_needs_it() -> None:
+def test_quantize_word_table_removes_an_unused_float_table() -> None:
     alone, shared = make_model(make_values()), make_model(make_values(), shared=True)
     for model in (alone, shared):
         quantize_word_table(model)

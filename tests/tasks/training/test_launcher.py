@@ -144,7 +144,7 @@ def workers(job: TrainingJob) -> list[psutil.Process]:
 
 
 def marked_complete(job: TrainingJob) -> int:
-    return len(list((job.folder / "work").glob("checkpoint-*/sealed.json")))
+    return len(list((job.folder / "work").glob("checkpoint-*/complete.json")))
 
 
 @pytest.mark.slow  # four times, two processes import torch and transformers
@@ -264,5 +264,5 @@ def test_a_training_for_two_is_refused_by_one(
     tmp_path: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], store: Path
 ) -> None:
     model = job_of(store, data, "one").run.recipe.model
-    with pytest.raises(AssayError, match=r"training\.processes is 2, and 1 train here"):
+    with pytest.raises(AssayError, match=r"training\.processes is 2, and 1 are running"):
         train_here(rows(), rows(), model, Training(processes=2), tmp_path)
