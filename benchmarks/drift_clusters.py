@@ -1,7 +1,7 @@
-"""False alarms and power of drift by rows per document, on rows made for it (part of `make bench-drift`).
+"""False alarms and power of drift by rows per document, on generated rows (part of `make bench-drift`).
 
 Rows of a document share its topic: its centre in the embedding, its own names, its usual length, class, confidence and
-mistakes. The reference and a window without drift are documents of one kind; a window with drift has every second
+errors. The reference and a window without drift are documents of one kind; a window with drift has every second
 document of another kind. All signals of `assay monitor` are tested, with the defaults of the recipe.
 """
 
@@ -21,7 +21,7 @@ from assay.serving.engine import ScoredEntity
 from benchmarks.results import Row
 
 REPETITIONS = 200
-# Of the reference and of the window.
+# In the reference and in the window.
 ROWS_PER_DOCUMENT = ((1, 1), (4, 4), (8, 8), (16, 16), (1, 20), (16, 1))
 REFERENCE, WINDOW = 800, 400
 WIDTH = 32
@@ -37,7 +37,7 @@ ALLOWED = 0.05
 
 @dataclass(frozen=True)
 class Cell:
-    """Windows of one kind, and what each of them was found to be."""
+    """Windows of one kind, with the findings on each of them."""
 
     rows_per_document: tuple[int, int]
     drift: bool
@@ -45,12 +45,12 @@ class Cell:
 
     @property
     def alarms(self) -> float:
-        """Share of the windows with an alarm."""
+        """Return the share of windows with an alarm."""
         return float(np.mean([any(one.drifted for one in found) for found in self.findings]))
 
 
 def cluster_rows(repetitions: int) -> list[Row]:
-    """Simulate every cell, and say how many of its windows alarmed."""
+    """Simulate every cell, and return the share of its windows with an alarm."""
     cells = [simulate(size, drift, repetitions) for size in ROWS_PER_DOCUMENT for drift in (False, True)]
     return [_row(cell) for cell in cells]
 
@@ -93,7 +93,7 @@ def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0
 
 
 class _Document:
-    """What the rows of one document share."""
+    """A document: the properties that its rows share."""
 
     def __init__(self, draw: np.random.Generator, *, other: bool) -> None:
         self._draw = draw
@@ -137,7 +137,7 @@ def _row(cell: Cell) -> Row:
 
 
 def _by_signal(findings: Sequence[list[SignalFinding]]) -> str:
-    """Alarms of each signal that had one."""
+    """Describe the number of alarms of each signal that raised one."""
     counts = {one.name: sum(found[place].drifted for found in findings) for place, one in enumerate(findings[0])}
     shown = [f"{name} {count}" for name, count in counts.items() if count]
     return f"alarms: {', '.join(shown)}" if shown else "no alarm"

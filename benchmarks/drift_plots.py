@@ -17,12 +17,12 @@ ALARM = "#b3261e"
 
 
 def draw_years(years: Mapping[int, Sequence[SignalFinding]], last: int, path: Path) -> None:
-    """The effect of each signal in each year; a frame marks what passed its limit beyond chance.
+    """Draw the effect of each signal in each year; a frame marks an alarm.
 
     Args:
-        years: what was found in a window of each year.
+        years: the findings on a window of each year.
         last: the last year that the model was trained on.
-        path: of the picture.
+        path: file of the plot.
     """
     names = [one.name for one in next(iter(years.values()))]
     effects = np.array([[one.effect or 0.0 for one in findings] for findings in years.values()]).T

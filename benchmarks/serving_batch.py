@@ -1,7 +1,7 @@
-"""The engine on many rows: against transformers' pipeline, float32, and what the CPU can do (`make bench-serving`).
+"""The engine on many rows: against transformers' pipeline, float32, and the limit of the CPU (`make bench-serving`).
 
-All ways answer the published validation side of Twitter Financial News with the same weights, in interleaved rounds of
-one process, tokenisation included; the medians of the ratios count.
+All methods predict the published validation split of Twitter Financial News with the same weights, in interleaved
+rounds of one process, tokenisation included; the medians of the ratios count.
 """
 
 import argparse
@@ -42,7 +42,7 @@ MEMORY_ROWS = 256
 
 SERVING = """
 import json, resource, sys
-import assay.serving.http.app  # what a server imports
+import assay.serving.http.app  # the imports of a server
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Row
 from pathlib import Path
@@ -66,7 +66,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; none: all")
+    parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
@@ -82,10 +82,10 @@ def main() -> None:
 
 
 class Bench:
-    """One checkpoint in every form that is compared."""
+    """One checkpoint in every compared form."""
 
     def __init__(self, folder: Path) -> None:
-        open_minilm_bundle()  # made the first time
+        open_minilm_bundle()  # created on the first call
         self._checkpoint = Checkpoint.load(PLACE / "checkpoint")
         self._bundles = export_both(self._checkpoint, folder)
         self._texts = read_texts()
@@ -97,7 +97,7 @@ class Bench:
             )
 
     def speed(self, rounds: int) -> list[Row]:
-        """Ratios of rows a second, and shares of the limit."""
+        """Return ratios of rows per second, and shares of the limit."""
         int8, fp32 = (Engine(self._bundles[precision]) for precision in ("int8", "fp32"))
         rows = [TextRow(text) for text in self._texts]
         size = max(BATCH_SIZES, key=lambda size: self._piped(self._texts[::ALONE_STEP], size)[0])
@@ -112,7 +112,7 @@ class Bench:
             **{f"limit {name}": partial(one.rows_a_second, len(rows), tokens) for name, one in limits.items()},
         }
         metrics: dict[str, list[float]] = {name: [] for name in ways}
-        agreement = self._agreement(int8, fp32, size)  # which warms all of them, too
+        agreement = self._agreement(int8, fp32, size)  # also warms up all of them
         for number in range(rounds):
             for name, way in ways.items():
                 metrics[name].append(way())
@@ -121,7 +121,7 @@ class Bench:
         return self._rows(metrics, size, agreement)
 
     def memory(self) -> Row:
-        """Resident memory after some rows, of a process of each kind."""
+        """Return the resident memory after some rows, of a process of each kind."""
         texts = json.dumps(self._texts[:MEMORY_ROWS])
         ours = _resident(SERVING, texts, [str(self._bundles["int8"].folder)])
         arguments = [str(PLACE / "checkpoint"), str(minilm_folder()), str(self._checkpoint.max_length)]
@@ -175,7 +175,7 @@ class Bench:
                     measure=measure,
                     value=round(
                         statistics.median(ratios), 3
-                    ),  # a share just below its requirement must not look reached
+                    ),  # a share just below its requirement must not be rounded up
                     better="higher",
                     required=required,
                     aim=aim,
@@ -188,7 +188,7 @@ class Bench:
 
 
 def export_both(checkpoint: Checkpoint, folder: Path) -> dict[str, Bundle]:
-    """Bundles of one checkpoint in float32 and int8."""
+    """Export bundles of one checkpoint in float32 and int8."""
     changes = [f"model.encoder={minilm_folder()}", "model.revision=null", "model.lora=null"]
     source = _Source(load_recipe("financial-tweets", changes), checkpoint, "0" * 64, [])
     plain, small = folder / "fp32", folder / "int8"

@@ -1,9 +1,9 @@
 """German medical terms: the shipped recipe against spaCy (`make bench-spacy`).
 
 Same rows, same split, same measure (strict entity F1 over character spans, all types together), mean of the
-same seeds. spaCy trains a blank German pipeline with its convolutional entity recogniser; of its iterations, as
-of our epochs, the one with the best validation F1 is kept. Ours is measured with the encoder at hand, an English one,
-and with a small one trained from nothing, whose word pieces are those of the German training rows.
+same seeds. spaCy trains a blank German pipeline with its convolutional entity recogniser; the best of its
+iterations, as of our epochs, is chosen by validation F1. Ours is measured with the available encoder, an English one,
+and with a small one trained from scratch, whose word pieces are those of the German training rows.
 """
 
 import argparse
@@ -41,8 +41,8 @@ def main() -> None:
     """Train both, seed by seed, and record the difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed; nothing is recorded")
-    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of spaCy")
-    parser.add_argument("--dropout", type=float, default=DROPOUT, help="of spaCy")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="for spaCy")
+    parser.add_argument("--dropout", type=float, default=DROPOUT, help="for spaCy")
     arguments = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: this benchmark reads a real data set from there")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def read_splits() -> list[list[Example]]:
-    """Train, validation and test rows, as the recipe splits them in an empty store."""
+    """Return train, validation and test rows, as the recipe splits them in an empty store."""
     encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
     recipe = load_recipe("medical-ner", [*encoder, *medical_overrides(SEEDS[0])])
     with tempfile.TemporaryDirectory() as store:
@@ -70,7 +70,7 @@ def read_splits() -> list[list[Example]]:
 
 
 def spacy_f1(split_of: Sequence[Sequence[Example]], seed: int, iterations: int, dropout: float) -> float:
-    """Strict F1 on the test rows of the iteration that was best on the validation rows."""
+    """Return the strict F1 on the test rows of the iteration that was best on the validation rows."""
     import spacy
     from spacy.util import fix_random_seed, minibatch
 
@@ -93,7 +93,7 @@ def spacy_f1(split_of: Sequence[Sequence[Example]], seed: int, iterations: int, 
 
 
 def to_spacy(nlp: Any, row: Example) -> Any:
-    """A row for spaCy's training; an entity that cuts its words is widened to them, as ours are."""
+    """Return a row for spaCy's training; an entity that cuts its words is widened to them, as in ours."""
     from spacy.training import Example as SpacyExample
     from spacy.util import filter_spans
 
@@ -104,14 +104,14 @@ def to_spacy(nlp: Any, row: Example) -> Any:
 
 
 def strict_f1(nlp: Any, rows: Sequence[Example]) -> float:
-    """Strict entity F1 over character spans."""
+    """Return the strict entity F1 over character spans."""
     documents = nlp.pipe([row.text for row in rows])
     found = [[Entity(span.start_char, span.end_char, span.label_) for span in document.ents] for document in documents]
     return entity_scores([row.entities or () for row in rows], found).overall.f1
 
 
 def to_row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
-    """How far ours lies above the peer, seed by seed."""
+    """Return the difference to the peer, seed by seed."""
     differences = [our - their for our, their in zip(ours, theirs, strict=True)]
     note = f"ours {', '.join(f'{f1:.3f}' for f1 in ours)}; spaCy {', '.join(f'{f1:.3f}' for f1 in theirs)}"
     row = _row(f"medical-ner ({name}): strict entity F1 above spaCy's, mean of {len(ours)} seeds", differences)

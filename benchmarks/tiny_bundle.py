@@ -1,4 +1,4 @@
-"""A bundle so small that what surrounds the model can be seen: 2 layers, 64 wide, one sentence head, hardly trained."""
+"""A tiny bundle that exposes the cost around the model: 2 layers, 64 wide, one sentence head, hardly trained."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ MAX_LENGTH = 64
 
 
 def virtual_examples(count: int, seed: int) -> list[Example]:
-    """Sentences of the virtual data set with their first entities of each name."""
+    """Return sentences of the virtual data set with the first occurrence of each entity name."""
     found: list[Example] = []
     for sentence in _sentences(count, seed):
         text = sentence["Text"]

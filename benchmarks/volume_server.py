@@ -1,7 +1,7 @@
 """A stand-in for MongoDB that is faster than any reader: a million parse documents, encoded before the first query.
 
-It serves one collection by the wire protocol, sorted by `_id`, and knows of filters only where to go on: behind the
-`_id` of a `$gt`. Run as a process of its own, so that it takes no time from the reader's:
+It serves one collection by the wire protocol, sorted by `_id`, and the only filter it supports resumes after the
+`_id` of a `$gt`. Run it as a separate process, so that it takes no time from the reader:
 
     python -m benchmarks.volume_server 1000000
 """
@@ -31,7 +31,7 @@ WORD = "qzqzqzqz"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, uuid_representation=UuidRepresentation.STANDARD)
-# In the order in which MongoDB sorts types; each holds the number of the document.
+# In MongoDB's sort order of types; each contains the number of the document.
 ID_TYPES: tuple[Callable[[int], Any], ...] = (
     int,
     lambda number: f"{number:09d}",
@@ -59,7 +59,7 @@ class EncodedStore:
             self._starts.append(len(self._elements))
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a command."""
+        """Return the reply to a command."""
         name = next(iter(command))
         if name in ("hello", "ismaster", "isMaster"):
             return {**HELLO, "ok": 1.0}
@@ -85,7 +85,7 @@ class EncodedStore:
 
 
 def encoded_documents(count: int) -> Iterator[bytes]:
-    """Parse documents with `_id`s of five types in their order; each sentence ends in a word of its own."""
+    """Generate parse documents with `_id`s of five types in order; each sentence ends in a unique word."""
     parts = [template.split(WORD.encode()) for template in _templates()]
     for number in range(count):
         pieces = parts[number % len(parts)]
@@ -95,7 +95,7 @@ def encoded_documents(count: int) -> Iterator[bytes]:
 
 @functools.cache
 def _templates() -> list[bytes]:
-    """The fields behind `_id` of generated documents that the query gives, with a place for the word."""
+    """Return the projected fields after `_id` of generated documents, with a placeholder for the word."""
     documents = (one for one in virtual_documents(2 * TEMPLATES, seed=7) if not one["isRepost"] and one.get("Parse"))
     return [_template(document) for document in itertools.islice(documents, TEMPLATES)]
 
@@ -109,7 +109,7 @@ def _template(document: dict[str, Any]) -> bytes:
 
 
 def _word(number: int) -> bytes:
-    """Eight letters: texts that differ in digits alone are near-duplicates."""
+    """Return a word of eight letters: texts that differ only in digits are near-duplicates."""
     letters = []
     for _ in WORD:
         number, letter = divmod(number, len(LETTERS))
@@ -122,7 +122,7 @@ def _document(body: bytes) -> bytes:
 
 
 def _position(filter_: Any) -> int:
-    """Behind the number in the `_id` that the filter wants to be greater than."""
+    """Return the position after the `_id` in the `$gt` of the filter."""
     if isinstance(filter_, dict):
         if "$gt" in filter_:
             return _number(filter_["$gt"]) + 1
