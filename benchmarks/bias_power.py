@@ -52,7 +52,7 @@ class Reviews:
 class Trial:
     """One model of one seed: its predictions for the test rows, and the finding on the marked slice."""
 
-    answers: list[LabelledPrediction]
+    predictions: list[LabelledPrediction]
     finding: SliceFinding
 
 
@@ -99,8 +99,8 @@ def run_seed(reviews: Reviews, recipe: Recipe, seed: int) -> list[Trial]:
         predicted = model.fit(features[train], labels[train]).predict(features[test])
         places = draw.permutation(len(predicted))
         for copies in COPIES:
-            answered = np.repeat(places[: len(places) // copies], copies)
-            trials.append(judge(reviews, recipe, marked, np.flatnonzero(test)[answered], predicted[answered]))
+            copied = np.repeat(places[: len(places) // copies], copies)
+            trials.append(test_slice(reviews, recipe, marked, np.flatnonzero(test)[copied], predicted[copied]))
     return trials
 
 
@@ -122,14 +122,14 @@ def flip(labels: Labels, where: Bools, share: float, draw: np.random.Generator) 
     return flipped
 
 
-def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.intp], predicted: Labels) -> Trial:
+def test_slice(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.intp], predicted: Labels) -> Trial:
     """Test the marked slice by the gate of the recipe, beside the slices that it tests anyway."""
     rule = recipe.gate.slices.model_copy(update={"columns": [*recipe.gate.slices.columns, COLUMN]})
-    answers = [
+    predictions = [
         LabelledPrediction(
             id=f"{row}, line {line}",
             gold=str(reviews.labels[row]),
-            predicted=str(answer),
+            predicted=str(prediction),
             probabilities=(),
             gold_entities=None,
             predicted_entities=(),
@@ -138,11 +138,13 @@ def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.
             slices={**reviews.columns[row], COLUMN: INSIDE if marked[row] else OUTSIDE},
             cluster=str(row),
         )
-        for line, (row, answer) in enumerate(zip(rows, predicted, strict=True))
+        for line, (row, prediction) in enumerate(zip(rows, predicted, strict=True))
     ]
-    findings = find_slices(answers, rule, ["sentence"])
-    (finding,) = (one for one in findings if (one.key.column, one.key.value) == (COLUMN, INSIDE))
-    return Trial(answers, finding)
+    findings = find_slices(predictions, rule, ["sentence"])
+    (finding,) = (
+        candidate for candidate in findings if (candidate.key.column, candidate.key.value) == (COLUMN, INSIDE)
+    )
+    return Trial(predictions, finding)
 
 
 def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
@@ -158,7 +160,7 @@ def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
             better="higher",
             required=NEEDED if share == SHARES[0] or (share == SHARES[-1] and copies == 1) else None,
             command=COMMAND,
-            note=f"{trials[0].finding.rows} of {len(trials[0].answers)} test rows in the slice; {describe(trials)}",
+            note=f"{trials[0].finding.rows} of {len(trials[0].predictions)} test rows in the slice; {describe(trials)}",
         ),
         Row(
             measure=f"{name}: true ratio of its macro-F1 to that of all rows",
@@ -172,9 +174,9 @@ def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
 
 def true_ratio(trials: Sequence[Trial]) -> float:
     """Return the ratio on the test rows of all seeds together."""
-    answers = [answer for trial in trials for answer in trial.answers]
-    inside = [answer for answer in answers if answer.slices[COLUMN] == INSIDE]
-    return outcomes_of(inside, "sentence").f1() / outcomes_of(answers, "sentence").f1()
+    predictions = [prediction for trial in trials for prediction in trial.predictions]
+    inside = [prediction for prediction in predictions if prediction.slices[COLUMN] == INSIDE]
+    return outcomes_of(inside, "sentence").f1() / outcomes_of(predictions, "sentence").f1()
 
 
 def describe(trials: Sequence[Trial]) -> str:

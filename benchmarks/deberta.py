@@ -116,8 +116,8 @@ def _times(runners: dict[str, Runner], shape: tuple[int, int], rounds: int) -> d
     """Return the seconds per batch of each graph in each round."""
     ids = np.random.default_rng(0).integers(5, VOCABULARY, shape)
     inputs = {"input_ids": ids, "attention_mask": np.ones(shape, dtype=np.int64)}
-    answers = {kind: run(inputs)[0] for kind, run in runners.items()}
-    np.testing.assert_allclose(answers["fp32"], answers["plain"], atol=1e-4)
+    outputs = {kind: run(inputs)[0] for kind, run in runners.items()}
+    np.testing.assert_allclose(outputs["fp32"], outputs["plain"], atol=1e-4)
     batches = max(1, TOKENS_A_ROUND // ids.size)
     times: dict[str, list[float]] = {kind: [] for kind in runners}
     for _ in range(rounds):
@@ -141,7 +141,7 @@ def _rows(heads: str, shape: tuple[int, int], times: dict[str, list[float]]) -> 
 
 
 def _row(measure: str, plain: Sequence[float], ours: Sequence[float], required: float, aim: float | None) -> Row:
-    ratios = [theirs / own for theirs, own in zip(plain, ours, strict=True)]
+    ratios = [reference / own for reference, own in zip(plain, ours, strict=True)]
     return Row(
         measure=measure,
         value=round(statistics.median(ratios), 2),

@@ -45,10 +45,10 @@ def measure(rounds: int) -> Iterator[Row]:
     """Return a row for each training method and each shape of batches."""
     precisions = dict.fromkeys(["fp32", choose_precision("auto", training_device())])
     for lora, precision in product((False, True), precisions):
-        theirs, ours = make_network(lora=lora), make_network(lora=lora)
+        reference, ours = make_network(lora=lora), make_network(lora=lora)
         use_fast_attention(ours)
         for shape in SHAPES:
-            steps = [_step(network, shape, bf16=precision == "bf16") for network in (theirs, ours)]
+            steps = [_step(network, shape, bf16=precision == "bf16") for network in (reference, ours)]
             times = [[step() for step in steps] for _ in range(rounds + 1)][1:]
             ratios = [stock / own for stock, own in times]
             stock, own = (statistics.median(column) * 1000 for column in zip(*times, strict=True))

@@ -152,12 +152,12 @@ def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[SignalF
     later = draw.permutation(np.flatnonzero(reviews.years >= LATER))
     model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
     fresh = before[TRAIN + REFERENCE :]
-    found = []
+    results = []
     for case in cases():
         new = round(case.share * case.rows)
         places = np.concatenate([draw.choice(later, new, False), draw.choice(fresh, case.rows - new, False)])
-        found.append(model.findings(reviews, places, rule))
-    return found
+        results.append(model.findings(reviews, places, rule))
+    return results
 
 
 def window_statistics_of(
@@ -167,7 +167,7 @@ def window_statistics_of(
     texts = [reviews.texts[place] for place in places]
     embeddings = vectors.transform(texts)
     probabilities = classes.predict_proba(embeddings)
-    answers = [
+    predictions = [
         LabelledPrediction(
             id=str(place),
             gold=reviews.labels[place],
@@ -181,7 +181,7 @@ def window_statistics_of(
         )
         for place, text, row in zip(places, texts, probabilities, strict=True)
     ]
-    return WindowStatistics(answers, texts, embeddings)
+    return WindowStatistics(predictions, texts, embeddings)
 
 
 def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[SignalFinding]]:
@@ -190,18 +190,18 @@ def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[SignalFinding]
     before = draw.permutation(np.flatnonzero(reviews.years <= YEAR_TRAIN))
     model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
     used = set(before[: TRAIN + REFERENCE].tolist())
-    found = {}
+    results = {}
     for year in YEARS:
         fresh = np.array([place for place in np.flatnonzero(reviews.years == year) if place not in used])
         if len(fresh) >= rule.min_rows:
             places = draw.choice(fresh, min(YEAR_WINDOW, len(fresh)), False)
-            found[year] = model.findings(reviews, places, rule)
-    return found
+            results[year] = model.findings(reviews, places, rule)
+    return results
 
 
 def make_row(case: Case, trials: Sequence[list[SignalFinding]]) -> Row:
     """Return the number of windows with the expected outcome."""
-    alarms = sum(any(one.drifted for one in findings) for findings in trials)
+    alarms = sum(any(signal.drifted for signal in findings) for findings in trials)
     what = f"{case.share:.0%} of {LATER} and later" if case.share else f"all of the years up to {LAST_YEAR}"
     return Row(
         measure=f"{case.name} reviews, {what}: of {len(trials)} {'with' if case.share else 'without'} an alarm",
@@ -218,15 +218,15 @@ def describe(trials: Sequence[list[SignalFinding]]) -> str:
     parts = []
     for place, finding in enumerate(trials[0]):
         each = [findings[place] for findings in trials]
-        effects = [one.effect for one in each if one.effect is not None]
-        alarms = sum(one.drifted for one in each)
+        effects = [signal.effect for signal in each if signal.effect is not None]
+        alarms = sum(signal.drifted for signal in each)
         parts.append(f"{finding.name} {np.median(effects):.2f} ({alarms})")
     return "median effect (alarms): " + ", ".join(parts)
 
 
 def year_row(years: dict[int, list[SignalFinding]]) -> Row:
     """Return the number of years with an alarm among those after the training rows."""
-    alarmed = [year for year, findings in years.items() if any(one.drifted for one in findings)]
+    alarmed = [year for year, findings in years.items() if any(signal.drifted for signal in findings)]
     after = [year for year in years if year > YEAR_TRAIN]
     return Row(
         measure=f"by year, a model of {YEAR_TRAIN} and before: later years of {len(after)} with an alarm",

@@ -27,8 +27,8 @@ class Population:
     @property
     def difference(self) -> float:
         """Return the true F1 of the candidate minus that of the champion."""
-        ours, theirs = (_f1(np.tensordot(self.share, tally, axes=1)) for tally in self._tallies)
-        return float(ours - theirs)
+        candidate, champion = (_f1(np.tensordot(self.share, tally, axes=1)) for tally in self._tallies)
+        return float(candidate - champion)
 
     @property
     def deviation(self) -> float:
@@ -55,8 +55,8 @@ class Population:
 
     def influence(self) -> Floats:
         """Return the influence of a row of each kind on the difference."""
-        ours, theirs = (_influence(tally, self.share) for tally in self._tallies)
-        return ours - theirs
+        candidate, champion = (_influence(tally, self.share) for tally in self._tallies)
+        return candidate - champion
 
     def samples(self, rows: int, runs: int, seed: int) -> Iterator[tuple[Outcomes, Outcomes]]:
         """Draw test sets of so many rows: outcomes of the candidate and of the champion."""
@@ -111,9 +111,9 @@ def _nearest_equal(population: Population) -> Population:
         share = population.share * np.exp(strength * influence)
         return replace(population, share=share / share.sum())
 
-    found = _bisect(tilted, -30.0, 0.0, 0.0)
-    assert found is not None, "a gain can be tilted away"
-    return found
+    tilt = _bisect(tilted, -30.0, 0.0, 0.0)
+    assert tilt is not None, "a gain can be tilted away"
+    return tilt
 
 
 def _bisect(make: Callable[[float], Population], low: float, high: float, difference: float) -> Population | None:

@@ -101,15 +101,17 @@ def powers(task: RowResults, share: float) -> list[Row]:
         population = make_population(task, 0.10, gain)
         if population is None:
             continue
-        found = promoted(task, 1_000, 0.10, gain=gain, threshold=0.0, runs=int(1_000 * share))
+        chance = promoted(task, 1_000, 0.10, gain=gain, threshold=0.0, runs=int(1_000 * share))
         best = population.power_of_the_best_test(1_000)
         required = 0.8 if gain == max(GAINS) else None
         measure = f"{task.name}: power for {gain:+.0%}, 1,000 rows, 10 % disagreement"
         note = f"no valid test has more than {best:.1%}; 80 % take {rows_needed(task, 0.10, gain):,} rows"
-        lines.append(power_row(measure, found, required, note))
+        lines.append(power_row(measure, chance, required, note))
     for margin in GAINS:
-        found = promoted(task, 1_000, 0.10, gain=0.0, threshold=-margin, runs=int(300 * share))
-        lines.append(power_row(f"{task.name}: equal challenger passes with margin {margin:g}, 1,000 rows, 10 %", found))
+        chance = promoted(task, 1_000, 0.10, gain=0.0, threshold=-margin, runs=int(300 * share))
+        lines.append(
+            power_row(f"{task.name}: equal challenger passes with margin {margin:g}, 1,000 rows, 10 %", chance)
+        )
     return lines
 
 

@@ -36,8 +36,8 @@ class RowResults:
     @cached_property
     def pairs(self) -> tuple[Ints, Ints]:
         """Return the distinct rows (codes of two models) over all ordered pairs, with the frequency of each."""
-        both = [np.hstack([one.codes, other.codes]) for one, other in permutations(self.models, 2)]
-        codes, counts = np.unique(np.concatenate(both), axis=0, return_counts=True)
+        pairs = [np.hstack([first.codes, second.codes]) for first, second in permutations(self.models, 2)]
+        codes, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
         return codes, counts
 
 
@@ -74,8 +74,10 @@ def headline_entities(seeds: int) -> RowResults:
         tags = [tag for index in chosen for tag in learnt[index][1]]
         model = SGDClassifier(loss="log_loss", random_state=seed, max_iter=5, tol=None)
         model.fit(hasher.transform(words), tags)
-        answers = [_spans(list(tags)) for tags in np.split(model.predict(features), ends)]
-        models.append(entity_outcomes([_counts(gold, found) for gold, found in zip(golds, answers, strict=True)]))
+        predictions = [_spans(list(tags)) for tags in np.split(model.predict(features), ends)]
+        models.append(
+            entity_outcomes([_counts(gold, predicted) for gold, predicted in zip(golds, predictions, strict=True)])
+        )
     return RowResults("headline entities", models)
 
 
@@ -113,13 +115,13 @@ def _headlines() -> list[Row]:
 
 def _tagged(row: Row) -> tuple[list[str], list[str]]:
     """Return words and their BIO tags."""
-    found = list(WORD.finditer(row["text"]))
-    tags = ["O"] * len(found)
+    words = list(WORD.finditer(row["text"]))
+    tags = ["O"] * len(words)
     for entity in row["entities"]:
-        inside = [place for place, one in enumerate(found) if entity["start"] <= one.start() < entity["end"]]
+        inside = [place for place, word in enumerate(words) if entity["start"] <= word.start() < entity["end"]]
         for rank, place in enumerate(inside):
             tags[place] = "I" if rank else "B"
-    return [one.group() for one in found], tags
+    return [word.group() for word in words], tags
 
 
 def _features(words: Sequence[str]) -> list[list[str]]:
@@ -152,6 +154,6 @@ def _spans(tags: Sequence[str]) -> set[tuple[int, int]]:
     return set(spans)
 
 
-def _counts(gold: set[tuple[int, int]], found: set[tuple[int, int]]) -> tuple[int, int, int]:
-    right = len(gold & found)
-    return right, len(found) - right, len(gold) - right
+def _counts(gold: set[tuple[int, int]], predicted: set[tuple[int, int]]) -> tuple[int, int, int]:
+    right = len(gold & predicted)
+    return right, len(predicted) - right, len(gold) - right

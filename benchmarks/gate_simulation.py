@@ -31,7 +31,7 @@ def promoted(
     if population is None:
         return float("nan")
     samples = population.samples(rows, runs, seed=rows + round(1000 * disagreement))  # other draws in each cell
-    passed = [p_value(*both, threshold=threshold, replicas=replicas) <= LEVEL for both in samples]
+    passed = [p_value(*pair, threshold=threshold, replicas=replicas) <= LEVEL for pair in samples]
     return float(np.mean(passed))
 
 
@@ -54,7 +54,7 @@ def equal_models(task: RowResults, rows: int, count: int, random: np.random.Gene
     codes = np.stack([model.codes for model in task.models])
     drawn = random.integers(codes.shape[1], size=rows)
     seeds: Ints = random.integers(len(codes), size=(count, rows))
-    return [Outcomes(codes[one, drawn], task.models[0].classes) for one in seeds]
+    return [Outcomes(codes[seed, drawn], task.models[0].classes) for seed in seeds]
 
 
 def chances_of_challengers(task: RowResults, rows: int, runs: int) -> dict[str, Floats]:

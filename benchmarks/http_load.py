@@ -25,7 +25,7 @@ _REFUSED = b"HTTP/1.1 429"
 class Outcome:
     """Responses (number of the request, status, seconds, body), and counts of broken and unsent requests."""
 
-    answers: list[tuple[int, int, float, bytes]] = field(default_factory=list)
+    responses: list[tuple[int, int, float, bytes]] = field(default_factory=list)
     broken: int = 0
     unsent: int = 0
     in_time: int = 0  # successful responses that came before the sending ended
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def _note(self, status: int, body: bytes) -> None:
         outcome = self._load.outcome
-        outcome.answers.append((self._number, status, time.perf_counter() - self._begun, body))
+        outcome.responses.append((self._number, status, time.perf_counter() - self._begun, body))
         outcome.in_time += status == 200 and outcome.sending
         self._number = -1
         self._load.free(self)
@@ -138,13 +138,13 @@ class Load:
         elif self._left:
             number = self._left.popleft()
             connection.send(number, self._requests[number])
-        elif len(self.outcome.answers) + self.outcome.broken >= len(self._requests):
+        elif len(self.outcome.responses) + self.outcome.broken >= len(self._requests):
             self._done.set()
 
     def lost(self, connection: Connection) -> None:
         """Remove the closed connection."""
         self._connections -= 1
-        if self._closed_loop and len(self.outcome.answers) + self.outcome.broken >= len(self._requests):
+        if self._closed_loop and len(self.outcome.responses) + self.outcome.broken >= len(self._requests):
             self._done.set()
 
     async def _connect(self, count: int) -> None:
@@ -156,18 +156,18 @@ class Load:
 
 def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None) -> dict[str, object]:
     """Return the report for the benchmark."""
-    good = sorted(passed for _, status, passed, _ in outcome.answers if status == 200)
-    refused = sorted(passed for _, status, passed, _ in outcome.answers if status == 429)
+    good = sorted(passed for _, status, passed, _ in outcome.responses if status == 200)
+    refused = sorted(passed for _, status, passed, _ in outcome.responses if status == 429)
     if labels:
-        found = {number: body.decode() for number, status, _, body in outcome.answers if status == 200}
-        labels.write_text(json.dumps(found), encoding="utf-8")
+        bodies = {number: body.decode() for number, status, _, body in outcome.responses if status == 200}
+        labels.write_text(json.dumps(bodies), encoding="utf-8")
     return {
         "seconds": seconds,
         "cpu_share": cpu / seconds,
         "good": len(good),
-        "statuses": Counter(status for _, status, _, _ in outcome.answers),
+        "statuses": Counter(status for _, status, _, _ in outcome.responses),
         "broken": outcome.broken,
-        "sent": len(outcome.answers) + outcome.broken,
+        "sent": len(outcome.responses) + outcome.broken,
         "unsent": outcome.unsent,
         "in_time": outcome.in_time,
         "p50": quantile(good, 0.5),
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--limit", type=float, default=60.0, help="timeout in seconds")
-    parser.add_argument("--answers", type=Path, help="file for the bodies of the responses")
+    parser.add_argument("--responses", type=Path, help="file for the bodies of the responses")
     arguments = parser.parse_args()
     bodies = arguments.bodies.read_bytes().splitlines()
 
@@ -204,7 +204,7 @@ def main() -> None:
             seconds = await load.run_closed(arguments.clients)
         else:
             seconds = await load.run_open(arguments.rate, arguments.seconds, arguments.clients)
-        return summarise(load.outcome, seconds, time.process_time() - cpu, arguments.answers)
+        return summarise(load.outcome, seconds, time.process_time() - cpu, arguments.responses)
 
     async def run_within() -> dict[str, object]:
         # A measurement that hangs would block all others.

@@ -88,7 +88,7 @@ def orchestration(load: str) -> Row:
         [run] = client.read_flow_runs(flow_filter=named, sort=FlowRunSort.END_TIME_DESC, limit=1)
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
     whole = run.total_run_time.total_seconds()
-    inside = sum(one.total_run_time.total_seconds() for one in tasks)
+    inside = sum(run.total_run_time.total_seconds() for run in tasks)
     return Row(
         measure="share of a short training that is spent outside of its tasks",
         value=round(1 - inside / whole, 4),

@@ -85,7 +85,7 @@ def main() -> None:
 
 def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
     """Return the results of the long run."""
-    source, output = folder / "rows.jsonl", folder / "answers.jsonl"
+    source, output = folder / "rows.jsonl", folder / "predictions.jsonl"
     with source.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in texts(rows))
     course = watch(bundle, source, output)
@@ -141,16 +141,16 @@ def usage(process: int) -> tuple[float, float]:
 def speed_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
     """Return the speed of each format as a share of the engine's own."""
     engine = Engine(bundle)
-    found = list(texts(rows))
-    plain = [Text(row["text"]) for row in found]
+    sample = list(texts(rows))
+    plain = [Text(row["text"]) for row in sample]
     runs: dict[str, Callable[[], Any]] = {"engine": lambda: sum(1 for _ in engine.predict_stream(plain))}
     for kind in ("jsonl", "csv", "parquet"):
-        source = _write(folder / f"some.{kind}", found)
-        runs[kind] = _run(engine, source, folder / f"answers.{kind}")
-    seconds = {kind: found[1:] for kind, found in in_turns(runs, ROUNDS).items()}
+        source = _write(folder / f"some.{kind}", sample)
+        runs[kind] = _run(engine, source, folder / f"predictions.{kind}")
+    seconds = {kind: times[1:] for kind, times in in_turns(runs, ROUNDS).items()}
     results = []
     for kind in list(runs)[1:]:
-        shares = [own / other for own, other in zip(seconds["engine"], seconds[kind], strict=True)]
+        shares = [own / format_seconds for own, format_seconds in zip(seconds["engine"], seconds[kind], strict=True)]
         results.append(
             Row(
                 measure=f"assay predict {kind} to {kind}: speed as a share of the engine's on texts in memory",

@@ -44,9 +44,9 @@ def write_rows(name: str, rows: Sequence[Row]) -> None:
     path = RESULTS / f"{name}.jsonl"
     fresh = {row.measure: json.dumps({**row.model_dump(), "context": context()}) for row in rows}
     earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = {json.loads(line)["measure"]: line for line in earlier}
+    recorded = {json.loads(line)["measure"]: line for line in earlier}
     with atomic_path(path) as partial:
-        partial.write_text("\n".join((kept | fresh).values()) + "\n", encoding="utf-8")
+        partial.write_text("\n".join((recorded | fresh).values()) + "\n", encoding="utf-8")
     show(rows)
 
 

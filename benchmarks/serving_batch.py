@@ -109,7 +109,7 @@ class Bench:
             "fp32": lambda: _rate(fp32, rows),
             "alone": lambda: self._piped(self._texts[::ALONE_STEP], 1)[0],
             "batched": lambda: self._piped(self._texts[::BATCHED_STEP], size)[0],
-            **{f"limit {name}": partial(one.rows_a_second, len(rows), tokens) for name, one in limits.items()},
+            **{f"limit {name}": partial(limit.rows_a_second, len(rows), tokens) for name, limit in limits.items()},
         }
         metrics: dict[str, list[float]] = {name: [] for name in ways}
         agreement = self._agreement(int8, fp32, size)  # also warms up all of them
@@ -125,11 +125,11 @@ class Bench:
         texts = json.dumps(self._texts[:MEMORY_ROWS])
         ours = _resident(SERVING, texts, [str(self._bundles["int8"].folder)])
         arguments = [str(PLACE / "checkpoint"), str(minilm_folder()), str(self._checkpoint.max_length)]
-        theirs = _resident(TRANSFORMERS, texts, arguments)
-        note = f"{ours:.0f} MB against {theirs:.0f} MB, {MEMORY_ROWS} rows answered, model included"
+        peer = _resident(TRANSFORMERS, texts, arguments)
+        note = f"{ours:.0f} MB against {peer:.0f} MB, {MEMORY_ROWS} rows answered, model included"
         return Row(
             measure="memory: serving process against one with torch and transformers",
-            value=round(ours / theirs, 2),
+            value=round(ours / peer, 2),
             better="lower",
             required=0.5,
             aim=0.33,
@@ -139,12 +139,12 @@ class Bench:
 
     def _piped(self, texts: Sequence[str], size: int) -> tuple[float, list[str]]:
         begun = time.perf_counter()
-        answers = self._pipe(list(texts), batch_size=size, truncation=True, max_length=self._checkpoint.max_length)
-        return len(texts) / (time.perf_counter() - begun), [answer["label"] for answer in answers]
+        predictions = self._pipe(list(texts), batch_size=size, truncation=True, max_length=self._checkpoint.max_length)
+        return len(texts) / (time.perf_counter() - begun), [prediction["label"] for prediction in predictions]
 
     def _agreement(self, int8: Engine, fp32: Engine, size: int) -> str:
         small, whole = (
-            [answer.label for answer in engine.predict([TextRow(text) for text in self._texts])]
+            [prediction.label for prediction in engine.predict([TextRow(text) for text in self._texts])]
             for engine in (int8, fp32)
         )
         # The pipeline names classes by number.
@@ -168,8 +168,8 @@ class Bench:
             ("batch: share of the limit of matrix products, int8", "int8", "limit int8", 0.55, 0.7, counted + rest),
         ]
         rows = []
-        for measure, one, other, required, aim, why in wanted:
-            ratios = [a / b for a, b in zip(metrics[one], metrics[other], strict=True)]
+        for measure, ours, reference, required, aim, why in wanted:
+            ratios = [a / b for a, b in zip(metrics[ours], metrics[reference], strict=True)]
             rows.append(
                 Row(
                     measure=measure,
@@ -209,8 +209,8 @@ def _rate(engine: Engine, rows: Sequence[TextRow]) -> float:
     return len(rows) / (time.perf_counter() - begun)
 
 
-def _share(one: Sequence[str | None], other: Sequence[str | None]) -> float:
-    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+def _share(first: Sequence[str | None], second: Sequence[str | None]) -> float:
+    return sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
 
 
 def _resident(code: str, texts: str, arguments: Sequence[str]) -> float:

@@ -72,14 +72,14 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
         load(port, "/predict", bodies)
         for _ in range(rounds):
             begun = time.perf_counter()
-            expected = [answer.label for answer in engine.predict(rows)]
+            expected = [prediction.label for prediction in engine.predict(rows)]
             batch = len(rows) / (time.perf_counter() - begun)
-            found = load(port, "/predict", bodies, answers=True)
-            http = found["good"] / found["seconds"]
+            report = load(port, "/predict", bodies, responses=True)
+            http = report["good"] / report["seconds"]
             ratios.append(http / batch)
-            shares.append(found["cpu_share"])
-            equal.append(agreement(found["answers"], expected))
-            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({found['statuses']}), generator {shares[-1]:.1%}")
+            shares.append(report["cpu_share"])
+            equal.append(agreement(report["responses"], expected))
+            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({report['statuses']}), generator {shares[-1]:.1%}")
     note = (
         f"the load generator took {statistics.median(shares):.1%} of one core of {cores()}; "
         f"{min(equal):.2%} of the labels equal"
@@ -94,12 +94,12 @@ def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
     ratios = []
     with (
         serving(bundle) as ours,
-        mlflow_serving(bundle) as theirs,
+        mlflow_serving(bundle) as peer,
         requests(texts, lambda text: {"dataframe_split": {**frame, "data": [[text]]}}) as bodies,
     ):
         load(ours, "/invocations", bodies)
         for _ in range(rounds):
-            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, theirs)]
+            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, peer)]
             ratios.append(rates[0] / rates[1])
             print(f"ours {rates[0]:.0f} rows/s, mlflow models serve {rates[1]:.0f}")
     note = (
@@ -117,13 +117,13 @@ def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
         load(port, "/predict", bodies)
         for _ in range(min(rounds, OVERLOAD_ROUNDS)):
             peak = rate(load(port, "/predict", bodies))
-            found = load(port, "/predict", bodies, rate=OVERLOAD * peak)
-            shares.append(found["in_time"] / found["seconds"] / peak)
-            longest.append(found["p99"])
-            refusals.append(found["refused_p99"] or 0.0)
-            generators.append(found["cpu_share"])
-            sent.append(found["sent"] / found["seconds"] / peak)
-            print(f"peak {peak:.0f} rows/s, goodput {shares[-1]:.1%}, {found}")
+            report = load(port, "/predict", bodies, rate=OVERLOAD * peak)
+            shares.append(report["in_time"] / report["seconds"] / peak)
+            longest.append(report["p99"])
+            refusals.append(report["refused_p99"] or 0.0)
+            generators.append(report["cpu_share"])
+            sent.append(report["sent"] / report["seconds"] / peak)
+            print(f"peak {peak:.0f} rows/s, goodput {shares[-1]:.1%}, {report}")
     note = (
         f"{statistics.median(sent):.1f} times the peak was really sent; "
         f"the load generator took {statistics.median(generators):.1%} of one core of {cores()}"
@@ -172,7 +172,7 @@ def process(command: list[str], port: int) -> Iterator[None]:
     started = subprocess.Popen(command, stdout=quiet, stderr=quiet, process_group=0, env=environment)
     try:
         end = time.monotonic() + START_SECONDS
-        while not answers(port):
+        while not is_up(port):
             if started.poll() is not None or time.monotonic() > end:
                 raise SystemExit(f"it did not start: {' '.join(command)}")
             time.sleep(0.2)
@@ -191,11 +191,11 @@ def end_group(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(started.pid, number)
 
 
-def answers(port: int) -> bool:
+def is_up(port: int) -> bool:
     """Return whether a server responds at the port."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as answer:  # our own
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as response:  # our own
+            return bool(response.status == 200)
     except OSError:
         return False
 
@@ -209,28 +209,28 @@ def requests(texts: list[str], body: Callable[[str], Mapping[str, Any]]) -> Iter
         yield path
 
 
-def load(port: int, path: str, bodies: Path, *, answers: bool = False, rate: float | None = None) -> dict[str, Any]:
+def load(port: int, path: str, bodies: Path, *, responses: bool = False, rate: float | None = None) -> dict[str, Any]:
     """Send the requests from a separate process. Returns: its report, and the responses if requested."""
-    place = bodies.with_name("answers.json")
+    place = bodies.with_name("responses.json")
     command = [sys.executable, "-m", "benchmarks.http_load", str(port), path, str(bodies), "--limit", str(LOAD_SECONDS)]
-    command += ["--answers", str(place)] if answers else []
+    command += ["--responses", str(place)] if responses else []
     if rate is None:
         command += ["--clients", str(CLIENTS)]
     else:
         command += ["--clients", str(OVERLOAD_CONNECTIONS), "--rate", str(rate), "--seconds", str(OVERLOAD_SECONDS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LOAD_SECONDS + 20)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return {**found, "answers": json.loads(place.read_text(encoding="utf-8"))} if answers else found
+    report: dict[str, Any] = json.loads(done.stdout)
+    return {**report, "responses": json.loads(place.read_text(encoding="utf-8"))} if responses else report
 
 
-def rate(found: Mapping[str, Any]) -> float:
+def rate(report: Mapping[str, Any]) -> float:
     """Return the successful responses per second."""
-    return float(found["good"] / found["seconds"])
+    return float(report["good"] / report["seconds"])
 
 
-def agreement(found: Mapping[str, str], expected: list[str | None]) -> float:
+def agreement(report: Mapping[str, str], expected: list[str | None]) -> float:
     """Return the share of rows with the same label over HTTP and from the engine."""
-    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in found.items()}
+    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in report.items()}
     return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
 
 

@@ -48,11 +48,11 @@ def main() -> None:
         raise SystemExit(f"{DATA} is absent: this benchmark reads a real data set from there")
     seeds = SEEDS[:1] if arguments.quick else SEEDS
     split_of = read_splits()
-    theirs = [spacy_f1(split_of, seed, arguments.iterations, arguments.dropout) for seed in seeds]
-    rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", theirs)]
+    peer = [spacy_f1(split_of, seed, arguments.iterations, arguments.dropout) for seed in seeds]
+    rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", peer)]
     for name, overrides in OURS.items():
         runs = [run_recipe("medical-ner", [*medical_overrides(seed), *overrides]) for seed in seeds]
-        rows.append(to_row(name, [run.metrics["tokens.f1"] for run in runs], theirs))
+        rows.append(to_row(name, [run.metrics["tokens.f1"] for run in runs], peer))
     if arguments.quick:
         show(rows)
     else:
@@ -81,15 +81,15 @@ def spacy_f1(split_of: Sequence[Sequence[Example]], seed: int, iterations: int, 
     nlp.add_pipe("ner")
     examples = [to_spacy(nlp, row) for row in train]
     optimizer = nlp.initialize(lambda: examples)
-    best, kept = -1.0, 0.0
+    best, best_f1 = -1.0, 0.0
     for _ in range(iterations):
         order.shuffle(examples)
         for batch in minibatch(examples, BATCH_SIZE):
             nlp.update(batch, sgd=optimizer, drop=dropout)
         score = strict_f1(nlp, validation)
         if score > best:
-            best, kept = score, strict_f1(nlp, test)
-    return kept
+            best, best_f1 = score, strict_f1(nlp, test)
+    return best_f1
 
 
 def to_spacy(nlp: Any, row: Example) -> Any:
@@ -98,22 +98,26 @@ def to_spacy(nlp: Any, row: Example) -> Any:
     from spacy.util import filter_spans
 
     gold = nlp.make_doc(row.text)
-    found = (gold.char_span(one.start, one.end, one.label, alignment_mode="expand") for one in row.entities or ())
-    gold.ents = filter_spans([span for span in found if span is not None])
+    spans = (
+        gold.char_span(entity.start, entity.end, entity.label, alignment_mode="expand") for entity in row.entities or ()
+    )
+    gold.ents = filter_spans([span for span in spans if span is not None])
     return SpacyExample(nlp.make_doc(row.text), gold)
 
 
 def strict_f1(nlp: Any, rows: Sequence[Example]) -> float:
     """Return the strict entity F1 over character spans."""
     documents = nlp.pipe([row.text for row in rows])
-    found = [[Entity(span.start_char, span.end_char, span.label_) for span in document.ents] for document in documents]
-    return entity_scores([row.entities or () for row in rows], found).overall.f1
+    predicted = [
+        [Entity(span.start_char, span.end_char, span.label_) for span in document.ents] for document in documents
+    ]
+    return entity_scores([row.entities or () for row in rows], predicted).overall.f1
 
 
-def to_row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+def to_row(name: str, ours: Sequence[float], peer: Sequence[float]) -> Row:
     """Return the difference to the peer, seed by seed."""
-    differences = [our - their for our, their in zip(ours, theirs, strict=True)]
-    note = f"ours {', '.join(f'{f1:.3f}' for f1 in ours)}; spaCy {', '.join(f'{f1:.3f}' for f1 in theirs)}"
+    differences = [our - their for our, their in zip(ours, peer, strict=True)]
+    note = f"ours {', '.join(f'{f1:.3f}' for f1 in ours)}; spaCy {', '.join(f'{f1:.3f}' for f1 in peer)}"
     row = _row(f"medical-ner ({name}): strict entity F1 above spaCy's, mean of {len(ours)} seeds", differences)
     return row.model_copy(update={"required": 0.0, "note": note})
 

@@ -22,14 +22,16 @@ MAX_LENGTH = 64
 
 def virtual_examples(count: int, seed: int) -> list[Example]:
     """Return sentences of the virtual data set with the first occurrence of each entity name."""
-    found: list[Example] = []
+    examples: list[Example] = []
     for sentence in _sentences(count, seed):
         text = sentence["Text"]
-        spans = [(text.find(one["EntityName"]), one) for one in sentence["Entities"]]
-        entities = [Entity(at, at + len(one["EntityName"]), one["type"]) for at, one in sorted(spans, key=_start)]
+        spans = [(text.find(entity["EntityName"]), entity) for entity in sentence["Entities"]]
+        entities = [
+            Entity(at, at + len(entity["EntityName"]), entity["type"]) for at, entity in sorted(spans, key=_start)
+        ]
         if all(at >= 0 for at, _ in spans):
-            found.append(Example(str(len(found)), text, label=sentence["sentiment"], entities=tuple(entities)))
-    return found
+            examples.append(Example(str(len(examples)), text, label=sentence["sentiment"], entities=tuple(entities)))
+    return examples
 
 
 def tiny_bundle(folder: Path) -> Bundle:

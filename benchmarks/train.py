@@ -3,7 +3,7 @@
 Both train the same JointBERT (MiniLM encoder, SNIPS rows, batches of 32, AdamW, dropout, gradient clipping)
 with the Trainer of the installed transformers. Theirs pads every row to 50 tokens, as public JointBERT
 trainers do; ours is `assay.models.training_loop`. Rounds are interleaved and the median of the ratios counts, since
-other load on the machine falls on both.
+other load on the machine affects both.
 """
 
 import argparse
@@ -61,9 +61,9 @@ def speed_rows(rounds: int, steps: int) -> list[Row]:
     """Return our examples per second divided by theirs, in the default precision and, if supported, in bf16 as ours."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), steps)
-        ways: dict[str, Callable[[], float]] = {"ours": bench.ours, "usual": bench.theirs}
+        ways: dict[str, Callable[[], float]] = {"ours": bench.ours, "usual": bench.stock}
         if has_bf16(training_device()):
-            ways["bf16"] = lambda: bench.theirs(bf16=True)
+            ways["bf16"] = lambda: bench.stock(bf16=True)
         speeds = [{way: measure() for way, measure in ways.items()} for _ in range(rounds)]
     usual = _row(MEASURE, speeds, "usual", f"{rounds} interleaved rounds of {steps} steps", required=3.5, aim=4.5)
     if "bf16" not in ways:
@@ -80,7 +80,7 @@ def _row(
     aim: float | None = None,
 ) -> Row:
     ratios = [speed["ours"] / speed[way] for speed in speeds]
-    ours, theirs = (statistics.median(speed[name] for speed in speeds) for name in ("ours", way))
+    ours, stock = (statistics.median(speed[name] for speed in speeds) for name in ("ours", way))
     return Row(
         measure=measure,
         value=round(statistics.median(ratios), 2),
@@ -89,7 +89,7 @@ def _row(
         aim=aim,
         spread=(round(min(ratios), 2), round(max(ratios), 2)),
         command=COMMAND,
-        note=f"{ours:.0f} against {theirs:.0f} examples/s, {note}",
+        note=f"{ours:.0f} against {stock:.0f} examples/s, {note}",
     )
 
 
@@ -118,7 +118,7 @@ class Bench:
         trainer.args.eval_strategy, trainer.args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
         return self._time(trainer)
 
-    def theirs(self, *, bf16: bool = False) -> float:
+    def stock(self, *, bf16: bool = False) -> float:
         """Examples a second of the Trainer with its own loader, collator, optimizer and settings.
 
         Args:

@@ -266,8 +266,8 @@ def has_bf16(device: torch.device) -> bool:
     """Return whether the device multiplies bfloat16 in hardware."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    found = torch.cpu.get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def now() -> float:
@@ -305,14 +305,14 @@ def measure(bench: Bench, rounds: int, *, compiled: bool) -> dict[str, Any]:
     ways: dict[str, Callable[[], Speed]] = {"stock": bench.stock, "ours": bench.ours}
     if compiled:
         ways["ours, compiled"] = lambda: bench.ours(compiled=True)
-    found: dict[str, list[Speed]] = {name: [] for name in ways}
+    speeds_of: dict[str, list[Speed]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, way in ways.items():
-            found[name].append(way())
-            speed = found[name][-1]
+            speeds_of[name].append(way())
+            speed = speeds_of[name][-1]
             print(f"{bench.shape.name}, round {number + 1}, {name}: {speed.examples:.0f} examples/s, "
                   f"{speed.tokens:.0f} tokens/s, {speed.share_of_peak:.1%} of the peak", flush=True)  # fmt: skip
-    stock = found.pop("stock")
+    stock = speeds_of.pop("stock")
     return {
         "training": bench.shape.name,
         "required": bench.shape.required,
@@ -321,10 +321,10 @@ def measure(bench: Bench, rounds: int, *, compiled: bool) -> dict[str, Any]:
             name: {
                 **_median(speeds),
                 "ratio": statistics.median(
-                    own.examples / theirs.examples for own, theirs in zip(speeds, stock, strict=True)
+                    own.examples / reference.examples for own, reference in zip(speeds, stock, strict=True)
                 ),
             }
-            for name, speeds in found.items()
+            for name, speeds in speeds_of.items()
         },
     }
 

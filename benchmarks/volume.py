@@ -82,7 +82,7 @@ def speed_rows(documents: int) -> list[Row]:
         seconds = _in_turns(runs)
     shares = [bare / own for bare, own in zip(seconds["bare"], seconds["extract"], strict=True)]
     spare = [bare / own for bare, own in zip(seconds["bare"], seconds["server"], strict=True)]
-    pace = {name: statistics.median(found) / documents * 1e6 for name, found in seconds.items()}
+    pace = {name: statistics.median(times) / documents * 1e6 for name, times in seconds.items()}
     note = (
         f"microseconds a document: {pace['bare']:.1f} bare, {pace['extract']:.1f} extraction to a finished snapshot, "
         f"{pace['server']:.1f} the stand-in alone; two sentences, four entities, 600 bytes a document; {ROUNDS} rounds"
@@ -96,11 +96,11 @@ def speed_rows(documents: int) -> list[Row]:
 
 def step_rows(sizes: list[int]) -> list[Row]:
     """Return the seconds of each step at each size, their growth, and the memory at the largest size."""
-    found = {size: _measure(size) for size in sizes}
-    largest = found[max(sizes)]
+    measured = {size: _measure(size) for size in sizes}
+    largest = measured[max(sizes)]
     rows = []
     for step in STEPS:
-        seconds = {size: found[size]["seconds"][step] for size in sizes}
+        seconds = {size: measured[size]["seconds"][step] for size in sizes}
         note = "; ".join(f"{size:,} documents: {value:.1f} s" for size, value in seconds.items())
         exponent = _exponent(seconds)
         name = f"{step}: exponent of the cost, {min(sizes):,} to {max(sizes):,} documents"

@@ -96,7 +96,8 @@ def encoded_documents(count: int) -> Iterator[bytes]:
 @functools.cache
 def _templates() -> list[bytes]:
     """Return the projected fields after `_id` of generated documents, with a placeholder for the word."""
-    documents = (one for one in virtual_documents(2 * TEMPLATES, seed=7) if not one["isRepost"] and one.get("Parse"))
+    generated = virtual_documents(2 * TEMPLATES, seed=7)
+    documents = (document for document in generated if not document["isRepost"] and document.get("Parse"))
     return [_template(document) for document in itertools.islice(documents, TEMPLATES)]
 
 
