@@ -28,7 +28,7 @@ def section(name: str, lines: list[dict[str, Any]]) -> str:
     """Return the section of one benchmark: its rows, then the machines of the measurements."""
     head = f"## {name}\n\n| measure | value | required | aim | spread | command |\n|---|---|---|---|---|---|"
     rows = [Row.model_validate({key: value for key, value in line.items() if key != "context"}) for line in lines]
-    contexts = {"; ".join(f"{key} {value}" for key, value in line["context"].items()) for line in lines}
+    contexts = dict.fromkeys("; ".join(f"{key} {value}" for key, value in line["context"].items()) for line in lines)
     notes = [f"- {row.measure}: {row.note}" for row in rows if row.note]
     parts = [head, *map(_line, rows), "", *notes, *([""] if notes else []), *(f"Measured with {c}." for c in contexts)]
     return "\n".join(parts) + "\n"
