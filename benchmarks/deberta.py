@@ -32,7 +32,7 @@ SHAPES = ((1, 16), (8, 32), (32, 64), (8, 128), (2, 256))
 # For 2 x 256, the rewrite must not be slower in float32.
 LONG = (2, 256)
 # Tokens per graph and round, at least one batch.
-TOKENS_A_ROUND = 1024
+TOKENS_PER_ROUND = 1024
 
 Runner = Callable[[dict[str, npt.NDArray[np.int64]]], list[npt.NDArray[np.float32]]]
 
@@ -118,7 +118,7 @@ def _times(runners: dict[str, Runner], shape: tuple[int, int], rounds: int) -> d
     inputs = {"input_ids": ids, "attention_mask": np.ones(shape, dtype=np.int64)}
     outputs = {kind: run(inputs)[0] for kind, run in runners.items()}
     np.testing.assert_allclose(outputs["fp32"], outputs["plain"], atol=1e-4)
-    batches = max(1, TOKENS_A_ROUND // ids.size)
+    batches = max(1, TOKENS_PER_ROUND // ids.size)
     times: dict[str, list[float]] = {kind: [] for kind in runners}
     for _ in range(rounds):
         for kind, run in runners.items():

@@ -52,7 +52,7 @@ class Limit:
         self._products = products(config)
         self._sessions = [_session(product, precision) for product in self._products]
 
-    def rows_a_second(self, rows: int, tokens: int) -> float:
+    def rows_per_second(self, rows: int, tokens: int) -> float:
         """Return the rows per second of an encoder that consists of its products alone."""
         seconds = 0.0
         for product, session in zip(self._products, self._sessions, strict=True):

@@ -74,7 +74,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
     paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SIDES.items()}
     extra = effort.overrides[:1]  # the files are splits, so that a limit would leave no test rows
     runs = [
-        figures_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
+        metrics_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
         for seed in effort.seeds
     ]
     yield [
@@ -168,7 +168,7 @@ def run_recipe(recipe: str, overrides: list[str]) -> Measured:
         return Measured(Evaluation.load(outcome.evaluation).metrics, note)
 
 
-def figures_of(recipe: str, overrides: list[str]) -> Metrics:
+def metrics_of(recipe: str, overrides: list[str]) -> Metrics:
     """Return the metrics of one whole run of a shipped recipe with the small encoder."""
     return run_recipe(recipe, overrides).metrics
 

@@ -109,7 +109,7 @@ class Bench:
             "fp32": lambda: _rate(fp32, rows),
             "alone": lambda: self._piped(self._texts[::ALONE_STEP], 1)[0],
             "batched": lambda: self._piped(self._texts[::BATCHED_STEP], size)[0],
-            **{f"limit {name}": partial(limit.rows_a_second, len(rows), tokens) for name, limit in limits.items()},
+            **{f"limit {name}": partial(limit.rows_per_second, len(rows), tokens) for name, limit in limits.items()},
         }
         metrics: dict[str, list[float]] = {name: [] for name in ways}
         agreement = self._agreement(int8, fp32, size)  # also warms up all of them
