@@ -75,8 +75,8 @@ def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0
     """Draw rows of documents.
 
     Args:
-        draw: source of chance.
-        rows: how many.
+        draw: random number generator.
+        rows: number of rows.
         size: rows per document.
         drifted: share of the documents that are of another kind.
     """

@@ -42,7 +42,7 @@ class Population:
         return normal.cdf(gap - normal.inv_cdf(confidence))
 
     def power_of_the_best_test(self, rows: int, confidence: float = 0.95, runs: int = 20_000) -> float:
-        """Chance that the best test there is shows this gain, wherever it errs on an equal challenger as it says.
+        """Return the power of the best possible test at this confidence against the nearest equal challenger.
 
         A test that is valid for all pairs of equal models is valid for the equal pair that is nearest to this one,
         and against that alone the likelihood ratio is the most powerful (Neyman and Pearson 1933).
@@ -76,10 +76,10 @@ class Population:
 def make_population(
     results: RowResults, disagreement: float, difference: float, unlike: float = 0.0
 ) -> Population | None:
-    """The population with this share of differing rows and this difference; None where they exclude each other.
+    """Return the population with this share of differing rows and this difference; None if they exclude each other.
 
     With `unlike`, the candidate is better on the first class and worse on the others, so that the two are not the
-    same mixture even where their F1 is the same; below 0 the other way round, above -1 and below 1.
+    same mixture even if their F1 is the same; below 0 the other way round, above -1 and below 1.
     """
     codes, counts = results.pairs
     share = counts / counts.sum()

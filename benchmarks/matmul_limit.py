@@ -57,7 +57,7 @@ class Limit:
         seconds = 0.0
         for product, session in zip(self._products, self._sessions, strict=True):
             flops = 2 * product.inner * product.outer * (product.a_token * tokens + product.a_row * rows)
-            seconds += flops / _flops_a_second(session, product)
+            seconds += flops / _flops_per_second(session, product)
         return rows / seconds
 
 
@@ -90,7 +90,7 @@ def _session(product: Product, precision: str) -> Any:
         return ort.InferenceSession(path.read_bytes(), options, ["CPUExecutionProvider"])
 
 
-def _flops_a_second(session: Any, product: Product) -> float:
+def _flops_per_second(session: Any, product: Product) -> float:
     """Return the speed of all threads together."""
     x = np.random.default_rng(1).normal(size=(TOKENS, product.inner)).astype(np.float32)
     session.run(None, {"x": x})

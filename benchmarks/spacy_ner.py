@@ -47,8 +47,8 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: this benchmark reads a real data set from there")
     seeds = SEEDS[:1] if arguments.quick else SEEDS
-    split_of = read_splits()
-    peer = [spacy_f1(split_of, seed, arguments.iterations, arguments.dropout) for seed in seeds]
+    splits = read_splits()
+    peer = [spacy_f1(splits, seed, arguments.iterations, arguments.dropout) for seed in seeds]
     rows = [_row(f"medical-ner: strict entity F1 of spaCy, mean of {len(seeds)} seeds", peer)]
     for name, overrides in OURS.items():
         runs = [run_recipe("medical-ner", [*medical_overrides(seed), *overrides]) for seed in seeds]
@@ -69,12 +69,12 @@ def read_splits() -> list[list[Example]]:
         return [splits.rows(snapshot, split_name) for split_name in SPLIT_NAMES]
 
 
-def spacy_f1(split_of: Sequence[Sequence[Example]], seed: int, iterations: int, dropout: float) -> float:
+def spacy_f1(splits: Sequence[Sequence[Example]], seed: int, iterations: int, dropout: float) -> float:
     """Return the strict F1 on the test rows of the iteration that was best on the validation rows."""
     import spacy
     from spacy.util import fix_random_seed, minibatch
 
-    train, validation, test = split_of
+    train, validation, test = splits
     fix_random_seed(seed)
     order = random.Random(seed)
     nlp = spacy.blank("de")

@@ -119,10 +119,10 @@ class Bench:
         return self._time(trainer)
 
     def stock(self, *, bf16: bool = False) -> float:
-        """Examples a second of the Trainer with its own loader, collator, optimizer and settings.
+        """Return the examples per second of the Trainer with its own loader, collator, optimizer and settings.
 
         Args:
-            bf16: switch its autocast on, which is off by default.
+            bf16: enable its autocast, which is off by default.
         """
         arguments = TrainingArguments(
             output_dir=str(self._folder),

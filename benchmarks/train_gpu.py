@@ -235,10 +235,10 @@ class Bench:
 
 
 def training_flops(shape: Shape, length: int) -> float:
-    """Floating-point operations that a row of so many tokens needs in forward and backward pass, padding left out.
+    """Return the floating-point operations of forward and backward pass of a row of so many tokens, without padding.
 
-    Twice the weights of the layers a token forward, the same backward for the activations, and once more for the
-    weights unless they are frozen; attention 4 * length * hidden a token and layer forward and twice that backward.
+    Twice the weights of the layers per token forward, the same backward for the activations, and once more for the
+    weights unless they are frozen; attention 4 * length * hidden per token and layer forward, twice that backward.
     Embeddings, norms and heads are left out, and so are DeBERTa's products with relative positions.
     """
     config = shape.config

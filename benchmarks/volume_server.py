@@ -26,7 +26,7 @@ from demo.virtual import virtual_documents
 from demo.wire import WireServer
 
 TEMPLATES = 20_000
-ROWS_A_BATCH = 1_000
+ROWS_PER_BATCH = 1_000
 WORD = "qzqzqzqz"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,9 +42,9 @@ ID_TYPES: tuple[Callable[[int], Any], ...] = (
 
 
 class EncodedStore:
-    """Answers hello, find and getMore over documents that are encoded already.
+    """Responses to hello, find and getMore over documents that are already encoded.
 
-    Every `break_every` documents the cursor is lost, if it is not 0.
+    The cursor is lost every `break_every` documents, unless it is 0.
     """
 
     def __init__(self, count: int, break_every: int = 0) -> None:
@@ -55,7 +55,7 @@ class EncodedStore:
         self._cursors: dict[int, int] = {}
         self._numbers = itertools.count(1)
         for index, document in enumerate(encoded_documents(count)):
-            self._elements += b"\x03%d\0" % (index % ROWS_A_BATCH) + document
+            self._elements += b"\x03%d\0" % (index % ROWS_PER_BATCH) + document
             self._starts.append(len(self._elements))
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class EncodedStore:
         return {"ok": 1.0}
 
     def _batch(self, name: str, cursor: int, begin: int) -> dict[str, Any]:
-        end = min(self._count, begin - begin % ROWS_A_BATCH + ROWS_A_BATCH)
+        end = min(self._count, begin - begin % ROWS_PER_BATCH + ROWS_PER_BATCH)
         elements = bytes(memoryview(self._elements)[self._starts[begin] : self._starts[end]])
         over = end == self._count
         if not over and not (self._break_every and end % self._break_every == 0):
