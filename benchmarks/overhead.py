@@ -66,8 +66,8 @@ def warm_up() -> None:
 def bare_seconds(recipe: Recipe, store: Path, folder: Path) -> float:
     """Train on the rows that the flow trained on, and score its test rows."""
     data = Snapshot.load(next(store.glob("runs/*/extract-*")))
-    split_of = Splits.load(next(store.glob("runs/*/split-*")))
-    rows, validation, test = (split_of.rows(data, split_name) for split_name in ("train", "validation", "test"))
+    splits = Splits.load(next(store.glob("runs/*/split-*")))
+    rows, validation, test = (splits.rows(data, split_name) for split_name in ("train", "validation", "test"))
     begun = time.perf_counter()
     train(rows, validation, recipe.model, recipe.training, folder)
     checkpoint = Checkpoint.load(folder)
