@@ -154,13 +154,13 @@ class Load:
             self._connections += 1
 
 
-def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None) -> dict[str, object]:
+def summarise(outcome: Outcome, seconds: float, cpu: float, file: Path | None) -> dict[str, object]:
     """Return the report for the benchmark."""
     good = sorted(passed for _, status, passed, _ in outcome.responses if status == 200)
     refused = sorted(passed for _, status, passed, _ in outcome.responses if status == 429)
-    if labels:
+    if file:
         bodies = {number: body.decode() for number, status, _, body in outcome.responses if status == 200}
-        labels.write_text(json.dumps(bodies), encoding="utf-8")
+        file.write_text(json.dumps(bodies), encoding="utf-8")
     return {
         "seconds": seconds,
         "cpu_share": cpu / seconds,
