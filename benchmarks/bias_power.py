@@ -1,12 +1,11 @@
-"""Whether bias that was put into the training data is found, and only that (`make bench-bias`).
+"""Power and false alarms of the slice checks for bias that was injected into the training data (`make bench-bias`).
 
 In each seed a fifth of the product reviews, with the label mix of the rest, gets a sentence by which a model can
 recognise them. One model learns from the true labels, others from labels of which up to 30 % are wrong within that
-slice. All are judged on true labels by the rule of the recipe `product-reviews`, with the slices of its own columns,
-so that Holm's correction is what it is there. They are judged again on as many rows of which each five are copies of
-one review, which are a fifth of the evidence: copies must not make a slice look short. The models are TF-IDF with
-logistic regression, as small and fast as 80 trainings ask for. The true ratio is that of all seeds' test rows
-together.
+slice. All are tested on true labels by the rule of the recipe `product-reviews`, with the slices of its own columns,
+so that Holm's correction is the same. They are tested again on as many rows in which groups of five are copies of one
+review, which are a fifth of the evidence: copies must not make a slice fail. The models are TF-IDF with logistic
+regression, small and fast enough for 80 trainings. The true ratio is computed on the test rows of all seeds together.
 """
 
 import argparse
@@ -33,7 +32,7 @@ NEEDED = 19
 COLUMN, INSIDE, OUTSIDE = "seller", "kestrel", "other"
 MARK = "Sold by Kestrel Traders."
 SLICE_SHARE = 0.2
-# Share of the slice's training labels that are wrong: none and 30 % are what is asked for, the others show the power.
+# Share of wrong training labels in the slice: 0 and 30 % have a requirement, the others show the power.
 SHARES = (0.0, 0.1, 0.2, 0.3)
 COPIES = (1, 5)
 
@@ -42,7 +41,7 @@ Labels = npt.NDArray[np.str_]
 
 @dataclass(frozen=True)
 class Reviews:
-    """Text, class and slice columns of every review."""
+    """Texts, classes and slice columns of all reviews."""
 
     texts: list[str]
     labels: Labels
@@ -51,9 +50,9 @@ class Reviews:
 
 @dataclass(frozen=True)
 class Trial:
-    """One model of one seed: its answers to the test rows, and what the judge says of the marked slice."""
+    """One model of one seed: its predictions for the test rows, and the finding on the marked slice."""
 
-    answers: list[LabelledPrediction]
+    predictions: list[LabelledPrediction]
     finding: SliceFinding
 
 
@@ -74,7 +73,7 @@ def main() -> None:
 
 
 def labelled_reviews(recipe: Recipe) -> Reviews:
-    """The reviews with the classes of the recipe."""
+    """Return the reviews with the classes of the recipe."""
     rows, labels = read_reviews(recipe)
     return Reviews(
         texts=[row["text"] for row in rows],
@@ -84,7 +83,7 @@ def labelled_reviews(recipe: Recipe) -> Reviews:
 
 
 def run_seed(reviews: Reviews, recipe: Recipe, seed: int) -> list[Trial]:
-    """A model for each share of flipped labels, all on the same rows."""
+    """Train a model for each share of flipped labels, all on the same rows."""
     draw = np.random.default_rng(seed)
     marked = share_of_each(reviews.labels, SLICE_SHARE, draw)
     strata = np.char.add(reviews.labels, np.where(marked, INSIDE, OUTSIDE))
@@ -100,13 +99,13 @@ def run_seed(reviews: Reviews, recipe: Recipe, seed: int) -> list[Trial]:
         predicted = model.fit(features[train], labels[train]).predict(features[test])
         places = draw.permutation(len(predicted))
         for copies in COPIES:
-            answered = np.repeat(places[: len(places) // copies], copies)
-            trials.append(judge(reviews, recipe, marked, np.flatnonzero(test)[answered], predicted[answered]))
+            copied = np.repeat(places[: len(places) // copies], copies)
+            trials.append(test_slice(reviews, recipe, marked, np.flatnonzero(test)[copied], predicted[copied]))
     return trials
 
 
 def share_of_each(strata: Labels, share: float, draw: np.random.Generator) -> Bools:
-    """A random share of the rows of each stratum."""
+    """Draw a random share of the rows of each stratum."""
     chosen = np.zeros(len(strata), dtype=np.bool_)
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
@@ -115,7 +114,7 @@ def share_of_each(strata: Labels, share: float, draw: np.random.Generator) -> Bo
 
 
 def flip(labels: Labels, where: Bools, share: float, draw: np.random.Generator) -> Labels:
-    """Another class, drawn evenly, for a share of the rows."""
+    """Replace the class of a share of the rows by another one, drawn uniformly."""
     classes, flipped = np.unique(labels), labels.copy()
     rows = np.flatnonzero(where)
     for row in draw.choice(rows, round(share * len(rows)), replace=False):
@@ -123,14 +122,14 @@ def flip(labels: Labels, where: Bools, share: float, draw: np.random.Generator) 
     return flipped
 
 
-def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.intp], predicted: Labels) -> Trial:
-    """What the gate of the recipe says of the marked slice, beside the slices it judges anyway."""
+def test_slice(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.intp], predicted: Labels) -> Trial:
+    """Test the marked slice by the gate of the recipe, beside the slices that it tests anyway."""
     rule = recipe.gate.slices.model_copy(update={"columns": [*recipe.gate.slices.columns, COLUMN]})
-    answers = [
+    predictions = [
         LabelledPrediction(
             id=f"{row}, line {line}",
             gold=str(reviews.labels[row]),
-            predicted=str(answer),
+            predicted=str(prediction),
             probabilities=(),
             gold_entities=None,
             predicted_entities=(),
@@ -139,15 +138,17 @@ def judge(reviews: Reviews, recipe: Recipe, marked: Bools, rows: npt.NDArray[np.
             slices={**reviews.columns[row], COLUMN: INSIDE if marked[row] else OUTSIDE},
             cluster=str(row),
         )
-        for line, (row, answer) in enumerate(zip(rows, predicted, strict=True))
+        for line, (row, prediction) in enumerate(zip(rows, predicted, strict=True))
     ]
-    findings = find_slices(answers, rule, ["sentence"])
-    (finding,) = (one for one in findings if (one.key.column, one.key.value) == (COLUMN, INSIDE))
-    return Trial(answers, finding)
+    findings = find_slices(predictions, rule, ["sentence"])
+    (finding,) = (
+        candidate for candidate in findings if (candidate.key.column, candidate.key.value) == (COLUMN, INSIDE)
+    )
+    return Trial(predictions, finding)
 
 
 def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
-    """How often the slice was reported (or, unflipped, was not), and the true ratio."""
+    """Return how often the slice was reported (or, unflipped, was not), and the true ratio."""
     reported = sum(trial.finding.failed for trial in trials)
     name = f"slice with {share:.0%} of its training labels flipped"
     name += f", {copies} copies of each test row" if copies > 1 else ""
@@ -159,7 +160,7 @@ def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
             better="higher",
             required=NEEDED if share == SHARES[0] or (share == SHARES[-1] and copies == 1) else None,
             command=COMMAND,
-            note=f"{trials[0].finding.rows} of {len(trials[0].answers)} test rows in the slice; {describe(trials)}",
+            note=f"{trials[0].finding.rows} of {len(trials[0].predictions)} test rows in the slice; {describe(trials)}",
         ),
         Row(
             measure=f"{name}: true ratio of its macro-F1 to that of all rows",
@@ -172,14 +173,14 @@ def make_rows(copies: int, share: float, trials: Sequence[Trial]) -> list[Row]:
 
 
 def true_ratio(trials: Sequence[Trial]) -> float:
-    """The ratio on the test rows of all seeds together."""
-    answers = [answer for trial in trials for answer in trial.answers]
-    inside = [answer for answer in answers if answer.slices[COLUMN] == INSIDE]
-    return outcomes_of(inside, "sentence").f1() / outcomes_of(answers, "sentence").f1()
+    """Return the ratio on the test rows of all seeds together."""
+    predictions = [prediction for trial in trials for prediction in trial.predictions]
+    inside = [prediction for prediction in predictions if prediction.slices[COLUMN] == INSIDE]
+    return outcomes_of(inside, "sentence").f1() / outcomes_of(predictions, "sentence").f1()
 
 
 def describe(trials: Sequence[Trial]) -> str:
-    """The Holm-corrected p-values of the seeds, and the whole F1."""
+    """Describe the Holm-corrected p-values of the seeds, and the whole F1."""
     p_values = [trial.finding.p_value for trial in trials if trial.finding.p_value is not None]
     whole = np.mean([trial.finding.whole_f1 for trial in trials])
     return f"p {min(p_values):.4f} to {max(p_values):.4f} after Holm's correction, whole macro-F1 {whole:.3f}"

@@ -1,8 +1,8 @@
-"""DeBERTa on a CPU: the rewritten graph against transformers' own, exported alike (`make bench-serving`).
+"""DeBERTa on a CPU: the rewritten graph against transformers' own, exported in the same way (`make bench-serving`).
 
-The shape is DeBERTa-v3-xsmall's with random weights, which cost the same time as trained ones. All graphs run with
-the options of the engine. Rounds are interleaved and the median of the ratios counts, since other load on the machine
-falls on all.
+The shape is that of DeBERTa-v3-xsmall with random weights, which take the same time as trained ones. All graphs run
+with the options of the engine. Rounds are interleaved and the median of the ratios counts, since other load on the
+machine affects all graphs.
 """
 
 import argparse
@@ -29,10 +29,10 @@ COMMAND = "make bench-serving"
 LONGEST = 512
 VOCABULARY = 128100
 SHAPES = ((1, 16), (8, 32), (32, 64), (8, 128), (2, 256))
-# Of 2 x 256 it is asked that the rewrite is no slower in float32.
+# For 2 x 256, the rewrite must not be slower in float32.
 LONG = (2, 256)
-# A measurement of one graph in one round lasts as many tokens, at least one batch.
-TOKENS_A_ROUND = 1024
+# Tokens per graph and round, at least one batch.
+TOKENS_PER_ROUND = 1024
 
 Runner = Callable[[dict[str, npt.NDArray[np.int64]]], list[npt.NDArray[np.float32]]]
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--heads", choices=["sentence", "tokens"], nargs="+", default=["tokens", "sentence"])
-    parser.add_argument("--graphs", type=Path, help="keep the exported graphs here, and use those that are here")
+    parser.add_argument("--graphs", type=Path, help="folder for exported graphs, which are reused")
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
     for heads in arguments.heads:
@@ -56,13 +56,13 @@ def main() -> None:
 
 
 def measure(heads: str, graphs: dict[str, Path], rounds: int) -> list[Row]:
-    """Rows of all shapes for one kind of head."""
+    """Return the rows of all shapes for one kind of head."""
     runners = {kind: _runner(path) for kind, path in graphs.items()}
     return [row for shape in SHAPES for row in _rows(heads, shape, _times(runners, shape, rounds))]
 
 
 def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
-    """Export the same weights as transformers has them, rewritten, and rewritten in int8."""
+    """Export the same weights three times: without the rewrite, with it, and with it in int8."""
     paths = {kind: folder / f"{kind}.onnx" for kind in ("plain", "fp32", "int8")}
     if all(path.is_file() for path in paths.values()):
         return paths
@@ -76,7 +76,7 @@ def make_graphs(folder: Path, heads: str) -> dict[str, Path]:
 
 
 def xsmall_config(**changes: Any) -> DebertaV2Config:
-    """The shape of DeBERTa-v3-xsmall, but for what is changed."""
+    """Return the configuration of DeBERTa-v3-xsmall with these changes."""
     make: Any = DebertaV2Config
     config: DebertaV2Config = make(
         hidden_size=384,
@@ -96,7 +96,7 @@ def xsmall_config(**changes: Any) -> DebertaV2Config:
 
 
 def make_network(heads: str) -> Network:
-    """DeBERTa-v3-xsmall with random weights and three classes or tags."""
+    """Build DeBERTa-v3-xsmall with random weights and three classes or tags."""
     torch.manual_seed(0)
     config = xsmall_config(vocab_size=VOCABULARY, num_hidden_layers=12, num_labels=3)
     loader: Any = AutoModelForSequenceClassification if heads == "sentence" else AutoModelForTokenClassification
@@ -113,12 +113,12 @@ def _runner(path: Path) -> Runner:
 
 
 def _times(runners: dict[str, Runner], shape: tuple[int, int], rounds: int) -> dict[str, list[float]]:
-    """Seconds a batch of each graph in each round."""
+    """Return the seconds per batch of each graph in each round."""
     ids = np.random.default_rng(0).integers(5, VOCABULARY, shape)
     inputs = {"input_ids": ids, "attention_mask": np.ones(shape, dtype=np.int64)}
-    answers = {kind: run(inputs)[0] for kind, run in runners.items()}
-    np.testing.assert_allclose(answers["fp32"], answers["plain"], atol=1e-4)
-    batches = max(1, TOKENS_A_ROUND // ids.size)
+    outputs = {kind: run(inputs)[0] for kind, run in runners.items()}
+    np.testing.assert_allclose(outputs["fp32"], outputs["plain"], atol=1e-4)
+    batches = max(1, TOKENS_PER_ROUND // ids.size)
     times: dict[str, list[float]] = {kind: [] for kind in runners}
     for _ in range(rounds):
         for kind, run in runners.items():
@@ -141,7 +141,7 @@ def _rows(heads: str, shape: tuple[int, int], times: dict[str, list[float]]) -> 
 
 
 def _row(measure: str, plain: Sequence[float], ours: Sequence[float], required: float, aim: float | None) -> Row:
-    ratios = [theirs / own for theirs, own in zip(plain, ours, strict=True)]
+    ratios = [reference / own for reference, own in zip(plain, ours, strict=True)]
     return Row(
         measure=measure,
         value=round(statistics.median(ratios), 2),

@@ -1,7 +1,7 @@
 """Training steps of DeBERTa on this machine: our relative scores against those of transformers (`make bench-train`).
 
-Layers as in DeBERTa-v3-xsmall, but only three of them, and a small vocabulary: forward, backward, no optimizer. Rounds
-are interleaved and the median of the ratios counts, since other load on the machine falls on both.
+Three layers as in DeBERTa-v3-xsmall, and a small vocabulary: forward, backward, no optimizer. Rounds are interleaved
+and the median of the ratios counts, since other load on the machine affects both.
 """
 
 import argparse
@@ -42,13 +42,13 @@ def main() -> None:
 
 
 def measure(rounds: int) -> Iterator[Row]:
-    """A row for each way to train and each shape of batches."""
+    """Return a row for each training method and each shape of batches."""
     precisions = dict.fromkeys(["fp32", choose_precision("auto", training_device())])
     for lora, precision in product((False, True), precisions):
-        theirs, ours = make_network(lora=lora), make_network(lora=lora)
+        reference, ours = make_network(lora=lora), make_network(lora=lora)
         use_fast_attention(ours)
         for shape in SHAPES:
-            steps = [_step(network, shape, bf16=precision == "bf16") for network in (theirs, ours)]
+            steps = [_step(network, shape, bf16=precision == "bf16") for network in (reference, ours)]
             times = [[step() for step in steps] for _ in range(rounds + 1)][1:]
             ratios = [stock / own for stock, own in times]
             stock, own = (statistics.median(column) * 1000 for column in zip(*times, strict=True))
@@ -64,7 +64,7 @@ def measure(rounds: int) -> Iterator[Row]:
 
 
 def make_network(*, lora: bool) -> Network:
-    """Random weights, in training mode."""
+    """Build a network with random weights, in training mode."""
     torch.manual_seed(0)
     config = xsmall_config(vocab_size=VOCABULARY, num_hidden_layers=3)
     loader: Any = AutoModelForSequenceClassification
@@ -76,7 +76,7 @@ def make_network(*, lora: bool) -> Network:
 
 
 def _step(network: Network, shape: tuple[int, int], *, bf16: bool) -> Callable[[], float]:
-    """Seconds of one forward and backward pass."""
+    """Return the seconds of one forward and backward pass."""
     ids = torch.randint(5, VOCABULARY, shape)
     mask = torch.ones_like(ids)
 

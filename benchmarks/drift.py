@@ -1,12 +1,12 @@
-"""Whether real drift raises the alarm, and only that (`make bench-drift`).
+"""Power and false alarms of monitoring under real drift (`make bench-drift`).
 
-Product reviews of 2003 to 2018: what is bought, how long people write and how many stars they give changed over these
-years. In each seed a small model (TF-IDF, latent semantics, logistic regression) learns from reviews up to 2012;
-windows of other reviews of these years must be silent, windows with reviews of 2014 and later must not. The tests,
-effects and limits are those of `assay monitor`, with the defaults of the recipe; labels are known, so that F1 is among
-the signals. In the years, category and time go together (the data hold other categories in other years).
+Product reviews of 2003 to 2018: products, text lengths and stars changed over these years. In each seed a small model
+(TF-IDF, latent semantics, logistic regression) learns from reviews up to 2012; windows of other reviews of these years
+must raise no alarm, windows with reviews of 2014 and later must raise one. The tests, effects and limits are those of
+`assay monitor`, with the defaults of the recipe; labels are known, so that F1 is among the signals. Over the years,
+category and time change together (the data contain other categories in other years).
 
-Before that, false alarms and power by rows per document, on made rows (`benchmarks/drift_clusters.py`).
+Before that, false alarms and power by rows per document, on generated rows (`benchmarks/drift_clusters.py`).
 """
 
 import argparse
@@ -40,7 +40,7 @@ NEEDED = 19
 LAST_YEAR, LATER = 2012, 2014
 TRAIN, REFERENCE, WINDOW, LARGE, SMALL = 4000, 1500, 500, 4000, 100
 WIDTH = 64
-# Share of the window that is of the later years; `NEEDED` windows of 20 must alarm at the one that is asked for.
+# Share of the window from the later years; where an alarm is required, `NEEDED` windows of 20 must raise one.
 SHARES = (0.1, 0.25, 0.5, 1.0)
 ASKED = 0.5
 YEARS = range(2008, 2019)
@@ -51,7 +51,7 @@ Places = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Reviews:
-    """Text, class and year of every review."""
+    """Texts, classes and years of all reviews."""
 
     texts: list[str]
     labels: list[str]
@@ -60,7 +60,7 @@ class Reviews:
 
 @dataclass(frozen=True)
 class Case:
-    """A window of a kind: how many of its rows are of the later years, and whether it must alarm."""
+    """A kind of window: the share of its rows from later years, and how many windows must raise an alarm."""
 
     name: str
     rows: int
@@ -70,7 +70,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Model:
-    """A small champion: from texts to vectors, from vectors to classes, and what it is held against."""
+    """A small champion: from texts to vectors, from vectors to classes, with its reference rows."""
 
     vectors: Pipeline
     classes: LogisticRegression
@@ -78,7 +78,7 @@ class Model:
 
     @classmethod
     def train(cls, reviews: Reviews, train: Places, held_out: Places) -> "Model":
-        """Learn from some reviews, and read others that were held out."""
+        """Train on some reviews, and predict others that were held out."""
         texts = [reviews.texts[place] for place in train]
         vectors = make_pipeline(TfidfVectorizer(min_df=3, sublinear_tf=True), TruncatedSVD(WIDTH, random_state=0))
         classes = LogisticRegression(class_weight="balanced", max_iter=300)
@@ -87,7 +87,7 @@ class Model:
         return cls(vectors, classes, Reference(observed, len(observed), frozenset(vocabulary_of(texts))))
 
     def findings(self, reviews: Reviews, places: Places, rule: Monitoring) -> list[SignalFinding]:
-        """What monitoring says of a window."""
+        """Return the findings of monitoring on a window."""
         return find_drift(self.reference, window_statistics_of(reviews, places, self.vectors, self.classes), rule)
 
 
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument(
         "--repetitions", type=int, default=REPETITIONS, help="windows per cell; with fewer than 200 nothing is recorded"
     )
-    parser.add_argument("--only-clusters", action="store_true", help="no reviews: made rows alone")
+    parser.add_argument("--only-clusters", action="store_true", help="only generated rows, no reviews")
     options = parser.parse_args()
     record("drift", cluster_rows(options.repetitions), complete=options.repetitions >= REPETITIONS)
     if not options.only_clusters:
@@ -126,7 +126,7 @@ def record(name: str, rows: Sequence[Row], *, complete: bool) -> None:
 
 
 def cases() -> list[Case]:
-    """The windows of each seed."""
+    """Return the findings on the windows of each seed."""
     later = [Case(f"windows of {WINDOW}", WINDOW, share, NEEDED if share >= ASKED else None) for share in SHARES]
     return [
         *(Case(f"windows of {rows}", rows, 0, NEEDED) for rows in (SMALL, WINDOW, LARGE)),
@@ -136,7 +136,7 @@ def cases() -> list[Case]:
 
 
 def dated_reviews() -> Reviews:
-    """The reviews with the classes of the recipe `product-reviews`."""
+    """Return the reviews with the classes of the recipe `product-reviews`."""
     rows, labels = read_reviews(load_recipe("product-reviews"))
     return Reviews(
         texts=[row["text"] for row in rows],
@@ -146,28 +146,28 @@ def dated_reviews() -> Reviews:
 
 
 def run_seed(reviews: Reviews, rule: Monitoring, seed: int) -> list[list[SignalFinding]]:
-    """One model, and a window for each case."""
+    """Train one model, and test a window for each case."""
     draw = np.random.default_rng(seed)
     before = draw.permutation(np.flatnonzero(reviews.years <= LAST_YEAR))
     later = draw.permutation(np.flatnonzero(reviews.years >= LATER))
     model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
     fresh = before[TRAIN + REFERENCE :]
-    found = []
+    results = []
     for case in cases():
         new = round(case.share * case.rows)
         places = np.concatenate([draw.choice(later, new, False), draw.choice(fresh, case.rows - new, False)])
-        found.append(model.findings(reviews, places, rule))
-    return found
+        results.append(model.findings(reviews, places, rule))
+    return results
 
 
 def window_statistics_of(
     reviews: Reviews, places: Places, vectors: Pipeline, classes: LogisticRegression
 ) -> WindowStatistics:
-    """Reviews as a champion would read them."""
+    """Return the statistics of reviews as a champion would compute them."""
     texts = [reviews.texts[place] for place in places]
     embeddings = vectors.transform(texts)
     probabilities = classes.predict_proba(embeddings)
-    answers = [
+    predictions = [
         LabelledPrediction(
             id=str(place),
             gold=reviews.labels[place],
@@ -181,27 +181,27 @@ def window_statistics_of(
         )
         for place, text, row in zip(places, texts, probabilities, strict=True)
     ]
-    return WindowStatistics(answers, texts, embeddings)
+    return WindowStatistics(predictions, texts, embeddings)
 
 
 def by_year(reviews: Reviews, rule: Monitoring) -> dict[int, list[SignalFinding]]:
-    """Each year beside the years up to `YEAR_TRAIN`: what assay monitor would say of its reviews."""
+    """Return the findings of assay monitor on each year, compared with the years up to `YEAR_TRAIN`."""
     draw = np.random.default_rng(0)
     before = draw.permutation(np.flatnonzero(reviews.years <= YEAR_TRAIN))
     model = Model.train(reviews, before[:TRAIN], before[TRAIN : TRAIN + REFERENCE])
     used = set(before[: TRAIN + REFERENCE].tolist())
-    found = {}
+    results = {}
     for year in YEARS:
         fresh = np.array([place for place in np.flatnonzero(reviews.years == year) if place not in used])
         if len(fresh) >= rule.min_rows:
             places = draw.choice(fresh, min(YEAR_WINDOW, len(fresh)), False)
-            found[year] = model.findings(reviews, places, rule)
-    return found
+            results[year] = model.findings(reviews, places, rule)
+    return results
 
 
 def make_row(case: Case, trials: Sequence[list[SignalFinding]]) -> Row:
-    """How many of the windows did what they should."""
-    alarms = sum(any(one.drifted for one in findings) for findings in trials)
+    """Return the number of windows with the expected outcome."""
+    alarms = sum(any(signal.drifted for signal in findings) for findings in trials)
     what = f"{case.share:.0%} of {LATER} and later" if case.share else f"all of the years up to {LAST_YEAR}"
     return Row(
         measure=f"{case.name} reviews, {what}: of {len(trials)} {'with' if case.share else 'without'} an alarm",
@@ -214,19 +214,19 @@ def make_row(case: Case, trials: Sequence[list[SignalFinding]]) -> Row:
 
 
 def describe(trials: Sequence[list[SignalFinding]]) -> str:
-    """The median effect of each signal, and how often it alarmed."""
+    """Describe the median effect of each signal, and its number of alarms."""
     parts = []
     for place, finding in enumerate(trials[0]):
         each = [findings[place] for findings in trials]
-        effects = [one.effect for one in each if one.effect is not None]
-        alarms = sum(one.drifted for one in each)
+        effects = [signal.effect for signal in each if signal.effect is not None]
+        alarms = sum(signal.drifted for signal in each)
         parts.append(f"{finding.name} {np.median(effects):.2f} ({alarms})")
     return "median effect (alarms): " + ", ".join(parts)
 
 
 def year_row(years: dict[int, list[SignalFinding]]) -> Row:
-    """Years with an alarm, among those that the model knows nothing of."""
-    alarmed = [year for year, findings in years.items() if any(one.drifted for one in findings)]
+    """Return the number of years with an alarm among those after the training rows."""
+    alarmed = [year for year, findings in years.items() if any(signal.drifted for signal in findings)]
     after = [year for year in years if year > YEAR_TRAIN]
     return Row(
         measure=f"by year, a model of {YEAR_TRAIN} and before: later years of {len(after)} with an alarm",

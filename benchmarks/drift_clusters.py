@@ -1,7 +1,7 @@
-"""False alarms and power of drift by rows per document, on rows made for it (part of `make bench-drift`).
+"""False alarms and power of drift by rows per document, on generated rows (part of `make bench-drift`).
 
 Rows of a document share its topic: its centre in the embedding, its own names, its usual length, class, confidence and
-mistakes. The reference and a window without drift are documents of one kind; a window with drift has every second
+errors. The reference and a window without drift are documents of one kind; a window with drift has every second
 document of another kind. All signals of `assay monitor` are tested, with the defaults of the recipe.
 """
 
@@ -21,7 +21,7 @@ from assay.serving.engine import ScoredEntity
 from benchmarks.results import Row
 
 REPETITIONS = 200
-# Of the reference and of the window.
+# In the reference and in the window.
 ROWS_PER_DOCUMENT = ((1, 1), (4, 4), (8, 8), (16, 16), (1, 20), (16, 1))
 REFERENCE, WINDOW = 800, 400
 WIDTH = 32
@@ -37,7 +37,7 @@ ALLOWED = 0.05
 
 @dataclass(frozen=True)
 class Cell:
-    """Windows of one kind, and what each of them was found to be."""
+    """Windows of one kind, with the findings on each of them."""
 
     rows_per_document: tuple[int, int]
     drift: bool
@@ -45,12 +45,12 @@ class Cell:
 
     @property
     def alarms(self) -> float:
-        """Share of the windows with an alarm."""
-        return float(np.mean([any(one.drifted for one in found) for found in self.findings]))
+        """Return the share of windows with an alarm."""
+        return float(np.mean([any(signal.drifted for signal in window) for window in self.findings]))
 
 
 def cluster_rows(repetitions: int) -> list[Row]:
-    """Simulate every cell, and say how many of its windows alarmed."""
+    """Simulate every cell, and return the share of its windows with an alarm."""
     cells = [simulate(size, drift, repetitions) for size in ROWS_PER_DOCUMENT for drift in (False, True)]
     return [_row(cell) for cell in cells]
 
@@ -75,36 +75,36 @@ def sample(draw: np.random.Generator, rows: int, size: int, drifted: float = 0.0
     """Draw rows of documents.
 
     Args:
-        draw: source of chance.
-        rows: how many.
+        draw: random number generator.
+        rows: number of rows.
         size: rows per document.
         drifted: share of the documents that are of another kind.
     """
-    answers, texts, vectors, clusters = [], [], [], []
+    predictions, texts, vectors, clusters = [], [], [], []
     for number in range(rows // size):
-        document = _Document(draw, other=bool(draw.random() < drifted))
+        document = _Document(draw, drifted_kind=bool(draw.random() < drifted))
         for place in range(size):
             text = document.text()
-            answers.append(document.answer(f"{number}#{place}", text))
+            predictions.append(document.prediction(f"{number}#{place}", text))
             texts.append(text)
             vectors.append(document.vector())
             clusters.append(f"document:{number}")
-    return WindowStatistics(answers, texts, np.stack(vectors), clusters)
+    return WindowStatistics(predictions, texts, np.stack(vectors), clusters)
 
 
 class _Document:
-    """What the rows of one document share."""
+    """A document: the properties that its rows share."""
 
-    def __init__(self, draw: np.random.Generator, *, other: bool) -> None:
+    def __init__(self, draw: np.random.Generator, *, drifted_kind: bool) -> None:
         self._draw = draw
-        self._words = DRIFTED if other else COMMON
+        self._words = DRIFTED if drifted_kind else COMMON
         self._names = draw.choice(NAMES, 6)
-        self._centre = draw.normal(0.8 * other, 1, WIDTH)
-        self._length = draw.integers(6, 15) + 4 * other
-        self._label = LABELS[draw.choice(len(LABELS), p=[0.7, 0.1, 0.1, 0.1] if other else None)]
+        self._centre = draw.normal(0.8 * drifted_kind, 1, WIDTH)
+        self._length = draw.integers(6, 15) + 4 * drifted_kind
+        self._label = LABELS[draw.choice(len(LABELS), p=[0.7, 0.1, 0.1, 0.1] if drifted_kind else None)]
         self._type = TYPES[draw.choice(len(TYPES))]
         self._sure = draw.uniform(0.6, 0.9)
-        self._right = draw.beta(8, 4 if other else 2)
+        self._right = draw.beta(8, 4 if drifted_kind else 2)
 
     def text(self) -> str:
         words = self._draw.choice(self._words, self._length + self._draw.integers(-2, 3))
@@ -113,15 +113,19 @@ class _Document:
     def vector(self) -> Floats:
         return self._centre + self._draw.normal(0, 1, WIDTH)
 
-    def answer(self, name: str, text: str) -> LabelledPrediction:
+    def prediction(self, name: str, text: str) -> LabelledPrediction:
         draw = self._draw
         label = self._label if draw.random() < 0.8 else str(draw.choice(LABELS))
         gold = label if draw.random() < self._right else str(draw.choice(LABELS))
         kinds = [self._type if draw.random() < 0.8 else str(draw.choice(TYPES)) for _ in range(1 + draw.integers(2))]
-        found = tuple(ScoredEntity(4 * place, 4 * place + 3, kind, draw.random()) for place, kind in enumerate(kinds))
-        right = tuple(Entity(one.start, one.end, one.label) for one in found if draw.random() < self._right)
+        predicted = tuple(
+            ScoredEntity(4 * place, 4 * place + 3, kind, draw.random()) for place, kind in enumerate(kinds)
+        )
+        right = tuple(
+            Entity(entity.start, entity.end, entity.label) for entity in predicted if draw.random() < self._right
+        )
         sure = min(1.0, max(0.3, self._sure + draw.normal(0, 0.05)))
-        return LabelledPrediction(name, gold, label, (sure, 1 - sure), right, found, len(text), False, {})
+        return LabelledPrediction(name, gold, label, (sure, 1 - sure), right, predicted, len(text), False, {})
 
 
 def _row(cell: Cell) -> Row:
@@ -137,7 +141,9 @@ def _row(cell: Cell) -> Row:
 
 
 def _by_signal(findings: Sequence[list[SignalFinding]]) -> str:
-    """Alarms of each signal that had one."""
-    counts = {one.name: sum(found[place].drifted for found in findings) for place, one in enumerate(findings[0])}
+    """Describe the number of alarms of each signal that raised one."""
+    counts = {
+        signal.name: sum(window[place].drifted for window in findings) for place, signal in enumerate(findings[0])
+    }
     shown = [f"{name} {count}" for name, count in counts.items() if count]
     return f"alarms: {', '.join(shown)}" if shown else "no alarm"

@@ -17,15 +17,15 @@ ALARM = "#b3261e"
 
 
 def draw_years(years: Mapping[int, Sequence[SignalFinding]], last: int, path: Path) -> None:
-    """The effect of each signal in each year; a frame marks what passed its limit beyond chance.
+    """Draw the effect of each signal in each year; a frame marks an alarm.
 
     Args:
-        years: what was found in a window of each year.
+        years: the findings on a window of each year.
         last: the last year that the model was trained on.
-        path: of the picture.
+        path: file of the plot.
     """
-    names = [one.name for one in next(iter(years.values()))]
-    effects = np.array([[one.effect or 0.0 for one in findings] for findings in years.values()]).T
+    names = [signal.name for signal in next(iter(years.values()))]
+    effects = np.array([[signal.effect or 0.0 for signal in findings] for findings in years.values()]).T
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
         image = axis.imshow(effects, cmap="Blues", vmin=0, vmax=0.8, aspect="auto")
@@ -33,8 +33,8 @@ def draw_years(years: Mapping[int, Sequence[SignalFinding]], last: int, path: Pa
             colour = "white" if value > 0.5 else "black"
             axis.text(column, line, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
         for column, findings in enumerate(years.values()):
-            for line, one in enumerate(findings):
-                if one.drifted:
+            for line, signal in enumerate(findings):
+                if signal.drifted:
                     corner = (column - 0.45, line - 0.42)
                     axis.add_patch(plt.Rectangle(corner, 0.9, 0.84, fill=False, edgecolor=ALARM, linewidth=1.8))
         known = sum(year <= last for year in years)

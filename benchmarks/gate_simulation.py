@@ -10,7 +10,7 @@ from benchmarks.gate_population import make_population
 from benchmarks.gate_rows import RowResults
 
 LEVEL = 0.05
-REPLICAS = 599  # the gate draws 2,000; a p-value of fewer is as valid, and a little less sharp
+REPLICAS = 599  # the gate draws 2,000; fewer give a valid, slightly less precise p-value
 CHALLENGERS = 20
 ATTEMPTS = 3  # the first training, one after a low score, one after a biased slice
 
@@ -26,17 +26,17 @@ def promoted(
     unlike: float = 0.0,
     replicas: int = REPLICAS,
 ) -> float:
-    """Share of test sets on which the candidate passes; not a number where there is no such population."""
+    """Return the share of test sets on which the candidate passes; NaN if there is no such population."""
     population = make_population(task, disagreement, gain, unlike)
     if population is None:
         return float("nan")
     samples = population.samples(rows, runs, seed=rows + round(1000 * disagreement))  # other draws in each cell
-    passed = [p_value(*both, threshold=threshold, replicas=replicas) <= LEVEL for both in samples]
+    passed = [p_value(*pair, threshold=threshold, replicas=replicas) <= LEVEL for pair in samples]
     return float(np.mean(passed))
 
 
 def with_retriggers(task: RowResults, rows: int, runs: int) -> float:
-    """The whole decision for equal models: a low score on validation rows trains again, test rows decide once."""
+    """Simulate the whole decision for equal models: a low validation score trains again, test rows decide once."""
     random = np.random.default_rng(2)
     least = float(np.mean([model.f1() for model in task.models]))  # about every second attempt falls below
     passed = 0
@@ -50,15 +50,15 @@ def with_retriggers(task: RowResults, rows: int, runs: int) -> float:
 
 
 def equal_models(task: RowResults, rows: int, count: int, random: np.random.Generator) -> list[Outcomes]:
-    """Outcomes of equal models on rows drawn at random: on each row, each answers as one of the seeds does."""
+    """Draw outcomes of equal models on random rows: on each row, each model predicts as one of the seeds does."""
     codes = np.stack([model.codes for model in task.models])
     drawn = random.integers(codes.shape[1], size=rows)
     seeds: Ints = random.integers(len(codes), size=(count, rows))
-    return [Outcomes(codes[one, drawn], task.models[0].classes) for one in seeds]
+    return [Outcomes(codes[seed, drawn], task.models[0].classes) for seed in seeds]
 
 
 def chances_of_challengers(task: RowResults, rows: int, runs: int) -> dict[str, Floats]:
-    """Chance that at least one of the first k equal challengers is promoted on the same test rows."""
+    """Return the chance that at least one of the first k equal challengers is promoted on the same test rows."""
     random = np.random.default_rng(3)
     p_values, gains = np.empty((runs, CHALLENGERS)), np.empty((runs, CHALLENGERS))
     for run in range(runs):
@@ -79,7 +79,7 @@ def chances_of_challengers(task: RowResults, rows: int, runs: int) -> dict[str, 
 
 
 def fine_p_value(challenger: Outcomes, champion: Outcomes) -> float:
-    """The p-value, with more draws where it is small."""
+    """Return the p-value, with more draws if it is small."""
     rough = p_value(challenger, champion, replicas=REPLICAS)
     return rough if rough > 0.02 else p_value(challenger, champion, replicas=50_000)
 
@@ -93,7 +93,7 @@ def grid(
     runs: int,
     unlike: float = 0.0,
 ) -> list[float]:
-    """Share promoted in each cell (rows, disagreement) that there is."""
+    """Return the share promoted in each possible cell (rows, disagreement)."""
     shares = [
         promoted(task, rows, disagreement, gain=gain, threshold=threshold, runs=runs, unlike=unlike)
         for rows, disagreement in cells

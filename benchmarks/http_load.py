@@ -1,8 +1,8 @@
-"""A lean load generator: keep-alive sockets of the event loop, requests prepared before, answers read afterwards.
+"""A lean load generator: keep-alive sockets of the event loop, prepared requests, responses parsed afterwards.
 
-`python -m benchmarks.http_load PORT PATH BODIES --clients 64` sends each line of the file BODIES once, every client
-its next one as soon as its last one was answered. With `--rate R --seconds S`, requests are sent at that rate whatever
-becomes of those before (an open loop), on as many connections as that takes. One line of JSON tells what came back.
+`python -m benchmarks.http_load PORT PATH BODIES --clients 64` sends each line of the file BODIES once; every client
+sends its next request after the response to its last one. With `--rate R --seconds S`, requests are sent at that rate
+without waiting for responses (an open loop), on as many connections as necessary. The report is one line of JSON.
 """
 
 import argparse
@@ -23,17 +23,17 @@ _REFUSED = b"HTTP/1.1 429"
 
 @dataclass
 class Outcome:
-    """What came back: number of the request, status, seconds, body; what broke, and what no connection was free for."""
+    """Responses (number of the request, status, seconds, body), and counts of broken and unsent requests."""
 
-    answers: list[tuple[int, int, float, bytes]] = field(default_factory=list)
+    responses: list[tuple[int, int, float, bytes]] = field(default_factory=list)
     broken: int = 0
     unsent: int = 0
-    in_time: int = 0  # good answers that came before the sending ended
+    in_time: int = 0  # successful responses that came before the sending ended
     sending: bool = True
 
 
 class Connection(asyncio.Protocol):
-    """One client: sends a request, calls back with its answer."""
+    """One client: sends a request, and calls back with its response."""
 
     def __init__(self, load: "Load") -> None:
         self._load = load
@@ -43,20 +43,20 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Free for its first request."""
+        """Register the connection as free."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are not derived from it
         self._load.free(self)
 
     def send(self, number: int, request: bytes) -> None:
-        """Send one request; the connection is not free until it is answered."""
+        """Send one request; the connection is busy until its response is complete."""
         assert self.transport is not None
         self._number, self._begun = number, time.perf_counter()
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Note the answer once it is whole."""
+        """Record the response when it is complete."""
         if not self._received and data.startswith(_REFUSED) and data.endswith(b"}"):
-            # Short, and most of what comes while the server is overloaded: it must not cost more than it has to.
+            # Short, and the most frequent case while the server is overloaded: it must be cheap.
             self._note(429, b"")
             return
         self._received += data
@@ -73,13 +73,13 @@ class Connection(asyncio.Protocol):
 
     def _note(self, status: int, body: bytes) -> None:
         outcome = self._load.outcome
-        outcome.answers.append((self._number, status, time.perf_counter() - self._begun, body))
+        outcome.responses.append((self._number, status, time.perf_counter() - self._begun, body))
         outcome.in_time += status == 200 and outcome.sending
         self._number = -1
         self._load.free(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A request that was under way is broken."""
+        """Count a request in flight as broken."""
         if self._number >= 0:
             self._load.outcome.broken += 1
         self._load.lost(self)
@@ -100,7 +100,7 @@ class Load:
         self.outcome = Outcome()
 
     async def run_closed(self, clients: int) -> float:
-        """Each request once, so many at a time; gives the seconds that took."""
+        """Send each request once, with a fixed concurrency. Returns: the elapsed seconds."""
         await self._connect(clients)
         self._left.extend(range(len(self._requests)))
         self._closed_loop = True
@@ -111,7 +111,7 @@ class Load:
         return time.perf_counter() - begun
 
     async def run_open(self, rate: float, seconds: float, most_connections: int) -> float:
-        """Requests at a rate; those that find no connection free are counted as unsent."""
+        """Send requests at a rate; requests without a free connection are counted as unsent."""
         await self._connect(most_connections)
         numbers = cycle(range(len(self._requests)))
         begun, sent = time.perf_counter(), 0
@@ -125,26 +125,26 @@ class Load:
                     self.outcome.unsent += 1
             await asyncio.sleep(0.001)
         passed = time.perf_counter() - begun
-        # What still comes was waiting: it is no part of what was answered in this time.
+        # Later responses were queued: they do not count for this time.
         self.outcome.sending = False
         while len(self._idle) < self._connections:
             await asyncio.sleep(0.01)
         return passed
 
     def free(self, connection: Connection) -> None:
-        """The connection can take its next request."""
+        """Mark the connection as free for its next request."""
         if not self._closed_loop:
             self._idle.append(connection)
         elif self._left:
             number = self._left.popleft()
             connection.send(number, self._requests[number])
-        elif len(self.outcome.answers) + self.outcome.broken >= len(self._requests):
+        elif len(self.outcome.responses) + self.outcome.broken >= len(self._requests):
             self._done.set()
 
     def lost(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """Remove the closed connection."""
         self._connections -= 1
-        if self._closed_loop and len(self.outcome.answers) + self.outcome.broken >= len(self._requests):
+        if self._closed_loop and len(self.outcome.responses) + self.outcome.broken >= len(self._requests):
             self._done.set()
 
     async def _connect(self, count: int) -> None:
@@ -154,20 +154,20 @@ class Load:
             self._connections += 1
 
 
-def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None) -> dict[str, object]:
-    """What the benchmark reads."""
-    good = sorted(passed for _, status, passed, _ in outcome.answers if status == 200)
-    refused = sorted(passed for _, status, passed, _ in outcome.answers if status == 429)
-    if labels:
-        found = {number: body.decode() for number, status, _, body in outcome.answers if status == 200}
-        labels.write_text(json.dumps(found), encoding="utf-8")
+def summarise(outcome: Outcome, seconds: float, cpu: float, file: Path | None) -> dict[str, object]:
+    """Return the report for the benchmark."""
+    good = sorted(passed for _, status, passed, _ in outcome.responses if status == 200)
+    refused = sorted(passed for _, status, passed, _ in outcome.responses if status == 429)
+    if file:
+        bodies = {number: body.decode() for number, status, _, body in outcome.responses if status == 200}
+        file.write_text(json.dumps(bodies), encoding="utf-8")
     return {
         "seconds": seconds,
         "cpu_share": cpu / seconds,
         "good": len(good),
-        "statuses": Counter(status for _, status, _, _ in outcome.answers),
+        "statuses": Counter(status for _, status, _, _ in outcome.responses),
         "broken": outcome.broken,
-        "sent": len(outcome.answers) + outcome.broken,
+        "sent": len(outcome.responses) + outcome.broken,
         "unsent": outcome.unsent,
         "in_time": outcome.in_time,
         "p50": quantile(good, 0.5),
@@ -179,12 +179,12 @@ def summarise(outcome: Outcome, seconds: float, cpu: float, labels: Path | None)
 
 
 def quantile(values: list[float], share: float) -> float | None:
-    """A quantile of sorted values."""
+    """Return a quantile of sorted values."""
     return values[min(len(values) - 1, int(share * len(values)))] if values else None
 
 
 def main() -> None:
-    """Generate load and tell what came back."""
+    """Generate load, and print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("path")
@@ -192,8 +192,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds after which it gives up")
-    parser.add_argument("--answers", type=Path, help="where the bodies of the answers go")
+    parser.add_argument("--limit", type=float, default=60.0, help="timeout in seconds")
+    parser.add_argument("--responses", type=Path, help="file for the bodies of the responses")
     arguments = parser.parse_args()
     bodies = arguments.bodies.read_bytes().splitlines()
 
@@ -204,10 +204,10 @@ def main() -> None:
             seconds = await load.run_closed(arguments.clients)
         else:
             seconds = await load.run_open(arguments.rate, arguments.seconds, arguments.clients)
-        return summarise(load.outcome, seconds, time.process_time() - cpu, arguments.answers)
+        return summarise(load.outcome, seconds, time.process_time() - cpu, arguments.responses)
 
     async def run_within() -> dict[str, object]:
-        # A measurement that hangs would keep the machine from all others.
+        # A measurement that hangs would block all others.
         async with asyncio.timeout(arguments.limit):
             return await run()
 

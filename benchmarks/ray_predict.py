@@ -1,9 +1,9 @@
 """Batch prediction on Ray: two workers against one, and one against plain `assay predict`, on two cores.
 
-One thread a worker. The cluster and the Prefect server are up before the clock starts, and every worker has loaded the
-model: what is measured is the flow from its first look at the input to the joined output. Ray gives each driver workers
-of its own, so this one stays connected from round to round; how much longer the first round takes, in which workers
-start, import and load, stands in the note.
+One thread per worker. The cluster and the Prefect server are up before the clock starts, and every worker has loaded
+the model: the measurement covers the flow from its first read of the input to the joined output. Ray starts separate
+workers for each driver, so this one stays connected from round to round; the note states how much longer the first
+round takes, in which workers start, import and load.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
         try:
             cluster.add_node(num_cpus=1, resources={"first": 1})
             cluster.add_node(num_cpus=1)
-            ray.init(cluster.address)  # a runner leaves alone what was connected before it
+            ray.init(cluster.address)  # a runner does not touch an existing connection
             seconds = in_turns(_runs(f"ray:{cluster.address}", bundle, source, rows), ROUNDS)
         finally:
             ray.shutdown()
@@ -61,7 +61,7 @@ def main() -> None:
 
 def _runs(where: str, bundle: Path, source: Path, rows: int) -> dict[str, Callable[[], None]]:
     def run(runner: str, options: AbstractContextManager[Any]) -> None:
-        output = source.with_name("answers.jsonl")
+        output = source.with_name("predictions.jsonl")
         with options:
             flow = predict.with_options(task_runner=task_runner(runner))
             counts = flow(str(bundle), str(source), str(output), shard_rows=SHARD_ROWS, parts=PARTS, threads=1)
@@ -71,7 +71,7 @@ def _runs(where: str, bundle: Path, source: Path, rows: int) -> dict[str, Callab
     engine = Engine(Bundle.load(bundle), threads=1)
 
     def plain() -> None:
-        output = source.with_name("answers.jsonl")
+        output = source.with_name("predictions.jsonl")
         assert predict_file(engine, source, output, shard_rows=SHARD_ROWS).rows == rows
         output.unlink()
 
@@ -84,10 +84,10 @@ def _runs(where: str, bundle: Path, source: Path, rows: int) -> dict[str, Callab
 
 def _rows(seconds: dict[str, list[float]], rows: int) -> list[Row]:
     start = seconds["one"][0] - statistics.median(seconds["one"][1:])
-    seconds = {name: found[1:] for name, found in seconds.items()}
+    seconds = {name: times[1:] for name, times in seconds.items()}
     speedup = [one / two for one, two in zip(seconds["one"], seconds["two"], strict=True)]
     overhead = [one / plain - 1 for one, plain in zip(seconds["one"], seconds["plain"], strict=True)]
-    note = ", ".join(f"{name}: {statistics.median(found):.1f} s" for name, found in seconds.items())
+    note = ", ".join(f"{name}: {statistics.median(times):.1f} s" for name, times in seconds.items())
     note += f"; {rows:,} rows, {PARTS} tasks, {ROUNDS} rounds in turns, model of 2 layers, JSONL to JSONL; "
     note += f"a first run, for which a worker starts, takes {start:.1f} s longer"
     return [

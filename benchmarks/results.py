@@ -1,4 +1,4 @@
-"""Rows of measured figures: each benchmark writes its own file, `make figures` makes the page of them."""
+"""Rows of results: each benchmark writes its own file, and `make results` writes the page."""
 
 import json
 import platform
@@ -20,7 +20,7 @@ PACKAGES = ("torch", "transformers", "onnxruntime")
 
 
 class Row(BaseModel):
-    """One measured figure beside what is asked of it."""
+    """One result beside its requirement."""
 
     measure: str
     value: float
@@ -33,20 +33,20 @@ class Row(BaseModel):
 
     @property
     def reached(self) -> bool:
-        """Whether the requirement is met; a row without one only reports."""
+        """Return whether the requirement is met; a row without one only reports."""
         if self.required is None:
             return True
         return self.value >= self.required if self.better == "higher" else self.value <= self.required
 
 
 def write_rows(name: str, rows: Sequence[Row]) -> None:
-    """Put rows into `benchmarks/results/NAME.jsonl` in place of earlier rows of the same measure; show them."""
+    """Write rows to `benchmarks/results/NAME.jsonl`, replacing earlier rows of the same measure, and print them."""
     path = RESULTS / f"{name}.jsonl"
     fresh = {row.measure: json.dumps({**row.model_dump(), "context": context()}) for row in rows}
     earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = {json.loads(line)["measure"]: line for line in earlier}
+    recorded = {json.loads(line)["measure"]: line for line in earlier}
     with atomic_path(path) as partial:
-        partial.write_text("\n".join((kept | fresh).values()) + "\n", encoding="utf-8")
+        partial.write_text("\n".join((recorded | fresh).values()) + "\n", encoding="utf-8")
     show(rows)
 
 
@@ -60,7 +60,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def context() -> dict[str, str]:
-    """When, on what and with which versions a figure was measured."""
+    """Return the date, machine and versions of a measurement."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "python": platform.python_version(),

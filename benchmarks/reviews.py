@@ -11,7 +11,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon_reviews" / "amazo
 
 
 def read_reviews(recipe: Recipe) -> tuple[list[dict[str, Any]], list[str]]:
-    """Every review, and its class by the recipe's `source.label_map`; ends the benchmark where there are none."""
+    """Return all reviews with their classes by the recipe's `source.label_map`; exit if there are none."""
     if not DATA.is_file():
         raise SystemExit(f"{DATA} is absent: this benchmark reads real reviews from there")
     with gzip.open(DATA, "rt", encoding="utf-8") as lines:

@@ -1,7 +1,7 @@
-"""The engine on many rows: against transformers' pipeline, float32, and what the CPU can do (`make bench-serving`).
+"""The engine on many rows: against transformers' pipeline, float32, and the limit of the CPU (`make bench-serving`).
 
-All ways answer the published validation side of Twitter Financial News with the same weights, in interleaved rounds of
-one process, tokenisation included; the medians of the ratios count.
+All methods predict the published validation split of Twitter Financial News with the same weights, in interleaved
+rounds of one process, tokenisation included; the medians of the ratios count.
 """
 
 import argparse
@@ -42,7 +42,7 @@ MEMORY_ROWS = 256
 
 SERVING = """
 import json, resource, sys
-import assay.serving.http.app  # what a server imports
+import assay.serving.http.app  # the imports of a server
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Row
 from pathlib import Path
@@ -66,7 +66,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; none: all")
+    parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
@@ -82,10 +82,10 @@ def main() -> None:
 
 
 class Bench:
-    """One checkpoint in every form that is compared."""
+    """One checkpoint in every compared form."""
 
     def __init__(self, folder: Path) -> None:
-        open_minilm_bundle()  # made the first time
+        open_minilm_bundle()  # created on the first call
         self._checkpoint = Checkpoint.load(PLACE / "checkpoint")
         self._bundles = export_both(self._checkpoint, folder)
         self._texts = read_texts()
@@ -97,7 +97,7 @@ class Bench:
             )
 
     def speed(self, rounds: int) -> list[Row]:
-        """Ratios of rows a second, and shares of the limit."""
+        """Return ratios of rows per second, and shares of the limit."""
         int8, fp32 = (Engine(self._bundles[precision]) for precision in ("int8", "fp32"))
         rows = [TextRow(text) for text in self._texts]
         size = max(BATCH_SIZES, key=lambda size: self._piped(self._texts[::ALONE_STEP], size)[0])
@@ -109,10 +109,10 @@ class Bench:
             "fp32": lambda: _rate(fp32, rows),
             "alone": lambda: self._piped(self._texts[::ALONE_STEP], 1)[0],
             "batched": lambda: self._piped(self._texts[::BATCHED_STEP], size)[0],
-            **{f"limit {name}": partial(one.rows_a_second, len(rows), tokens) for name, one in limits.items()},
+            **{f"limit {name}": partial(limit.rows_per_second, len(rows), tokens) for name, limit in limits.items()},
         }
         metrics: dict[str, list[float]] = {name: [] for name in ways}
-        agreement = self._agreement(int8, fp32, size)  # which warms all of them, too
+        agreement = self._agreement(int8, fp32, size)  # also warms up all of them
         for number in range(rounds):
             for name, way in ways.items():
                 metrics[name].append(way())
@@ -121,15 +121,15 @@ class Bench:
         return self._rows(metrics, size, agreement)
 
     def memory(self) -> Row:
-        """Resident memory after some rows, of a process of each kind."""
+        """Return the resident memory after some rows, of a process of each kind."""
         texts = json.dumps(self._texts[:MEMORY_ROWS])
         ours = _resident(SERVING, texts, [str(self._bundles["int8"].folder)])
         arguments = [str(PLACE / "checkpoint"), str(minilm_folder()), str(self._checkpoint.max_length)]
-        theirs = _resident(TRANSFORMERS, texts, arguments)
-        note = f"{ours:.0f} MB against {theirs:.0f} MB, {MEMORY_ROWS} rows answered, model included"
+        peer = _resident(TRANSFORMERS, texts, arguments)
+        note = f"{ours:.0f} MB against {peer:.0f} MB, {MEMORY_ROWS} rows answered, model included"
         return Row(
             measure="memory: serving process against one with torch and transformers",
-            value=round(ours / theirs, 2),
+            value=round(ours / peer, 2),
             better="lower",
             required=0.5,
             aim=0.33,
@@ -139,12 +139,12 @@ class Bench:
 
     def _piped(self, texts: Sequence[str], size: int) -> tuple[float, list[str]]:
         begun = time.perf_counter()
-        answers = self._pipe(list(texts), batch_size=size, truncation=True, max_length=self._checkpoint.max_length)
-        return len(texts) / (time.perf_counter() - begun), [answer["label"] for answer in answers]
+        predictions = self._pipe(list(texts), batch_size=size, truncation=True, max_length=self._checkpoint.max_length)
+        return len(texts) / (time.perf_counter() - begun), [prediction["label"] for prediction in predictions]
 
     def _agreement(self, int8: Engine, fp32: Engine, size: int) -> str:
         small, whole = (
-            [answer.label for answer in engine.predict([TextRow(text) for text in self._texts])]
+            [prediction.label for prediction in engine.predict([TextRow(text) for text in self._texts])]
             for engine in (int8, fp32)
         )
         # The pipeline names classes by number.
@@ -168,14 +168,14 @@ class Bench:
             ("batch: share of the limit of matrix products, int8", "int8", "limit int8", 0.55, 0.7, counted + rest),
         ]
         rows = []
-        for measure, one, other, required, aim, why in wanted:
-            ratios = [a / b for a, b in zip(metrics[one], metrics[other], strict=True)]
+        for measure, ours, reference, required, aim, why in wanted:
+            ratios = [a / b for a, b in zip(metrics[ours], metrics[reference], strict=True)]
             rows.append(
                 Row(
                     measure=measure,
                     value=round(
                         statistics.median(ratios), 3
-                    ),  # a share just below its requirement must not look reached
+                    ),  # a share just below its requirement must not be rounded up
                     better="higher",
                     required=required,
                     aim=aim,
@@ -188,7 +188,7 @@ class Bench:
 
 
 def export_both(checkpoint: Checkpoint, folder: Path) -> dict[str, Bundle]:
-    """Bundles of one checkpoint in float32 and int8."""
+    """Export bundles of one checkpoint in float32 and int8."""
     changes = [f"model.encoder={minilm_folder()}", "model.revision=null", "model.lora=null"]
     source = _Source(load_recipe("financial-tweets", changes), checkpoint, "0" * 64, [])
     plain, small = folder / "fp32", folder / "int8"
@@ -209,8 +209,8 @@ def _rate(engine: Engine, rows: Sequence[TextRow]) -> float:
     return len(rows) / (time.perf_counter() - begun)
 
 
-def _share(one: Sequence[str | None], other: Sequence[str | None]) -> float:
-    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+def _share(first: Sequence[str | None], second: Sequence[str | None]) -> float:
+    return sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
 
 
 def _resident(code: str, texts: str, arguments: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""The bundle that benchmarks of serving answer with: MiniLM fine-tuned on tweets, exported to int8."""
+"""The bundle of the serving benchmarks: MiniLM fine-tuned on tweets, exported to int8."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from benchmarks.encoder import minilm_folder
 DATA = Path(__file__).parents[2] / "shared" / "data" / "twitter_financial"
 PLACE = Path(os.environ.get("ASSAY_STORE", ".assay")) / "benchmarks" / "financial-tweets-int8"
 LABELS = ("bearish", "bullish", "neutral")
-# Enough for answers that rounding does not turn; how good they are is measured elsewhere.
+# Enough for predictions that rounding does not change; their quality is measured elsewhere.
 TRAIN_ROWS = 960
 VALIDATION_ROWS = 256
 
 
 def open_minilm_bundle(place: Path = PLACE) -> Bundle:
-    """The bundle in `place`; it is made the first time."""
+    """Open the bundle in `place`; the first call creates it."""
     if not (place / BUNDLE).is_dir():
         with atomic_folder(place) as folder:
             _make(folder)
@@ -32,7 +32,7 @@ def open_minilm_bundle(place: Path = PLACE) -> Bundle:
 
 
 def read_texts() -> list[str]:
-    """The texts of the published validation side."""
+    """Return the texts of the published validation split."""
     return [row.text for row in _read("validation")]
 
 

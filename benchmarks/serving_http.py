@@ -1,7 +1,7 @@
 """The server against its engine, against `mlflow models serve`, and under ten times its load (`make bench-serving`).
 
 All on the same rows, bundle and machine, in interleaved rounds; the medians of the ratios count. Clients, server and
-the engine it is held against share the cores, so that the share of the load generator is reported.
+the engine share the cores, so that the share of the load generator is reported.
 """
 
 import argparse
@@ -37,21 +37,21 @@ OVERLOAD = 10
 OVERLOAD_SECONDS = 8
 OVERLOAD_ROUNDS = 3
 OVERLOAD_CONNECTIONS = 2000
-# MLflow answers so slowly that a share of the rows is enough; with fewer, start and end of a round would weigh.
+# MLflow is so slow that a share of the rows is enough; with fewer, start and end of a round would dominate.
 MLFLOW_ROWS = 1200
 START_SECONDS = 90
-# Whatever hangs must not keep the machine from others.
+# A hanging process must not block other measurements.
 LOAD_SECONDS = 60
 
 
 def main() -> None:
-    """Measure what was asked for, by default everything."""
+    """Run the selected measurements, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=list(PARTS), action="append", help="may be repeated; none: all")
+    parser.add_argument("--part", choices=list(PARTS), action="append", help="may be repeated; default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help="one round; nothing is recorded")
     arguments = parser.parse_args()
-    # Who ends it must not leave the servers behind.
+    # A signal must not leave the servers running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     bundle = open_minilm_bundle()
     for name in arguments.part or PARTS:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
-    """Single rows of 64 clients against the same rows in one call of the engine."""
+    """Compare single rows of 64 clients with the same rows in one call of the engine."""
     texts = read_texts()
     engine, rows = Engine(bundle), [TextRow(text) for text in texts]
     engine.warm()
@@ -72,14 +72,14 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
         load(port, "/predict", bodies)
         for _ in range(rounds):
             begun = time.perf_counter()
-            expected = [answer.label for answer in engine.predict(rows)]
+            expected = [prediction.label for prediction in engine.predict(rows)]
             batch = len(rows) / (time.perf_counter() - begun)
-            found = load(port, "/predict", bodies, answers=True)
-            http = found["good"] / found["seconds"]
+            report = load(port, "/predict", bodies, responses=True)
+            http = report["good"] / report["seconds"]
             ratios.append(http / batch)
-            shares.append(found["cpu_share"])
-            equal.append(agreement(found["answers"], expected))
-            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({found['statuses']}), generator {shares[-1]:.1%}")
+            shares.append(report["cpu_share"])
+            equal.append(agreement(report["responses"], expected))
+            print(f"engine {batch:.0f} rows/s, HTTP {http:.0f} ({report['statuses']}), generator {shares[-1]:.1%}")
     note = (
         f"the load generator took {statistics.median(shares):.1%} of one core of {cores()}; "
         f"{min(equal):.2%} of the labels equal"
@@ -88,18 +88,18 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
 
 
 def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
-    """Single rows of 64 clients, against MLflow's own server on the same bundle."""
+    """Compare single rows of 64 clients with MLflow's own server on the same bundle."""
     texts = read_texts()[:MLFLOW_ROWS]
     frame = {"columns": ["text"]}
     ratios = []
     with (
         serving(bundle) as ours,
-        mlflow_serving(bundle) as theirs,
+        mlflow_serving(bundle) as peer,
         requests(texts, lambda text: {"dataframe_split": {**frame, "data": [[text]]}}) as bodies,
     ):
         load(ours, "/invocations", bodies)
         for _ in range(rounds):
-            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, theirs)]
+            rates = [rate(load(port, "/invocations", bodies)) for port in (ours, peer)]
             ratios.append(rates[0] / rates[1])
             print(f"ours {rates[0]:.0f} rows/s, mlflow models serve {rates[1]:.0f}")
     note = (
@@ -110,20 +110,20 @@ def against_mlflow(bundle: Bundle, rounds: int) -> list[Row]:
 
 
 def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
-    """Ten times as many requests as can be answered, sent whatever becomes of them."""
+    """Send ten times the capacity of the server in an open loop."""
     texts = read_texts()
     shares, longest, refusals, generators, sent = [], [], [], [], []
     with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
         load(port, "/predict", bodies)
         for _ in range(min(rounds, OVERLOAD_ROUNDS)):
             peak = rate(load(port, "/predict", bodies))
-            found = load(port, "/predict", bodies, rate=OVERLOAD * peak)
-            shares.append(found["in_time"] / found["seconds"] / peak)
-            longest.append(found["p99"])
-            refusals.append(found["refused_p99"] or 0.0)
-            generators.append(found["cpu_share"])
-            sent.append(found["sent"] / found["seconds"] / peak)
-            print(f"peak {peak:.0f} rows/s, goodput {shares[-1]:.1%}, {found}")
+            report = load(port, "/predict", bodies, rate=OVERLOAD * peak)
+            shares.append(report["in_time"] / report["seconds"] / peak)
+            longest.append(report["p99"])
+            refusals.append(report["refused_p99"] or 0.0)
+            generators.append(report["cpu_share"])
+            sent.append(report["sent"] / report["seconds"] / peak)
+            print(f"peak {peak:.0f} rows/s, goodput {shares[-1]:.1%}, {report}")
     note = (
         f"{statistics.median(sent):.1f} times the peak was really sent; "
         f"the load generator took {statistics.median(generators):.1%} of one core of {cores()}"
@@ -137,7 +137,7 @@ def overloaded(bundle: Bundle, rounds: int) -> list[Row]:
 
 @contextmanager
 def serving(bundle: Bundle) -> Iterator[int]:
-    """`assay serve` as it is started; gives its port."""
+    """Start `assay serve`. Yields: its port."""
     port = free_port()
     with process(
         [sys.executable, "-m", "assay.cli", "serve", "--model", str(bundle.folder), "--port", str(port)], port
@@ -147,7 +147,7 @@ def serving(bundle: Bundle) -> Iterator[int]:
 
 @contextmanager
 def mlflow_serving(bundle: Bundle) -> Iterator[int]:
-    """`mlflow models serve` of the bundle as it is registered; gives its port."""
+    """Start `mlflow models serve` with the bundle as registered. Yields: its port."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
         import mlflow.pyfunc
@@ -163,8 +163,8 @@ def mlflow_serving(bundle: Bundle) -> Iterator[int]:
 
 @contextmanager
 def process(command: list[str], port: int) -> Iterator[None]:
-    """A server process, once it answers; ended with all its children."""
-    # A group, to end it with its children, but no session of its own: Linux would schedule that apart from the others.
+    """Start a server process and wait for its first response; end it with all its children."""
+    # A process group, to end it with its children, but no new session: Linux would schedule that separately.
     quiet = subprocess.DEVNULL
     # MLflow calls uvicorn by its name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -172,7 +172,7 @@ def process(command: list[str], port: int) -> Iterator[None]:
     started = subprocess.Popen(command, stdout=quiet, stderr=quiet, process_group=0, env=environment)
     try:
         end = time.monotonic() + START_SECONDS
-        while not answers(port):
+        while not is_up(port):
             if started.poll() is not None or time.monotonic() > end:
                 raise SystemExit(f"it did not start: {' '.join(command)}")
             time.sleep(0.2)
@@ -186,58 +186,58 @@ def process(command: list[str], port: int) -> Iterator[None]:
 
 
 def end_group(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process and its children, if there are any left."""
+    """Send a signal to a process and its children, if any are left."""
     with suppress(ProcessLookupError):
         os.killpg(started.pid, number)
 
 
-def answers(port: int) -> bool:
-    """Whether somebody answers there."""
+def is_up(port: int) -> bool:
+    """Return whether a server responds at the port."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as answer:  # our own
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://{HOST}:{port}/ping", timeout=2) as response:  # our own
+            return bool(response.status == 200)
     except OSError:
         return False
 
 
 @contextmanager
 def requests(texts: list[str], body: Callable[[str], Mapping[str, Any]]) -> Iterator[Path]:
-    """A file of one body a line."""
+    """Write a file with one body per line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bodies.jsonl"
         path.write_text("".join(f"{json.dumps(body(text))}\n" for text in texts), encoding="utf-8")
         yield path
 
 
-def load(port: int, path: str, bodies: Path, *, answers: bool = False, rate: float | None = None) -> dict[str, Any]:
-    """Send the requests from a process of their own; gives what it tells, and the answers where they are asked for."""
-    place = bodies.with_name("answers.json")
+def load(port: int, path: str, bodies: Path, *, responses: bool = False, rate: float | None = None) -> dict[str, Any]:
+    """Send the requests from a separate process. Returns: its report, and the responses if requested."""
+    place = bodies.with_name("responses.json")
     command = [sys.executable, "-m", "benchmarks.http_load", str(port), path, str(bodies), "--limit", str(LOAD_SECONDS)]
-    command += ["--answers", str(place)] if answers else []
+    command += ["--responses", str(place)] if responses else []
     if rate is None:
         command += ["--clients", str(CLIENTS)]
     else:
         command += ["--clients", str(OVERLOAD_CONNECTIONS), "--rate", str(rate), "--seconds", str(OVERLOAD_SECONDS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LOAD_SECONDS + 20)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return {**found, "answers": json.loads(place.read_text(encoding="utf-8"))} if answers else found
+    report: dict[str, Any] = json.loads(done.stdout)
+    return {**report, "responses": json.loads(place.read_text(encoding="utf-8"))} if responses else report
 
 
-def rate(found: Mapping[str, Any]) -> float:
-    """Good answers a second."""
-    return float(found["good"] / found["seconds"])
+def rate(report: Mapping[str, Any]) -> float:
+    """Return the successful responses per second."""
+    return float(report["good"] / report["seconds"])
 
 
-def agreement(found: Mapping[str, str], expected: list[str | None]) -> float:
-    """Share of rows that HTTP and engine label alike."""
-    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in found.items()}
+def agreement(report: Mapping[str, str], expected: list[str | None]) -> float:
+    """Return the share of rows with the same label over HTTP and from the engine."""
+    labels = {int(number): json.loads(body)["predictions"][0]["label"] for number, body in report.items()}
     return statistics.fmean(labels.get(number) == label for number, label in enumerate(expected))
 
 
 def metric(
     measure: str, values: list[float], required: float, aim: float | None, note: str, better: Any = "higher"
 ) -> Row:
-    """The median of rounds."""
+    """Return the row of the median over rounds."""
     rounded = [round(value, 3) for value in values]
     return Row(
         measure=measure, value=statistics.median(rounded), better=better, required=required, aim=aim,
@@ -246,12 +246,12 @@ def metric(
 
 
 def cores() -> str:
-    """How many cores all of them share."""
+    """Describe how many cores all processes share."""
     return f"{available_threads()} that all share"
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A bundle so small that what surrounds the model can be seen: 2 layers, 64 wide, one sentence head, hardly trained."""
+"""A tiny bundle that exposes the cost around the model: 2 layers, 64 wide, one sentence head, hardly trained."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +21,17 @@ MAX_LENGTH = 64
 
 
 def virtual_examples(count: int, seed: int) -> list[Example]:
-    """Sentences of the virtual data set with their first entities of each name."""
-    found: list[Example] = []
+    """Return sentences of the virtual data set with the first occurrence of each entity name."""
+    examples: list[Example] = []
     for sentence in _sentences(count, seed):
         text = sentence["Text"]
-        spans = [(text.find(one["EntityName"]), one) for one in sentence["Entities"]]
-        entities = [Entity(at, at + len(one["EntityName"]), one["type"]) for at, one in sorted(spans, key=_start)]
+        spans = [(text.find(entity["EntityName"]), entity) for entity in sentence["Entities"]]
+        entities = [
+            Entity(at, at + len(entity["EntityName"]), entity["type"]) for at, entity in sorted(spans, key=_start)
+        ]
         if all(at >= 0 for at, _ in spans):
-            found.append(Example(str(len(found)), text, label=sentence["sentiment"], entities=tuple(entities)))
-    return found
+            examples.append(Example(str(len(examples)), text, label=sentence["sentiment"], entities=tuple(entities)))
+    return examples
 
 
 def tiny_bundle(folder: Path) -> Bundle:

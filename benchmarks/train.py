@@ -1,9 +1,9 @@
-"""Training speed against the Hugging Face Trainer as it is usually set up (`make bench-train`).
+"""Training speed against the Hugging Face Trainer in its usual setup (`make bench-train`).
 
 Both train the same JointBERT (MiniLM encoder, SNIPS rows, batches of 32, AdamW, dropout, gradient clipping)
 with the Trainer of the installed transformers. Theirs pads every row to 50 tokens, as public JointBERT
 trainers do; ours is `assay.models.training_loop`. Rounds are interleaved and the median of the ratios counts, since
-other load on the machine falls on both.
+other load on the machine affects both.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60, help="measured steps a round")
+    parser.add_argument("--steps", type=int, default=60, help="measured steps per round")
     parser.add_argument("--no-record", action="store_true", help="print the rows only")
     arguments = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -58,12 +58,12 @@ def main() -> None:
 
 
 def speed_rows(rounds: int, steps: int) -> list[Row]:
-    """Examples a second of ours divided by theirs, as it comes and, where the machine has it, with bf16 as ours."""
+    """Return our examples per second divided by theirs, in the default precision and, if supported, in bf16 as ours."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), steps)
-        ways: dict[str, Callable[[], float]] = {"ours": bench.ours, "usual": bench.theirs}
+        ways: dict[str, Callable[[], float]] = {"ours": bench.ours, "usual": bench.stock}
         if has_bf16(training_device()):
-            ways["bf16"] = lambda: bench.theirs(bf16=True)
+            ways["bf16"] = lambda: bench.stock(bf16=True)
         speeds = [{way: measure() for way, measure in ways.items()} for _ in range(rounds)]
     usual = _row(MEASURE, speeds, "usual", f"{rounds} interleaved rounds of {steps} steps", required=3.5, aim=4.5)
     if "bf16" not in ways:
@@ -80,7 +80,7 @@ def _row(
     aim: float | None = None,
 ) -> Row:
     ratios = [speed["ours"] / speed[way] for speed in speeds]
-    ours, theirs = (statistics.median(speed[name] for speed in speeds) for name in ("ours", way))
+    ours, stock = (statistics.median(speed[name] for speed in speeds) for name in ("ours", way))
     return Row(
         measure=measure,
         value=round(statistics.median(ratios), 2),
@@ -89,12 +89,12 @@ def _row(
         aim=aim,
         spread=(round(min(ratios), 2), round(max(ratios), 2)),
         command=COMMAND,
-        note=f"{ours:.0f} against {theirs:.0f} examples/s, {note}",
+        note=f"{ours:.0f} against {stock:.0f} examples/s, {note}",
     )
 
 
 class Bench:
-    """The rows, encoded once for ours; theirs encodes before its clock starts, too."""
+    """The rows, encoded once for ours; theirs also encodes before its clock starts."""
 
     def __init__(self, folder: Path, steps: int) -> None:
         self._folder = folder
@@ -111,18 +111,18 @@ class Bench:
         self._padded = pad_all(self._data)
 
     def ours(self) -> float:
-        """Examples a second of `assay.models.training_loop`."""
+        """Return the examples per second of `assay.models.training_loop`."""
         precision = choose_precision("auto", training_device())
         network = self._network()
         trainer = make_trainer(network, self._data, self._model, self._training, precision, self._folder, _ignore)
         trainer.args.eval_strategy, trainer.args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
         return self._time(trainer)
 
-    def theirs(self, *, bf16: bool = False) -> float:
-        """Examples a second of the Trainer with its own loader, collator, optimizer and settings.
+    def stock(self, *, bf16: bool = False) -> float:
+        """Return the examples per second of the Trainer with its own loader, collator, optimizer and settings.
 
         Args:
-            bf16: switch its autocast on, which is off by default.
+            bf16: enable its autocast, which is off by default.
         """
         arguments = TrainingArguments(
             output_dir=str(self._folder),
@@ -132,7 +132,7 @@ class Bench:
             disable_tqdm=True,
             dataloader_pin_memory=False,
             bf16=bf16,
-            use_cpu=training_device().type == "cpu",  # the Trainer takes bf16 on a processor only where that is said
+            use_cpu=training_device().type == "cpu",  # the Trainer accepts bf16 on a CPU only with this flag
         )
         return self._time(Trainer(WithLoss(self._network()), arguments, train_dataset=self._padded))
 
@@ -148,7 +148,7 @@ class Bench:
 
 
 class WithLoss(nn.Module):
-    """Gives the loss from its forward pass, as the Trainer expects of any model."""
+    """Network whose forward pass returns the loss, as the Trainer expects."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -158,13 +158,13 @@ class WithLoss(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, labels_sentence: Tensor, labels_tokens: Tensor
     ) -> dict[str, Tensor]:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         logits = self._network(input_ids, attention_mask)
         return {"loss": self._loss(logits, {"sentence": labels_sentence, "tokens": labels_tokens})}
 
 
 class StepClock(TrainerCallback):
-    """Times steps after a warm-up, data loading and optimizer included, and ends the training behind them."""
+    """Callback that times steps after a warm-up, with data loading and optimizer, and then stops the training."""
 
     def __init__(self, steps: int) -> None:
         self._last = WARM_UP_STEPS + steps
@@ -172,7 +172,7 @@ class StepClock(TrainerCallback):
         self.seconds = 0.0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Start, or stop, the clock."""
+        """Start or stop the clock."""
         if state.global_step == WARM_UP_STEPS:
             self._began = time.perf_counter()
         if state.global_step == self._last:
@@ -181,7 +181,7 @@ class StepClock(TrainerCallback):
 
 
 def pad_all(data: Data) -> Dataset:
-    """Every row at the full length, as `padding="max_length"` gives it."""
+    """Dataset with every row at the full length, as with `padding="max_length"`."""
     batch = data.collate(data.train, range(len(data.train)))
     width = batch["input_ids"].shape[1]
     fill = {"input_ids": data.collate.pad_id, "attention_mask": 0, "labels_tokens": -100}
@@ -193,7 +193,7 @@ def pad_all(data: Data) -> Dataset:
 
 
 def read_snips(split_name: str) -> Sequence[Example]:
-    """One published side."""
+    """Return one published split."""
     path = DATA / f"snips_{split_name}.jsonl"
     if not path.is_file():
         raise SystemExit(f"{path} is absent: this benchmark reads real rows from there")
@@ -210,7 +210,7 @@ def read_snips(split_name: str) -> Sequence[Example]:
 
 
 def _ignore(values: dict[str, float], step: int) -> None:
-    """The log of a benchmark."""
+    """Return the logger of a benchmark."""
 
 
 if __name__ == "__main__":

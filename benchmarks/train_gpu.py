@@ -1,15 +1,15 @@
 """Training speed on a GPU against the stock Trainer with padding: `python -m benchmarks.train_gpu`.
 
-It needs torch, transformers and peft alone (and `models/buckets.py`, `models/deberta_training.py`), so that it runs on
-a bare GPU machine. Two trainings in the shapes that are used most, with random weights and random token ids, since
-neither changes how long a step takes; how long the rows are is that of real data.
+It needs only torch, transformers and peft (and `models/buckets.py`, `models/deberta_training.py`), so that it runs on
+a bare GPU machine. Two trainings in the most common shapes, with random weights and random token ids, since
+neither changes the time of a step; the row lengths are those of real data.
 
 Stock: transformers' Trainer, every row padded to the full length, bf16, fused AdamW, and peft's adapters for LoRA.
-Ours: rows of like length meet in a batch, which is padded to a multiple of 8; DeBERTa scores distances by a shift
-(`models/deberta_training.py`); the same number format, optimizer, batch size and rows. `--compile` adds a third way:
+Ours: rows of similar length form a batch, which is padded to a multiple of 8; DeBERTa scores distances by a shift
+(`models/deberta_training.py`); the same number format, optimizer, batch size and rows. `--compile` adds a third method:
 ours through torch.compile.
 
-Rounds are interleaved, and the medians of their ratios count. One line of JSON for each training is printed last.
+Rounds are interleaved, and the medians of their ratios count. The last output is one line of JSON per training.
 """
 
 import argparse
@@ -43,18 +43,18 @@ from assay.models.buckets import LengthBuckets
 from assay.models.deberta_training import use_fast_attention
 
 CLASSES, TAGS, IGNORED, PAD = 7, 73, -100, 0
-# Tokens a row at each twentieth of the rows: SNIPS and the financial tweets, in word pieces of BERT.
+# Tokens per row at each twentieth of the rows: SNIPS and the financial tweets, in word pieces of BERT.
 SNIPS = (4, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 12, 13, 14, 14, 15, 16, 17, 19, 38)
 TWEETS = (3, 10, 12, 13, 14, 15, 17, 18, 20, 22, 25, 28, 31, 34, 37, 40, 42, 44, 47, 51, 82)
 LORA_LAYERS = ["query_proj", "key_proj", "value_proj", "dense"]
-MULTIPLE = 8  # of a batch's width: what matrix units like, and few shapes for the compiler
+MULTIPLE = 8  # of a batch's width: suits matrix units, and gives the compiler few shapes
 PEAK_SIDE = {"cuda": 8192, "cpu": 1024}
 Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One training: the encoder, how long its rows are, and what padding makes of them."""
+    """One training: the encoder, the lengths of its rows, and their padded length."""
 
     name: str
     config: PretrainedConfig
@@ -67,7 +67,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Speed:
-    """One way to train, measured: examples and real tokens a second, and the share of the peak of matrix products."""
+    """Measured speed of a method: examples and real tokens per second, and the share of the peak of matrix products."""
 
     examples: float
     tokens: float
@@ -75,7 +75,7 @@ class Speed:
 
 
 class Heads(nn.Module):
-    """An encoder with a sentence head, and where asked for a token head; gives the loss, as the Trainer expects."""
+    """An encoder with a sentence head and an optional token head; returns the loss, as the Trainer expects."""
 
     def __init__(self, encoder: nn.Module, hidden: int, *, tokens: bool) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Heads(nn.Module):
         self.tokens = nn.Linear(hidden, TAGS) if tokens else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, tags: Tensor) -> dict[str, Tensor]:
-        """The loss of a batch: ids, mask and tags are B x L, labels B."""
+        """Return the loss of a batch: ids, mask and tags are B x L, labels B."""
         states = self.dropout(self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state)
         loss = nn.functional.cross_entropy(self.sentence(states[:, 0]).float(), labels)
         if self.tokens is not None:
@@ -95,7 +95,7 @@ class Heads(nn.Module):
 
 
 class Rows(Dataset[Batch]):
-    """Rows of random tokens, each as long as a real one."""
+    """Dataset of random tokens with the row lengths of real data."""
 
     def __init__(self, shape: Shape, count: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -109,11 +109,11 @@ class Rows(Dataset[Batch]):
         return len(self._ids)
 
     def __getitem__(self, row: int) -> Batch:
-        """A row at the full width, as `padding="max_length"` gives it."""
+        """Return a row at the full width, as with `padding="max_length"`."""
         return {name: values[0] for name, values in self.batch([row], self._width).items()}
 
     def batch(self, rows: Sequence[int], width: int) -> Batch:
-        """Rows padded to a width."""
+        """Return rows padded to a width."""
         ids = torch.full((len(rows), width), PAD)
         tags = torch.full((len(rows), width), IGNORED)
         for place, row in enumerate(rows):
@@ -128,7 +128,7 @@ class Rows(Dataset[Batch]):
 
 
 class Clock(TrainerCallback):
-    """Seconds from the first measured step of a Trainer to its last."""
+    """Callback that times a Trainer from the first measured step to the last."""
 
     def __init__(self, warm_up: int) -> None:
         self._warm_up = warm_up
@@ -136,19 +136,19 @@ class Clock(TrainerCallback):
         self.seconds = 0.0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Begin behind the warm-up."""
+        """Start the clock after the warm-up."""
         if state.global_step == self._warm_up:
             self._began = now()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Stop."""
+        """Stop the clock."""
         self.seconds = now() - self._began
 
 
 class Bench:
-    """One training, measured in several ways on the same rows."""
+    """One training, measured with several methods on the same rows."""
 
     def __init__(self, shape: Shape, *, steps: int, warm_up: int, batch_size: int, seed: int = 0) -> None:
         self.shape = shape
@@ -158,7 +158,7 @@ class Bench:
         self._peak = peak_flops(self._device)
 
     def stock(self) -> Speed:
-        """The Trainer as it comes, on rows of full width. Warm-up rows come first and are not counted."""
+        """Measure the stock Trainer on rows of full width. Warm-up rows come first and are not counted."""
         warm = Rows(self.shape, self._warm_up * self._batch_size, seed=1)
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
@@ -179,7 +179,7 @@ class Bench:
         return self._speed(clock.seconds)
 
     def ours(self, *, compiled: bool = False) -> Speed:
-        """Length buckets and faster scores in a plain loop."""
+        """Measure length buckets and fast attention in a plain loop."""
         network = self._network(ours=True).to(self._device)
         run: Callable[..., dict[str, Tensor]] = torch.compile(network, dynamic=False) if compiled else network
         step = self._step(network, run)
@@ -235,10 +235,10 @@ class Bench:
 
 
 def training_flops(shape: Shape, length: int) -> float:
-    """Floating-point operations that a row of so many tokens needs in forward and backward pass, padding left out.
+    """Return the floating-point operations of forward and backward pass of a row of so many tokens, without padding.
 
-    Twice the weights of the layers a token forward, the same backward for the activations, and once more for the
-    weights unless they are frozen; attention 4 * length * hidden a token and layer forward and twice that backward.
+    Twice the weights of the layers per token forward, the same backward for the activations, and once more for the
+    weights unless they are frozen; attention 4 * length * hidden per token and layer forward, twice that backward.
     Embeddings, norms and heads are left out, and so are DeBERTa's products with relative positions.
     """
     config = shape.config
@@ -250,7 +250,7 @@ def training_flops(shape: Shape, length: int) -> float:
 
 
 def peak_flops(device: torch.device) -> float:
-    """Operations a second of one large matrix product, in the number format that is trained in."""
+    """Return the operations per second of one large matrix product, in the number format of the training."""
     split_name = PEAK_SIDE[device.type]
     kind = torch.bfloat16 if has_bf16(device) else torch.float32
     left, right = (torch.randn(split_name, split_name, device=device, dtype=kind) for _ in range(2))
@@ -263,15 +263,15 @@ def peak_flops(device: torch.device) -> float:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware."""
+    """Return whether the device multiplies bfloat16 in hardware."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    found = torch.cpu.get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def now() -> float:
-    """Seconds, once the device has done what was asked of it."""
+    """Return the time in seconds, after synchronising the device."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -282,7 +282,7 @@ def _rounded(length: int) -> int:
 
 
 def shapes(*, tiny: bool) -> list[Shape]:
-    """Both trainings: as wide and deep as BERT-base and DeBERTa-v3-base, or so small that any machine takes them."""
+    """Return both trainings: the shapes of BERT-base and DeBERTa-v3-base, or tiny ones for any machine."""
     small: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 500}
     small |= {"intermediate_size": 64}
     bert = BertConfig(**(small if tiny else {}))
@@ -301,18 +301,18 @@ def shapes(*, tiny: bool) -> list[Shape]:
 
 
 def measure(bench: Bench, rounds: int, *, compiled: bool) -> dict[str, Any]:
-    """All ways of one training, round by round."""
+    """Measure all methods of one training, round by round."""
     ways: dict[str, Callable[[], Speed]] = {"stock": bench.stock, "ours": bench.ours}
     if compiled:
         ways["ours, compiled"] = lambda: bench.ours(compiled=True)
-    found: dict[str, list[Speed]] = {name: [] for name in ways}
+    speeds_of: dict[str, list[Speed]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, way in ways.items():
-            found[name].append(way())
-            speed = found[name][-1]
+            speeds_of[name].append(way())
+            speed = speeds_of[name][-1]
             print(f"{bench.shape.name}, round {number + 1}, {name}: {speed.examples:.0f} examples/s, "
                   f"{speed.tokens:.0f} tokens/s, {speed.share_of_peak:.1%} of the peak", flush=True)  # fmt: skip
-    stock = found.pop("stock")
+    stock = speeds_of.pop("stock")
     return {
         "training": bench.shape.name,
         "required": bench.shape.required,
@@ -321,10 +321,10 @@ def measure(bench: Bench, rounds: int, *, compiled: bool) -> dict[str, Any]:
             name: {
                 **_median(speeds),
                 "ratio": statistics.median(
-                    own.examples / theirs.examples for own, theirs in zip(speeds, stock, strict=True)
+                    own.examples / reference.examples for own, reference in zip(speeds, stock, strict=True)
                 ),
             }
-            for name, speeds in found.items()
+            for name, speeds in speeds_of.items()
         },
     }
 
@@ -337,14 +337,14 @@ def main() -> None:
     """Measure both trainings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=100, help="measured steps a round")
+    parser.add_argument("--steps", type=int, default=100, help="measured steps per round")
     parser.add_argument("--warm-up", type=int, default=10, help="steps before them")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--compile", action="store_true", help="measure torch.compile, too")
-    parser.add_argument("--tiny", action="store_true", help="small networks: to try the script, not to measure")
+    parser.add_argument("--tiny", action="store_true", help="small networks, to try the script without measuring")
     arguments = parser.parse_args()
     with suppress(AttributeError):
-        torch.backends.cuda.matmul.fp32_precision = "tf32"  # what is not autocast, in both ways alike
+        torch.backends.cuda.matmul.fp32_precision = "tf32"  # for everything outside autocast, in both methods
     sizes = {"steps": arguments.steps, "warm_up": arguments.warm_up, "batch_size": arguments.batch_size}
     results = [
         measure(Bench(shape, **sizes), arguments.rounds, compiled=arguments.compile)

@@ -1,11 +1,11 @@
-"""Timing in turns: what is compared runs one after the other in each round, so that a slow moment hits all alike."""
+"""Interleaved timing: all candidates run one after the other in each round, so that a slow moment affects all alike."""
 
 import time
 from collections.abc import Callable, Mapping
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds that each run took, round by round; the first round warms up and comes first."""
+    """Return the seconds of each run, round by round; the first round is a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():

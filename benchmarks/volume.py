@@ -1,7 +1,7 @@
-"""From MongoDB to sides at a million parse documents: speed against a bare cursor, memory, and how the cost grows.
+"""From MongoDB to splits with a million parse documents: speed against a bare cursor, memory, and growth of the cost.
 
-The server is a stand-in that has every document encoded before it is asked (`benchmarks.volume_server`), so that what
-is measured is the reader. Each size runs in a process of its own, whose memory is sampled together with its helpers'.
+The server is a stand-in that has encoded every document in advance (`benchmarks.volume_server`), so that only the
+reader is measured. Each size runs in a separate process, whose memory is sampled together with that of its workers.
 """
 
 import argparse
@@ -43,11 +43,11 @@ LIMIT_MIB = 1536
 
 
 def main() -> None:
-    """Measure and record, or, with `--steps`, be the process that is measured."""
+    """Measure and record, or, with `--steps`, run as the measured process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["speed", "steps"], help="else both")
+    parser.add_argument("--only", choices=["speed", "steps"], help="default: both")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--steps", nargs=2, metavar=("URI", "STORE"), help="be the process that is measured")
+    parser.add_argument("--steps", nargs=2, metavar=("URI", "STORE"), help="run as the measured process")
     wanted = parser.parse_args()
     if wanted.steps:
         print(json.dumps(steps(wanted.steps[0], Path(wanted.steps[1]))))
@@ -60,7 +60,7 @@ def main() -> None:
 
 @contextmanager
 def server(documents: int, break_every: int = 0) -> Iterator[str]:
-    """A stand-in that holds so many documents; gives its address."""
+    """Start a stand-in with so many documents. Yields: its address."""
     command = [sys.executable, "-m", "benchmarks.volume_server", str(documents), str(break_every)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -72,7 +72,7 @@ def server(documents: int, break_every: int = 0) -> Iterator[str]:
 
 
 def speed_rows(documents: int) -> list[Row]:
-    """Extraction against a bare loop, in turns; and the stand-in alone, which must be faster than both."""
+    """Compare extraction with a bare loop, interleaved, and with the stand-in alone, which must be faster than both."""
     with server(documents) as uri, tempfile.TemporaryDirectory() as name:
         runs: dict[str, Callable[[int], object]] = {
             "server": lambda _: sum(len(batch) for batch in _find(uri, "find_raw_batches")),
@@ -82,7 +82,7 @@ def speed_rows(documents: int) -> list[Row]:
         seconds = _in_turns(runs)
     shares = [bare / own for bare, own in zip(seconds["bare"], seconds["extract"], strict=True)]
     spare = [bare / own for bare, own in zip(seconds["bare"], seconds["server"], strict=True)]
-    pace = {name: statistics.median(found) / documents * 1e6 for name, found in seconds.items()}
+    pace = {name: statistics.median(times) / documents * 1e6 for name, times in seconds.items()}
     note = (
         f"microseconds a document: {pace['bare']:.1f} bare, {pace['extract']:.1f} extraction to a finished snapshot, "
         f"{pace['server']:.1f} the stand-in alone; two sentences, four entities, 600 bytes a document; {ROUNDS} rounds"
@@ -95,12 +95,12 @@ def speed_rows(documents: int) -> list[Row]:
 
 
 def step_rows(sizes: list[int]) -> list[Row]:
-    """Seconds of each step at each size, how they grow, and memory at the largest."""
-    found = {size: _measure(size) for size in sizes}
-    largest = found[max(sizes)]
+    """Return the seconds of each step at each size, their growth, and the memory at the largest size."""
+    measured = {size: _measure(size) for size in sizes}
+    largest = measured[max(sizes)]
     rows = []
     for step in STEPS:
-        seconds = {size: found[size]["seconds"][step] for size in sizes}
+        seconds = {size: measured[size]["seconds"][step] for size in sizes}
         note = "; ".join(f"{size:,} documents: {value:.1f} s" for size, value in seconds.items())
         exponent = _exponent(seconds)
         name = f"{step}: exponent of the cost, {min(sizes):,} to {max(sizes):,} documents"
@@ -122,7 +122,7 @@ def _measure(documents: int) -> dict[str, Any]:
 
 
 def steps(uri: str, store: Path) -> dict[str, Any]:
-    """Extract, validate and split, each timed, with the most memory during each."""
+    """Extract, validate and split, each with its time and peak memory."""
     run, seconds, memory = _run(uri, store), {}, {}
     _all_steps(_run(uri, store / "first", limit=WARM_UP))
     with Watch() as watch:
@@ -147,14 +147,14 @@ def steps(uri: str, store: Path) -> dict[str, Any]:
 
 
 def _all_steps(run: Run) -> None:
-    """What is imported on the first use counts for no size."""
+    """Import everything beforehand, so that no measurement includes imports."""
     snapshot = extract.fn(run)
     validate.fn(run, snapshot)
     split.fn(run, snapshot)
 
 
 class Watch:
-    """Samples the memory of this process, and of it and its children, while its block lasts; in MiB."""
+    """Sampler of the memory of this process, and of it with its children, during a block; in MiB."""
 
     def __init__(self, pause_s: float = 0.1) -> None:
         self._most = self.with_helpers = 0.0
@@ -163,7 +163,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def take(self) -> float:
-        """Most memory of this process since the last call."""
+        """Return the peak memory of this process since the last call."""
         most, self._most = self._most, 0.0
         return most
 
@@ -214,7 +214,7 @@ def _in_turns(runs: dict[str, Callable[[int], object]]) -> dict[str, list[float]
 
 
 def _exponent(seconds: dict[int, float]) -> float:
-    """Slope of a line through the logarithms of size and seconds."""
+    """Return the slope of a line through the logarithms of size and seconds."""
     points = [(math.log(size), math.log(value)) for size, value in seconds.items()]
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 

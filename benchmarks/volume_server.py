@@ -1,7 +1,7 @@
 """A stand-in for MongoDB that is faster than any reader: a million parse documents, encoded before the first query.
 
-It serves one collection by the wire protocol, sorted by `_id`, and knows of filters only where to go on: behind the
-`_id` of a `$gt`. Run as a process of its own, so that it takes no time from the reader's:
+It serves one collection by the wire protocol, sorted by `_id`, and the only filter it supports resumes after the
+`_id` of a `$gt`. Run it as a separate process, so that it takes no time from the reader:
 
     python -m benchmarks.volume_server 1000000
 """
@@ -26,12 +26,12 @@ from demo.virtual import virtual_documents
 from demo.wire import WireServer
 
 TEMPLATES = 20_000
-ROWS_A_BATCH = 1_000
+ROWS_PER_BATCH = 1_000
 WORD = "qzqzqzqz"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, uuid_representation=UuidRepresentation.STANDARD)
-# In the order in which MongoDB sorts types; each holds the number of the document.
+# In MongoDB's sort order of types; each contains the number of the document.
 ID_TYPES: tuple[Callable[[int], Any], ...] = (
     int,
     lambda number: f"{number:09d}",
@@ -42,9 +42,9 @@ ID_TYPES: tuple[Callable[[int], Any], ...] = (
 
 
 class EncodedStore:
-    """Answers hello, find and getMore over documents that are encoded already.
+    """Responses to hello, find and getMore over documents that are already encoded.
 
-    Every `break_every` documents the cursor is lost, if it is not 0.
+    The cursor is lost every `break_every` documents, unless it is 0.
     """
 
     def __init__(self, count: int, break_every: int = 0) -> None:
@@ -55,11 +55,11 @@ class EncodedStore:
         self._cursors: dict[int, int] = {}
         self._numbers = itertools.count(1)
         for index, document in enumerate(encoded_documents(count)):
-            self._elements += b"\x03%d\0" % (index % ROWS_A_BATCH) + document
+            self._elements += b"\x03%d\0" % (index % ROWS_PER_BATCH) + document
             self._starts.append(len(self._elements))
 
     def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a command."""
+        """Return the reply to a command."""
         name = next(iter(command))
         if name in ("hello", "ismaster", "isMaster"):
             return {**HELLO, "ok": 1.0}
@@ -72,7 +72,7 @@ class EncodedStore:
         return {"ok": 1.0}
 
     def _batch(self, name: str, cursor: int, begin: int) -> dict[str, Any]:
-        end = min(self._count, begin - begin % ROWS_A_BATCH + ROWS_A_BATCH)
+        end = min(self._count, begin - begin % ROWS_PER_BATCH + ROWS_PER_BATCH)
         elements = bytes(memoryview(self._elements)[self._starts[begin] : self._starts[end]])
         over = end == self._count
         if not over and not (self._break_every and end % self._break_every == 0):
@@ -85,7 +85,7 @@ class EncodedStore:
 
 
 def encoded_documents(count: int) -> Iterator[bytes]:
-    """Parse documents with `_id`s of five types in their order; each sentence ends in a word of its own."""
+    """Generate parse documents with `_id`s of five types in order; each sentence ends in a unique word."""
     parts = [template.split(WORD.encode()) for template in _templates()]
     for number in range(count):
         pieces = parts[number % len(parts)]
@@ -95,8 +95,9 @@ def encoded_documents(count: int) -> Iterator[bytes]:
 
 @functools.cache
 def _templates() -> list[bytes]:
-    """The fields behind `_id` of generated documents that the query gives, with a place for the word."""
-    documents = (one for one in virtual_documents(2 * TEMPLATES, seed=7) if not one["isRepost"] and one.get("Parse"))
+    """Return the projected fields after `_id` of generated documents, with a placeholder for the word."""
+    generated = virtual_documents(2 * TEMPLATES, seed=7)
+    documents = (document for document in generated if not document["isRepost"] and document.get("Parse"))
     return [_template(document) for document in itertools.islice(documents, TEMPLATES)]
 
 
@@ -109,7 +110,7 @@ def _template(document: dict[str, Any]) -> bytes:
 
 
 def _word(number: int) -> bytes:
-    """Eight letters: texts that differ in digits alone are near-duplicates."""
+    """Return a word of eight letters: texts that differ only in digits are near-duplicates."""
     letters = []
     for _ in WORD:
         number, letter = divmod(number, len(LETTERS))
@@ -122,7 +123,7 @@ def _document(body: bytes) -> bytes:
 
 
 def _position(filter_: Any) -> int:
-    """Behind the number in the `_id` that the filter wants to be greater than."""
+    """Return the position after the `_id` in the `$gt` of the filter."""
     if isinstance(filter_, dict):
         if "$gt" in filter_:
             return _number(filter_["$gt"]) + 1

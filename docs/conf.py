@@ -1,4 +1,4 @@
-"""The documentation site: `make docs` builds it from the pages as they lie here, and fails at a broken link."""
+"""Sphinx configuration: `make docs` builds the site from the pages of this folder, and fails at a broken link."""
 
 import shutil
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # autodoc imports the packages from the checkout
+sys.path.insert(0, str(Path(__file__).parents[1]))  # autodoc imports the package from the checkout
 
 project = "Assay"
 html_title = "Assay"
@@ -19,8 +19,7 @@ extensions = [
 html_theme = "furo"
 html_show_sphinx = False
 exclude_patterns = ["_build"]
-# Links to headings (`deploying.md#vertex-ai`), with the names that GitHub gives them; a wrong one is a warning, and
-# warnings are errors.
+# Anchors of headings (`deploying.md#vertex-ai`), named as on GitHub; a wrong one is a warning, and warnings are errors.
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -29,7 +28,7 @@ napoleon_use_rtype = False
 
 
 def setup(app: Sphinx) -> None:
-    """Copy the pictures that pages show by HTML, too: Sphinx knows only those of Markdown."""
+    """Copy the images as well: Sphinx copies only those in Markdown syntax, not those in HTML."""
     app.connect("build-finished", _copy_pictures)
 
 

@@ -1,4 +1,4 @@
-"""Bad input, as a user gives it: one line that names what is wrong, exit code 1, and nothing half-written."""
+"""Invalid input of a user ends with one line that names the problem, exit code 1, and no partial result."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ import yaml
 from assay import cli
 from tests.flows.tiny import rows
 
-GOOD = rows(60, seed=3)
+VALID_ROWS = rows(60, seed=3)
 
 
 def recipe_for(corpus: Path, **changes: Any) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: dict[str, Any]
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe))
     monkeypatch.setattr(sys, "argv", ["assay", *words, str(file), "--store", str(tmp_path / "store")])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as stopped:
         cli.main()
-    return int(ended.value.code or 0)
+    return int(stopped.value.code or 0)
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -44,12 +44,12 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def left_behind(tmp_path: Path) -> list[Path]:
-    """Whatever could be taken for a result."""
+    """Return all files that could be mistaken for a result."""
     return [path for path in (tmp_path / "store").rglob("*") if path.suffix in {".parquet", ".onnx", ".safetensors"}]
 
 
 @pytest.mark.parametrize(
-    ("bad", "named"),
+    ("invalid", "named"),
     [
         (b"", ["rows.jsonl", "empty"]),
         (b'{"id": "x1", "label": "good"}\n', ["text", "missing"]),
@@ -71,12 +71,16 @@ def left_behind(tmp_path: Path) -> list[Path]:
         "1 MB text",
     ],
 )
-def test_a_row_that_cannot_be_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bad: bytes, named: list[str]
+def test_validate_names_an_invalid_row(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    invalid: bytes,
+    named: list[str],
 ) -> None:
     corpus = tmp_path / "rows.jsonl"
-    good = "".join(json.dumps(row) + "\n" for row in GOOD).encode() if bad else b""
-    corpus.write_bytes(good + bad)
+    valid = "".join(json.dumps(row) + "\n" for row in VALID_ROWS).encode() if invalid else b""
+    corpus.write_bytes(valid + invalid)
     assert call(tmp_path, monkeypatch, recipe_for(corpus), "validate") == 1
     line = last_line(capsys)
     for word in named:
@@ -86,11 +90,11 @@ def test_a_row_that_cannot_be_read_is_named(
 
 
 def labelled(labels: list[str], split_of: list[str] | None = None) -> str:
-    made = []
+    rows_with_labels = []
     for number, label in enumerate(labels):
         row = {"id": str(number), "text": f"text number {'x' * number}", "label": label}
-        made.append(row | ({"split": split_of[number]} if split_of else {}))
-    return "".join(json.dumps(row) + "\n" for row in made)
+        rows_with_labels.append(row | ({"split": split_of[number]} if split_of else {}))
+    return "".join(json.dumps(row) + "\n" for row in rows_with_labels)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +111,9 @@ def labelled(labels: list[str], split_of: list[str] | None = None) -> str:
             ["odd", "validation"],
         ),
     ],
-    ids=["one class only", "a class with one row", "a label that training lacks"],
+    ids=["one class only", "a class with one row", "a label missing in train"],
 )
-def test_classes_that_cannot_be_learnt_are_named(
+def test_validate_names_a_class_that_cannot_be_learnt(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -139,7 +143,7 @@ def test_classes_that_cannot_be_learnt_are_named(
     ],
     ids=["MongoDB", "no address", "hub", "file"],
 )
-def test_a_source_that_cannot_be_reached_is_named(
+def test_validate_names_an_unreachable_source(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -156,11 +160,11 @@ def test_a_source_that_cannot_be_reached_is_named(
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_an_mlflow_that_does_not_answer_is_named(
+def test_run_names_an_mlflow_that_is_not_responding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = tmp_path / "rows.jsonl"
-    corpus.write_text("".join(json.dumps(row) + "\n" for row in GOOD))
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in VALID_ROWS))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     recipe = recipe_for(corpus, registry={"name": "tiny", "tracking_uri": "http://127.0.0.1:9"})
     assert call(tmp_path, monkeypatch, recipe, "run") == 1

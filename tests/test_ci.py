@@ -1,4 +1,4 @@
-"""CI runs what people run, and may be started anywhere."""
+"""CI runs the same targets as developers, on any machine."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ import yaml
 from tests.servers import ROOT
 
 
-def test_ci_and_the_workflow_take_the_same_steps() -> None:
+def test_ci_run_and_workflow_have_the_same_steps() -> None:
     [workflow] = (ROOT / ".github" / "workflows").glob("*.y*ml")
     [job] = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
     steps = [step["run"] for step in job["steps"] if "run" in step]
@@ -16,10 +16,10 @@ def test_ci_and_the_workflow_take_the_same_steps() -> None:
     assert script.index(".ci/packages") < script.index("check test")
 
 
-def test_packages_that_cannot_be_had_stop_nothing() -> None:
-    # Given a machine that has no apt, no sudo and none of what is wanted,
+def test_ci_packages_skips_packages_that_cannot_be_installed() -> None:
+    # Given a machine without apt, sudo and the packages,
     bare = {"PATH": "/nowhere"}
-    # when they are asked for, then what is left out is said, and that is all.
+    # when the script runs, then it reports the skipped packages and succeeds.
     done = subprocess.run(
         ["/bin/bash", ROOT / ".ci" / "packages"], env=bare, capture_output=True, text=True, check=True
     )

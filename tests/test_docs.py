@@ -1,4 +1,4 @@
-"""What the pages of the recipes, and the heads of the recipe files, say can be typed."""
+"""Commands, links and code of the documentation and of the recipe headers are valid."""
 
 import ast
 import importlib.util
@@ -21,12 +21,12 @@ RECIPES = sorted(SHIPPED.glob("*.yaml"))
 
 
 def shell(path: Path) -> str:
-    """The sh blocks of a page."""
+    """Return the sh blocks of a page."""
     return "".join(re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
 
 
 def commands(path: Path) -> list[list[str]]:
-    """The `assay` commands of a page's sh blocks, or of a recipe's head, as words."""
+    """Return the `assay` commands of a page's sh blocks, or of a recipe's header, as words."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         lines = shell(path)
@@ -38,14 +38,14 @@ def commands(path: Path) -> list[list[str]]:
 
 
 def overrides(words: list[str], folder: Path) -> Iterator[str]:
-    """What stands behind each `--set`, with a folder that exists in place of FOLDER."""
+    """Yield the value of each `--set`, with an existing folder instead of FOLDER."""
     for option, value in itertools.pairwise(words):
         if option == "--set":
             yield value.replace("FOLDER", str(folder))
 
 
 @pytest.mark.parametrize("path", [*PAGES, *RECIPES], ids=lambda path: path.name)
-def test_commands_exist_with_their_options_and_keys(path: Path, tmp_path: Path) -> None:
+def test_commands_of_pages_have_valid_options_and_keys(path: Path, tmp_path: Path) -> None:
     for words in commands(path):
         shown = CliRunner().invoke(cli.app, [words[0], "--help"]).output
         for option in (word for word in words if word.startswith("--")):
@@ -54,12 +54,12 @@ def test_commands_exist_with_their_options_and_keys(path: Path, tmp_path: Path) 
             load_recipe(words[1], list(overrides(words, tmp_path)))
 
 
-def test_pages_and_recipes_hold_commands() -> None:
+def test_recipe_pages_and_headers_contain_their_run_command() -> None:
     for path in [*(ROOT / "docs" / "recipes").glob("*.md"), *RECIPES]:
         assert any(words[:2] == ["run", path.stem] for words in commands(path)), path.name
 
 
-def test_links_and_pictures_lead_somewhere() -> None:
+def test_links_and_images_of_pages_exist() -> None:
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
         targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
@@ -68,13 +68,13 @@ def test_links_and_pictures_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "howto").glob("*.md")), ids=lambda path: path.name)
-def test_recipes_of_the_how_to_pages_are_valid(path: Path) -> None:
+def test_recipes_of_howto_pages_are_valid(path: Path) -> None:
     for text in re.findall(r"```yaml\n(name: .*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         recipe = parse_recipe(yaml.safe_load(text), path.name)
         assert f"{recipe.name}.yaml" in path.read_text(encoding="utf-8")
 
 
-def test_make_targets_of_the_pages_exist() -> None:
+def test_make_targets_of_pages_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for path in PAGES:
         for target in re.findall(r"^make ([a-z-]+)", shell(path), re.MULTILINE):
@@ -82,13 +82,13 @@ def test_make_targets_of_the_pages_exist() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_python_of_the_pages_imports_what_there_is(path: Path) -> None:
+def test_python_of_pages_imports_existing_names(path: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
-                found = importlib.util.find_spec(node.module)
-                assert found is not None
-                assert found.origin is not None
-                source = Path(found.origin).read_text(encoding="utf-8")
+                spec = importlib.util.find_spec(node.module)
+                assert spec is not None
+                assert spec.origin is not None
+                source = Path(spec.origin).read_text(encoding="utf-8")
                 for alias in node.names:
                     assert re.search(rf"\b{alias.name}\b", source), f"{path.name}: {node.module}.{alias.name}"

@@ -1,4 +1,4 @@
-"""Each whole recipe printed in README and docs is taken from its page and run: it ends with a promoted model."""
+"""Each complete recipe printed in README and docs runs from its page and ends with a promoted model."""
 
 import itertools
 import json
@@ -19,13 +19,13 @@ ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
 ROWS = 3000  # enough to learn from, few enough for a minute
 pytestmark = [
-    pytest.mark.slow,  # trains a network with the printed epochs on each recipe
+    pytest.mark.slow,  # trains a network per recipe with the printed epochs
     pytest.mark.usefixtures("prefect_server"),
 ]
 
 
 def printed() -> dict[str, str]:
-    """Return each whole recipe of README and docs by its name."""
+    """Return each complete recipe of README and docs by its name."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     blocks = [
         block
@@ -56,7 +56,7 @@ def head_of(path: Path, count: int) -> Iterable[Any]:
 def headlines(draw: random.Random, count: int) -> Iterable[dict[str, Any]]:
     """Generate rows with a mood and an entity; near-duplicates are rare.
 
-    The word of an entity also comes without being one, so that looking words up does not find the entities.
+    The word of an entity also occurs without being one, so that looking words up does not find the entities.
     """
     for _ in range(count):
         mood, (place, family) = draw.choice(list(MOODS)), draw.sample(PLACES, 2)
@@ -72,7 +72,7 @@ def tweets(draw: random.Random, count: int) -> Iterable[dict[str, Any]]:
         yield {"text": f"${words} {draw.choice(MOODS[mood])}, {draw.choice(MOODS[mood])}", "label": label}
 
 
-def test_all_printed_recipes_are_run_here() -> None:
+def test_printed_recipes_all_have_a_test() -> None:
     assert set(printed()) == {"my-news", "my-tweets", "my-headlines"}
 
 
@@ -81,7 +81,7 @@ def test_recipe_of_the_readme_ends_promoted(real: bool, tmp_path: Path, monkeypa
     source = DATA / "sentfin" / "sentfin_train.jsonl"
     if real and not source.is_file():
         pytest.skip(f"needs {source}, which is no part of the project")
-    # All real rows: company names come again, so that it takes them to tell the model from words looked up.
+    # All real rows: company names recur, so that fewer rows do not separate the model from looking words up.
     write(tmp_path / "news.jsonl", head_of(source, 10_000) if real else headlines(random.Random(7), 600))
     assert run("my-news", [], tmp_path, monkeypatch).promotion.promoted
 

@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, and its reference pages say what the code says."""
+"""The documentation site builds without a warning, and its reference pages match the code."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def build(source: Path, target: Path) -> "subprocess.CompletedProcess[str]":
-    """`make docs`, of other pages if need be."""
+    """Build a site as `make docs` does, from these pages."""
     options = [
         "--fail-on-warning",
         "--keep-going",
@@ -29,12 +29,12 @@ def build(source: Path, target: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(("name", "page"), [("recipe", recipe_page), ("commands", commands_page)])
-def test_reference_pages_are_those_of_the_code(name: str, page: Callable[[], str]) -> None:
+def test_reference_pages_match_the_code(name: str, page: Callable[[], str]) -> None:
     written = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert written == page(), f"docs/reference/{name}.md is out of date; run make docs"
 
 
-def test_the_page_of_the_recipe_tells_type_limits_default_and_meaning_of_a_key() -> None:
+def test_recipe_page_shows_type_limits_default_and_meaning_of_a_key() -> None:
     lines = recipe_page().splitlines()
     assert "## `gate.champion`" in lines
     assert "## `source`, kind mongo" in lines
@@ -45,7 +45,7 @@ def test_the_page_of_the_recipe_tells_type_limits_default_and_meaning_of_a_key()
 
 
 @pytest.mark.slow  # the reference imports the whole pipeline
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     built = build(ROOT / "docs", tmp_path)
     assert built.returncode == 0, built.stderr
     home = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
             assert (page.parent / source).exists(), f"{page.name}: {source}"
 
 
-def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
+def test_site_build_fails_at_a_broken_link(tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     pages.mkdir()
     (pages / "index.md").write_text("# Home\n\n[there](#home), [gone](gone.md), [lost](index.md#lost)\n")

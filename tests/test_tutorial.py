@@ -1,4 +1,4 @@
-"""The tutorial is typed, block by block, as a newcomer does."""
+"""The tutorial runs block by block, as its reader types it."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-PATIENCE_S = 300  # a busy machine is no fault of the tutorial
-OURS = ("make install", "mkdir ")  # what has happened when tests run, and the folder, which is the test's own
+TIMEOUT_S = 300  # generous, for busy machines
+SKIPPED = ("make install", "mkdir ")  # the installation exists, and the test has its own folder
 
 
 def blocks() -> list[str]:
-    """The commands of the tutorial, a block at a time."""
+    """Return the blocks of commands of the tutorial."""
     return re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -47,7 +47,7 @@ class Terminal:
         }
 
     def start(self, block: str) -> "subprocess.Popen[str]":
-        """Type a block and do not wait."""
+        """Start a block without waiting for it."""
         return subprocess.Popen(
             ["bash", "-ec", block.replace("8080", str(self._port))],
             cwd=self._folder,
@@ -55,45 +55,45 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,  # what it started, a temporary Prefect server say, ends with it
+            start_new_session=True,  # its child processes, such as a temporary Prefect server, end with it
         )
 
     def end(self, process: "subprocess.Popen[str]") -> str:
-        """Wait for a block, and give what it wrote; one that takes too long is killed, and all that it started."""
+        """Wait for a block and return its output; after the timeout, kill it with its child processes."""
         try:
-            return process.communicate(timeout=PATIENCE_S)[0]
+            return process.communicate(timeout=TIMEOUT_S)[0]
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def type(self, block: str) -> str:
-        """Type a block, wait for it, and give what it wrote; its exit code is the one that it names, else 0."""
+        """Run a block and return its output; its exit code must be the one that it names, else 0."""
         process = self.start(block)
-        written = self.end(process)
-        named = re.search(r"exit code (\d)", block)
-        assert process.returncode == (int(named[1]) if named else 0), f"{block}\n{written}"
-        return written
+        output = self.end(process)
+        expected = re.search(r"exit code (\d)", block)
+        assert process.returncode == (int(expected[1]) if expected else 0), f"{block}\n{output}"
+        return output
 
 
-def answer_of(terminal: Terminal, block: str, wanted: str) -> str:
-    """Ask the server until its answer holds what is wanted: it starts, and follows the alias, in its own time."""
-    until = time.monotonic() + PATIENCE_S
+def response_of(terminal: Terminal, block: str, expected: str) -> str:
+    """Repeat a request until the response contains the expected text, since the server starts and swaps slowly."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         process = terminal.start(block)
-        written = terminal.end(process)
-        if process.returncode == 0 and wanted in written:
-            return written
-        assert time.monotonic() < until, written
+        output = terminal.end(process)
+        if process.returncode == 0 and expected in output:
+            return output
+        assert time.monotonic() < deadline, output
         time.sleep(0.5)
 
 
-@pytest.mark.slow  # trains two models and starts a server, as its reader does
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial asks the server by curl, which is not here")
-def test_every_command_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.slow  # trains two models and starts a server
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial needs curl, which is not installed")
+def test_tutorial_commands_have_the_described_results(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, free_port())
-    typed = [block for block in blocks() if not block.startswith(OURS)]
-    data, recipe, run, serve, curl, predict, worse, force, back = typed
+    commands = [block for block in blocks() if not block.startswith(SKIPPED)]
+    data, recipe, run, serve, curl, predict, worse, force, back = commands
 
     assert '"Parse"' in terminal.type(data)
     terminal.type(recipe)
@@ -101,14 +101,14 @@ def test_every_command_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None
     assert list(tmp_path.glob(".assay/runs/*/**/card.html"))
     server = terminal.start(f"exec {serve}")
     try:
-        assert "Lindqvist Ltd" in answer_of(terminal, curl, '"version":"1"')
+        assert "Lindqvist Ltd" in response_of(terminal, curl, '"version":"1"')
         assert '"id": 1' in terminal.type(predict)
         refused = terminal.type(worse)
         assert "refused" in refused
         assert "to see the way back" in terminal.type(force)
-        answer_of(terminal, curl, '"version":"2"')
+        response_of(terminal, curl, '"version":"2"')
         assert "version 2 -> version 1" in terminal.type(back)
-        answer_of(terminal, curl, '"version":"1"')
+        response_of(terminal, curl, '"version":"1"')
     finally:
         server.terminate()
         terminal.end(server)

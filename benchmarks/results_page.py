@@ -1,4 +1,4 @@
-"""Write `docs/results.md` from the rows that the benchmarks left (`make figures`)."""
+"""Write `docs/results.md` from the recorded rows of the benchmarks (`make results`)."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,14 @@ from benchmarks.results import RESULTS, Row
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 HEAD = """# Results
 
-Every figure was measured by the command beside it and written here by `make figures`. Speeds are ratios taken in one
-run, interleaved, with medians: the machines are noisy, the ratios are not. A row below its requirement stays, with the
-reason.
+Every result was measured by the command beside it and written here by `make results`. Speeds are ratios measured in one
+run, interleaved, with medians: absolute times depend on the load of the machine, ratios much less. A row below its
+requirement stays, with the reason.
 """
 
 
 def main() -> None:
-    """One table for each benchmark."""
+    """Write one table per benchmark."""
     sections = [HEAD]
     for path in sorted(RESULTS.glob("*.jsonl")):
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -25,10 +25,10 @@ def main() -> None:
 
 
 def section(name: str, lines: list[dict[str, Any]]) -> str:
-    """One benchmark: its rows, then where they were measured."""
+    """Return the section of one benchmark: its rows, then the machines of the measurements."""
     head = f"## {name}\n\n| measure | value | required | aim | spread | command |\n|---|---|---|---|---|---|"
     rows = [Row.model_validate({key: value for key, value in line.items() if key != "context"}) for line in lines]
-    contexts = {"; ".join(f"{key} {value}" for key, value in line["context"].items()) for line in lines}
+    contexts = dict.fromkeys("; ".join(f"{key} {value}" for key, value in line["context"].items()) for line in lines)
     notes = [f"- {row.measure}: {row.note}" for row in rows if row.note]
     parts = [head, *map(_line, rows), "", *notes, *([""] if notes else []), *(f"Measured with {c}." for c in contexts)]
     return "\n".join(parts) + "\n"
