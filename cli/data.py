@@ -38,7 +38,9 @@ def bio(
     recipe: RecipePath,
     output: Annotated[Path, typer.Option(help=".jsonl: an object a row; any other: lines of word, tab and tag.")],
     overrides: Overrides = None,
-    split_name: Annotated[str | None, typer.Option(help="train, validation or test; else every row.")] = None,
+    split_name: Annotated[
+        str | None, typer.Option("--split", help="Only the rows of train, validation or test. [default: all rows]")
+    ] = None,
     store: Store = Path(".assay"),
 ) -> None:
     """Write the rows that the newest run of a recipe has read as words with BIO tags."""

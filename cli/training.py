@@ -63,7 +63,7 @@ def run(
     show_outcome(outcome)
     promotion = outcome.promotion
     if promotion.pending:
-        from assay.flows.approval import ask_on_terminal
+        from assay.cli.approval_dialogue import ask_on_terminal
 
         with noting("the model still waits; see assay approve"):
             promotion = ask_on_terminal(outcome, store)

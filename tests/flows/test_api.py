@@ -56,7 +56,7 @@ def test_a_run_is_started_with_the_settings_of_the_caller(client: TestClient, de
     } == SETTINGS
     shown = client.get(answer.headers["location"]).json()
     assert (shown["recipe"], shown["state"]) == (deployed.name, "SCHEDULED")
-    assert (shown["figures"], shown["verdict"], shown["predictions"]) == ({}, None, None)
+    assert (shown["metrics"], shown["verdict"], shown["predictions"]) == ({}, None, None)
     assert client.get(f"{answer.headers['location']}/predictions").status_code == 404
 
 
@@ -183,7 +183,7 @@ def test_faulty_overrides_are_named(client: TestClient, deployed: Recipe) -> Non
     assert answer.status_code == 422
     assert {fault["parameter"]: fault["value"] for fault in answer.json()["parameters"]} == overrides
     answer = client.post("/runs", json={"recipe": deployed.name, "overrides": {"source.paths": {"/etc": "all"}}})
-    assert "is not open to callers" in answer.json()["error"]
+    assert "cannot be changed by clients" in answer.json()["error"]
 
 
 def test_what_is_no_json_or_too_large_is_refused(client: TestClient) -> None:
@@ -229,9 +229,9 @@ def test_from_the_request_to_the_verdict(client: TestClient, corpus: Path, store
     assert shown["verdict"]["outcome"] == shown["outcome"]
     assert shown["version"] == "models:/tiny/1"
     predictions = pq.read_table(io.BytesIO(client.get(shown["predictions"]).content))
-    assert len(predictions) == shown["figures"]["rows"] > 0
+    assert len(predictions) == shown["metrics"]["rows"] > 0
     right = sum(row["gold"] == row["predicted"] for row in predictions.to_pylist())
-    assert right / len(predictions) == pytest.approx(shown["figures"]["sentence.accuracy"])
+    assert right / len(predictions) == pytest.approx(shown["metrics"]["sentence.accuracy"])
 
 
 def flow_run(run_id: str) -> Any:

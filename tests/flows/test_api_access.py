@@ -12,7 +12,7 @@ def test_a_token_guards_every_address() -> None:
 
 @pytest.mark.parametrize("token", [None, "", "short"])
 def test_without_a_token_worth_the_name_nothing_starts(token: str | None) -> None:
-    with pytest.raises(AssayError, match=r"ASSAY_API_TOKEN holds . characters, and 16 are the least"):
+    with pytest.raises(AssayError, match=r"ASSAY_API_TOKEN has . characters, but needs at least 16"):
         check_token(token, "127.0.0.1", no_token=False)
 
 

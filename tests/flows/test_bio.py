@@ -40,11 +40,11 @@ def test_texts_that_came_as_words_come_back_as_they_were() -> None:
 def test_an_unknown_side_is_one_line() -> None:
     assert parse_split(None) is None
     assert parse_split("test") == "test"
-    with pytest.raises(AssayError, match="--side dev: no such side; sides are train, validation, test"):
+    with pytest.raises(AssayError, match="--split dev: no such split; splits are train, validation, test"):
         parse_split("dev")
 
 
 def test_a_recipe_without_a_token_head_has_no_tags(tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, model={"heads": ["sentence"]}, gate={"min_f1": {"sentence": 0.5}})
-    with pytest.raises(AssayError, match=r"tiny learns no entities: model.heads is \['sentence'\]"):
+    with pytest.raises(AssayError, match=r"tiny has no BIO tags, since model.heads is \['sentence'\]"):
         dump_bio(recipe, tmp_path, tmp_path / "out.conll")

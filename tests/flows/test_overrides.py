@@ -29,9 +29,9 @@ def test_every_setting_that_is_open_exists() -> None:
     ("overrides", "parameter", "reason"),
     [
         ({"training.epoch": 3}, "training.epoch", "did you mean training.epochs?"),
-        ({"model.encoder": "/etc"}, "model.encoder", "is not open to callers; open are training.epochs, "),
-        ({"source.uri": "mongodb://evil"}, "source.uri", "is not open to callers"),
-        ({"training": {}}, "training", "is not open to callers"),
+        ({"model.encoder": "/etc"}, "model.encoder", "cannot be changed by clients; choose from training.epochs, "),
+        ({"source.uri": "mongodb://evil"}, "source.uri", "cannot be changed by clients"),
+        ({"training": {}}, "training", "cannot be changed by clients"),
         ({"training.batch_size": "8"}, "training.batch_size", "valid integer"),
         ({"training.batch_size": 8.5}, "training.batch_size", "valid integer"),
         ({"training.batch_size": True}, "training.batch_size", "valid integer"),

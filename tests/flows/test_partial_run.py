@@ -60,13 +60,13 @@ def test_one_step_alone_is_done_again(corpus: Path, store: Path) -> None:
 
 
 def test_a_step_that_cannot_be_done_singly_is_one_line(corpus: Path, store: Path) -> None:
-    with pytest.raises(AssayError, match=r"--until gate: steps that can be done singly are extract, .*use --dry-run"):
+    with pytest.raises(AssayError, match=r"--until gate: the steps to stop after are extract, .*use --dry-run"):
         run_steps(make_recipe(corpus), store, "gate")
 
 
 def test_the_rows_of_a_run_are_dumped_with_their_tags(corpus: Path, store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(corpus)
-    with pytest.raises(AssayError, match="has finished the step extract; do it: assay run RECIPE --until extract"):
+    with pytest.raises(AssayError, match="has finished the step extract; run assay run RECIPE --until extract"):
         dump_bio(recipe, store, tmp_path / "rows.jsonl")
     run_until(recipe, "split", store)
     everything, test = tmp_path / "rows.jsonl", tmp_path / "test.conll"
@@ -75,8 +75,8 @@ def test_the_rows_of_a_run_are_dumped_with_their_tags(corpus: Path, store: Path,
     rows = [json.loads(line) for line in everything.read_text().splitlines()]
     assert rows[0]["tokens"][0][0].isupper()
     assert rows[0]["tags"] == ["B-NAME"] + ["O"] * (len(rows[0]["tokens"]) - 1)
-    assert {row["side"] for row in rows} == {"train", "validation", "test"}
-    assert count == sum(row["side"] == "test" for row in rows)
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    assert count == sum(row["split"] == "test" for row in rows)
     blocks = test.read_text().strip().split("\n\n")
     assert len(blocks) == count
     assert blocks[0].splitlines()[2] == "# side = test"

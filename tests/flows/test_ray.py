@@ -9,7 +9,7 @@ import pytest
 
 from assay.flows.inference import predict
 from assay.flows.partial_run import run_until
-from assay.flows.runners import requesting, task_runner
+from assay.flows.runners import task_resources, task_runner
 from assay.flows.seeds import train_across_seeds
 from assay.tasks.tuning.result import TuningResult
 from tests.bundles import build_bundle
@@ -55,7 +55,7 @@ def test_every_row_is_answered_once_though_a_worker_is_killed(
     killer = threading.Thread(target=kill_a_worker, daemon=True)
     killer.start()
     where = f"ray:{cluster.address}"
-    with requesting(where, cpus=1):
+    with task_resources(where, cpus=1):
         flow = predict.with_options(task_runner=task_runner(where))
         counts = flow(str(bundle.folder), str(source), str(output), shard_rows=500, parts=12, threads=1)
     killer.join(60)
@@ -73,7 +73,7 @@ def test_trials_and_seeds_train_on_the_workers(cluster: Any, prefect_server: Non
     runner = task_runner(where)
     space = {"training.learning_rate": [0.001, 0.002]}
     recipe = make_recipe(corpus, training={"epochs": 1}, tuning={"trials": 2, "parallel": 2, "space": space})
-    with requesting(where, cpus=1):
+    with task_resources(where, cpus=1):
         steps = run_until.with_options(task_runner=runner)(recipe, "tune", store)
         seeds = train_across_seeds.with_options(task_runner=runner)(recipe, [0, 1], store)
     assert [trial.state for trial in TuningResult.load(steps["tune"]).trials] == ["finished"] * 2

@@ -69,7 +69,7 @@ def losses(world: World, mlflow_run: str) -> list[float]:
 
 def surroundings_named(reproduction: Reproduction) -> list[str]:
     """What differs, but for the commit: somebody may commit while the tests run."""
-    return [change.what for change in reproduction.surroundings if change.what != "commit"]
+    return [change.what for change in reproduction.environment if change.what != "commit"]
 
 
 def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
@@ -81,7 +81,7 @@ def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
     result = reproduce("models:/tiny/2", world.store)
     # then everything is equal, and it was really trained
     assert result.equal, result.matches
-    assert {match.what for match in result.matches} == {"splits", "model.onnx", "predictions", "figures"}
+    assert {match.what for match in result.matches} == {"splits", "model.onnx", "predictions", "metrics"}
     assert surroundings_named(result) == []
     assert result.mlflow_run != world.second.mlflow_run
     assert losses(world, result.mlflow_run) == losses(world, world.second.mlflow_run)

@@ -43,5 +43,5 @@ def test_mean_and_deviation() -> None:
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
 def test_seeds_that_say_nothing_are_refused(corpus: Path, store: Path, seeds: list[int]) -> None:
-    with pytest.raises(AssayError, match="name at least one, and each once"):
+    with pytest.raises(AssayError, match="name at least one, and each only once"):
         train_across_seeds.fn(make_recipe(corpus), seeds, store)

@@ -49,7 +49,7 @@ def test_train_runs_a_shipped_recipe_from_source_to_verdict(
     assert {f"score: {head}" for head in recipe.heads} <= checks
     for column in recipe.gate.slices.columns:
         assert any(check.startswith(f"slice: {column}=") for check in checks)
-    assert not [check for check in outcome.verdict.failed if check.required == "an answer"]  # no check raised an error
+    assert not [check for check in outcome.verdict.failed if check.required == "a result"]  # no check raised an error
     assert Evaluation.load(outcome.evaluation).rows
     assert outcome.card.is_file()
     if recipe.heads == ["tokens"]:

@@ -228,7 +228,7 @@ def test_two_answers_at_once_have_one_winner(world: World) -> None:
 def test_after_a_new_champion_the_command_asks_for_a_new_verdict(world: World) -> None:
     world.go("second")
     world.go("third one", approval="none")
-    with pytest.raises(AssayError, match="judge it again, then approve: assay run tiny --from gate"):
+    with pytest.raises(AssayError, match="run the gate again, then approve: assay run tiny --from gate"):
         decide(world.registry, "2", approve=True, approver="Ann")
     assert world.serves() == "3"
     # Judged again, it can be approved.

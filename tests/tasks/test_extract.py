@@ -178,7 +178,7 @@ def test_a_source_of_which_everything_is_filtered(
 ) -> None:
     mongo.fill("parses", DOCUMENTS[2:4])
 
-    with pytest.raises(AssayError, match="gave no row: all 2 documents are filtered out"):
+    with pytest.raises(AssayError, match="has no rows: all 2 documents are filtered out"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
 
 

@@ -306,7 +306,7 @@ def test_the_page_shows_sides_labels_and_what_was_withheld(tmp_path: Path) -> No
     folder = split.fn(make_run(tmp_path, split={"method": "published"}), snapshot).path
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert "| test | 20 | 20.0% |" in page
-    assert "| withheld: duplicate of a test row | 1 | |" in page
+    assert "| excluded: duplicate of a test row | 1 | |" in page
     assert "| sentence | 0 | 50 |" in page
 
 

@@ -23,7 +23,7 @@ from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import train as train_here
 from assay.recipes.recipe import Training
 from assay.runs.metric_logging import metric_log
-from assay.tasks.training.launcher import FOLDER, JOB, train
+from assay.tasks.training.launcher import FOLDER, JOB, launch_training
 from assay.tasks.training.training_job import TrainingJob
 from tests.ports import free_port
 from tests.snapshots import make_run, spans, write_snapshot
@@ -88,7 +88,7 @@ def job_of(
 
 def do(job: TrainingJob) -> Checkpoint:
     with metric_log(job.run) as log:
-        train(job, log)
+        launch_training(job, log)
     return Checkpoint.load(job.folder)
 
 
@@ -161,7 +161,9 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    with pytest.raises(AssayError, match=r"a process of the training has died .* goes on behind the last whole epoch"):
+    with pytest.raises(
+        AssayError, match=r"a process of the training has died .* resumes after the last complete epoch"
+    ):
         do(broken)
     killer.join()
     wait_until(lambda: not workers(broken), PATIENCE)

@@ -4,7 +4,7 @@ import pytest
 
 from assay.recipes.recipe import Recipe, Tuning
 from assay.tasks.tuning.result import Trial
-from assay.tasks.tuning.search import falls_behind, propose
+from assay.tasks.tuning.search import should_prune, propose
 from tests.snapshots import recipe_values
 
 SPACE: dict[str, Any] = {
@@ -122,7 +122,7 @@ def test_a_trial_below_the_median_after_as_many_epochs_is_hopeless(
     recipe, tuning = a_recipe()
     [settings] = propose(recipe, tuning, [], 1)
     trials = [Trial(number=n, settings=settings, state="finished", scores=[0.5, 0.7, 0.8]) for n in range(others)]
-    assert falls_behind(tuning, trials, scores) is hopeless
+    assert should_prune(tuning, trials, scores) is hopeless
 
 
 def test_a_batch_tries_nothing_twice_and_is_proposed_again_as_it_was() -> None:
