@@ -145,8 +145,8 @@ def predict_part(model: str, request: Request, part: ShardRange, threads: int | 
     job = make_job(request, engine)
     if not plan_is_current(job, engine):
         raise AssayError(
-            f"the plan in {job.work} does not match {job.source.name} and {model} as this worker reads them; check that "
-            "all workers see the same files, and start again when nothing writes to them"
+            f"the plan in {job.work} does not match {job.source.name} and {model} as this worker reads them; check "
+            "that all workers see the same files, and start again when nothing writes to them"
         )
     scan = scan_job(job, engine)
     shards = range(part.start, part.stop)

@@ -23,8 +23,8 @@ def task_runner(where: str) -> Any:
     this package installed, and see inputs and outputs under the same paths.
 
     Args:
-        where: `threads:N` (N tasks at a time on this machine), `ray` (a cluster of this machine's cores for the duration
-            of the flow), or `ray:ADDRESS` (`auto`, `HOST:6379`, `ray://HOST:10001`).
+        where: `threads:N` (N tasks at a time on this machine), `ray` (a cluster of this machine's cores that lasts as
+            long as the flow), or `ray:ADDRESS` (`auto`, `HOST:6379`, `ray://HOST:10001`).
 
     Raises:
         AssayError: there is no such runner, or Ray is not installed.

@@ -1,8 +1,8 @@
 """Propose settings and prune trials, with Optuna's TPE sampler and median pruner over the trials so far.
 
 The study lives in memory and is built from the trials of the store, so that only recorded trials influence it. Each
-proposal is drawn by a sampler with the seed (seed, number of the trial): a search that resumes after a kill proposes the
-same settings as without it.
+proposal is drawn by a sampler with the seed (seed, number of the trial): a search that resumes after a kill proposes
+the same settings as without it.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ def propose(recipe: Recipe, tuning: Tuning, trials: Sequence[Trial], count: int)
     """Propose settings for the next trials, based on the earlier ones (Bergstra et al. 2011).
 
     The first trial of a search is the recipe itself, if it lies in the space, so that a search never ends with a lower
-    score. In a batch, each proposal assumes poor scores of the previous ones (a constant liar, Ginsbourger et al. 2010),
-    and is drawn again if it equals one of them. A batch depends only on the trials before it and on the seed, not on the
-    order in which its trials end. It differs from the proposals of a search with one trial at a time, which knows the
-    scores.
+    score. In a batch, each proposal assumes poor scores of the previous ones (a constant liar, Ginsbourger et al.
+    2010), and is drawn again if it equals one of them. A batch depends only on the trials before it and on the seed,
+    not on the order in which its trials end. It differs from the proposals of a search with one trial at a time, which
+    knows the scores.
 
     Args:
         recipe: recipe whose settings are searched.

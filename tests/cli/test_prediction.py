@@ -102,5 +102,5 @@ def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_pa
     assert not (tmp_path / "out.jsonl").exists()
     assert not [path.name for path in work.iterdir() if path.name.startswith(".")]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "20,000 rows answered in out.jsonl" in done.stdout
+    assert "20,000 rows predicted in out.jsonl" in done.stdout
     assert "rows were done before" in done.stdout

@@ -24,7 +24,7 @@ def test_copy_shows_first_and_copies_with_yes(
         store,
     ]
     assert call(monkeypatch, *words) == 0
-    assert "nothing was changed; do it with --yes" in capsys.readouterr().out
+    assert "nothing was changed; add --yes to apply it" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--yes") == 0
     assert "models:/toy/1 of sqlite:///" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--yes") == 0

@@ -98,7 +98,7 @@ def test_serve_is_stopped_in_a_terminal(tmp_path: Path, number: signal.Signals) 
         opened.wait_until(lambda: "answers on" in opened.shown)
         assert httpx.post(f"http://127.0.0.1:{port}/predict", json={"text": "good"}).status_code == 200
         stop = opened.press_ctrl_c if number == signal.SIGINT else lambda: os.killpg(opened.pid, number)
-        check_stopped(opened, stop, number, "requests in flight are answered")
+        check_stopped(opened, stop, number, "requests in flight are completed")
 
 
 def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
@@ -123,6 +123,6 @@ def test_up_is_stopped_in_a_terminal(tmp_path: Path) -> None:
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
     with terminal(["up", *ports, "--store", str(store)], tmp_path) as opened:
         opened.wait_until((store / "services" / "mlflow.json").exists)
-        note = "what it had started is stopped; run the same command again"
+        note = "the services that it had started are stopped; run the same command again"
         check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     assert not list((store / "services").glob("*.json"))

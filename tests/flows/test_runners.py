@@ -5,9 +5,9 @@ from assay.flows.runners import (
     CPUS,
     GPUS,
     RUNNER,
-    task_resources_from_environment,
     runner_from_environment,
     task_resources,
+    task_resources_from_environment,
     task_runner,
 )
 

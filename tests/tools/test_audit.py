@@ -29,4 +29,4 @@ def test_only_what_was_found_stops_a_check(tmp_path: Path, said: str, code: int,
 
 def test_what_could_not_be_looked_up_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audit(program(tmp_path, "torch Dependency not found on PyPI and could not be audited: torch", 0))
-    assert "1 packages could not be looked up" in capsys.readouterr().err
+    assert "1 packages could not be checked" in capsys.readouterr().err

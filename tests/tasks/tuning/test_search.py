@@ -4,7 +4,7 @@ import pytest
 
 from assay.recipes.recipe import Recipe, Tuning
 from assay.tasks.tuning.result import Trial
-from assay.tasks.tuning.search import should_prune, propose
+from assay.tasks.tuning.search import propose, should_prune
 from tests.snapshots import recipe_values
 
 SPACE: dict[str, Any] = {
