@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import DataError
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.storage.artifact_ref import ArtifactRef, Ref
+from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs
 from assay.expectations.validation_report import ValidationReport
 from assay.recipes.recipe import Recipe
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 @task(cache_policy=NO_CACHE)
-def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
+def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[ValidationReport]:
     """Check a snapshot by the rules of the recipe, and measure how many entities its tokenizer can represent.
 
     Returns:
@@ -49,7 +49,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
             report = report.model_copy(update={"checks": [*report.checks, check], "metrics": metrics})
         report.save(folder)
 
-    result = run.once("validate", {"snapshot": snapshot.digest, **_settings(run.recipe)}, make)
+    result = run.once("validate", {"snapshot": snapshot.digest, **_settings(run.recipe)}, make).to(ValidationReport)
     report = ValidationReport.load(result.path)
     if report.metrics and run.mlflow_run:  # a data check has no MLflow run
         _log_metrics(run, report)

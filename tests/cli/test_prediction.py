@@ -66,7 +66,7 @@ def test_predict_goes_from_a_collection_into_a_file(
     assert call(monkeypatch, *words, "--keep", "n", "--filter", '{"n": {"$lt": 5}}') == 0
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(row["_id"], row["n"], row["label"]) for row in rows] == [(1, 1, "up")]
-    assert "1 rows answered" in capsys.readouterr().out
+    assert "1 rows predicted" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--filter", '{"n": {"$where": "1"}}') == 1
     assert "--filter holds the operator '$where'" in capsys.readouterr().err
 
@@ -103,4 +103,4 @@ def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_pa
     assert not [path.name for path in work.iterdir() if path.name.startswith(".")]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert "20,000 rows predicted in out.jsonl" in done.stdout
-    assert "rows were done before" in done.stdout
+    assert "of them by an earlier command" in done.stdout

@@ -146,7 +146,7 @@ def test_a_full_disk_under_the_output_leaves_the_old_output(disk: Path, tmp_path
     # and with some room, the same command goes on behind the first shard
     (disk / BALLAST).unlink()
     assert call(words, None, disk, said, "") == 0, said.read_text()
-    assert "100 rows were done before" in said.read_text()
+    assert "100 of them by an earlier command" in said.read_text()
     assert target.stat().st_size > 1_000
     assert {path.name for path in disk.iterdir()} == {"bundle", target.name}
     count("a disk that is full at the output of a prediction", 1, "full disks")

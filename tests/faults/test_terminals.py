@@ -113,7 +113,7 @@ def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
         check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     with terminal(words, tmp_path) as opened:
         assert opened.wait() == 0, opened.shown
-        assert "rows were done before" in opened.shown
+        assert "of them by an earlier command" in opened.shown
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 10_000
 
 

@@ -23,5 +23,5 @@ def test_on_this_machine_alone_one_can_do_without(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "assay.example.org", "::"])  # noqa: S104
 def test_where_others_reach_it_one_cannot_do_without(host: str) -> None:
-    with pytest.raises(AssayError, match="others reach that address"):
+    with pytest.raises(AssayError, match="other machines can reach this address"):
         check_token(TOKEN, host, no_token=True)

@@ -161,6 +161,8 @@ def test_a_worker_that_reads_another_model_answers_nothing(move_alias: Callable[
     with locked(tmp_path / ".out.jsonl.shards", "out.jsonl"):
         prepare.fn("models:/toy@champion", request, 4)
     move_alias("2")
-    with pytest.raises(AssayError, match=r"not of .*in\.jsonl and models:/toy@champion as this worker reads them"):
+    with pytest.raises(
+        AssayError, match=r"does not match .*in\.jsonl and models:/toy@champion as this worker reads them"
+    ):
         predict_part.fn("models:/toy@champion", request, ShardRange(start=0, stop=1))
     assert not list((tmp_path / ".out.jsonl.shards").glob("0*"))

@@ -79,5 +79,5 @@ def test_the_rows_of_a_run_are_dumped_with_their_tags(corpus: Path, store: Path,
     assert count == sum(row["split"] == "test" for row in rows)
     blocks = test.read_text().strip().split("\n\n")
     assert len(blocks) == count
-    assert blocks[0].splitlines()[2] == "# side = test"
+    assert blocks[0].splitlines()[2] == "# split = test"
     assert blocks[0].splitlines()[3].endswith("\tB-NAME")

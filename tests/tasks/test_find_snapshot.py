@@ -35,9 +35,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "LARGEST_SNAPSHOT", 0)
 
 
-def test_small_data_come_from_mlflow_though_store_and_source_have_lost_them(
-    make_version: MakeVersion, find: Find, tmp_path: Path
-) -> None:
+def test_find_snapshot_downloads_small_data_from_mlflow(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     (tmp_path / "rows.jsonl").unlink()
@@ -45,21 +43,21 @@ def test_small_data_come_from_mlflow_though_store_and_source_have_lost_them(
 
 
 @pytest.mark.usefixtures("large")
-def test_large_data_are_found_in_the_store(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_finds_large_data_in_the_store(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     make_version("second", range(80), {"good": "up"})
     assert find(made) == made.snapshot.path
 
 
 @pytest.mark.usefixtures("large")
-def test_an_unchanged_source_is_read_again(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_reads_an_unchanged_source_again(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     assert find(made).is_relative_to(made.run.store / "reproductions")
 
 
 @pytest.mark.usefixtures("large")
-def test_data_that_are_gone_are_said_to_be(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
+def test_find_snapshot_reports_missing_data(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     write_rows(tmp_path / "rows.jsonl", range(59))
@@ -71,7 +69,7 @@ def test_data_that_are_gone_are_said_to_be(make_version: MakeVersion, find: Find
 
 
 @pytest.mark.usefixtures("large")
-def test_data_that_were_changed_are_not_taken(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_refuses_changed_data(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     [part] = made.snapshot.path.glob("*.parquet")
     part.write_bytes(part.read_bytes()[:-1] + b"?")

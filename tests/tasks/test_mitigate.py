@@ -38,7 +38,7 @@ def validation_scores(f1: float, *slices: SliceFinding) -> ValidationScores:
     return ValidationScores(f1={"sentence": f1}, slices=list(slices))
 
 
-def test_rows_of_slices_that_fall_short_weigh_more_each_time_and_once_only() -> None:
+def test_reweight_raises_rows_of_failed_slices_once_per_attempt() -> None:
     # given a row that belongs to both slices
     failed = [finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.5, failed=True)]
     weights = reweight(ROWS, failed, RULE, {})
@@ -50,7 +50,7 @@ def test_rows_of_slices_that_fall_short_weigh_more_each_time_and_once_only() -> 
     assert str(again) == "reweight: region=south (3 rows)"
 
 
-def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
+def test_reweight_is_empty_without_training_rows() -> None:
     unseen = finding(SliceKey(column="region", value="west"), 0.5, failed=True)
     assert reweight(ROWS, [unseen], RULE, {"1": 3.0}).weights == {}
 
@@ -83,7 +83,7 @@ def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
     ],
     ids=["mended", "better", "costs too much", "no change", "worse", "another one falls short"],
 )
-def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
+def test_accept_mitigation_weighs_slice_gain_against_overall_drop(
     after: ValidationScores, kept: bool, reason: str
 ) -> None:
     before = validation_scores(0.80, finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.8, failed=False))
@@ -97,7 +97,7 @@ def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
     assert (change.name, change.training_rows, change.before) == ("region=south", 3, 0.5)
 
 
-def test_a_mitigation_may_not_cost_the_threshold() -> None:
+def test_accept_mitigation_refuses_a_drop_below_the_threshold() -> None:
     before = validation_scores(0.605, finding(SOUTH, 0.5, failed=True))
     after = validation_scores(0.595, finding(SOUTH, 0.6, failed=False))
     changes = changes_of(reweight(ROWS, before.failed, RULE, {}), before, after)
@@ -105,7 +105,7 @@ def test_a_mitigation_may_not_cost_the_threshold() -> None:
 
 
 @pytest.mark.parametrize("method", ["reweight", "oversample"])
-def test_the_step_weighs_training_rows_only(
+def test_mitigate_reweights_only_training_rows(
     store: Path, tmp_path: Path, method: Literal["reweight", "oversample"]
 ) -> None:
     run = make_run(store, retrigger={"mitigation": {"method": method, "factor": 3}})

@@ -26,7 +26,7 @@ def a_row(number: int) -> Example:
     )
 
 
-def test_validation_rows_say_which_head_is_low_and_which_slice_falls_short(
+def test_score_finds_low_heads_and_slices_below_the_threshold(
     store: Path, tmp_path: Path, make_bundle: MakeBundle
 ) -> None:
     # given a bundle that is wrong about the south, and test rows that nobody may look at

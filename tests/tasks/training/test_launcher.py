@@ -107,7 +107,7 @@ def assert_equal(one: TrainingJob, other: TrainingJob, tolerance: float) -> None
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_two_processes_learn_what_one_does_and_the_first_alone_writes(
+def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     # given no dropout, whose chance differs from process to process
@@ -148,7 +148,7 @@ def marked_complete(job: TrainingJob) -> int:
 
 
 @pytest.mark.slow  # four times, two processes import torch and transformers
-def test_a_killed_training_ends_as_an_unbroken_one_does(
+def test_launch_training_resumes_after_a_kill_with_equal_results(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], tmp_path: Path
 ) -> None:
     straight, broken = (job_of(store, data, name, epochs=40, keep="last") for name in ("straight", "broken"))
@@ -196,7 +196,7 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_two_machines_share_a_training(
+def test_launch_training_uses_two_machines(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_of(store, data, "machines")
@@ -229,7 +229,7 @@ def test_two_machines_share_a_training(
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_what_a_process_ends_with_is_one_line_here(
+def test_launch_training_reports_the_error_of_a_process_in_one_line(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     # given an encoder that is not there
@@ -248,7 +248,7 @@ def test_what_a_process_ends_with_is_one_line_here(
         (0, "1:4", "PET_NNODES is '1:4'; it takes a number"),
     ],
 )
-def test_what_cannot_work_is_refused(
+def test_launch_training_refuses_impossible_process_counts(
     store: Path,
     data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]],
     monkeypatch: pytest.MonkeyPatch,
@@ -262,7 +262,7 @@ def test_what_cannot_work_is_refused(
         do(job_of(store, data, "refused"))
 
 
-def test_a_training_for_two_is_refused_by_one(
+def test_run_training_job_refuses_one_process_for_two(
     tmp_path: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], store: Path
 ) -> None:
     model = job_of(store, data, "one").run.recipe.model
