@@ -66,7 +66,7 @@ def nested(run: Run) -> list[Any]:
     return list(found)
 
 
-def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(
+def test_tune_logs_trials_and_best_settings(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     run = a_run(store)
@@ -94,7 +94,7 @@ def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(
     assert [file.path for file in client.list_artifacts(run.mlflow_run)] == ["tuning.json"]
 
 
-def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
+def test_tune_resumes_without_repeating_finished_trials(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = a_run(store, "unbroken")
@@ -138,7 +138,7 @@ def losses(trial: Any, run: Run) -> dict[int, float]:
     return {metric.step: metric.value for metric in curve}
 
 
-def test_a_further_attempt_goes_on_from_the_trials_of_the_first(
+def test_tune_continues_with_the_trials_of_an_earlier_attempt(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     run = a_run(store, trials=1, epochs=1)
@@ -150,7 +150,7 @@ def test_a_further_attempt_goes_on_from_the_trials_of_the_first(
     assert [len(trial.scores) for trial in second.trials] == [1, 1]
 
 
-def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
+def test_tune_fails_non_finite_trials_and_prunes_poor_ones(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(store, training={"epochs": 20, "warmup_ratio": 0.0})
@@ -178,7 +178,7 @@ def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
     assert not list(store.rglob("model.safetensors"))
 
 
-def test_a_recipe_without_a_space_is_one_line(
+def test_tune_reports_a_missing_section_in_one_line(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     with pytest.raises(AssayError, match=r"add tuning\.space to the recipe"):
