@@ -15,7 +15,7 @@ from tests.flows.tiny import write_rows
 from tests.mongo import Mongo
 
 
-def test_predict_with_a_folder_that_is_no_bundle_is_one_line(
+def test_predict_reports_an_invalid_bundle_folder_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3)
@@ -30,7 +30,7 @@ def toy_bundle(folder: Path) -> Path:
     return build_bundle(folder / "bundle", {"good": "up", "bad": "down"}, {}).folder
 
 
-def test_a_password_on_the_command_line_is_refused_and_not_repeated(
+def test_predict_refuses_a_password_without_repeating_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = toy_bundle(tmp_path)
@@ -42,7 +42,7 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(
     assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in said
 
 
-def test_predict_goes_from_a_collection_into_a_file(
+def test_predict_reads_a_collection_and_writes_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -71,7 +71,7 @@ def test_predict_goes_from_a_collection_into_a_file(
     assert "--filter holds the operator '$where'" in capsys.readouterr().err
 
 
-def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_path: Path) -> None:
+def test_predict_resumes_after_sigterm(tmp_path: Path) -> None:
     bundle = toy_bundle(tmp_path)
     lines = [json.dumps({"id": number, "text": "good " * 50}) for number in range(20_000)]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))

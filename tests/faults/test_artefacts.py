@@ -74,7 +74,7 @@ def is_pickle(data: bytes) -> bool:
     return True
 
 
-def test_what_tells_pickles_knows_one() -> None:
+def test_pickle_detection_finds_a_pickle() -> None:
     import pickle
 
     import torch
@@ -86,7 +86,7 @@ def test_what_tells_pickles_knows_one() -> None:
     assert not is_pickle(b"\x80\x04 no")
 
 
-def test_every_file_of_a_run_is_opened_and_none_is_a_pickle(left: Path) -> None:
+def test_run_files_contain_no_pickle(left: Path) -> None:
     kinds: Counter[str] = Counter()
     for path in left.rglob("*"):
         if not path.is_file():

@@ -56,7 +56,7 @@ def mix(data: bytearray, draw: random.Random) -> None:
     data[draw.randrange(len(data)) :] = draw.randbytes(draw.randrange(1, 50))
 
 
-def test_no_change_of_a_byte_is_taken_for_the_bundle(sound: Bundle, tmp_path: Path, sessions: list[Any]) -> None:
+def test_bundle_refuses_every_changed_byte(sound: Bundle, tmp_path: Path, sessions: list[Any]) -> None:
     changes, refused, tries = (flip, cut, mix), 0, many(300, 10_000)
     folder = tmp_path / "broken"
     shutil.copytree(sound.folder, folder)
@@ -114,9 +114,7 @@ def other_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [external_data, custom_operator, other_tokenizer])
-def test_a_forged_bundle_is_not_what_was_promoted(
-    sound: Bundle, sessions: list[Any], change: Callable[[Path], None]
-) -> None:
+def test_bundle_refuses_a_forgery(sound: Bundle, sessions: list[Any], change: Callable[[Path], None]) -> None:
     folder = forged(sound, change)
     sessions.clear()
     with pytest.raises(AssayError, match="was promoted"):
@@ -126,7 +124,7 @@ def test_a_forged_bundle_is_not_what_was_promoted(
 
 
 @pytest.mark.parametrize("change", [external_data, custom_operator])
-def test_a_folder_that_nobody_promoted_still_runs_nothing_foreign(
+def test_bundle_of_an_unknown_folder_runs_no_foreign_code(
     sound: Bundle, sessions: list[Any], change: Callable[[Path], None]
 ) -> None:
     folder = forged(sound, change)
@@ -135,7 +133,7 @@ def test_a_folder_that_nobody_promoted_still_runs_nothing_foreign(
     assert sessions == []
 
 
-def test_answers_that_are_no_numbers_are_an_error_and_no_label(sound: Bundle) -> None:
+def test_engine_reports_non_finite_outputs_as_an_error(sound: Bundle) -> None:
     model = onnx.load(sound.model_path)
     last = next(node for node in model.graph.node if node.output[0] == "sentence")
     last.output[0] = "finite"

@@ -85,7 +85,7 @@ class Opened:
 OPENED = Opened()
 
 
-def test_no_path_of_a_caller_reaches_the_file_system_and_none_is_shown_as_a_page(ask: Callable[..., Any]) -> None:
+def test_server_keeps_client_paths_out_of_the_file_system(ask: Callable[..., Any]) -> None:
     ask("GET", "/")
     ask("GET", "/card")
     OPENED.paths, OPENED.on, tried = [], True, 0
@@ -112,7 +112,7 @@ def test_no_path_of_a_caller_reaches_the_file_system_and_none_is_shown_as_a_page
     count("paths out of the folder, templates and tags in requests", tried, "requests, no file opened, no script shown")
 
 
-def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_compares_tokens_in_constant_time(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(sent: bytes, wanted: bytes) -> bool:
@@ -126,7 +126,7 @@ def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypat
     assert compared == [(b"Bearer wrong", wanted), (wanted, wanted)]
 
 
-def test_servers_listen_on_this_machine_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_servers_listen_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.main import get_command
 
     from assay.cli.command import app
@@ -163,7 +163,7 @@ class Shell:
         return Path.touch, (self._proof,)
 
 
-def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None) -> None:
+def test_checkpoint_runs_no_code(tmp_path: Path, one_thread: None) -> None:
     import torch
 
     from assay.models.resume import COMPLETE, mark_complete
@@ -204,7 +204,7 @@ def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
                     yield path, node
 
 
-def test_nothing_of_the_hub_is_loaded_with_code_or_without_a_revision() -> None:
+def test_hub_downloads_are_pinned_and_run_no_code() -> None:
     loaded = 0
     for path, node in [*calls("from_pretrained"), *calls("load_dataset")]:
         words = {word.arg: word.value for word in node.keywords}
@@ -217,7 +217,7 @@ def test_nothing_of_the_hub_is_loaded_with_code_or_without_a_revision() -> None:
     assert loaded >= 3
 
 
-def test_torch_reads_weights_and_nothing_else() -> None:
+def test_torch_loads_only_weights() -> None:
     for path, node in calls("load"):
         if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "torch":
             words = {word.arg: word.value for word in node.keywords}
@@ -240,9 +240,7 @@ class Heard(monitoring.CommandListener):
         """Nothing to note."""
 
 
-def test_a_user_who_may_only_read_is_enough_and_each_query_has_a_limit(
-    mongo: Mongo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mongo_reads_as_a_read_only_user_with_a_query_limit(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     mongo.fill("rows", ({"_id": number, "text": "good"} for number in range(2_500)))
     heard = Heard()
     monkeypatch.setattr("pymongo.monitoring._LISTENERS", monitoring._Listeners([heard], [], [], [], []))
@@ -255,7 +253,7 @@ def test_a_user_who_may_only_read_is_enough_and_each_query_has_a_limit(
 @pytest.mark.parametrize(
     "operator", ["$where", "$function", "$accumulator", "$expr", "$regex", "$jsonSchema", "$text", "$lookup", "$out"]
 )
-def test_no_script_and_no_pattern_reaches_the_database(mongo: Mongo, operator: str) -> None:
+def test_mongo_filter_refuses_scripts_and_patterns(mongo: Mongo, operator: str) -> None:
     for filter_ in ({operator: "1"}, {"a": {operator: "1"}}, {"$and": [{"a": {"$elemMatch": {operator: "1"}}}]}):
         with pytest.raises(AssayError, match=f"holds the operator '\\{operator}'"):
             list(read_mongo(mongo.query("rows", filter=filter_)))

@@ -61,7 +61,7 @@ def ids_in(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if LONG or point.often], ids=lambda point: point.name)
-def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path, tmp_path: Path) -> None:
+def test_erase_completes_a_killed_erasure(point: Point, store: Path, tmp_path: Path) -> None:
     # given two runs with the same rows, which MLflow keeps
     runs = [made(store, key) for key in ("first", "second")]
     uri, artifacts = f"sqlite:///{store}/mlflow.db", tmp_path / "artifacts"

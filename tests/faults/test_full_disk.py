@@ -92,7 +92,7 @@ def check_said(said: Path) -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.slow  # two starts of a run each
 @pytest.mark.parametrize("point", [point for point in POINTS if LONG or point.often], ids=lambda point: point.name)
-def test_a_full_disk_in_a_run_is_one_line_and_a_second_start_ends_it(
+def test_run_reports_a_full_disk_in_one_line_and_resumes(
     point: Point, disk: Path, tmp_path: Path, mlflow_database: Path
 ) -> None:
     # given a run on a disk that is full when it gets there
@@ -127,7 +127,7 @@ def finished(store: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_a_full_disk_under_the_output_leaves_the_old_output(disk: Path, tmp_path: Path, suffix: str) -> None:
+def test_predict_keeps_the_old_output_on_a_full_disk(disk: Path, tmp_path: Path, suffix: str) -> None:
     # given an output of before, and a disk that is full at the second shard
     folder = disk / "bundle"
     folder.mkdir()

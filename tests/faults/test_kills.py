@@ -127,7 +127,7 @@ def killed_at(points: Sequence[Point], trial: Trial) -> None:
 
 
 @pytest.mark.slow  # each kill is a start
-def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
+def test_run_resumes_after_a_kill_in_every_step_with_equal_results(
     unbroken: tuple[Recipe, dict[str, float]], store: Path, tmp_path: Path
 ) -> None:
     recipe, metrics = unbroken
@@ -143,7 +143,7 @@ def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
 
 
 @pytest.mark.skipif(not LONG, reason="make faults: each kill is a start of the whole run")
-def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
+def test_run_resumes_after_random_kills_with_equal_results(
     unbroken: tuple[Recipe, dict[str, float]], tmp_path: Path, mlflow_database: Path
 ) -> None:
     recipe, metrics = unbroken

@@ -142,7 +142,7 @@ def shop(mlflow_server: int, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 
 @pytest.mark.slow  # a server, and for each fault a registration and a promotion, twice
-def test_a_server_that_fails_at_a_call_costs_nothing_but_that_try(shop: Shop) -> None:
+def test_run_survives_a_failing_mlflow_call(shop: Shop) -> None:
     # given how many calls a registration and a promotion are
     assert shop.try_with(lambda number: None, "whole")[0]
     bundle, verdict = shop.candidate()

@@ -45,7 +45,7 @@ def port_of(mongo: Mongo) -> int:
     return int(mongo.uri.rpartition(":")[2])
 
 
-def test_every_document_comes_exactly_once_whatever_is_cut(mongo: Mongo) -> None:
+def test_mongo_reads_every_document_once_after_cuts(mongo: Mongo) -> None:
     mongo.fill("texts", texts(DOCUMENTS))
     port, cuts = port_of(mongo), 0
     for seed in range(RUNS):
@@ -64,7 +64,7 @@ def test_every_document_comes_exactly_once_whatever_is_cut(mongo: Mongo) -> None
 
 
 @pytest.mark.parametrize("output", ["file", "collection"])
-def test_answers_are_written_exactly_once_whatever_is_cut(
+def test_predict_writes_every_prediction_once_after_cuts(
     mongo: Mongo, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     rows, runs = 300, many(4, 40)

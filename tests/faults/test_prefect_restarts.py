@@ -81,7 +81,7 @@ def prefect(tmp_path: Path) -> Iterator[Prefect]:
 
 
 @pytest.mark.slow  # a server that starts twice, and a whole run
-def test_a_run_outlives_its_prefect_server(prefect: Prefect, tmp_path: Path, mlflow_database: Path) -> None:
+def test_run_survives_a_restart_of_its_prefect_server(prefect: Prefect, tmp_path: Path, mlflow_database: Path) -> None:
     recipe = make_recipe(
         write_rows(tmp_path / "rows.jsonl"),
         training={"epochs": 6},

@@ -60,7 +60,7 @@ def race(uri: str, store: Path, number: str, line: Path, racers: int, report: Pa
 
 
 @pytest.mark.parametrize("racers", [2, 8])
-def test_promotions_of_processes_at_once_have_one_order(racers: int, store: Path, tmp_path: Path) -> None:
+def test_promote_orders_promotions_of_concurrent_processes(racers: int, store: Path, tmp_path: Path) -> None:
     uri, rounds, moved = f"sqlite:///{store}/mlflow.db", many(1, 12), 0
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -126,7 +126,9 @@ def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.skipif(not LONG, reason="make faults: each of them is a training")
 @pytest.mark.parametrize("racers", [2, 8])
-def test_whole_runs_at_once_each_beat_the_champion_that_they_replace(racers: int, store: Path, tmp_path: Path) -> None:
+def test_train_in_concurrent_processes_compares_with_the_replaced_champion(
+    racers: int, store: Path, tmp_path: Path
+) -> None:
     # given recipes that differ, and that share their rows, their model and their store
     rows = write_rows(tmp_path / "rows.jsonl")
     api, trials = PREFECT_API_URL.value() or "", []

@@ -42,7 +42,7 @@ def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
 
 @pytest.mark.slow  # a whole run by the command, with a Prefect server of its own
 @pytest.mark.parametrize("ending", ENDINGS if LONG else ["wrong password"])
-def test_no_secret_leaves_the_environment(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
+def test_run_keeps_secrets_out_of_its_files(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
     # given a password in the address of MongoDB, a token, and the password of MLflow
     home = tmp_path / "home"
     home.mkdir()

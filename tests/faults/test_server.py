@@ -71,12 +71,12 @@ def connected(server: Server) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_it_listens_on_this_machine_alone(server: Server) -> None:
+def test_server_listens_on_loopback_only(server: Server) -> None:
     listening = [one for one in process_of(server).net_connections("tcp") if one.status == psutil.CONN_LISTEN]
     assert [(one.laddr.ip, one.laddr.port) for one in listening] == [("127.0.0.1", server.port)]
 
 
-def test_slow_callers_hold_nobody_up(server: Server) -> None:
+def test_server_is_not_blocked_by_slow_clients(server: Server) -> None:
     body = json.dumps({"text": "good"}).encode()
     whole = head(len(body)) + body
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def test_slow_callers_hold_nobody_up(server: Server) -> None:
     count("callers who send a part of a request and wait", SLOW, "connections, nobody else waited")
 
 
-def test_bodies_of_100_mb_are_refused_and_cost_no_memory(server: Server) -> None:
+def test_server_refuses_large_bodies_without_using_memory(server: Server) -> None:
     process, piece = process_of(server), b"x" * 2**20
     before = process.memory_info().rss
     for number in range(BODIES):
@@ -140,7 +140,7 @@ BAD_HEADERS = [
 ]
 
 
-def test_bytes_that_are_no_request_never_break_it(server: Server) -> None:
+def test_server_survives_bytes_that_are_not_a_request(server: Server) -> None:
     process, draw, statuses = process_of(server), random.Random(5), Counter[str]()
     for _ in range(MALFORMED):
         with connected(server) as connection, suppress(ConnectionResetError, BrokenPipeError):
@@ -174,9 +174,7 @@ def ask_often(url: str, requests: int, seed: int, statuses: Counter[int], halfwa
                 assert len(answer.json()["predictions"]) == len(sent)
 
 
-def test_requests_of_all_lengths_while_the_champion_changes_leave_no_memory_and_no_file_behind(
-    store: Path, tmp_path: Path
-) -> None:
+def test_server_leaks_no_memory_or_files_while_the_champion_changes(store: Path, tmp_path: Path) -> None:
     # given a server that follows the champion
     shelf = Shelf(store)
     for number in range(2):

@@ -31,7 +31,7 @@ def status(store: Path) -> str:
 
 
 @pytest.mark.parametrize(("step", "after"), WHEN)
-def test_a_run_that_is_told_to_end_is_gone_on_with(step: str, after: int, store: Path, tmp_path: Path) -> None:
+def test_run_resumes_after_sigterm(step: str, after: int, store: Path, tmp_path: Path) -> None:
     # given a run in one of its steps
     rows = write_rows(tmp_path / "rows.jsonl")
     recipe = make_recipe(rows, training={"epochs": 6}, gate={"min_f1": {"sentence": 0.001, "tokens": 0.001}})

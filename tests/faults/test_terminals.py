@@ -28,7 +28,7 @@ def has_server(opened: Terminal) -> bool:
 
 
 @pytest.mark.slow  # four starts of a run, each of which imports its packages and starts Prefect's temporary server
-def test_run_stopped_in_a_terminal_anywhere_is_resumed(store: Path, tmp_path: Path) -> None:
+def test_run_resumes_after_a_stop_in_a_terminal(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(
         write_rows(tmp_path / "rows.jsonl"),
         training={"epochs": 8},
@@ -67,7 +67,7 @@ def test_run_stopped_in_a_terminal_anywhere_is_resumed(store: Path, tmp_path: Pa
 
 
 @pytest.mark.slow  # a run in two processes that torchrun starts
-def test_run_of_several_processes_is_stopped_when_it_alone_hears_of_it(store: Path, tmp_path: Path) -> None:
+def test_run_of_several_processes_stops_on_a_signal_to_it_alone(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"), training={"epochs": 100, "processes": 2})
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     with terminal(["run", str(tmp_path / "recipe.yaml"), "--store", str(store)], tmp_path) as opened:
@@ -76,7 +76,7 @@ def test_run_of_several_processes_is_stopped_when_it_alone_hears_of_it(store: Pa
 
 
 @pytest.mark.slow  # a start of Prefect's server
-def test_a_killed_run_leaves_no_server(store: Path, tmp_path: Path) -> None:
+def test_run_leaves_no_server_after_a_kill(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     with terminal(["run", str(tmp_path / "recipe.yaml"), "--store", str(store)], tmp_path) as opened:
@@ -90,7 +90,7 @@ def test_a_killed_run_leaves_no_server(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_is_stopped_in_a_terminal(tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_stops_in_a_terminal(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "bundle").mkdir()
     build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes={})
     port = free_port()
@@ -101,7 +101,7 @@ def test_serve_is_stopped_in_a_terminal(tmp_path: Path, number: signal.Signals) 
         check_stopped(opened, stop, number, "requests in flight are completed")
 
 
-def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
+def test_predict_resumes_after_a_stop_in_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes={})
     rows = [json.dumps({"id": number, "text": "good " * 50}) for number in range(10_000)]
@@ -118,7 +118,7 @@ def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # two servers begin to start
-def test_up_is_stopped_in_a_terminal(tmp_path: Path) -> None:
+def test_up_stops_in_a_terminal(tmp_path: Path) -> None:
     store = tmp_path / "store"
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
     with terminal(["up", *ports, "--store", str(store)], tmp_path) as opened:

@@ -46,7 +46,7 @@ def task_runs(name: str) -> set[str]:
         return {run.name for run in client.read_task_runs(flow_run_filter=of_it)}
 
 
-def test_after_a_low_score_a_search_runs_and_its_model_is_kept(corpus: Path, store: Path) -> None:
+def test_best_candidate_tunes_after_a_low_score(corpus: Path, store: Path) -> None:
     # given a learning rate that learns nothing, and a search among better ones, two trials at a time
     recipe = make_recipe(
         corpus,
@@ -78,7 +78,7 @@ def test_after_a_low_score_a_search_runs_and_its_model_is_kept(corpus: Path, sto
     assert (steps.count("train"), steps.count("score"), steps.count("evaluate")) == (2, 2, 1)
 
 
-def test_slices_are_mitigated_as_often_as_the_recipe_allows(tmp_path: Path, store: Path) -> None:
+def test_best_candidate_mitigates_as_often_as_allowed(tmp_path: Path, store: Path) -> None:
     # given rows of which one in five, in the south, is labelled the other way round, and nothing in them says so
     corpus = tmp_path / "rows.jsonl"
     other = {"good": "bad", "bad": "good"}
@@ -118,7 +118,7 @@ def test_slices_are_mitigated_as_often_as_the_recipe_allows(tmp_path: Path, stor
 
 
 @pytest.mark.slow  # starts the command twice, each of which imports torch, prefect and mlflow
-def test_a_run_killed_inside_its_search_ends_as_an_unbroken_one(
+def test_best_candidate_resumes_after_a_kill_in_the_search(
     corpus: Path, store: Path, tmp_path: Path, mlflow_database: Path
 ) -> None:
     # given a search of three trials, killed in the second once that has left a checkpoint

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.slow  # a cluster of three nodes starts, and one of them dies
 @pytest.mark.filterwarnings("default")
-def test_every_row_is_answered_once_though_a_worker_is_killed(
+def test_predict_on_ray_predicts_every_row_once_after_a_killed_worker(
     cluster: Any, prefect_server: None, tmp_path: Path
 ) -> None:
     (tmp_path / "bundle").mkdir()
@@ -68,7 +68,7 @@ def test_every_row_is_answered_once_though_a_worker_is_killed(
 
 @pytest.mark.slow  # a cluster of three nodes starts, and its workers import torch
 @pytest.mark.filterwarnings("default")
-def test_trials_and_seeds_train_on_the_workers(cluster: Any, prefect_server: None, corpus: Path, store: Path) -> None:
+def test_trials_and_seeds_run_on_ray_workers(cluster: Any, prefect_server: None, corpus: Path, store: Path) -> None:
     where = f"ray:{cluster.address}"
     runner = task_runner(where)
     space = {"training.learning_rate": [0.001, 0.002]}

@@ -24,7 +24,7 @@ def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True)
 
 
 @pytest.mark.parametrize("kind", ["train", "predict", "monitor"])
-def test_what_goes_on_where_it_was_is_started_again(kind: str) -> None:
+def test_plan_recovery_restarts_resumable_flows(kind: str) -> None:
     assert plan_recovery(run(), [], kind, 3).action == "restarted"
     assert plan_recovery(run(starts=2), [], kind, 3).why == "start 3 of at most 3"
 
@@ -37,13 +37,13 @@ def test_what_goes_on_where_it_was_is_started_again(kind: str) -> None:
         (run(deployed=False), "train", "no deployment started it"),
     ],
 )
-def test_what_may_not_be_started_again_is_reported(flow_run: FlowRun, kind: str, why: str) -> None:
+def test_plan_recovery_reports_other_runs(flow_run: FlowRun, kind: str, why: str) -> None:
     found = plan_recovery(flow_run, [], kind, 3)
     assert found.action == "reported"
     assert why in found.why
 
 
-def test_a_run_that_crashes_before_it_runs_is_not_started_for_ever() -> None:
+def test_plan_recovery_counts_crashes_before_the_start() -> None:
     # given a run that never came as far as running, and whose second death was reported twice
     states: list[State[Any]] = [Pending(), Crashed(), AwaitingRetry(), Pending(), Crashed(), Crashed()]
     flow_run = run(starts=0)
@@ -52,7 +52,7 @@ def test_a_run_that_crashes_before_it_runs_is_not_started_for_ever() -> None:
     assert (found.action, found.why.partition(";")[0]) == ("reported", "it crashed 3 times")
 
 
-def test_a_run_that_goes_on_needs_nothing() -> None:
+def test_plan_recovery_leaves_a_running_run_alone() -> None:
     assert plan_recovery(run(Completed()), [], "train", 3).action == "none"
 
 
@@ -86,7 +86,7 @@ def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:
     return state is not None and state.name == "AwaitingRetry"
 
 
-def test_a_run_waits_for_its_worker_whose_second_report_would_crash_it_again(client: SyncPrefectClient) -> None:
+def test_recover_waits_for_the_worker(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
     results: list[Recovery] = []
     recovering = Thread(target=lambda: results.append(recover.fn(flow_run)))
@@ -106,16 +106,14 @@ def test_a_run_waits_for_its_worker_whose_second_report_would_crash_it_again(cli
     assert 0 < begins.timestamp() - time.time() <= PAUSE.total_seconds() == 30
 
 
-def test_a_run_whose_worker_is_gone_does_not_wait_for_ever(
-    client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_recover_stops_waiting_for_a_dead_worker(client: SyncPrefectClient, caplog: pytest.LogCaptureFixture) -> None:
     flow_run = crashed(client)
     assert recover.fn(flow_run, patience_s=0).action == "restarted"
     assert "is not responding" in caplog.text
     assert started_again(client, flow_run)
 
 
-def test_a_run_that_was_started_again_meanwhile_is_left_alone(client: SyncPrefectClient) -> None:
+def test_recover_leaves_a_restarted_run_alone(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
     emit_worker_event(EXECUTED, flow_run)
     assert recover.fn(flow_run).action == "restarted"
@@ -124,7 +122,7 @@ def test_a_run_that_was_started_again_meanwhile_is_left_alone(client: SyncPrefec
     assert client.read_flow_run(flow_run).state == before
 
 
-def test_a_run_that_has_crashed_too_often_is_reported(client: SyncPrefectClient) -> None:
+def test_recover_reports_a_run_that_crashed_too_often(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
     emit_worker_event(EXECUTED, flow_run)
     # it never ran, so that Prefect has counted no start

@@ -72,7 +72,7 @@ def surroundings_named(reproduction: Reproduction) -> list[str]:
     return [change.what for change in reproduction.environment if change.what != "commit"]
 
 
-def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
+def test_reproduce_is_equal_to_the_last_digit(world: World) -> None:
     # given rows that have changed, and a ledger that knows the sides of all runs
     write_rows(world.corpus, 50, seed=9)
     ledger = digest_file(ledger_path(world.store, "tiny"))
@@ -92,7 +92,7 @@ def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
     assert not result.folder.exists()
 
 
-def test_the_answer_is_kept_with_an_mlflow_run_and_shown_in_prefect(world: World) -> None:
+def test_reproduce_logs_the_comparison_to_mlflow_and_prefect(world: World) -> None:
     [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES}` = 'models:/tiny/2'")
     assert run.info.status == "FINISHED"
     artifacts = {file.path for file in world.client.list_artifacts(run.info.run_id)}
@@ -102,7 +102,7 @@ def test_the_answer_is_kept_with_an_mlflow_run_and_shown_in_prefect(world: World
     assert "models:/tiny/2: reproduced to the last digit" in {artifact.description for artifact in shown}
 
 
-def test_what_differs_is_named_and_the_command_ends_with_4(
+def test_reproduce_command_names_differences_and_exits_with_4(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a version that is said to have answered one row otherwise, on another processor

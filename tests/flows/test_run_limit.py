@@ -22,7 +22,7 @@ def flow_run(kind: str | None = None) -> FlowRun:
     return FlowRun.model_validate({**ids, "created_by": created})
 
 
-def test_only_training_lets_an_alarm_go_while_another_run_trains_the_recipe() -> None:
+def test_exclusive_training_refuses_an_automation_during_a_training() -> None:
     with exclusive_training("tiny", flow_run()):
         with (
             pytest.raises(AssayError, match="another run is already training tiny"),
@@ -35,7 +35,7 @@ def test_only_training_lets_an_alarm_go_while_another_run_trains_the_recipe() ->
         pass
 
 
-def test_only_training_lets_a_run_that_was_asked_for_wait_for_its_turn() -> None:
+def test_exclusive_training_makes_a_requested_run_wait() -> None:
     order: list[str] = []
 
     def wait() -> None:
@@ -63,7 +63,7 @@ def monitor_above() -> str:
         return train_below()
 
 
-def test_only_training_does_not_let_a_deployed_run_wait_for_its_own_subflow() -> None:
+def test_exclusive_training_does_not_block_its_own_subflow() -> None:
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(monitor_above), "nightly")
         run = client.create_flow_run_from_deployment(deployment)

@@ -13,7 +13,9 @@ from tests.flows.tiny import make_recipe
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_each_seed_is_trained_once_on_the_same_sides(corpus: Path, store: Path, prefect_server: None) -> None:
+def test_train_across_seeds_trains_each_seed_once_on_the_same_splits(
+    corpus: Path, store: Path, prefect_server: None
+) -> None:
     recipe = make_recipe(corpus, training={"epochs": 2, "keep": "last"})
     flow = train_across_seeds.with_options(task_runner=task_runner("threads:2"))
     found = flow(recipe, [3, 4], store)
@@ -34,7 +36,7 @@ def test_each_seed_is_trained_once_on_the_same_sides(corpus: Path, store: Path, 
     assert len(after) == 3
 
 
-def test_mean_and_deviation() -> None:
+def test_seed_scores_have_mean_and_deviation() -> None:
     found = SeedScores(scores={0: 0.5, 1: 0.7})
     assert found.mean == pytest.approx(0.6)
     assert found.deviation == pytest.approx(0.1414, abs=1e-4)
@@ -42,6 +44,6 @@ def test_mean_and_deviation() -> None:
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
-def test_seeds_that_say_nothing_are_refused(corpus: Path, store: Path, seeds: list[int]) -> None:
+def test_train_across_seeds_refuses_empty_and_duplicate_seeds(corpus: Path, store: Path, seeds: list[int]) -> None:
     with pytest.raises(AssayError, match="name at least one, and each only once"):
         train_across_seeds.fn(make_recipe(corpus), seeds, store)

@@ -106,7 +106,7 @@ WEIGHTS = [1.5 if index % 3 else 1.0 for index in range(len(ROWS))]
     ],
     ids=["crf", "lora", "weighted rows", "repeated rows"],
 )
-def test_launch_training_resumes_after_a_kill_with_equal_results(
+def test_a_killed_training_ends_as_an_unbroken_one_does(
     tmp_path: Path, tiny_bert_folder: Path, options: dict[str, Any], weighting: dict[str, Any]
 ) -> None:
     model = Model(encoder=str(tiny_bert_folder), max_length=32, **options)
