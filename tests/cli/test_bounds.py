@@ -29,9 +29,9 @@ def numbers(command: Any, path: str = "assay") -> Iterator[tuple[str, str, objec
 
 
 def test_commands_bound_every_number() -> None:
-    found = list(numbers(typer.main.get_command(app)))
-    assert len(found) >= 18
-    without = [(command, option) for command, option, least, most in found if least is None or most is None]
+    numbers_of_app = list(numbers(typer.main.get_command(app)))
+    assert len(numbers_of_app) >= 18
+    without = [(command, option) for command, option, least, most in numbers_of_app if least is None or most is None]
     assert without == PORTS
 
 

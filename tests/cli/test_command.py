@@ -42,10 +42,10 @@ def test_command_lists_shipped_recipes_for_a_missing_one(
 
 def test_command_names_the_missing_training_extra(toy_files: tuple[Path, Path]) -> None:
     bundle, rows = toy_files
-    answers = rows.with_name("answers.csv")
-    done = without_extras("predict", "--model", bundle, "--input", rows, "--output", answers)
+    output = rows.with_name("answers.csv")
+    done = without_extras("predict", "--model", bundle, "--input", rows, "--output", output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert answers.read_text().startswith("text,label,")
+    assert output.read_text().startswith("text,label,")
     done = without_extras("validate", "snips")
     assert done.returncode == 1
     assert re.fullmatch(r"assay: \w+ is not installed; this command needs pip install 'assay\[train\]'\n", done.stderr)
@@ -131,9 +131,9 @@ def test_command_reports_a_disk_error_with_the_remedy(
     (tmp_path / "runs").mkdir()
     monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", lambda *_: frozenset())
     assert call(monkeypatch, "gc", "--store", tmp_path) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"assay: {line}")
-    assert said.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"assay: {line}")
+    assert stderr.count("\n") == 1
 
 
 def test_command_keeps_the_traceback_of_a_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,6 @@ def test_monitor_reports_an_invalid_time_in_one_line(
 ) -> None:
     words = ("monitor", "--model", "models:/toy@champion", "--window", "in.jsonl", "--since", "yesterday")
     assert call(monkeypatch, *words) == 1
-    said = capsys.readouterr().err
-    assert "--since is 'yesterday', which is no time in ISO 8601; write 2026-11-14" in said
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert "--since is 'yesterday', which is no time in ISO 8601; write 2026-11-14" in error
+    assert "Traceback" not in error

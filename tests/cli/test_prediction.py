@@ -37,9 +37,9 @@ def test_predict_refuses_a_password_without_repeating_it(
     address = "mongodb://anna:geheim@127.0.0.1/news/texts"
     output = tmp_path / "out.jsonl"
     assert call(monkeypatch, "predict", "--model", bundle, "--input", address, "--output", output) == 1
-    said = capsys.readouterr().err
-    assert "geheim" not in said
-    assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in said
+    error = capsys.readouterr().err
+    assert "geheim" not in error
+    assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in error
 
 
 def test_predict_reads_a_collection_and_writes_a_file(
@@ -95,10 +95,12 @@ def test_predict_resumes_after_sigterm(tmp_path: Path) -> None:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate()
+        _, error = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert said.startswith("assay: stopped by SIGTERM; no output is half-written; run the same command to resume after")
-    assert said.count("\n") == 1
+    assert error.startswith(
+        "assay: stopped by SIGTERM; no output is half-written; run the same command to resume after"
+    )
+    assert error.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
     assert not [path.name for path in work.iterdir() if path.name.startswith(".")]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)

@@ -13,8 +13,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 def test_serve_documentation_lists_every_option() -> None:
     shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(cli.app, ["serve", "--help"]).output))
     table = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `--")]
-    told = set(re.findall(r"--[a-z-]+", " ".join(line.split("|")[1] for line in table)))
-    assert told == shown - {"--help", "--model", "--store"}
+    documented = set(re.findall(r"--[a-z-]+", " ".join(line.split("|")[1] for line in table)))
+    assert documented == shown - {"--help", "--model", "--store"}
 
 
 @pytest.mark.parametrize(

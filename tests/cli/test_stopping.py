@@ -118,11 +118,11 @@ def test_stoppable_ends_any_command_with_one_line(way: str, number: signal.Signa
         begun = time.monotonic()
         os.killpg(process.pid, number)
         os.kill(process.pid, number)  # as `timeout` does
-        said, wrong = process.communicate(timeout=60)
+        output, wrong = process.communicate(timeout=60)
         assert time.monotonic() - begun < 10
     assert process.returncode == 128 + number
     assert wrong == f"assay: stopped by {number.name}; go on later\n"
-    assert ("cleared" in said) == (way == "works")
+    assert ("cleared" in output) == (way == "works")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -131,12 +131,12 @@ def test_stoppable_prints_its_line_after_a_progress_bar(number: signal.Signals) 
     with start("leaves_a_bar", stderr=terminal) as process:
         os.close(terminal)
         os.kill(process.pid, number)
-        said = b""
+        output = b""
         with suppress(OSError):  # the other end is closed
             while more := os.read(seen, 65536):
-                said += more
+                output += more
     os.close(seen)
-    assert said.decode().endswith(f"\r\x1b[2K\x1b[?25hassay: stopped by {number.name}; go on later\r\n")
+    assert output.decode().endswith(f"\r\x1b[2K\x1b[?25hassay: stopped by {number.name}; go on later\r\n")
     assert process.returncode == 128 + number
 
 
@@ -153,9 +153,9 @@ def test_stoppable_ends_a_process_that_a_thread_waits_for() -> None:
 @pytest.mark.parametrize("way", ["forks", "forks_in_a_thread"])
 def test_stoppable_continues_after_a_signal_to_a_forked_process(way: str, name: str) -> None:
     with start(way, name) as process:
-        said, wrong = process.communicate(timeout=60)
+        output, wrong = process.communicate(timeout=60)
     assert (process.returncode, wrong) == (0, "")
-    assert int(said) == getattr(signal, name)
+    assert int(output) == getattr(signal, name)
 
 
 def test_stoppable_ends_at_once_on_a_second_signal() -> None:

@@ -26,7 +26,7 @@ def test_wire_server_inserts_and_finds_in_batches(client: Client) -> None:
     client.d.c.insert_many([{"_id": number, "even": number % 2 == 0} for number in range(2500)])
 
     assert client.admin.command("ping")["ok"] == 1
-    assert [one["_id"] for one in client.d.c.find({"even": True}).sort("_id", 1)] == list(range(0, 2500, 2))
+    assert [document["_id"] for document in client.d.c.find({"even": True}).sort("_id", 1)] == list(range(0, 2500, 2))
     assert client.d.c.find_one({"_id": 7}) == {"_id": 7, "even": False}
     assert client.list_database_names() == ["d"]
     assert client.d.list_collection_names() == ["c"]
@@ -35,9 +35,9 @@ def test_wire_server_inserts_and_finds_in_batches(client: Client) -> None:
 def test_wire_server_sorts_skips_limits_and_projects(client: Client) -> None:
     client.d.c.insert_many([{"_id": n, "n": -n, "sub": {"a": n, "b": 1}, "list": [{"a": n, "b": 2}]} for n in range(9)])
 
-    found = list(client.d.c.find({}, {"sub.a": 1, "list.a": 1}).sort("n", 1).skip(2).limit(2))
+    documents = list(client.d.c.find({}, {"sub.a": 1, "list.a": 1}).sort("n", 1).skip(2).limit(2))
 
-    assert found == [{"_id": n, "sub": {"a": n}, "list": [{"a": n}]} for n in (6, 5)]
+    assert documents == [{"_id": n, "sub": {"a": n}, "list": [{"a": n}]} for n in (6, 5)]
     assert list(client.d.c.find({"_id": 3}, {"sub": 0, "list.b": 0, "_id": 0})) == [{"n": -3, "list": [{"a": 3}]}]
 
 
@@ -89,7 +89,7 @@ def test_wire_server_evaluates_difficult_filters(client: Client, filter_: dict[s
         [{"_id": "full", "P": [1]}, {"_id": "empty", "P": []}, {"_id": "null", "P": None}, {"_id": "missing"}]
     )
 
-    assert sorted(one["_id"] for one in client.d.c.find(filter_)) == expected
+    assert sorted(document["_id"] for document in client.d.c.find(filter_)) == expected
     assert client.d.c.count_documents(filter_) == len(expected)
 
 
@@ -119,7 +119,7 @@ def test_wire_server_breaks_cursors_on_request(
     got: list[int] = []
 
     with pytest.raises(error):
-        got.extend(one["_id"] for one in client.d.c.find(batch_size=20))
+        got.extend(document["_id"] for document in client.d.c.find(batch_size=20))
 
     assert len(list(client.d.c.find())) == 100
 

@@ -90,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_HOP | {"host"}}
         connection.request(self.command, self.path, body or None, headers)
-        answer = connection.getresponse()
-        content = answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        return answer.status, answer.getheaders(), content
+        return response.status, response.getheaders(), content
 
     def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         try:

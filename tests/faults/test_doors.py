@@ -92,17 +92,19 @@ def test_server_keeps_client_paths_out_of_the_file_system(ask: Callable[..., Any
     try:
         for attack in ATTACKS:
             for method in ("GET", "POST"):
-                answers = [ask(method, place.format(attack)) for place in PLACES]
-                answers.append(ask(method, "/predict", headers={"X-File": attack, "Host": "127.0.0.1"}))
-                answers.append(ask("POST", "/predict", json={attack: attack, "text": "good"}))
-                answers.append(ask("POST", "/v2/models/toy/infer", json={"id": attack, "inputs": [{"name": attack}]}))
-                for answer in answers:
+                responses = [ask(method, place.format(attack)) for place in PLACES]
+                responses.append(ask(method, "/predict", headers={"X-File": attack, "Host": "127.0.0.1"}))
+                responses.append(ask("POST", "/predict", json={attack: attack, "text": "good"}))
+                responses.append(ask("POST", "/v2/models/toy/infer", json={"id": attack, "inputs": [{"name": attack}]}))
+                for response in responses:
                     tried += 1
-                    assert answer.status_code < 500
-                    assert "root:" not in answer.text
+                    assert response.status_code < 500
+                    assert "root:" not in response.text
                     # only a page can run a script, and only what is no page may quote
-                    assert attack not in answer.text or answer.headers["content-type"].startswith("application/json")
-                    assert answer.headers["x-content-type-options"] == "nosniff"
+                    assert attack not in response.text or response.headers["content-type"].startswith(
+                        "application/json"
+                    )
+                    assert response.headers["x-content-type-options"] == "nosniff"
         # the hook hears what is opened
         (ROOT / "pyproject.toml").read_bytes()
     finally:

@@ -85,12 +85,12 @@ def test_server_survives_requests_generated_from_its_openapi(
         nonlocal tried
         tried += 1
         sent = as_sent(case)
-        answer = client.request(**sent)
+        response = client.request(**sent)
         # who asks for an answer within a millisecond may be told that it has passed
-        hurried = answer.status_code == 504 and "x-deadline-ms" in map(str.lower, sent["headers"])
-        assert answer.status_code < 500 or hurried, answer.text
-        if answer.status_code >= 400 and operation.method == "post":
-            assert "\n" not in answer.json()["error"]
+        hurried = response.status_code == 504 and "x-deadline-ms" in map(str.lower, sent["headers"])
+        assert response.status_code < 500 or hurried, response.text
+        if response.status_code >= 400 and operation.method == "post":
+            assert "\n" not in response.json()["error"]
 
     try:
         send()
@@ -102,9 +102,9 @@ def test_server_survives_requests_generated_from_its_openapi(
 @settings(max_examples=ANY_REQUESTS, suppress_health_check=list(HealthCheck), deadline=None, database=None)
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=80) | BODIES)
 def test_server_survives_requests_of_any_bytes(client: TestClient, path: str, body: bytes) -> None:
-    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code in (200, 400, 404, 413, 422), answer.text
-    assert answer.status_code == 200 or "\n" not in answer.json()["error"]
+    response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (200, 400, 404, 413, 422), response.text
+    assert response.status_code == 200 or "\n" not in response.json()["error"]
 
 
 def test_server_fuzzing_counts_requests() -> None:

@@ -64,13 +64,13 @@ class Trial:
 
     def finished(self) -> dict[str, int]:
         """The finished steps, each with the time of its marker; every one of them is whole."""
-        found = {}
+        finished = {}
         for marker in self.store.glob(f"runs/*/*/{MARKER}"):
             if not marker.parent.name.endswith(".partial"):
                 for name, digest in json.loads(marker.read_text())["files"].items():
                     assert digest_file(marker.parent / name) == digest, marker.parent / name
-                found[marker.parent.name] = marker.stat().st_mtime_ns
-        return found
+                finished[marker.parent.name] = marker.stat().st_mtime_ns
+        return finished
 
     def states(self) -> list[dict[str, Any]]:
         """Of the runs that were begun."""

@@ -56,8 +56,8 @@ def test_mongo_reads_every_document_once_after_cuts(mongo: Mongo) -> None:
             uri = f"mongodb://127.0.0.1:{proxy.port}"
             query = MongoQuery(uri=uri, database=mongo.database, collection="texts", batch_size=100, timeout_s=20)
             # when the collection is read, then nothing is lost and nothing doubled
-            found = [document.values["_id"] for document in read_mongo(query)]
-        assert found == list(range(DOCUMENTS)), f"seed {seed}"
+            documents = [document.values["_id"] for document in read_mongo(query)]
+        assert documents == list(range(DOCUMENTS)), f"seed {seed}"
         cuts += proxy.done
     assert cuts >= RUNS
     count("MongoDB cut at random bytes while a collection is read", cuts, f"cuts in {RUNS} reads")
@@ -101,11 +101,11 @@ def predicted(engine: Engine, request: Request) -> bool:
 def answered(mongo: Mongo, target: str, output: str) -> list[int]:
     """The ids of the answers, each of which is right, in the order in which they lie there."""
     if output == "file":
-        found = [json.loads(line) for line in Path(f"{target}.jsonl").read_text().splitlines()]
-        labels = [one["label"] for one in found]
+        documents = [json.loads(line) for line in Path(f"{target}.jsonl").read_text().splitlines()]
+        labels = [one["label"] for one in documents]
     else:
         with MongoClient[dict[str, Any]](mongo.uri) as client:
-            found = list(client[mongo.database][target].find(sort=[("_id", 1)]))
-        labels = [one["prediction"]["label"] for one in found]
-    assert labels == ["up" if one["_id"] % 2 else "down" for one in found]
-    return [one["_id"] for one in found]
+            documents = list(client[mongo.database][target].find(sort=[("_id", 1)]))
+        labels = [one["prediction"]["label"] for one in documents]
+    assert labels == ["up" if one["_id"] % 2 else "down" for one in documents]
+    return [one["_id"] for one in documents]

@@ -108,8 +108,8 @@ def test_server_refuses_large_bodies_without_using_memory(server: Server) -> Non
             connection.sendall(start)
             for _ in range(HUGE // len(piece)):
                 connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if number % 2 else piece)
-            answer = connection.recv(100)
-            assert answer.startswith(b"HTTP/1.1 413"), answer
+            response = connection.recv(100)
+            assert response.startswith(b"HTTP/1.1 413"), response
     assert post(server, ["bad"]).json()["predictions"][0]["label"] == "down"
     assert process.memory_info().rss - before < MOST_GROWTH
     count("bodies of 100 MB", BODIES, "requests, each refused")
@@ -146,8 +146,8 @@ def test_server_survives_bytes_that_are_not_a_request(server: Server) -> None:
         with connected(server) as connection, suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(broken(draw))
             connection.shutdown(socket.SHUT_WR)
-            answer = connection.recv(64)
-            statuses[answer[9:12].decode("latin-1")] += 1
+            response = connection.recv(64)
+            statuses[response[9:12].decode("latin-1")] += 1
     assert not [status for status in statuses if status.startswith("5") and status != "501"], statuses
     assert statuses["400"] > MALFORMED / 20
     assert post(server, ["good"]).status_code == 200
@@ -168,10 +168,10 @@ def ask_often(url: str, requests: int, seed: int, statuses: Counter[int], halfwa
             if number == requests // 10:
                 halfway()
             sent = texts(draw)
-            answer = client.post("/predict", json={"texts": sent})
-            statuses[answer.status_code] += 1
-            if answer.status_code == 200:
-                assert len(answer.json()["predictions"]) == len(sent)
+            response = client.post("/predict", json={"texts": sent})
+            statuses[response.status_code] += 1
+            if response.status_code == 200:
+                assert len(response.json()["predictions"]) == len(sent)
 
 
 def test_server_leaks_no_memory_or_files_while_the_champion_changes(store: Path, tmp_path: Path) -> None:

@@ -46,18 +46,18 @@ def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]
 
 
 def test_start_run_applies_the_overrides_of_the_client(client: TestClient, deployed: Recipe) -> None:
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": SETTINGS})
-    assert answer.status_code == 202
-    assert answer.headers["location"] == answer.json()["address"] == f"/runs/{answer.json()['id']}"
-    started = flow_run(answer.json()["id"])
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": SETTINGS})
+    assert response.status_code == 202
+    assert response.headers["location"] == response.json()["address"] == f"/runs/{response.json()['id']}"
+    started = flow_run(response.json()["id"])
     settings = started.parameters["recipe"]["training"]
     assert {
         f"training.{name}": settings[name] for name in ("epochs", "batch_size", "learning_rate", "epsilon")
     } == SETTINGS
-    shown = client.get(answer.headers["location"]).json()
+    shown = client.get(response.headers["location"]).json()
     assert (shown["recipe"], shown["state"]) == (deployed.name, "SCHEDULED")
     assert (shown["metrics"], shown["verdict"], shown["predictions"]) == ({}, None, None)
-    assert client.get(f"{answer.headers['location']}/predictions").status_code == 404
+    assert client.get(f"{response.headers['location']}/predictions").status_code == 404
 
 
 def test_start_run_starts_one_run_per_idempotency_key(client: TestClient, deployed: Recipe) -> None:
@@ -78,10 +78,12 @@ def test_start_run_separates_idempotency_keys_by_deployment(client: TestClient, 
         nightly = prefect.create_flow_run_from_deployment(deployment.id, idempotency_key=key)
     # when it comes with each recipe
     headers = {"Idempotency-Key": key}
-    answers = [client.post("/runs", json={"recipe": one.name}, headers=headers) for one in (deployed, other, deployed)]
+    responses = [
+        client.post("/runs", json={"recipe": one.name}, headers=headers) for one in (deployed, other, deployed)
+    ]
     # then each has a run of its own, and the same request the same run
-    assert [answer.status_code for answer in answers] == [202, 202, 202]
-    ids = [answer.json()["id"] for answer in answers]
+    assert [response.status_code for response in responses] == [202, 202, 202]
+    ids = [response.json()["id"] for response in responses]
     assert ids[0] == ids[2] != ids[1]
     assert str(nightly.id) not in ids
     assert [flow_run(id).parameters["recipe"]["name"] for id in ids[:2]] == [deployed.name, other.name]
@@ -106,9 +108,9 @@ def test_start_run_refuses_other_parameters_under_a_used_key(
 
 
 def test_start_run_refuses_an_empty_idempotency_key(client: TestClient, deployed: Recipe) -> None:
-    answer = client.post("/runs", json={"recipe": deployed.name}, headers={"Idempotency-Key": " "})
-    assert answer.status_code == 422
-    assert [fault["parameter"] for fault in answer.json()["parameters"]] == ["Idempotency-Key"]
+    response = client.post("/runs", json={"recipe": deployed.name}, headers={"Idempotency-Key": " "})
+    assert response.status_code == 422
+    assert [fault["parameter"] for fault in response.json()["parameters"]] == ["Idempotency-Key"]
 
 
 def test_show_run_shows_the_verdict_of_a_pending_run(client: TestClient, store: Path, tmp_path: Path) -> None:
@@ -142,12 +144,12 @@ def test_show_run_shows_the_verdict_of_a_pending_run(client: TestClient, store: 
 def test_api_refuses_requests_without_the_token(store: Path, header: str | None) -> None:
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     with TestClient(make_app(TOKEN, store)) as stranger:
-        for answer in (
+        for response in (
             stranger.post("/runs", json={}, headers=headers),
             stranger.get(f"/runs/{uuid4()}", headers=headers),
             stranger.get("/nowhere", headers=headers),
         ):
-            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
 def test_api_without_token_serves_only_local_host_names(store: Path) -> None:
@@ -170,18 +172,18 @@ def test_api_without_token_serves_only_local_host_names(store: Path) -> None:
     ],
 )
 def test_start_run_names_the_faults_of_a_body(client: TestClient, body: Any, parameter: str) -> None:
-    answer = client.post("/runs", json=body)
-    assert answer.status_code == 422
-    assert [fault["parameter"] for fault in answer.json()["parameters"]] == [parameter]
+    response = client.post("/runs", json=body)
+    assert response.status_code == 422
+    assert [fault["parameter"] for fault in response.json()["parameters"]] == [parameter]
 
 
 def test_start_run_names_faulty_overrides(client: TestClient, deployed: Recipe) -> None:
     overrides = {"training.epochs": "three", "training.batch_size": 0}
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": overrides})
-    assert answer.status_code == 422
-    assert {fault["parameter"]: fault["value"] for fault in answer.json()["parameters"]} == overrides
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": {"source.paths": {"/etc": "all"}}})
-    assert "cannot be changed by clients" in answer.json()["error"]
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": overrides})
+    assert response.status_code == 422
+    assert {fault["parameter"]: fault["value"] for fault in response.json()["parameters"]} == overrides
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": {"source.paths": {"/etc": "all"}}})
+    assert "cannot be changed by clients" in response.json()["error"]
 
 
 def test_start_run_refuses_large_bodies_and_other_types(client: TestClient) -> None:
@@ -202,9 +204,9 @@ def test_show_run_hides_other_runs(client: TestClient, deployed: Recipe) -> None
 
 def test_api_reports_an_unresponsive_prefect(store: Path) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), TestClient(make_app(TOKEN, store)) as client:
-        answer = client.post("/runs", json={"recipe": "tiny"}, headers={"Authorization": f"Bearer {TOKEN}"})
-        assert answer.status_code == 503
-        assert "PREFECT_API_URL" in answer.json()["error"]
+        response = client.post("/runs", json={"recipe": "tiny"}, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert response.status_code == 503
+        assert "PREFECT_API_URL" in response.json()["error"]
 
 
 def test_serve_requires_a_prefect_server(store: Path) -> None:

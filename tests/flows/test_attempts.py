@@ -34,8 +34,8 @@ def nested_runs(outcome: TrainingOutcome) -> dict[str, Any]:
     """The MLflow runs below that of the pipeline, by name."""
     client = MlflowClient(tracking_uri=outcome.tracking_uri)
     experiment = client.get_run(outcome.mlflow_run).info.experiment_id
-    found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.mlflow_run}'")
-    return {run.info.run_name: run for run in found}
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.mlflow_run}'")
+    return {run.info.run_name: run for run in runs}
 
 
 def task_runs(name: str) -> set[str]:

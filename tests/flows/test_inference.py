@@ -49,8 +49,8 @@ def test_predict_maps_parts_of_a_file(bundle: str, tmp_path: Path) -> None:
     counts = predict(bundle, str(source), str(tmp_path / "out.jsonl"), shard_rows=5, parts=4)
 
     assert (counts.rows, counts.errors, counts.resumed) == (57, 1, 0)
-    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [answer["id"] for answer in answers] == list(range(57))
+    predictions = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["id"] for answer in predictions] == list(range(57))
     assert 100.0 in progress()
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "in.jsonl",

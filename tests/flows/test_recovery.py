@@ -38,9 +38,9 @@ def test_plan_recovery_restarts_resumable_flows(kind: str) -> None:
     ],
 )
 def test_plan_recovery_reports_other_runs(flow_run: FlowRun, kind: str, why: str) -> None:
-    found = plan_recovery(flow_run, [], kind, 3)
-    assert found.action == "reported"
-    assert why in found.why
+    result = plan_recovery(flow_run, [], kind, 3)
+    assert result.action == "reported"
+    assert why in result.why
 
 
 def test_plan_recovery_counts_crashes_before_the_start() -> None:
@@ -48,8 +48,8 @@ def test_plan_recovery_counts_crashes_before_the_start() -> None:
     states: list[State[Any]] = [Pending(), Crashed(), AwaitingRetry(), Pending(), Crashed(), Crashed()]
     flow_run = run(starts=0)
     assert plan_recovery(flow_run, states, "train", 3).why == "start 3 of at most 3"
-    found = plan_recovery(flow_run, [*states, AwaitingRetry(), Pending(), Crashed()], "train", 3)
-    assert (found.action, found.why.partition(";")[0]) == ("reported", "it crashed 3 times")
+    result = plan_recovery(flow_run, [*states, AwaitingRetry(), Pending(), Crashed()], "train", 3)
+    assert (result.action, result.why.partition(";")[0]) == ("reported", "it crashed 3 times")
 
 
 def test_plan_recovery_leaves_a_running_run_alone() -> None:

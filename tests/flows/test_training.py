@@ -90,9 +90,9 @@ def test_train_promotes_a_good_model(world: World) -> None:
     assert world.champion == "1"
     assert first.card.is_file()
     bundle = open_bundle("models:/tiny@champion", tracking_uri=first.tracking_uri)
-    answer = Engine(bundle).predict([Row("Caramon falls and falls again")])[0]
-    assert answer.label == "bad"
-    assert [(entity.start, entity.end) for entity in answer.entities] == [(0, 7)]
+    prediction = Engine(bundle).predict([Row("Caramon falls and falls again")])[0]
+    assert prediction.label == "bad"
+    assert [(entity.start, entity.end) for entity in prediction.entities] == [(0, 7)]
 
 
 def test_train_logs_the_metrics_of_the_registered_bundle(world: World) -> None:

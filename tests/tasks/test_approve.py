@@ -282,10 +282,10 @@ def test_approve_is_required_for_a_forced_promotion(world: World) -> None:
 def test_approve_does_not_ask_about_the_champion(world: World) -> None:
     world.go("second")
     decide(world.registry, "2", approve=True, approver="Ann")
-    told = world.told_by("2")
+    recorded = world.told_by("2")
     for again in (world.go("second"), world.end(world.later(key="later"), "second", world.judge("second"))):
         assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
-    assert world.told_by("2") == told
+    assert world.told_by("2") == recorded
     assert world.registry.version("2").tags["assay.run"] == "k"
 
 

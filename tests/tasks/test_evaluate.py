@@ -160,11 +160,11 @@ def test_evaluation_agrees_with_sklearn() -> None:
     labels = ["a", "b", "c"]
     gold = [labels[code] for code in random.integers(0, 3, 200)]
     predicted = [labels[code] for code in probabilities.argmax(axis=1)]
-    answers = [
-        an_answer(id=str(n), gold=truth, predicted=answer, probabilities=tuple(row))
-        for n, (truth, answer, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
+    predictions = [
+        an_answer(id=str(n), gold=truth, predicted=prediction, probabilities=tuple(row))
+        for n, (truth, prediction, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
     ]
-    metrics = compute_metrics(answers, ["sentence"], labels).metrics
+    metrics = compute_metrics(predictions, ["sentence"], labels).metrics
     assert metrics["sentence.macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
     assert metrics["sentence.roc_auc"] == pytest.approx(roc_auc_score(gold, probabilities, multi_class="ovr"))
 
@@ -175,10 +175,12 @@ def test_evaluation_entity_f1_equals_seqeval() -> None:
     tag_set = ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
     gold, predicted = ([random.choice(tag_set, 12).tolist() for _ in range(300)] for _ in range(2))
     units = [Word(n, 3 * n, 3 * n + 2) for n in range(12)]
-    answers = [_tagged(truth, answer, units) for truth, answer in zip(gold, predicted, strict=True)]
+    predictions = [_tagged(truth, prediction, units) for truth, prediction in zip(gold, predicted, strict=True)]
     # then F1 over character spans is seqeval's.
-    assert outcomes_of(answers, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
-    assert compute_metrics(answers, ["tokens"], []).metrics["tokens.f1"] == pytest.approx(seqeval_f1(gold, predicted))
+    assert outcomes_of(predictions, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
+    assert compute_metrics(predictions, ["tokens"], []).metrics["tokens.f1"] == pytest.approx(
+        seqeval_f1(gold, predicted)
+    )
 
 
 def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]) -> LabelledPrediction:
@@ -198,14 +200,14 @@ def test_evaluation_calibration_error_of_known_bins() -> None:
 def test_evaluation_finds_label_issues() -> None:
     # Given a confident model and 200 rows of which ten carry the other label,
     random = np.random.default_rng(2)
-    answers = []
+    predictions = []
     for number in range(200):
         sure = float(random.uniform(0.93, 0.99))
         is_a = number % 2 == 0
         label = ("a" if is_a else "b") if number >= 10 else ("b" if is_a else "a")
         probabilities = (sure, 1 - sure) if is_a else (1 - sure, sure)
-        answers.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
-    label_issues = find_label_issues(answers, ["text"] * 200, ["a", "b"])
+        predictions.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
+    label_issues = find_label_issues(predictions, ["text"] * 200, ["a", "b"])
     # then these ten are found, and nothing else.
     assert {suspect.id for suspect in label_issues} == {str(number) for number in range(10)}
     assert all(suspect.gold != suspect.suggested for suspect in label_issues)
@@ -224,7 +226,7 @@ def test_evaluate_scores_only_test_rows_and_once(make_bundle: Any, tmp_path: Pat
     # then it is one result, of these rows and this bundle.
     assert first == second
     evaluation = Evaluation.load(first.path)
-    assert [answer.id for answer in evaluation.rows] == [f"row-{n}" for n in range(5)]
+    assert [prediction.id for prediction in evaluation.rows] == [f"row-{n}" for n in range(5)]
     assert evaluation.bundle == bundle.digest
 
 

@@ -204,9 +204,9 @@ def test_choose_precision_ships_int8_only_below_the_maximum_drop(
         drop={"sentence": -0.01, "tokens": drop},
         rows=50,
     )
-    chosen, said = choose_precision(gate, comparison, ["sentence", "tokens"])
+    chosen, reason = choose_precision(gate, comparison, ["sentence", "tokens"])
     assert chosen == precision
-    assert why in said
+    assert why in reason
 
 
 def test_choose_precision_keeps_fp32_if_a_head_is_unmeasured() -> None:

@@ -114,9 +114,9 @@ def test_mitigate_reweights_only_training_rows(
     splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
-    found = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
+    scores = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
     (tmp_path / "validation_scores").mkdir()
-    (tmp_path / "validation_scores" / VALIDATION_SCORES).write_text(found.model_dump_json())
+    (tmp_path / "validation_scores" / VALIDATION_SCORES).write_text(scores.model_dump_json())
     refs: Any = [Ref(path=tmp_path / name, digest=name) for name in ("validation_scores", "snapshot", "splits")]
 
     weights = SampleWeights.load(mitigate.fn(run, *refs).path)

@@ -135,8 +135,8 @@ def test_register_stores_a_model_without_pickle(
 
     model = mlflow.pyfunc.load_model(client.get_model_version_download_uri(NAME, version.number))
     # then it answers, and knows its columns.
-    answers = model.predict(pd.DataFrame({"text": ["a bad day"]}))
-    assert answers["label"].tolist() == ["negative"]
+    predictions = model.predict(pd.DataFrame({"text": ["a bad day"]}))
+    assert predictions["label"].tolist() == ["negative"]
     assert model.metadata.get_input_schema().input_names() == ["text"]
 
 

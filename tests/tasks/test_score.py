@@ -48,11 +48,11 @@ def test_score_finds_low_heads_and_slices_below_the_threshold(
     # when it is assessed
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     result = score.fn(run, export, snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest))
-    found = ValidationScores.load(result.path)
+    scores = ValidationScores.load(result.path)
 
     # then one head is low, and one slice of it falls short
-    assert found.below(run.recipe.gate) == {"sentence": 0.75}
-    assert found.f1["tokens"] == 1
-    assert found.score == 0.875
-    [failed] = found.failed
+    assert scores.below(run.recipe.gate) == {"sentence": 0.75}
+    assert scores.f1["tokens"] == 1
+    assert scores.score == 0.875
+    [failed] = scores.failed
     assert (failed.head, failed.key.name, failed.rows) == ("sentence", "region=south", 50)

@@ -433,8 +433,8 @@ def test_split_warns_with_a_remedy_about_rows_excluded_for_a_group(tmp_path: Pat
     joined = split_rows(tmp_path, [*grouped, *new], "more").manifest
     assert joined.excluded[JOINS] > manifest.excluded.get(JOINS, 0)
     beside = sum(count for reason, count in joined.excluded.items() if reason != JOINS)
-    told = f"{beside} rows of earlier runs and {joined.excluded[JOINS]} new rows are excluded"
-    assert [line for line in joined.warnings if told in line]
+    message = f"{beside} rows of earlier runs and {joined.excluded[JOINS]} new rows are excluded"
+    assert [line for line in joined.warnings if message in line]
     # when that is done, all rows are assigned anew
     ledger_path(tmp_path, "tiny").unlink()
     anew = split_rows(tmp_path, grouped, "d").manifest

@@ -102,8 +102,8 @@ def weights(job: TrainingJob) -> dict[str, torch.Tensor]:
 
 def assert_equal(one: TrainingJob, other: TrainingJob, tolerance: float) -> None:
     expected = weights(one)
-    for name, found in weights(other).items():
-        torch.testing.assert_close(found, expected[name], atol=tolerance, rtol=0, msg=name)
+    for name, actual in weights(other).items():
+        torch.testing.assert_close(actual, expected[name], atol=tolerance, rtol=0, msg=name)
 
 
 @pytest.mark.slow  # two processes import torch and transformers
@@ -112,16 +112,16 @@ def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes
 ) -> None:
     # given no dropout, whose chance differs from process to process
     alone, shared = (job_of(store, data, name, 0.0, processes=count) for name, count in (("alone", 1), ("shared", 2)))
-    expected, found = do(alone), do(shared)
+    expected, actual = do(alone), do(shared)
 
     # then both have made the same steps, over the same rows, and ended at the same weights and figures
     assert_equal(alone, shared, 1e-4)
-    losses = [[loss for _, loss in checkpoint.history["loss"]] for checkpoint in (expected, found)]
+    losses = [[loss for _, loss in checkpoint.history["loss"]] for checkpoint in (expected, actual)]
     assert len(losses[0]) == 2 * STEPS
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
-    for one, two in zip(expected.history["epochs"], found.history["epochs"], strict=True):
+    for one, two in zip(expected.history["epochs"], actual.history["epochs"], strict=True):
         assert one == pytest.approx(two, abs=1e-4)
-    assert (expected.history["processes"], found.history["processes"]) == (1, 2)
+    assert (expected.history["processes"], actual.history["processes"]) == (1, 2)
     # and every figure was sent once, and nothing is left over
     client = MlflowClient(tracking_uri=shared.run.tracking_uri)
     sent = client.get_metric_history(shared.run.mlflow_run, "train.loss")
@@ -132,15 +132,15 @@ def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes
 
 def workers(job: TrainingJob) -> list[psutil.Process]:
     """The processes that train for a job, by their rank."""
-    found = []
+    actual = []
     for process in psutil.process_iter():
         try:
             # torchrun itself names the worker, too, and has no rank
             if str(job.folder / FOLDER / JOB) in process.cmdline() and (rank := process.environ().get("RANK")):
-                found.append((rank, process))
+                actual.append((rank, process))
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-    return [process for _, process in sorted(found, key=lambda each: each[0])]
+    return [process for _, process in sorted(actual, key=lambda each: each[0])]
 
 
 def marked_complete(job: TrainingJob) -> int:
