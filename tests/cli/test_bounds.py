@@ -1,4 +1,4 @@
-"""Every number on the command line has bounds."""
+"""Check that every number on the command line has bounds."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PORTS = [
 
 
 def numbers(command: Any, path: str = "assay") -> Iterator[tuple[str, str, object, object]]:
-    """Command, option, least and largest value of each number."""
+    """Yield command, option, minimum and maximum of each number."""
     for name, child in getattr(command, "commands", {}).items():
         yield from numbers(child, f"{path} {name}")
     for option in getattr(command, "params", []):

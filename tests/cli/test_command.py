@@ -56,7 +56,7 @@ def test_command_names_the_missing_training_extra(toy_files: tuple[Path, Path]) 
 
 @pytest.fixture
 def toy_files(tmp_path: Path) -> tuple[Path, Path]:
-    """A bundle and a file of rows."""
+    """Return a bundle and a file of rows."""
     bundle, rows = tmp_path / "bundle", tmp_path / "rows.jsonl"
     bundle.mkdir()
     build_bundle(bundle, {"good": "up", "bad": "down"}, {"Apple": "ORG"}, changes={})
@@ -65,7 +65,7 @@ def toy_files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def without_extras(*words: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process that can import nothing but what the base install brings."""
+    """Run the command in a process that can only import the packages of the base install."""
     code = """
 import sys
 extras = {"torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo", "bson",

@@ -14,7 +14,7 @@ COUNT = 1500
 
 @pytest.fixture(scope="module")
 def read() -> tuple[list[Example], list[Reject], int]:
-    """Rows, rejects, and how many documents were filtered."""
+    """Return rows, rejects, and the number of filtered documents."""
     form = DocumentFormat.model_validate(
         {
             "format": "parse",

@@ -1,4 +1,4 @@
-"""Bundles that are cut, flipped, mixed and forged: refused before a session is made, or as good as they were."""
+"""Bundles that are truncated, changed, mixed and forged are refused before an inference session is created."""
 
 import json
 import random
@@ -32,7 +32,7 @@ def sound(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The sessions that were begun."""
+    """Return the inference sessions that were created."""
     made: list[Any] = []
     original = onnxruntime.InferenceSession
 
@@ -78,7 +78,7 @@ def test_bundle_refuses_every_changed_byte(sound: Bundle, tmp_path: Path, sessio
 
 
 def opened(folder: Path, digest: str) -> Bundle | None:
-    """The bundle, if it is the one of this digest: the registry knows that of what it promoted."""
+    """Open the bundle if it has this digest, which the registry knows of a promoted bundle."""
     try:
         return Bundle.load(folder, digest)
     except AssayError:
@@ -86,7 +86,7 @@ def opened(folder: Path, digest: str) -> Bundle | None:
 
 
 def forged(sound: Bundle, change: Callable[[Path], None]) -> Path:
-    """The bundle changed by somebody who also writes a manifest that fits."""
+    """Change the bundle and its manifest, so that they agree."""
     change(sound.folder)
     manifest = json.loads((sound.folder / MANIFEST).read_text())
     manifest["files"] = {path.name: digest_file(path) for path in sound.folder.iterdir() if path.name != MANIFEST}

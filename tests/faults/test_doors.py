@@ -1,4 +1,4 @@
-"""Doors that must stay closed: what callers, databases, data sets and checkpoints could get further by than meant."""
+"""Security boundaries against clients, databases, data sets and checkpoints."""
 
 import ast
 import hmac
@@ -59,7 +59,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def ask(bundle: Bundle) -> Iterator[Callable[..., Any]]:
-    """Gives `ask(method, path, ...)`, of a server with a token, by somebody who has it."""
+    """Return `ask(method, path, ...)`, which sends a request with the token of the server."""
     from assay.serving.http.app import make_app
 
     with TestClient(
@@ -70,7 +70,7 @@ def ask(bundle: Bundle) -> Iterator[Callable[..., Any]]:
 
 
 class Opened:
-    """Paths that this process opens or lists, as Python's own audit tells them."""
+    """Record the paths that this process opens or lists, by Python's audit events."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -156,7 +156,7 @@ def test_servers_listen_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch, 
 
 
 class Shell:
-    """What runs a command where it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __init__(self, proof: Path) -> None:
         self._proof = proof
@@ -198,7 +198,7 @@ def assay_packages() -> list[str]:
 
 
 def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
-    """Calls of a function of this name in the source of the packages."""
+    """Yield the calls of a function of this name in the source of the packages."""
     for package in (*assay_packages(), "demo"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -227,7 +227,7 @@ def test_torch_loads_only_weights() -> None:
 
 
 class Heard(monitoring.CommandListener):
-    """Commands that were sent to MongoDB."""
+    """Records the commands that were sent to MongoDB."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -236,10 +236,10 @@ class Heard(monitoring.CommandListener):
         self.commands.append({**event.command})
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to note."""
+        """Ignore the event."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to note."""
+        """Ignore the event."""
 
 
 def test_mongo_reads_as_a_read_only_user_with_a_query_limit(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:

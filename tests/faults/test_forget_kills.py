@@ -43,7 +43,7 @@ def forget_in(store: Path, uri: str, point: Point | None) -> None:
 
 
 def start(store: Path, uri: str, point: Point | None) -> int | None:
-    """Forget in another process, which dies at the point; gives its exit code."""
+    """Erase in another process, which dies at the point, and return its exit code."""
     process = CONTEXT.Process(target=forget_in, args=(store, uri, point))
     process.start()
     process.join(PATIENCE_S)
@@ -51,7 +51,7 @@ def start(store: Path, uri: str, point: Point | None) -> int | None:
 
 
 def ids_in(folder: Path) -> set[str]:
-    """Ids of all rows with their texts that lie anywhere below a folder, in hidden folders, too."""
+    """Return the ids of all rows with texts anywhere in a folder, including hidden folders."""
     found: set[str] = set()
     for path in folder.rglob("*.parquet"):
         table = pq.read_table(path)

@@ -1,4 +1,4 @@
-"""A disk that is full at one write after the other: one line, nothing lost, and the same command ends it with room."""
+"""A disk that is full at a write: one line, nothing is lost, and with space the same command completes."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
+    """Mount a small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = [*ROOT, "mount", "-t", "tmpfs", "-o", "size=256m,mode=777", "tmpfs", str(folder)]
@@ -47,7 +47,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a byte."""
+    """Fill the disk completely."""
     with (disk / BALLAST).open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 16))
@@ -56,7 +56,7 @@ def fill(disk: Path) -> None:
 
 
 def call(words: list[str], point: Point | None, disk: Path, said: Path, prefect_api: str) -> int | None:
-    """The command in another process, on a disk that is full from the point on; gives its exit code."""
+    """Run the command in another process, with a full disk from the point on, and return its exit code."""
     process = CONTEXT.Process(target=_call, args=(words, point, disk, said, prefect_api))
     process.start()
     process.join(PATIENCE_S)
@@ -82,7 +82,7 @@ def _call(words: list[str], point: Point | None, disk: Path, said: Path, prefect
 
 
 def check_said(said: Path) -> None:
-    """The command ended with one line that says what is to be done."""
+    """Check that the command ended with one line that names the remedy."""
     text = said.read_text()
     assert "Traceback" not in text, text
     [line] = [line for line in text.splitlines() if line.startswith("assay: ")]

@@ -1,4 +1,4 @@
-"""Requests and bytes that nobody thought of: an answer, or a 4xx that names the fault; the server never fails."""
+"""Unexpected requests and bytes: a response, or a 4xx that names the fault; the server never fails."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def client(bundle: Bundle) -> Iterator[TestClient]:
-    """The server, with queues that no fuzzer fills."""
+    """Return a client of the server, with queues that a fuzzer cannot fill."""
     parts = make_parts(bundle, deadline=60.0)
     with TestClient(make_app(*parts), base_url=LOCAL, raise_server_exceptions=False) as client:
         yield client
@@ -112,7 +112,7 @@ def test_server_fuzzing_counts_requests() -> None:
 
 
 def as_sent(case: Any) -> dict[str, Any]:
-    """The request as the test client takes it; header values that no HTTP client can send are left out."""
+    """Return the request for the test client, without header values that no HTTP client can send."""
     words = case.as_transport_kwargs(base_url=LOCAL)
     names = ("method", "url", "headers", "params", "data", "json")
     sent = {name: words[name] for name in names if words.get(name) is not None}
@@ -251,7 +251,7 @@ def test_decoder_fuzzing_counts_inputs() -> None:
 
 
 def values_of(value: Any) -> Iterator[Any]:
-    """All values within others."""
+    """Yield all nested values."""
     yield value
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:

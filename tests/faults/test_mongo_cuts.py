@@ -1,4 +1,4 @@
-"""MongoDB behind a cable that is drawn at random places: every document exactly once."""
+"""MongoDB with connections cut at random: every document is read exactly once."""
 
 import itertools
 import json
@@ -99,7 +99,7 @@ def predicted(engine: Engine, request: Request) -> bool:
 
 
 def answered(mongo: Mongo, target: str, output: str) -> list[int]:
-    """The ids of the answers, each of which is right, in the order in which they lie there."""
+    """Return the ids of the predictions in their stored order, after checking each prediction."""
     if output == "file":
         documents = [json.loads(line) for line in Path(f"{target}.jsonl").read_text().splitlines()]
         labels = [one["label"] for one in documents]

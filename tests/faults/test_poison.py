@@ -1,4 +1,4 @@
-"""Rows that nobody would write on purpose: each good one is kept, each bad one is rejected with its reason."""
+"""Malformed rows: every valid row is kept, and every invalid one is rejected with its reason."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ BAD_WHENS: list[Any] = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"
 
 
 def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Documents, and whether each is good."""
+    """Return documents, and whether each is valid."""
     draw = random.Random(seed)
     for number in range(ROWS):
         one: dict[str, Any] = {"_id": number, "text": f"{draw.choice(['good', 'bad'])} {number}", "label": "up"}
@@ -66,7 +66,7 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
 
 
 def check(run: Run, good: list[str], total: int) -> None:
-    """Good rows and rejects are all there were, each once; every reject says why."""
+    """Check that every row is kept or rejected once, and that every reject has a reason."""
     snapshot = Snapshot.load(extract.fn(run).path)
     counts = snapshot.manifest.counts
     assert (counts.documents, counts.rows, counts.rejects) == (total, len(good), total - len(good))

@@ -1,4 +1,4 @@
-"""The server as a process among callers who are slow, huge, malformed and many, while its champion changes."""
+"""The server as a process, with slow, huge, malformed and many requests, while its champion changes."""
 
 import json
 import random
@@ -41,7 +41,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def server(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One process for all of them: what one leaves behind, the next one meets."""
+    """Start one process for all tests, so that leaks of one affect the next."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8_192)), hard))
     log = tmp_path_factory.mktemp("server") / "log"
@@ -116,7 +116,7 @@ def test_server_refuses_large_bodies_without_using_memory(server: Server) -> Non
 
 
 def broken(draw: random.Random) -> bytes:
-    """Bytes that are no request, or one with a fault."""
+    """Yield bytes that are not a valid request."""
     body = json.dumps({"text": "good"}).encode()
     request = bytearray(head(len(body)) + body)
     kind = draw.randrange(6)
@@ -156,7 +156,7 @@ def test_server_survives_bytes_that_are_not_a_request(server: Server) -> None:
 
 
 def texts(draw: random.Random) -> list[str]:
-    """Texts of all lengths; most are short."""
+    """Return texts of all lengths, mostly short."""
     length = min(int(draw.paretovariate(0.7)), 3_000)
     return [" ".join(draw.choices(WORDS, k=length)) or "x" for _ in range(draw.choice([1, 1, 1, 2, 8]))]
 

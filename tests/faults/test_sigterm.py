@@ -1,4 +1,4 @@
-"""SIGTERM at any time of a run: it says so, exits with 143, MLflow shows it as failed, and the same command ends it."""
+"""SIGTERM during a run: a message, exit code 143, a failed run in MLflow, and the same command resumes."""
 
 import os
 import random

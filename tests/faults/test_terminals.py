@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal, which every process of the group hears of: one line, and the same command resumes."""
+"""Ctrl-C in a terminal, which signals the whole process group: one line, and the same command resumes."""
 
 import json
 import os

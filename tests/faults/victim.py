@@ -15,17 +15,17 @@ PATIENCE_S = 900  # a busy machine is no fault of the run
 
 
 class Point(NamedTuple):
-    """A call of the package: the process dies in front of it, or behind it."""
+    """A call of the package; the process dies before or after it."""
 
     name: str
     place: str
     """`module:function` or `module:Class.method`."""
     nth: int = 1
     about: str = ""
-    """The call counts only if this is in its first argument."""
+    """Only calls with this text in the first argument count."""
     behind: bool = False
     often: bool = False
-    """Also in the normal suite; the rest under `make faults`."""
+    """Whether the point is part of the normal suite; `make faults` runs all of them."""
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
@@ -52,7 +52,7 @@ POINTS = (
 
 
 def train_until(point: Point | None, recipe: Path, store: Path, prefect_api: str, report: Path) -> int | None:
-    """Run the recipe in another process, which dies at the point; gives its exit code (-9: killed)."""
+    """Run the recipe in another process, which dies at the point, and return its exit code (-9: killed)."""
     process = CONTEXT.Process(target=_train, args=(point, recipe, store, prefect_api, report))
     process.start()
     process.join(PATIENCE_S)
@@ -77,7 +77,7 @@ def _train(point: Point | None, recipe: Path, store: Path, prefect_api: str, rep
 
 
 def set_trap(point: Point, action: Callable[[], None]) -> None:
-    """Do it at the point: replace the function wherever it was imported to."""
+    """Act at the point: replace the function in every module that imported it."""
     module_name, _, path = point.place.partition(":")
     module = importlib.import_module(module_name)
     holder_name, _, method = path.rpartition(".")
@@ -94,7 +94,7 @@ def set_trap(point: Point, action: Callable[[], None]) -> None:
 
 
 def die() -> None:
-    """End this process with nothing tidied up."""
+    """End this process without any cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -30,7 +30,7 @@ SETTINGS = {"training.epochs": 2, "training.batch_size": 16, "training.learning_
 
 @pytest.fixture
 def deployed(corpus: Path, store: Path) -> Recipe:
-    """A recipe that is deployed, with nobody there to run it."""
+    """Deploy a recipe, without a worker."""
     recipe = make_recipe(corpus, name=f"tiny-{uuid4().hex[:6]}")
     parameters = {"recipe": recipe.model_dump(mode="json"), "store": str(store)}
     Runner().add_flow(train, name=recipe.name, parameters=parameters)
@@ -39,7 +39,7 @@ def deployed(corpus: Path, store: Path) -> Recipe:
 
 @pytest.fixture
 def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A caller with the token."""
+    """Return a client with the token."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with TestClient(make_app(TOKEN, store), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Runs that train more than once: after a low score, and for a slice that is served badly."""
+"""Runs with several trainings: after a low score, and for slices below the threshold."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def no_tracking_server() -> Iterator[None]:
 
 
 def nested_runs(outcome: TrainingOutcome) -> dict[str, Any]:
-    """The MLflow runs below that of the pipeline, by name."""
+    """Return the nested MLflow runs of the pipeline's run by name."""
     client = MlflowClient(tracking_uri=outcome.tracking_uri)
     experiment = client.get_run(outcome.mlflow_run).info.experiment_id
     runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.mlflow_run}'")
@@ -39,7 +39,7 @@ def nested_runs(outcome: TrainingOutcome) -> dict[str, Any]:
 
 
 def task_runs(name: str) -> set[str]:
-    """Names of the Prefect task runs of the one flow run of a recipe."""
+    """Return the names of the Prefect task runs of a recipe's only flow run."""
     with get_client(sync_client=True) as client:
         [flow_run] = client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [f"train-{name}"]}))
         of_it = FlowRunFilter(id={"any_": [flow_run.id]})

@@ -116,7 +116,7 @@ def test_predict_handles_a_folder_in_one_task(bundle: str, tmp_path: Path) -> No
 
 @pytest.fixture
 def move_alias(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Points `models:/toy@champion` to a version; 1 answers "up" and 2 "down". No process knows a model yet, then."""
+    """Return a function that moves `models:/toy@champion`, with no cached engine; 1 predicts "up", 2 "down"."""
     uri = f"sqlite:///{store}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

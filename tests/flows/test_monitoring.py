@@ -1,4 +1,4 @@
-"""A champion trained for real, and windows beside what it was trained on."""
+"""Compare windows with the data of a real trained champion."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ CHAMPION = "models:/tiny@champion"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
-    """A store whose registry has a champion."""
+    """Return a store with a champion in its registry."""
     folder = tmp_path_factory.mktemp("champion")
     outcome = train(make_recipe(write_rows(folder / "rows.jsonl", 500)), folder / "store")
     assert outcome.promotion.promoted, outcome.promotion.why
@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> P
 
 
 def write_drifted(path: Path, count: int = 80) -> Path:
-    """Rows about something else, all of one class, and without labels."""
+    """Write rows about another topic, of one class and without labels."""
     texts = [f"{row['text'].split()[0]} rises and climbs beyond every shore" for row in rows(count, 3)]
     lines = [json.dumps({"id": f"new-{number}", "text": text}) for number, text in enumerate(texts)]
     path.write_text("\n".join(lines))
@@ -43,7 +43,7 @@ def write_drifted(path: Path, count: int = 80) -> Path:
 
 
 def drift_events() -> list[dict[str, Any]]:
-    """Those of the model that Prefect has heard of, once it has."""
+    """Return the drift events of the model in Prefect, after waiting for them."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with get_client(sync_client=True) as client:

@@ -22,7 +22,7 @@ ROWS = 60_000
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A head that takes no task, and two workers of one core, each a process of its own."""
+    """Start a cluster: a head without tasks, and two worker processes with one core each."""
     from ray.cluster_utils import Cluster
 
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})

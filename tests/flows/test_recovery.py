@@ -1,4 +1,4 @@
-"""What becomes of a crashed run: started again once its worker has done with it, at most so often, else reported."""
+"""Restart or report crashed runs, after their worker has finished with them."""
 
 import time
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
 
 
 def crashed(client: SyncPrefectClient) -> UUID:
-    """A run of a deployment that has crashed in the hands of a worker."""
+    """Create a run of a deployment that crashed on a worker."""
     deployment = client.create_deployment(
         client.create_flow(train), f"d{uuid4().hex[:8]}", enforce_parameter_schema=False
     )

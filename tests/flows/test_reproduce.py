@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {"training": {"epochs": 2, "deterministic": True}}
 
 
 class World:
-    """A store with two versions of a model. The sides of the second one rest on those of the first."""
+    """A store with two versions of a model. The splits of the second build on those of the first."""
 
     def __init__(self, store: Path, corpus: Path) -> None:
         self.store = store
@@ -45,7 +45,7 @@ class World:
 
     @property
     def registry(self) -> dict[str, Any]:
-        """Everything that the registry says of the model."""
+        """Return everything that the registry stores about the model."""
         versions = self.client.search_model_versions("name = 'tiny'")
         return {
             "model": dict(self.client.get_registered_model("tiny")),
@@ -68,7 +68,7 @@ def losses(world: World, mlflow_run: str) -> list[float]:
 
 
 def surroundings_named(reproduction: Reproduction) -> list[str]:
-    """What differs, but for the commit: somebody may commit while the tests run."""
+    """Return the differences, except the commit, which may change while the tests run."""
     return [change.what for change in reproduction.environment if change.what != "commit"]
 
 

@@ -1,4 +1,4 @@
-"""One training of a recipe at a time, whichever deployment starts it."""
+"""Allow one training of a recipe at a time, over all deployments."""
 
 import threading
 from uuid import uuid4

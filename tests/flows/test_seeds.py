@@ -1,4 +1,4 @@
-"""Trainings with several seeds, two at a time in threads."""
+"""Train with several seeds, two at a time in threads."""
 
 from pathlib import Path
 

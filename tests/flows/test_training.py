@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
 
 class World:
-    """A corpus file, a store, and the first champion in it."""
+    """A corpus file, and a store with a first champion."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         self.corpus = write_rows(folder / "rows.jsonl")
@@ -52,7 +52,7 @@ def no_tracking_server() -> Iterator[None]:
 def world(
     tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None, no_tracking_server: None
 ) -> World:
-    """One world for all tests here: a training takes seconds. Version 1 stays champion unless a test says else."""
+    """Share one world between the tests, since a training takes seconds. Version 1 normally stays champion."""
     folder = tmp_path_factory.mktemp("world")
     store = folder / "store"
     store.mkdir()
@@ -61,7 +61,7 @@ def world(
 
 
 def steps_begun(outcome: TrainingOutcome, store: Path) -> dict[str, float]:
-    """When each finished step began."""
+    """Return the start time of each finished step."""
     markers = [json.loads(path.read_text()) for path in (store / "runs" / outcome.run).glob("*/step.json")]
     return {marker["step"]: marker["began"] for marker in markers}
 

@@ -1,4 +1,4 @@
-"""Approval with a real Prefect server and a real MLflow: runs are suspended, resumed, answered, expired."""
+"""Approval with a real Prefect server and a real MLflow: suspended, resumed, decided and expired runs."""
 
 import time
 from pathlib import Path
@@ -34,7 +34,7 @@ def world(store: Path, tmp_path: Path) -> World:
 
 
 def deploy(world: World, name: str, **run: Any) -> Deployed:
-    """A deployed run that ends with this candidate."""
+    """Return a deployed run that ends with this candidate."""
 
     @flow(name="toy", persist_result=False)
     def toy() -> PromotionResult:
@@ -356,7 +356,7 @@ def test_approval_limits_texts_to_the_size_of_a_tag(world: World) -> None:
 
 
 def question(world: World, number: str) -> str:
-    """What a person is asked about a version."""
+    """Return the approval question about a version."""
     version = world.registry.version(number)
     assert version.approval is not None
     return ask_about(world.registry, world.registry.kept_verdict(version), version.approval)

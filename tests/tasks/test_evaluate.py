@@ -46,7 +46,7 @@ def an_answer(**changes: Any) -> LabelledPrediction:
 
 
 def joint_examples() -> list[Example]:
-    """Eight rows: the model of `CLASSES` and `ENTITIES` errs on one class, and on one entity."""
+    """Return eight rows: the model of `CLASSES` and `ENTITIES` is wrong about one class and one entity."""
     rows = [
         ("good apple", "positive", [(5, 10, "COMPANY")], "web"),
         ("bad apple here", "negative", [(4, 9, "COMPANY")], "web"),

@@ -46,7 +46,7 @@ Trained = tuple[Run, ArtifactRef[Checkpoint], ArtifactRef[Snapshot], ArtifactRef
 
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Trained:
-    """A BERT with both heads and a CRF: run, checkpoint, snapshot, splits."""
+    """Train a BERT with both heads and a CRF; return run, checkpoint, snapshot and splits."""
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
     return _trained(tmp_path_factory.mktemp("joint"), model, int8="off")
 

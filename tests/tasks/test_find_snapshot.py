@@ -17,7 +17,7 @@ Find = Callable[[Made], Path]
 
 @pytest.fixture
 def find(store: Path) -> Find:
-    """Looks for the rows of a version, in a reproduction of it."""
+    """Return a function that finds the rows of a version in a reproduction."""
 
     def look(made: Made) -> Path:
         uri = made.run.tracking_uri
@@ -31,7 +31,7 @@ def find(store: Path) -> Find:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every snapshot is too large for MLflow."""
+    """Make every snapshot too large for MLflow."""
     monkeypatch.setattr(keeping, "LARGEST_SNAPSHOT", 0)
 
 

@@ -1,4 +1,4 @@
-"""The gate on real bundles with known answers, and on a real registry with a champion."""
+"""The gate with real bundles, known predictions, and a real registry with a champion."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ MakeBundle = Callable[..., Bundle]
 
 
 def labelled_rows(count: int = 240) -> list[Example]:
-    """Every class word with every entity word; the rows with `fine` come from the radio."""
+    """Return every class word with every entity word; the rows with `fine` come from the radio."""
     rows = []
     for number in range(count):
         word, entity = list(ALL_CLASSES)[number % 4], list(ALL_ENTITIES)[number // 4 % 4]
@@ -71,7 +71,7 @@ PAIRS = [replace(row, text_pair="so it is") for row in labelled_rows()]
 
 @dataclass
 class Candidate:
-    """What the gate is handed."""
+    """The inputs of the gate."""
 
     run: Run
     validation: ArtifactRef[ValidationReport]
@@ -94,7 +94,7 @@ class Candidate:
         )
 
     def context(self, folder: Path) -> GateContext[Version]:
-        """What single checks look at; `folder` is for the champion's bundle."""
+        """Return the context of single checks; `folder` takes the champion's bundle."""
         return GateContext(self.run.recipe, self.results, registry_of(self.run), folder / "champion")
 
 
@@ -107,7 +107,7 @@ MakeCandidate = Callable[..., Candidate]
 
 @pytest.fixture
 def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandidate:
-    """Gives `make(...)`: a sound candidate by default, each part of which can be spoiled."""
+    """Return `make(...)`, which makes a sound candidate; each part of it can be replaced."""
 
     def make(
         classes: dict[str, str] | None = None,
@@ -415,13 +415,13 @@ def test_gate_refuses_a_validation_of_other_data(candidate: MakeCandidate, tmp_p
 
 @pytest.fixture(scope="module")
 def champion_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose registry has the champion `toy`: it knows a word less, on each head, than there are."""
+    """Return a store with the champion `toy`, which lacks one word for each head."""
     return tmp_path_factory.mktemp("champion")
 
 
 @pytest.fixture
 def champion(champion_store: Path, store: Path, make_bundle: MakeBundle) -> Version:
-    """The champion of `champion_store`, registered when a test first asks for it."""
+    """Return the champion of `champion_store`, registered on first use."""
     database = champion_store / "mlflow.db"
     if not database.exists():
         shutil.copy(store / "mlflow.db", database)
@@ -620,7 +620,7 @@ def test_gate_needs_a_registry(candidate: MakeCandidate, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def deserted(store: Path, make_bundle: MakeBundle) -> MlflowClient:
-    """MLflow of `store`, where versions 1 (knows all classes) and 2 (knows fewer) of `toy` were champions."""
+    """Return the MLflow of `store`, in which versions 1 (all classes) and 2 (fewer) of `toy` were champions."""
     register_champion(store, make_bundle("first", ALL_CLASSES, FEWER_ENTITIES))
     register_champion(store, make_bundle("second", FEWER_CLASSES, FEWER_ENTITIES))
     return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
@@ -713,7 +713,7 @@ TRAINING = [
 
 
 def always(label: str) -> dict[str, str]:
-    """Words of a model that knows both classes, and predicts one for every row."""
+    """Return the words of a model that knows both classes but always predicts the same one."""
     return dict.fromkeys(ALL_CLASSES, label) | {"unheard": "negative", "never": "positive"}
 
 

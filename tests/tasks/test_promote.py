@@ -1,4 +1,4 @@
-"""The registry on a real MLflow: versions by bundle digest, promotion in turns, what fails is undone."""
+"""The registry with a real MLflow: versions by bundle digest, ordered promotions, and rollback of failures."""
 
 import shutil
 import threading
@@ -62,7 +62,7 @@ def registry(uri: str, store: Path) -> ModelRegistry:
 
 @pytest.fixture
 def candidate(registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle) -> MakeCandidate:
-    """Gives `make(name)`: a registered version and its verdict; another name is another bundle."""
+    """Return `make(name)`, which registers a version and returns it with its verdict, one bundle per name."""
 
     def make(name: str, *, passed: bool = True, forced: str | None = None) -> Candidate:
         bundle = make_bundle(name, WORDS, max_length=10 + len(name))
@@ -80,13 +80,13 @@ def a_verdict(bundle: Bundle, *, passed: bool = True, forced: str | None = None)
 
 
 def aliases(registry: ModelRegistry) -> tuple[str | None, str | None]:
-    """Numbers of the champion and of the previous one."""
+    """Return the numbers of the champion and of the previous champion."""
     champion, previous = registry.champion(), registry.previous()
     return champion.number if champion else None, previous.number if previous else None
 
 
 class FailingClient(MlflowClient):
-    """MLflow that breaks down at the n-th call of a method, and for as many calls as told."""
+    """An MLflow client that fails at the n-th call of a method, for a number of calls."""
 
     def __init__(self, uri: str, method: str, at: int, times: int = 1) -> None:
         super().__init__(tracking_uri=uri, registry_uri=uri)
@@ -539,7 +539,7 @@ def test_rollback_only_restores_former_champions(candidate: MakeCandidate, regis
 
 @pytest.fixture
 def champions(candidate: MakeCandidate, registry: ModelRegistry) -> list[Candidate]:
-    """Three versions, promoted one after the other."""
+    """Return three versions, promoted in sequence."""
     made = [candidate(name) for name in ("a", "bb", "ccc")]
     for number, (version, verdict) in enumerate(made):
         registry.promote(version, verdict, made[number - 1][0] if number else None, "better")
@@ -566,7 +566,7 @@ def test_rollback_skips_a_deleted_version(champions: list[Candidate], registry: 
 
 
 def damage(registry: ModelRegistry, artifacts: Path, number: str, how: str) -> None:
-    """Replace or remove the graph of a version, or remove all that it holds."""
+    """Replace or remove the graph of a version, or remove all its files."""
     model_id = str(registry.version(number).model_id)
     (graph,) = [path for path in artifacts.rglob("model.onnx") if model_id in str(path)]
     if how == "graph replaced":

@@ -1,4 +1,4 @@
-"""The card of a whole run: what it shows, that it is safe to open, and where it goes."""
+"""The model card of a run: its contents, its safety, and its locations."""
 
 import json
 import random
@@ -43,7 +43,7 @@ MakeBundle = Callable[..., Bundle]
 
 @dataclass
 class Finished:
-    """A run up to its verdict."""
+    """A run with its results up to the verdict."""
 
     run: Run
     validation: ArtifactRef[ValidationReport]
@@ -74,7 +74,7 @@ class Finished:
 
 @pytest.fixture
 def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
-    """A joint model with mistakes, on data with names that break careless pages."""
+    """Return a joint model with errors, on data with names that break unescaped pages."""
     run = a_run(store, tmp_path)
     bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
     snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
@@ -104,7 +104,7 @@ def a_run(store: Path, tmp_path: Path) -> Run:
 
 
 def noisy_rows(count: int = 400) -> list[Example]:
-    """One row in eight is labelled wrongly, one in ten names the entity wrongly."""
+    """Return rows of which one in eight has a wrong label, and one in ten a wrong entity."""
     chance = random.Random(7)
     rows = []
     for number in range(count):
@@ -238,7 +238,7 @@ def a_verdict(
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page."""
+    """A parser that reads the page like a browser."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ MakeBundle = Callable[..., Bundle]
 
 
 def a_row(number: int) -> Example:
-    """Every other row is from the south, where the word means the contrary of what the bundle answers."""
+    """Return rows; in every second one, from the south, the label is the opposite of the prediction."""
     south = number % 4 == 0
     label = ["positive", "negative"][number // 4 % 2]
     word = {"positive": "good", "negative": "bad"}[label]

@@ -25,12 +25,12 @@ WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "
 
 
 def text_of(number: int) -> str:
-    """A text of its own for each number (digits would make near-duplicates of all)."""
+    """Return a unique text per number; digits would make all texts near-duplicates."""
     return " ".join(WORDS[int(digit)] for digit in f"{number:05d}")
 
 
 def make_rows(count: int, start: int = 0) -> list[Example]:
-    """Rows of two classes; every fifth has an entity."""
+    """Return rows of two classes; every fifth has an entity."""
     return [
         Example(
             id=f"r{number}",
@@ -43,13 +43,13 @@ def make_rows(count: int, start: int = 0) -> list[Example]:
 
 
 def split_rows(tmp_path: Path, rows: Sequence[Example], key: str = "first", **parts: Any) -> Splits:
-    """Split as one run of a recipe in the store `tmp_path`."""
+    """Split in one run of a recipe in the store `tmp_path`."""
     snapshot = write_snapshot(tmp_path / "snapshots" / key, rows)
     return Splits.load(split.fn(make_run(tmp_path, key, **parts), snapshot).path)
 
 
 def published(rows: Sequence[tuple[str, str, str]]) -> list[Example]:
-    """Rows of (text, label, published side), named by their position."""
+    """Return rows from (text, label, published split), with their position as id."""
     return [Example(f"r{i}", text, label=label, split=split_name) for i, (text, label, split_name) in enumerate(rows)]
 
 
@@ -311,7 +311,7 @@ def test_split_page_shows_splits_labels_and_excluded_rows(tmp_path: Path) -> Non
 
 
 def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[Example]]:
-    """A source of the form `parse`, and what it reads of so many documents of six sentences each."""
+    """Return a source of the format `parse`, and its rows from documents with six sentences each."""
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "format": "parse", "fields": fields}
     reader = DocumentReader(
         DocumentFormat.model_validate({"format": "parse", "fields": fields}), needs_label=True, needs_entities=False

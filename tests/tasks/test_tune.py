@@ -1,4 +1,4 @@
-"""Searches with real, tiny networks."""
+"""Search for settings with real, tiny networks."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SPACE: dict[str, Any] = {"training.learning_rate": {"low": 1e-3, "high": 3e-2, "
 
 @pytest.fixture
 def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
-    """Rows of three sides. Whoever encoded the test rows would stumble over their label."""
+    """Return rows of three splits. Encoding the test rows would fail, because of their label."""
     rows = [
         Example(id=str(number), text=f"shares {WORDS[label][number // 2 % 2]} again", label=label)
         for number, label in enumerate(["up", "down"] * 24)
@@ -59,7 +59,7 @@ def a_run(store: Path, key: str = "first", training: dict[str, Any] | None = Non
 
 
 def nested(run: Run) -> list[Any]:
-    """The MLflow runs below that of the pipeline, in the order they were begun."""
+    """Return the nested MLflow runs of the pipeline's run, in the order of their start."""
     found = MlflowClient(tracking_uri=run.tracking_uri).search_runs(
         ["0"], f"tags.`mlflow.parentRunId` = '{run.mlflow_run}'", order_by=["attributes.start_time ASC"]
     )
@@ -132,7 +132,7 @@ def test_tune_resumes_without_repeating_finished_trials(
 
 
 def losses(trial: Any, run: Run) -> dict[int, float]:
-    """Loss of each step, each logged once."""
+    """Return the loss of each step, which must be logged once."""
     curve = MlflowClient(tracking_uri=run.tracking_uri).get_metric_history(trial.info.run_id, "train.loss")
     assert sorted(metric.step for metric in curve) == [1, 2, 3, 4, 5, 6]
     return {metric.step: metric.value for metric in curve}

@@ -1,4 +1,4 @@
-"""Trainings that several processes share, on the processor: torchrun starts them, gloo joins them."""
+"""Trainings in several processes on the CPU, started by torchrun and connected by gloo."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ TRAIN, VALIDATION, STEPS = 41, 12, 6
 
 
 def rows() -> list[Example]:
-    """Long and short texts; every fifth has no class, every fourth nothing about entities."""
+    """Return long and short texts; every fifth has no class, every fourth no entity annotation."""
     made = []
     for number in range(TRAIN + VALIDATION):
         text = ("Bayer " + "rose " * (number % 9 + 1)) if number % 2 else "Siemens fell today"
@@ -131,7 +131,7 @@ def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes
 
 
 def workers(job: TrainingJob) -> list[psutil.Process]:
-    """The processes that train for a job, by their rank."""
+    """Return the processes of a job by rank."""
     actual = []
     for process in psutil.process_iter():
         try:

@@ -1,4 +1,4 @@
-"""Checkpoints that another machine has written: had whole, or not at all."""
+"""Download checkpoints of another machine, atomically."""
 
 from pathlib import Path
 

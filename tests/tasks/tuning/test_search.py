@@ -23,7 +23,7 @@ def a_recipe(**tuning: Any) -> tuple[Recipe, Tuning]:
 
 
 def finished(number: int, settings: dict[str, Any]) -> Trial:
-    """A trial that did the better the nearer its learning rate was to 1e-3."""
+    """Return a trial with a better score the closer its learning rate is to 1e-3."""
     score = 1 / (1 + abs(settings["training.learning_rate"] - 1e-3) * 1e3)
     return Trial(number=number, settings=settings, state="finished", scores=[score / 2, score])
 
