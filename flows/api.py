@@ -65,7 +65,7 @@ class _State(TypedDict):
 
 
 async def start_run(request: Request) -> Response:
-    """`POST /runs`: start a deployed recipe; 202 with the address of the run."""
+    """Start a deployed recipe, for `POST /runs`; 202 with the address of the run."""
     run_request = read_request(await read_body(request))
     client: PrefectClient = request.state.prefect
     deployment = await find_deployment(client, run_request.recipe)
@@ -87,7 +87,7 @@ async def start_run(request: Request) -> Response:
 
 
 async def show_run(request: Request) -> Response:
-    """`GET /runs/ID`: state, metrics, verdict, and the address of the predictions."""
+    """Return state, metrics, verdict and the address of the predictions, for `GET /runs/ID`."""
     run = await find_run(request)
     outcome = await run_in_threadpool(run.outcome)
     verdict = outcome.verdict if outcome else None
@@ -109,7 +109,7 @@ async def show_run(request: Request) -> Response:
 
 
 async def send_predictions(request: Request) -> Response:
-    """`GET /runs/ID/predictions`: the predictions for the test rows, as a Parquet file."""
+    """Send the predictions for the test rows as a Parquet file, for `GET /runs/ID/predictions`."""
     run = await find_run(request)
     content = await run_in_threadpool(run.predictions)
     if content is None:

@@ -224,7 +224,7 @@ def test_split_draws_validation_from_train_if_two_splits_are_published(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("sides", "message"),
+    ("split_of", "message"),
     [
         (["train", None], r"row r1: the source puts it on side None.*choose split\.method: stratified"),
         (["train", "all"], "row r1: the source puts it on side 'all'"),
