@@ -21,8 +21,8 @@ from tests.flows.tiny import make_recipe, write_rows
 BALLAST = "ballast"
 POINTS = (
     Point("snapshot", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
-    Point("sides", "assay.corpus.splits:Splits.save"),
-    Point("checkpoint", "assay.models.resume:seal", behind=True),
+    Point("splits", "assay.corpus.splits:Splits.save"),
+    Point("checkpoint", "assay.models.resume:seal", after=True),
     Point("bundle", "assay.serving.bundle:write_manifest"),
     Point("upload to MLflow", "mlflow:MlflowClient.log_model_artifacts", often=True),
 )

@@ -23,31 +23,31 @@ class Point(NamedTuple):
     nth: int = 1
     about: str = ""
     """Only calls with this text in the first argument count."""
-    behind: bool = False
+    after: bool = False
     often: bool = False
     """Whether the point is part of the normal suite; `make faults` runs all of them."""
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
-    return Point(f"{step}, whole but without its name", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
+    return Point(f"{step}, complete but not published", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
 
 
 POINTS = (
-    Point("extraction, in front of its manifest", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
+    Point("extraction, before its manifest", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
     _unnamed("extract"),
     _unnamed("validate"),
     _unnamed("split"),
-    Point("training, behind its second checkpoint", "assay.models.resume:seal", nth=2, behind=True, often=True),
+    Point("training, after its second checkpoint", "assay.models.resume:seal", nth=2, after=True, often=True),
     _unnamed("train", often=True),
-    Point("export, in front of the manifest", "assay.serving.bundle:write_manifest", often=True),
+    Point("export, before the manifest", "assay.serving.bundle:write_manifest", often=True),
     _unnamed("export"),
     _unnamed("evaluate"),
-    Point("upload, the model announced and no file there", "mlflow:MlflowClient.log_model_artifacts"),
-    Point("registration, in front of the version", "mlflow:MlflowClient.create_model_version"),
+    Point("upload, the model created without files", "mlflow:MlflowClient.log_model_artifacts"),
+    Point("registration, before the version", "mlflow:MlflowClient.create_model_version"),
     Point("between registration and promotion", "assay.registry.model_registry:ModelRegistry.promote", often=True),
-    Point("promotion, in front of the alias", "mlflow:MlflowClient.set_registered_model_alias"),
-    Point("promotion, behind the alias", "mlflow:MlflowClient.set_registered_model_alias", behind=True, often=True),
-    Point("behind the promotion", "assay.registry.model_registry:ModelRegistry.promote", behind=True),
+    Point("promotion, before the alias", "mlflow:MlflowClient.set_registered_model_alias"),
+    Point("promotion, after the alias", "mlflow:MlflowClient.set_registered_model_alias", after=True, often=True),
+    Point("after the promotion", "assay.registry.model_registry:ModelRegistry.promote", after=True),
 )
 
 
@@ -105,10 +105,10 @@ def _trap(point: Point, original: Callable[..., Any], action: Callable[[], None]
         nonlocal calls
         calls += not point.about or point.about in str(args[0])
         due = calls == point.nth and (not point.about or point.about in str(args[0]))
-        if due and not point.behind:
+        if due and not point.after:
             action()
         result = original(*args, **kwargs)
-        if due and point.behind:
+        if due and point.after:
             action()
         return result
 

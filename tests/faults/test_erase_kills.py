@@ -18,21 +18,21 @@ from tests.registry.retention.test_erasure import made
 
 IDS = ["7", "12#two"]
 POINTS = (
-    Point("in front of MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
-    Point("behind MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", behind=True),
-    Point("behind the ledger", "assay.corpus.splitting.ledger:Ledger.forget", behind=True, often=True),
-    Point("behind what was made of a snapshot", "assay.registry.retention.erasure:erase_derived", behind=True),
-    Point("the new snapshot, without its name", "assay.corpus.storage.atomic:publish_folder"),
+    Point("before MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
+    Point("after MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", after=True),
+    Point("after the ledger", "assay.corpus.splitting.ledger:Ledger.forget", after=True, often=True),
+    Point("after the results derived from a snapshot", "assay.registry.retention.erasure:erase_derived", after=True),
+    Point("the new snapshot, not published", "assay.corpus.storage.atomic:publish_folder"),
     Point(
         "the old snapshot set aside, the new one not in its place",
         "pathlib:Path.rename",
         about="/extract-",
-        behind=True,
+        after=True,
         often=True,
     ),
     Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-", often=True),
-    Point("between two snapshots", "assay.registry.retention.erasure:erase_rows", behind=True),
-    Point("the second snapshot, without its name", "assay.corpus.storage.atomic:publish_folder", nth=2),
+    Point("between two snapshots", "assay.registry.retention.erasure:erase_rows", after=True),
+    Point("the second snapshot, not published", "assay.corpus.storage.atomic:publish_folder", nth=2),
 )
 
 
