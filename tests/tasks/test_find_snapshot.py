@@ -61,10 +61,12 @@ def test_find_snapshot_reports_missing_data(make_version: MakeVersion, find: Fin
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     write_rows(tmp_path / "rows.jsonl", range(59))
-    with pytest.raises(AssayError, match=r"the 60 rows of models:/tiny/1 .* are gone: .* source holds other rows now"):
+    with pytest.raises(
+        AssayError, match=r"the 60 rows of models:/tiny/1 .* are no longer available: .* source holds other rows now"
+    ):
         find(made)
     (tmp_path / "rows.jsonl").unlink()
-    with pytest.raises(AssayError, match=r"are gone: .* the source cannot be read again"):
+    with pytest.raises(AssayError, match=r"are no longer available: .* the source cannot be read again"):
         find(made)
 
 

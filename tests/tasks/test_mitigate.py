@@ -71,7 +71,7 @@ def test_reweight_is_empty_without_training_rows() -> None:
         (
             validation_scores(0.77, finding(SOUTH, 0.7, failed=False)),
             False,
-            "falls by 0.030, more than .*max_drop 0.02",
+            "drops by 0.030, more than .*max_drop 0.02",
         ),
         (validation_scores(0.80, finding(SOUTH, 0.5, failed=True)), False, r"changes by \+0.000"),
         (validation_scores(0.80, finding(SOUTH, 0.4, failed=True)), False, "changes by -0.100"),
@@ -81,7 +81,7 @@ def test_reweight_is_empty_without_training_rows() -> None:
             "2 slices are below the threshold, 1 were before",
         ),
     ],
-    ids=["mended", "better", "costs too much", "no change", "worse", "another one falls short"],
+    ids=["fixed", "better", "costs too much", "no change", "worse", "another slice below"],
 )
 def test_accept_mitigation_weighs_slice_gain_against_overall_drop(
     after: ValidationScores, kept: bool, reason: str

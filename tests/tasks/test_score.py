@@ -45,12 +45,12 @@ def test_score_finds_low_heads_and_slices_below_the_threshold(
         gate={"min_f1": {"sentence": 0.9, "tokens": 0.9}, "slices": {"columns": ["region"]}},
     )
 
-    # when it is assessed
+    # when the step scores it
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     result = score.fn(run, export, snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest))
     scores = ValidationScores.load(result.path)
 
-    # then one head is low, and one slice of it falls short
+    # then one head is low, and one of its slices is below the threshold
     assert scores.below(run.recipe.gate) == {"sentence": 0.75}
     assert scores.f1["tokens"] == 1
     assert scores.score == 0.875

@@ -244,7 +244,7 @@ def test_launch_training_reports_the_error_of_a_process_in_one_line(
     ("gpus", "machines", "message"),
     [
         (1, "1", "asks for 2 GPUs on this machine, which has 1; lower it"),
-        (0, "3", r"is 2, which 3 machines \(PET_NNODES\) cannot share"),
+        (0, "3", r"is 2, which is not a multiple of the 3 machines \(PET_NNODES\)"),
         (0, "1:4", "PET_NNODES is '1:4'; it takes a number"),
     ],
 )

@@ -66,5 +66,5 @@ def test_tuning_result_saves_the_best_settings_for_a_recipe(tmp_path: Path) -> N
 
 def test_apply_settings_reports_conflicting_settings_in_one_line() -> None:
     recipe = Recipe.model_validate(recipe_values())
-    with pytest.raises(AssayError, match=r"model\.crf is for the token head"):
+    with pytest.raises(AssayError, match=r"model\.crf needs the token head"):
         apply_settings(recipe, {"model.crf": True})
