@@ -58,7 +58,7 @@ class EncodedStore:
             self._elements += b"\x03%d\0" % (index % ROWS_PER_BATCH) + document
             self._starts.append(len(self._elements))
 
-    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+    def respond(self, command: dict[str, Any]) -> dict[str, Any]:
         """Return the reply to a command."""
         name = next(iter(command))
         if name in ("hello", "ismaster", "isMaster"):

@@ -1,4 +1,4 @@
-"""The `assay` command. Heavy packages are imported by the command that needs them."""
+"""The `assay` command. Heavy packages are imported inside the commands that need them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Entry point: signals are heard before anything else is imported."""
+    """Run the command. Signals are handled before anything else is imported."""
     with stoppable():
         from assay.cli.command import main as call
 

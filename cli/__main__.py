@@ -1,7 +1,7 @@
-"""`python -m assay.cli`, where the `assay` script is not installed."""
+"""Run `assay` as `python -m assay.cli`, if the script is not installed."""
 
 from assay.cli import main
 
-# A process that is spawned imports this module again, by another name.
+# A spawned process imports this module again under another name.
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The `assay` command as a whole: which commands there are, and what becomes of an error."""
+"""The `assay` application: its commands, and the output of errors."""
 
 import sys
 from typing import Any
@@ -10,14 +10,14 @@ from typer.core import TyperGroup
 from assay.cli import data, monitoring, operations, prediction, registry, retention, serving, training
 from assay.corpus.storage.disk_errors import user_line
 
-BAD_USE = 2  # exit code: an option or a value that the command does not take
+BAD_USE = 2  # exit code: an invalid option or value
 
 
 class _OneLineGroup(TyperGroup):
-    """All commands; a value that an option does not take is one line, as any other error."""
+    """A group of commands that prints an invalid value of an option in one line, like any other error."""
 
-    def invoke(self, ctx: Any) -> Any:  # typer.Context is another class than its own code takes
-        """Call the command that the line names."""
+    def invoke(self, ctx: Any) -> Any:  # typer.Context is not the class that typer's own code expects
+        """Call the command that the user named."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -26,7 +26,7 @@ class _OneLineGroup(TyperGroup):
 
 
 def _line(error: typer.BadParameter) -> str:
-    """Return option, value and, of a number, what it takes: typer leaves some of them out."""
+    """Return one line with option, value and, for a number, its range: typer omits some of them."""
     option, cause = error.param, error.__cause__
     least, most = getattr(option, "min", None), getattr(option, "max", None)
     if option is None or not isinstance(cause, ValidationError) or least is None or most is None:
@@ -42,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-# In the order in which the help shows them; a command is called as its function is.
+# In the order of the help; the name of a function is the name of its command.
 COMMANDS = (
     training.run,
     training.seeds,
@@ -70,11 +70,11 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Entry point: an error that a person can mend is one line on stderr and exit code 1."""
+    """Run the application: an error that a user can fix is one line on stderr, with exit code 1."""
     try:
         app()
     except ModuleNotFoundError as error:
-        # Ours are always there, so that one is missing is a defect; any other belongs to an extra.
+        # A missing module of this package is a defect; any other belongs to an extra.
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
         sys.exit(print_error(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
@@ -85,6 +85,6 @@ def main() -> None:
 
 
 def print_error(line: str) -> int:
-    """Say what is wrong on stderr; gives the exit code."""
+    """Print an error line on stderr and return the exit code."""
     sys.stderr.write(f"assay: {line}\n")
     return 1

@@ -1,4 +1,4 @@
-"""What all commands share: the console, exit codes, options that mean the same everywhere."""
+"""Shared parts of the commands: the console, exit codes, and common options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,36 +6,36 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-REFUSED = 3  # exit code: the run ended well and the gate said no
-DIFFERS = 4  # exit code: a version was made again, and something else came out
-PENDING = 5  # exit code: the gate passed, and the model waits for a person's approval
+REFUSED = 3  # exit code: the run ended without an error, but the gate refused the model
+DIFFERS = 4  # exit code: a reproduction differs from the version
+PENDING = 5  # exit code: the gate passed the model, which waits for approval
 
-# What is shown quotes texts and labels: brackets and colons in them are no markup.
+# The output quotes texts and labels: their brackets and colons must not be read as markup.
 out = Console(markup=False, emoji=False)
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped recipe.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated.")
 ]
 Store = Annotated[
-    Path, typer.Option(help="Folder of runs, ledger and, without a server, MLflow.", envvar="ASSAY_STORE")
+    Path, typer.Option(help="Folder of runs, split ledger and, without a server, MLflow.", envvar="ASSAY_STORE")
 ]
 
 
-# Counts on the command line: more is a slip of the hand.
+# A larger count on the command line is a typing error.
 MOST = 1_000_000_000
 
 
 def echo(line: str) -> None:
-    """Show one line as it stands: no colours, no breaks at the width of the terminal."""
+    """Print one line as it is, without colours and without wrapping at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)
 
 
 def registry_uri(model: str, store: Path) -> str | None:
-    """The MLflow that a models:/ address is looked up in; None for a bundle folder.
+    """Return the MLflow address for resolving a models:/ address; None for a bundle folder.
 
     Raises:
-        AssayError: the store has no MLflow, and the environment names none.
+        AssayError: the store has no MLflow database, and the environment names no server.
     """
     if not model.startswith("models:"):
         return None

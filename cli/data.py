@@ -1,4 +1,4 @@
-"""`assay validate` and `assay bio`: the rows of a recipe, without a training."""
+"""`assay validate` and `assay bio`: check and export the rows of a recipe."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ def validate(
     recipe: RecipePath,
     overrides: Overrides = None,
     store: Store = Path(".assay"),
-    recipe_only: Annotated[bool, typer.Option(help="Check the recipe and leave the data alone.")] = False,
+    recipe_only: Annotated[bool, typer.Option(help="Check only the recipe, not the data.")] = False,
 ) -> None:
-    """Check a recipe, then read its source and check the data: no training, nothing registered."""
+    """Check a recipe, then read its source and check the data, without training or registering anything."""
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
@@ -26,7 +26,7 @@ def validate(
     from assay.flows.data_check import check_data
 
     validation, rows, warnings = check_data(loaded, store)
-    table = Table("check", "severity", "passed", "what was found", title=f"{rows:,} rows")
+    table = Table("check", "severity", "passed", "result", title=f"{rows:,} rows")
     for check in validation.checks:
         table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
     out.print(table)
@@ -36,12 +36,16 @@ def validate(
 
 def bio(
     recipe: RecipePath,
-    output: Annotated[Path, typer.Option(help=".jsonl: an object a row; any other: lines of word, tab and tag.")],
+    output: Annotated[
+        Path, typer.Option(help=".jsonl: one object per row; any other extension: lines of word, tab and tag.")
+    ],
     overrides: Overrides = None,
-    split_name: Annotated[str | None, typer.Option(help="train, validation or test; else every row.")] = None,
+    split_name: Annotated[
+        str | None, typer.Option("--split", help="Only the rows of train, validation or test. [default: all rows]")
+    ] = None,
     store: Store = Path(".assay"),
 ) -> None:
-    """Write the rows that the newest run of a recipe has read as words with BIO tags."""
+    """Write the rows of the newest run of a recipe as words with BIO tags."""
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])

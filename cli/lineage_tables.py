@@ -1,4 +1,4 @@
-"""Comparisons of versions and reproductions as tables for the terminal."""
+"""Terminal tables for comparisons of versions and for reproductions."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,14 +9,14 @@ from assay.registry.lineage.change import ABSENT, Change
 from assay.registry.lineage.version_diff import VersionDiff
 
 if TYPE_CHECKING:
-    from assay.tasks.reproduce import Reproduction  # brings torch along, which a diff does not need
+    from assay.tasks.reproduce import Reproduction  # imports torch, which a diff does not need
 
 ROWS_SHOWN = 5
 
 
 def diff_tables(diff: VersionDiff) -> Iterator[Table]:
-    """One table for each part that differs."""
-    parts = {"recipe": diff.recipe, "data": diff.data, "figures": diff.metrics, "surroundings": diff.surroundings}
+    """Yield a table for each part that differs."""
+    parts = {"recipe": diff.recipe, "data": diff.data, "metrics": diff.metrics, "environment": diff.surroundings}
     for part, lines in parts.items():
         if lines:
             yield _changes(f"{diff.name}: {part}", lines, f"version {diff.before}", f"version {diff.after}")
@@ -25,15 +25,15 @@ def diff_tables(diff: VersionDiff) -> Iterator[Table]:
 
 
 def reproduction_tables(reproduction: "Reproduction") -> Iterator[Table]:
-    """What was compared, and what differs around it."""
+    """Yield a table of the compared results, and one of the differences in the environment."""
     table = Table(
         "result", "then", "now", "", title=f"{reproduction.model}, trained again: {reproduction.steps:,} steps"
     )
     for match in reproduction.matches:
         table.add_row(*match.cells)
     yield table
-    if reproduction.surroundings:
-        yield _changes("surroundings that differ", reproduction.surroundings, "then", "now")
+    if reproduction.environment:
+        yield _changes("differences in the environment", reproduction.environment, "then", "now")
 
 
 def _changes(title: str, lines: Sequence[Change], before: str, after: str) -> Table:
@@ -44,9 +44,9 @@ def _changes(title: str, lines: Sequence[Change], before: str, after: str) -> Ta
 
 
 def _rows(diff: VersionDiff) -> Table:
-    """How many rows went where, and the first few of them."""
+    """Return a table with the number of rows per change of split, and the first few of them."""
     table = Table(
-        f"version {diff.before}", f"version {diff.after}", "rows", "such as", title=f"{diff.name}: sides of rows"
+        f"version {diff.before}", f"version {diff.after}", "rows", "examples", title=f"{diff.name}: splits of rows"
     )
     for (before, after), count in diff.rows_by_change.most_common():
         ids = [row.id for row in diff.rows if (row.before, row.after) == (before, after)]

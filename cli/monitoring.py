@@ -1,4 +1,4 @@
-"""`assay monitor`: whether what comes in is still what the champion was trained on."""
+"""`assay monitor`: compare new rows with the data that the champion was trained on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,29 +15,32 @@ def monitor(
     window: Annotated[
         str,
         typer.Option(
-            help="What came in: a file or glob (JSONL, CSV, Parquet), mongo:env:VARIABLE/DATABASE/COLLECTION, "
-            "or the log of a server, log:FOLDER."
+            help="New rows: a file or glob (JSONL, CSV, Parquet), mongo:env:VARIABLE/DATABASE/COLLECTION, "
+            "or the prediction log of a server, log:FOLDER."
         ),
     ],
-    filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
+    filter: Annotated[
+        str | None, typer.Option(help="Filter for the documents of a collection, in extended JSON.")
+    ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only rows of this time or later, ISO 8601; without an offset UTC.")
+        str | None, typer.Option(help="Only rows of this time or later, ISO 8601; UTC without an offset.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Only rows before this time.")] = None,
     known: Annotated[
-        bool, typer.Option("--known", help="Compare rows of the snapshot that the version is made of, too.")
+        bool, typer.Option("--known", help="Include rows of the snapshot that the version was made from.")
     ] = False,
     labels: Annotated[
-        Path | None, typer.Option(help="File of labels that came late: id, and label or entities.")
+        Path | None, typer.Option(help="File of labels that arrived later: id, and label or entities.")
     ] = None,
     retrain: Annotated[
-        bool | None, typer.Option(help="Train anew where a limit is passed; else as the recipe says.")
+        bool | None,
+        typer.Option(help="Train the recipe again if a limit is exceeded. [default: as the recipe says]"),
     ] = None,
     store: Store = Path(".assay"),
 ) -> None:
-    """Hold a window of rows against the snapshot that a version was trained on, and write a report.
+    """Compare a window of new rows with the snapshot that a version was trained on, and write a report.
 
-    Exit code 0: no drift; 3: a limit was passed; 1: an error.
+    Exit code 0: no drift; 3: a limit was exceeded; 1: an error.
     """
     from pydantic import ValidationError
 
@@ -58,10 +61,11 @@ def monitor(
 
     report = run_monitoring(model, rows, store, retrain=retrain)
     table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
-    for one in report.findings:
-        metrics = ("" if value is None else f"{value:.3g}" for value in (one.effect, one.limit, one.p_value))
-        drift = "YES" if one.drifted else "not tested" if one.effect is None else "no"
-        table.add_row(one.name, one.reference, one.window, *metrics, drift)
+    for finding in report.findings:
+        numbers = (finding.effect, finding.limit, finding.p_value)
+        cells = ("" if value is None else f"{value:.3g}" for value in numbers)
+        drift = "YES" if finding.drifted else "not tested" if finding.effect is None else "no"
+        table.add_row(finding.name, finding.reference, finding.window, *cells, drift)
     out.print(table)
     echo(report.summary)
     echo(f"report: {report.page}")

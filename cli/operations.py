@@ -1,4 +1,4 @@
-"""`assay api`, `assay up`, `down` and `deploy`, `assay doctor`: Assay on a machine."""
+"""`assay api`, `up`, `down`, `deploy` and `doctor`: run the services, deploy flows, and check the environment."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +11,18 @@ from assay.cli.stopping import noting
 from assay.serving.http.listening import check_port
 
 
-@noting("runs that it has started go on", listens=True)
+@noting("the runs that it has started continue", listens=True)
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8300,
-    no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody on this machine start runs.")] = False,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 8300,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let every client on this machine start runs without a token.")
+    ] = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Start deployed recipes over HTTP (POST /runs) and tell what became of them (GET /runs/ID).
+    """Serve an HTTP API that starts deployed recipes (POST /runs) and shows their runs (GET /runs/ID).
 
-    Callers send the token in ASSAY_API_TOKEN. Runs are started through the Prefect server in PREFECT_API_URL.
+    Clients send the token in ASSAY_API_TOKEN. Runs are started through the Prefect server in PREFECT_API_URL.
     """
     check_port(port)
 
@@ -29,7 +31,7 @@ def api(
     serve(host, port, store, no_token=no_token)
 
 
-@noting("what it had started is stopped; run the same command again")
+@noting("the services that it had started are stopped; run the same command again")
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
@@ -37,30 +39,30 @@ def up(
 ) -> None:
     """Start a Prefect server, an MLflow server and a worker for each pool on this machine, and deploy everything.
 
-    They listen on the loopback alone, and go on behind this command until `assay down`. Their logs lie in
-    `services` of the store. PostgreSQL in place of sqlite: PREFECT_API_DATABASE_CONNECTION_URL and
-    MLFLOW_BACKEND_STORE_URI.
+    They listen on the loopback address only, and keep running after this command until `assay down`. Their logs are in
+    the folder `services` of the store. To use PostgreSQL instead of sqlite, set PREFECT_API_DATABASE_CONNECTION_URL
+    and MLFLOW_BACKEND_STORE_URI.
     """
     check_port(prefect_port, "--prefect-port", least=1)
     check_port(mlflow_port, "--mlflow-port", least=1)
 
     from assay.deployments.local_stack import LocalStack
 
-    machine = LocalStack(store.resolve(), prefect_port, mlflow_port)
-    for name in machine.up():
+    stack = LocalStack(store.resolve(), prefect_port, mlflow_port)
+    for name in stack.up():
         echo(name)
     echo(f"Prefect: http://127.0.0.1:{prefect_port}    MLflow: http://127.0.0.1:{mlflow_port}")
-    for variable, value in machine.environment.items():
+    for variable, value in stack.environment.items():
         echo(f"export {variable}={value}")
 
 
-@noting("run the same command to end the rest")
+@noting("run the same command to stop the rest")
 def down(store: Store = Path(".assay")) -> None:
-    """End what `assay up` started, runs in progress with it; after the next `assay up` they go on where they were."""
+    """Stop the services that `assay up` started, and runs in progress; these resume after the next `assay up`."""
     from assay.deployments.local_stack import services
 
     stopped = services(store.resolve()).stop()
-    echo(f"ended: {', '.join(stopped) or 'nothing was running'}")
+    echo(f"stopped: {', '.join(stopped) or 'nothing was running'}")
 
 
 def deploy(
@@ -68,22 +70,23 @@ def deploy(
 ) -> None:
     """Put work pools, deployments and automations on the Prefect server in PREFECT_API_URL.
 
-    With recipes: their trainings, on demand, by schedule and on drift. Without: all of deployments/prefect.yaml.
+    With recipes: deploy their trainings, on demand, on a schedule and on drift. Without recipes: deploy all of
+    deployments/prefect.yaml.
     """
-    from assay.deployments.deploy import deploy as put
+    from assay.deployments.deploy import deploy as deploy_recipes
 
-    for name in put(recipes or []):
+    for name in deploy_recipes(recipes or []):
         echo(name)
 
 
 def doctor(
-    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe that is to run.")] = None,
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe to check for.")] = None,
     overrides: Overrides = None,
     store: Store = Path(".assay"),
 ) -> None:
-    """Say what is reachable (store, MLflow, Prefect, MongoDB, hub, GPU) and the remedy for what is not.
+    """Check what is reachable (store, MLflow, Prefect, MongoDB, hub, GPU), and show a remedy for each problem.
 
-    Exit code 0: all is there that the recipe, or without one store and environment, need; 1: a NO among these.
+    Exit code 0: everything needed by the recipe, or without one by store and environment, is available; 1: it is not.
     """
     from assay.deployments.doctor import examine
     from assay.recipes.loader import load_recipe

@@ -1,4 +1,4 @@
-"""Commands that let a model answer: `assay predict`."""
+"""`assay predict`: predict the rows of a file, folder or collection."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def predict(
     input: Annotated[
         str,
         typer.Option(
-            help="JSONL, CSV or Parquet file, possibly gzipped, also s3://BUCKET/FILE; a folder of them; "
+            help="JSONL, CSV or Parquet file, optionally gzipped, also s3://BUCKET/FILE; a folder of them; "
             "or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
         ),
     ],
@@ -25,24 +25,28 @@ def predict(
             help="File or s3://BUCKET/FILE, in the format of its extension; for a folder, a folder; or a collection."
         ),
     ],
-    errors: Annotated[str | None, typer.Option(help="File that bad rows go to; else beside the output.")] = None,
+    errors: Annotated[str | None, typer.Option(help="File for invalid rows. [default: next to the output]")] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
     shard_rows: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Rows kept together: what a broken-off command loses at most.")
+        int, typer.Option(min=1, max=MOST, help="Rows per shard, the most that an interrupted command has to redo.")
     ] = 8192,
     keep: Annotated[
-        list[str] | None, typer.Option(help="Field of a collection to put into the output; may be repeated.")
+        list[str] | None, typer.Option(help="Field of a collection to copy into the output; can be repeated.")
     ] = None,
-    filter: Annotated[str | None, typer.Option(help="Which documents of a collection, in extended JSON.")] = None,
+    filter: Annotated[
+        str | None, typer.Option(help="Filter for the documents of a collection, in extended JSON.")
+    ] = None,
     id: Annotated[str | None, typer.Option(help="Column of a file that becomes _id in a collection.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds until a silent MongoDB is an error.")] = 30,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds to wait for MongoDB before the command fails.")
+    ] = 30,
     store: Store = Path(".assay"),
 ) -> None:
-    """Answer every row of a file, folder or collection.
+    """Predict every row of a file, folder or collection.
 
-    Bad rows go to the errors file with their reason, and the rest is done. Broken off and started again, it goes on
-    behind the last whole shard.
+    Invalid rows are written to the errors file with the reason, and the others are predicted. After an interruption,
+    the same command resumes after the last complete shard.
     """
     from assay.serving.address import open_bundle
     from assay.serving.batch.mongo_address import parse_filter
@@ -65,8 +69,8 @@ def predict(
     uri = registry_uri(model, store)
     engine = Engine(open_bundle(model, tracking_uri=uri))
     counts = predict_request(engine, request)
-    echo(f"{counts.rows:,} rows answered in {output}")
+    echo(f"{counts.rows:,} rows predicted in {output}")
     if counts.resumed:
-        echo(f"{counts.resumed:,} rows were done before")
+        echo(f"{counts.resumed:,} of them by an earlier command")
     if counts.errors:
-        echo(f"{counts.errors:,} bad rows in {counts.errors_path}")
+        echo(f"{counts.errors:,} invalid rows in {counts.errors_path}")

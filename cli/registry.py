@@ -12,35 +12,36 @@ from assay.corpus.errors import AssayError
 
 
 def history(name: str, store: Store = Path(".assay")) -> None:
-    """Show every move of a model's champion alias: when, from, to, why, by which run."""
+    """Show every change of a model's champion alias: time, versions, reason and run."""
     from assay.registry.model_registry import ModelRegistry
     from assay.serving.address import existing_tracking_uri, without_password
 
     registry = ModelRegistry(name, existing_tracking_uri(store), store)
     table = Table("when", "from", "to", "why", "run", "forced", "approved by", "state", title=f"champion of {name}")
-    moves = registry.history()
-    if not moves:
+    alias_changes = registry.history()
+    if not alias_changes:
         raise AssayError(
             f"no version of {name!r} was ever champion in {without_password(registry.tracking_uri)}; see assay run"
         )
-    for move in moves:
-        when = f"{move.when:%Y-%m-%d %H:%M:%S}"
-        forced, approver = "FORCED" if move.forced else "", (move.approval and move.approval.approver) or ""
-        table.add_row(when, move.source or "-", move.target, move.reason, move.run or "-", forced, approver, move.state)
+    for change in alias_changes:
+        when = f"{change.when:%Y-%m-%d %H:%M:%S}"
+        forced, approver = "FORCED" if change.forced else "", (change.approval and change.approval.approver) or ""
+        versions = change.source or "-", change.target
+        table.add_row(when, *versions, change.reason, change.run or "-", forced, approver, change.state)
     out.print(table)
 
 
 def approve(
     name: str,
-    approver: Annotated[str, typer.Option(help="Who answers; stands in the history as declared.")],
-    version: Annotated[str | None, typer.Option(help="Version that waits; else the only one that does.")] = None,
-    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it.")] = False,
-    notes: Annotated[str, typer.Option(help="Why; stands in the history.")] = "",
+    approver: Annotated[str, typer.Option(help="Your name, recorded in the history as declared.")],
+    version: Annotated[str | None, typer.Option(help="Number of the version. [default: the only pending one]")] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse the version instead of approving it.")] = False,
+    notes: Annotated[str, typer.Option(help="Your reasons, recorded in the history.")] = "",
     store: Store = Path(".assay"),
 ) -> None:
-    """Approve a model that the gate passed and that waits for a person, or refuse it.
+    """Approve or refuse a model that the gate has passed and that waits for approval.
 
-    Exit code 0: done; 1: an error, such as an answer that comes too late, or another champion by now.
+    Exit code 0: done; 1: an error, for example if the time to decide is over or the champion has changed.
     """
     from assay.flows.approval import decide_pending
 
@@ -51,25 +52,25 @@ def approve(
 
 def rollback(
     name: str,
-    reason: Annotated[str, typer.Option(help="Stands in the history for ever.")],
-    to: Annotated[str | None, typer.Option(help="Version to put back; else the one before.")] = None,
+    reason: Annotated[str, typer.Option(help="Reason, recorded permanently in the history.")],
+    to: Annotated[str | None, typer.Option(help="Version to restore. [default: the previous champion]")] = None,
     store: Store = Path(".assay"),
 ) -> None:
-    """Put an earlier champion back."""
+    """Make an earlier version the champion again."""
     from assay.registry.model_registry import ModelRegistry
     from assay.serving.address import existing_tracking_uri
 
-    move = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
-    echo(f"champion of {name}: version {move.source} -> version {move.target}")
+    change = ModelRegistry(name, existing_tracking_uri(store), store).rollback(to, reason)
+    echo(f"champion of {name}: version {change.source} -> version {change.target}")
 
 
 def reproduce(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
     store: Store = Path(".assay"),
 ) -> None:
-    """Train a version again from its rows, in an empty store, and compare sides, network, predictions and figures.
+    """Train a version again from its rows in an empty store, and compare splits, network, predictions and metrics.
 
-    Nothing is registered. Exit code 0: equal to the last digit; 4: something differs; 1: an error.
+    Nothing is registered. Exit code 0: equal to the last digit; 4: a result differs; 1: an error.
     """
     from assay.flows.logs import join_prefect_logs
 
@@ -82,27 +83,27 @@ def reproduce(
     for table in reproduction_tables(result):
         out.print(table)
     if not result.equal:
-        echo(f"what was made lies in {result.folder}")
+        echo(f"the new results are in {result.folder}")
         raise typer.Exit(DIFFERS)
 
 
 def diff(
     name: str,
-    before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of a version.")],
-    after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of another version.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For machines: everything, with the id of each row.")] = False,
+    before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the first version.")],
+    after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the second version.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, with the id of each row.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Compare two versions of a model: recipe, data, figures, surroundings, rows that changed sides."""
+    """Compare two versions of a model: recipe, data, metrics, environment, and rows that changed splits."""
     from assay.cli.lineage_tables import diff_tables
     from assay.registry.lineage.version_diff import diff_versions
     from assay.serving.address import existing_tracking_uri
 
-    found = diff_versions(name, before, after, existing_tracking_uri(store))
+    comparison = diff_versions(name, before, after, existing_tracking_uri(store))
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=2) + "\n")
+        sys.stdout.write(comparison.model_dump_json(indent=2) + "\n")
         return
-    tables = list(diff_tables(found))
+    tables = list(diff_tables(comparison))
     for table in tables:
         out.print(table)
     if not tables:

@@ -1,6 +1,6 @@
-"""`assay copy`, `assay gc` and `assay erase`: versions moved, old results cleared, rows erased.
+"""`assay copy`, `assay gc` and `assay erase`: copy versions, remove old results, and erase rows.
 
-Each shows first what it would do, and does it with `--yes`.
+Without `--yes`, each command only shows what it would do.
 """
 
 from pathlib import Path
@@ -16,66 +16,68 @@ if TYPE_CHECKING:
 
     from assay.registry.retention.mlflow_erasure import Tracks
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Apply the changes; without it, only show them.")]
 MIB = 2**20
-NOT_DONE = "nothing was changed; do it with --yes"
+NOT_DONE = "nothing was changed; add --yes to apply it"
 
 
 def copy(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
-    to: Annotated[str, typer.Option(help="MLflow of the other registry.")],
-    to_store: Annotated[Path, typer.Option(help="Folder of the other registry's lease and ledger.")],
-    name: Annotated[str | None, typer.Option(help="Name of the model there; else the same.")] = None,
+    to: Annotated[str, typer.Option(help="Address of the MLflow of the other registry.")],
+    to_store: Annotated[Path, typer.Option(help="Folder of the lease and split ledger of the other registry.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model there. [default: the same name]")] = None,
     promote: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Make it champion there, if the verdict was about the champion there."),
+        typer.Option(metavar="REASON", help="Make it the champion there, if the verdict was about that champion."),
     ] = None,
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Copy a version to another registry, with its bundle, its run, its verdict and its lineage."""
+    """Copy a version to another registry, with its bundle, run, verdict and lineage."""
     from assay.registry.retention.copying import CopyTarget, copy_version, plan_copy, promote_copy
     from assay.serving.address import existing_tracking_uri
 
     source, target = CopyTarget(existing_tracking_uri(store), store), CopyTarget(to, to_store)
     plan = plan_copy(model, source, target, name)
-    what = f"{plan.version.address} ({plan.version.outcome}, bundle {plan.version.bundle[:12]})"
+    version = f"{plan.version.address} ({plan.version.outcome}, bundle {plan.version.bundle[:12]})"
     if plan.there:
-        echo(f"{what} is {plan.there.address} of {target.name} already")
+        echo(f"{version} is already {plan.there.address} of {target.name}")
     else:
         size = f"{plan.files} files, {plan.bytes / MIB:.1f} MiB"
-        echo(f"{what}: {size}, from {source.name} to {plan.name} of {target.name}")
+        echo(f"{version}: {size}, from {source.name} to {plan.name} of {target.name}")
     if not yes:
         echo(NOT_DONE)
         return
-    made = copy_version(plan, source, target)
-    echo(f"{made.address} of {target.name}")
+    copied = copy_version(plan, source, target)
+    echo(f"{copied.address} of {target.name}")
     if promote:
-        move = promote_copy(made, plan, source, target, promote)
-        echo(f"champion of {made.name}: version {made.number}" if move else "it was the champion already")
+        promotion = promote_copy(copied, plan, source, target, promote)
+        echo(f"champion of {copied.name}: version {copied.number}" if promotion else "it was the champion already")
 
 
 def gc(
     keep_runs: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Newest closed runs of each recipe that stay whole.")
+        int, typer.Option(min=1, max=MOST, help="Number of newest closed runs of each recipe to keep.")
     ] = 3,
-    older_than_days: Annotated[float, typer.Option(min=0, max=36_500, help="Younger runs stay whole.")] = 30,
+    older_than_days: Annotated[
+        float, typer.Option(min=0, max=36_500, help="Age in days up to which runs are kept.")
+    ] = 30,
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Remove snapshots, checkpoints and results of old closed runs; what a version can be made from again stays."""
+    """Remove snapshots, checkpoints and results of old closed runs, except data needed to reproduce a version."""
     from assay.registry.retention import garbage_collection
     from assay.registry.retention.protected import protected_snapshots
 
     plan = garbage_collection.plan_collection(store, keep_runs, older_than_days, protected_snapshots(store))
-    done = garbage_collection.collect(plan, store) if yes else plan
+    folders = garbage_collection.collect(plan, store) if yes else plan
     table = Table("run", "what", "days", "MiB")
-    for one in done:
-        table.add_row(one.run, one.what, f"{one.days:.0f}", f"{one.bytes / MIB:.1f}")
-    if done:
+    for folder in folders:
+        table.add_row(folder.run, folder.what, f"{folder.days:.0f}", f"{folder.bytes / MIB:.1f}")
+    if folders:
         out.print(table)
-    size = sum(one.bytes for one in done) / MIB
-    echo(f"{len(done)} folders, {size:.1f} MiB" + ("" if not yes else " removed"))
+    size = sum(folder.bytes for folder in folders) / MIB
+    echo(f"{len(folders)} folders, {size:.1f} MiB" + ("" if not yes else " removed"))
     if not yes:
         echo(NOT_DONE)
 
@@ -84,30 +86,30 @@ def erase(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows, or of documents with their rows.")],
     mlflow: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="A further MLflow to search; may be given several times."),
+        typer.Option(metavar="ADDRESS", help="Another MLflow to search; can be repeated."),
     ] = None,
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Erase rows from snapshots, MLflow and ledger, and say which versions trained on them.
+    """Erase rows from snapshots, MLflow and split ledger, and list the versions trained on them.
 
-    Searched is every MLflow that a run of the store has written to. Exit code 1: one of them does not answer, or a run
-    lies in none; all others are erased, and the same command does the rest.
+    The command searches every MLflow that a run of the store has written to. Exit code 1: one of them is not
+    responding, or a run is in none of them; the rest is erased, and the same command completes the erasure.
     """
     from assay.registry.retention import erasure
 
     plan = erasure.plan_erasure(ids, store, *(mlflow or ()))
     tracks = plan.tracks
-    _show("snapshot", ((f"{one.run}", f"{len(one.rows)} rows, {one.reject_lines} rejects") for one in plan.found))
-    _show("copy", ((one.path.relative_to(store).as_posix(), one.what) for one in plan.copies))
-    _show("run in MLflow", ((one.name, ", ".join(one.artifacts)) for one in tracks.runs))
-    _show("version", ((one.address, _split_of(one.split_of)) for one in tracks.versions))
-    for copied in tracks.copied:
-        echo(f"{copied} may hold them, too; forget them there")
+    _show("snapshot", ((hit.run, f"{len(hit.rows)} rows, {hit.reject_lines} rejects") for hit in plan.found))
+    _show("copy", ((copied.path.relative_to(store).as_posix(), copied.what) for copied in plan.copies))
+    _show("run in MLflow", ((run.name, ", ".join(run.artifacts)) for run in tracks.runs))
+    _show("version", ((version.address, _row_counts(version.split_of)) for version in tracks.versions))
+    for address in tracks.copied:
+        echo(f"{address} may hold them, too; erase them there")
     if plan.empty:
-        nothing = f"no snapshot of {store} and no version holds {', '.join(ids)}"
-        plan.check_complete(nothing)
-        echo(nothing)
+        line = f"no snapshot of {store} and no version holds {', '.join(ids)}"
+        plan.check_complete(line)
+        echo(line)
         return
     if not yes:
         plan.check_complete(NOT_DONE)
@@ -116,26 +118,26 @@ def erase(
     try:
         keys = erasure.erase(plan, store)
     except erasure.IncompleteError:
-        _say_who_knew(tracks)
+        _echo_versions(tracks)
         raise
     echo(
         f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
-        f"{len(tracks.runs)} runs in MLflow; {keys} keys left the ledger"
+        f"{len(tracks.runs)} runs in MLflow, and {keys} keys from the split ledger"
     )
-    _say_who_knew(tracks)
+    _echo_versions(tracks)
 
 
-def _say_who_knew(tracks: "Tracks") -> None:
+def _echo_versions(tracks: "Tracks") -> None:
     if tracks.versions:
-        echo("their ids, without texts, stay in the sides that MLflow keeps of these versions: they tell who knew them")
-        echo("these versions can no longer be monitored, compared or made again")
-    trained = [one.address for one in tracks.versions if "train" in one.split_of]
+        echo("their ids, without texts, stay in the splits that MLflow stores for these versions, as evidence of use")
+        echo("these versions can no longer be monitored, compared or reproduced")
+    trained = [version.address for version in tracks.versions if "train" in version.split_of]
     if trained:
-        echo(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train anew, then roll these back")
+        echo(f"trained on them: {', '.join(trained)}; a model cannot unlearn: train a new version and roll these back")
 
 
-def _split_of(split_of: dict[str, int]) -> str:
-    return ", ".join(f"{count} in {split_name}" for split_name, count in split_of.items())
+def _row_counts(count_of_split: dict[str, int]) -> str:
+    return ", ".join(f"{count} in {split_name}" for split_name, count in count_of_split.items())
 
 
 def _show(what: str, rows: "Iterable[tuple[str, str]]") -> None:

@@ -1,4 +1,4 @@
-"""`assay serve`: a model over HTTP."""
+"""`assay serve`: serve a model over HTTP."""
 
 import logging
 from pathlib import Path
@@ -23,13 +23,13 @@ from assay.serving.http.server_settings import (
 )
 
 
-@noting("requests in flight are answered", listens=True)
+@noting("requests in flight are completed", listens=True)
 def serve(
     model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.", envvar="AIP_HTTP_PORT")] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at once; else one for each CPU.")
+        int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at the same time. [default: one per CPU]")
     ] = None,
     follow: Annotated[
         float,
@@ -37,47 +37,55 @@ def serve(
             min=0,
             max=LONGEST_SECONDS,
             metavar="SECONDS",
-            help="How often to look at the alias; 0: never.",
+            help="Interval for checking the alias; 0 disables it.",
         ),
     ] = 30,
     token: Annotated[str | None, typer.Option(metavar="env:NAME", help="Variable that holds the bearer token.")] = None,
     deadline: Annotated[
         float,
-        typer.Option(min=0.001, max=LONGEST_SECONDS, metavar="SECONDS", help="How long a request may wait."),
+        typer.Option(min=0.001, max=LONGEST_SECONDS, metavar="SECONDS", help="Maximum time that a request waits."),
     ] = Limits.deadline,
     max_body: Annotated[
-        int, typer.Option(min=1, max=MOST_BYTES, metavar="BYTES", help="Most bytes of a body.")
+        int, typer.Option(min=1, max=MOST_BYTES, metavar="BYTES", help="Maximum size of a body.")
     ] = Limits.body,
-    max_rows: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Most rows of a request.")] = Limits.rows,
+    max_rows: Annotated[
+        int, typer.Option(min=1, max=MOST_ROWS, help="Maximum number of rows per request.")
+    ] = Limits.rows,
     queue_tokens: Annotated[
-        int, typer.Option(min=1, max=MOST_TOKENS, help="Most tokens that wait.")
+        int, typer.Option(min=1, max=MOST_TOKENS, help="Maximum number of waiting tokens.")
     ] = Limits.queue_tokens,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, max=MOST_TOKENS, help="Most tokens of a batch, padding counted.")
+        int, typer.Option(min=1, max=MOST_TOKENS, help="Maximum number of tokens per batch, including padding.")
     ] = Limits.batch_tokens,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Name to answer to beside localhost; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Host name to accept in addition to localhost; can be repeated."),
     ] = None,
     public_key: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Answer only with bundles that its owner signed.", envvar="ASSAY_PUBLIC_KEY"),
+        typer.Option(
+            metavar="PATH", help="Serve only bundles signed with the key of this owner.", envvar="ASSAY_PUBLIC_KEY"
+        ),
     ] = None,
     drain: Annotated[
         float,
-        typer.Option(min=0, max=LONGEST_SECONDS, metavar="SECONDS", help="From SIGTERM to the closed door."),
+        typer.Option(
+            min=0, max=LONGEST_SECONDS, metavar="SECONDS", help="Seconds between SIGTERM and closing the listener."
+        ),
     ] = 1.0,
     log: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write lengths and answers there, for assay monitor.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the prediction log, text lengths and predictions for monitor."),
     ] = None,
-    log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are written.")] = 1.0,
-    log_texts: Annotated[bool, typer.Option("--log-texts", help="Write the texts, too.")] = False,
-    log_days: Annotated[float, typer.Option(min=0, max=LONGEST_DAYS, help="Remove what was written longer ago.")] = 30,
+    log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are logged.")] = 1.0,
+    log_texts: Annotated[bool, typer.Option("--log-texts", help="Log the texts, too.")] = False,
+    log_days: Annotated[float, typer.Option(min=0, max=LONGEST_DAYS, help="Days after which logs are removed.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
-    """Answer over HTTP: /predict, Open Inference Protocol (/v2), MLflow (/invocations); page at /, figures at /metrics.
+    """Serve a model: /predict, Open Inference Protocol (/v2), MLflow (/invocations), a page at /, metrics at /metrics.
 
-    SIGTERM ends it in order: not ready any more, what is in flight is answered, exit code 143. Ctrl-C skips the wait
-    before that, exit code 130.
+    SIGTERM shuts the server down gracefully: it stops being ready, completes the requests in flight, and exits with
+    code 143. Ctrl-C skips the wait before that and exits with code 130.
     """
     check_port(port)
     settings = Settings(
@@ -97,7 +105,7 @@ def serve(
         ),
     )
 
-    from assay.serving.http.server import serve as answer
+    from assay.serving.http.server import serve as serve_http
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    answer(settings)
+    serve_http(settings)

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM end any command: in order where it can, in one line, and within seconds whatever holds it up.
+"""Stop any command on Ctrl-C and SIGTERM: gracefully if possible, with one line, and always within seconds.
 
-A signal raises `StoppedError` in the main thread, which clears away what is unfinished. A thread beside it hears of
-the signal at once, even while the main thread is in a library that does not return or has set a handler of its own. It
-ends the processes that the command has started, and after `LIMIT_S` the command itself.
+A signal raises `StoppedError` in the main thread, which cleans up unfinished work. A second thread receives the signal
+at once, even while the main thread is in a library that does not return or has its own handler. It ends the processes
+that the command has started, and after `LIMIT_S` the command itself.
 """
 
 import atexit
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import psutil
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-LIMIT_S = 7.0  # supervisors such as systemd and Docker kill after ten seconds and more
-REPEAT_S = 2.0  # `timeout` and terminals may send a signal to the process and to its group; a person waits longer
+LIMIT_S = 7.0  # supervisors such as systemd and Docker kill after ten seconds or more
+REPEAT_S = 2.0  # `timeout` and terminals may signal both the process and its group; a user repeats Ctrl-C later
 PAUSE_S = 0.3
 LOOK_S = 1.0
 REAP_S = 0.5
@@ -37,7 +37,7 @@ _listening: list["_Stopper"] = []
 
 
 class StoppedError(BaseException):
-    """The user or the system wants the command to end; no handler of errors may take it for one."""
+    """The user or the system stops the command. It is not an `Exception`, so that no error handler catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -46,11 +46,11 @@ class StoppedError(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """End the block when a signal asks to, say so in one line, and exit with 128 + its number as shells do.
+    """Stop the block on a signal, print one line, and exit with 128 + the number of the signal, as shells do.
 
-    A second signal, two seconds later or more, ends the process at once.
+    A second signal at least two seconds later ends the process at once.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python calls no handlers elsewhere
+    if threading.current_thread() is not threading.main_thread():  # Python calls handlers only in the main thread
         yield
         return
     _spare_forks()
@@ -63,11 +63,11 @@ def stoppable() -> Iterator[None]:
         stopper.hear()
         if stopper.number is None:
             raise
-        # Whatever came of it: a process of the command that has ended, too, may have been first.
+        # The exception may be of another kind, if a process of the command has ended first.
         stopper.echo()
         raise SystemExit(128 + stopper.number) from None
     finally:
-        # A command that was stopped ends with the process, and so do the limit and the deaf ears for more signals.
+        # A stopped command ends with its process, so its handlers and limit stay in place until then.
         if stopper.number is None:
             signal.set_wakeup_fd(fd_before)
             for number, handler in before.items():
@@ -77,24 +77,24 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def noting(note: str, *, listens: bool = False) -> Iterator[None]:
-    """Say this where a signal ends the block.
+    """Print a note if a signal stops the block.
 
     Args:
-        note: what has become of the work, and how to go on.
-        listens: the block has handlers of its own, ends in its own time, and raises the signal again behind that.
+        note: state of the work, and how to resume it.
+        listens: whether the block has its own handlers, shuts down by itself, and raises the signal again after that.
     """
     _notes.append((note, listens))
     try:
         yield
     finally:
-        for stopper in _listening:  # what has come in the block, the thread beside it may not have read yet
+        for stopper in _listening:  # the second thread may not have read a signal of the block yet
             stopper.hear()
         _notes.pop()
 
 
 @functools.cache
 def _spare_forks() -> None:
-    """Let a forked process write nothing into the socket of this one: a signal to it alone would end the command."""
+    """Keep forked processes from writing to the socket of this one: a signal to them would stop the command."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_hear_nothing)
 
@@ -106,20 +106,20 @@ def _hear_nothing() -> None:
 
 
 class _Stopper:
-    """What a process knows of the signal that ends it."""
+    """The state of a process with regard to the signal that stops it."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self._line = ""
         self._since = 0.0
-        self._said = self._raised = False
+        self._printed = self._raised = False
         self._pid = os.getpid()
         self._lock = threading.RLock()  # a handler interrupts the thread that holds it
         self._family: set[psutil.Process] = set()
         self._reader, self._writer = socket.socketpair()
 
     def listen(self) -> int:
-        """Start the thread that hears of signals; gives where Python is to write their numbers."""
+        """Start the thread that receives signals, and return the descriptor that Python writes their numbers to."""
         for end in (self._reader, self._writer):
             end.setblocking(False)
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
@@ -128,43 +128,43 @@ class _Stopper:
         return self._writer.fileno()
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         _listening.remove(self)
         self._writer.close()
         atexit.unregister(self._leave)
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """Raise `StoppedError`, once: what is cleared away meanwhile is not interrupted."""
+        """Raise `StoppedError` once, so that the cleanup is not interrupted."""
         if os.getpid() != self._pid:  # a forked process
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
         self._begin(number)
-        with suppress(OSError):  # full, so that the thread is awake
-            self._writer.send(bytes([number]))  # event loops take what wakes the thread for themselves
+        with suppress(OSError):  # a full socket means that the thread is awake
+            self._writer.send(bytes([number]))  # event loops replace the wakeup descriptor with their own
         if not self._raised:
             self._raised = True
             raise StoppedError(number)
 
     def echo(self) -> None:
-        """Write the one line, past all that might hold a lock by now."""
+        """Write the line with a system call, since a stream may be locked by now."""
         with self._lock:
-            if self._said:
+            if self._printed:
                 return
-            self._said = True
+            self._printed = True
         terminal = os.dup(2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a bar that lives on in a thread would write over the line
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a progress bar in a thread would overwrite the line
         os.write(terminal, f"{self._clear(terminal)}{self._line}\n".encode())
 
     def _clear(self, terminal: int) -> str:
-        """What leaves the line to itself: a bar may stand where the cursor is, and may have hidden it."""
+        """Return the codes that clear the line and show the cursor, which a progress bar may have hidden."""
         if not os.isatty(terminal):
             return ""
-        # What a terminal shows of the key stands in the same line.
+        # A terminal echoes ^C in the same line.
         return ("\n" if self.number == signal.SIGINT else "") + "\r\x1b[2K\x1b[?25h"
 
     def _leave(self) -> None:
-        """Skip the rest, which frees memory for seconds."""
+        """Exit at once, since freeing memory would take seconds."""
         if self.number is not None:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
@@ -173,16 +173,16 @@ class _Stopper:
             self._end_now()
 
     def hear(self) -> bool:
-        """Read which signals have come; False once none can come any more."""
+        """Read the signals received so far; return False once the socket is closed."""
         with self._lock:
             try:
-                heard = self._reader.recv(64)
+                received = self._reader.recv(64)
             except BlockingIOError:  # the other thread was first
                 return True
-            for number in heard:
+            for number in received:
                 if number in STOPPING and not _notes[-1][1]:
                     self._begin(number)
-            return bool(heard)
+            return bool(received)
 
     def _begin(self, number: int) -> None:
         with self._lock:
@@ -191,12 +191,12 @@ class _Stopper:
             self.number = number
             self._since = time.monotonic()
             self._line = f"assay: stopped by {signal.Signals(number).name}; {_notes[-1][0]}"
-        _be_silent()
+        _silence()
 
     def _watch(self) -> None:
-        """Wait for the first signal, then end what the command has started, and at last the command."""
+        """Wait for the first signal, then end the processes of the command, and finally the command itself."""
         while self.number is None:
-            select.select([self._reader], [], [], LOOK_S)  # the main thread may have read what came
+            select.select([self._reader], [], [], LOOK_S)  # the main thread may have read the signal already
             if not self.hear():
                 self._reader.close()
                 return
@@ -210,10 +210,10 @@ class _Stopper:
         self._end_now()
 
     def _end_family(self, number: signal.Signals) -> None:
-        """Send a signal to the processes below this one, and to those that have lost their parent meanwhile."""
+        """Send a signal to the descendants of this process, including those that have lost their parent."""
         try:
             import psutil
-        except ModuleNotFoundError:  # the serving runtime alone, which starts none
+        except ModuleNotFoundError:  # only the serving runtime is installed, which starts no processes
             return
         with suppress(psutil.Error):
             self._family.update(psutil.Process().children(recursive=True))
@@ -235,13 +235,13 @@ class _Stopper:
             psutil.wait_procs(self._family, timeout=REAP_S)
 
 
-def _be_silent() -> None:
-    """Let nothing be said of what breaks because the command ends."""
+def _silence() -> None:
+    """Suppress all output about errors that the stop causes."""
     logging.disable()
     warnings.simplefilter("ignore")
-    threading.excepthook = _say_nothing
-    sys.unraisablehook = _say_nothing
+    threading.excepthook = _ignore
+    sys.unraisablehook = _ignore
 
 
-def _say_nothing(_: object) -> None:
+def _ignore(_: object) -> None:
     return

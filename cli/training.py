@@ -1,4 +1,4 @@
-"""`assay run`: from a recipe to a verdict."""
+"""`assay run` and `assay seeds`: train a recipe."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,29 +21,30 @@ def run(
     overrides: Overrides = None,
     store: Store = Path(".assay"),
     fresh: Annotated[
-        bool, typer.Option(help="Begin a new run and reuse nothing of others; after an interruption, resume it.")
+        bool, typer.Option(help="Start a new run without reusing results; after an interruption, resume it.")
     ] = False,
     from_step: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="STEP",
-            help="Do STEP and all later steps of the newest run again; after an interruption, resume.",
+            help="Redo STEP and all later steps of the newest run; after an interruption, resume.",
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="STEP", help="Stop behind STEP: nothing is judged, and the run stays open.")
+        str | None, typer.Option(metavar="STEP", help="Stop after STEP, without running the gate; the run stays open.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Compute everything, register and move nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Compute everything, but register and promote nothing.")] = False,
     force: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Promote even what the gate refuses; it is marked for ever.")
+        str | None,
+        typer.Option(metavar="REASON", help="Promote the model even if the gate refuses it; recorded permanently."),
     ] = None,
 ) -> None:
-    """Run a recipe from its source to a verdict, and promote the model if it earned it.
+    """Run a recipe from its source to a verdict, and promote the model if it passes the gate.
 
-    Started again after a kill, it goes on where it was. Where the recipe asks for approval, a terminal asks for it.
-    Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error; 130: Ctrl-C;
-    143: SIGTERM.
+    After a kill, the same command resumes the run. If the recipe requires approval, the command asks for it on a
+    terminal. Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error;
+    130: Ctrl-C; 143: SIGTERM.
     """
     from assay.recipes.loader import load_recipe
 
@@ -63,9 +64,9 @@ def run(
     show_outcome(outcome)
     promotion = outcome.promotion
     if promotion.pending:
-        from assay.flows.approval import ask_on_terminal
+        from assay.cli.approval_dialogue import ask_on_terminal
 
-        with noting("the model still waits; see assay approve"):
+        with noting("the model still waits for approval; see assay approve"):
             promotion = ask_on_terminal(outcome, store)
         if promotion.pending:
             raise typer.Exit(PENDING)
@@ -78,13 +79,14 @@ def run(
 def seeds(
     recipe: RecipePath,
     overrides: Overrides = None,
-    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many seeds, from 0.")] = 5,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Number of seeds, starting at 0.")] = 5,
     store: Store = Path(".assay"),
 ) -> None:
-    """Train a recipe with several seeds, and show how far its validation scores lie apart; nothing is judged.
+    """Train a recipe with several seeds, and show the spread of its validation scores, without running the gate.
 
-    How many train at a time, and where: ASSAY_RUNNER, such as threads:2, ray, or ray:auto. The run stays open, so that
-    more seeds train on the same rows: assay run goes on with these rows, too, and with --fresh reads the source anew.
+    ASSAY_RUNNER sets how many trainings run at a time and where, such as threads:2, ray, or ray:auto. The run stays
+    open, so that more seeds train on the same rows. assay run resumes it with these rows; with --fresh, it reads the
+    source again.
     """
     from assay.recipes.loader import load_recipe
 
@@ -96,15 +98,15 @@ def seeds(
 
     from assay.flows.local import run_seeds
 
-    found = run_seeds(loaded, range(count), store)
-    for seed, score in found.scores.items():
+    result = run_seeds(loaded, range(count), store)
+    for seed, score in result.scores.items():
         echo(f"seed {seed}: {score:.4f}")
-    echo(f"mean {found.mean:.4f}, standard deviation {found.deviation:.4f}")
-    echo("the run stays open: assay run goes on with the rows of now; assay run --fresh reads the source anew")
+    echo(f"mean {result.mean:.4f}, standard deviation {result.deviation:.4f}")
+    echo("the run stays open: assay run resumes it with these rows; assay run --fresh reads the source again")
 
 
 def show_outcome(outcome: "TrainingOutcome") -> None:
-    """The verdict as a table, and where to look further."""
+    """Print the verdict as a table, the attempts, the reasons of a refusal, and the path of the model card."""
     title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
     table = Table("check", "measured", "required", "passed", title=title)
     for check in outcome.verdict.checks:

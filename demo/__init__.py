@@ -1,1 +1,1 @@
-"""The demo: a MongoDB stand-in, generated data, and the whole job on them."""
+"""The demo: a MongoDB stand-in, generated data, and the whole pipeline on them."""

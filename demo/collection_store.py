@@ -1,7 +1,7 @@
-"""Answers of the MongoDB stand-in: commands over documents in memory.
+"""Commands of the MongoDB stand-in, over documents in memory.
 
-Filters, sort keys, updates and pipelines are evaluated by mongomock. It is a stand-in: good enough to show
-and test what a reader does with the answers, never the proof of how MongoDB behaves.
+Filters, sort keys, updates and pipelines are evaluated by mongomock. The stand-in is good enough to demonstrate and
+test a reader of the responses, but no proof of the behaviour of MongoDB.
 """
 
 import functools
@@ -37,11 +37,11 @@ HELLO = {
 
 
 class ConnectionCutError(Exception):
-    """The connection is to be closed without an answer."""
+    """The connection must be closed without a response."""
 
 
 class CommandError(Exception):
-    """An answer with `ok: 0`."""
+    """A response with `ok: 0`."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class CommandError(Exception):
 
 @dataclass
 class Faults:
-    """Cursors to break: each time `after` more documents have left, the next getMore fails, `times` times."""
+    """Cursor faults: each time `after` more documents were sent, the next getMore fails, `times` times in all."""
 
     after: int = 0
     times: int = 0
@@ -58,11 +58,11 @@ class Faults:
     sent: int = 0
 
     def room(self, wanted: int) -> int:
-        """How many of the wanted documents may leave before the next break."""
+        """Return how many of the wanted documents may be sent before the next fault."""
         return min(wanted, self.after - self.sent) if self.times else wanted
 
     def strike(self) -> None:
-        """Break now, if it is time.
+        """Raise the next fault, if it is due.
 
         Raises:
             CommandError: CursorNotFound.
@@ -78,7 +78,7 @@ class Faults:
 
 @dataclass
 class Rows:
-    """The documents of one collection by `_id`, and that order, kept until the next write."""
+    """The documents of a collection by `_id`, and their order, cached until the next write."""
 
     by_id: dict[bytes, Document] = field(default_factory=dict)
     ordered: list[Document] | None = None
@@ -94,14 +94,14 @@ class Rows:
         self.ordered = None
 
     def in_order(self) -> list[Document]:
-        """All documents in the order of `_id`."""
+        """Return all documents in the order of `_id`."""
         if self.ordered is None:
             self.ordered = sorted(self.by_id.values(), key=lambda document: resolve_sort_key("_id", document))
         return self.ordered
 
 
 class Store:
-    """Databases, open cursors and the commands on them. `answer` may be called from several threads."""
+    """Databases, open cursors and the commands on them. `respond` may be called from several threads."""
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -110,11 +110,11 @@ class Store:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def answer(self, command: Document) -> Document:
-        """The reply to one command, errors included.
+    def respond(self, command: Document) -> Document:
+        """Return the response to a command, which may be an error.
 
         Raises:
-            ConnectionCutError: the connection is to be closed.
+            ConnectionCutError: the connection must be closed.
         """
         name = next(iter(command))
         handler: Callable[[Document], Document] | None = getattr(self, f"_do_{name.lower()}", None)
@@ -126,7 +126,7 @@ class Store:
         except CommandError as error:
             return {"ok": 0.0, "code": error.code, "errmsg": str(error)}
         except (PyMongoError, NotImplementedError, TypeError, ValueError) as error:
-            # What mongomock raises for what it does not know or refuses.
+            # Raised by mongomock for unknown and refused operations.
             return {"ok": 0.0, "code": 2, "errmsg": f"{type(error).__name__}: {error}"}
 
     def _rows(self, command: Document) -> Rows:
@@ -151,8 +151,8 @@ class Store:
 
     def _do_listcollections(self, command: Document) -> Document:
         names = self._collections.get(command["$db"], {})
-        found = [{"name": name, "type": "collection", "options": {}, "info": {}} for name in names]
-        return {"cursor": {"id": 0, "ns": f"{command['$db']}.$cmd.listCollections", "firstBatch": found}}
+        batch = [{"name": name, "type": "collection", "options": {}, "info": {}} for name in names]
+        return {"cursor": {"id": 0, "ns": f"{command['$db']}.$cmd.listCollections", "firstBatch": batch}}
 
     def _do_insert(self, command: Document) -> Document:
         rows = self._rows(command)
@@ -170,8 +170,8 @@ class Store:
         rows = self._rows(command)
         count = 0
         for order in command["deletes"]:
-            found = list(matching(rows.in_order(), order["q"]))
-            for document in found[:1] if order.get("limit") else found:
+            matches = list(matching(rows.in_order(), order["q"]))
+            for document in matches[:1] if order.get("limit") else matches:
                 rows.drop(document)
                 count += 1
         return {"n": count}
@@ -205,30 +205,30 @@ class Store:
 
     def _do_aggregate(self, command: Document) -> Document:
         pipeline = list(command["pipeline"])
-        found: Iterable[Document] = self._rows(command).in_order()
+        documents: Iterable[Document] = self._rows(command).in_order()
         while pipeline and "$match" in pipeline[0]:
-            found = matching(found, pipeline.pop(0)["$match"])
+            documents = matching(documents, pipeline.pop(0)["$match"])
         if pipeline == [{"$group": {"_id": 1, "n": {"$sum": 1}}}]:
-            # What count_documents asks for; mongomock would copy every document for it.
-            count = sum(1 for _ in found)
-            found = [{"_id": 1, "n": count}] if count else []
+            # The pipeline of count_documents, for which mongomock would copy every document.
+            count = sum(1 for _ in documents)
+            documents = [{"_id": 1, "n": count}] if count else []
         elif pipeline:
-            found = _scratch(found).aggregate(pipeline)
-        return self._open_cursor(command, iter(found), command.get("cursor", {}).get("batchSize"))
+            documents = _scratch(documents).aggregate(pipeline)
+        return self._open_cursor(command, iter(documents), command.get("cursor", {}).get("batchSize"))
 
     def _do_find(self, command: Document) -> Document:
-        found = self._rows(command).in_order()
+        documents = self._rows(command).in_order()
         sort = command.get("sort") or {}
         if sort and dict(sort) != {"_id": 1}:
-            found = list(matching(found, command.get("filter") or {}))
+            documents = list(matching(documents, command.get("filter") or {}))
             for key, direction in reversed(sort.items()):
-                found.sort(key=functools.partial(resolve_sort_key, key), reverse=direction < 0)
-        taken = matching(found, command.get("filter") or {})
+                documents.sort(key=functools.partial(resolve_sort_key, key), reverse=direction < 0)
+        matches = matching(documents, command.get("filter") or {})
         skip, limit = command.get("skip", 0), abs(command.get("limit", 0))
-        chosen = itertools.islice(taken, skip, skip + limit if limit else None)
+        selected = itertools.islice(matches, skip, skip + limit if limit else None)
         projection = command.get("projection") or {}
-        documents = (project(document, projection) for document in chosen) if projection else chosen
-        return self._open_cursor(command, documents, command.get("batchSize"), command.get("singleBatch", False))
+        projected = (project(document, projection) for document in selected) if projection else selected
+        return self._open_cursor(command, projected, command.get("batchSize"), command.get("singleBatch", False))
 
     def _do_getmore(self, command: Document) -> Document:
         number = command["getMore"]
@@ -256,7 +256,7 @@ class Store:
         return {"cursor": {"id": bson.Int64(number), "ns": namespace, "firstBatch": batch}}
 
     def _take(self, documents: Iterator[Document], size: int) -> tuple[list[RawBSONDocument], bool]:
-        """The next documents, encoded, and whether the cursor is at its end."""
+        """Return the next documents, encoded, and whether the cursor is exhausted."""
         batch: list[RawBSONDocument] = []
         allowed, length = self.faults.room(size), 0
         while len(batch) < allowed and length < LARGEST_BATCH:
@@ -270,7 +270,7 @@ class Store:
 
 
 def _scratch(documents: Iterable[Document]) -> Any:
-    """A mongomock collection of these documents."""
+    """Return a mongomock collection of the documents."""
     collection: Any = mongomock.MongoClient().scratch.documents
     if documents := list(documents):
         collection.insert_many(documents)

@@ -1,4 +1,4 @@
-"""Which documents a filter takes and what a projection leaves of them, for the MongoDB stand-in."""
+"""Filters and projections of the MongoDB stand-in."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,32 +10,32 @@ Document = dict[str, Any]
 
 
 def matching(documents: Iterable[Document], filter_: Mapping[str, Any]) -> Iterator[Document]:
-    """The documents that the filter takes, in their order, one by one."""
+    """Yield the documents that match the filter, in order."""
     if not filter_:
         return iter(documents)
-    spelled = _spell_types(filter_)
-    return (document for document in documents if filter_applies(spelled, document))
+    expanded = _expand_types(filter_)
+    return (document for document in documents if filter_applies(expanded, document))
 
 
-def _spell_types(filter_: Any) -> Any:
-    """Lists of types as `$or`, without the types that mongomock cannot hold."""
+def _expand_types(filter_: Any) -> Any:
+    """Replace lists of types by `$or`, without the types that mongomock does not support."""
     if isinstance(filter_, list):
-        return [_spell_types(part) for part in filter_]
+        return [_expand_types(part) for part in filter_]
     if not isinstance(filter_, dict):
         return filter_
-    spelled = {}
+    expanded = {}
     for key, value in filter_.items():
         types = value.get("$type") if isinstance(value, dict) else None
         if isinstance(types, list):
             known = [{key: {**value, "$type": name}} for name in types if KNOWN_TYPES.get(name)]
-            spelled.update({"$or": known} if known else {"$nor": [{}]})
+            expanded.update({"$or": known} if known else {"$nor": [{}]})
         else:
-            spelled[key] = _spell_types(value)
-    return spelled
+            expanded[key] = _expand_types(value)
+    return expanded
 
 
 def project(document: Document, projection: Mapping[str, Any]) -> Document:
-    """Keep, or leave out, the named fields; dotted names reach into objects and lists of objects."""
+    """Keep or remove the named fields; dotted names address fields of objects and of lists of objects."""
     names = {name: bool(wanted) for name, wanted in projection.items() if name != "_id"}
     keep = any(names.values()) or not names
     result = {key: value for key, value in document.items() if key == "_id" and projection.get("_id", True)}

@@ -1,6 +1,6 @@
-"""Take the pictures of the server's page that the docs show, with the demo's model: `make demo`, then `make pictures`.
+"""Take screenshots of the server's page for the docs, with the demo's model: `make demo`, then `make pictures`.
 
-Needs a Chromium, as the tests of the page do.
+Chromium is required, as for the tests of the page.
 """
 
 import os
@@ -29,7 +29,7 @@ TEXTS = [
 
 
 class Picture(NamedTuple):
-    """One picture: its name, and the screen it is taken on."""
+    """A screenshot: its name, the screen, and the texts to predict."""
 
     name: str
     scheme: Literal["light", "dark"]
@@ -45,11 +45,11 @@ PICTURES = [
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all screenshots."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         raise AssayError(f"none of {', '.join(BROWSERS)} is installed; apt-get install chromium-headless-shell")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to be sandboxed for root
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
     with served() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         for picture in PICTURES:
@@ -59,7 +59,7 @@ def main() -> None:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """Address of a server on the demo's champion."""
+    """Serve the demo's champion in the block, and return the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,7 +74,11 @@ def served() -> Iterator[str]:
 
 
 def wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    """Come back when the server answers, or has ended."""
+    """Wait until the server responds.
+
+    Raises:
+        AssayError: the server has ended before.
+    """
     while process.poll() is None:
         try:
             urlopen(url)  # noqa: S310  # our own address
@@ -82,11 +86,11 @@ def wait(url: str, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.1)
         else:
             return
-    raise AssayError("the server ended before it answered; run make demo first")
+    raise AssayError("the server ended before it responded; run make demo first")
 
 
 def take(browser: Browser, url: str, picture: Picture) -> None:
-    """Read the texts and take the picture."""
+    """Predict the texts and take the screenshot."""
     with browser.new_context(
         color_scheme=picture.scheme, viewport={"width": picture.width, "height": 600}, reduced_motion="reduce"
     ) as context:

@@ -1,8 +1,8 @@
 """The virtual data set: generated parse results of news about companies, people and places.
 
-A document is `{"_id", "source", "isRepost", "Parse": [{"Text", "Entities", "sentiment"}]}`. As in collections
-that grew over years, some are reposts, some repeat another but for its URL, case or digits, a few are broken,
-some labels are wrong, and what comes from forums is sloppier than the rest.
+A document is `{"_id", "source", "isRepost", "Parse": [{"Text", "Entities", "sentiment"}]}`. As in real collections,
+some documents are reposts, some differ from another only in URL, case or digits, a few are broken, some labels are
+wrong, and forums have more noise than other sources.
 """
 
 import json
@@ -45,7 +45,7 @@ _CORES = {label: [line.strip() for line in text.strip().splitlines()] for label,
 
 @dataclass(frozen=True)
 class Style:
-    """How sloppily a source writes: the chance of each kind of noise, for a word or for a sentence."""
+    """The noise of a source: the probability of each kind, per word or per sentence."""
 
     typo: float
     slang: float
@@ -66,7 +66,7 @@ STYLES = {
 
 
 def virtual_documents(count: int, seed: int) -> Iterator[Document]:
-    """Generate documents, about two sentences each; the first ones are the same whatever the count."""
+    """Generate documents with about two sentences each; the first documents do not depend on the count."""
     draw = random.Random(seed)
     recent: deque[Document] = deque(maxlen=50)
     for number in range(count):
@@ -122,10 +122,11 @@ def _template(draw: random.Random, label: str) -> str:
 
 
 def _fill(draw: random.Random, slot: str, used: dict[str, str]) -> str:
-    """A name that neither holds nor is held by one that the sentence has."""
+    """Return a name that neither contains nor is contained in another name of the sentence."""
     while True:
         name = _NAMES[slot](draw)
-        if slot == "N" or not any(name.lower() in other.lower() or other.lower() in name.lower() for other in used):
+        lower = name.lower()
+        if slot == "N" or not any(lower in used_name.lower() or used_name.lower() in lower for used_name in used):
             return name
 
 
@@ -159,7 +160,7 @@ def _noisy_words(draw: random.Random, text: str, style: Style) -> str:
 
 
 def _decorate(draw: random.Random, text: str, label: str, style: Style) -> str:
-    """HTML remains around the text; hashtags, an emoji (not always a fitting one) and a URL behind it."""
+    """Add leftover HTML, and after the text a hashtag, an emoji (not always a suitable one) and a URL."""
     if draw.random() < style.html:
         text = draw.choice((f"<p>{text}</p>", f"{text}<br/>", f"&nbsp;{text}"))
     if draw.random() < style.hashtag:
@@ -174,7 +175,7 @@ def _url(draw: random.Random) -> str:
 
 
 def _entities(text: str, names: dict[str, str], *, offsets: bool) -> list[Document]:
-    """By name, as most parsers leave them, or with offsets of the first occurrence."""
+    """Return entities by name, as most parsers do, or with the offsets of the first occurrence."""
     entities: list[Document] = [{"EntityName": name, "type": label} for name, label in names.items()]
     if offsets:
         for entity in entities:
@@ -184,7 +185,7 @@ def _entities(text: str, names: dict[str, str], *, offsets: bool) -> list[Docume
 
 
 def _near_duplicate(draw: random.Random, sentence: Sentence) -> Sentence:
-    """The same but for its URL, its digits or its case."""
+    """Return the sentence with another URL, other digits or another case."""
     text = re.sub(r" https://\S+", "", sentence["Text"])
     names = {entity["EntityName"]: entity["type"] for entity in sentence["Entities"]}
     change = draw.choice(("url", "digits", "case"))
@@ -198,8 +199,8 @@ def _near_duplicate(draw: random.Random, sentence: Sentence) -> Sentence:
 
 
 def _break(draw: random.Random, document: Document) -> Document:
-    """One of the ways in which stored documents are broken."""
-    sentence, *others = document["Parse"]
+    """Break a document in one of the ways seen in stored documents."""
+    sentence, *rest = document["Parse"]
     damaged: Any = draw.choice(
         (
             {**sentence, "Text": None},
@@ -213,7 +214,7 @@ def _break(draw: random.Random, document: Document) -> Document:
     )
     if damaged is None:
         return {**document, "Parse": draw.choice(("Parse failed", None, {"error": "timeout"}))}
-    return {**document, "Parse": [damaged, *others]}
+    return {**document, "Parse": [damaged, *rest]}
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""A MongoDB stand-in on a local socket, for the demo and for tests where no server can be had.
+"""A MongoDB stand-in on a local socket, for the demo and for tests without a server.
 
-It speaks enough of the wire protocol (OP_MSG, and OP_QUERY for the first hello) for pymongo to insert, find
-with batches, count, aggregate, update and drop. Answers come from mongomock. It is a stand-in, never the
-proof of how MongoDB behaves: it knows no transactions, indexes, users or replica sets.
+It supports enough of the wire protocol (OP_MSG, and OP_QUERY for the first hello) for pymongo to insert, find with
+batches, count, aggregate, update and drop. Responses come from mongomock. The stand-in is no proof of the behaviour of
+MongoDB: it has no transactions, indexes, users or replica sets.
 """
 
 import contextlib
@@ -23,17 +23,21 @@ OP_REPLY = 1
 OP_QUERY = 2004
 OP_MSG = 2013
 CHECKSUM_PRESENT = 1
-# A date that Python has no year for is a date all the same.
+# Dates outside the range of Python's years are valid in MongoDB.
 ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 MORE_TO_COME = 2
 HEADER = struct.Struct("<iiii")
 
 
 class WireServer:
-    """Serves one store on a free port of this machine while its `with` block lasts."""
+    """A server for one store, on a free port of this machine, for the duration of its `with` block."""
 
     def __init__(self, store: Any = None) -> None:
-        """Serve `store`, anything whose `answer` gives the reply to a command; none: an empty collection store."""
+        """Create a server.
+
+        Args:
+            store: object whose `respond` returns the response to a command. None: an empty collection store.
+        """
         self._store = store or Store()
         self._server = _Server(("127.0.0.1", 0), _Connection)
         self._server.store = self._store
@@ -41,16 +45,16 @@ class WireServer:
 
     @property
     def uri(self) -> str:
-        """The address for pymongo."""
+        """Return the address for pymongo."""
         return f"mongodb://127.0.0.1:{self._server.server_address[1]}"
 
     def break_cursor_after(self, documents: int, *, times: int = 1, cut: bool = False) -> None:
-        """Break cursors from now on: each time so many documents have left, the next getMore fails.
+        """Break cursors: each time the given number of documents was sent, the next getMore fails.
 
         Args:
-            documents: how many leave before a break.
-            times: how many breaks.
-            cut: close the connection, where else the answer is CursorNotFound.
+            documents: number of documents between faults.
+            times: number of faults.
+            cut: close the connection instead of responding with CursorNotFound.
         """
         self._store.faults = Faults(documents, times, cut)
 
@@ -90,7 +94,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def cut_connections(self) -> None:
         for connection in list(self._connections):
-            # The other side, or the connection's own thread, may have closed it already.
+            # The client or the thread of the connection may have closed it already.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -99,13 +103,13 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        # A client that goes away ends its connection, not the server.
+        # A client that disconnects must not stop the server.
         with contextlib.suppress(ConnectionError, ConnectionCutError):
             while (message := self._receive()) is not None:
                 self._respond(*message)
 
     def _receive(self) -> tuple[int, int, bytes] | None:
-        """Number, operation and body of the next message; None at the end of the stream."""
+        """Return number, operation and body of the next message; None at the end of the stream."""
         header = self.rfile.read(HEADER.size)
         if len(header) < HEADER.size:
             return None
@@ -115,25 +119,25 @@ class _Connection(socketserver.StreamRequestHandler):
     def _respond(self, number: int, operation: int, body: bytes) -> None:
         if operation == OP_MSG:
             (flags,) = struct.unpack_from("<I", body)
-            reply = self.server.store.answer(_command(body, flags))
+            reply = self.server.store.respond(_command(body, flags))
             if not flags & MORE_TO_COME:
                 self._send(number, OP_MSG, struct.pack("<IB", 0, 0) + bson.encode(reply))
         elif operation == OP_QUERY:
             name_end = body.index(b"\0", 4)
             (length,) = struct.unpack_from("<i", body, name_end + 9)
             command = bson.decode(body[name_end + 9 : name_end + 9 + length])
-            reply = self.server.store.answer({**command, "$db": "admin"})
+            reply = self.server.store.respond({**command, "$db": "admin"})
             self._send(number, OP_REPLY, struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(reply))
         else:
             raise ConnectionCutError
 
-    def _send(self, answers: int, operation: int, body: bytes) -> None:
-        header = HEADER.pack(HEADER.size + len(body), next(self.server.reply_numbers), answers, operation)
+    def _send(self, response_to: int, operation: int, body: bytes) -> None:
+        header = HEADER.pack(HEADER.size + len(body), next(self.server.reply_numbers), response_to, operation)
         self.wfile.write(header + body)
 
 
 def _command(body: bytes, flags: int) -> dict[str, Any]:
-    """The command of an OP_MSG: its body, with document sequences put in as lists."""
+    """Return the command of an OP_MSG, with its document sequences inserted as lists."""
     end = len(body) - (4 if flags & CHECKSUM_PRESENT else 0)
     command: dict[str, Any] = {}
     sequences: dict[str, list[dict[str, Any]]] = {}

@@ -1,1 +1,1 @@
-"""What people deploy: each file is the story of one pipeline."""
+"""The Prefect flows, one per pipeline, and the modules that run and serve them."""

@@ -1,7 +1,7 @@
-"""Training over HTTP: start a deployed recipe with other settings, and ask what became of it.
+"""Training over HTTP: start a deployed recipe with changed settings, and query the run.
 
 `POST /runs` starts a run of the deployment `train/RECIPE-on-demand`, or `train/RECIPE`, through the Prefect API and
-answers at once; `GET /runs/ID` tells how far it is. Training itself happens where the deployment runs.
+responds at once; `GET /runs/ID` returns its state. The training itself runs on the workers of the deployment.
 """
 
 import logging
@@ -41,7 +41,7 @@ from assay.serving.http.access import guard
 from assay.serving.http.listening import listen, taken
 
 FLOW, ON_DEMAND = "train", "on-demand"
-# Only runs that were started here are told of here.
+# The API only shows runs that it has started.
 TAG = "assay-api"
 KEY_HEADER = "idempotency-key"
 STOP_S = 5  # for requests in flight
@@ -55,7 +55,7 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    # Prefect puts it into a path as it stands.
+    # Prefect inserts the name into a path unescaped.
     recipe: str = Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Name of a deployed recipe")
     overrides: dict[str, Any] = Field(default_factory=dict, description="`training.KEY` -> value")
 
@@ -65,28 +65,29 @@ class _State(TypedDict):
 
 
 async def start_run(request: Request) -> Response:
-    """`POST /runs`: start a deployed recipe; 202 with the address of the run."""
-    wanted = read_request(await read_body(request))
+    """Start a deployed recipe, for `POST /runs`; 202 with the address of the run."""
+    run_request = read_request(await read_body(request))
     client: PrefectClient = request.state.prefect
-    deployment = await find_deployment(client, wanted.recipe)
-    recipe = override(deployment.parameters["recipe"], wanted.overrides)
-    key, sent = idempotency_key(request, deployment.id), f"{TAG}-request-{digest_json(wanted.overrides)[:16]}"
+    deployment = await find_deployment(client, run_request.recipe)
+    recipe = override(deployment.parameters["recipe"], run_request.overrides)
+    key = idempotency_key(request, deployment.id)
+    request_tag = f"{TAG}-request-{digest_json(run_request.overrides)[:16]}"
     flow_run = await client.create_flow_run_from_deployment(
-        deployment.id, parameters={"recipe": recipe}, tags=[TAG, sent], idempotency_key=key
+        deployment.id, parameters={"recipe": recipe}, tags=[TAG, request_tag], idempotency_key=key
     )
-    if sent not in flow_run.tags:
+    if request_tag not in flow_run.tags:
         raise HTTPException(
             409,
-            f"the Idempotency-Key {request.headers[KEY_HEADER]!r} has started run {flow_run.id} of {wanted.recipe} "
-            "with other parameters; send those again, or another key",
+            f"the Idempotency-Key {request.headers[KEY_HEADER]!r} has started run {flow_run.id} of "
+            f"{run_request.recipe} with other parameters; send those again, or another key",
         )
     address = request.app.url_path_for("run", run_id=flow_run.id)
-    answer = {"id": str(flow_run.id), "state": _state(flow_run), "address": address}
-    return JSONResponse(answer, 202, headers={"Location": address})
+    content = {"id": str(flow_run.id), "state": _state(flow_run), "address": address}
+    return JSONResponse(content, 202, headers={"Location": address})
 
 
 async def show_run(request: Request) -> Response:
-    """`GET /runs/ID`: state, figures, verdict, and where the predictions are."""
+    """Return state, metrics, verdict and the address of the predictions, for `GET /runs/ID`."""
     run = await find_run(request)
     outcome = await run_in_threadpool(run.outcome)
     verdict = outcome.verdict if outcome else None
@@ -98,7 +99,7 @@ async def show_run(request: Request) -> Response:
             "state": _state(run.flow_run),
             "message": run.flow_run.state.message if run.flow_run.state else None,
             "outcome": outcome.outcome if outcome else None,
-            "figures": outcome.metrics if outcome else {},
+            "metrics": outcome.metrics if outcome else {},
             "verdict": verdict.model_dump(mode="json") if verdict else None,
             "version": outcome.version if outcome else None,
             "mlflow_run": outcome.mlflow_run if outcome else None,
@@ -108,7 +109,7 @@ async def show_run(request: Request) -> Response:
 
 
 async def send_predictions(request: Request) -> Response:
-    """`GET /runs/ID/predictions`: the answers to the test rows, as a Parquet file."""
+    """Send the predictions for the test rows as a Parquet file, for `GET /runs/ID/predictions`."""
     run = await find_run(request)
     content = await run_in_threadpool(run.predictions)
     if content is None:
@@ -117,9 +118,10 @@ async def send_predictions(request: Request) -> Response:
 
 
 def idempotency_key(request: Request, deployment: UUID) -> str | None:
-    """Return the key by which Prefect knows a repeated request, one for each deployment; None where none was sent.
+    """Return the key by which Prefect recognises a repeated request to a deployment; None if none was sent.
 
-    Prefect keeps the keys of all runs of a flow together: those that other callers and schedules use must not be met.
+    The keys of all runs of a flow share one namespace in Prefect, so the key must not clash with those of other
+    clients and schedules.
 
     Raises:
         FaultyParametersError: the key is empty.
@@ -128,7 +130,7 @@ def idempotency_key(request: Request, deployment: UUID) -> str | None:
     if key is None:
         return None
     if not key.strip():
-        reason = "is empty; send a key of your own, such as a UUID, or leave the header out"
+        reason = "is empty; send a unique key, such as a UUID, or leave the header out"
         raise FaultyParametersError([Fault(parameter="Idempotency-Key", value=key, reason=reason)])
     return f"{TAG}-{digest_json([str(deployment), key])}"
 
@@ -146,7 +148,7 @@ def read_request(body: bytes) -> RunRequest:
 
 
 async def find_deployment(client: PrefectClient, recipe: str) -> DeploymentResponse:
-    """The deployment of a recipe.
+    """Return the deployment of a recipe.
 
     Raises:
         FaultyParametersError: there is none.
@@ -157,35 +159,35 @@ async def find_deployment(client: PrefectClient, recipe: str) -> DeploymentRespo
             deployment = deployment or await client.read_deployment_by_name(f"{FLOW}/{name}")
     if deployment is None or "recipe" not in deployment.parameters:
         flows = FlowFilter(name=FlowFilterName(any_=[FLOW]))
-        names = sorted(one.name for one in await client.read_deployments(flow_filter=flows))
-        reason = f"is not deployed; deployed are {', '.join(names) or 'none'}"
+        names = sorted(deployment.name for deployment in await client.read_deployments(flow_filter=flows))
+        reason = f"is not deployed; deployments: {', '.join(names) or 'none'}"
         raise FaultyParametersError([Fault(parameter="recipe", value=recipe, reason=reason)])
     return deployment
 
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run that was started here."""
+    """A run that the API has started."""
 
     flow_run: FlowRun
     recipe: Recipe
     store: Path
 
     def outcome(self) -> Outcome | None:
-        """What it has left in MLflow so far."""
+        """Return what the run has recorded in MLflow so far."""
         return find_outcome(str(self.flow_run.id), self.recipe, self.store)
 
     def predictions(self) -> bytes | None:
-        """The answers to the test rows, as Parquet; None before the verdict."""
+        """Return the predictions for the test rows as Parquet; None before the verdict."""
         outcome = self.outcome()
         return read_predictions(outcome, self.recipe, self.store) if outcome else None
 
 
 async def find_run(request: Request) -> StartedRun:
-    """The run that the path names, if it was started here.
+    """Return the run that the path names, if the API has started it.
 
     Raises:
-        HTTPException: 404.
+        HTTPException: 404 if it has not.
     """
     run_id: UUID = request.path_params["run_id"]
     client: PrefectClient = request.state.prefect
@@ -194,7 +196,7 @@ async def find_run(request: Request) -> StartedRun:
     except ObjectNotFound:
         flow_run = None
     if flow_run is None or TAG not in flow_run.tags:
-        raise HTTPException(404, f"no run {run_id} was started here")
+        raise HTTPException(404, f"the API has not started a run {run_id}")
     recipe = parse_recipe(flow_run.parameters["recipe"], f"run {run_id}")
     return StartedRun(flow_run, recipe, Path(flow_run.parameters.get("store") or request.app.state.store))
 
@@ -219,7 +221,8 @@ async def _mlflow_is_down(request: Request, error: Exception) -> Response:
 
 async def _prefect_is_down(request: Request, error: Exception) -> Response:
     logger.warning("Prefect: %s", error)
-    return JSONResponse({"error": "Prefect does not do its part; check PREFECT_API_URL and that the server is up"}, 503)
+    line = "Prefect is not responding correctly; check PREFECT_API_URL and that the server is running"
+    return JSONResponse({"error": line}, 503)
 
 
 HANDLERS: dict[Any, ExceptionHandler] = {
@@ -231,12 +234,11 @@ HANDLERS: dict[Any, ExceptionHandler] = {
 
 
 def make_app(token: str | None, store: Path) -> Starlette:
-    """The application.
+    """Build the application.
 
     Args:
-        token: what callers have to send as `Authorization: Bearer TOKEN`; none: only callers on this machine
-            are let in.
-        store: folder of sqlite where recipe and environment name no MLflow server.
+        token: token that clients must send as `Authorization: Bearer TOKEN`. None: accept only clients on this machine.
+        store: folder of sqlite if neither recipe nor environment names an MLflow server.
     """
 
     @asynccontextmanager
@@ -258,23 +260,23 @@ def make_app(token: str | None, store: Path) -> Starlette:
 
 
 def serve(host: str, port: int, store: Path, *, no_token: bool) -> None:
-    """Answer until the process is ended.
+    """Serve requests until the process is stopped.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 takes any free one.
-        store: folder of sqlite where recipe and environment name no MLflow server.
-        no_token: let callers of this machine in without a token.
+        store: folder of sqlite if neither recipe nor environment names an MLflow server.
+        no_token: accept clients on this machine without a token.
 
     Raises:
-        AssayError: no token guards it though others could reach it, no Prefect server is named, or the address cannot
-            be taken.
+        AssayError: there is no token although other machines could reach the address, no Prefect server is configured,
+            or the address is in use.
     """
     token = check_token(os.environ.get(TOKEN_VARIABLE), host, no_token=no_token)
     if not PREFECT_API_URL.value():
-        raise AssayError("no Prefect server is named, so nobody would run what is started; set PREFECT_API_URL")
+        raise AssayError("no Prefect server is configured, so no worker would start the runs; set PREFECT_API_URL")
     with taken(host, port) as sockets:
         config = uvicorn.Config(make_app(token, store), server_header=False, timeout_graceful_shutdown=STOP_S)
         address = listen(sockets, host)
-        logging.getLogger("uvicorn.error").info("the API answers on %s", address)
+        logging.getLogger("uvicorn.error").info("the API is listening on %s", address)
         uvicorn.Server(config).run(sockets)

@@ -1,4 +1,4 @@
-"""Who is let in over HTTP, and how much they may send."""
+"""Access checks of the HTTP API: the token, and the type and size of a body."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,35 +12,37 @@ LARGEST_BODY = 64 * 1024
 
 
 def check_token(token: str | None, host: str, *, no_token: bool) -> str | None:
-    """The token to guard the application with; None where it needs none.
+    """Return the token that clients must send; None if none is needed.
 
     Args:
-        token: of the environment.
+        token: token of the environment.
         host: address to listen on.
-        no_token: the caller does without on purpose.
+        no_token: whether the user asked for no token.
 
     Raises:
-        AssayError: whoever reaches the address could start trainings.
+        AssayError: everyone who can reach the address could start trainings.
     """
     if no_token:
         if not is_loopback(host):
-            raise AssayError(f"--no-token with --host {host}: others reach that address; set {TOKEN_VARIABLE} instead")
+            raise AssayError(
+                f"--no-token with --host {host}: other machines can reach this address; set {TOKEN_VARIABLE} instead"
+            )
         return None
     if len(token or "") < SHORTEST_TOKEN:
         raise AssayError(
-            f"{TOKEN_VARIABLE} holds {len(token or '')} characters, and {SHORTEST_TOKEN} are the least; "
-            "export a secret, or use --no-token on a loopback address"
+            f"{TOKEN_VARIABLE} has {len(token or '')} characters, but needs at least {SHORTEST_TOKEN}; "
+            "export a longer secret, or use --no-token on a loopback address"
         )
     return token
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, if it is JSON and not too large.
+    """Return the body of a request.
 
     Raises:
-        HTTPException: 413 or 415.
+        HTTPException: 413 if it is too large, 415 if it is not JSON.
     """
-    # Browsers ask before they send this type to another site, so no page can start a run behind one's back.
+    # Browsers send a preflight request before this type goes to another site, so that no web page can start a run.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "send the header Content-Type: application/json")
     body = b""

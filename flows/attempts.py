@@ -1,8 +1,7 @@
-"""The trainings of one run: the first one, and those that follow where the gate would refuse its model.
+"""The trainings of one run: the first one, and further attempts if the gate would refuse its model.
 
-What is decided here is decided on validation rows. Each kind of retry has at most `retrigger.max_attempts`
-tries, every step of it is a step of the run (so that a killed run goes on inside), and each try is told of in
-the verdict.
+All decisions are based on validation rows. There are at most `retrigger.max_attempts` attempts of each kind. Every step
+of an attempt is a step of the run, so that a killed run resumes within it, and the verdict reports every attempt.
 """
 
 import logging
@@ -37,42 +36,42 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained and exported model, and what validation rows say of it: nothing where nothing depends on it."""
+    """A trained and exported model, and its scores on validation rows; None if no decision depends on them."""
 
     checkpoint: ArtifactRef[Checkpoint]
     bundle: ArtifactRef[ExportReport]
     tuned: ArtifactRef[TuningResult] | None
     weights: ArtifactRef[SampleWeights] | None
-    scored: ArtifactRef[ValidationScores] | None
+    scores: ArtifactRef[ValidationScores] | None
 
     @property
     def validation_scores(self) -> ValidationScores:
-        """What validation rows say."""
-        return self.scored.load() if self.scored else ValidationScores(f1={}, slices=[])
+        """Return the scores on validation rows; empty if there are none."""
+        return self.scores.load() if self.scores else ValidationScores(f1={}, slices=[])
 
 
 def best_candidate(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> tuple[Candidate, list[Attempt]]:
-    """Train; after a low score search for better settings, for slices that fall short weigh their rows, train again.
+    """Train; tune after a score below the threshold, reweight the rows of slices below it, and train again.
 
     Returns:
-        The candidate that goes to the gate, and the story of all attempts; empty where the recipe allows no second.
+        The candidate for the gate, and all attempts; empty if the recipe allows no further attempt.
 
     Raises:
-        AssayError: a step failed in a way that a person can mend.
+        AssayError: a step failed in a way that a user can fix.
     """
     attempts = Attempts(run, snapshot, splits)
-    attempts.begin()
+    attempts.train_first()
     attempts.tune_while_low()
     attempts.mitigate_while_unfair()
-    if attempts.story:
-        record_attempts(run, attempts.story)
-    return attempts.best, attempts.story
+    if attempts.history:
+        record_attempts(run, attempts.history)
+    return attempts.best, attempts.history
 
 
 class Attempts:
-    """The trainings of a run as they happen: `best` is the one to go on with, `story` tells of all."""
+    """The trainings of a run: `best` is the candidate so far, `history` holds all attempts."""
 
     best: Candidate
 
@@ -80,20 +79,20 @@ class Attempts:
         self._run = run
         self._data = snapshot, splits
         self._recipe = run.recipe
-        self._tries = range(1, run.recipe.retrigger.max_attempts + 1)
-        self.story: list[Attempt] = []
+        self._numbers = range(1, run.recipe.retrigger.max_attempts + 1)
+        self.history: list[Attempt] = []
 
-    def begin(self) -> None:
-        """Search for settings where the recipe wants that first, and train."""
+    def train_first(self) -> None:
+        """Search for settings if the recipe asks for that first, and train."""
         tuned = tune(self._run, *self._data) if searches_first(self._recipe) else None
         self.best = self._train(FIRST, tuned, None)
-        if self.best.scored:
-            why = "the recipe as it stands" if tuned is None else "with the settings of a search"
-            self._tell("first", 0, why, self.best, True, "nothing to compare with")
+        if self.best.scores:
+            why = "the recipe as written" if tuned is None else "with the settings of a search"
+            self._record("first", 0, why, self.best, True, "nothing to compare with")
 
     def tune_while_low(self) -> None:
-        """Search (on) for better settings while a head's F1 is below the gate's threshold."""
-        for number in self._tries if self._recipe.tuning else ():
+        """Search for better settings, or continue the search, while the F1 of a head is below the gate's threshold."""
+        for number in self._numbers if self._recipe.tuning else ():
             low = self.best.validation_scores.below(self._recipe.gate)
             if not low:
                 return
@@ -102,49 +101,49 @@ class Attempts:
             candidate = self._train(name, _named(tune, name)(self._run, *self._data, searches), None)
             gain = candidate.validation_scores.score - self.best.validation_scores.score
             why = "; ".join(f"F1 of {head} was {f1:.3f}, below gate.min_f1" for head, f1 in low.items())
-            self._tell("tuned", number, why, candidate, gain > 0, f"mean F1 of the heads changes by {gain:+.3f}")
+            self._record("tuned", number, why, candidate, gain > 0, f"mean F1 of the heads changes by {gain:+.3f}")
 
     def mitigate_while_unfair(self) -> None:
-        """Weigh the rows of slices that fall short, each time on top of the time before, while some do.
+        """Reweight the rows of slices below the threshold, building on the previous weights, while there are any.
 
-        A model that falls short as a whole is left as it is: it will be refused, whatever its slices.
+        A model below the overall threshold is not mitigated: the gate will refuse it, whatever its slices.
         """
         latest = self.best
-        for number in self._tries:
+        for number in self._numbers:
             before, failed = self.best.validation_scores, latest.validation_scores.failed
-            if latest.scored is None or not failed or before.below(self._recipe.gate):
+            if latest.scores is None or not failed or before.below(self._recipe.gate):
                 return
             name = f"mitigated {number}"
-            weighed = _named(mitigate, name)(self._run, latest.scored, *self._data, latest.weights)
-            weights = SampleWeights.load(weighed.path)
+            reweighted = _named(mitigate, name)(self._run, latest.scores, *self._data, latest.weights)
+            weights = SampleWeights.load(reweighted.path)
             if not weights.weights:
                 return
-            latest = self._train(name, self.best.tuned, weighed)
+            latest = self._train(name, self.best.tuned, reweighted)
             changes = changes_of(weights, before, latest.validation_scores)
             rule = self._recipe.retrigger.mitigation
-            kept, reason = accept_mitigation(rule, self._recipe.gate, before, latest.validation_scores, changes)
-            why = "slices fell short: " + ", ".join(sorted({finding.key.name for finding in failed}))
-            self._tell("mitigated", number, why, latest, kept, reason, changes)
+            accepted, reason = accept_mitigation(rule, self._recipe.gate, before, latest.validation_scores, changes)
+            why = "slices below the threshold: " + ", ".join(sorted({finding.key.name for finding in failed}))
+            self._record("mitigated", number, why, latest, accepted, reason, changes)
 
     def _train(
         self, name: str, tuned: ArtifactRef[TuningResult] | None, weights: ArtifactRef[SampleWeights] | None
     ) -> Candidate:
         checkpoint = _named(train, name)(self._run, *self._data, tuned, weights, name)
         bundle = _named(export, name)(self._run, checkpoint, *self._data)
-        scored = _named(score, name)(self._run, bundle, *self._data) if _needs_scores(self._recipe) else None
-        return Candidate(checkpoint, bundle, tuned, weights, scored)
+        scores = _named(score, name)(self._run, bundle, *self._data) if _needs_scores(self._recipe) else None
+        return Candidate(checkpoint, bundle, tuned, weights, scores)
 
-    def _tell(
+    def _record(
         self,
         kind: Literal["first", "tuned", "mitigated"],
         number: int,
         why: str,
         candidate: Candidate,
-        kept: bool,
+        accepted: bool,
         reason: str,
         changes: Sequence[SliceChange] = (),
     ) -> None:
-        """Add to the story, and go on with the candidate if it is kept."""
+        """Add an attempt to the history, and make its candidate the best one if it is accepted."""
         attempt = Attempt(
             kind=kind,
             number=number,
@@ -153,25 +152,25 @@ class Attempts:
             f1=candidate.validation_scores.f1,
             short=[f"{finding.key.name} ({finding.head})" for finding in candidate.validation_scores.failed],
             slices=list(changes),
-            kept=kept,
+            kept=accepted,
             reason=reason,
         )
         _log.info("%s", attempt)
-        self.story.append(attempt)
-        self.best = candidate if kept else self.best
+        self.history.append(attempt)
+        self.best = candidate if accepted else self.best
 
 
 def searches_first(recipe: Recipe) -> bool:
-    """Whether settings are searched before the first training."""
+    """Return whether the recipe searches for settings before the first training."""
     return recipe.tuning is not None and recipe.tuning.when == "first"
 
 
 def _needs_scores(recipe: Recipe) -> bool:
-    """Whether anything depends on what validation rows say of a bundle, or has to be told."""
+    """Return whether a decision or a report depends on the scores on validation rows."""
     may_mitigate = recipe.gate.slices.active and recipe.retrigger.max_attempts > 0
     return may_mitigate or recipe.tuning is not None
 
 
 def _named(step: Task[P, R], attempt: str) -> Task[P, R]:
-    """The step under a name that says which attempt it belongs to."""
+    """Return the step with the attempt in its task run name."""
     return step if attempt == FIRST else step.with_options(task_run_name=f"{step.name} ({attempt})")

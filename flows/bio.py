@@ -1,4 +1,4 @@
-"""The rows of the newest run as words with BIO tags: what a token head learns, in a file that people can read."""
+"""Write the rows of the newest run as words with BIO tags, the targets of a token head."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from assay.runs.run import newest_result
 from assay.serving.decoding import tag_words
 from assay.serving.encoding import Word
 
-# Words of a text, and every other character by itself; texts that came as words are cut where they were joined.
+# A word or any other single character; texts that were given as words are split where they were joined.
 WORDS = re.compile(r"\w+|\S")
 JOINED_WORDS = re.compile(r"\S+")
 
@@ -27,29 +27,32 @@ JOINED_WORDS = re.compile(r"\S+")
 def dump_bio(recipe: Recipe, store: Path, output: Path, split_name: SplitName | None = None) -> int:
     """Write the rows that the newest run of a recipe has read.
 
-    `.jsonl` gives an object a row (`id`, `tokens`, `tags`, `label`, `side`), which the form `tokens` reads again.
-    Any other extension gives lines of word, tab and tag, an empty line between rows, and comment lines before each.
+    `.jsonl` writes one object per row (`id`, `tokens`, `tags`, `label`, `split`), which the document format `tokens`
+    can read. Any other extension writes lines of word, tab and tag, with comment lines before each row and an empty
+    line after it.
 
     Args:
-        recipe: which one; its runs are found by its name.
+        recipe: recipe whose newest run is used; runs are found by its name.
         store: folder of all runs.
-        output: appears whole or not at all.
-        split_name: only the rows of that side.
+        output: file to write, atomically.
+        split_name: write only the rows of this split. None: all rows.
 
     Returns:
-        How many rows were written.
+        The number of rows written.
 
     Raises:
-        AssayError: the recipe has no token head, or no run of it has got far enough.
+        AssayError: the recipe has no token head, or no run of it has finished the steps needed.
     """
     if "tokens" not in recipe.heads:
-        raise AssayError(f"{recipe.name} learns no entities: model.heads is {recipe.heads}, so there are no BIO tags")
+        raise AssayError(
+            f"{recipe.name} has no BIO tags, since model.heads is {recipe.heads}; use a recipe with the head tokens"
+        )
     run = newest_run(recipe.name, store)
     extracted, splits = (run and newest_result(run, step) for step in ("extract", "split"))
     if extracted is None or (split_name and splits is None):
         step = "split" if split_name else "extract"
         raise AssayError(
-            f"no run of {recipe.name} in {store} has finished the step {step}; do it: assay run RECIPE --until {step}"
+            f"no run of {recipe.name} in {store} has finished the step {step}; run assay run RECIPE --until {step}"
         )
     split_of = Splits.load(splits).split_of if splits else {}
     word = JOINED_WORDS if recipe.source.format == "tokens" else WORDS
@@ -68,31 +71,31 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, split_name: SplitName | 
 
 
 def parse_split(name: str | None) -> SplitName | None:
-    """The side of that name.
+    """Return the split of this name; None for None.
 
     Raises:
-        AssayError: there is none.
+        AssayError: there is no such split.
     """
     if name is None:
         return None
-    return choose(name, SPLIT_NAMES, f"--side {name}: no such side; sides are {', '.join(SPLIT_NAMES)}")
+    return choose(name, SPLIT_NAMES, f"--split {name}: no such split; splits are {', '.join(SPLIT_NAMES)}")
 
 
 def bio_row(example: Example, word: re.Pattern[str] = WORDS, split_name: SplitName | None = None) -> dict[str, Any]:
-    """One row as words and tags. A word that an entity covers in part is tagged whole.
+    """Return a row as words and tags. A word that an entity covers in part is tagged as a whole.
 
-    In scripts without spaces, each letter is a word; texts that came as words keep theirs.
+    In scripts without spaces, each character is a word; texts that were given as words keep them.
     """
-    found = [match.span() for match in word.finditer(example.text)]
+    spans = [match.span() for match in word.finditer(example.text)]
     if word is not JOINED_WORDS:
-        found = [part for start, end in found for part in split_signs(example.text, start, end)]
-    units = [Word(0, *span) for span in found]
+        spans = [span for start, end in spans for span in split_signs(example.text, start, end)]
+    words = [Word(0, *span) for span in spans]
     return {
         "id": example.id,
-        "tokens": [example.text[unit.start : unit.end] for unit in units],
-        "tags": tag_words(example.entities or (), units),
+        "tokens": [example.text[word.start : word.end] for word in words],
+        "tags": tag_words(example.entities or (), words),
         "label": example.label,
-        "side": split_name,
+        "split": split_name,
     }
 
 
@@ -105,7 +108,7 @@ def _json_line(row: dict[str, Any]) -> str:
 
 
 def _conll_lines(row: dict[str, Any]) -> Iterator[str]:
-    for name in ("id", "label", "side"):
+    for name in ("id", "label", "split"):
         if row[name] is not None:
             yield f"# {name} = {' '.join(row[name].split())}\n"
     for token, tag in zip(row["tokens"], row["tags"], strict=True):

@@ -1,4 +1,4 @@
-"""Read a source and check its rows, with nothing trained or registered."""
+"""Read a source and check its rows, without training or registering anything."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,25 +23,25 @@ from assay.tasks.validate import DOCS, ValidationReport, validate
 def check_data(recipe: Recipe, store: Path) -> tuple[ValidationReport, int, list[str]]:
     """Extract, validate and split as a run would, without Prefect or MLflow.
 
-    Where a critical check fails, its Data Docs stay in `checks/RECIPE/docs` of the store, and the error names them.
+    If a critical check fails, its Data Docs stay in `checks/RECIPE/docs` of the store, and the error names them.
 
     Returns:
-        The report, the number of rows, and warnings of the split.
+        The report, the number of rows, and the warnings of the split.
 
     Raises:
         AssayError: the source cannot be read, a critical check failed, the rows cannot be split, or another process
-            checks this recipe.
+            is already checking this recipe.
     """
     folder = store / "checks" / recipe.name
     docs = folder / DOCS
     run = Run(key="check", recipe=recipe, store=folder, tracking_uri="", mlflow_run="")
-    with _alone(run.folder):
+    with _locked(run.folder):
         return _check(run, docs)
 
 
 def _check(run: Run, docs: Path) -> tuple[ValidationReport, int, list[str]]:
-    shutil.rmtree(docs, ignore_errors=True)  # those of an earlier call
-    # A store and a ledger of its own: that of the runs must not hear of rows that no run has used.
+    shutil.rmtree(docs, ignore_errors=True)  # from an earlier check
+    # The check has its own store and ledger: the ledger of the runs must not record rows that no run has used.
     if (ledger := ledger_path(run.store.parents[1], run.recipe.name)).exists():
         ledger_path(run.store, run.recipe.name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ledger, ledger_path(run.store, run.recipe.name))
@@ -51,23 +51,23 @@ def _check(run: Run, docs: Path) -> tuple[ValidationReport, int, list[str]]:
         splits = Splits.load(split.fn(run, snapshot).path)
         return report, len(snapshot.load()), splits.manifest.warnings
     finally:
-        # What was rejected stays: the error line points to it.
-        for part in (run.store / "ledger", *run.folder.glob("*/")):
-            shutil.rmtree(part, ignore_errors=True)
+        # The rejected rows stay, since the error points to them.
+        for path in (run.store / "ledger", *run.folder.glob("*/")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with run_lock(folder):
             yield
     except Timeout:
-        raise AssayError(f"{folder} is being worked on by another process; wait for it") from None
+        raise AssayError(f"another process is already using {folder}; wait until it has ended") from None
 
 
 def _validate(run: Run, snapshot: ArtifactRef[Snapshot], docs: Path) -> ValidationReport:
-    """The report; where it is bad, its pages are moved to `docs` before everything else goes."""
+    """Return the report; if a critical check fails, move its Data Docs to `docs` before the rest is removed."""
     try:
         return ValidationReport.load(validate.fn(run, snapshot).path)
     except DataError as error:

@@ -1,8 +1,8 @@
-"""The temporary server that Prefect starts where none is named, out of the reach of signals that end the command.
+"""Run Prefect's temporary server so that signals which stop the command do not reach it.
 
-Prefect starts it in the process group of its caller, so that Ctrl-C ends it first, and the client asks it for minutes
-what to do with the run. Here it lives in a session of its own, hears no signal that asks it to end, and ends with the
-process that started it, however that ends.
+Prefect starts the server in the process group of the command, so that Ctrl-C ends it first, and the client retries its
+requests for minutes. Here the server has its own session, ignores the signals that stop the command, and ends with the
+process that started it.
 """
 
 import os
@@ -21,14 +21,14 @@ from assay.corpus.child_process import child_environment
 
 APP = "prefect.server.api.server:create_app"
 HOST = "127.0.0.1"
-END_S = 2  # for requests and connections of a client that ends, too
+END_S = 2  # for the last requests and connections of the ending client
 
 
 class DetachedServer(SubprocessASGIServer):
-    """Made before the first client is, it is the one that Prefect starts: there is one for each process."""
+    """Prefect's server, detached from signals. Create it before the first client: Prefect has one per process."""
 
     def stop(self) -> None:
-        """End the server by closing what it reads from."""
+        """End the server by closing its stdin."""
         if self.server_process is not None and self.server_process.stdin is not None:
             self.server_process.stdin.close()
         super().stop()
@@ -37,7 +37,7 @@ class DetachedServer(SubprocessASGIServer):
         environment = {
             **child_environment(),
             **get_current_settings().to_environment_variables(exclude_unset=True),
-            # As Prefect starts it: without pages, and with the services alone that a temporary one needs.
+            # As Prefect starts it: without the UI, and only with the services that a temporary server needs.
             "PREFECT_UI_ENABLED": "0",
             "PREFECT__SERVER_EPHEMERAL": "1",
             "PREFECT__SERVER_FINAL": "1",
@@ -47,26 +47,26 @@ class DetachedServer(SubprocessASGIServer):
 
 
 class _Server(uvicorn.Server):
-    """Ends when its input does."""
+    """A server that ends when its stdin is closed."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Hear no signal."""
+        """Ignore signals."""
 
     def end_with_input(self) -> None:
-        """Wait for the end of the input, then end in order, or soon."""
+        """Wait until stdin is closed, then shut down gracefully, or forcibly after `END_S`."""
         os.read(0, 1)
-        # Whoever read it is gone, or ends.
-        nothing = os.open(os.devnull, os.O_WRONLY)
+        # The reader of the output has ended or is ending.
+        devnull = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
-            os.dup2(nothing, stream)
+            os.dup2(devnull, stream)
         self.should_exit = True
         threading.Event().wait(END_S)
         os._exit(0)
 
 
 def main(port: int) -> None:
-    """Serve Prefect's API on the loopback; exit code 3 where the port is taken, as uvicorn has it."""
-    # Before uvicorn takes over, which is seconds of imports later.
+    """Serve Prefect's API on the loopback address; exit code 3 if the port is in use, as in uvicorn."""
+    # Ignored from the start, since uvicorn only takes over after seconds of imports.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     config = uvicorn.Config(APP, factory=True, host=HOST, port=port, log_level="error", timeout_graceful_shutdown=1)

@@ -1,4 +1,4 @@
-"""Predict a whole source with a registered model, in parts that run as mapped tasks."""
+"""The prediction flow: predict a whole source with a registered model, in parts that run as mapped tasks."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel, Field
 
 from assay.corpus.errors import AssayError
-from assay.flows.runners import chosen_requests, chosen_runner
+from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.bounds import MOST_ROWS
 from assay.runs.prefect_artifacts import ProgressPage
 from assay.serving.address import open_bundle, pinned
@@ -30,22 +30,22 @@ PARTS = 20
 
 
 class ShardRange(BaseModel):
-    """Consecutive shards; `stop` is the first behind them."""
+    """Consecutive shards; `stop` is the first one after them."""
 
     start: int
     stop: int
 
 
-class Prepared(BaseModel):
-    """What is still to be done: the parts, and how many shards there are and were done before."""
+class PredictionPlan(BaseModel):
+    """The parts that remain, the number of all shards, and the number of rows predicted before."""
 
     parts: list[ShardRange]
     shards: int
     resumed_rows: int
 
 
-# The engine uses all cores, so one part at a time: for several machines, give the flow a runner such as Ray's, and an
-# output on a file system that they share.
+# The engine uses all cores, so one part runs at a time. For several machines, give the flow a runner such as Ray's and
+# an output on a shared file system.
 ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
 
 
@@ -54,7 +54,7 @@ ONE_AT_A_TIME: Any = ThreadPoolTaskRunner(max_workers=1)
     flow_run_name="predict-{input}",
     persist_result=False,
     result_serializer="json",
-    task_runner=chosen_runner(ONE_AT_A_TIME),
+    task_runner=runner_from_environment(ONE_AT_A_TIME),
 )
 def predict(
     model: str,
@@ -70,25 +70,26 @@ def predict(
     parts: Annotated[int, Field(ge=1, le=10_000)] = PARTS,
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None,
 ) -> PredictionCounts:
-    """Answer every row of a source; bad rows go to the errors file with their reason.
+    """Predict every row of a source; invalid rows are written to the errors file with the reason.
 
-    A run that failed or was killed is started again with the same parameters, and goes on behind its whole shards.
+    After a failure or a kill, a run with the same parameters resumes after the completed shards.
 
     Args:
-        model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder. An alias is looked up once: all
-            tasks read the version that it names when the run starts.
-        input: JSONL, CSV or Parquet file, possibly gzipped, a folder of them or an address such as
-            `s3://bucket/new.parquet` (one task answers them), or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
-        output: a file, in the format of its extension, which appears whole or not at all; a folder; or a collection.
-        errors: the file that bad rows go to; none: beside the output.
+        model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder. An alias is resolved once: all tasks
+            use the version that it names when the run starts.
+        input: JSONL, CSV or Parquet file, optionally gzipped; a folder of them or an address such as
+            `s3://bucket/new.parquet` (predicted by a single task); or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
+        output: a file in the format of its extension, written atomically; a folder; or a collection.
+        errors: file for the invalid rows. None: next to the output.
         text_field: field that holds the text.
         pair_field: field that holds the second text of a pair.
-        keep: fields of a collection to put into the output.
-        filter: which documents of a collection, in extended JSON.
-        store: keeps what is done of a collection until all is done.
-        shard_rows: rows of a shard.
-        parts: about how many tasks.
-        threads: of the engine in each process; none: all cores. Where a runner does parts at the same time, one each.
+        keep: fields of a collection to copy into the output.
+        filter: filter for the documents of a collection, in extended JSON.
+        store: folder that holds the completed shards of a collection until all are done.
+        shard_rows: rows per shard.
+        parts: approximate number of tasks.
+        threads: threads of the engine per process. None: all cores. Use 1 with a runner that runs several parts at the
+            same time.
     """
     request = Request(
         input=input,
@@ -106,16 +107,16 @@ def predict(
         return predict_whole(model, request, threads)
     job = make_job(request, engine_of(model, threads))
     with locked(job.work, job.target.name):
-        ready = prepare(model, request, parts, threads)
-        with chosen_requests():
-            answered = predict_part.map(unmapped(model), unmapped(request), ready.parts, unmapped(threads))
-        _follow(ready, answered, f"rows of {job.source.name}")
-        return join(model, request, ready.resumed_rows, threads)
+        plan = prepare(model, request, parts, threads)
+        with task_resources_from_environment():
+            futures = predict_part.map(unmapped(model), unmapped(request), plan.parts, unmapped(threads))
+        _follow(plan, futures, f"rows of {job.source.name}")
+        return join(model, request, plan.resumed_rows, threads)
 
 
 @task(name="predict-prepare", cache_policy=NO_CACHE)
-def prepare(model: str, request: Request, parts: int, threads: int | None = None) -> Prepared:
-    """Look through the source, and say what is still to be done."""
+def prepare(model: str, request: Request, parts: int, threads: int | None = None) -> PredictionPlan:
+    """Scan the source and divide the remaining shards into parts."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
     scan = scan_job(job, engine)
@@ -124,28 +125,28 @@ def prepare(model: str, request: Request, parts: int, threads: int | None = None
     shards = range(len(scan.starts))
     missing = [shard for shard in shards if shard not in finished]
     size = -(-len(missing) // parts) or 1
-    found = [
+    ranges = [
         ShardRange(start=start, stop=min(start + size, run.stop))
         for run in runs(missing)
         for start in range(run.start, run.stop, size)
     ]
-    done = sum(marker.rows for marker in finished.values())
-    return Prepared(parts=found, shards=len(shards), resumed_rows=done)
+    resumed_rows = sum(manifest.rows for manifest in finished.values())
+    return PredictionPlan(parts=ranges, shards=len(shards), resumed_rows=resumed_rows)
 
 
 @task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
 def predict_part(model: str, request: Request, part: ShardRange, threads: int | None = None) -> ShardRange:
-    """Answer the shards of a part that are not whole yet.
+    """Predict the shards of a part that are not complete yet.
 
     Raises:
-        AssayError: the plan is not of this input and this model; its shards would mix two of them.
+        AssayError: the plan belongs to another input or model, so that the output would mix the two.
     """
     engine = engine_of(model, threads)
     job = make_job(request, engine)
     if not plan_is_current(job, engine):
         raise AssayError(
-            f"the plan in {job.work} is not of {job.source.name} and {model} as this worker reads them; check that all "
-            "workers see the same files, and start again when nothing writes to them"
+            f"the plan in {job.work} does not match {job.source.name} and {model} as this worker reads them; check "
+            "that all workers see the same files, and start again when nothing writes to them"
         )
     scan = scan_job(job, engine)
     shards = range(part.start, part.stop)
@@ -157,7 +158,7 @@ def predict_part(model: str, request: Request, part: ShardRange, threads: int | 
 
 @task(name="predict-join", cache_policy=NO_CACHE)
 def join(model: str, request: Request, resumed_rows: int, threads: int | None = None) -> PredictionCounts:
-    """Make the output of all shards."""
+    """Join all shards into the output."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
     return finish(job, engine, scan_job(job, engine), resumed_rows)
@@ -165,35 +166,35 @@ def join(model: str, request: Request, resumed_rows: int, threads: int | None = 
 
 @task(name="predict", cache_policy=NO_CACHE)
 def predict_whole(model: str, request: Request, threads: int | None = None) -> PredictionCounts:
-    """A folder, file by file, or what lies at an address, by way of copies: in one task."""
+    """Predict a folder file by file, or a remote file through a local copy, in a single task."""
     return predict_request(engine_of(model, threads), request)
 
 
 @lru_cache(maxsize=1)
 def engine_of(model: str, threads: int | None = None) -> Engine:
-    """The engine, loaded once in a process. The model is no alias: one that moves would not be followed."""
+    """Return the engine, loaded once per process. The model must not be an alias, since a cached one cannot move."""
     return Engine(open_bundle(model), threads=threads)
 
 
-def _follow(ready: Prepared, answered: Sequence[PrefectFuture[ShardRange]], what: str) -> None:
-    """Show how far it is, part by part, as an artifact.
+def _follow(plan: PredictionPlan, futures: Sequence[PrefectFuture[ShardRange]], description: str) -> None:
+    """Show the progress as an artifact, part by part.
 
     Raises:
-        Exception: the first that a part ended with, when all have ended.
+        Exception: the first exception of a part, after all parts have ended.
     """
-    page = ProgressPage("predict", what, _share(0, ready))
+    page = ProgressPage("predict", description, _share(0, plan))
     done = 0
-    for future in as_completed(list(answered)):
+    for future in as_completed(list(futures)):
         future.wait()
         if future.state.is_completed():
             part = future.result()
             done += part.stop - part.start
-            page.show(_share(done, ready))
-    for future in answered:
+            page.show(_share(done, plan))
+    for future in futures:
         future.result()
 
 
-def _share(done: int, ready: Prepared) -> float:
-    """Of all shards, those done before included."""
-    todo = sum(part.stop - part.start for part in ready.parts)
-    return (ready.shards - todo + done) / ready.shards
+def _share(done: int, plan: PredictionPlan) -> float:
+    """Return the share of completed shards, including those of earlier runs."""
+    remaining = sum(part.stop - part.start for part in plan.parts)
+    return (plan.shards - remaining + done) / plan.shards

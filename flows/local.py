@@ -1,4 +1,4 @@
-"""Flows run from a terminal: in this process, with errors that a person can read."""
+"""Run flows from a terminal: in this process, with one-line errors."""
 
 import logging
 import os
@@ -33,10 +33,10 @@ from assay.tasks.reproduce import Reproduction
 def run_training(
     recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None, force: str | None = None
 ) -> TrainingOutcome:
-    """Run the training flow here and now.
+    """Run the training flow in this process.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     with _prefect():
         return train(recipe, store, fresh=fresh, from_step=_step(from_step), force=force)
@@ -45,43 +45,46 @@ def run_training(
 def run_steps(
     recipe: Recipe, store: Path, until: str, *, fresh: bool = False, from_step: str | None = None
 ) -> dict[str, Path]:
-    """Run the steps of training up to one of them, here and now; gives where the result of each lies.
+    """Run the steps of training up to one of them in this process.
+
+    Returns:
+        Path of the result of each step.
 
     Raises:
-        AssayError: there is no such step, or the first error that a person can mend.
+        AssayError: there is no such step, or the first error that a user can fix.
     """
-    singly = ", ".join(SINGLE_STEPS)
-    refusal = f"--until {until}: steps that can be done singly are {singly}; to judge and move nothing, use --dry-run"
+    names = ", ".join(SINGLE_STEPS)
+    refusal = f"--until {until}: the steps to stop after are {names}; to run the gate without promotion, use --dry-run"
     last = choose(until, SINGLE_STEPS, refusal)
     with _prefect():
         return run_until(recipe, last, store, fresh=fresh, from_step=_step(from_step))
 
 
 def run_seeds(recipe: Recipe, seeds: Sequence[int], store: Path) -> SeedScores:
-    """Train with several seeds, here and now.
+    """Train with several seeds in this process.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     with _prefect():
         return train_across_seeds(recipe, seeds, store)
 
 
 def run_reproduction(model: str, store: Path) -> Reproduction:
-    """Make a version again, here and now.
+    """Reproduce a version in this process.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     with _prefect():
         return reproduce(model, store)
 
 
 def run_monitoring(model: str, window: Window, store: Path, *, retrain: bool | None = None) -> DriftReport:
-    """Compare a window with what a version was trained on, here and now.
+    """Compare a window with the data of a version in this process.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     with _prefect():
         return monitor(model, window, retrain, store)
@@ -89,32 +92,32 @@ def run_monitoring(model: str, window: Window, store: Path, *, retrain: bool | N
 
 @contextmanager
 def _prefect() -> Iterator[None]:
-    """Run flows in the block; where no server is named, on a temporary one that Ctrl-C does not end before its time."""
-    one_line_errors()
+    """Run flows in the block, without a configured server on a temporary one that Ctrl-C does not end too early."""
+    log_one_line_errors()
     if not PREFECT_API_URL.value():
-        from assay.flows.ephemeral import DetachedServer  # seconds of imports that a named server makes needless
+        from assay.flows.ephemeral import DetachedServer  # seconds of imports that a configured server does not need
 
         DetachedServer()
-    with temporary_settings(_patient_and_silent()):
+    with temporary_settings(_ephemeral_settings()):
         yield
 
 
-def _patient_and_silent() -> dict[Setting, Any]:
-    """Settings for the server that Prefect starts where none was named: time to start, no reports home.
+def _ephemeral_settings() -> dict[Setting, Any]:
+    """Return settings for Prefect's temporary server: a long startup timeout and no analytics.
 
-    What the user set stays.
+    Settings of the environment take precedence.
     """
-    wishes: dict[Setting, Any] = {
+    defaults: dict[Setting, Any] = {
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180,
         PREFECT_SERVER_ANALYTICS_ENABLED: False,
     }
-    return {setting: value for setting, value in wishes.items() if setting.name not in os.environ}
+    return {setting: value for setting, value in defaults.items() if setting.name not in os.environ}
 
 
-def one_line_errors() -> None:
-    """Let Prefect log errors that a person can fix as one line: their traceback tells a user nothing.
+def log_one_line_errors() -> None:
+    """Make Prefect log errors that a user can fix in one line, since their traceback does not help.
 
-    Nor does the one of MLflow's sqlite, whose error comes to us besides.
+    The same applies to errors of MLflow's sqlite, which are also raised.
     """
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_traceback)

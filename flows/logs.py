@@ -1,4 +1,4 @@
-"""What this package logs belongs to the log of the run: on the terminal, and in the Prefect UI."""
+"""Add the log records of this package to the log of the flow run, on the terminal and in Prefect."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ PACKAGE = "assay"
 
 
 def join_prefect_logs() -> None:
-    """Let Prefect take our loggers along. It reads the variable at the first flow run: call this before."""
+    """Make Prefect handle the loggers of this package. Call it before the first flow run, which reads the setting."""
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", PACKAGE)
     logger = logging.getLogger(PACKAGE)
     if logger.level == logging.NOTSET:

@@ -1,4 +1,4 @@
-"""Settings of a deployed recipe that a caller over HTTP may change: those of `training`, by name and with type."""
+"""Validate and apply the training settings that an HTTP client may change in a deployed recipe."""
 
 import difflib
 import math
@@ -12,7 +12,7 @@ from assay.recipes.recipe import Recipe
 from assay.recipes.training_section import Training
 
 SECTION = "training"
-# By name: a setting that is added to the schema later, and may hold a path, is not open to callers by itself.
+# An explicit list: a setting that is added to the schema later, and might hold a path, is not open to clients.
 ALLOWED = (
     "epochs",
     "batch_size",
@@ -34,7 +34,7 @@ ALLOWED = (
 
 
 class Fault(BaseModel):
-    """A parameter that cannot be taken, and why."""
+    """A parameter that is refused, and the reason."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ class Fault(BaseModel):
 
 
 class FaultyParametersError(Exception):
-    """What a caller sent cannot be taken; every fault is named."""
+    """The parameters of a request are refused; the error names every fault."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{fault.parameter}: {fault.reason}" for fault in faults))
@@ -52,7 +52,7 @@ class FaultyParametersError(Exception):
 
 
 def override(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe with other settings of training.
+    """Return a recipe with changed training settings.
 
     Args:
         recipe: the deployed recipe, as JSON.
@@ -62,14 +62,14 @@ def override(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
         The changed recipe, as JSON.
 
     Raises:
-        FaultyParametersError: a key is unknown or not open to callers, or a value has the wrong type or size.
+        FaultyParametersError: a key is unknown or not open to clients, or a value has the wrong type or range.
     """
     if faults := [fault for key, value in overrides.items() for fault in _faults(key, value)]:
         raise FaultyParametersError(faults)
     changes = {key.removeprefix(f"{SECTION}."): value for key, value in overrides.items()}
     settings = {**recipe.get(SECTION, {}), **changes}
     try:
-        # Strictly: a batch size of "8" or true is a mistake of the caller.
+        # Strict: a batch size of "8" or true is an error of the client.
         Training.model_validate(settings, strict=True)
         return Recipe.model_validate({**recipe, SECTION: settings}).model_dump(mode="json")
     except ValidationError as error:
@@ -77,7 +77,7 @@ def override(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 
 def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
-    """What pydantic found, by the dotted name of the parameter."""
+    """Convert the errors of pydantic to faults with dotted parameter names."""
     return [
         Fault(
             parameter=".".join(str(part) for part in (prefix, *fault["loc"]) if part != "") or "body",
@@ -104,12 +104,12 @@ def _allowed(kind: str, location: Sequence[int | str]) -> str:
 
 def _not_open(name: str) -> str:
     if near := difflib.get_close_matches(name, ALLOWED, n=1):
-        return f"is not open to callers; did you mean {SECTION}.{near[0]}?"
-    return f"is not open to callers; open are {', '.join(f'{SECTION}.{one}' for one in ALLOWED)}"
+        return f"cannot be changed by clients; did you mean {SECTION}.{near[0]}?"
+    return f"cannot be changed by clients; choose from {', '.join(f'{SECTION}.{key}' for key in ALLOWED)}"
 
 
 def _plain(value: Any) -> Any:
-    """A value that can be sent back as JSON, and is not long."""
+    """Return a value that can be sent back as JSON, shortened to 100 characters."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return str(value)[:100]

@@ -1,4 +1,4 @@
-"""The steps of training singly: up to one of them, with nothing judged, registered or moved."""
+"""The steps flow: run the steps of training up to one of them, without gate, registration or promotion."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from prefect import flow
 
 from assay.corpus.storage.artifact_ref import Ref
 from assay.flows.attempts import searches_first
-from assay.flows.runners import chosen_requests, chosen_runner
+from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import open_run
 from assay.runs.run import Run, Step
@@ -30,7 +30,7 @@ SINGLE_STEPS: tuple[SingleStep, ...] = get_args(SingleStep)
     flow_run_name="{recipe.name}-until-{until}",
     persist_result=False,
     result_serializer="json",
-    task_runner=chosen_runner(),
+    task_runner=runner_from_environment(),
 )
 def run_until(
     recipe: Recipe,
@@ -39,24 +39,26 @@ def run_until(
     fresh: bool = False,
     from_step: Step | None = None,
 ) -> dict[str, Path]:
-    """Do the steps of a run up to one of them, and leave the run open: training goes on behind it.
+    """Do the steps of a run up to one of them, and leave the run open, so that training resumes after it.
 
     Args:
         recipe: everything the run depends on.
         until: the last step to do.
         store: folder of runs.
-        fresh: begin anew even where an open run exists.
-        from_step: do this step and those behind it again, in the newest run of the recipe; the same as `until`
-            does that one step only.
+        fresh: start a new run even if an open run exists.
+        from_step: redo this step and all later ones up to `until`, in the newest run of the recipe.
 
     Returns:
-        Where the result of each step lies.
+        Path of the result of each step.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     results: dict[str, Path] = {}
-    with chosen_requests(), open_run(recipe, store, fresh=fresh, from_step=from_step, keep_open=True) as run:
+    with (
+        task_resources_from_environment(),
+        open_run(recipe, store, fresh=fresh, from_step=from_step, keep_open=True) as run,
+    ):
         for step, result in _steps(run, until):
             results[step] = result.path
             if step == until:
@@ -65,7 +67,7 @@ def run_until(
 
 
 def _steps(run: Run, until: SingleStep) -> Iterator[tuple[SingleStep, Ref]]:
-    """Each step when its turn comes, with its result; the search for settings where it comes first or is asked for."""
+    """Do the steps one by one and yield their results; tune only if the recipe tunes first or `until` asks for it."""
     snapshot = extract(run)
     yield "extract", snapshot
     yield "validate", validate(run, snapshot)

@@ -1,4 +1,4 @@
-"""Make a registered version again, from its rows to its figures, and say whether the same comes out."""
+"""The flow that trains a registered version again and compares the result with the version."""
 
 import shutil
 from pathlib import Path
@@ -16,15 +16,15 @@ from assay.tasks.split import split
 
 @flow(name="reproduce", flow_run_name="reproduce-{model}", persist_result=False, result_serializer="json")
 def reproduce(model: str, store: Path = Path(".assay"), registry_uri: str | None = None) -> Reproduction:
-    """Train a version again in an empty store and compare. Nothing is registered, no ledger is told.
+    """Train a version again in an empty store and compare. Registers nothing and leaves the split ledger unchanged.
 
     Args:
         model: `models:/NAME/VERSION` or `models:/NAME@champion`.
-        store: folder of the runs; the work is done below `reproductions` in it.
-        registry_uri: MLflow; none: MLFLOW_TRACKING_URI, else sqlite in the store.
+        store: folder of the runs; the reproduction runs in its folder `reproductions`.
+        registry_uri: address of MLflow. None: MLFLOW_TRACKING_URI, or sqlite in the store if that is not set.
 
     Raises:
-        AssayError: there is no such version, it left no lineage, or its rows are gone.
+        AssayError: there is no such version, it has no lineage, or its rows are no longer available.
     """
     uri = registry_uri or existing_tracking_uri(store)
     with lineages(uri, model) as (lineage,), open_reproduction(lineage, store, uri) as run:

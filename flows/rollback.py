@@ -1,4 +1,4 @@
-"""Put an earlier champion back."""
+"""The flow that rolls the champion alias back to an earlier version."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ from assay.serving.address import existing_tracking_uri
 def rollback(
     name: str, reason: str, to: str | None = None, store: Path = Path(".assay"), registry_uri: str | None = None
 ) -> AliasChange:
-    """Move the champion alias back, under the same lock as a promotion, and write down why.
+    """Move the champion alias back under the lock of promotions, and record the reason.
 
     Args:
         name: registered model.
-        reason: stands in the history for ever.
-        to: version to put back; none: the one before.
+        reason: recorded permanently in the history.
+        to: version to restore. None: the previous champion.
         store: folder of the promotion lock, the same as for training.
-        registry_uri: MLflow; none: MLFLOW_TRACKING_URI, else sqlite in the store.
+        registry_uri: address of MLflow. None: MLFLOW_TRACKING_URI, or sqlite in the store if that is not set.
     """
     return move_back(name, reason, to, store, registry_uri, flow_run.id)
 
@@ -31,5 +31,5 @@ def rollback(
 def move_back(
     name: str, reason: str, to: str | None, store: Path, registry_uri: str | None, run: str | None = None
 ) -> AliasChange:
-    """One move of the alias; `run` is the flow run that asked for it."""
+    """Move the alias back once; `run` is the flow run that requested it."""
     return ModelRegistry(name, registry_uri or existing_tracking_uri(store), store).rollback(to, reason, run)

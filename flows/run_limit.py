@@ -1,4 +1,4 @@
-"""One training of a recipe at a time, over all of its deployments."""
+"""Allow one training of a recipe at a time, over all of its deployments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +9,23 @@ from prefect.concurrency.sync import concurrency
 
 from assay.corpus.errors import AssayError
 
-# A holder that was killed blocks the others for no longer; a live one renews its lease.
+# A killed holder blocks the others for this long at most; a live one renews its lease.
 LEASE_S = 60.0
 
 
 @contextmanager
-def only_training(recipe: str, flow_run: FlowRun | None) -> Iterator[None]:
-    """Hold the limit of a recipe for the length of the block; without a deployment there is none.
+def exclusive_training(recipe: str, flow_run: FlowRun | None) -> Iterator[None]:
+    """Hold the concurrency limit of a recipe during the block; a run without a deployment has no limit.
 
-    A run that an automation starts does not wait for another training: it would train the same rows again. Started
-    again after a crash it waits, since the slot may still be its own.
+    A run started by an automation does not wait for another training, since it would train on the same rows again.
+    After a crash it waits, since the lease may still be its own.
 
     Args:
         recipe: name of the recipe.
-        flow_run: the run that trains.
+        flow_run: flow run of the training.
 
     Raises:
-        AssayError: another run trains the recipe, and this one does not wait.
+        AssayError: another run is training the recipe, and this one does not wait.
     """
     if flow_run is None or flow_run.deployment_id is None:
         yield
@@ -35,14 +35,14 @@ def only_training(recipe: str, flow_run: FlowRun | None) -> Iterator[None]:
         client.upsert_global_concurrency_limit_by_name(name, 1)
     automatic = flow_run.created_by is not None and flow_run.created_by.type == "AUTOMATION"
     timeout = 1.0 if automatic and flow_run.run_count <= 1 else None
-    held = concurrency(
+    limit = concurrency(
         name, timeout_seconds=timeout, lease_duration=LEASE_S, strict=True, raise_on_lease_renewal_failure=False
     )
     try:
-        held.__enter__()
+        limit.__enter__()
     except TimeoutError as error:
-        raise AssayError(f"{recipe} is being trained by another run; nothing is started for this alarm") from error
+        raise AssayError(f"another run is already training {recipe}; nothing is started for this alarm") from error
     try:
         yield
     finally:
-        held.__exit__(None, None, None)
+        limit.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""What came of a flow run: the MLflow run it made, found by its tag, with figures, verdict and answers."""
+"""The outcome of a flow run: its MLflow run, found by a tag, with metrics, verdict and predictions."""
 
 import tempfile
 from pathlib import Path
@@ -20,11 +20,13 @@ from assay.serving.registered_model import test_metrics
 
 
 class Outcome(BaseModel):
-    """Where a run has come to. Figures are on test rows; verdict, outcome and version are None until there are some.
+    """The state of a run so far. Verdict, outcome and version are None until they exist.
 
-    `outcome`: of the verdict, or what became of the question that a person was asked about it: `pending`, and
-    `refused` where the answer is no, or did not come in time.
-    `reported`: the run has come to its end, where it leaves figures and answers.
+    Attributes:
+        metrics: metrics on test rows.
+        outcome: outcome of the verdict, or of the approval decision about it: `pending`, or `refused` if the decision
+            is no or was not made in time.
+        reported: whether the run has ended and recorded its metrics and predictions.
     """
 
     mlflow_run: str
@@ -36,12 +38,12 @@ class Outcome(BaseModel):
 
 
 def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
-    """What a flow run has left in MLflow so far; None where it has not begun.
+    """Return what a flow run has recorded in MLflow so far; None if it has not started.
 
     Args:
         flow_run: id of the flow run.
-        recipe: that it runs.
-        store: folder of sqlite where there is no MLflow server.
+        recipe: recipe of the flow run.
+        store: folder of sqlite if there is no MLflow server.
 
     Raises:
         AssayError: MLflow cannot be reached.
@@ -54,22 +56,22 @@ def find_outcome(flow_run: str, recipe: Recipe, store: Path) -> Outcome | None:
             return None
         versions = Versions(client, recipe.registry.name, uri)
         reported = _verdict(client, run.info.run_id)
-        asked = _asked_about(versions, flow_run)
-        verdict = reported or (ApprovalRecords(client, versions).verdict(asked) if asked else None)
+        proposed = _proposed_version(versions, flow_run)
+        verdict = reported or (ApprovalRecords(client, versions).verdict(proposed) if proposed else None)
         version = versions.find(verdict.bundle) if verdict else None
         tested = verdict.outcome if verdict else None
         return Outcome(
             mlflow_run=run.info.run_id,
             metrics=dict(sorted(test_metrics(run.data.metrics).items())),
             verdict=verdict,
-            outcome=asked.outcome if asked else tested,
+            outcome=proposed.outcome if proposed else tested,
             version=version.address if version else None,
             reported=reported is not None,
         )
 
 
 def read_predictions(outcome: Outcome, recipe: Recipe, store: Path) -> bytes | None:
-    """The answers to the test rows, as Parquet; None before the end of the run, so while it waits for approval.
+    """Return the predictions for the test rows as Parquet; None until the run ends, also while it waits for approval.
 
     Raises:
         AssayError: MLflow cannot be reached.
@@ -83,21 +85,21 @@ def read_predictions(outcome: Outcome, recipe: Recipe, store: Path) -> bytes | N
 
 
 def _mlflow_run(client: MlflowClient, flow_run: str, recipe: Recipe) -> MlflowRun | None:
-    """The newest one: what was begun again after a crash may have made another."""
+    """Return the newest MLflow run of the flow run: one that was restarted after a crash may have two."""
     experiment = client.get_experiment_by_name(recipe.registry.experiment or recipe.registry.name)
     if experiment is None:
         return None
     query = equals("tags.`prefect.flow_run`", flow_run)
-    found = client.search_runs(
-        [experiment.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1
-    )
-    return found[0] if found else None
+    runs = client.search_runs([experiment.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=1)
+    return runs[0] if runs else None
 
 
-def _asked_about(versions: Versions, flow_run: str) -> Version | None:
-    """The version that the run asked a person about last, however that ended."""
-    asked = [one for one in versions.of_run(flow_run) if one.approval and one.approval.run == flow_run]
-    return asked[-1] if asked else None
+def _proposed_version(versions: Versions, flow_run: str) -> Version | None:
+    """Return the version that the run last submitted for approval, whatever the decision."""
+    proposed = [
+        version for version in versions.of_run(flow_run) if version.approval and version.approval.run == flow_run
+    ]
+    return proposed[-1] if proposed else None
 
 
 def _verdict(client: MlflowClient, run_id: str) -> Verdict | None:

@@ -1,8 +1,8 @@
-"""Where the mapped tasks of a flow run: on this machine, or on the workers of a Ray cluster.
+"""Task runners: run the mapped tasks of a flow on this machine, or on the workers of a Ray cluster.
 
 Trials of a search, trainings with several seeds, and parts of a prediction are mapped tasks. For `assay` and for
-deployments, the environment says where: `ASSAY_RUNNER`, and what each task asks of a cluster, `ASSAY_TASK_CPUS` and
-`ASSAY_TASK_GPUS`.
+deployments, the environment selects the runner, `ASSAY_RUNNER`, and the resources that each task requests from a
+cluster, `ASSAY_TASK_CPUS` and `ASSAY_TASK_GPUS`.
 """
 
 import os
@@ -17,14 +17,14 @@ RUNNER, CPUS, GPUS = "ASSAY_RUNNER", "ASSAY_TASK_CPUS", "ASSAY_TASK_GPUS"
 
 
 def task_runner(where: str) -> Any:
-    """The task runner of that name, for `flow.with_options(task_runner=...)`.
+    """Return the task runner of a name, for `flow.with_options(task_runner=...)`.
 
-    On Ray, every worker must reach the Prefect server (PREFECT_API_URL: without one, each starts its own), have this
-    package, and see inputs and outputs under the same paths.
+    On Ray, every worker must reach the Prefect server (PREFECT_API_URL; without it, each worker starts its own), have
+    this package installed, and see inputs and outputs under the same paths.
 
     Args:
-        where: `threads:N` (N tasks at a time here), `ray` (a cluster of this machine's cores, for as long as the flow
-            runs), or `ray:ADDRESS` (`auto`, `HOST:6379`, `ray://HOST:10001`).
+        where: `threads:N` (N tasks at a time on this machine), `ray` (a cluster of this machine's cores that lasts as
+            long as the flow), or `ray:ADDRESS` (`auto`, `HOST:6379`, `ray://HOST:10001`).
 
     Raises:
         AssayError: there is no such runner, or Ray is not installed.
@@ -36,13 +36,13 @@ def task_runner(where: str) -> Any:
         try:
             from prefect_ray import RayTaskRunner
         except ImportError as error:
-            raise AssayError(f"runner {where!r} needs Ray; pip install 'assay[ray]'") from error
+            raise AssayError(f"the runner {where!r} needs Ray; run pip install 'assay[ray]'") from error
         return RayTaskRunner(address=rest) if rest else RayTaskRunner(init_kwargs={"include_dashboard": False})
-    raise AssayError(f"{where!r} is no runner; write threads:4, ray, or ray:ADDRESS")
+    raise AssayError(f"{where!r} is not a runner; write threads:4, ray, or ray:ADDRESS")
 
 
-def chosen_runner(default: Any = None) -> Any:
-    """The task runner that the environment names, else the default.
+def runner_from_environment(default: Any = None) -> Any:
+    """Return the task runner that the environment names, or the default.
 
     Raises:
         AssayError: see `task_runner`.
@@ -51,33 +51,33 @@ def chosen_runner(default: Any = None) -> Any:
     return task_runner(where) if where else default
 
 
-def chosen_requests() -> AbstractContextManager[None]:
-    """What the environment says that each task asks of a cluster: a core and no GPU, where it says nothing.
+def task_resources_from_environment() -> AbstractContextManager[None]:
+    """Request the cluster resources that the environment names for each task; by default one core and no GPU.
 
     Raises:
-        AssayError: a variable holds no number.
+        AssayError: a variable is not a number.
     """
-    return requesting(os.environ.get(RUNNER, ""), _number(CPUS, 1), _number(GPUS, 0))
+    return task_resources(os.environ.get(RUNNER, ""), _number(CPUS, 1), _number(GPUS, 0))
 
 
 def _number(variable: str, default: float) -> float:
-    given = os.environ.get(variable) or str(default)
+    value = os.environ.get(variable) or str(default)
     try:
-        number = float(given)
+        number = float(value)
     except ValueError:
         number = -1
     if not 0 <= number < float("inf"):
-        raise AssayError(f"{variable} is {given!r}; it takes a number, such as 1 or 0.5")
+        raise AssayError(f"{variable} is {value!r}; it takes a number, such as 1 or 0.5")
     return number
 
 
-def requesting(where: str, cpus: float = 1, gpus: float = 0) -> AbstractContextManager[None]:
-    """What each task that is submitted in the block asks of a Ray cluster; threads share what there is.
+def task_resources(where: str, cpus: float = 1, gpus: float = 0) -> AbstractContextManager[None]:
+    """Request resources of a Ray cluster for each task submitted in the block; threads ignore them.
 
     Args:
-        where: as `task_runner` takes it.
-        cpus: cores of a task.
-        gpus: GPUs of a task, or a part of one.
+        where: name of the runner, as in `task_runner`.
+        cpus: cores per task.
+        gpus: GPUs per task; fractions are allowed.
     """
     if not where.startswith("ray"):
         return nullcontext()

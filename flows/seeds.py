@@ -1,4 +1,4 @@
-"""How much of a score is luck: the recipe trained with several seeds on the same sides, scored on validation rows."""
+"""The seeds flow: train a recipe with several seeds on the same splits, to measure the variance of its score."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from prefect import flow, unmapped
 from pydantic import BaseModel
 
 from assay.corpus.errors import AssayError
-from assay.flows.runners import chosen_requests, chosen_runner
+from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.recipe import Recipe
 from assay.recipes.training_section import Tuning
 from assay.runs.lifecycle import open_run
@@ -21,18 +21,18 @@ KEY = "training.seed"
 
 
 class SeedScores(BaseModel):
-    """The score of each seed: that of the best epoch, or of the last where `training.keep` says so."""
+    """The validation score of each seed, of the epoch that `training.keep` selects."""
 
     scores: dict[int, float]
 
     @property
     def mean(self) -> float:
-        """Of all seeds."""
+        """Return the mean score of all seeds."""
         return statistics.fmean(self.scores.values())
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation; 0 of a single seed."""
+        """Return the sample standard deviation of the scores; 0 for a single seed."""
         return statistics.stdev(self.scores.values()) if len(self.scores) > 1 else 0.0
 
 
@@ -41,14 +41,14 @@ class SeedScores(BaseModel):
     flow_run_name="{recipe.name}-seeds",
     persist_result=False,
     result_serializer="json",
-    task_runner=chosen_runner(),
+    task_runner=runner_from_environment(),
 )
 def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(".assay")) -> SeedScores:
-    """Train once with each seed, at the same time where the task runner allows it; nothing is judged or registered.
+    """Train once with each seed, in parallel if the task runner allows it, without gate or registration.
 
-    Each training is a nested MLflow run below the open run of the recipe, and done once: begun again, only what is
-    missing is trained. The run stays open: a training of the recipe goes on with it, on the same rows and sides, unless
-    it begins anew (`fresh`).
+    Each training is a nested MLflow run of the open run of the recipe. When started again, only the missing trainings
+    are done. The run stays open: a training of the recipe resumes it, on the same rows and splits, unless it starts a
+    new one (`fresh`).
 
     Args:
         recipe: what to train.
@@ -56,21 +56,21 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
         store: folder of runs.
 
     Raises:
-        AssayError: no seed or the same one twice, a loss was no number, or the first error that a person can mend.
+        AssayError: there is no seed or a duplicate, a loss was not finite, or the first error that a user can fix.
     """
     if not seeds or len(set(seeds)) != len(seeds):
-        raise AssayError(f"seeds are {list(seeds)}; name at least one, and each once")
-    # A trial gives up where it falls behind others; here there are none.
-    alone = Tuning(space={"training.epochs": [recipe.training.epochs]}, pruning=False)
+        raise AssayError(f"seeds are {list(seeds)}; name at least one, and each only once")
+    # Each seed trains to the end: trials are not pruned against each other.
+    tuning = Tuning(space={"training.epochs": [recipe.training.epochs]}, pruning=False)
     plans = [Plan(number=seed, settings={KEY: seed}, other_trials=[]) for seed in seeds]
-    with chosen_requests(), open_run(recipe, store, keep_open=True) as run:
+    with task_resources_from_environment(), open_run(recipe, store, keep_open=True) as run:
         snapshot = extract(run)
         splits = split(run, snapshot)
-        shared = [unmapped(value) for value in (run, snapshot, splits, alone)]
+        shared = [unmapped(value) for value in (run, snapshot, splits, tuning)]
         trials: list[Trial] = run_trial.map(*shared, plans).result()
     scores = {}
     for trial in trials:
         if trial.score is None:
-            raise AssayError(f"training with seed {trial.number} has no score: {trial.why}")
+            raise AssayError(f"the training with seed {trial.number} has no score: {trial.why}")
         scores[trial.number] = trial.score
     return SeedScores(scores=scores)

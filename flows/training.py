@@ -1,4 +1,4 @@
-"""From a source to a promoted model: extract, validate, split, tune, train, export, evaluate, gate, promote."""
+"""The training flow: extract, validate, split, tune, train, export, evaluate, gate, promote."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ from assay.evaluation.attempts import Attempt
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
 from assay.flows.attempts import best_candidate
-from assay.flows.run_limit import only_training
-from assay.flows.runners import chosen_requests, chosen_runner
+from assay.flows.run_limit import exclusive_training
+from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.recipe import Recipe
 from assay.registry.aliases import ChampionChanged
 from assay.registry.promotion import PromotionResult, effective_verdict
@@ -30,12 +30,12 @@ from assay.tasks.report import report
 from assay.tasks.split import split
 from assay.tasks.validate import validate
 
-# A champion that keeps changing while we compare with it is a sign of trouble, not of bad luck.
+# A champion that changes this often during the comparison is a fault, not a coincidence.
 GATE_ATTEMPTS = 3
 
 
 class TrainingOutcome(BaseModel):
-    """How a run ended, and where to look."""
+    """The result of a training run, and where its records are."""
 
     run: str
     mlflow_run: str
@@ -46,14 +46,14 @@ class TrainingOutcome(BaseModel):
     card: Path
 
 
-# What Prefect is told to keep of a result must never be a pickle.
+# Prefect must never persist a result as a pickle.
 @flow(
     name="train",
     flow_run_name="train-{recipe.name}",
     retries=0,
     persist_result=False,
     result_serializer="json",
-    task_runner=chosen_runner(),
+    task_runner=runner_from_environment(),
 )
 def train(
     recipe: Recipe,
@@ -63,27 +63,28 @@ def train(
     from_step: Step | None = None,
     force: str | None = None,
 ) -> TrainingOutcome:
-    """Train, assay and, if the model earned it, promote.
+    """Train a model, run the gate and, if the model passes, promote it.
 
     Args:
         recipe: everything the run depends on.
-        store: folder of runs, ledger and, without a tracking server, of MLflow.
-        run_key: key of the run to open or go on with; none: the id of the flow run where a deployment started
-            it, so that the next one reads fresh data, else the open run of this recipe.
-        fresh: begin anew even where an open run exists; what Prefect starts again still goes on where it was.
-        from_step: do this step and all later ones of the newest run again.
-        force: why to promote even what the gate refuses; version and history carry it for ever.
+        store: folder of runs, split ledger and, without a tracking server, of MLflow.
+        run_key: key of the run to open or resume. None: in a run of a deployment, the id of the flow run, so that the
+            next one reads new data; otherwise the open run of this recipe.
+        fresh: start a new run even if an open run exists. A flow run that Prefect starts again resumes its run.
+        from_step: redo this step and all later ones of the newest run.
+        force: reason to promote the model even if the gate refuses it; recorded permanently with the version and in the
+            history.
 
     Raises:
-        AssayError: the first error that a person can mend.
+        AssayError: the first error that a user can fix.
     """
     if force is not None and not force.strip():
-        raise AssayError("a forced promotion needs a reason; say why, or leave force out")
-    if run_key is None and from_step is None:  # --from is about an earlier run
+        raise AssayError("a forced promotion needs a reason; give one, or leave force out")
+    if run_key is None and from_step is None:  # from_step refers to an earlier run
         run_key = deployment_key(current_flow_run())
     with (
-        only_training(recipe.name, current_flow_run()),
-        chosen_requests(),
+        exclusive_training(recipe.name, current_flow_run()),
+        task_resources_from_environment(),
         open_run(recipe, store, key=run_key, fresh=fresh, from_step=from_step) as run,
     ):
         snapshot = extract(run)
@@ -114,14 +115,14 @@ def train(
 
 
 def deployment_key(flow_run: FlowRun | None) -> str | None:
-    """Key of a run that a deployment started: the same when Prefect starts it again, another one next week."""
+    """Return the run key of a flow run of a deployment: the same when Prefect starts it again. None without one."""
     return str(flow_run.id) if flow_run is not None and flow_run.deployment_id is not None else None
 
 
 def _decide(
     run: Run, results: RunResults, attempts: Sequence[Attempt], force: str | None
 ) -> tuple[Verdict, PromotionResult]:
-    """Gate and promote; where another model became champion meanwhile, the gate runs again against that one."""
+    """Gate and promote; if another model became champion meanwhile, run the gate again against that one."""
     for _ in range(GATE_ATTEMPTS):
         verdict = gate(run, results, attempts)
         if verdict.outcome == "refused":
@@ -133,6 +134,6 @@ def _decide(
         except ChampionChanged:
             continue
     raise AssayError(
-        f"the champion of {run.recipe.registry.name} changed {GATE_ATTEMPTS} times while it was compared with; "
-        "let the other runs end, then start this one again: it goes on at the gate"
+        f"the champion of {run.recipe.registry.name} changed {GATE_ATTEMPTS} times during the comparison; "
+        "wait for the other runs to end, then start this one again: it resumes at the gate"
     )

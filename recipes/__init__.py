@@ -1,1 +1,1 @@
-"""The one configuration: its schema, its loader and the shipped recipes."""
+"""The recipe: its schema, its loader and the shipped recipes."""

@@ -1,4 +1,4 @@
-"""Bounds of the numbers in a recipe, and how an error names them."""
+"""Bounds of the numbers in a recipe, and their wording in errors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ _BOUNDS = {
     "exclusiveMaximum": "below",
     "maximum": "at most",
 }
-# What pydantic calls a number that is out of bounds.
+# Pydantic's error types for a number out of bounds.
 OUT_OF_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 
 
@@ -25,12 +25,12 @@ def allowed_range(schema: Mapping[str, Any], location: Sequence[int | str]) -> s
     """Return the bounds of a number, such as `above 0, at most 1`.
 
     Args:
-        schema: JSON schema of the whole.
-        location: keys and positions that lead to the number, as pydantic gives them. Parts that only name a member of
-            a union are skipped.
+        schema: JSON schema of the whole document.
+        location: keys and positions of the number, as in a pydantic error. Parts that only name a member of a union
+            are skipped.
 
     Returns:
-        None where no number with bounds stands there.
+        None if there is no number with bounds at this location.
     """
     nodes = [schema]
     for part in location:
@@ -43,7 +43,7 @@ def allowed_range(schema: Mapping[str, Any], location: Sequence[int | str]) -> s
 
 
 def _written(number: float) -> str:
-    """The number with separators, and without a fraction where it is whole."""
+    """Return the number with thousands separators, and without a fraction if it is whole."""
     return f"{int(number):,}" if float(number).is_integer() else f"{number:g}"
 
 
@@ -58,7 +58,7 @@ def _children(schema: Mapping[str, Any], node: Mapping[str, Any], part: int | st
 
 
 def _options(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The node itself, or every member of a union, references resolved."""
+    """Yield the node itself, or every member of a union, with references resolved."""
     if "$ref" in node:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     members = [member for key in ("anyOf", "oneOf", "allOf") for member in node.get(key, ())]

@@ -1,4 +1,4 @@
-"""Read a recipe file, apply `--set` overrides, and say clearly what is wrong with it."""
+"""Read a recipe file, apply `--set` overrides, and report every fault in one line."""
 
 import difflib
 import re
@@ -16,7 +16,7 @@ from assay.recipes.recipe import Recipe
 from assay.recipes.yaml_values import YamlError, read_yaml
 
 SHIPPED = Path(__file__).parent
-# What pydantic puts into a path for the member of a union that it tried.
+# Pydantic adds the member of a union that it tried to the location of an error.
 _UNION_MEMBER = re.compile(r"mongo|hub|files|constrained-\w+|str|bool|[a-z-]+\[.*\]")
 _CREDENTIALS = re.compile(r"//[^/\s]+@")
 
@@ -25,7 +25,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe, or a shipped one by its name, and apply overrides such as `training.epochs=3`.
 
     Raises:
-        AssayError: the file is missing or not YAML, a key is unknown or a value wrong; the line names it.
+        AssayError: the file is missing or not YAML, a key is unknown, or a value is wrong; the error names it.
     """
     file = find_recipe(path)
     try:
@@ -35,17 +35,21 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
-        raise AssayError(f"{file} holds no mapping of keys; see the shipped recipes in {SHIPPED}")
+        raise AssayError(f"{file} is not a mapping of keys; see the shipped recipes in {SHIPPED}")
     for override in overrides:
         _apply_override(values, override)
     return parse_recipe(values, str(file))
 
 
 def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
-    """Check a recipe that was already read.
+    """Validate a recipe that was already read.
+
+    Args:
+        values: the keys of the recipe.
+        where: source of the recipe, which begins the error.
 
     Raises:
-        AssayError: a key is unknown or a value wrong; all faults, one a clause.
+        AssayError: a key is unknown or a value is wrong; the error lists all faults.
     """
     try:
         return Recipe.model_validate(_texts_as_keys(values))
@@ -57,7 +61,7 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
 
 
 def find_recipe(path: str | Path) -> Path:
-    """The file itself, or the shipped recipe of that name.
+    """Return the path itself, or that of the shipped recipe of this name.
 
     Raises:
         AssayError: neither exists.
@@ -68,12 +72,12 @@ def find_recipe(path: str | Path) -> Path:
     shipped = SHIPPED / f"{file.name.removesuffix('.yaml')}.yaml"
     if len(file.parts) == 1 and shipped.is_file():
         return shipped
-    names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.yaml")))
+    names = ", ".join(sorted(recipe.stem for recipe in SHIPPED.glob("*.yaml")))
     raise AssayError(f"{path} is neither a file nor a shipped recipe (shipped: {names})")
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
-    """Set one dotted key. The value is read as YAML, so `3`, `true`, `null`, `[a, b]`, `{a: 1}` mean what they say."""
+    """Set one dotted key to a value read as YAML, such as `3`, `true`, `null`, `[a, b]` or `{a: 1}`."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AssayError(f"--set {override!r} is not KEY=VALUE, for example --set training.epochs=3")
@@ -84,7 +88,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if child is None:
             child = node[name] = {}
         if not isinstance(child, dict):
-            raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, not a group of keys")
+            raise AssayError(f"--set {override!r}: {name!r} holds {child!r}, which has no keys; set {name!r} itself")
         node = child
     try:
         node[last] = read_yaml(text, (*parents, last))
@@ -95,7 +99,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def _clearest(faults: Sequence[Any]) -> list[Any]:
-    """Of what pydantic says of a choice in `tuning.space`, keep that it is out of bounds: the rest is other types."""
+    """Drop faults about other types of a choice in `tuning.space` when one says that the choice is out of bounds."""
     bounded = {fault["loc"][:3] for fault in faults if fault["type"] in OUT_OF_BOUNDS and fault["loc"][0] == "tuning"}
     return [fault for fault in faults if fault["loc"][:3] not in bounded or fault["type"] in OUT_OF_BOUNDS]
 
@@ -111,7 +115,7 @@ def _describe(fault: Any) -> str:
     if fault["type"] == "value_error":
         return f"{key}: {message}" if key and key not in message else message
     if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
-        return _no_text(key, fault["input"])
+        return _not_a_text(key, fault["input"])
     allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
     return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
 
@@ -121,17 +125,17 @@ def _schema() -> dict[str, Any]:
     return Recipe.model_json_schema()
 
 
-def _no_text(key: str, value: Any) -> str:
-    """Say that a value is no text; not what it is, which may differ from what is written: 0123 is 123."""
+def _not_a_text(key: str, value: Any) -> str:
+    """Describe a value that should be text, without quoting it: 0123 in the file has become 123."""
     if value is None:
-        return f"{key!r} is empty or null, and takes a text; give it a text, or remove the key"
+        return f"{key!r} is empty or null, but must be text; write a text, or remove the key"
     kinds = {bool: "boolean", int: "number", float: "number"}
     kind = kinds.get(type(value), type(value).__name__)
-    return f"{key!r} is a {kind}, and takes a text; write it in quotes, as it stands"
+    return f"{key!r} is a {kind}, but must be text; put it in quotes"
 
 
 def _texts_as_keys(values: Any) -> Any:
-    """Return the values with whole numbers and booleans as keys turned into text, as the source's labels are."""
+    """Convert keys that are whole numbers or booleans to text, as the labels of the source are."""
     if isinstance(values, Mapping):
         return {_text_of_key(key): _texts_as_keys(value) for key, value in values.items()}
     return [_texts_as_keys(value) for value in values] if isinstance(values, list) else values
@@ -144,10 +148,10 @@ def _text_of_key(key: Any) -> Any:
 
 
 def _nearest(key: str) -> str:
-    """The known key that the unknown one most resembles, if any does."""
+    """Suggest the known key that is closest to an unknown one, or to remove the unknown one."""
     known = sorted(_known_keys(Recipe))
     last = {name.rpartition(".")[2]: name for name in reversed(known)}
-    if key in known:  # of another kind of source, say
+    if key in known:  # such as a key of another kind of source
         return "; it does not go with the other keys, remove it"
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.75) or [
         last[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.6)

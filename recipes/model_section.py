@@ -1,4 +1,4 @@
-"""The network of a recipe: encoder, adapter, heads."""
+"""The model section of a recipe: encoder, adapter and heads."""
 
 from typing import Literal
 
@@ -12,56 +12,66 @@ Kind = Literal["scratch", "lora", "full"]
 
 
 class Lora(Closed):
-    """Low-rank adapters (Hu et al. 2021), through peft; merged before export."""
+    """Low-rank adapters (Hu et al. 2021), trained with peft and merged before export."""
 
-    r: int = Field(16, ge=1, le=1024, description="Rank")
-    alpha: int = Field(32, ge=1, le=65_536, description="Scale: alpha / r")
-    dropout: float = Field(0.05, ge=0, lt=1, description="Of what goes into the adapters, in training")
+    r: int = Field(16, ge=1, le=1024, description="Rank of the adapters")
+    alpha: int = Field(32, ge=1, le=65_536, description="Scale of the adapters: alpha / r")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on the inputs of the adapters")
     targets: list[str] | None = Field(
-        None, description="Names of linear layers to adapt; none: all linear layers of the encoder"
+        None, description="Names of the linear layers to adapt. None: all linear layers of the encoder"
     )
 
 
 class Scratch(Closed):
-    """A small BERT trained from nothing, with a tokenizer trained on the training texts."""
+    """A small BERT trained from scratch, with a tokenizer trained on the training texts."""
 
-    layers: int = Field(2, ge=1, le=100, description="Transformer layers")
+    layers: int = Field(2, ge=1, le=100, description="Number of transformer layers")
     hidden: int = Field(128, ge=8, le=16_384, description="Width of a layer; a multiple of attention_heads")
-    attention_heads: int = Field(4, ge=1, le=1024, description="Attention heads of a layer")
-    vocabulary: int = Field(4000, ge=100, le=1_000_000, description="Most sub-words of the tokenizer")
+    attention_heads: int = Field(4, ge=1, le=1024, description="Attention heads per layer")
+    vocabulary: int = Field(4000, ge=100, le=1_000_000, description="Maximum number of sub-words of the tokenizer")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "Scratch":
         if self.hidden % self.attention_heads:
             raise ValueError(
-                f"model.scratch.hidden is {self.hidden}, which model.scratch.attention_heads {self.attention_heads} "
-                "does not divide; choose a multiple"
+                f"model.scratch.hidden is {self.hidden}, which is not a multiple of model.scratch.attention_heads "
+                f"{self.attention_heads}; choose a multiple"
             )
         return self
 
 
 class Model(Closed):
-    """The network: an encoder, an adapter, one or two heads."""
+    """The network: an encoder, an optional adapter, and one or two heads."""
 
-    encoder: str | None = Field(None, description="owner/name on the hub, or a local folder; none with `scratch`")
-    revision: str | None = Field(None, description="Commit of the hub model; needed for a hub name")
-    scratch: Scratch | None = Field(None, description="Train a small encoder from nothing instead")
-    heads: list[Head] = Field(min_length=1, max_length=2, description="sentence, tokens, or both (JointBERT)")
-    lora: Lora | None = Field(None, description="Train low-rank adapters instead of the whole encoder")
-    crf: bool = Field(False, description="Conditional random field on the token head")
-    max_length: int = Field(256, ge=8, le=512, description="Longest input in tokens; see long_texts for what is longer")
+    encoder: str | None = Field(
+        None, description="owner/name on the hub, or a local folder. None: `scratch` describes the encoder"
+    )
+    revision: str | None = Field(None, description="Commit of the hub model; required for a hub name")
+    scratch: Scratch | None = Field(
+        None, description="Train a small encoder from scratch. None: use the published `encoder`"
+    )
+    heads: list[Head] = Field(
+        min_length=1, max_length=2, description="Heads of the network: sentence, tokens, or both (JointBERT)"
+    )
+    lora: Lora | None = Field(None, description="Train low-rank adapters. None: train the whole encoder")
+    crf: bool = Field(False, description="Add a conditional random field to the token head")
+    max_length: int = Field(
+        256, ge=8, le=512, description="Maximum length of an input, in tokens; long_texts handles longer texts"
+    )
     long_texts: Literal["truncate", "windows"] = Field(
         "truncate",
-        description="Beyond max_length, in evaluation and serving. truncate: the rest is not read. windows: the text "
-        "is read in overlapping windows, of which the sentence's probabilities are the mean",
+        description="How evaluation and serving handle texts longer than max_length. truncate: ignore the rest. "
+        "windows: read the text in overlapping windows and average the probabilities of the sentence head",
     )
-    cleaning: Cleaning = Field(default_factory=Cleaning, description="Done to every text, in training and serving")
-    dropout: float | None = Field(None, ge=0, lt=1, description="Inside the encoder; none: as it was published")
-    head_dropout: float = Field(0.1, ge=0, lt=1, description="Before the heads")
+    cleaning: Cleaning = Field(
+        default_factory=Cleaning, description="Cleaning applied to every text, in training and serving"
+    )
+    dropout: float | None = Field(None, ge=0, lt=1, description="Dropout inside the encoder. None: the published value")
+    head_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the heads")
 
     @property
     def kind(self) -> Kind:
-        """Return which weights are trained: random ones, adapters, or a whole published encoder."""
+        """Return which weights are trained: a random encoder, adapters, or a whole published encoder."""
         return "scratch" if self.scratch is not None else "lora" if self.lora is not None else "full"
 
     @model_validator(mode="after")
@@ -69,9 +79,9 @@ class Model(Closed):
         if (self.encoder is None) == (self.scratch is None):
             raise ValueError("model needs exactly one of model.encoder and model.scratch")
         if self.lora is not None and self.scratch is not None:
-            raise ValueError("model.lora freezes the encoder, and model.scratch begins with random weights; use one")
+            raise ValueError("model.lora freezes the encoder, but model.scratch starts from random weights; use one")
         if self.crf and "tokens" not in self.heads:
-            raise ValueError("model.crf is for the token head; add tokens to model.heads or leave crf out")
+            raise ValueError("model.crf needs the token head; add tokens to model.heads or remove crf")
         if len(set(self.heads)) != len(self.heads):
             raise ValueError(f"model.heads {self.heads} names a head twice")
         return self

@@ -1,4 +1,4 @@
-"""When what comes in has moved away from what the champion was trained on."""
+"""The monitoring section of a recipe: when new data has drifted away from the champion's data."""
 
 from typing import Literal, get_args
 
@@ -20,40 +20,45 @@ Signal = Literal[
 ]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 _DISTANCE = "largest distance between the two cumulative distributions (Kolmogorov-Smirnov)"
-_TELLING = "2 AUC - 1 of a classifier that tells window from reference on rows it has not seen"
-_MOVED = "share that would have to move for the shares to be equal (total variation)"
+_SEPARABLE = "2 AUC - 1 of a classifier that separates window and reference, on rows it was not trained on"
+_MOVED = "total variation distance: the share that would have to move to make the shares equal"
 
 
 class DriftLimits(Closed):
-    """Least effect that is drift, from 0 (the same) to 1 (nothing in common); none: reported, not tested."""
+    """Smallest effect that counts as drift, from 0 (equal) to 1 (nothing in common). None: reported, not tested."""
 
-    text_length: float | None = Field(0.15, ge=0, lt=1, description=f"Characters of a text: {_DISTANCE}")
+    text_length: float | None = Field(0.15, ge=0, lt=1, description=f"Length of a text in characters: {_DISTANCE}")
     unknown_words: float | None = Field(
-        0.15, ge=0, lt=1, description=f"Share of a text's words that no training row holds: {_DISTANCE}"
+        0.15, ge=0, lt=1, description=f"Share of the words of a text that no training row holds: {_DISTANCE}"
     )
-    vocabulary: float | None = Field(0.25, ge=0, lt=1, description=f"Words of the texts: {_TELLING}")
-    embedding: float | None = Field(0.25, ge=0, lt=1, description=f"What the champion's head reads: {_TELLING}")
-    classes: float | None = Field(0.1, ge=0, lt=1, description=f"Classes answered: {_MOVED}")
-    entity_types: float | None = Field(0.15, ge=0, lt=1, description=f"Types of the entities found: {_MOVED}")
-    entity_count: float | None = Field(0.15, ge=0, lt=1, description=f"Entities found in a text: {_DISTANCE}")
-    confidence: float | None = Field(0.15, ge=0, lt=1, description=f"Confidence of the answers: {_DISTANCE}")
-    f1: float | None = Field(0.05, ge=0, lt=1, description="Fall of F1, where rows of the window carry labels")
+    vocabulary: float | None = Field(0.25, ge=0, lt=1, description=f"Words of the texts: {_SEPARABLE}")
+    embedding: float | None = Field(0.25, ge=0, lt=1, description=f"Inputs of the champion's head: {_SEPARABLE}")
+    classes: float | None = Field(0.1, ge=0, lt=1, description=f"Predicted classes: {_MOVED}")
+    entity_types: float | None = Field(0.15, ge=0, lt=1, description=f"Types of the predicted entities: {_MOVED}")
+    entity_count: float | None = Field(0.15, ge=0, lt=1, description=f"Predicted entities per text: {_DISTANCE}")
+    confidence: float | None = Field(0.15, ge=0, lt=1, description=f"Confidence of the predictions: {_DISTANCE}")
+    f1: float | None = Field(0.05, ge=0, lt=1, description="Drop of F1, if rows of the window have labels")
 
 
 class Monitoring(Closed):
-    """When the drift of a window is an alarm: the effect passes its limit, and chance does not explain it."""
+    """When the drift of a window is an alarm: an effect exceeds its limit and is statistically significant."""
 
     limits: DriftLimits = DriftLimits()
     alpha: float = Field(
-        0.01, ge=0.001, lt=0.5, description="Chance of any alarm where nothing has changed (Holm's correction)"
+        0.01,
+        ge=0.001,
+        lt=0.5,
+        description="Probability of any false alarm when nothing has changed, with Holm's correction",
     )
-    min_rows: int = Field(30, ge=10, le=MOST_ROWS, description="With fewer rows, nothing of a window is judged")
+    min_rows: int = Field(
+        30, ge=10, le=MOST_ROWS, description="Minimum number of rows of a window; with fewer, no signal is tested"
+    )
     max_rows: int = Field(
-        2000, ge=100, le=100_000, description="At most so many rows of window and reference, drawn at random"
+        2000, ge=100, le=100_000, description="Maximum number of rows of window and reference; more are sampled"
     )
-    seed: Seed = Field(13, description="Seed of what is drawn")
+    seed: Seed = Field(13, description="Seed of the sample")
     retrain: bool = Field(
         False,
-        description="Train the recipe anew in the same flow run when a limit is passed, through the same gate; leave "
-        "it off where an automation does so on the event assay.drift",
+        description="Train the recipe again in the same flow run if a limit is exceeded; the new model goes through "
+        "the same gate. Leave it off if an automation starts the training on the event assay.drift",
     )

@@ -1,4 +1,4 @@
-"""The recipe: everything a run depends on, in one closed, frozen schema."""
+"""The schema of a recipe: everything that a run depends on, closed and frozen."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -42,26 +42,37 @@ __all__ = [
 class Validation(Closed):
     """Limits of the data checks. A critical check that fails stops the run."""
 
-    min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Fewest rows")
+    min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Minimum number of rows")
     min_class_rows: int = Field(
-        5, ge=2, le=MOST_ROWS, description="Fewest rows of a class: one on each side and some to learn from"
+        5, ge=2, le=MOST_ROWS, description="Minimum number of rows per class; each split needs at least one"
     )
-    max_text_length: int = Field(20_000, ge=1, le=MOST_ROWS, description="Longest text, in characters")
+    max_text_length: int = Field(20_000, ge=1, le=MOST_ROWS, description="Maximum length of a text, in characters")
     max_duplicate_share: float = Field(
-        0.2, ge=0, le=1, description="Share of rows that repeat another row's text; above it a warning"
+        0.2, ge=0, le=1, description="Share of rows that repeat the text of another row; a larger share is a warning"
     )
-    max_class_share: float = Field(0.95, gt=0, le=1, description="Share of the largest class; above it a warning")
-    labels: list[str] | None = Field(None, description="Allowed classes; none: whatever the source holds")
-    entity_labels: list[str] | None = Field(None, description="Allowed entity types; none: whatever there is")
+    max_class_share: float = Field(
+        0.95, gt=0, le=1, description="Share of the largest class; a larger share is a warning"
+    )
+    labels: list[str] | None = Field(None, description="Allowed classes. None: all classes of the source")
+    entity_labels: list[str] | None = Field(
+        None, description="Allowed entity types. None: all entity types of the source"
+    )
 
 
 class RegistrySection(Closed):
-    """Where the model goes."""
+    """The MLflow server and the registered model that a run writes to."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200, description="Registered model")
-    tracking_uri: str | None = Field(None, description="MLflow; none: MLFLOW_TRACKING_URI, else sqlite below the store")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200, description="Name of the registered model"
+    )
+    tracking_uri: str | None = Field(
+        None, description="Address of MLflow. None: MLFLOW_TRACKING_URI, or sqlite in the store if that is not set"
+    )
     experiment: str | None = Field(
-        None, pattern=r"^[^\x00-\x1f]+$", max_length=500, description="MLflow experiment; none: the model's name"
+        None,
+        pattern=r"^[^\x00-\x1f]+$",
+        max_length=500,
+        description="MLflow experiment. None: the name of the registered model",
     )
 
     @model_validator(mode="after")
@@ -69,7 +80,7 @@ class RegistrySection(Closed):
         if "@" in (self.tracking_uri or ""):
             raise ValueError(
                 "registry.tracking_uri holds credentials, which would be stored with every run and bundle; "
-                "leave it out and set MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                "remove it and set MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
         return self
 
@@ -78,83 +89,89 @@ class Recipe(Closed):
     """Everything that a run depends on."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100, description="Name of the recipe: lower case, digits, hyphens"
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        max_length=100,
+        description="Name of the recipe: lower-case letters, digits and hyphens",
     )
     description: str = Field("", description="One line for the model card")
     source: Source
     validation: Validation = Validation()
     split: Split = Split()
     model: Model
-    # Without a default in the schema: a form would fill in what depends on the model.
+    # A default in the schema would make forms fill in settings that depend on the model.
     training: Training = Field(default_factory=Training)
-    tuning: Tuning | None = Field(None, description="none: settings are taken as they stand")
+    tuning: Tuning | None = Field(None, description="Search for better settings. None: no search")
     gate: Gate
     retrigger: Retrigger = Retrigger()
     monitoring: Monitoring = Monitoring()
     registry: RegistrySection
-    run_mode: Literal["enabled", "dry_run"] = Field("enabled", description="dry_run: compute everything, move nothing")
+    run_mode: Literal["enabled", "dry_run"] = Field(
+        "enabled", description="dry_run: compute everything, but register and promote nothing"
+    )
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's canonical JSON, defaults included."""
+        """Return the SHA-256 of the recipe's canonical JSON, including defaults."""
         return digest_json(self.model_dump(mode="json"))
 
     @property
     def heads(self) -> list[Head]:
-        """The heads in a fixed order: sentence first."""
+        """Return the heads in a fixed order, the sentence head first."""
         return sorted(self.model.heads)
 
     @property
     def primary(self) -> Head:
-        """The head that decides whether a challenger improves."""
+        """Return the head that decides whether a challenger improves on the champion."""
         return self.gate.primary or self.heads[0]
 
     @model_validator(mode="after")
     def _can_be_stored(self) -> "Recipe":
-        """Every run and bundle stores the recipe as JSON, which takes no half of a surrogate pair."""
+        """Refuse values that JSON cannot hold: every run and bundle stores the recipe as JSON."""
         try:
             self.model_dump_json()
             _ = self.digest
         except ValueError as error:
             raise ValueError(
-                f"a value cannot be stored as JSON ({error}); write whole characters and finite numbers"
+                f"a value cannot be stored as JSON ({error}); use complete characters and finite numbers"
             ) from error
         return self
 
     @model_validator(mode="after")
     def _splits_of_the_source_are_used(self) -> "Recipe":
-        """A split that the source names is never another one in silence."""
+        """Refuse a recipe that would silently ignore the splits that its source names."""
         if self.source.fields.split is not None or isinstance(self.source, MongoSource):
             return self
         key = "splits" if isinstance(self.source, HubSource) else "paths"
-        named = self.source.splits if isinstance(self.source, HubSource) else self.source.paths
-        parts: set[str] = {part for part in named.values() if part != "all"}
-        if parts and self.split.method != "published":
+        split_of_name = self.source.splits if isinstance(self.source, HubSource) else self.source.paths
+        splits: set[str] = {split for split in split_of_name.values() if split != "all"}
+        if splits and self.split.method != "published":
             raise ValueError(
-                f"source.{key} names the splits {', '.join(sorted(parts))}, and split.method is {self.split.method}, "
-                f"which draws others; set split.method: published, or write all in source.{key}"
+                f"source.{key} names the splits {', '.join(sorted(splits))}, but split.method is {self.split.method}, "
+                f"which draws its own; set split.method: published, or write all in source.{key}"
             )
-        if self.split.method == "published" and parts and parts != {"train", "validation", "test"}:
-            self._check_published(key, named, parts)
+        if self.split.method == "published" and splits and splits != {"train", "validation", "test"}:
+            self._check_published(key, split_of_name, splits)
         return self
 
-    def _check_published(self, key: str, named: Mapping[str, str], parts: set[str]) -> None:
-        if "train" not in parts:
-            raise ValueError(f"split.method is published, and source.{key} names no train; write NAME: train there")
-        if "test" not in parts:
-            name = next((name for name, part in named.items() if part == "validation"), "NAME")
+    def _check_published(self, key: str, split_of_name: Mapping[str, str], splits: set[str]) -> None:
+        if "train" not in splits:
             raise ValueError(
-                f"split.method is published, and source.{key} names no test: write {name}: test there (validation rows "
-                "are then drawn from train), or set split.method: stratified and write all"
+                f"split.method is published, but source.{key} names no train split; write NAME: train there"
+            )
+        if "test" not in splits:
+            name = next((name for name, split in split_of_name.items() if split == "validation"), "NAME")
+            raise ValueError(
+                f"split.method is published, but source.{key} names no test split; write {name}: test there "
+                "(validation rows are then drawn from train), or set split.method: stratified and write all"
             )
 
     @model_validator(mode="after")
     def _training_suits_the_model(self) -> "Recipe":
-        """Fill in the training defaults of this kind of model, so that every record shows the values that are used."""
+        """Fill in the training defaults of this kind of model, so that every record shows the effective values."""
         missing = {
             key: value for key, value in DEFAULTS[self.model.kind].items() if key not in self.training.model_fields_set
         }
-        # The recipe is frozen for everyone else; nobody has seen it yet.
+        # The recipe is frozen, but still under construction here.
         self.__dict__["training"] = self.training.model_copy(update=missing)
         return self
 
@@ -184,7 +201,7 @@ class Recipe(Closed):
         if self.gate.counterfactual is not None:
             self.gate.counterfactual.check_against(pair=self.source.fields.text_pair is not None)
         if self.model.long_texts == "windows" and self.source.fields.text_pair is not None:
-            raise ValueError("model.long_texts is windows, but the rows are pairs, which cannot be; set truncate")
+            raise ValueError("model.long_texts is windows, but the rows are pairs of texts; set it to truncate")
         if self.split.method == "time" and self.source.fields.time is None:
-            raise ValueError("split.method is time: name the field in source.fields.time")
+            raise ValueError("split.method is time, but source.fields.time names no field; set it")
         return self

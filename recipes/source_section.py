@@ -1,4 +1,4 @@
-"""Where rows come from and how a document becomes rows."""
+"""The source section of a recipe: where documents come from and how they become rows."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,28 +10,30 @@ from assay.corpus.sources.extended_json import MongoFilter
 from assay.corpus.sources.mongo import refusal_of
 from assay.recipes.bounds import MOST_ROWS
 
-IN_SENTENCES = {
+PARSE_REMEDIES = {
     "label": "name it in source.parse.label",
     "entities": "name them in source.parse.entities",
-    "text_pair": "pairs need the form rows or tokens",
+    "text_pair": "pairs need the format rows or tokens",
 }
 
 
 class SourceBase(DocumentFormat):
-    """What every kind of source has."""
+    """The keys that every kind of source has."""
 
     max_reject_share: float = Field(
-        0.01, ge=0, le=1, description="Largest share of rejected rows; above it the run stops"
+        0.01, ge=0, le=1, description="Maximum share of rejected rows; a larger share stops the run"
     )
-    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Read at most so many documents (for a first try)")
+    limit: int | None = Field(
+        None, ge=1, le=MOST_ROWS, description="Maximum number of documents to read, for a first try. None: all"
+    )
 
     @model_validator(mode="after")
-    def _fields_go_with_the_form(self) -> Self:
-        """A name that the form does not read would be ignored in silence."""
+    def _fields_suit_the_format(self) -> Self:
+        """Refuse a field that the document format would silently ignore."""
         if self.format == "parse":
-            for name, instead in IN_SENTENCES.items():
+            for name, remedy in PARSE_REMEDIES.items():
                 if getattr(self.fields, name) is not None:
-                    raise ValueError(f"source.fields.{name} is not read in the form parse; {instead}")
+                    raise ValueError(f"source.fields.{name} is not read in the format parse; {remedy}")
         return self
 
 
@@ -41,25 +43,25 @@ class MongoSource(SourceBase):
     kind: Literal["mongo"] = Field(description="Read a MongoDB collection")
     uri: str = Field(
         "env:MONGODB_URI",
-        description="Where the address stands, never the address with a password itself: "
-        "env:VARIABLE, block:NAME (a Prefect Secret block), or a mongodb:// address without credentials",
+        description="Where to read the address: env:VARIABLE, block:NAME (a Prefect Secret block), or a mongodb:// "
+        "address without credentials. An address with a password is refused",
     )
     database: str = Field(description="Name of the database")
     collection: str = Field(description="Name of the collection")
     filter: MongoFilter = Field(
         default_factory=dict,
-        description="Server-side filter; operators only from the allow-list, dates as YAML has them, other values of "
-        "MongoDB in extended JSON ({$oid: …})",
+        description="Server-side filter. Only operators of the allow-list are accepted. Dates are written as YAML "
+        "dates, other MongoDB values in extended JSON ({$oid: …})",
     )
-    batch_size: int = Field(1000, ge=1, le=1_000_000, description="Documents the server sends at once")
-    timeout_s: float = Field(30, gt=0, le=3600, description="Seconds until an unreachable server is an error")
+    batch_size: int = Field(1000, ge=1, le=1_000_000, description="Documents per batch from the server")
+    timeout_s: float = Field(30, gt=0, le=3600, description="Seconds to wait for the server before the run fails")
 
     @model_validator(mode="after")
     def _no_password_in_recipe(self) -> "MongoSource":
         if "@" in self.uri:
             raise ValueError(
                 "source.uri holds credentials, which would be stored with every run; "
-                "put the address into an environment variable and write env:VARIABLE"
+                "put the address in an environment variable and write env:VARIABLE"
             )
         return self
 
@@ -71,43 +73,45 @@ class MongoSource(SourceBase):
 
 
 class HubSource(SourceBase):
-    """A data set of the Hugging Face hub, or a local folder that `datasets` can load."""
+    """A data set on the Hugging Face hub, or a local folder that `datasets` can load."""
 
     kind: Literal["hub"] = Field(description="Read a Hugging Face data set")
     path: str = Field(description="owner/name on the hub, or a local folder")
-    revision: str | None = Field(None, description="Commit of the hub data set; needed for a hub name")
-    config: str | None = Field(None, description="Configuration name")
+    revision: str | None = Field(None, description="Commit of the hub data set; required for a hub name")
+    config: str | None = Field(None, description="Configuration of the data set. None: its default")
     splits: dict[str, Literal["train", "validation", "test", "all"]] = Field(
         default_factory=dict,
-        description="Published split -> our side; `all` lets Assay split it. Empty: every published split, as all",
+        description="Published split -> train, validation or test; `all` lets Assay split the rows. Empty: every "
+        "published split, as all",
     )
     files: dict[str, str] = Field(
         default_factory=dict,
-        description="Name -> file of the data set (.jsonl, .csv, .parquet): read as splits of those names in place of "
-        "the published ones. Empty: the published ones",
+        description="Name -> file of the data set (.jsonl, .csv, .parquet), read as a split of that name instead of "
+        "the published splits. Empty: the published splits",
     )
 
     @model_validator(mode="after")
     def _hub_names_are_pinned(self) -> "HubSource":
         if self.revision is None and not Path(self.path).expanduser().exists():
             raise ValueError(
-                f"source.path {self.path!r} is no local folder, and a hub data set needs source.revision "
+                f"source.path {self.path!r} is not a local folder, and a hub data set needs source.revision "
                 "(the commit), so that a rerun reads the same rows"
             )
         return self
 
 
 class FilesSource(SourceBase):
-    """JSONL, CSV or Parquet files, each possibly gzipped (.gz)."""
+    """JSONL, CSV or Parquet files, optionally gzipped (.gz)."""
 
     kind: Literal["files"] = Field(description="Read files")
     paths: dict[str, Literal["train", "validation", "test", "all"]] = Field(
-        min_length=1, description="File, glob or s3://… -> side; `all` lets Assay split it"
+        min_length=1,
+        description="File, glob or s3://… -> train, validation or test; `all` lets Assay split the rows",
     )
 
 
 def _any_of(schema: dict[str, Any]) -> None:
-    """Prefect's forms know `anyOf` alone, and would show `oneOf` as one field of JSON."""
+    """Replace `oneOf` by `anyOf`, since Prefect's forms show `oneOf` as a single JSON field."""
     schema["anyOf"] = schema.pop("oneOf")
 
 

@@ -1,4 +1,4 @@
-"""Settings that a search found, put into a recipe as if they stood in its file."""
+"""Apply the settings of a search to a recipe, and write them as overrides or YAML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from assay.recipes.training_section import Setting
 
 
 def apply_settings(recipe: Recipe, settings: Mapping[str, Setting]) -> Recipe:
-    """The recipe with some keys such as `training.learning_rate` replaced, all of it checked anew.
+    """Return the recipe with some keys such as `training.learning_rate` replaced, and validate it again.
 
     Raises:
-        AssayError: the settings do not go together; the line names the key.
+        AssayError: the settings do not go together; the error names the key.
     """
     values: dict[str, Any] = recipe.model_dump(mode="json")
     for key, value in settings.items():
@@ -24,12 +24,12 @@ def apply_settings(recipe: Recipe, settings: Mapping[str, Setting]) -> Recipe:
 
 
 def overrides_of(settings: Mapping[str, Setting]) -> list[str]:
-    """The settings as `--set` takes them: `training.learning_rate=0.0003`."""
+    """Return the settings as arguments of `--set`, such as `training.learning_rate=0.0003`."""
     return [f"{key}={_yaml(value)}" for key, value in settings.items()]
 
 
 def recipe_part(settings: Mapping[str, Setting]) -> str:
-    """The settings as they would stand in a recipe file."""
+    """Return the settings as YAML that can be pasted into a recipe file."""
     sections: dict[str, dict[str, Setting]] = {}
     for key, value in settings.items():
         section, _, name = key.partition(".")
@@ -38,6 +38,6 @@ def recipe_part(settings: Mapping[str, Setting]) -> str:
 
 
 def _yaml(value: Setting) -> str:
-    """One YAML scalar; `yaml.safe_dump` ends a bare one with a line of three dots."""
+    """Return a value as a YAML scalar; `yaml.safe_dump` would end a bare one with a line of three dots."""
     text: str = yaml.safe_dump([value], default_flow_style=True, width=float("inf"), allow_unicode=True)
     return text.strip()[1:-1]

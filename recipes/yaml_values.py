@@ -1,6 +1,6 @@
-"""Read YAML as a person means it: keys as they are written, each once, and scalars by the rules of YAML 1.2.
+"""Read YAML with unique keys, kept as they are written, and with the scalars of YAML 1.2.
 
-PyYAML follows YAML 1.1, in which `no` is false, `12:30` is 750, `010` is 8 and `1e-3` is a text.
+PyYAML follows YAML 1.1, in which `no` is false, `12:30` is 750, `010` is 8 and `1e-3` is a string.
 """
 
 import re
@@ -29,23 +29,27 @@ _YES_NO = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
 
 
 class YamlError(AssayError):
-    """YAML that can be parsed and cannot be meant."""
+    """YAML that can be parsed but is ambiguous or has no usable value."""
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader with the scalars of YAML 1.2; times stay as YAML 1.1 has them."""
+    """A safe loader with the scalars of YAML 1.2, except timestamps, which follow YAML 1.1."""
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
-        """Construct a value; say of a scalar that it is not what its tag or form says."""
+        """Construct a value.
+
+        Raises:
+            YamlError: a scalar cannot be converted to the type that its tag or format implies.
+        """
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A date that no calendar holds, a number of thousands of digits, `!!bool maybe`, `!!float ""`.
+            # An impossible date, a number with thousands of digits, `!!bool maybe`, `!!float ""`.
             if not isinstance(node, ScalarNode):
                 raise
             raise YamlError(
                 f"line {node.start_mark.line + 1}: {reprlib.repr(node.value)} cannot be read as "
-                f"{node.tag.removeprefix(_TAG)}; if it is a text, write it in quotes"
+                f"{node.tag.removeprefix(_TAG)}; if it is text, put it in quotes"
             ) from error
 
 
@@ -65,18 +69,18 @@ def _integer(loader: _Loader, node: ScalarNode) -> int:
 def _mapping(loader: _Loader, node: Node) -> dict[Hashable, Any]:
     """Construct a mapping with its keys as they are written.
 
-    Nothing is handed out before it is whole, so that PyYAML refuses a mapping or list that holds itself.
+    The mapping is returned only when it is complete, so that PyYAML refuses a mapping or list that contains itself.
     """
     if not isinstance(node, MappingNode):
-        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!map is no mapping; remove the tag")
+        raise YamlError(f"line {node.start_mark.line + 1}: the value after !!map is not a mapping; remove the tag")
     _check_keys(node)
-    loader.flatten_mapping(node)  # `<<`: keys of the mapping itself come last, and win
+    loader.flatten_mapping(node)  # merges `<<`; the mapping's own keys come last and win
     return {_key(key): loader.construct_object(value, deep=True) for key, value in node.value}
 
 
 def _sequence(loader: _Loader, node: Node) -> list[Any]:
     if not isinstance(node, SequenceNode):
-        raise YamlError(f"line {node.start_mark.line + 1}: what follows !!seq is no list; remove the tag")
+        raise YamlError(f"line {node.start_mark.line + 1}: the value after !!seq is not a list; remove the tag")
     return [loader.construct_object(value, deep=True) for value in node.value]
 
 
@@ -86,15 +90,15 @@ _Loader.add_constructor(f"{_TAG}seq", _sequence)
 
 
 def read_yaml(text: str, inside: Sequence[str] = ()) -> Any:
-    """Return what a text of YAML holds.
+    """Parse a YAML text.
 
     Args:
         text: a recipe, or the value of one of its keys.
-        inside: the path of that key.
+        inside: path of this key; empty for a recipe.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
-        YamlError: a key stands twice, is empty or no text, a value cannot be read, or a filter holds `yes` or the like.
+        yaml.YAMLError: the text is not YAML.
+        YamlError: a key is duplicated, empty or not text, a value cannot be read, or a filter holds `yes` or the like.
     """
     loader = _Loader(text)
     try:
@@ -117,27 +121,27 @@ def _check_keys(node: MappingNode) -> None:
         name = _key(key)
         if name in lines and key.tag != f"{_TAG}merge":
             raise YamlError(
-                f"line {line}: the key {name!r} stands in line {lines[name]} already, and the second value would "
-                "silently win; remove one of them"
+                f"line {line}: the key {name!r} is already in line {lines[name]}, and the second value would silently "
+                "win; remove one of them"
             )
         lines[name] = line
 
 
 def _key(node: Node) -> str:
-    """Return a key as it is written; true and false in lower case, as labels of the source are read."""
+    """Return a key as it is written, but true and false in lower case, as labels of the source are read."""
     line = node.start_mark.line + 1
     if not isinstance(node, ScalarNode):
-        raise YamlError(f"line {line}: a list or mapping is no key; write a text")
+        raise YamlError(f"line {line}: a list or mapping cannot be a key; write a text")
     if node.tag == _NULL:
-        raise YamlError(f'line {line}: a key is empty or null; give it a name, or write it in quotes: "null"')
+        raise YamlError(f'line {line}: a key is empty or null; name it, or put it in quotes: "null"')
     text: str = node.value
     return text.lower() if node.tag == _BOOL else text
 
 
 def _check_filters(root: Node, inside: Sequence[str]) -> None:
-    """Refuse `yes` and `no` in a filter of the source: YAML 1.1 reads a boolean, YAML 1.2 a text.
+    """Refuse `yes` and `no` in a filter of the source: they are booleans in YAML 1.1 and text in YAML 1.2.
 
-    The nodes were constructed before, which merges `<<` into them.
+    The nodes are already constructed, so `<<` is merged into them.
     """
     node: Node | None = root
     if tuple(inside[: len(_FILTER)]) != _FILTER[: len(inside)]:
@@ -147,13 +151,13 @@ def _check_filters(root: Node, inside: Sequence[str]) -> None:
     for scalar in _plain_scalars(node):
         if _YES_NO.fullmatch(scalar.value):
             raise YamlError(
-                f"line {scalar.start_mark.line + 1}: source.filter holds {scalar.value}, which may be a boolean or a "
+                f"line {scalar.start_mark.line + 1}: source.filter holds {scalar.value}, which may be a boolean or "
                 f'text; write true or false, or "{scalar.value}" in quotes'
             )
 
 
 def _children(node: Node | None) -> dict[str, Node]:
-    """Return the values of a mapping by key; where `<<` gave a key, too, the mapping's own value."""
+    """Return the values of a mapping by key; the mapping's own value wins over one merged by `<<`."""
     if not isinstance(node, MappingNode):
         return {}
     return {key.value: value for key, value in node.value if isinstance(key, ScalarNode)}

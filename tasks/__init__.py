@@ -1,1 +1,1 @@
-"""The steps of the pipeline, one file a step."""
+"""The steps of the pipeline, one file per step."""

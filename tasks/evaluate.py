@@ -1,4 +1,4 @@
-"""Score the exported bundle on the test rows: the figures are those of the artefact that will serve."""
+"""The evaluation step: score the exported bundle, the artefact that will serve, on the test rows."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def evaluate(
     """Score the bundle on the test rows.
 
     Raises:
-        AssayError: the test side is empty.
+        AssayError: the test split is empty.
     """
 
     def make(folder: Path) -> None:

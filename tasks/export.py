@@ -1,4 +1,4 @@
-"""Checkpoint to bundle: the graph, the comparison with torch, the choice between float32 and int8."""
+"""The export step: export a checkpoint to a bundle, compare it with torch, and choose between fp32 and int8."""
 
 import logging
 import shutil
@@ -33,7 +33,7 @@ from assay.serving.engine import Engine, Row
 
 PARITY_ROWS = 256
 GOLDEN_ROWS = 8
-# Texts that break offsets and encodings more often than the rows of a corpus do.
+# Texts that break offsets and encodings more often than typical rows.
 HARD_TEXTS = (
     "Grüße aus Zürich: Müller & Söhne zahlen 3,5 % 🎉",
     "👩‍🔬 Zoe\u0301 said “no” … twice.",
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Source:
-    """What a bundle is made of."""
+    """The inputs of a bundle."""
 
     recipe: Recipe
     checkpoint: Checkpoint
@@ -57,10 +57,10 @@ class _Source:
 def export(
     run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ExportReport]:
-    """Export the checkpoint to a bundle and decide on validation rows whether int8 may serve.
+    """Export the checkpoint to a bundle, and decide on validation rows whether to ship int8.
 
     Returns:
-        A folder with `bundle/`, the one that ships, and `export.json`.
+        A folder with `bundle/`, the bundle that ships, and `export.json`.
     """
     inputs = {
         "checkpoint": checkpoint.digest,
@@ -77,12 +77,12 @@ def export(
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
-    # Which precision ships, and how the golden rows come out, depends on the instructions of the processor.
+    # The precision that ships and the golden rows depend on the instruction set of the processor.
     return run.once("export", inputs, make, content={**inputs, **rows, "cpu_flags": cpu_flags()}).to(ExportReport)
 
 
 def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
-    """Return the part of a recipe that makes a bundle: the same file comes of recipes that differ in a threshold."""
+    """Return the part of a recipe that a bundle depends on, so that other thresholds lead to the same bundle."""
     return recipe.model_dump(
         mode="json",
         include={
@@ -169,7 +169,7 @@ def _parity_rows(source: _Source) -> list[Row]:
 
 
 def _add_golden_rows(source: _Source, folder: Path) -> None:
-    """Let the graph that ships answer a few rows, and keep the answers in its manifest."""
+    """Predict a few rows with the graph that ships, and store the predictions in the manifest."""
     bundle = Bundle.load(folder)
     labelled = _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS))
     rows = [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in labelled)]
@@ -177,11 +177,11 @@ def _add_golden_rows(source: _Source, folder: Path) -> None:
         GoldenRow(
             text=row.text,
             text_pair=row.text_pair,
-            label=answer.label,
-            probabilities=list(answer.probabilities),
-            entities=[(entity.start, entity.end, entity.label) for entity in answer.entities],
+            label=prediction.label,
+            probabilities=list(prediction.probabilities),
+            entities=[(entity.start, entity.end, entity.label) for entity in prediction.entities],
         )
-        for row, answer in zip(rows, Engine(bundle).predict(rows), strict=True)
+        for row, prediction in zip(rows, Engine(bundle).predict(rows), strict=True)
     ]
     write_manifest(folder, bundle.manifest.model_copy(update={"golden": golden}))
 
@@ -191,13 +191,13 @@ def _hard_rows(source: _Source) -> list[Row]:
 
 
 def _spread(rows: Sequence[Example], count: int) -> list[Example]:
-    """So many rows, evenly over all of them: a source may be ordered by class."""
+    """Return `count` evenly spaced rows, since a source may be ordered by class."""
     step = max(1, len(rows) // count)
     return list(rows[::step][:count])
 
 
 @contextmanager
 def _timed(what: str) -> Iterator[None]:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     yield
-    _log.info("export, %s: %.1f s", what, time.perf_counter() - begun)
+    _log.info("export, %s: %.1f s", what, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""Extract: from the source to a snapshot."""
+"""The extraction step: read the source into a snapshot."""
 
 import itertools
 import json
@@ -35,8 +35,7 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
 
     Raises:
         AssayError: the source cannot be read.
-        DataError: it holds no row, or too much of it had to be rejected; the rejects are kept in the folder
-            of the run.
+        DataError: there is no row, or too many rows were rejected; the rejects are kept in the folder of the run.
     """
     recipe = run.recipe
     description = describe_source(recipe.source)
@@ -49,7 +48,7 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
                 counts = writer.finish().counts
             _check_share(counts, recipe.source, folder, run.folder)
         except AssayError:
-            # Nothing stays that could be taken for a snapshot.
+            # An incomplete folder must not be mistaken for a snapshot.
             shutil.rmtree(folder)
             raise
 
@@ -69,7 +68,7 @@ def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
 
 
 def _chunks(recipe: Recipe, needs: dict[str, bool]) -> Iterator[DocumentChunk]:
-    """What the source gives, a portion at a time; helpers read a whole collection."""
+    """Yield the documents of the source in chunks; worker processes read a whole collection in parallel."""
     source = recipe.source
     reader = ChunkReader(source, **needs)
     fields = DocumentReader(source, **needs).field_names()
@@ -86,25 +85,27 @@ def _documents(chunk: DocumentChunk) -> int:
 
 
 def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:
-    """Stop where there is nothing to learn from, or where the recipe does not fit the source."""
+    """Refuse a source without rows, and one that does not suit the recipe."""
     if not counts.documents:
-        raise DataError(f"{source_name(source)} is empty: it gave no document; check its name and filter")
+        raise DataError(f"{source_name(source)} returned no document; check its name and filter")
     share = counts.rejects / max(1, counts.rows + counts.rejects)
     if counts.rows and share <= source.max_reject_share:
         return
     if not counts.rejects:
-        raise DataError(f"{source_name(source)} gave no row: all {counts.documents} documents are filtered out")
-    kept = keep / REJECTS
-    shutil.copyfile(folder / REJECTS, kept)
+        raise DataError(
+            f"{source_name(source)} has no rows: all {counts.documents} documents are filtered out; change the filters"
+        )
+    rejects = keep / REJECTS
+    shutil.copyfile(folder / REJECTS, rejects)
     raise DataError(
         f"{counts.rejects} of {counts.rows + counts.rejects} rows of {source_name(source)} were rejected: "
         f"{share:.1%}, source.max_reject_share is {source.max_reject_share:.1%}; "
-        f"most often: {_frequent_reasons(kept)}; see {kept}"
+        f"most often: {_frequent_reasons(rejects)}; see {rejects}"
     )
 
 
 def _frequent_reasons(rejects: Path, most: int = 3) -> str:
-    """The kinds of reasons that came most often, each with the first row it was said of and the remedy."""
+    """Return the most frequent kinds of reasons, each with its first row and the remedy."""
     count: Counter[str] = Counter()
     example: dict[str, str] = {}
     with rejects.open(encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""What a champion is held against: the rows of its snapshot that it was not trained on, read by itself."""
+"""The reference of monitoring: statistics of the champion on the rows of its snapshot that it was not trained on."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ from assay.tasks.find_snapshot import find_snapshot
 
 
 class Champion(BaseModel):
-    """The version that answers, by its number: an alias may move meanwhile."""
+    """The version that is monitored, by its number, since an alias may move meanwhile."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,24 +47,24 @@ class Champion(BaseModel):
 
     @property
     def address(self) -> str:
-        """`models:/NAME/NUMBER`."""
+        """Return the address `models:/NAME/NUMBER`."""
         return f"models:/{self.name}/{self.number}"
 
     def open(self) -> Bundle:
-        """Its bundle, verified.
+        """Open and verify the bundle of the version.
 
         Raises:
-            AssayError: the registry cannot be reached, or the bundle is not what was registered.
+            AssayError: the registry cannot be reached, or the bundle differs from the registered one.
         """
         return open_bundle(self.address, tracking_uri=self.tracking_uri)
 
 
 @task(name="find-champion", cache_policy=NO_CACHE)
 def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion, ArtifactRef[Reference]]:
-    """The version behind an address, and the reference to hold windows against: made once for each version.
+    """Return the version of an address, and its reference for windows, which is created once per version.
 
     Raises:
-        AssayError: there is no such version, it left no lineage, or its rows are gone.
+        AssayError: there is no such version, it has no lineage, or its rows are no longer available.
     """
     with lineages(tracking_uri, model) as (lineage,):
         champion = _champion(lineage, tracking_uri)
@@ -73,14 +73,14 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
         inputs = {"bundle": champion.bundle, "rule": rule, "code": code_digest()}
         target = folder / f"reference-{digest_json(inputs)[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK):  # two windows at the same time make one reference, and read the rows once
+        with FileLock(folder / LOCK):  # two windows at the same time create the reference only once
             if not (target / REFERENCE).is_file():
                 _make(target, champion, lineage, store)
     return champion, ArtifactRef[Reference](path=target, digest=digest_json(inputs))
 
 
 def _make(target: Path, champion: Champion, lineage: Lineage, store: Path) -> None:
-    """Make the reference of a version; what has to be fetched for that goes again."""
+    """Create the reference of a version, and remove the rows that were fetched for it."""
     run = Run(
         key="monitoring",
         recipe=champion.recipe,
@@ -90,11 +90,11 @@ def _make(target: Path, champion: Champion, lineage: Lineage, store: Path) -> No
     )
     snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
     with atomic_folder(target) as partial:
-        _observe(champion, snapshot, lineage.splits).save(partial)
-        # Not the address of MLflow, which may hold a password.
-        about = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
-        (partial / REFERENCE).write_text(about, encoding="utf-8")
-    # Rows are kept only where they are looked for when somebody wants them erased.
+        _reference_of(champion, snapshot, lineage.splits).save(partial)
+        # Without the address of MLflow, which may hold a password.
+        manifest = champion.model_dump_json(indent=2, exclude={"tracking_uri"})
+        (partial / REFERENCE).write_text(manifest, encoding="utf-8")
+    # Rows only stay in places that an erasure searches.
     shutil.rmtree(run.folder, ignore_errors=True)
 
 
@@ -111,24 +111,24 @@ def _champion(lineage: Lineage, tracking_uri: str) -> Champion:
     )
 
 
-def _observe(champion: Champion, snapshot: Snapshot, splits: Splits) -> Reference:
+def _reference_of(champion: Champion, snapshot: Snapshot, splits: Splits) -> Reference:
     rule = champion.recipe.monitoring
     bundle = champion.open()
     engine = Engine(bundle)
 
-    def split_name(wanted: SplitName) -> Iterable[Example]:
-        return (example for example in snapshot.examples() if splits.split_of.get(example.id) == wanted)
+    def rows(split_name: SplitName) -> Iterable[Example]:
+        return (example for example in snapshot.examples() if splits.split_of.get(example.id) == split_name)
 
-    test = draw(split_name("test"), rule.max_rows, rule.seed)
-    # Rows that chose the epoch or the settings fill up what is missing; labels are compared on test rows alone.
-    more = draw(split_name("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    test = draw(rows("test"), rule.max_rows, rule.seed)
+    # Validation rows, which chose the epoch or the settings, fill up the sample; F1 is compared on test rows only.
+    validation = draw(rows("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
     if not test:
-        raise AssayError(f"{champion.address} has no test rows to hold a window against; train it again")
-    words = vocabulary_of(text for example in split_name("train") for text in _texts(example, bundle.manifest.pair))
+        raise AssayError(f"{champion.address} has no test rows to compare a window with; train it again")
+    words = vocabulary_of(text for example in rows("train") for text in _texts(example, bundle.manifest.pair))
     known = frozenset(map(row_key, snapshot.examples()))
     of_documents = champion.recipe.source.format == "parse"
-    observed = window_statistics_of(engine, Embedder(bundle, engine), [*test, *more], of_documents=of_documents)
-    return Reference(observed, len(test), frozenset(words), known)
+    statistics = window_statistics_of(engine, Embedder(bundle, engine), [*test, *validation], of_documents=of_documents)
+    return Reference(statistics, len(test), frozenset(words), known)
 
 
 def _texts(example: Example, pair: bool) -> Sequence[str]:

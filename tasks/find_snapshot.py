@@ -1,4 +1,4 @@
-"""The rows of then: kept in MLflow, lying in the store, or read from the source again."""
+"""Find the snapshot of a registered version: in MLflow, in the store, or by reading the source again."""
 
 import logging
 from pathlib import Path
@@ -21,22 +21,22 @@ logger = logging.getLogger(__name__)
 
 @task(name="find-snapshot", cache_policy=NO_CACHE)
 def find_snapshot(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapshot]:
-    """The snapshot that a version was made of, verified.
+    """Return the verified snapshot that a version was made from.
 
     Args:
-        run: where a download or a second reading goes.
-        lineage: of the version.
-        store: folder of the runs, in which snapshots lie that were too large for MLflow.
+        run: run whose folder takes a download or a second extraction.
+        lineage: lineage of the version.
+        store: folder of the runs, which holds snapshots that were too large for MLflow.
 
     Raises:
-        AssayError: the rows are gone: they lie neither here nor there, and the source holds others now.
+        AssayError: the rows are neither in MLflow nor in the store, and the source holds other rows now.
     """
-    wanted = lineage.snapshot
-    for found in (_from_mlflow(run, lineage), _from_store(store, wanted)):
-        if found is not None:
-            logger.info("the rows of %s: %s", lineage.version.address, found)
-            Snapshot(found, wanted).verify()
-            return ArtifactRef[Snapshot](path=found, digest=wanted.digest)
+    manifest = lineage.snapshot
+    for path in (_from_mlflow(run, lineage), _from_store(store, manifest)):
+        if path is not None:
+            logger.info("the rows of %s: %s", lineage.version.address, path)
+            Snapshot(path, manifest).verify()
+            return ArtifactRef[Snapshot](path=path, digest=manifest.digest)
     return _from_source(run, lineage, store)
 
 
@@ -50,28 +50,28 @@ def _from_mlflow(run: Run, lineage: Lineage) -> Path | None:
         return Path(client.download_artifacts(run_id, folder, str(run.folder)))
 
 
-def _from_store(store: Path, wanted: SnapshotManifest) -> Path | None:
+def _from_store(store: Path, manifest: SnapshotManifest) -> Path | None:
     for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")):
-        if SnapshotManifest.model_validate_json(path.read_bytes()).digest == wanted.digest:
+        if SnapshotManifest.model_validate_json(path.read_bytes()).digest == manifest.digest:
             return path.parent
     return None
 
 
 def _from_source(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapshot]:
-    """What a pinned or unchanged source gives is the same to the last byte; anything else is not taken."""
-    wanted = lineage.snapshot
-    gone = (
-        f"the {wanted.counts.rows} rows of {lineage.version.address} (snapshot {wanted.digest[:12]}) are gone: "
-        f"they are neither in MLflow nor below {store / 'runs'}"
+    """Extract the snapshot again; a source that has changed in any byte is refused."""
+    manifest = lineage.snapshot
+    problem = (
+        f"the {manifest.counts.rows} rows of {lineage.version.address} (snapshot {manifest.digest[:12]}) are no longer "
+        f"available: they are neither in MLflow nor in {store / 'runs'}"
     )
     try:
-        found = extract.fn(run)
+        snapshot = extract.fn(run)
     except AssayError as error:
-        raise AssayError(f"{gone}, and the source cannot be read again: {error}") from error
-    digest = Snapshot.load(found.path).digest
-    if digest != wanted.digest:
+        raise AssayError(f"{problem}, and the source cannot be read again: {error}") from error
+    digest = Snapshot.load(snapshot.path).digest
+    if digest != manifest.digest:
         raise AssayError(
-            f"{gone}, and the source holds other rows now (snapshot {digest[:12]}); "
-            "put the folder of the run back, or train anew with assay run"
+            f"{problem}, and the source holds other rows now (snapshot {digest[:12]}); "
+            "restore the folder of the run, or train a new version with assay run"
         )
-    return found
+    return snapshot

@@ -1,7 +1,7 @@
-"""The gate: whether a candidate has earned its place.
+"""The gate step: check a candidate by the rules of its recipe.
 
-Every check is computed, none stops at the first failure, and a check that raises counts as failed. Nothing
-here is cached: a verdict is about the champion and the machine of now.
+Every check is computed, even after a failure, and a check that raises counts as failed. Nothing is cached: a verdict is
+about the current champion and the current machine.
 """
 
 import logging
@@ -40,31 +40,31 @@ from assay.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
-ToCheck = tuple[str, Callable[[], Check | Sequence[Check]]]
+NamedCheck = tuple[str, Callable[[], Check | Sequence[Check]]]
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
 def gate(run: Run, results: RunResults, attempts: Sequence[Attempt] = ()) -> Verdict:
-    """Judge the candidate by the recipe's rules. Moves nothing and writes nothing.
+    """Check the candidate by the rules of the recipe. Changes neither aliases nor files.
 
     Args:
-        run: with the recipe.
-        results: what the run's steps have left.
-        attempts: the trainings that led to the candidate, for the verdict to tell.
+        run: the run.
+        results: results of the steps of the run.
+        attempts: the trainings that led to the candidate, for the verdict to report.
 
     Raises:
-        AssayError: candidate, data or registry cannot be read, so that there is nothing to judge.
+        AssayError: candidate, data or registry cannot be read, so that no check is possible.
     """
     with tempfile.TemporaryDirectory() as folder:
         context = GateContext(run.recipe, results, registry_of(run), Path(folder))
-        verdict = judge(context).model_copy(update={"attempts": list(attempts)})
+        verdict = run_checks(context).model_copy(update={"attempts": list(attempts)})
     show_markdown("verdict", verdict_markdown(verdict), f"{run.recipe.name}: {verdict.outcome}")
     return verdict
 
 
-def judge(context: GateContext[Any]) -> Verdict:
-    """Compute every check of the context."""
-    checks = [check for name, make in _attempts(context) for check in _attempt(name, make)]
+def run_checks(context: GateContext[Any]) -> Verdict:
+    """Compute every check that the recipe asks for."""
+    checks = [check for name, compute in _named_checks(context) for check in _run_check(name, compute)]
     return Verdict(
         recipe=context.recipe.digest,
         bundle=context.bundle.digest,
@@ -75,8 +75,8 @@ def judge(context: GateContext[Any]) -> Verdict:
     )
 
 
-def _attempts(context: GateContext[Any]) -> Iterator[ToCheck]:
-    """Every check that the recipe asks for, by name, not yet computed."""
+def _named_checks(context: GateContext[Any]) -> Iterator[NamedCheck]:
+    """Yield every check that the recipe asks for by name, not yet computed."""
     heads, rules = context.recipe.heads, context.rules
     yield "data", partial(check_data, context)
     yield "rollback", partial(check_rollback, context)
@@ -104,12 +104,12 @@ def _attempts(context: GateContext[Any]) -> Iterator[ToCheck]:
         yield "size", partial(check_size, context, rules.max_size_mb)
 
 
-def _attempt(name: str, make: Callable[[], Check | Sequence[Check]]) -> Sequence[Check]:
+def _run_check(name: str, compute: Callable[[], Check | Sequence[Check]]) -> Sequence[Check]:
     try:
-        made = make()
-    except Exception as error:  # fail closed: whatever goes wrong in a check, it has not been passed
-        # An AssayError says all in its line; anything else is a fault of ours, and its traceback is needed.
-        logger.warning("the check %r could not be made: %s", name, error, exc_info=not isinstance(error, AssayError))
+        checks = compute()
+    except Exception as error:  # fail closed: a check that raises has not been passed
+        # An AssayError is complete in one line; any other error is a defect, and its traceback is needed.
+        logger.warning("the check %r failed with an error: %s", name, error, exc_info=not isinstance(error, AssayError))
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return [Check(name=name, measured="nothing", required="an answer", passed=False, why=reason)]
-    return [made] if isinstance(made, Check) else made
+        return [Check(name=name, measured="nothing", required="a result", passed=False, why=reason)]
+    return [checks] if isinstance(checks, Check) else checks

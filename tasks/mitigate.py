@@ -1,4 +1,4 @@
-"""Mitigate: let the training rows of slices that fall short count more, and say whether that has helped."""
+"""The mitigation step: reweight the training rows of slices below the threshold, and decide whether it helped."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,44 +26,46 @@ def mitigate(
     validation_scores: ArtifactRef[ValidationScores],
     snapshot: ArtifactRef[Snapshot],
     splits: ArtifactRef[Splits],
-    former: ArtifactRef[SampleWeights] | None = None,
+    previous: ArtifactRef[SampleWeights] | None = None,
 ) -> ArtifactRef[SampleWeights]:
-    """Weigh the training rows of every slice that falls short `factor` times as much as before.
+    """Multiply the weight of the training rows of every slice below the threshold by `factor`.
 
     Args:
-        run: with the recipe and its rule.
-        validation_scores: which slices fall short on validation rows.
-        snapshot: the data.
-        splits: the sides.
-        former: weights that this attempt builds on; none: all rows count alike.
+        run: the run; its recipe holds the mitigation rule.
+        validation_scores: scores of the slices on validation rows.
+        snapshot: result of the extraction.
+        splits: result of the split.
+        previous: sample weights that this attempt builds on. None: all rows have the same weight.
 
     Returns:
-        A folder with `SampleWeights`; they are empty where no training row belongs to those slices.
+        A folder with `SampleWeights`, empty if no training row belongs to these slices.
     """
     rule = run.recipe.retrigger.mitigation
     inputs = {
-        "assessment": validation_scores.digest,
+        "validation_scores": validation_scores.digest,
         "snapshot": snapshot.digest,
         "splits": splits.digest,
-        "former": former.digest if former else None,
+        "previous": previous.digest if previous else None,
         "rule": rule.model_dump(mode="json", include={"method", "factor"}),
     }
 
     def make(folder: Path) -> None:
         rows = splits.load().rows(snapshot.load(), "train")
-        before = former.load().weights if former else {}
-        weigh(rows, validation_scores.load().failed, rule, before).save(folder)
+        before = previous.load().weights if previous else {}
+        reweight(rows, validation_scores.load().failed, rule, before).save(folder)
 
     return run.once("mitigate", inputs, make).to(SampleWeights)
 
 
-def weigh(
+def reweight(
     rows: Sequence[Example], failed: Sequence[SliceFinding], rule: Mitigation, before: dict[str, float]
 ) -> SampleWeights:
-    """The weights of an attempt. A row that belongs to several of the slices is raised once."""
+    """Return the sample weights of an attempt. The weight of a row in several of the slices is raised only once."""
     members = {finding.key.name: slice_members(rows, finding.key) for finding in failed}
-    chosen = np.any([np.zeros(len(rows), dtype=np.bool_), *members.values()], axis=0)
-    raised = {row.id: before.get(row.id, 1.0) * rule.factor for row, inside in zip(rows, chosen, strict=True) if inside}
+    selected = np.any([np.zeros(len(rows), dtype=np.bool_), *members.values()], axis=0)
+    raised = {
+        row.id: before.get(row.id, 1.0) * rule.factor for row, inside in zip(rows, selected, strict=True) if inside
+    }
     return SampleWeights(
         method=rule.method,
         slices={name: int(inside.sum()) for name, inside in members.items()},
@@ -72,7 +74,7 @@ def weigh(
 
 
 def changes_of(weights: SampleWeights, before: ValidationScores, after: ValidationScores) -> list[SliceChange]:
-    """What became of the slices that fell short before."""
+    """Return the change in F1 of the slices that were below the threshold before."""
     later = {(finding.head, finding.key): finding for finding in after.slices}
     return [
         SliceChange(
@@ -89,24 +91,27 @@ def changes_of(weights: SampleWeights, before: ValidationScores, after: Validati
 def accept_mitigation(
     rule: Mitigation, gate: Gate, before: ValidationScores, after: ValidationScores, changes: Sequence[SliceChange]
 ) -> tuple[bool, str]:
-    """Whether a mitigation is kept, and what decided it.
+    """Decide whether to accept a mitigation.
 
-    The whole F1 of no head may fall by more than `max_drop` or to below the gate's threshold; the slices that fell
-    short must be served better on the mean, and no more of them than before may fall short.
+    The overall F1 of a head must not drop by more than `max_drop`, nor below the gate's threshold. The mean F1 of the
+    slices that were below the threshold must rise, and their number must not.
+
+    Returns:
+        Whether the mitigation is accepted, and the reason.
     """
     drops = {head: value - after.f1.get(head, 0.0) for head, value in before.f1.items()}
     for head, drop in drops.items():
         if drop > rule.max_drop:
-            return False, f"F1 of {head} falls by {drop:.3f}, more than retrigger.mitigation.max_drop {rule.max_drop:g}"
+            return False, f"F1 of {head} drops by {drop:.3f}, more than retrigger.mitigation.max_drop {rule.max_drop:g}"
     if lost := after.below(gate).keys() - before.below(gate).keys():
-        return False, f"F1 of {min(lost)} falls below gate.min_f1"
+        return False, f"F1 of {min(lost)} drops below gate.min_f1"
     gain = float(np.mean([change.after - change.before for change in changes]))
     if gain <= 0:
-        return False, f"F1 of the slices that fell short changes by {gain:+.3f} on the mean"
+        return False, f"mean F1 of the slices below the threshold changes by {gain:+.3f}"
     if len(after.failed) > len(before.failed):
-        return False, f"{len(after.failed)} slices fall short, {len(before.failed)} did before"
-    left = f"{len(after.failed)} of {len(before.failed)} still fall short" if after.failed else "none falls short now"
-    return True, f"F1 of the slices that fell short rises by {gain:.3f} on the mean; {left}"
+        return False, f"{len(after.failed)} slices are below the threshold, {len(before.failed)} were before"
+    rest = f"{len(after.failed)} of {len(before.failed)} remain" if after.failed else "none remains"
+    return True, f"mean F1 of the slices below the threshold rises by {gain:.3f}; {rest}"
 
 
 def _f1(finding: SliceFinding) -> float:

@@ -1,4 +1,4 @@
-"""The steps of monitoring: a window read and compared, the answer kept, shown and told."""
+"""The steps of monitoring: compare a window with the reference, record the report, and emit the drift event."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ def compare_window(champion: Champion, reference: ArtifactRef[Reference], window
 
     Raises:
         AssayError: the window cannot be read.
-        DataError: it holds no row.
+        DataError: the window holds no row.
     """
     rule = champion.recipe.monitoring
     bundle = champion.open()
@@ -59,17 +59,17 @@ def compare_window(champion: Champion, reference: ArtifactRef[Reference], window
 
 @task(name="record-drift", cache_policy=NO_CACHE)
 def record_drift(champion: Champion, report: DriftReport) -> None:
-    """Keep report and effects with the MLflow run of the version, and show them in Prefect.
+    """Log report and effects to the MLflow run of the version, and show the report in Prefect.
 
     Raises:
         AssayError: MLflow cannot be reached.
     """
     now = int(time.time() * 1000)
-    # The step is the time in seconds: windows make a curve, in whatever order they are looked at.
+    # The step is the time in seconds, so that the windows form a curve in any order.
     effects = [
-        Metric(METRIC + one.name.replace(" ", "_"), one.effect, now, int(report.at.timestamp()))
-        for one in report.findings
-        if one.effect is not None
+        Metric(METRIC + finding.name.replace(" ", "_"), finding.effect, now, int(report.at.timestamp()))
+        for finding in report.findings
+        if finding.effect is not None
     ]
     with mlflow_reachable(champion.tracking_uri):
         client = connect(champion.tracking_uri)
@@ -79,16 +79,16 @@ def record_drift(champion: Champion, report: DriftReport) -> None:
     show_markdown("drift", report.markdown(), report.summary)
 
 
-@task(name="announce-drift", cache_policy=NO_CACHE)
+@task(name="emit-drift", cache_policy=NO_CACHE)
 def emit_drift(champion: Champion, report: DriftReport) -> None:
-    """Emit the event `assay.drift`, which an automation may answer with a training."""
+    """Emit the event `assay.drift`, on which an automation may start a training."""
     payload = {
         "summary": report.summary,
         "model": report.model,
         "recipe": report.recipe,
         "window": report.window,
         "rows": report.rows,
-        "signals": {one.name: {"effect": one.effect, "p": one.p_value} for one in report.drifted},
+        "signals": {finding.name: {"effect": finding.effect, "p": finding.p_value} for finding in report.drifted},
         "report": str(report.page),
     }
     labels = {"assay.version": champion.number, "assay.recipe": champion.recipe.name}

@@ -1,4 +1,4 @@
-"""The step that registers a candidate and, if the verdict allows it, promotes it."""
+"""The promotion step: register a candidate and, if the verdict allows it, make it the champion."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -24,17 +24,17 @@ def promote(
 ) -> PromotionResult:
     """Register the candidate and, if the verdict allows it, make it the champion.
 
-    A refused candidate is registered too, so that its verdict is kept. A repeated call changes nothing.
+    A refused candidate is registered, too, so that its verdict is kept. A repeated call changes nothing.
 
     Args:
-        run: with the recipe.
-        results: what the run's steps have left.
-        verdict: the gate's answer.
-        approval: what `assay.tasks.approve.approve` gave.
+        run: the run.
+        results: results of the steps of the run.
+        verdict: verdict of the gate.
+        approval: result of `assay.tasks.approve.approve`.
 
     Raises:
-        ChampionChanged: the verdict was about another champion; the gate has to run again.
-        AssayError: MLflow cannot be reached, an approval is missing, or a step failed and was undone.
+        ChampionChanged: the verdict was about another champion; the gate must run again.
+        AssayError: MLflow cannot be reached, an approval is missing, or a step failed and was rolled back.
     """
     if run.recipe.run_mode == "dry_run":
         return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
@@ -44,22 +44,22 @@ def promote(
         return _keep_champion(registry, champion, verdict, approval, run.key)
     if approval is None:
         if needs_approval(run.recipe, verdict):
-            raise AssayError(f"{registry.name}: gate.approval is required, but nobody was asked; run it again")
+            raise AssayError(f"{registry.name}: gate.approval is required, but there is no approval; run it again")
         version = register(run, results, verdict)
     else:
         version = registry.find(verdict.bundle) or register(run, results, verdict, approval)
     result = apply_verdict(registry, version, verdict, approval, run.key)
-    if not result.promoted:  # a promotion is announced where the alias moves
-        _announce(result, version, verdict)
+    if not result.promoted:  # the change of the alias emits the event of a promotion
+        _emit_result(result, version, verdict)
     return result
 
 
 def _keep_champion(
     registry: ModelRegistry, champion: Version, verdict: Verdict, approval: Approval | None, run_key: str
 ) -> PromotionResult:
-    """What becomes of a candidate that is the champion: what it was promoted on stays written on it.
+    """Return the result for a candidate that is already the champion, and keep the record of its promotion.
 
-    A run killed behind its promotion is judged again, and so is what a later run makes a second time.
+    This happens after a kill right after the promotion, and if a later run produces the same bundle.
     """
     if not verdict.allows:
         why = f"refused: {failed_names(verdict)}; an earlier verdict made it champion, and it stays so until a rollback"
@@ -69,7 +69,11 @@ def _keep_champion(
     return PromotionResult(version=registry.version(champion.number), promoted=True, why=why)
 
 
-def _announce(result: PromotionResult, version: Version, verdict: Verdict) -> None:
-    facts = {"failed": {check.name: check.why for check in verdict.failed}, "run": version.tags.get(RUN_TAG)}
-    payload = {"summary": f"version {version.number}: {result.why}", "address": version.address, **facts}
+def _emit_result(result: PromotionResult, version: Version, verdict: Verdict) -> None:
+    payload = {
+        "summary": f"version {version.number}: {result.why}",
+        "address": version.address,
+        "failed": {check.name: check.why for check in verdict.failed},
+        "run": version.tags.get(RUN_TAG),
+    }
     emit(PENDING if result.pending else REFUSED, model_resource(version.name), version.name, payload)

@@ -1,4 +1,4 @@
-"""The trainings of one run: why each was made, what it brought, and whether it was kept."""
+"""The step that records the trainings of a run in MLflow: their reason, scores and acceptance."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from assay.runs.tracking import mlflow_reachable
 
 @task(name="record-attempts", cache_policy=NO_CACHE)
 def record_attempts(run: Run, attempts: Sequence[Attempt]) -> None:
-    """Log the F1 of each attempt as a curve over the attempts, and a tag that tells of each."""
+    """Log the F1 of each attempt as a curve over the attempts, and a tag that describes each one."""
     now = int(time.time() * 1000)
     metrics = [
         Metric(f"attempt.{head}.f1", value, now, step)

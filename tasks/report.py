@@ -1,4 +1,4 @@
-"""The step that writes the model card and hands it to MLflow and Prefect."""
+"""The report step: write the model card, log it to MLflow and show it in Prefect."""
 
 import logging
 import time
@@ -42,19 +42,19 @@ def report(
     verdict: Verdict,
     promotion: PromotionResult,
 ) -> Path:
-    """Write the model card, and log it with the verdict and the figures to the MLflow run.
+    """Write the model card, and log it to the MLflow run with the verdict and the metrics.
 
     Args:
-        run: whose folder takes the card.
-        results: what the run's steps have left.
-        verdict: the gate's answer.
-        promotion: what became of the candidate.
+        run: the run; its folder takes the card.
+        results: results of the steps of the run.
+        verdict: verdict of the gate.
+        promotion: result of the promotion.
 
     Returns:
         Path of the HTML file.
 
     Raises:
-        AssayError: a result is not there, or MLflow cannot be reached.
+        AssayError: a result is missing, or MLflow cannot be reached.
     """
     card = Card(
         run=run,
@@ -70,17 +70,17 @@ def report(
     )
     markdown = _publish(card)
     if promotion.pending:
-        # The address of MLflow may hold a password, which no file may.
+        # The address of MLflow may hold a password, which must not be written to a file.
         bare = run.model_copy(update={"tracking_uri": stored_address(run.tracking_uri, run.store)})
         _write(run.folder / WAITING, card.model_copy(update={"run": bare}).model_dump_json())
-    elif promotion.version:  # a dry run in between leaves the question open
+    elif promotion.version:  # a dry run in between leaves the approval pending
         (run.folder / WAITING).unlink(missing_ok=True)
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
         keep_predictions(client, run.mlflow_run, card.evaluation.bundle, results.evaluation.path)
         log_metrics(client, run.mlflow_run, card.evaluation.metrics | verdict.metrics, promotion)
     if (version := promotion.version) is not None:
-        # A champion that was judged again keeps the description by the judgement that made it that.
+        # A champion that was checked again keeps the description of the verdict that promoted it.
         if (version.tags.get(RUN_TAG), version.tags.get(VERDICT_TAG)) == (run.key, verdict.digest):
             ModelRegistry(version.name, run.tracking_uri, run.store, client).describe(version, markdown)
         address = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}")
@@ -91,34 +91,34 @@ def report(
 
 
 def report_decision(store: Path, run_key: str, promotion: PromotionResult) -> None:
-    """Write the card of a run that has ended anew, once the answer that its candidate waited for is there.
+    """Write the card of an ended run again after the approval decision about its candidate.
 
-    A run that was suspended has left no card yet, and writes it when it goes on.
+    A suspended run has written no card yet; it does when it resumes.
 
     Args:
         store: folder of all runs.
-        run_key: of the run that asked.
-        promotion: what became of its candidate.
+        run_key: key of the run that asked for approval.
+        promotion: result of the promotion.
 
     Raises:
         AssayError: MLflow cannot be reached.
     """
-    kept = store / "runs" / run_key / WAITING
-    if not kept.exists():
+    pending_card = store / "runs" / run_key / WAITING
+    if not pending_card.exists():
         return
     try:
-        card = Card.model_validate_json(kept.read_bytes())
+        card = Card.model_validate_json(pending_card.read_bytes())
     except ValidationError:
-        _logger.warning("%s is of another version of assay: the card beside it stays as it was", kept)
+        _logger.warning("%s was written by another version of assay: the model card is not updated", pending_card)
         return
     uri = full_address(card.run.tracking_uri, store)
     run = card.run.model_copy(update={"store": store.resolve(), "tracking_uri": uri})
     _publish(card.model_copy(update={"run": run, "promotion": promotion}))
-    kept.unlink()
+    pending_card.unlink()
 
 
 def _publish(card: Card) -> str:
-    """Write the files of a verdict's card into the folder of its run and log them; return the Markdown."""
+    """Write the files of a card to the folder of its run, log them, and return the Markdown."""
     run, markdown = card.run, card.markdown()
     files = {HTML: card.html(), CARD: markdown, VERDICT: card.verdict.model_dump_json(indent=2)}
     folder = run.folder / card.folder
@@ -130,16 +130,16 @@ def _publish(card: Card) -> str:
         client.log_artifacts(run.mlflow_run, str(folder), card.folder)
         client.log_artifact(run.mlflow_run, str(folder / VERDICT))  # the latest verdict of the run
         client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
-        # The description on its page.
+        # The description on the page of the run.
         client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE))
-        _log_beside_the_version(client, card, folder)
+        _log_to_version_run(client, card, folder)
     return markdown
 
 
-def _log_beside_the_version(client: MlflowClient, card: Card, folder: Path) -> None:
-    """Log the card into the MLflow run of the version, too, where an earlier run made the bundle.
+def _log_to_version_run(client: MlflowClient, card: Card, folder: Path) -> None:
+    """Log the card also to the MLflow run of the version, if an earlier run made the bundle.
 
-    A card that is there already stays: a later run that meets the champion again carries the champion's verdict.
+    An existing card stays: a later run that produces the champion again carries the champion's verdict.
     """
     version = card.promotion.version
     if version is None or version.run_id in (None, card.run.mlflow_run):
@@ -151,12 +151,12 @@ def _log_beside_the_version(client: MlflowClient, card: Card, folder: Path) -> N
 
 def _write(path: Path, text: str) -> None:
     with atomic_path(path) as partial:
-        # Texts of the data may hold lone surrogates.
+        # Texts of the data may contain lone surrogates.
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: dict[str, float], promotion: PromotionResult) -> None:
-    """The figures on test rows, as metrics of the run and of the logged model behind the version."""
+    """Log the metrics on test rows to the run and to the logged model of the version."""
     model_id = promotion.version.model_id if promotion.version else None
     now = int(time.time() * 1000)
     entities = [Metric(TEST_METRIC + name, value, now, step=0, model_id=model_id) for name, value in metrics.items()]

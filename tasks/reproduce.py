@@ -1,4 +1,4 @@
-"""A version made again: where that is done, and how near it comes to the first one."""
+"""The reproduction of a version: its run in an empty store, and the comparison with the version."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ SHORT = 12
 
 
 class Match(BaseModel):
-    """The digest of one result, then and now. `details` say how far apart they are where they differ."""
+    """The digests of one result, then and now, and details of their difference."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,49 +50,50 @@ class Match(BaseModel):
 
     @property
     def equal(self) -> bool:
-        """Whether they are the same to the last digit."""
+        """Return whether the results are equal to the last digit."""
         return self.then == self.now
 
     @property
     def cells(self) -> tuple[str, str, str, str]:
-        """The match as a line of a table."""
+        """Return the match as a row of a table."""
         return self.what, self.then[:SHORT], self.now[:SHORT], "equal" if self.equal else f"DIFFERS {self.details}"
 
 
 class Reproduction(BaseModel):
-    """What came of making a version again.
+    """The result of a reproduction.
 
-    `surroundings` are the differences of processor, threads, versions and code. `steps` are the optimiser steps
-    that were really taken. Where results differ, `folder` holds the new ones.
+    Attributes:
+        environment: differences in processor, threads, package versions and code.
+        steps: number of optimiser steps.
+        folder: folder of the new results; removed if all are equal.
     """
 
     model: str
     matches: list[Match]
-    surroundings: list[Change]
+    environment: list[Change]
     steps: int
     mlflow_run: str
     folder: Path
 
     @property
     def equal(self) -> bool:
-        """Whether sides, network, answers and figures are those of the version."""
+        """Return whether splits, network, predictions and metrics are equal to those of the version."""
         return all(match.equal for match in self.matches)
 
 
 @contextmanager
 def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Iterator[Run]:
-    """A run in an empty store of its own, which holds no more than the ledger of sides as it was then.
+    """Open a run in a new store that only holds the split ledger of the version.
 
-    MLflow gets a run that names the version in the tag `assay.reproduces`. The registry and the ledger of the
-    store are left alone.
+    The run in MLflow names the version in the tag `assay.reproduces`. Registry and ledger of the store do not change.
 
     Args:
-        lineage: of the version.
-        store: where the empty store is made.
-        tracking_uri: MLflow.
+        lineage: lineage of the version.
+        store: folder that the new store is created in.
+        tracking_uri: address of MLflow.
 
     Raises:
-        AssayError: today's schema does not take the recipe of then, or MLflow cannot be reached.
+        AssayError: the recipe of the version is not valid in the current schema, or MLflow cannot be reached.
     """
     version = lineage.version
     recipe = parse_recipe(lineage.recipe, f"the recipe of {version.address}")
@@ -117,10 +118,10 @@ def compare(
     export: ArtifactRef[ExportReport],
     evaluation: ArtifactRef[Evaluation],
 ) -> Reproduction:
-    """Compare what was made again with what the version left, and log the answer to MLflow and Prefect.
+    """Compare the new results with those of the version, and log the comparison to MLflow and Prefect.
 
     Raises:
-        AssayError: MLflow cannot be reached, or the version's bundle is not what was registered.
+        AssayError: MLflow cannot be reached, or the bundle of the version differs from the registered one.
     """
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
@@ -133,12 +134,11 @@ def compare(
         model=lineage.version.address,
         matches=[
             Match(what="splits", then=lineage.splits.digest, now=splits.load().digest),
-            _networks(then, Bundle.load(export.path / BUNDLE)),
-            _answers(lineage.answers, now.rows),
-            _metrics(lineage.metrics, comparable(now.metrics)),
+            _match_networks(then, Bundle.load(export.path / BUNDLE)),
+            _match_predictions(lineage.answers, now.rows),
+            _match_metrics(lineage.metrics, comparable(now.metrics)),
         ],
-        surroundings=changes(recipe, {"recipe": run.recipe.digest})
-        + environment_changed(lineage, surroundings(), tags),
+        environment=changes(recipe, {"recipe": run.recipe.digest}) + environment_changed(lineage, surroundings(), tags),
         steps=_steps(checkpoint.load()),
         mlflow_run=run.mlflow_run,
         folder=run.store,
@@ -152,13 +152,13 @@ def compare(
 
 
 def reproduction_markdown(reproduction: Reproduction) -> str:
-    """The answer as a heading and two tables."""
+    """Return the comparison as a heading and two tables."""
     lines = [f"# {cell(_headline(reproduction))}", "", "| result | then | now | |", "|---|---|---|---|"]
     lines += [row(*match.cells) for match in reproduction.matches]
     lines += ["", f"Trained again in {reproduction.steps:,} steps."]
-    if reproduction.surroundings:
-        lines += ["", "| surroundings | then | now |", "|---|---|---|"]
-        lines += [row(*change.cells) for change in reproduction.surroundings]
+    if reproduction.environment:
+        lines += ["", "| environment | then | now |", "|---|---|---|"]
+        lines += [row(*change.cells) for change in reproduction.environment]
     return "\n".join(lines) + "\n"
 
 
@@ -166,35 +166,36 @@ def _headline(reproduction: Reproduction) -> str:
     return f"{reproduction.model}: {'reproduced to the last digit' if reproduction.equal else 'not reproduced'}"
 
 
-def _networks(then: Bundle, now: Bundle) -> Match:
-    both = then.manifest.precision, now.manifest.precision
-    details = f"{both[0]} then, {both[1]} now" if both[0] != both[1] else ""
+def _match_networks(then: Bundle, now: Bundle) -> Match:
+    before, after = then.manifest.precision, now.manifest.precision
+    details = f"{before} then, {after} now" if before != after else ""
     return Match(what=MODEL, then=then.manifest.files[MODEL], now=now.manifest.files[MODEL], details=details)
 
 
-def _answers(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> Match:
-    return Match(what="predictions", then=_digest(then), now=_digest(now), details=_apart(then, now))
+def _match_predictions(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> Match:
+    return Match(what="predictions", then=_digest(then), now=_digest(now), details=_difference(then, now))
 
 
-def _digest(answers: Sequence[LabelledPrediction]) -> str:
-    return digest_json([asdict(answer) for answer in answers])
+def _digest(predictions: Sequence[LabelledPrediction]) -> str:
+    return digest_json([asdict(prediction) for prediction in predictions])
 
 
-def _apart(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> str:
-    if [answer.id for answer in then] != [answer.id for answer in now]:
+def _difference(then: Sequence[LabelledPrediction], now: Sequence[LabelledPrediction]) -> str:
+    if [prediction.id for prediction in then] != [prediction.id for prediction in now]:
         return "other test rows"
     pairs = list(zip(then, now, strict=True))
-    other = sum((one.predicted, one.found) != (two.predicted, two.found) for one, two in pairs)
-    probabilities = [pair for one, two in pairs for pair in zip(one.probabilities, two.probabilities, strict=False)]
-    farthest = max((abs(one - two) for one, two in probabilities), default=0.0)
-    return f"in {other} of {len(pairs)} answers; probabilities by up to {farthest:.2g}"
+    differing = sum((old.predicted, old.found) != (new.predicted, new.found) for old, new in pairs)
+    probabilities = [pair for old, new in pairs for pair in zip(old.probabilities, new.probabilities, strict=False)]
+    largest = max((abs(old - new) for old, new in probabilities), default=0.0)
+    return f"in {differing} of {len(pairs)} predictions; probabilities by up to {largest:.2g}"
 
 
-def _metrics(then: dict[str, float], now: dict[str, float]) -> Match:
-    differ = changes(then, now)
-    details = "; ".join(f"{name} {before} -> {after}" for name, before, after in (one.cells for one in differ[:3]))
-    more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-    return Match(what="figures", then=digest_json(then), now=digest_json(now), details=details + more)
+def _match_metrics(then: dict[str, float], now: dict[str, float]) -> Match:
+    differing = changes(then, now)
+    shown = (change.cells for change in differing[:3])
+    details = "; ".join(f"{name} {before} -> {after}" for name, before, after in shown)
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return Match(what="metrics", then=digest_json(then), now=digest_json(now), details=details + more)
 
 
 def _steps(checkpoint: Checkpoint) -> int:

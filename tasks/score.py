@@ -1,6 +1,6 @@
-"""Assess: score the exported bundle on validation rows, for what is decided before the verdict.
+"""The scoring step: score the exported bundle on validation rows, for decisions before the verdict.
 
-The gate looks at test rows, once. Whether to tune or to mitigate, and whether that has helped, is asked here.
+The gate uses the test rows, once. Whether to tune or mitigate, and whether that helped, is decided on these scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ from assay.runs.run import Run
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 
-VALIDATION_SCORES = "assessment.json"
+VALIDATION_SCORES = "validation-scores.json"
 
 
 class ValidationScores(BaseModel):
-    """`assessment.json`: F1 of each head for which the validation rows hold something to find, and every slice."""
+    """`validation-scores.json`: F1 of each head that has labels in the validation rows, and every slice."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,27 +38,27 @@ class ValidationScores(BaseModel):
 
     @property
     def score(self) -> float:
-        """Mean F1 of the heads."""
+        """Return the mean F1 of the heads."""
         return float(np.mean(list(self.f1.values()))) if self.f1 else 0.0
 
     @property
     def failed(self) -> list[SliceFinding]:
-        """The slices that are served clearly worse than the whole."""
+        """Return the slices below the threshold."""
         return [finding for finding in self.slices if finding.failed]
 
     def below(self, gate: Gate) -> dict[Head, float]:
-        """F1 of the heads that the gate would refuse if the test rows were these."""
+        """Return the F1 of the heads that the gate would refuse with these scores."""
         return {head: value for head, value in self.f1.items() if value < gate.min_f1[head]}
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open a finished assessment.
+        """Load finished scores.
 
         Raises:
-            AssayError: there is none.
+            AssayError: there are none.
         """
-        marker = read_manifest(folder, VALIDATION_SCORES, "a finished assessment", "run with --from score")
-        return cls.model_validate_json(marker)
+        manifest = read_manifest(folder, VALIDATION_SCORES, "a finished scoring", "run with --from score")
+        return cls.model_validate_json(manifest)
 
 
 @task(name="score", cache_policy=NO_CACHE)
@@ -68,16 +68,16 @@ def score(
     """Score the bundle on the validation rows.
 
     Args:
-        run: with the recipe and its gate.
-        export: the bundle.
-        snapshot: the data.
-        splits: the sides.
+        run: the run.
+        export: result of the export.
+        snapshot: result of the extraction.
+        splits: result of the split.
 
     Returns:
-        A folder with an `Assessment`.
+        A folder with `ValidationScores`.
 
     Raises:
-        AssayError: a condition of a slice names a column that the rows do not have.
+        AssayError: the condition of a slice names a column that the rows do not have.
     """
     recipe = run.recipe
     inputs = {
@@ -88,12 +88,12 @@ def score(
     }
 
     def make(folder: Path) -> None:
-        split_of = splits.load()
-        rows = split_of.rows(snapshot.load(), "validation")
-        found = score_on_validation(
-            Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads, split_of.clusters
+        loaded = splits.load()
+        rows = loaded.rows(snapshot.load(), "validation")
+        scores = score_on_validation(
+            Bundle.load(export.path / BUNDLE), rows, recipe.gate, recipe.heads, loaded.clusters
         )
-        (folder / VALIDATION_SCORES).write_text(found.model_dump_json(indent=2), encoding="utf-8")
+        (folder / VALIDATION_SCORES).write_text(scores.model_dump_json(indent=2), encoding="utf-8")
 
     return run.once("score", inputs, make).to(ValidationScores)
 
@@ -105,11 +105,11 @@ def score_on_validation(
     heads: Sequence[Head],
     clusters: Mapping[str, str] | None = None,
 ) -> ValidationScores:
-    """F1 of each head and each slice that the gate judges; `clusters` as for `predict_rows`."""
-    answers = predict_rows(Engine(bundle), rows, clusters)
-    outcomes = {head: outcomes_of(answers, head) for head in heads}
-    f1 = {head: found.f1() for head, found in outcomes.items() if len(found)}
+    """Return the F1 of each head and of each slice that the gate tests; `clusters` as in `predict_rows`."""
+    predictions = predict_rows(Engine(bundle), rows, clusters)
+    outcomes = {head: outcomes_of(predictions, head) for head in heads}
+    f1 = {head: outcome.f1() for head, outcome in outcomes.items() if len(outcome)}
     return ValidationScores(
         f1={head: value for head, value in f1.items() if np.isfinite(value)},
-        slices=find_slices(answers, gate.slices, heads) if gate.slices.active else [],
+        slices=find_slices(predictions, gate.slices, heads) if gate.slices.active else [],
     )

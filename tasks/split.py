@@ -1,4 +1,4 @@
-"""Split: put every row of a snapshot on a side, near-duplicates together, and tell the ledger."""
+"""The split step: assign every row of a snapshot to a split, near-duplicates together, and record it in the ledger."""
 
 import logging
 from pathlib import Path
@@ -31,15 +31,15 @@ _logger = logging.getLogger(__name__)
 def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
     """Split a snapshot into train, validation and test.
 
-    The ledger is read inside the step and is no part of its key: the step itself changes it.
+    The ledger is read inside the step and is not part of its key, since the step changes it.
 
     Args:
-        run: the run; its recipe says how to split.
+        run: the run; its recipe defines the split method.
         snapshot: result of the extraction.
 
     Raises:
-        DataError: a side would be empty, there is one class only, a label is in no training row, rows lack the
-            published side or time that the method needs, or the ledger is damaged.
+        DataError: a split would be empty, there is only one class, a label is in no training row, rows lack the
+            published split or the time that the method needs, or the ledger is damaged.
     """
     inputs = {
         "snapshot": snapshot.digest,
@@ -50,19 +50,19 @@ def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
     }
     ledger = ledger_path(run.store, run.recipe.name)
     result = run.once("split", inputs, lambda folder: _make(folder, run.recipe, snapshot.load(), ledger)).to(Splits)
-    pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels by side")
+    pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels per split")
     return result
 
 
 def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
-    """Write splits, page and what the ledger knew before into `folder`, then tell the ledger.
+    """Write splits, page and the earlier ledger entries of the rows to `folder`, then update the ledger.
 
-    A run that is killed in between is told its own sides when it is started again, and comes to the same splits.
+    A run that is killed in between finds its own assignment in the ledger when it resumes, and gets the same splits.
     """
     _check_classes(recipe, snapshot)
     rows = read_rows(snapshot, recipe.split, recipe.model.cleaning, _documents(recipe))
     with open_ledger(path) as ledger:
-        # With it the same sides can be found again, whatever the ledger is told later.
+        # These entries reproduce the splits, whatever the ledger records later.
         ledger.save_part(_keys(rows), folder / LEDGER)
         assignment = assign(rows, recipe.split, ledger)
         _check_splits(recipe, rows, assignment)
@@ -70,9 +70,10 @@ def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
         splits = _to_splits(recipe, rows, assignment, ledger, warnings)
         splits.save(folder)
         (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
-        _tell(ledger, rows, assignment, remember=recipe.split.remember and recipe.split.method != "published")
+        remember = recipe.split.remember and recipe.split.method != "published"
+        _update_ledger(ledger, rows, assignment, remember=remember)
     counts = splits.manifest.counts
-    _logger.info("split: %s; withheld: %s", counts, splits.manifest.excluded or "none")
+    _logger.info("split: %s; excluded: %s", counts, splits.manifest.excluded or "none")
     for warning in warnings:
         _logger.warning("split: %s", warning)
 
@@ -100,21 +101,21 @@ def _to_splits(
 
 
 def _documents(recipe: Recipe) -> DocumentIds | None:
-    """What the ids of sentences say of their document; None: each row is a document."""
+    """Return how the ids of sentences identify their document; None if each row is a document."""
     source = recipe.source
     if source.format != "parse":
         return None
     return "positions" if source.fields.id is None and source.kind != "mongo" else "lasting"
 
 
-def _tell(ledger: Ledger, rows: SplittingRows, assignment: Assignment, *, remember: bool) -> None:
+def _update_ledger(ledger: Ledger, rows: SplittingRows, assignment: Assignment, *, remember: bool) -> None:
     kinds = len(rows.keys.kinds())
     seen = np.tile(assignment.seen, kinds)
     ledger.tell(_keys(rows), np.tile(assignment.split_of, kinds), remember=remember, seen=seen)
 
 
 def _keys(rows: SplittingRows) -> HashArray:
-    """Every key of every row, kind after kind."""
+    """Return every key of every row, one kind after the other."""
     return np.concatenate(rows.keys.kinds())
 
 
@@ -123,26 +124,26 @@ def _check_classes(recipe: Recipe, snapshot: Snapshot) -> None:
         raise DataError("the snapshot holds no rows; check the source and its filter")
     labels = list(snapshot.manifest.labels)
     if "sentence" in recipe.heads and len(labels) < 2:
-        found = f"only the class {labels[0]!r}" if labels else "no class"
+        classes = f"only the class {labels[0]!r}" if labels else "no class"
         raise DataError(
-            f"source.fields.label ({recipe.source.fields.label!r}): the rows hold {found}, and a sentence head needs "
-            "two or more; check the field and the filter, or leave sentence out of model.heads"
+            f"source.fields.label ({recipe.source.fields.label!r}): the rows hold {classes}, but a sentence head needs "
+            "two or more; check the field and the filter, or remove sentence from model.heads"
         )
 
 
 def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -> None:
-    """Every side has rows, and train has every label that another side has."""
+    """Refuse an empty split, and a label of another split that no training row has."""
     for number, split_name in enumerate(SPLIT_NAMES):
         if not (assignment.split_of == number).any():
             clusters = len(np.unique(rows.clusters))
             excluded = sum(assignment.excluded.values())
-            anew = (
+            ledger_remedy = (
                 f", or, since {excluded} rows are excluded, {new_ledger(recipe.name)}" if assignment.remembered else ""
             )
             raise DataError(
                 f"split leaves no {split_name} rows: {len(rows)} rows in {clusters} groups of near-duplicates; "
                 f"add rows, or change split.{split_name} or split.method ({recipe.split.method})"
-                f"{anew if excluded else ''}"
+                f"{ledger_remedy if excluded else ''}"
             )
     counts = rows.labels.by_split(assignment.split_of)
     for label in np.flatnonzero((counts[TRAIN] == 0) & (counts.sum(axis=0) > 0)):
@@ -151,18 +152,20 @@ def _check_splits(recipe: Recipe, rows: SplittingRows, assignment: Assignment) -
             kind = "label" if head == "sentence" else "entity type"
             raise DataError(
                 f"{kind} {name!r} is in {counts[1, label]} validation and {counts[2, label]} test rows, but in no "
-                f"training row; add such training rows, drop those rows, or change split.method ({recipe.split.method})"
+                f"training row; add such training rows, remove those rows, or change split.method "
+                f"({recipe.split.method})"
             )
 
 
 def _page(splits: Splits, rows: SplittingRows, assignment: Assignment) -> str:
-    """Markdown: rows by side, what was withheld, and the share of each label on each side."""
+    """Return a Markdown page: rows per split, excluded rows, and the distribution of each label over the splits."""
     manifest = splits.manifest
-    kept = sum(manifest.counts.values())
-    lines = [f"## Split ({cell(manifest.method)})", "", "| side | rows | share |", "|---|---:|---:|"]
-    lines += [f"| {split_name} | {count:,} | {count / kept:.1%} |" for split_name, count in manifest.counts.items()]
-    lines += [f"| withheld: {cell(reason)} | {count:,} | |" for reason, count in manifest.excluded.items()]
-    lines += ["", f"Rows with a remembered side: {assignment.remembered:,}; new: {kept - assignment.remembered:,}."]
+    total = sum(manifest.counts.values())
+    lines = [f"## Split ({cell(manifest.method)})", "", "| split | rows | share |", "|---|---:|---:|"]
+    lines += [f"| {split_name} | {count:,} | {count / total:.1%} |" for split_name, count in manifest.counts.items()]
+    lines += [f"| excluded: {cell(reason)} | {count:,} | |" for reason, count in manifest.excluded.items()]
+    new = total - assignment.remembered
+    lines += ["", f"Rows with a previous assignment: {assignment.remembered:,}; new: {new:,}."]
     if manifest.seen_in_training:
         lines += ["", f"Test rows that an earlier run trained on: {manifest.seen_in_training:,}."]
     lines += [line for warning in manifest.warnings for line in ("", f"**Warning**: {cell(warning)}")]

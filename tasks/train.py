@@ -1,4 +1,4 @@
-"""Train: learn from the train rows, keep the epoch that is best on the validation rows."""
+"""The training step: train the network of the recipe and log its metrics to MLflow."""
 
 import time
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.metric_logging import MetricLog, metric_log, nested_metric_log
 from assay.runs.run import Run
-from assay.tasks.training.launcher import train as train_network
+from assay.tasks.training.launcher import launch_training
 from assay.tasks.training.training_job import TrainingJob
 from assay.tasks.tuning.result import TuningResult, tuned_recipe
 
@@ -39,27 +39,27 @@ def train(
     weights: ArtifactRef[SampleWeights] | None = None,
     attempt: str = FIRST,
 ) -> ArtifactRef[Checkpoint]:
-    """Train the recipe's network; an interrupted training goes on from its last whole epoch.
+    """Train the network of the recipe; an interrupted training resumes after its last complete epoch.
 
-    With `training.processes`, torchrun starts as many, one GPU each.
+    If `training.processes` is above 1, torchrun starts that many processes, with one GPU each.
 
-    MLflow gets the loss of each step and the validation figures of each epoch, the device, the number
-    format, and how long it took: in the pipeline's run for the first attempt, in a nested run for a further one.
+    The loss of each step, the validation metrics of each epoch, the device, the number format and the duration are
+    logged to MLflow: to the run of the pipeline for the first attempt, to a nested run for a further one.
 
     Args:
         run: the run.
         snapshot: result of the extraction.
         splits: result of the split.
-        tuned: result of a search, whose best settings take the place of the recipe's.
-        weights: how much each training row counts; none: all alike.
-        attempt: which training of the run this is, as people call it.
+        tuned: result of a search, whose best settings replace those of the recipe. None: no search.
+        weights: sample weights of the training rows. None weighs all rows equally.
+        attempt: name of the attempt.
 
     Returns:
-        A `assay.models.checkpoint.Checkpoint`.
+        A folder with a `assay.models.checkpoint.Checkpoint`.
 
     Raises:
-        AssayError: the rows do not fit the heads, the encoder cannot be had, the loss is no number, or MLflow
-            does not answer.
+        AssayError: the rows do not suit the heads, the encoder could not be downloaded, the loss is not finite, or
+            MLflow is not responding.
     """
     recipe = tuned_recipe(run.recipe, tuned)
     inputs = {
@@ -70,11 +70,16 @@ def train(
     def make(folder: Path) -> None:
         sample_weights = None if weights is None else weights.load()
         with _log_of(run, folder, attempt, tuned, sample_weights) as log:
-            ours = run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id})
-            where = None if weights is None else weights.path
-            train_network(TrainingJob(run=ours, snapshot=snapshot, splits=splits, folder=folder, weights=where), log)
+            job = TrainingJob(
+                run=run.model_copy(update={"recipe": recipe, "mlflow_run": log.run_id}),
+                snapshot=snapshot,
+                splits=splits,
+                folder=folder,
+                weights=None if weights is None else weights.path,
+            )
+            launch_training(job, log)
             log.flush()
-            _log_circumstances(log.client, log.run_id, Checkpoint.load(folder))
+            _log_environment(log.client, log.run_id, Checkpoint.load(folder))
 
     def reused(folder: Path) -> None:
         with _log_of(run, folder, attempt, tuned, None) as log:
@@ -85,9 +90,9 @@ def train(
 
 
 def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> dict[str, Any]:
-    """Return what a training depends on, whichever run does it: the rows by what they hold, not by their files.
+    """Return what a training depends on, independent of the run: rows are identified by their content, not by files.
 
-    The device, the number format, the threads and the instructions of the processor change the weights, so they count.
+    Device, number format, threads and instruction set of the processor change the weights, so they are included.
     """
     rows = {"snapshot": snapshot.load().digest, "splits": splits.load().digest}
     environment = numeric_environment(recipe.training.precision)
@@ -95,7 +100,7 @@ def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: Ar
 
 
 def training_inputs(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> dict[str, Any]:
-    """What the result of a training depends on, as JSON."""
+    """Return what the result of a training depends on, as JSON."""
     return {
         "snapshot": snapshot.digest,
         "splits": splits.digest,
@@ -117,7 +122,7 @@ def _log_of(
 
 
 def _log_history(log: MetricLog, checkpoint: Checkpoint) -> None:
-    """Log the curves of a training that another run did, so that they are in the MLflow run of this one, too."""
+    """Log the metrics of a training that another run did to the MLflow run of this one."""
     history = checkpoint.history
     for step, loss in history["loss"]:
         log.add({"train.loss": loss}, int(step))
@@ -125,10 +130,10 @@ def _log_history(log: MetricLog, checkpoint: Checkpoint) -> None:
         values = {f"validation.{name}": value for name, value in epoch.items() if name not in ("epoch", "step")}
         log.add(values, int(epoch["step"]))
     log.flush()
-    _log_circumstances(log.client, log.run_id, checkpoint)
+    _log_environment(log.client, log.run_id, checkpoint)
 
 
-def _log_circumstances(client: MlflowClient, run_id: str, checkpoint: Checkpoint) -> None:
+def _log_environment(client: MlflowClient, run_id: str, checkpoint: Checkpoint) -> None:
     history = checkpoint.history
     now = int(time.time() * 1000)
     warnings = history.get("warnings", [])

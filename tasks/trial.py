@@ -1,4 +1,4 @@
-"""One trial of a search: a training with settings to try, in an MLflow run nested below that of the pipeline."""
+"""The trial step: train with the settings of one trial, in a nested MLflow run of the pipeline's run."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ from assay.recipes.tuned_settings import apply_settings
 from assay.runs.metric_logging import MetricLog, nested_metric_log
 from assay.runs.run import Run
 from assay.tasks.train import training_inputs
-from assay.tasks.training.launcher import train
+from assay.tasks.training.launcher import launch_training
 from assay.tasks.training.training_job import OtherTrials, TrainingJob
 from assay.tasks.tuning.result import State, Trial
 
@@ -28,7 +28,7 @@ NETWORK = "network"
 
 
 class Plan(BaseModel):
-    """What a trial is to try, and the trials that it is measured against while it goes on."""
+    """The settings of a trial, and the other trials that it is compared with for pruning."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,17 +41,17 @@ class Plan(BaseModel):
 def run_trial(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, plan: Plan
 ) -> Trial:
-    """Train with the settings of the plan; a finished trial is not done again, a killed one goes on.
+    """Train with the settings of the plan; a finished trial is reused, and a killed one resumes.
 
     Args:
         run: the run.
         snapshot: result of the extraction.
         splits: result of the split; test rows are not read.
         tuning: section `tuning` of the recipe.
-        plan: what to try.
+        plan: settings to try.
 
     Raises:
-        AssayError: the settings do not go together, or training cannot be done at all.
+        AssayError: the settings do not go together, or the training failed.
     """
     changes: dict[str, Setting] = {} if tuning.epochs is None else {"training.epochs": tuning.epochs}
     recipe = apply_settings(run.recipe, plan.settings | changes)
@@ -59,7 +59,7 @@ def run_trial(
     inputs = {
         **training_inputs(recipe, snapshot, splits),
         "number": plan.number,
-        "rivals": [rival.model_dump(mode="json") for rival in other_trials],
+        "other_trials": [trial.model_dump(mode="json") for trial in other_trials],
     }
 
     def make(folder: Path) -> None:
@@ -90,10 +90,10 @@ def run_trial(
 
 
 def _train(job: TrainingJob, log: MetricLog) -> tuple[State, list[float], str]:
-    """State, scores after each epoch, and why a trial did not finish."""
+    """Train, and return the state, the score after each epoch, and the reason if the trial did not finish."""
     job.folder.mkdir(exist_ok=True)
     try:
-        train(job, log)
+        launch_training(job, log)
     except PrunedTrial as pruned:
         return "pruned", pruned.scores, "below the median of the other trials"
     except NonFiniteLoss as non_finite:

@@ -1,4 +1,4 @@
-"""Tune: search for better settings of model and training. Validation rows decide; test rows are not read."""
+"""The tuning step: search for better settings of model and training. Only validation rows are used for scoring."""
 
 import logging
 import time
@@ -32,8 +32,8 @@ def tune(
 ) -> ArtifactRef[TuningResult]:
     """Search the space of the recipe's section `tuning` for the settings with the best score.
 
-    Every trial is a step of its own: a search that was killed does not repeat what has finished, and a further
-    attempt goes on from the trials of the attempts before it.
+    Every trial is a step of its own: a killed search does not repeat finished trials, and a further attempt continues
+    with the trials of the earlier attempts.
 
     Args:
         run: the run.
@@ -49,20 +49,20 @@ def tune(
     """
     tuning = run.recipe.tuning
     if tuning is None:
-        raise AssayError(f"{run.recipe.name} says nothing of tuning; add tuning.space to the recipe")
-    wanted = tuning.trials * (attempt + 1)
+        raise AssayError(f"{run.recipe.name} has no section tuning; add tuning.space to the recipe")
+    count = tuning.trials * (attempt + 1)
     inputs = {
         **training_inputs(run.recipe, snapshot, splits),
         "tuning": tuning.model_dump(mode="json"),
-        "trials": wanted,
+        "trials": count,
     }
 
     def make(folder: Path) -> None:
-        result = TuningResult.of(_search(run, snapshot, splits, tuning, wanted))
+        result = TuningResult.of(_search(run, snapshot, splits, tuning, count))
         result.save(folder)
         _log.info(
             "best of %d trials: score %.4f with %s",
-            *(wanted, result.best.score, " ".join(f"--set {override}" for override in result.overrides)),
+            *(count, result.best.score, " ".join(f"--set {override}" for override in result.overrides)),
         )
         _log_result(run, result, folder / TUNING)
 
@@ -70,11 +70,11 @@ def tune(
 
 
 def _search(
-    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, wanted: int
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, count: int
 ) -> list[Trial]:
     trials: list[Trial] = []
-    while len(trials) < wanted:
-        proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, wanted - len(trials)))
+    while len(trials) < count:
+        proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, count - len(trials)))
         plans = [
             Plan(number=number, settings=settings, other_trials=trials)
             for number, settings in enumerate(proposals, start=len(trials))
@@ -86,7 +86,7 @@ def _search(
 def _run_trials(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, plans: Sequence[Plan]
 ) -> list[Trial]:
-    """One trial here and now, several through the task runner of the flow."""
+    """Run a single trial in this process, and several through the task runner of the flow."""
     if not in_prefect_run():
         return [run_trial.fn(run, snapshot, splits, tuning, plan) for plan in plans]
     if len(plans) == 1:
@@ -96,17 +96,17 @@ def _run_trials(
 
 
 def _log_result(run: Run, result: TuningResult, file: Path) -> None:
-    """The score of each trial as a curve, the best settings as tags, the whole result as a file.
+    """Log the score of each trial as a curve, the best settings as tags, and the whole result as a file.
 
-    Tags, since the parameters of an MLflow run cannot change: those of the trials stand in their nested runs.
+    Tags are used since the parameters of an MLflow run cannot change; those of the trials are in their nested runs.
     """
     now = int(time.time() * 1000)
     scores = [
         Metric("tuning.score", trial.score, now, trial.number) for trial in result.trials if trial.score is not None
     ]
     settings = [RunTag(f"tuned.{key}", str(value)) for key, value in result.best.settings.items()]
-    chosen = [RunTag("assay.tuned", " ".join(result.overrides)), RunTag("assay.best_trial", str(result.best.number))]
+    best = [RunTag("assay.tuned", " ".join(result.overrides)), RunTag("assay.best_trial", str(result.best.number))]
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
-        client.log_batch(run.mlflow_run, metrics=scores, tags=settings + chosen)
+        client.log_batch(run.mlflow_run, metrics=scores, tags=settings + best)
         client.log_artifact(run.mlflow_run, str(file))

@@ -1,4 +1,4 @@
-"""Validate a snapshot: critical faults stop the run, warnings are reported."""
+"""The validation step: check a snapshot. Failed critical checks stop the run, warnings are reported."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import DataError
 from assay.corpus.snapshot import Snapshot
-from assay.corpus.storage.artifact_ref import ArtifactRef, Ref
+from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs
 from assay.expectations.validation_report import ValidationReport
 from assay.recipes.recipe import Recipe
@@ -28,18 +28,18 @@ _log = logging.getLogger(__name__)
 
 
 @task(cache_policy=NO_CACHE)
-def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
-    """Hold the recipe's suite against a snapshot, and measure what its tokenizer can give back of the entities.
+def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[ValidationReport]:
+    """Check a snapshot by the rules of the recipe, and measure how many entities its tokenizer can represent.
 
     Returns:
         A folder with the report (`ValidationReport.load`) and Data Docs in `docs/`.
 
     Raises:
-        DataError: a critical check failed; the report is kept, so that a rerun on the same data stops at once.
+        DataError: a critical check failed. The report is kept, so that a rerun on the same data stops at once.
     """
 
     def make(folder: Path) -> None:
-        # Here, because importing Great Expectations takes seconds, and a finished step does not need it.
+        # Imported here, since Great Expectations takes seconds to import and a finished step does not need it.
         from assay.expectations.snapshot_check import check_snapshot
 
         rows = snapshot.load()
@@ -49,9 +49,9 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
             report = report.model_copy(update={"checks": [*report.checks, check], "metrics": metrics})
         report.save(folder)
 
-    result = run.once("validate", {"snapshot": snapshot.digest, **_settings(run.recipe)}, make)
+    result = run.once("validate", {"snapshot": snapshot.digest, **_settings(run.recipe)}, make).to(ValidationReport)
     report = ValidationReport.load(result.path)
-    if report.metrics and run.mlflow_run:  # without one, only the data are checked
+    if report.metrics and run.mlflow_run:  # a data check has no MLflow run
         _log_metrics(run, report)
     show_markdown("validation", report.markdown(), f"Data checks of {run.recipe.name}")
     for check in report.warnings:
@@ -62,7 +62,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> Ref:
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """The parts of the recipe that choose the checks."""
+    """Return the parts of the recipe that the checks depend on."""
     return {
         "validation": recipe.validation.model_dump(mode="json"),
         "cleaning": recipe.model.cleaning.model_dump(mode="json"),

@@ -1,1 +1,1 @@
-"""Scripts of the project itself: none of them is installed."""
+"""Scripts for developing the project; they are not installed."""

@@ -1,7 +1,7 @@
-"""Known vulnerabilities of the pinned versions, by pip-audit: `python -m tools.audit PIP_AUDIT`.
+"""Check the pinned versions for known vulnerabilities with pip-audit: `python -m tools.audit PIP_AUDIT`.
 
-Where the data cannot be reached, that is said and passed over: a check that needs the network must not stop work
-without one.
+If the vulnerability data cannot be reached, the audit reports that and succeeds: a check that needs the network must
+not block work without one.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
-# What pip-audit says where its service is out of reach, and not where it has found something.
+# Output of pip-audit if its service cannot be reached, as opposed to a finding.
 UNREACHABLE = (
     "ConnectionError",
     "Max retries exceeded",
@@ -23,23 +23,27 @@ TIMEOUT_S = 300
 
 
 def audit(program: str, constraints: Path = CONSTRAINTS) -> int:
-    """Run pip-audit on pinned versions; gives the exit code: 0 also where its data cannot be reached."""
+    """Run pip-audit on pinned versions.
+
+    Returns:
+        The exit code; 0 also if the vulnerability data cannot be reached.
+    """
     command = [program, "--requirement", str(constraints), "--no-deps", "--disable-pip", "--progress-spinner", "off"]
     try:
-        done = subprocess.run(  # noqa: S603  # the program that make installed
+        result = subprocess.run(  # noqa: S603  # the program that make installed
             command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
-        sys.stderr.write("audit: no answer; known vulnerabilities were not looked for\n")
+        sys.stderr.write("audit: no response; known vulnerabilities were not checked\n")
         return 0
-    said = done.stdout + done.stderr
-    sys.stderr.write("".join(line for line in said.splitlines(keepends=True) if NOT_KNOWN not in line))
-    if unknown := said.count(NOT_KNOWN):
-        sys.stderr.write(f"audit: {unknown} packages could not be looked up; of those nothing is known\n")
-    if done.returncode and "vulnerabilit" not in done.stdout and any(word in said for word in UNREACHABLE):
-        sys.stderr.write("audit: its data cannot be reached; known vulnerabilities were not looked for\n")
+    output = result.stdout + result.stderr
+    sys.stderr.write("".join(line for line in output.splitlines(keepends=True) if NOT_KNOWN not in line))
+    if unknown := output.count(NOT_KNOWN):
+        sys.stderr.write(f"audit: {unknown} packages could not be checked\n")
+    if result.returncode and "vulnerabilit" not in result.stdout and any(word in output for word in UNREACHABLE):
+        sys.stderr.write("audit: the data cannot be reached; known vulnerabilities were not checked\n")
         return 0
-    return done.returncode
+    return result.returncode
 
 
 if __name__ == "__main__":

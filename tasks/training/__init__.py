@@ -1,1 +1,1 @@
-"""One training: in this process, or shared by several that torchrun starts."""
+"""Run one training: in this process, or in several processes that torchrun starts."""

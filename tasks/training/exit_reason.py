@@ -1,4 +1,4 @@
-"""How a process of a training tells the one that started it why it ended."""
+"""Pass the error that ended a training process to the process that started it."""
 
 import json
 import os
@@ -10,28 +10,28 @@ from assay.corpus.errors import AssayError, DataError
 from assay.corpus.storage.atomic import atomic_path
 from assay.models.callbacks import NonFiniteLoss, PrunedTrial
 
-ENDED = "ended-{rank}.json"
-# The most particular kind first: the last one is all the others.
+EXIT_FILE = "exit-{rank}.json"
+# The most specific class first: the last one is a base class of the others.
 KINDS: tuple[type[AssayError], ...] = (NonFiniteLoss, DataError, AssayError)
 
 
 @contextmanager
-def telling(folder: Path) -> Iterator[None]:
-    """Write into `folder` what the block ends with, where a person or a search can do something about it."""
+def record_exit(folder: Path) -> Iterator[None]:
+    """Write the error that ends the block to `folder`, if it is a user error or a pruned trial."""
     try:
         yield
-    except (AssayError, PrunedTrial) as ended:
-        kind = next((kind.__name__ for kind in KINDS if isinstance(ended, kind)), PrunedTrial.__name__)
-        with atomic_path(folder / ENDED.format(rank=os.environ.get("RANK", "0"))) as path:
-            scores = ended.scores if isinstance(ended, PrunedTrial) else []
-            path.write_text(json.dumps({"kind": kind, "message": str(ended), "scores": scores}), encoding="utf-8")
+    except (AssayError, PrunedTrial) as error:
+        kind = next((kind.__name__ for kind in KINDS if isinstance(error, kind)), PrunedTrial.__name__)
+        with atomic_path(folder / EXIT_FILE.format(rank=os.environ.get("RANK", "0"))) as path:
+            scores = error.scores if isinstance(error, PrunedTrial) else []
+            path.write_text(json.dumps({"kind": kind, "message": str(error), "scores": scores}), encoding="utf-8")
         raise
 
 
-def told_by(folder: Path) -> Exception | None:
-    """What the processes of a training ended with, if one has told."""
-    for path in sorted(folder.glob(ENDED.format(rank="*"))):
-        told = json.loads(path.read_text(encoding="utf-8"))
+def read_exit(folder: Path) -> Exception | None:
+    """Return the error that a process of a training has recorded, if there is one."""
+    for path in sorted(folder.glob(EXIT_FILE.format(rank="*"))):
+        record = json.loads(path.read_text(encoding="utf-8"))
         kinds = {kind.__name__: kind for kind in KINDS}
-        return kinds[told["kind"]](told["message"]) if told["kind"] in kinds else PrunedTrial(told["scores"])
+        return kinds[record["kind"]](record["message"]) if record["kind"] in kinds else PrunedTrial(record["scores"])
     return None

@@ -1,7 +1,7 @@
-"""Start the processes of a training by torchrun, and tell what became of them.
+"""Run a training in this process, or start its processes with torchrun and report their errors.
 
-On several machines, torchrun reads how many there are and where they meet from its own environment variables
-(`PET_NNODES`, `PET_NODE_RANK`, `PET_MASTER_ADDR`, `PET_MASTER_PORT`); they share the folder of the job.
+On several machines, torchrun reads their number and rendezvous address from its own environment variables
+(`PET_NNODES`, `PET_NODE_RANK`, `PET_MASTER_ADDR`, `PET_MASTER_PORT`); the machines share the folder of the job.
 """
 
 import logging
@@ -25,9 +25,9 @@ from assay.runs.remote_step_cache import fetch_step
 from assay.runs.run import MARKER
 from assay.serving.cpu import available_threads
 from assay.tasks.training import worker
-from assay.tasks.training.exit_reason import told_by
+from assay.tasks.training.exit_reason import read_exit
 from assay.tasks.training.remote_checkpoints import fetch_checkpoints
-from assay.tasks.training.training_job import TrainingJob, run_training
+from assay.tasks.training.training_job import TrainingJob, run_training_job
 
 FOLDER, JOB, STDERR = "processes", "job.json", "stderr.log"
 LAST_LINES = 5
@@ -35,29 +35,29 @@ LAST_LINES = 5
 _log = logging.getLogger(__name__)
 
 
-def train(job: TrainingJob, log: MetricLog) -> None:
-    """Train with as many processes as the recipe says: in this one, or in others that are started.
+def launch_training(job: TrainingJob, log: MetricLog) -> None:
+    """Train with the number of processes of the recipe: in this process, or in new ones.
 
-    Beside the main thread, where other trainings may go on at the same time, one process is another one, too: random
-    numbers of torch and the state of accelerate belong to a whole process.
+    Outside the main thread, where other trainings may run at the same time, a single process is a new one, too: the
+    random numbers of torch and the state of accelerate belong to the whole process.
 
     Raises:
-        AssayError: the training cannot be done, or a process of it has died.
-        PrunedTrial: the trial fell behind the others.
+        AssayError: the training failed, or one of its processes has died.
+        PrunedTrial: the trial fell below the other trials.
     """
     if (shared := shared_store()) is not None:
-        for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
-            fetch_step(shared, job.run.store, needed, MARKER)  # made by the machine that handed the job out
+        for path in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
+            fetch_step(shared, job.run.store, path, MARKER)  # made by the machine that created the job
         fetch_checkpoints(shared, job.run.store, job.folder)
     processes = job.run.recipe.training.processes
     if processes == 1 and threading.current_thread() is threading.main_thread():
-        run_training(job, log.add)
+        run_training_job(job, log.add)
     else:
-        _train_elsewhere(job, processes)
+        _train_in_subprocesses(job, processes)
 
 
-def _train_elsewhere(job: TrainingJob, processes: int) -> None:
-    here = _processes_here(processes) if processes > 1 else 1
+def _train_in_subprocesses(job: TrainingJob, processes: int) -> None:
+    local = _local_processes(processes) if processes > 1 else 1
     folder = job.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -65,66 +65,70 @@ def _train_elsewhere(job: TrainingJob, processes: int) -> None:
     file.touch(mode=0o600)  # the address of MLflow may hold a password
     file.write_text(job.model_dump_json(), encoding="utf-8")
     try:
-        code = _run(_command(here, file) if processes > 1 else _joining(file), here, folder / STDERR)
+        command = _torchrun_command(local, file) if processes > 1 else _worker_command(file)
+        code = _run(command, local, folder / STDERR)
     finally:
         file.unlink()
-    if (failure := told_by(folder)) is not None:
-        raise failure
+    if (error := read_exit(folder)) is not None:
+        raise error
     if code:
         lines = (folder / STDERR).read_text(encoding="utf-8", errors="replace").splitlines()
         raise AssayError(
             "a process of the training has died ("
             + " / ".join(line.strip() for line in lines[-LAST_LINES:])
-            + f"); see {folder / STDERR}, then start the run again: it goes on behind the last whole epoch"
+            + f"); see {folder / STDERR}, then start the run again: it resumes after the last complete epoch"
         )
     shutil.rmtree(folder)
 
 
-def _processes_here(processes: int) -> int:
-    """How many of the processes run on this machine.
+def _local_processes(processes: int) -> int:
+    """Return the number of processes on this machine.
 
     Raises:
-        AssayError: they do not divide by the machines, or outnumber the GPUs.
+        AssayError: the processes cannot be divided evenly among the machines, or outnumber the GPUs.
     """
     machines = _machines()
     if processes % machines:
-        raise AssayError(f"training.processes is {processes}, which {machines} machines (PET_NNODES) cannot share")
-    here, gpus = processes // machines, torch.cuda.device_count()
-    if 0 < gpus < here:
         raise AssayError(
-            f"training.processes asks for {here} GPUs on this machine, which has {gpus}; lower it, or set "
+            f"training.processes is {processes}, which is not a multiple of the {machines} machines (PET_NNODES); "
+            "change one of them"
+        )
+    local, gpus = processes // machines, torch.cuda.device_count()
+    if 0 < gpus < local:
+        raise AssayError(
+            f"training.processes asks for {local} GPUs on this machine, which has {gpus}; lower it, or set "
             "CUDA_VISIBLE_DEVICES= to train on the processor"
         )
-    return here
+    return local
 
 
 def _machines() -> int:
-    given = os.environ.get("PET_NNODES", "1")
-    if not given.isdecimal() or not int(given):
-        raise AssayError(f"PET_NNODES is {given!r}; it takes a number: a training that loses a machine cannot go on")
-    return int(given)
+    value = os.environ.get("PET_NNODES", "1")
+    if not value.isdecimal() or not int(value):
+        raise AssayError(f"PET_NNODES is {value!r}; it takes a number, since a training cannot continue with fewer")
+    return int(value)
 
 
-def _command(here: int, file: Path) -> list[str]:
-    python, *joining = _joining(file)
-    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={here}"]
+def _torchrun_command(local: int, file: Path) -> list[str]:
+    python, *arguments = _worker_command(file)
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={local}"]
     if _machines() == 1:
-        return [python, *torchrun, "--standalone", *joining]
-    _log.info("on every other machine, with its PET_NODE_RANK: python %s", shlex.join([*torchrun, *joining[:-1]]))
-    return [python, *torchrun, *joining]
+        return [python, *torchrun, "--standalone", *arguments]
+    _log.info("on every other machine, with its PET_NODE_RANK: python %s", shlex.join([*torchrun, *arguments[:-1]]))
+    return [python, *torchrun, *arguments]
 
 
-def _joining(file: Path) -> list[str]:
+def _worker_command(file: Path) -> list[str]:
     return [sys.executable, "-m", worker.__name__, str(file), worker.ATTACHED]
 
 
-def _run(command: list[str], here: int, stderr: Path) -> int:
-    """Run what trains to its end and hand its lines on; its exit status."""
-    threads = str(max(available_threads() // here, 1))
+def _run(command: list[str], local: int, stderr: Path) -> int:
+    """Run a command until it ends, log its output, and return its exit status."""
+    threads = str(max(available_threads() // local, 1))
     environment = {"OMP_NUM_THREADS": threads, **child_environment()}
     with (
         stderr.open("wb") as errors,
-        _ended(
+        _terminated(
             subprocess.Popen(  # noqa: S603  # our own module
                 command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
             )
@@ -136,8 +140,8 @@ def _run(command: list[str], here: int, stderr: Path) -> int:
 
 
 @contextmanager
-def _ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
-    """End the processes with the block; where this process is killed, they end because their stdin does."""
+def _terminated(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """Terminate the process at the end of the block; if this process is killed, closing its stdin ends the other."""
     with process:
         try:
             yield process

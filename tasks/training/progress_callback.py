@@ -1,4 +1,4 @@
-"""How far a training is, on the page of its run in Prefect."""
+"""Show the progress of a training on the page of its flow run in Prefect."""
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -6,7 +6,7 @@ from assay.runs.prefect_artifacts import ProgressPage
 
 
 class PrefectProgress(TrainerCallback):
-    """Shows how many steps of a training are done."""
+    """A callback that shows the share of completed steps."""
 
     def __init__(self, page: ProgressPage) -> None:
         self._page = page
@@ -14,5 +14,5 @@ class PrefectProgress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Bring the page up to date."""
+        """Update the page."""
         self._page.show(state.global_step / state.max_steps)

@@ -1,4 +1,4 @@
-"""Intermediate checkpoints in the shared store: a training that one machine began goes on at another."""
+"""Intermediate checkpoints in the shared store, so that another machine can resume a training."""
 
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,24 @@ from assay.runs.remote_step_cache import local_name
 
 
 def fetch_checkpoints(shared: SharedStore, store: Path, folder: Path) -> None:
-    """Get the intermediate checkpoints of a training that was begun elsewhere, each whole or not at all."""
+    """Download the complete intermediate checkpoints of a training that another machine started, each atomically."""
     names = [Path(name) for name in shared.names(local_name(store, folder / WORK), "*/*")]
     for checkpoint in (name.parent for name in names if name.name == COMPLETE):
         if not (store / checkpoint / COMPLETE).exists():
             with atomic_folder(store / checkpoint) as partial:
-                own = [name for name in names if name.parent == checkpoint]
-                shared.download({partial / name.name: name.as_posix() for name in own})
+                files = [name for name in names if name.parent == checkpoint]
+                shared.download({partial / name.name: name.as_posix() for name in files})
 
 
 class PublishCheckpoints(TrainerCallback):
-    """Writes each intermediate checkpoint, its seal last, and removes those that training has removed."""
+    """A callback that uploads each intermediate checkpoint, its completion marker last, and removes deleted ones."""
 
     def __init__(self, shared: SharedStore, store: Path) -> None:
         self._shared = shared
         self._store = store
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write the checkpoint of this step."""
+        """Upload the checkpoint of this step."""
         if not state.is_world_process_zero:
             return
         work = Path(str(args.output_dir))
@@ -38,7 +38,7 @@ class PublishCheckpoints(TrainerCallback):
         files = {local_name(self._store, path): path for path in folder.iterdir() if path.name != COMPLETE}
         self._shared.upload(files)
         self._shared.write(local_name(self._store, folder / COMPLETE), (folder / COMPLETE).read_bytes())
-        here = {path.name for path in work.glob("checkpoint-*")}
+        local = {path.name for path in work.glob("checkpoint-*")}
         for name in self._shared.names(local_name(self._store, work), f"*/{COMPLETE}"):
-            if Path(name).parent.name not in here:
+            if Path(name).parent.name not in local:
                 self._shared.remove(str(Path(name).parent))

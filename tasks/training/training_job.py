@@ -1,4 +1,4 @@
-"""All that a training depends on, small enough to be told to another process, and the training itself."""
+"""The job of a training, which can be passed to another process as JSON, and its execution."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,11 +21,11 @@ from assay.runs.run import Run
 from assay.tasks.training.progress_callback import PrefectProgress
 from assay.tasks.training.remote_checkpoints import PublishCheckpoints
 from assay.tasks.tuning.result import Trial
-from assay.tasks.tuning.search import falls_behind
+from assay.tasks.tuning.search import should_prune
 
 
 class OtherTrials(BaseModel):
-    """The trials that a trial is measured against while it goes on."""
+    """The trials that a trial is compared with for pruning."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,8 +36,13 @@ class OtherTrials(BaseModel):
 class TrainingJob(BaseModel):
     """One training.
 
-    `run` is the run with the settings to train with as its recipe, and the MLflow run that takes the figures.
-    `weights` is where a `SampleWeights` lies; with `rivals`, the training is given up where it falls behind them.
+    Attributes:
+        run: the run, with the recipe to train and the MLflow run that takes the metrics.
+        snapshot: result of the extraction.
+        splits: result of the split.
+        folder: folder of the checkpoint.
+        weights: folder of a `SampleWeights`. None weighs all rows equally.
+        other_trials: trials to compare with for pruning. None: the training is not pruned.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,12 +55,12 @@ class TrainingJob(BaseModel):
     other_trials: OtherTrials | None = None
 
 
-def run_training(job: TrainingJob, log: Log) -> None:
-    """Train here, as the only process or one of several.
+def run_training_job(job: TrainingJob, log: Log) -> None:
+    """Train in this process, as the only one or one of several.
 
     Raises:
-        AssayError: the rows do not fit the heads, the encoder cannot be had, or the loss is no number.
-        PrunedTrial: the trial fell behind the others.
+        AssayError: the rows do not suit the heads, the encoder could not be downloaded, or the loss is not finite.
+        PrunedTrial: the trial fell below the other trials.
     """
     rows, validation_rows = read_splits(job.snapshot, job.splits)
     sample_weights = None if job.weights is None else SampleWeights.load(job.weights)
@@ -74,14 +79,14 @@ def run_training(job: TrainingJob, log: Log) -> None:
 
 def _callbacks(job: TrainingJob) -> Iterator[TrainerCallback]:
     if job.other_trials is not None:
-        yield PruneTrial(partial(falls_behind, job.other_trials.tuning, job.other_trials.trials))
-    else:  # trials are many, and some at a time
+        yield PruneTrial(partial(should_prune, job.other_trials.tuning, job.other_trials.trials))
+    else:  # many trials may run at the same time, so they show no progress
         yield PrefectProgress(ProgressPage("training", f"{job.run.recipe.name}: steps of the training"))
     if (shared := shared_store()) is not None:
         yield PublishCheckpoints(shared, job.run.store)
 
 
 def read_splits(snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> tuple[SplitRows, list[Example]]:
-    """The rows to learn from, read as they are encoded, and those to decide by, which every epoch is scored on."""
-    data, split_of = snapshot.load(), splits.load()
-    return split_of.stream(data, "train"), split_of.rows(data, "validation")
+    """Return the training rows as a stream, and the validation rows, which every epoch is scored on."""
+    data, loaded = snapshot.load(), splits.load()
+    return loaded.stream(data, "train"), loaded.rows(data, "validation")

@@ -1,4 +1,4 @@
-"""One process of a training: `python -m assay.tasks.training.worker JOB.json`, by torchrun where there are several."""
+"""Run one process of a training: `python -m assay.tasks.training.worker JOB.json`, started by torchrun if several."""
 
 import logging
 import os
@@ -8,36 +8,38 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from assay.models import distributed as processes
-from assay.tasks.training.exit_reason import telling
-from assay.tasks.training.training_job import TrainingJob, run_training
+from assay.tasks.training.exit_reason import record_exit
+from assay.tasks.training.training_job import TrainingJob, run_training_job
 
 ATTACHED = "--attached"
 
 
 def main(file: Path) -> None:
-    """Do this process's part of the job; the first one sends the figures to MLflow."""
-    _speak_if_first()
-    with telling(file.parent), ExitStack() as stack:
+    """Do the share of this process in the job; the first process logs the metrics to MLflow."""
+    _configure_logging()
+    with record_exit(file.parent), ExitStack() as stack:
         job = TrainingJob.model_validate_json(file.read_bytes())
         if job.run.recipe.training.processes > 1:
             stack.enter_context(processes.joined())
         if processes.is_first():
-            from assay.runs.metric_logging import metric_log  # MLflow takes seconds to import, and the others need none
+            from assay.runs.metric_logging import (
+                metric_log,
+            )  # MLflow takes seconds to import; the others do not need it
 
-            run_training(job, stack.enter_context(metric_log(job.run)).add)
+            run_training_job(job, stack.enter_context(metric_log(job.run)).add)
         else:
-            run_training(job, lambda values, step: None)
+            run_training_job(job, lambda values, step: None)
 
 
-def _speak_if_first() -> None:
-    """Lines of the first process reach the one that started it; the others speak of trouble alone."""
+def _configure_logging() -> None:
+    """Log the progress of the first process to stdout, and only warnings of the others."""
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
     if os.environ.get("RANK", "0") == "0":
         logging.getLogger("assay.models").setLevel(logging.INFO)
 
 
 def _end_with_parent() -> None:
-    """End when the process that started the training does, however it ends: nobody holds the other end then."""
+    """Exit when the process that started the training ends, since that closes stdin."""
 
     def watch() -> None:
         os.read(0, 1)

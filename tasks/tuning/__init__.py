@@ -1,1 +1,1 @@
-"""The search for better settings: its trials, and Optuna, which chooses what to try."""
+"""The search for better settings: its trials, and Optuna, which proposes settings."""

@@ -1,4 +1,4 @@
-"""What a search for settings leaves: its trials, and the best of them."""
+"""The result of a search for settings: its trials, and the best of them."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -18,11 +18,15 @@ State = Literal["finished", "pruned", "failed"]
 
 
 class Trial(BaseModel):
-    """One try. `scores` are the figures on validation rows after each epoch (mean F1 of the heads).
+    """One trial.
 
-    `keep` is that of its training: which epoch's weights are the model. Files of before it was written mean `best`.
-
-    A pruned trial was given up because it fell behind; a failed one had a loss that is no number.
+    Attributes:
+        number: number of the trial, from 0.
+        settings: settings that were tried.
+        state: pruned: the trial fell below the others and was stopped. failed: the loss was not finite.
+        scores: score on validation rows after each epoch, the mean F1 of the heads.
+        why: reason if the trial did not finish.
+        keep: epoch whose weights are kept, as in `training.keep`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,19 +40,19 @@ class Trial(BaseModel):
 
     @property
     def kept_score(self) -> float | None:
-        """That of the epoch which a training of so many epochs keeps; None where there is none."""
+        """Return the score of the epoch that a training with these epochs keeps; None without an epoch."""
         if not self.scores:
             return None
         return self.scores[-1] if self.keep == "last" else max(self.scores)
 
     @property
     def score(self) -> float | None:
-        """The same; None where the trial did not finish, too."""
+        """Return the score of the kept epoch of a finished trial; None otherwise."""
         return self.kept_score if self.state == "finished" else None
 
 
 class TuningResult(BaseModel):
-    """`tuning.json`: every trial in order, and which one won."""
+    """`tuning.json`: all trials in order, and the best one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,30 +61,30 @@ class TuningResult(BaseModel):
 
     @classmethod
     def of(cls, trials: list[Trial]) -> Self:
-        """Choose the best trial, of equals the first.
+        """Select the best trial, the first of equal ones.
 
         Raises:
-            AssayError: none has finished.
+            AssayError: no trial has finished.
         """
         scored = [(trial.score, -trial.number, trial) for trial in trials if trial.score is not None]
         if not scored:
-            why = trials[-1].why if trials else "none was made"
+            why = trials[-1].why if trials else "there was no trial"
             raise AssayError(f"none of {len(trials)} trials has finished ({why}); narrow tuning.space")
-        return cls(best=max(scored, key=lambda each: each[:2])[2], trials=trials)
+        return cls(best=max(scored, key=lambda entry: entry[:2])[2], trials=trials)
 
     @property
     def overrides(self) -> list[str]:
-        """The best settings as `--set` takes them."""
+        """Return the best settings as arguments of `--set`."""
         return overrides_of(self.best.settings)
 
     def save(self, folder: Path) -> None:
-        """Write the result, and the best settings as a part of a recipe, into an existing folder."""
+        """Write the result, and the best settings as a part of a recipe, to an existing folder."""
         (folder / RECIPE_PART).write_text(recipe_part(self.best.settings), encoding="utf-8")
         (folder / TUNING).write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open what `save` wrote.
+        """Load a saved result.
 
         Raises:
             AssayError: there is none.
@@ -89,7 +93,7 @@ class TuningResult(BaseModel):
 
 
 def tuned_recipe(recipe: Recipe, tuned: ArtifactRef[TuningResult] | None) -> Recipe:
-    """The recipe with the best settings of a search, or as it is without one.
+    """Return the recipe with the best settings of a search, or unchanged without one.
 
     Raises:
         AssayError: there is no finished search.

@@ -1,8 +1,8 @@
-"""What to try next, and what to give up: Optuna's TPE sampler and median pruner over the trials so far.
+"""Propose settings and prune trials, with Optuna's TPE sampler and median pruner over the trials so far.
 
-The study lives in memory and is built from the trials of the store, so that nothing but finished trials can
-influence it. Each proposal is drawn by a sampler seeded by (seed, number of the trial): a search that was
-killed and is gone on with proposes what it would have proposed without the kill.
+The study lives in memory and is built from the trials of the store, so that only recorded trials influence it. Each
+proposal is drawn by a sampler with the seed (seed, number of the trial): a search that resumes after a kill proposes
+the same settings as without it.
 """
 
 from collections.abc import Sequence
@@ -19,47 +19,47 @@ from assay.recipes.recipe import Range, Recipe, Tuning
 from assay.recipes.training_section import Setting
 from assay.tasks.tuning.result import Trial
 
-# How often a proposal is drawn before a batch may try the same settings twice; a small space has no others.
+# Draws per proposal before a batch may try the same settings twice, since a small space may have no others.
 DRAWS = 20
 STATES = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 def propose(recipe: Recipe, tuning: Tuning, trials: Sequence[Trial], count: int) -> list[dict[str, Setting]]:
-    """Settings for the next trials, from what is known of the earlier ones (Bergstra et al. 2011).
+    """Propose settings for the next trials, based on the earlier ones (Bergstra et al. 2011).
 
-    The first trial of a search is the recipe as it stands, where that lies in the space, so that a search never
-    ends below it. Of several, each is proposed as if those before it had already failed to shine (a constant liar,
-    Ginsbourger et al. 2010), and drawn again where it is the same as one of them. What a batch proposes depends on the
-    trials before it and the seed alone, and not on which of its trials ends first; it is not what a search one by one
-    would have tried, since that one knows more.
+    The first trial of a search is the recipe itself, if it lies in the space, so that a search never ends with a lower
+    score. In a batch, each proposal assumes poor scores of the previous ones (a constant liar, Ginsbourger et al.
+    2010), and is drawn again if it equals one of them. A batch depends only on the trials before it and on the seed,
+    not on the order in which its trials end. It differs from the proposals of a search with one trial at a time, which
+    knows the scores.
 
     Args:
-        recipe: whose settings are searched.
+        recipe: recipe whose settings are searched.
         tuning: its section `tuning`.
         trials: all trials so far, in order.
-        count: how many to propose, for trials at the same time.
+        count: number of proposals, for trials at the same time.
     """
     study, space = _study(tuning, trials), _distributions(tuning)
-    if not trials and (own := _own_settings(recipe, tuning)):
-        study.enqueue_trial(own)
+    if not trials and (recipe_settings := _recipe_settings(recipe, tuning)):
+        study.enqueue_trial(recipe_settings)
     proposals: list[dict[str, Setting]] = []
     for number in range(len(trials), len(trials) + count):
-        for again in range(DRAWS):
-            seed = _seed(tuning.seed, number, *([again] if again else []))
+        for redraw in range(DRAWS):
+            seed = _seed(tuning.seed, number, *([redraw] if redraw else []))
             study.sampler = TPESampler(seed=seed, constant_liar=count > 1)
-            proposed = study.ask(space).params
-            if proposed not in proposals:
+            proposal = study.ask(space).params
+            if proposal not in proposals:
                 break
-        proposals.append(proposed)
+        proposals.append(proposal)
     return proposals
 
 
-def falls_behind(tuning: Tuning, trials: Sequence[Trial], scores: Sequence[float]) -> bool:
-    """Whether the best score of a trial so far is below the median of the others after as many epochs."""
-    asked = _study(tuning, trials).ask()
+def should_prune(tuning: Tuning, trials: Sequence[Trial], scores: Sequence[float]) -> bool:
+    """Return whether the best score of a trial so far is below the median of the others after as many epochs."""
+    trial = _study(tuning, trials).ask()
     for epoch, score in enumerate(scores, start=1):
-        asked.report(score, epoch)
-    return bool(asked.should_prune())
+        trial.report(score, epoch)
+    return bool(trial.should_prune())
 
 
 def _study(tuning: Tuning, trials: Sequence[Trial]) -> optuna.Study:
@@ -92,18 +92,18 @@ def _distribution(choices: Range | list[Setting]) -> BaseDistribution:
     return FloatDistribution(choices.low, choices.high, log=choices.log)
 
 
-def _own_settings(recipe: Recipe, tuning: Tuning) -> dict[str, Setting] | None:
-    """The recipe's own values of the keys that are searched, if they lie in the space."""
+def _recipe_settings(recipe: Recipe, tuning: Tuning) -> dict[str, Setting] | None:
+    """Return the recipe's values of the searched keys; None if they do not lie in the space."""
     values = recipe.model_dump(mode="json", include={"model", "training"})
-    own: dict[str, Setting] = {}
+    settings: dict[str, Setting] = {}
     for key, choices in tuning.space.items():
         section, _, name = key.partition(".")
-        value = own[key] = values[section][name]
+        value = settings[key] = values[section][name]
         if isinstance(choices, list) and value not in choices:
             return None
         if isinstance(choices, Range) and not (isinstance(value, int | float) and choices.low <= value <= choices.high):
             return None
-    return own
+    return settings
 
 
 def _seed(*numbers: int) -> int:

@@ -1,4 +1,4 @@
-"""Calling `assay` as a user does, in this process."""
+"""Call `assay` in this process, as a user does."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from assay import cli
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
-    """Run the command in this process and give its exit code."""
+    """Run the command in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["assay", *map(str, words)])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -1,4 +1,4 @@
-"""Every number on the command line has bounds."""
+"""Check that every number on the command line has bounds."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PORTS = [
 
 
 def numbers(command: Any, path: str = "assay") -> Iterator[tuple[str, str, object, object]]:
-    """Command, option, least and largest value of each number."""
+    """Yield command, option, minimum and maximum of each number."""
     for name, child in getattr(command, "commands", {}).items():
         yield from numbers(child, f"{path} {name}")
     for option in getattr(command, "params", []):
@@ -28,10 +28,10 @@ def numbers(command: Any, path: str = "assay") -> Iterator[tuple[str, str, objec
             yield path, option.opts[0], getattr(option, "min", None), getattr(option, "max", None)
 
 
-def test_no_number_of_a_command_is_without_bounds() -> None:
-    found = list(numbers(typer.main.get_command(app)))
-    assert len(found) >= 18
-    without = [(command, option) for command, option, least, most in found if least is None or most is None]
+def test_commands_bound_every_number() -> None:
+    numbers_of_app = list(numbers(typer.main.get_command(app)))
+    assert len(numbers_of_app) >= 18
+    without = [(command, option) for command, option, least, most in numbers_of_app if least is None or most is None]
     assert without == PORTS
 
 
@@ -39,7 +39,7 @@ def test_no_number_of_a_command_is_without_bounds() -> None:
     ("option", "value"),
     [("--threads", "0"), ("--max-rows", "10000001"), ("--deadline", "nan"), ("--drain", "inf"), ("--max-body", "x")],
 )
-def test_a_number_out_of_bounds_is_one_line_before_the_command_does_anything(
+def test_command_reports_a_number_out_of_bounds_first(
     option: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "serve", "--model", "nowhere", option, value) == 2
@@ -47,14 +47,16 @@ def test_a_number_out_of_bounds_is_one_line_before_the_command_does_anything(
     assert re.fullmatch(rf"assay: {option} is {value}; it takes a number from [\d.]+ to \d+", line)
 
 
-def test_a_missing_option_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_reports_a_missing_option_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call(monkeypatch, "serve") == 2
     assert capsys.readouterr().err == "assay: Missing option '--model'.\n"
 
 
 @pytest.mark.parametrize(("command", "option"), PORTS)
 @pytest.mark.parametrize("value", ["80000", "-1", "65536", "99999999999"])
-def test_a_port_out_of_bounds_is_one_line_before_the_command_does_anything(
+def test_command_reports_a_port_out_of_bounds_first(
     command: str, option: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     needed = ["--model", "nowhere"] if command == "assay serve" else []

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
         (["--set", "gate={}"], "key 'gate.min_f1' is missing"),
     ],
 )
-def test_a_wrong_recipe_is_one_line_that_names_the_key(
+def test_command_names_the_key_of_a_wrong_recipe_in_one_line(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
 ) -> None:
     assert call(monkeypatch, "run", recipe, *words) == 1
@@ -33,19 +33,19 @@ def test_a_wrong_recipe_is_one_line_that_names_the_key(
     assert error.count("\n") == 1
 
 
-def test_a_recipe_that_is_not_there_names_the_shipped_ones(
+def test_command_lists_shipped_recipes_for_a_missing_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "validate", "nowhere.yaml") == 1
     assert "nowhere.yaml is neither a file nor a shipped recipe (shipped: financial-tweets" in capsys.readouterr().err
 
 
-def test_without_the_training_extra_commands_name_it_and_a_bundle_still_answers(toy_files: tuple[Path, Path]) -> None:
+def test_command_names_the_missing_training_extra(toy_files: tuple[Path, Path]) -> None:
     bundle, rows = toy_files
-    answers = rows.with_name("answers.csv")
-    done = without_extras("predict", "--model", bundle, "--input", rows, "--output", answers)
+    output = rows.with_name("answers.csv")
+    done = without_extras("predict", "--model", bundle, "--input", rows, "--output", output)
     assert (done.returncode, done.stderr) == (0, "")
-    assert answers.read_text().startswith("text,label,")
+    assert output.read_text().startswith("text,label,")
     done = without_extras("validate", "snips")
     assert done.returncode == 1
     assert re.fullmatch(r"assay: \w+ is not installed; this command needs pip install 'assay\[train\]'\n", done.stderr)
@@ -56,7 +56,7 @@ def test_without_the_training_extra_commands_name_it_and_a_bundle_still_answers(
 
 @pytest.fixture
 def toy_files(tmp_path: Path) -> tuple[Path, Path]:
-    """A bundle and a file of rows."""
+    """Return a bundle and a file of rows."""
     bundle, rows = tmp_path / "bundle", tmp_path / "rows.jsonl"
     bundle.mkdir()
     build_bundle(bundle, {"good": "up", "bad": "down"}, {"Apple": "ORG"}, changes={})
@@ -65,7 +65,7 @@ def toy_files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def without_extras(*words: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run the command in a process that can import nothing but what the base install brings."""
+    """Run the command in a process that can only import the packages of the base install."""
     code = """
 import sys
 extras = {"torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo", "bson",
@@ -82,7 +82,7 @@ cli.main()
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_store_that_is_a_file_is_one_line(
+def test_command_reports_a_store_that_is_a_file_in_one_line(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
@@ -96,7 +96,7 @@ def test_a_store_that_is_a_file_is_one_line(
 
 
 @pytest.mark.parametrize("command", ["history tiny", "rollback tiny --reason x", "forget one", "diff tiny 1 2"])
-def test_a_registry_that_is_no_database_is_one_line_with_the_remedy(
+def test_command_reports_an_invalid_registry_database_with_the_remedy(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -121,7 +121,7 @@ def test_a_registry_that_is_no_database_is_one_line_with_the_remedy(
         (DatabaseError("SELECT", None, sqlite3.DatabaseError("file is not a database")), "a sqlite database: file is"),
     ],
 )
-def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
+def test_command_reports_a_disk_error_with_the_remedy(
     error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail(*_: object) -> None:
@@ -131,12 +131,12 @@ def test_an_error_of_the_disk_comes_with_the_remedy_of_its_kind(
     (tmp_path / "runs").mkdir()
     monkeypatch.setattr("assay.registry.retention.protected.protected_snapshots", lambda *_: frozenset())
     assert call(monkeypatch, "gc", "--store", tmp_path) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"assay: {line}")
-    assert said.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"assay: {line}")
+    assert stderr.count("\n") == 1
 
 
-def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_command_keeps_the_traceback_of_a_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 

@@ -34,7 +34,7 @@ def test_validate_stops_at_bad_data_and_keeps_the_report(
     assert not pages.exists()
 
 
-def test_validate_says_what_the_split_warns_of(
+def test_validate_prints_warnings_of_the_split(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a ledger of earlier runs, and shares that have changed since

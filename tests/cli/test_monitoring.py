@@ -3,7 +3,7 @@ import pytest
 from tests.cli.calls import call
 
 
-def test_a_bound_that_is_no_time_is_one_line(
+def test_monitor_reports_an_invalid_time_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("monitor", "--model", "models:/toy@champion", "--window", "in.jsonl", "--since", "yesterday")

@@ -15,7 +15,7 @@ from tests.flows.tiny import write_rows
 from tests.mongo import Mongo
 
 
-def test_predict_with_a_folder_that_is_no_bundle_is_one_line(
+def test_predict_reports_an_invalid_bundle_folder_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", 3)
@@ -30,19 +30,19 @@ def toy_bundle(folder: Path) -> Path:
     return build_bundle(folder / "bundle", {"good": "up", "bad": "down"}, {}).folder
 
 
-def test_a_password_on_the_command_line_is_refused_and_not_repeated(
+def test_predict_refuses_a_password_without_repeating_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = toy_bundle(tmp_path)
     address = "mongodb://anna:geheim@127.0.0.1/news/texts"
     output = tmp_path / "out.jsonl"
     assert call(monkeypatch, "predict", "--model", bundle, "--input", address, "--output", output) == 1
-    said = capsys.readouterr().err
-    assert "geheim" not in said
-    assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in said
+    error = capsys.readouterr().err
+    assert "geheim" not in error
+    assert "give --input mongo:env:VARIABLE/DATABASE/COLLECTION" in error
 
 
-def test_predict_goes_from_a_collection_into_a_file(
+def test_predict_reads_a_collection_and_writes_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -66,12 +66,12 @@ def test_predict_goes_from_a_collection_into_a_file(
     assert call(monkeypatch, *words, "--keep", "n", "--filter", '{"n": {"$lt": 5}}') == 0
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [(row["_id"], row["n"], row["label"]) for row in rows] == [(1, 1, "up")]
-    assert "1 rows answered" in capsys.readouterr().out
+    assert "1 rows predicted" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--filter", '{"n": {"$where": "1"}}') == 1
     assert "--filter holds the operator '$where'" in capsys.readouterr().err
 
 
-def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_path: Path) -> None:
+def test_predict_resumes_after_sigterm(tmp_path: Path) -> None:
     bundle = toy_bundle(tmp_path)
     lines = [json.dumps({"id": number, "text": "good " * 50}) for number in range(20_000)]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
@@ -95,12 +95,14 @@ def test_sigterm_leaves_whole_shards_that_the_same_command_goes_on_behind(tmp_pa
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate()
+        _, error = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert said.startswith("assay: stopped by SIGTERM; no output is half-written; run the same command to resume after")
-    assert said.count("\n") == 1
+    assert error.startswith(
+        "assay: stopped by SIGTERM; no output is half-written; run the same command to resume after"
+    )
+    assert error.count("\n") == 1
     assert not (tmp_path / "out.jsonl").exists()
     assert not [path.name for path in work.iterdir() if path.name.startswith(".")]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "20,000 rows answered in out.jsonl" in done.stdout
-    assert "rows were done before" in done.stdout
+    assert "20,000 rows predicted in out.jsonl" in done.stdout
+    assert "of them by an earlier command" in done.stdout

@@ -6,7 +6,7 @@ from tests.approvals import World
 from tests.cli.calls import call
 
 
-def test_history_of_an_unknown_model_is_one_line(
+def test_history_reports_an_unknown_model_in_one_line(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -25,7 +25,7 @@ def test_history_of_an_unknown_model_is_one_line(
     ],
     ids=lambda words: words[0],
 )
-def test_a_store_without_runs_is_said_to_have_none_and_left_alone(
+def test_history_reports_a_store_without_runs_and_leaves_it_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -37,7 +37,7 @@ def test_a_store_without_runs_is_said_to_have_none_and_left_alone(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_approve_answers_for_what_waits_and_history_tells_who(
+def test_approve_decides_a_pending_version_and_history_shows_it(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

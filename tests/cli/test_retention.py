@@ -6,7 +6,7 @@ from tests.approvals import World
 from tests.cli.calls import call
 
 
-def test_copy_shows_first_and_copies_with_yes(
+def test_copy_shows_its_plan_and_copies_with_yes(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -24,7 +24,7 @@ def test_copy_shows_first_and_copies_with_yes(
         store,
     ]
     assert call(monkeypatch, *words) == 0
-    assert "nothing was changed; do it with --yes" in capsys.readouterr().out
+    assert "nothing was changed; add --yes to apply it" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--yes") == 0
     assert "models:/toy/1 of sqlite:///" in capsys.readouterr().out
     assert call(monkeypatch, *words, "--yes") == 0
@@ -33,7 +33,7 @@ def test_copy_shows_first_and_copies_with_yes(
     assert "toy has no version 9" in capsys.readouterr().err
 
 
-def test_clean_and_forget_say_what_they_would_do(
+def test_gc_and_erase_show_their_plans(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -10,11 +10,11 @@ from tests.cli.calls import call
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 
 
-def test_the_page_of_serving_names_every_option_and_no_other() -> None:
+def test_serve_documentation_lists_every_option() -> None:
     shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(cli.app, ["serve", "--help"]).output))
     table = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `--")]
-    told = set(re.findall(r"--[a-z-]+", " ".join(line.split("|")[1] for line in table)))
-    assert told == shown - {"--help", "--model", "--store"}
+    documented = set(re.findall(r"--[a-z-]+", " ".join(line.split("|")[1] for line in table)))
+    assert documented == shown - {"--help", "--model", "--store"}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_the_page_of_serving_names_every_option_and_no_other() -> None:
         (["--token", "env:NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE holds 0 characters"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(
+def test_serve_reports_an_invalid_model_in_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -38,7 +38,7 @@ def test_what_cannot_be_served_is_one_line(
     assert written.count("\n") == 1
 
 
-def test_a_store_without_runs_is_one_line_and_stays_empty(
+def test_serve_reports_a_store_without_runs_and_leaves_it_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

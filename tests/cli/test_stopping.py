@@ -113,34 +113,34 @@ def start(way: str, *more: str, stderr: int = subprocess.PIPE) -> "subprocess.Po
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("way", WAYS)
-def test_stoppable_ends_whatever_the_command_is_in_with_one_line(way: str, number: signal.Signals) -> None:
+def test_stoppable_ends_any_command_with_one_line(way: str, number: signal.Signals) -> None:
     with start(way) as process:
         begun = time.monotonic()
         os.killpg(process.pid, number)
         os.kill(process.pid, number)  # as `timeout` does
-        said, wrong = process.communicate(timeout=60)
+        output, wrong = process.communicate(timeout=60)
         assert time.monotonic() - begun < 10
     assert process.returncode == 128 + number
     assert wrong == f"assay: stopped by {number.name}; go on later\n"
-    assert ("cleared" in said) == (way == "works")
+    assert ("cleared" in output) == (way == "works")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stoppable_says_its_line_behind_a_bar_that_lives_on(number: signal.Signals) -> None:
+def test_stoppable_prints_its_line_after_a_progress_bar(number: signal.Signals) -> None:
     seen, terminal = os.openpty()
     with start("leaves_a_bar", stderr=terminal) as process:
         os.close(terminal)
         os.kill(process.pid, number)
-        said = b""
+        output = b""
         with suppress(OSError):  # the other end is closed
             while more := os.read(seen, 65536):
-                said += more
+                output += more
     os.close(seen)
-    assert said.decode().endswith(f"\r\x1b[2K\x1b[?25hassay: stopped by {number.name}; go on later\r\n")
+    assert output.decode().endswith(f"\r\x1b[2K\x1b[?25hassay: stopped by {number.name}; go on later\r\n")
     assert process.returncode == 128 + number
 
 
-def test_stoppable_ends_a_process_that_a_thread_waits_for_when_the_command_alone_hears_of_it() -> None:
+def test_stoppable_ends_a_process_that_a_thread_waits_for() -> None:
     with start("waits_for_a_thread") as process:
         child = int(process.first)  # type: ignore[attr-defined]
         os.kill(process.pid, signal.SIGTERM)
@@ -151,14 +151,14 @@ def test_stoppable_ends_a_process_that_a_thread_waits_for_when_the_command_alone
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("way", ["forks", "forks_in_a_thread"])
-def test_stoppable_goes_on_when_a_signal_ends_a_forked_process_alone(way: str, name: str) -> None:
+def test_stoppable_continues_after_a_signal_to_a_forked_process(way: str, name: str) -> None:
     with start(way, name) as process:
-        said, wrong = process.communicate(timeout=60)
+        output, wrong = process.communicate(timeout=60)
     assert (process.returncode, wrong) == (0, "")
-    assert int(said) == getattr(signal, name)
+    assert int(output) == getattr(signal, name)
 
 
-def test_stoppable_is_cut_short_by_a_second_signal() -> None:
+def test_stoppable_ends_at_once_on_a_second_signal() -> None:
     with start("swallows") as process:
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.4)
@@ -169,7 +169,7 @@ def test_stoppable_is_cut_short_by_a_second_signal() -> None:
     assert process.returncode == 128 + signal.SIGINT
 
 
-def test_stoppable_gives_the_handlers_back() -> None:
+def test_stoppable_restores_the_handlers() -> None:
     from assay.cli.stopping import STOPPING, stoppable
 
     before = [signal.getsignal(number) for number in STOPPING]

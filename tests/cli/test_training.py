@@ -10,7 +10,7 @@ from tests.flows.tiny import make_recipe, write_rows
 
 @pytest.mark.slow  # trains a network
 @pytest.mark.usefixtures("prefect_server")
-def test_run_without_a_terminal_ends_as_pending(
+def test_run_ends_as_pending_without_a_terminal(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -25,7 +25,7 @@ def test_run_without_a_terminal_ends_as_pending(
     assert any("Version 1 of tiny: champion." in card for card in cards)
 
 
-def test_seeds_says_that_its_run_stays_open(
+def test_seeds_prints_that_its_run_stays_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "recipe.yaml"

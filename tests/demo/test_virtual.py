@@ -14,7 +14,7 @@ COUNT = 1500
 
 @pytest.fixture(scope="module")
 def read() -> tuple[list[Example], list[Reject], int]:
-    """Rows, rejects, and how many documents were filtered."""
+    """Return rows, rejects, and the number of filtered documents."""
     form = DocumentFormat.model_validate(
         {
             "format": "parse",
@@ -29,12 +29,12 @@ def read() -> tuple[list[Example], list[Reject], int]:
     return rows, rejects, sum(result == ([], []) for result in results)
 
 
-def test_the_same_seed_gives_the_same_documents_whatever_the_count() -> None:
+def test_virtual_documents_depend_only_on_the_seed() -> None:
     assert list(virtual_documents(40, seed=3)) == list(islice(virtual_documents(400, seed=3), 40))
     assert list(virtual_documents(40, seed=3)) != list(virtual_documents(40, seed=4))
 
 
-def test_it_is_as_mixed_as_it_says(read: tuple[list[Example], list[Reject], int]) -> None:
+def test_virtual_documents_have_the_documented_mix(read: tuple[list[Example], list[Reject], int]) -> None:
     rows, rejects, filtered = read
 
     assert len(rows) > 1.6 * COUNT
@@ -46,7 +46,9 @@ def test_it_is_as_mixed_as_it_says(read: tuple[list[Example], list[Reject], int]
     assert 0.02 < filtered / COUNT < 0.06
 
 
-def test_ids_are_unique_and_most_texts_too(read: tuple[list[Example], list[Reject], int]) -> None:
+def test_virtual_documents_have_unique_ids_and_mostly_unique_texts(
+    read: tuple[list[Example], list[Reject], int],
+) -> None:
     rows, _, _ = read
 
     assert len({row.id for row in rows}) == len(rows)

@@ -22,26 +22,26 @@ def client(server: WireServer) -> Iterator[Client]:
         yield connected
 
 
-def test_insert_and_find_in_batches(client: Client) -> None:
+def test_wire_server_inserts_and_finds_in_batches(client: Client) -> None:
     client.d.c.insert_many([{"_id": number, "even": number % 2 == 0} for number in range(2500)])
 
     assert client.admin.command("ping")["ok"] == 1
-    assert [one["_id"] for one in client.d.c.find({"even": True}).sort("_id", 1)] == list(range(0, 2500, 2))
+    assert [document["_id"] for document in client.d.c.find({"even": True}).sort("_id", 1)] == list(range(0, 2500, 2))
     assert client.d.c.find_one({"_id": 7}) == {"_id": 7, "even": False}
     assert client.list_database_names() == ["d"]
     assert client.d.list_collection_names() == ["c"]
 
 
-def test_sort_skip_limit_and_projection(client: Client) -> None:
+def test_wire_server_sorts_skips_limits_and_projects(client: Client) -> None:
     client.d.c.insert_many([{"_id": n, "n": -n, "sub": {"a": n, "b": 1}, "list": [{"a": n, "b": 2}]} for n in range(9)])
 
-    found = list(client.d.c.find({}, {"sub.a": 1, "list.a": 1}).sort("n", 1).skip(2).limit(2))
+    documents = list(client.d.c.find({}, {"sub.a": 1, "list.a": 1}).sort("n", 1).skip(2).limit(2))
 
-    assert found == [{"_id": n, "sub": {"a": n}, "list": [{"a": n}]} for n in (6, 5)]
+    assert documents == [{"_id": n, "sub": {"a": n}, "list": [{"a": n}]} for n in (6, 5)]
     assert list(client.d.c.find({"_id": 3}, {"sub": 0, "list.b": 0, "_id": 0})) == [{"n": -3, "list": [{"a": 3}]}]
 
 
-def test_counts_and_aggregation(client: Client) -> None:
+def test_wire_server_counts_and_aggregates(client: Client) -> None:
     client.d.c.insert_many([{"kind": "a" if number % 3 else "b"} for number in range(30)])
 
     assert client.d.c.count_documents({}) == 30
@@ -52,7 +52,7 @@ def test_counts_and_aggregation(client: Client) -> None:
     assert list(client.d.c.aggregate(pipeline)) == [{"_id": "a", "n": 20}, {"_id": "b", "n": 10}]
 
 
-def test_update_replace_delete_drop(client: Client) -> None:
+def test_wire_server_updates_replaces_deletes_and_drops(client: Client) -> None:
     client.d.c.insert_many([{"_id": number, "n": 0} for number in range(4)])
 
     assert client.d.c.update_many({"_id": {"$gt": 1}}, {"$set": {"n": 5}}).modified_count == 2
@@ -84,16 +84,16 @@ def test_update_replace_delete_drop(client: Client) -> None:
         ({"_id": {"$type": ["timestamp", "maxKey"]}}, []),
     ],
 )
-def test_filters_that_stand_ins_often_get_wrong(client: Client, filter_: dict[str, Any], expected: list[str]) -> None:
+def test_wire_server_evaluates_difficult_filters(client: Client, filter_: dict[str, Any], expected: list[str]) -> None:
     client.d.c.insert_many(
         [{"_id": "full", "P": [1]}, {"_id": "empty", "P": []}, {"_id": "null", "P": None}, {"_id": "missing"}]
     )
 
-    assert sorted(one["_id"] for one in client.d.c.find(filter_)) == expected
+    assert sorted(document["_id"] for document in client.d.c.find(filter_)) == expected
     assert client.d.c.count_documents(filter_) == len(expected)
 
 
-def test_a_second_document_of_one_id_is_refused(client: Client) -> None:
+def test_wire_server_refuses_a_duplicate_id(client: Client) -> None:
     client.d.c.insert_one({"_id": 1})
 
     with pytest.raises(BulkWriteError):
@@ -102,7 +102,7 @@ def test_a_second_document_of_one_id_is_refused(client: Client) -> None:
     assert client.d.c.count_documents({}) == 2
 
 
-def test_what_it_does_not_know_is_an_error_not_a_wrong_answer(client: Client) -> None:
+def test_wire_server_reports_unknown_operations(client: Client) -> None:
     with pytest.raises(OperationFailure, match="no such command"):
         client.d.command("mapReduce", "c")
     client.d.c.insert_one({"_id": 1})
@@ -111,18 +111,20 @@ def test_what_it_does_not_know_is_an_error_not_a_wrong_answer(client: Client) ->
 
 
 @pytest.mark.parametrize(("cut", "error"), [(False, CursorNotFound), (True, AutoReconnect)])
-def test_cursors_break_when_told(server: WireServer, client: Client, cut: bool, error: type[Exception]) -> None:
+def test_wire_server_breaks_cursors_on_request(
+    server: WireServer, client: Client, cut: bool, error: type[Exception]
+) -> None:
     client.d.c.insert_many([{"_id": number} for number in range(100)])
     server.break_cursor_after(30, cut=cut)
     got: list[int] = []
 
     with pytest.raises(error):
-        got.extend(one["_id"] for one in client.d.c.find(batch_size=20))
+        got.extend(document["_id"] for document in client.d.c.find(batch_size=20))
 
     assert len(list(client.d.c.find())) == 100
 
 
-def test_the_port_is_free_when_the_block_ends() -> None:
+def test_wire_server_frees_its_port() -> None:
     with WireServer() as server:
         uri = server.uri
     with Client(uri, serverSelectionTimeoutMS=200) as client, pytest.raises(AutoReconnect):

@@ -1,4 +1,4 @@
-"""How much is tried, and the count of it: `make faults` tries more than the normal suite, and writes the page."""
+"""The number of trials of fault tests: `make faults` runs more than the normal suite, and writes the page."""
 
 import json
 import os
@@ -10,17 +10,17 @@ COUNTS = os.environ.get("ASSAY_FAULTS_COUNTS")
 
 
 def many(fast: int, long: int) -> int:
-    """How often to try: `long` under `make faults`."""
+    """Return the number of trials: `long` under `make faults`."""
     return long if LONG else fast
 
 
 def check_line(error: Exception, about: str = "") -> None:
-    """What a person is told is one line."""
+    """Check that the message to the user is one line."""
     assert "\n" not in str(error), about
 
 
 def count(fault: str, tried: int, what: str, wrong: int = 0) -> None:
-    """Write down what was tried, once its test has seen how it ended.
+    """Record the trials after their test has passed.
 
     Args:
         fault: what was broken; one row of the page.

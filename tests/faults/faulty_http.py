@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback that spoils some of the answers of the server behind it."""
+"""An HTTP proxy on loopback that breaks some responses of the server behind it."""
 
 import http.client
 import threading
@@ -16,7 +16,7 @@ _OF_THE_HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"
 
 
 class FaultyProxy:
-    """Hands requests on to a port of this machine; `faults` says for each, by its number from 1, what goes wrong."""
+    """A proxy to a local port; `faults` maps the number of a request, from 1, to its fault."""
 
     def __init__(self, port: int) -> None:
         self.target = port
@@ -29,7 +29,7 @@ class FaultyProxy:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """Return the address for clients."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -43,12 +43,12 @@ class FaultyProxy:
         self._server.server_close()
 
     def begin(self, faults: Callable[[int], Fault | None]) -> None:
-        """Count anew, with other faults."""
+        """Restart the count, with other faults."""
         with self._lock:
             self.requests, self.faults = [], faults
 
     def next_fault(self, what: str) -> Fault | None:
-        """Count a request; gives what goes wrong with it."""
+        """Count a request and return its fault."""
         with self._lock:
             self.requests.append(what)
             return self.faults(len(self.requests))
@@ -90,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_HOP | {"host"}}
         connection.request(self.command, self.path, body or None, headers)
-        answer = connection.getresponse()
-        content = answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        return answer.status, answer.getheaders(), content
+        return response.status, response.getheaders(), content
 
     def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         try:
@@ -108,4 +108,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *values: Any) -> None:
-        """Nothing: what was asked stands in `requests`."""
+        """Log nothing: the requests are in `requests`."""

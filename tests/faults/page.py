@@ -1,4 +1,4 @@
-"""Writes what `make faults` counted into the table of docs/reliability.md: `python -m tests.faults.page`."""
+"""Write the counts of `make faults` to the table of docs/reliability.md: `python -m tests.faults.page`."""
 
 import json
 import re
@@ -16,7 +16,7 @@ HEAD = "| fault | tried | what was counted | lost, doubled or wrong | day |\n|--
 
 
 def summed(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """One row a fault; parts of it are added up."""
+    """Return one row per fault, with the sum of its parts."""
     rows: dict[str, dict[str, Any]] = {}
     for line in lines:
         one = json.loads(line)
@@ -27,7 +27,7 @@ def summed(lines: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def written(page: str, rows: dict[str, dict[str, Any]], day: str) -> str:
-    """The page with these rows in its table; a row that was not counted this time stays as it was."""
+    """Return the page with these rows in its table; rows without a new count do not change."""
     head, _, rest = page.partition(BEGIN)
     table, _, tail = rest.partition(END)
     old = {match[1]: match[0] for match in re.finditer(r"^\| (.*?) \|.*\n", table, re.MULTILINE) if match[1] != "fault"}
@@ -39,7 +39,7 @@ def written(page: str, rows: dict[str, dict[str, Any]], day: str) -> str:
 
 
 def main() -> None:
-    """Read the counts, write the page."""
+    """Read the counts and write the page."""
     assert COUNTS
     rows = summed(Path(COUNTS).read_text(encoding="utf-8").splitlines())
     page = written(PAGE.read_text(encoding="utf-8"), rows, f"{datetime.now(UTC):%Y-%m-%d}")

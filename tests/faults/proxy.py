@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts connections after so many bytes of an answer."""
+"""A TCP proxy on loopback that cuts connections after a number of bytes of a response."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class CuttingProxy:
-    """Hands bytes on to a port of this machine; each number of `cuts` is used once, for bytes of answers.
+    """A proxy to a local port; each number of `cuts` is used once, for the bytes of responses.
 
     The connections are reset, not closed in order: the peer learns of it as of a cable that was drawn.
     """
@@ -55,7 +55,7 @@ class CuttingProxy:
             _reset(connection)
 
     def _until_cut(self, length: int) -> int | None:
-        """How many of the bytes still get through before the cut; None where it is not due."""
+        """Return how many of the bytes pass before the cut; None if it is not due."""
         with self._lock:
             if self._left is None:
                 return None

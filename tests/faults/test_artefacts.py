@@ -1,4 +1,4 @@
-"""Every file that a run leaves is opened: none is a pickle, and what crosses a boundary is of four formats."""
+"""Open every file of a run: none is a pickle, and files that cross a boundary have one of four formats."""
 
 import io
 import json
@@ -40,7 +40,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None) -> Path:
-    """The store of a run that MLflow and torch were forbidden to unpickle anything for."""
+    """Return the store of a run during which MLflow and torch must not unpickle anything."""
     folder = tmp_path_factory.mktemp("left")
     store = folder / "store"
     store.mkdir()
@@ -60,7 +60,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefec
 
 
 def is_pickle(data: bytes) -> bool:
-    """Whether the bytes are a pickle of protocol 2 or later, or hold one in a zip, as torch and numpy write them."""
+    """Return whether the bytes are a pickle of protocol 2 or later, or a zip with one, as torch and numpy write."""
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return any(is_pickle(archive.read(name)) for name in archive.namelist())
@@ -74,7 +74,7 @@ def is_pickle(data: bytes) -> bool:
     return True
 
 
-def test_what_tells_pickles_knows_one() -> None:
+def test_pickle_detection_finds_a_pickle() -> None:
     import pickle
 
     import torch
@@ -86,7 +86,7 @@ def test_what_tells_pickles_knows_one() -> None:
     assert not is_pickle(b"\x80\x04 no")
 
 
-def test_every_file_of_a_run_is_opened_and_none_is_a_pickle(left: Path) -> None:
+def test_run_files_contain_no_pickle(left: Path) -> None:
     kinds: Counter[str] = Counter()
     for path in left.rglob("*"):
         if not path.is_file():
@@ -99,7 +99,7 @@ def test_every_file_of_a_run_is_opened_and_none_is_a_pickle(left: Path) -> None:
 
 
 def kind_of(path: Path, data: bytes) -> str:
-    """The format of a file, which it was read in."""
+    """Return the format of a file, after reading it in that format."""
     if path.suffix == ".safetensors":
         with safe_open(path, "np") as tensors:
             assert list(tensors.keys())

@@ -1,4 +1,4 @@
-"""Bundles that are cut, flipped, mixed and forged: refused before a session is made, or as good as they were."""
+"""Bundles that are truncated, changed, mixed and forged are refused before an inference session is created."""
 
 import json
 import random
@@ -32,7 +32,7 @@ def sound(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The sessions that were begun."""
+    """Return the inference sessions that were created."""
     made: list[Any] = []
     original = onnxruntime.InferenceSession
 
@@ -56,7 +56,7 @@ def mix(data: bytearray, draw: random.Random) -> None:
     data[draw.randrange(len(data)) :] = draw.randbytes(draw.randrange(1, 50))
 
 
-def test_no_change_of_a_byte_is_taken_for_the_bundle(sound: Bundle, tmp_path: Path, sessions: list[Any]) -> None:
+def test_bundle_refuses_every_changed_byte(sound: Bundle, tmp_path: Path, sessions: list[Any]) -> None:
     changes, refused, tries = (flip, cut, mix), 0, many(300, 10_000)
     folder = tmp_path / "broken"
     shutil.copytree(sound.folder, folder)
@@ -78,7 +78,7 @@ def test_no_change_of_a_byte_is_taken_for_the_bundle(sound: Bundle, tmp_path: Pa
 
 
 def opened(folder: Path, digest: str) -> Bundle | None:
-    """The bundle, if it is the one of this digest: the registry knows that of what it promoted."""
+    """Open the bundle if it has this digest, which the registry knows of a promoted bundle."""
     try:
         return Bundle.load(folder, digest)
     except AssayError:
@@ -86,7 +86,7 @@ def opened(folder: Path, digest: str) -> Bundle | None:
 
 
 def forged(sound: Bundle, change: Callable[[Path], None]) -> Path:
-    """The bundle changed by somebody who also writes a manifest that fits."""
+    """Change the bundle and its manifest, so that they agree."""
     change(sound.folder)
     manifest = json.loads((sound.folder / MANIFEST).read_text())
     manifest["files"] = {path.name: digest_file(path) for path in sound.folder.iterdir() if path.name != MANIFEST}
@@ -114,9 +114,7 @@ def other_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [external_data, custom_operator, other_tokenizer])
-def test_a_forged_bundle_is_not_what_was_promoted(
-    sound: Bundle, sessions: list[Any], change: Callable[[Path], None]
-) -> None:
+def test_bundle_refuses_a_forgery(sound: Bundle, sessions: list[Any], change: Callable[[Path], None]) -> None:
     folder = forged(sound, change)
     sessions.clear()
     with pytest.raises(AssayError, match="was promoted"):
@@ -126,7 +124,7 @@ def test_a_forged_bundle_is_not_what_was_promoted(
 
 
 @pytest.mark.parametrize("change", [external_data, custom_operator])
-def test_a_folder_that_nobody_promoted_still_runs_nothing_foreign(
+def test_bundle_of_an_unknown_folder_runs_no_foreign_code(
     sound: Bundle, sessions: list[Any], change: Callable[[Path], None]
 ) -> None:
     folder = forged(sound, change)
@@ -135,7 +133,7 @@ def test_a_folder_that_nobody_promoted_still_runs_nothing_foreign(
     assert sessions == []
 
 
-def test_answers_that_are_no_numbers_are_an_error_and_no_label(sound: Bundle) -> None:
+def test_engine_reports_non_finite_outputs_as_an_error(sound: Bundle) -> None:
     model = onnx.load(sound.model_path)
     last = next(node for node in model.graph.node if node.output[0] == "sentence")
     last.output[0] = "finite"

@@ -1,4 +1,4 @@
-"""Doors that must stay closed: what callers, databases, data sets and checkpoints could get further by than meant."""
+"""Security boundaries against clients, databases, data sets and checkpoints."""
 
 import ast
 import hmac
@@ -59,7 +59,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def ask(bundle: Bundle) -> Iterator[Callable[..., Any]]:
-    """Gives `ask(method, path, ...)`, of a server with a token, by somebody who has it."""
+    """Return `ask(method, path, ...)`, which sends a request with the token of the server."""
     from assay.serving.http.app import make_app
 
     with TestClient(
@@ -70,7 +70,7 @@ def ask(bundle: Bundle) -> Iterator[Callable[..., Any]]:
 
 
 class Opened:
-    """Paths that this process opens or lists, as Python's own audit tells them."""
+    """Record the paths that this process opens or lists, by Python's audit events."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -85,24 +85,26 @@ class Opened:
 OPENED = Opened()
 
 
-def test_no_path_of_a_caller_reaches_the_file_system_and_none_is_shown_as_a_page(ask: Callable[..., Any]) -> None:
+def test_server_keeps_client_paths_out_of_the_file_system(ask: Callable[..., Any]) -> None:
     ask("GET", "/")
     ask("GET", "/card")
     OPENED.paths, OPENED.on, tried = [], True, 0
     try:
         for attack in ATTACKS:
             for method in ("GET", "POST"):
-                answers = [ask(method, place.format(attack)) for place in PLACES]
-                answers.append(ask(method, "/predict", headers={"X-File": attack, "Host": "127.0.0.1"}))
-                answers.append(ask("POST", "/predict", json={attack: attack, "text": "good"}))
-                answers.append(ask("POST", "/v2/models/toy/infer", json={"id": attack, "inputs": [{"name": attack}]}))
-                for answer in answers:
+                responses = [ask(method, place.format(attack)) for place in PLACES]
+                responses.append(ask(method, "/predict", headers={"X-File": attack, "Host": "127.0.0.1"}))
+                responses.append(ask("POST", "/predict", json={attack: attack, "text": "good"}))
+                responses.append(ask("POST", "/v2/models/toy/infer", json={"id": attack, "inputs": [{"name": attack}]}))
+                for response in responses:
                     tried += 1
-                    assert answer.status_code < 500
-                    assert "root:" not in answer.text
+                    assert response.status_code < 500
+                    assert "root:" not in response.text
                     # only a page can run a script, and only what is no page may quote
-                    assert attack not in answer.text or answer.headers["content-type"].startswith("application/json")
-                    assert answer.headers["x-content-type-options"] == "nosniff"
+                    assert attack not in response.text or response.headers["content-type"].startswith(
+                        "application/json"
+                    )
+                    assert response.headers["x-content-type-options"] == "nosniff"
         # the hook hears what is opened
         (ROOT / "pyproject.toml").read_bytes()
     finally:
@@ -112,7 +114,7 @@ def test_no_path_of_a_caller_reaches_the_file_system_and_none_is_shown_as_a_page
     count("paths out of the folder, templates and tags in requests", tried, "requests, no file opened, no script shown")
 
 
-def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_compares_tokens_in_constant_time(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(sent: bytes, wanted: bytes) -> bool:
@@ -126,7 +128,7 @@ def test_tokens_are_compared_in_constant_time(ask: Callable[..., Any], monkeypat
     assert compared == [(b"Bearer wrong", wanted), (wanted, wanted)]
 
 
-def test_servers_listen_on_this_machine_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_servers_listen_on_loopback_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.main import get_command
 
     from assay.cli.command import app
@@ -154,7 +156,7 @@ def test_servers_listen_on_this_machine_unless_told_otherwise(monkeypatch: pytes
 
 
 class Shell:
-    """What runs a command where it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __init__(self, proof: Path) -> None:
         self._proof = proof
@@ -163,7 +165,7 @@ class Shell:
         return Path.touch, (self._proof,)
 
 
-def test_a_checkpoint_with_code_in_it_runs_none(tmp_path: Path, one_thread: None) -> None:
+def test_checkpoint_runs_no_code(tmp_path: Path, one_thread: None) -> None:
     import torch
 
     from assay.models.resume import COMPLETE, mark_complete
@@ -196,7 +198,7 @@ def assay_packages() -> list[str]:
 
 
 def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
-    """Calls of a function of this name in the source of the packages."""
+    """Yield the calls of a function of this name in the source of the packages."""
     for package in (*assay_packages(), "demo"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -204,7 +206,7 @@ def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
                     yield path, node
 
 
-def test_nothing_of_the_hub_is_loaded_with_code_or_without_a_revision() -> None:
+def test_hub_downloads_are_pinned_and_run_no_code() -> None:
     loaded = 0
     for path, node in [*calls("from_pretrained"), *calls("load_dataset")]:
         words = {word.arg: word.value for word in node.keywords}
@@ -217,7 +219,7 @@ def test_nothing_of_the_hub_is_loaded_with_code_or_without_a_revision() -> None:
     assert loaded >= 3
 
 
-def test_torch_reads_weights_and_nothing_else() -> None:
+def test_torch_loads_only_weights() -> None:
     for path, node in calls("load"):
         if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "torch":
             words = {word.arg: word.value for word in node.keywords}
@@ -225,7 +227,7 @@ def test_torch_reads_weights_and_nothing_else() -> None:
 
 
 class Heard(monitoring.CommandListener):
-    """Commands that were sent to MongoDB."""
+    """Records the commands that were sent to MongoDB."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -234,15 +236,13 @@ class Heard(monitoring.CommandListener):
         self.commands.append({**event.command})
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to note."""
+        """Ignore the event."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to note."""
+        """Ignore the event."""
 
 
-def test_a_user_who_may_only_read_is_enough_and_each_query_has_a_limit(
-    mongo: Mongo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mongo_reads_as_a_read_only_user_with_a_query_limit(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     mongo.fill("rows", ({"_id": number, "text": "good"} for number in range(2_500)))
     heard = Heard()
     monkeypatch.setattr("pymongo.monitoring._LISTENERS", monitoring._Listeners([heard], [], [], [], []))
@@ -255,7 +255,7 @@ def test_a_user_who_may_only_read_is_enough_and_each_query_has_a_limit(
 @pytest.mark.parametrize(
     "operator", ["$where", "$function", "$accumulator", "$expr", "$regex", "$jsonSchema", "$text", "$lookup", "$out"]
 )
-def test_no_script_and_no_pattern_reaches_the_database(mongo: Mongo, operator: str) -> None:
+def test_mongo_filter_refuses_scripts_and_patterns(mongo: Mongo, operator: str) -> None:
     for filter_ in ({operator: "1"}, {"a": {operator: "1"}}, {"$and": [{"a": {"$elemMatch": {operator: "1"}}}]}):
         with pytest.raises(AssayError, match=f"holds the operator '\\{operator}'"):
             list(read_mongo(mongo.query("rows", filter=filter_)))

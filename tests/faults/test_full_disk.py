@@ -1,4 +1,4 @@
-"""A disk that is full at one write after the other: one line, nothing lost, and the same command ends it with room."""
+"""A disk that is full at a write: one line, nothing is lost, and with space the same command completes."""
 
 import contextlib
 import os
@@ -21,8 +21,8 @@ from tests.flows.tiny import make_recipe, write_rows
 BALLAST = "ballast"
 POINTS = (
     Point("snapshot", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
-    Point("sides", "assay.corpus.splits:Splits.save"),
-    Point("checkpoint", "assay.models.resume:seal", behind=True),
+    Point("splits", "assay.corpus.splits:Splits.save"),
+    Point("checkpoint", "assay.models.resume:seal", after=True),
     Point("bundle", "assay.serving.bundle:write_manifest"),
     Point("upload to MLflow", "mlflow:MlflowClient.log_model_artifacts", often=True),
 )
@@ -32,7 +32,7 @@ ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
+    """Mount a small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = [*ROOT, "mount", "-t", "tmpfs", "-o", "size=256m,mode=777", "tmpfs", str(folder)]
@@ -47,7 +47,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a byte."""
+    """Fill the disk completely."""
     with (disk / BALLAST).open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 16))
@@ -56,7 +56,7 @@ def fill(disk: Path) -> None:
 
 
 def call(words: list[str], point: Point | None, disk: Path, said: Path, prefect_api: str) -> int | None:
-    """The command in another process, on a disk that is full from the point on; gives its exit code."""
+    """Run the command in another process, with a full disk from the point on, and return its exit code."""
     process = CONTEXT.Process(target=_call, args=(words, point, disk, said, prefect_api))
     process.start()
     process.join(PATIENCE_S)
@@ -82,7 +82,7 @@ def _call(words: list[str], point: Point | None, disk: Path, said: Path, prefect
 
 
 def check_said(said: Path) -> None:
-    """The command ended with one line that says what is to be done."""
+    """Check that the command ended with one line that names the remedy."""
     text = said.read_text()
     assert "Traceback" not in text, text
     [line] = [line for line in text.splitlines() if line.startswith("assay: ")]
@@ -92,7 +92,7 @@ def check_said(said: Path) -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.slow  # two starts of a run each
 @pytest.mark.parametrize("point", [point for point in POINTS if LONG or point.often], ids=lambda point: point.name)
-def test_a_full_disk_in_a_run_is_one_line_and_a_second_start_ends_it(
+def test_run_reports_a_full_disk_in_one_line_and_resumes(
     point: Point, disk: Path, tmp_path: Path, mlflow_database: Path
 ) -> None:
     # given a run on a disk that is full when it gets there
@@ -127,7 +127,7 @@ def finished(store: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_a_full_disk_under_the_output_leaves_the_old_output(disk: Path, tmp_path: Path, suffix: str) -> None:
+def test_predict_keeps_the_old_output_on_a_full_disk(disk: Path, tmp_path: Path, suffix: str) -> None:
     # given an output of before, and a disk that is full at the second shard
     folder = disk / "bundle"
     folder.mkdir()
@@ -146,7 +146,7 @@ def test_a_full_disk_under_the_output_leaves_the_old_output(disk: Path, tmp_path
     # and with some room, the same command goes on behind the first shard
     (disk / BALLAST).unlink()
     assert call(words, None, disk, said, "") == 0, said.read_text()
-    assert "100 rows were done before" in said.read_text()
+    assert "100 of them by an earlier command" in said.read_text()
     assert target.stat().st_size > 1_000
     assert {path.name for path in disk.iterdir()} == {"bundle", target.name}
     count("a disk that is full at the output of a prediction", 1, "full disks")

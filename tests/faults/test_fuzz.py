@@ -1,4 +1,4 @@
-"""Requests and bytes that nobody thought of: an answer, or a 4xx that names the fault; the server never fails."""
+"""Unexpected requests and bytes: a response, or a 4xx that names the fault; the server never fails."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def client(bundle: Bundle) -> Iterator[TestClient]:
-    """The server, with queues that no fuzzer fills."""
+    """Return a client of the server, with queues that a fuzzer cannot fill."""
     parts = make_parts(bundle, deadline=60.0)
     with TestClient(make_app(*parts), base_url=LOCAL, raise_server_exceptions=False) as client:
         yield client
@@ -73,7 +73,7 @@ BODIES = FORMS.map(lambda value: json.dumps(value).encode())
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["as told", "not as told"])
 @pytest.mark.parametrize("operation", TRIED, ids=NAMES)
-def test_requests_made_of_the_document_never_break_the_server(
+def test_server_survives_requests_generated_from_its_openapi(
     client: TestClient, operation: Any, mode: GenerationMode
 ) -> None:
     tried = 0
@@ -85,12 +85,12 @@ def test_requests_made_of_the_document_never_break_the_server(
         nonlocal tried
         tried += 1
         sent = as_sent(case)
-        answer = client.request(**sent)
+        response = client.request(**sent)
         # who asks for an answer within a millisecond may be told that it has passed
-        hurried = answer.status_code == 504 and "x-deadline-ms" in map(str.lower, sent["headers"])
-        assert answer.status_code < 500 or hurried, answer.text
-        if answer.status_code >= 400 and operation.method == "post":
-            assert "\n" not in answer.json()["error"]
+        hurried = response.status_code == 504 and "x-deadline-ms" in map(str.lower, sent["headers"])
+        assert response.status_code < 500 or hurried, response.text
+        if response.status_code >= 400 and operation.method == "post":
+            assert "\n" not in response.json()["error"]
 
     try:
         send()
@@ -101,18 +101,18 @@ def test_requests_made_of_the_document_never_break_the_server(
 
 @settings(max_examples=ANY_REQUESTS, suppress_health_check=list(HealthCheck), deadline=None, database=None)
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=80) | BODIES)
-def test_requests_of_any_bytes_never_break_the_server(client: TestClient, path: str, body: bytes) -> None:
-    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code in (200, 400, 404, 413, 422), answer.text
-    assert answer.status_code == 200 or "\n" not in answer.json()["error"]
+def test_server_survives_requests_of_any_bytes(client: TestClient, path: str, body: bytes) -> None:
+    response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (200, 400, 404, 413, 422), response.text
+    assert response.status_code == 200 or "\n" not in response.json()["error"]
 
 
-def test_what_the_server_was_sent_is_counted() -> None:
+def test_server_fuzzing_counts_requests() -> None:
     count("requests of random bytes and of JSON of any form (hypothesis)", ANY_REQUESTS, "requests, no 5xx")
 
 
 def as_sent(case: Any) -> dict[str, Any]:
-    """The request as the test client takes it; header values that no HTTP client can send are left out."""
+    """Return the request for the test client, without header values that no HTTP client can send."""
     words = case.as_transport_kwargs(base_url=LOCAL)
     names = ("method", "url", "headers", "params", "data", "json")
     sent = {name: words[name] for name in names if words.get(name) is not None}
@@ -136,7 +136,7 @@ LINES = st.one_of(
 
 @often
 @given(lines=st.lists(LINES, max_size=5))
-def test_no_line_of_a_file_breaks_its_reader(tmp_path: Path, lines: list[bytes]) -> None:
+def test_file_reader_survives_any_line(tmp_path: Path, lines: list[bytes]) -> None:
     for kind in (".jsonl", ".csv"):
         path = tmp_path / f"rows{kind}"
         path.write_bytes(b"\n".join(lines))
@@ -162,7 +162,7 @@ NESTED = st.recursive(
 
 @often
 @given(values=st.dictionaries(KEYS, NESTED, max_size=8))
-def test_every_document_is_rows_or_rejects(values: dict[str, Any]) -> None:
+def test_document_reader_returns_rows_or_rejects(values: dict[str, Any]) -> None:
     rows, rejects = READER.read(Document("1", values))
     assert len(rows) + len(rejects) == 1
     assert all(reason for _, reason, _ in rejects)
@@ -182,7 +182,7 @@ SENTENCES = st.fixed_dictionaries(
 
 @often
 @given(values=st.fixed_dictionaries({"Parse": st.lists(SENTENCES | PARSED, max_size=4) | PARSED, "isRepost": PARSED}))
-def test_the_quick_way_through_parse_results_is_the_slow_way(values: dict[str, Any]) -> None:
+def test_document_reader_fast_path_equals_the_slow_path(values: dict[str, Any]) -> None:
     quick = DocumentReader(DocumentFormat(format="parse"), needs_label=True, needs_entities=True)
     slow = DocumentReader(DocumentFormat(format="parse"), needs_label=True, needs_entities=True)
     slow._plain = None
@@ -191,7 +191,7 @@ def test_the_quick_way_through_parse_results_is_the_slow_way(values: dict[str, A
 
 @often
 @given(data=st.binary(max_size=300), at=st.integers(0, 2_000), flipped=st.integers(1, 255))
-def test_no_graph_breaks_the_check_of_graphs(bundle: Bundle, data: bytes, at: int, flipped: int) -> None:
+def test_graph_check_survives_any_graph(bundle: Bundle, data: bytes, at: int, flipped: int) -> None:
     whole = bytearray(bundle.model_path.read_bytes())
     whole[at % len(whole)] ^= flipped
     for model in (data, bytes(whole), bytes(whole[: at % len(whole)])):
@@ -203,7 +203,7 @@ def test_no_graph_breaks_the_check_of_graphs(bundle: Bundle, data: bytes, at: in
 
 @often
 @given(text=st.text(max_size=200), pair=st.none() | st.text(max_size=50))
-def test_offsets_of_every_text_are_those_of_the_raw_text(bundle: Bundle, text: str, pair: str | None) -> None:
+def test_engine_offsets_refer_to_the_raw_text(bundle: Bundle, text: str, pair: str | None) -> None:
     encoder = TextEncoder.from_file(bundle.tokenizer_path, 16, Cleaning())
     (encoded,) = encoder.encode([text], [pair])
     assert all(0 <= unit.start <= unit.end <= len(text) for unit in encoded.units)
@@ -232,7 +232,7 @@ OPERATORS = st.sampled_from(
 @given(
     filter_=st.recursive(st.text() | st.integers(), lambda inner: st.dictionaries(OPERATORS, inner) | st.lists(inner))
 )
-def test_only_operators_on_the_list_reach_the_database(filter_: Any) -> None:
+def test_mongo_filter_passes_only_allowed_operators(filter_: Any) -> None:
     left = {key for key in keys_of(filter_) if key.startswith("$")} - ALLOWED_OPERATORS
     assert set(refused_operators(filter_)) == left
     # Nor does what pymongo's reader of extended JSON makes of others.
@@ -246,12 +246,12 @@ def test_only_operators_on_the_list_reach_the_database(filter_: Any) -> None:
             assert not any(isinstance(value, Code | DBRef | Pattern | Regex) for value in values_of(found))
 
 
-def test_what_the_decoders_were_given_is_counted() -> None:
+def test_decoder_fuzzing_counts_inputs() -> None:
     count("random bytes, documents, graphs, texts and filters into the decoders (hypothesis)", 6 * DECODERS, "inputs")
 
 
 def values_of(value: Any) -> Iterator[Any]:
-    """All values within others."""
+    """Yield all nested values."""
     yield value
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:

@@ -1,4 +1,4 @@
-"""A run that is killed in every step, one after the other, and started again: it ends as if nothing had been."""
+"""A run that is killed in every step and restarted has the same results as an uninterrupted one."""
 
 import json
 import random
@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {"training": {"epochs": 6}, "gate": {"min_f1": {"sent
 
 
 class Trial:
-    """A recipe, a store, and the starts of `train` on them."""
+    """A recipe, a store, and the starts of `train` with them."""
 
     def __init__(self, recipe: Recipe, store: Path, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -38,11 +38,11 @@ class Trial:
         self.report = folder / "outcome.json"
 
     def start(self, point: Point | None = None) -> int | None:
-        """Run until the point, or to the end."""
+        """Run until the kill point, or to the end."""
         return train_until(point, self.recipe, self.store, PREFECT_API_URL.value() or "", self.report)
 
     def start_for(self, seconds: float) -> bool:
-        """Run, and kill it after so many seconds; says whether it was killed before its end."""
+        """Run, kill after some seconds, and return whether the run was killed before its end."""
         process = CONTEXT.Process(
             target=_train, args=(None, self.recipe, self.store, PREFECT_API_URL.value() or "", self.report)
         )
@@ -63,28 +63,28 @@ class Trial:
         return MlflowClient(tracking_uri=f"sqlite:///{self.store}/mlflow.db")
 
     def finished(self) -> dict[str, int]:
-        """The finished steps, each with the time of its marker; every one of them is whole."""
-        found = {}
+        """Return the finished steps with the time of their completion manifest; each must be complete."""
+        finished = {}
         for marker in self.store.glob(f"runs/*/*/{MARKER}"):
             if not marker.parent.name.endswith(".partial"):
                 for name, digest in json.loads(marker.read_text())["files"].items():
                     assert digest_file(marker.parent / name) == digest, marker.parent / name
-                found[marker.parent.name] = marker.stat().st_mtime_ns
-        return found
+                finished[marker.parent.name] = marker.stat().st_mtime_ns
+        return finished
 
     def states(self) -> list[dict[str, Any]]:
-        """Of the runs that were begun."""
+        """Return the states of all runs."""
         return [json.loads(path.read_text()) for path in self.store.glob("runs/*/run.json")]
 
     def metrics(self) -> dict[str, float]:
-        """What the run measured, but for what took how long."""
+        """Return the metrics of the run, except durations."""
         [state] = self.states()
         metrics = self.client.get_run(state["mlflow_run"]).data.metrics
         timed = ("latency", "seconds", "per_second", "memory")
         return {name: value for name, value in metrics.items() if not any(word in name for word in timed)}
 
     def check_end(self) -> None:
-        """One run, one version, one move, and a champion that answers."""
+        """Check that there is one run, one version, one promotion, and a champion that predicts."""
         [state] = self.states()
         assert state["state"] == "closed"
         assert self.client.get_run(state["mlflow_run"]).info.status == "FINISHED"
@@ -102,7 +102,7 @@ class Trial:
 def unbroken(
     tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None
 ) -> tuple[Recipe, dict[str, float]]:
-    """The recipe, and the figures of a run that nobody killed."""
+    """Return the recipe, and the metrics of an uninterrupted run."""
     from tests.flows.tiny import write_rows
 
     folder = tmp_path_factory.mktemp("unbroken")
@@ -117,7 +117,7 @@ def unbroken(
 
 
 def killed_at(points: Sequence[Point], trial: Trial) -> None:
-    """Kill the run at each point in turn; what was finished before stays as it is."""
+    """Kill the run at each point in turn; finished steps must not change."""
     done: dict[str, int] = {}
     for point in points:
         assert trial.start(point) == -signal.SIGKILL, point.name
@@ -127,7 +127,7 @@ def killed_at(points: Sequence[Point], trial: Trial) -> None:
 
 
 @pytest.mark.slow  # each kill is a start
-def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
+def test_run_resumes_after_a_kill_in_every_step_with_equal_results(
     unbroken: tuple[Recipe, dict[str, float]], store: Path, tmp_path: Path
 ) -> None:
     recipe, metrics = unbroken
@@ -143,7 +143,7 @@ def test_a_run_killed_in_every_step_ends_as_an_unbroken_one(
 
 
 @pytest.mark.skipif(not LONG, reason="make faults: each kill is a start of the whole run")
-def test_a_run_killed_at_random_times_ends_as_an_unbroken_one(
+def test_run_resumes_after_random_kills_with_equal_results(
     unbroken: tuple[Recipe, dict[str, float]], tmp_path: Path, mlflow_database: Path
 ) -> None:
     recipe, metrics = unbroken

@@ -1,4 +1,4 @@
-"""An MLflow server that fails at one call after the other: a clear end, and a second try completes it."""
+"""An MLflow server that fails at a call: a clear error, and a second attempt completes the run."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ MODES: tuple[Fault, ...] = ("500", "429", "down", "lost", "slow")
 
 @pytest.fixture(scope="module")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Iterator[int]:
-    """A real MLflow server; gives its port."""
+    """Start a real MLflow server and return its port."""
     import shutil
 
     folder = tmp_path_factory.mktemp("server")
@@ -59,7 +59,7 @@ def _answers(port: int) -> bool:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many tries as ever, without the pauses in between."""
+    """Keep the number of retries, but without the pauses."""
     settings = {"MAX_RETRIES": "2", "BACKOFF_FACTOR": "0", "BACKOFF_JITTER": "0", "TIMEOUT": "6"}
     for name, value in settings.items():
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
@@ -67,7 +67,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Shop:
-    """Candidates one after the other, through a proxy and without it."""
+    """Candidates in sequence, through a proxy and directly."""
 
     def __init__(self, proxy: FaultyProxy, store: Path, folder: Path) -> None:
         self.proxy = proxy
@@ -100,7 +100,7 @@ class Shop:
         registry.promote(version, verdict, registry.champion(), "better")
 
     def try_with(self, faults: Callable[[int], Fault | None], name: str) -> tuple[bool, int]:
-        """Promote a new candidate while MLflow fails; then once more, when it is well.
+        """Promote a new candidate while MLflow fails, then again after it has recovered.
 
         Gives whether the first try ended well, and how many calls it made.
         """
@@ -142,7 +142,7 @@ def shop(mlflow_server: int, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 
 @pytest.mark.slow  # a server, and for each fault a registration and a promotion, twice
-def test_a_server_that_fails_at_a_call_costs_nothing_but_that_try(shop: Shop) -> None:
+def test_run_survives_a_failing_mlflow_call(shop: Shop) -> None:
     # given how many calls a registration and a promotion are
     assert shop.try_with(lambda number: None, "whole")[0]
     bundle, verdict = shop.candidate()

@@ -1,4 +1,4 @@
-"""MongoDB behind a cable that is drawn at random places: every document exactly once."""
+"""MongoDB with connections cut at random: every document is read exactly once."""
 
 import itertools
 import json
@@ -45,7 +45,7 @@ def port_of(mongo: Mongo) -> int:
     return int(mongo.uri.rpartition(":")[2])
 
 
-def test_every_document_comes_exactly_once_whatever_is_cut(mongo: Mongo) -> None:
+def test_mongo_reads_every_document_once_after_cuts(mongo: Mongo) -> None:
     mongo.fill("texts", texts(DOCUMENTS))
     port, cuts = port_of(mongo), 0
     for seed in range(RUNS):
@@ -56,15 +56,15 @@ def test_every_document_comes_exactly_once_whatever_is_cut(mongo: Mongo) -> None
             uri = f"mongodb://127.0.0.1:{proxy.port}"
             query = MongoQuery(uri=uri, database=mongo.database, collection="texts", batch_size=100, timeout_s=20)
             # when the collection is read, then nothing is lost and nothing doubled
-            found = [document.values["_id"] for document in read_mongo(query)]
-        assert found == list(range(DOCUMENTS)), f"seed {seed}"
+            documents = [document.values["_id"] for document in read_mongo(query)]
+        assert documents == list(range(DOCUMENTS)), f"seed {seed}"
         cuts += proxy.done
     assert cuts >= RUNS
     count("MongoDB cut at random bytes while a collection is read", cuts, f"cuts in {RUNS} reads")
 
 
 @pytest.mark.parametrize("output", ["file", "collection"])
-def test_answers_are_written_exactly_once_whatever_is_cut(
+def test_predict_writes_every_prediction_once_after_cuts(
     mongo: Mongo, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     rows, runs = 300, many(4, 40)
@@ -99,13 +99,13 @@ def predicted(engine: Engine, request: Request) -> bool:
 
 
 def answered(mongo: Mongo, target: str, output: str) -> list[int]:
-    """The ids of the answers, each of which is right, in the order in which they lie there."""
+    """Return the ids of the predictions in their stored order, after checking each prediction."""
     if output == "file":
-        found = [json.loads(line) for line in Path(f"{target}.jsonl").read_text().splitlines()]
-        labels = [one["label"] for one in found]
+        documents = [json.loads(line) for line in Path(f"{target}.jsonl").read_text().splitlines()]
+        labels = [one["label"] for one in documents]
     else:
         with MongoClient[dict[str, Any]](mongo.uri) as client:
-            found = list(client[mongo.database][target].find(sort=[("_id", 1)]))
-        labels = [one["prediction"]["label"] for one in found]
-    assert labels == ["up" if one["_id"] % 2 else "down" for one in found]
-    return [one["_id"] for one in found]
+            documents = list(client[mongo.database][target].find(sort=[("_id", 1)]))
+        labels = [one["prediction"]["label"] for one in documents]
+    assert labels == ["up" if one["_id"] % 2 else "down" for one in documents]
+    return [one["_id"] for one in documents]

@@ -1,4 +1,4 @@
-"""Rows that nobody would write on purpose: each good one is kept, each bad one is rejected with its reason."""
+"""Malformed rows: every valid row is kept, and every invalid one is rejected with its reason."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ BAD_WHENS: list[Any] = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"
 
 
 def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Documents, and whether each is good."""
+    """Return documents, and whether each is valid."""
     draw = random.Random(seed)
     for number in range(ROWS):
         one: dict[str, Any] = {"_id": number, "text": f"{draw.choice(['good', 'bad'])} {number}", "label": "up"}
@@ -66,7 +66,7 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
 
 
 def check(run: Run, good: list[str], total: int) -> None:
-    """Good rows and rejects are all there were, each once; every reject says why."""
+    """Check that every row is kept or rejected once, and that every reject has a reason."""
     snapshot = Snapshot.load(extract.fn(run).path)
     counts = snapshot.manifest.counts
     assert (counts.documents, counts.rows, counts.rejects) == (total, len(good), total - len(good))
@@ -83,7 +83,9 @@ def mongo_run(mongo: Mongo, store: Path, **source: Any) -> Run:
     )
 
 
-def test_poison_documents_of_mongodb(mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_survives_poison_documents_of_mongodb(
+    mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     of_bson = [text for text in BAD_TEXTS if text != "\ud83d bad"] + [Binary(b"\x00\xff"), Int64(2**60)]
     made = list(documents(1, of_bson))
     for begin in range(0, len(made), 10_000):
@@ -93,7 +95,7 @@ def test_poison_documents_of_mongodb(mongo: Mongo, tmp_path: Path, monkeypatch: 
     count("poison documents in MongoDB", len(made), "documents, good + rejected = all")
 
 
-def test_dates_that_are_none_and_documents_of_megabytes(
+def test_extract_survives_invalid_dates_and_huge_documents(
     mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whens: list[Any] = [
@@ -112,7 +114,7 @@ def file_run(path: Path, store: Path, **fields: str) -> Run:
     return make_run(store, source=source)
 
 
-def test_poison_lines_of_jsonl(tmp_path: Path) -> None:
+def test_extract_survives_poison_lines_of_jsonl(tmp_path: Path) -> None:
     path, good, total = tmp_path / "rows.jsonl", list[str](), 0
     broken = [
         *(b"{", b"null", b"[1]", b'"good"', b"\xff\xfe\x00", b'{"text": "good\xff"}', b"{'text': 1}", b"NaN", b"}{"),
@@ -132,7 +134,7 @@ def test_poison_lines_of_jsonl(tmp_path: Path) -> None:
     count("poison lines of JSONL, with one text of 50 MB", total, "lines, good + rejected = all")
 
 
-def test_poison_rows_of_csv(tmp_path: Path) -> None:
+def test_extract_survives_poison_rows_of_csv(tmp_path: Path) -> None:
     path, good, total = tmp_path / "rows.csv", list[str](), 0
     broken = [b"1,good", b"1,good,up,too,many", b'1,"go\xffod",up', b"1,,up", b"1,good,", b",,"]
     draw = random.Random(3)
@@ -156,7 +158,7 @@ def csv_line(*cells: str) -> bytes:
     return text.getvalue().encode()
 
 
-def test_ids_that_come_twice_are_all_kept_and_then_one_clear_end(tmp_path: Path) -> None:
+def test_extract_reports_duplicate_ids(tmp_path: Path) -> None:
     path, different = tmp_path / "rows.jsonl", ROWS * 9 // 10
     rows = ({"_id": number % different, "text": f"good {number}", "label": "up"} for number in range(ROWS))
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,4 +1,4 @@
-"""A Prefect server that is killed and comes back during a run: the run ends right, by itself or by another start."""
+"""A Prefect server that restarts during a run: the run completes, by itself or after a restart."""
 
 import os
 import random
@@ -28,7 +28,7 @@ STARTS = 4
 
 
 class Prefect:
-    """A server with a database of its own, which outlives it."""
+    """A server with its own persistent database."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -37,11 +37,11 @@ class Prefect:
 
     @property
     def api(self) -> str:
-        """What PREFECT_API_URL is."""
+        """Return the value of PREFECT_API_URL."""
         return f"http://127.0.0.1:{self.port}/api"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it responds."""
         words = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         own = {"PREFECT_HOME": str(self._folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
         with (self._folder / "log").open("ab") as log:
@@ -55,7 +55,7 @@ class Prefect:
         wait_until(self._answers, PATIENCE_S)
 
     def kill(self) -> None:
-        """End it at once, with all its processes."""
+        """Kill the server with all its processes."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -81,7 +81,7 @@ def prefect(tmp_path: Path) -> Iterator[Prefect]:
 
 
 @pytest.mark.slow  # a server that starts twice, and a whole run
-def test_a_run_outlives_its_prefect_server(prefect: Prefect, tmp_path: Path, mlflow_database: Path) -> None:
+def test_run_survives_a_restart_of_its_prefect_server(prefect: Prefect, tmp_path: Path, mlflow_database: Path) -> None:
     recipe = make_recipe(
         write_rows(tmp_path / "rows.jsonl"),
         training={"epochs": 6},
@@ -105,7 +105,7 @@ def test_a_run_outlives_its_prefect_server(prefect: Prefect, tmp_path: Path, mlf
 
 
 def run_through_a_restart(prefect: Prefect, recipe: Path, store: Path, draw: random.Random) -> int:
-    """Give the command until it ends well, and kill the server once meanwhile; gives how often it was started."""
+    """Run the command until it succeeds, kill the server once meanwhile, and return the number of starts."""
     command = [sys.executable, "-m", "assay.cli", "run", str(recipe), "--store", str(store)]
     environment = {**os.environ, "PREFECT_API_URL": prefect.api, "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)

@@ -1,4 +1,4 @@
-"""Promotions at the same time, each in its process: one order, no move lost, each better than what it replaced."""
+"""Concurrent promotions, one per process: one order, none is lost, and each is better than its predecessor."""
 
 import json
 import os
@@ -24,14 +24,14 @@ SCORE = "test.score"
 
 
 def wait_for_all(folder: Path, racers: int) -> None:
-    """Say that one is ready, and wait for the others."""
+    """Report that this process is ready, and wait for the others."""
     folder.mkdir(exist_ok=True)
     (folder / str(os.getpid())).touch()
     wait_until(lambda: len(list(folder.iterdir())) >= racers, PATIENCE_S, pause=0.005)
 
 
 def verdict_on(version: Version, champion: Version | None) -> Verdict:
-    """The gate in one check: more than the champion has."""
+    """Return a verdict with one check: a higher score than the champion."""
     own, other = float(version.tags[SCORE]), float(champion.tags[SCORE]) if champion else -1.0
     check = Check(name="champion", measured=str(own), required=f"> {other}", passed=own > other, why="score")
     number = champion.number if champion else None
@@ -39,7 +39,7 @@ def verdict_on(version: Version, champion: Version | None) -> Verdict:
 
 
 def race(uri: str, store: Path, number: str, line: Path, racers: int, report: Path) -> None:
-    """Judge and promote a version as the flow does, again whenever the champion changed meanwhile."""
+    """Run the gate and promote a version as the flow does, again after each change of champion."""
     registry = ModelRegistry("toy", uri, store)
     version, meanwhile = registry.version(number), 0
     wait_for_all(line, racers)
@@ -60,7 +60,7 @@ def race(uri: str, store: Path, number: str, line: Path, racers: int, report: Pa
 
 
 @pytest.mark.parametrize("racers", [2, 8])
-def test_promotions_of_processes_at_once_have_one_order(racers: int, store: Path, tmp_path: Path) -> None:
+def test_promote_orders_promotions_of_concurrent_processes(racers: int, store: Path, tmp_path: Path) -> None:
     uri, rounds, moved = f"sqlite:///{store}/mlflow.db", many(1, 12), 0
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -109,7 +109,7 @@ def test_promotions_of_processes_at_once_have_one_order(racers: int, store: Path
 
 
 def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
-    """Train, and promote no earlier than the others."""
+    """Train, and promote at the same time as the others."""
     original = ModelRegistry.promote
 
     def promote(*words: Any, **more: Any) -> Any:
@@ -126,7 +126,9 @@ def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.skipif(not LONG, reason="make faults: each of them is a training")
 @pytest.mark.parametrize("racers", [2, 8])
-def test_whole_runs_at_once_each_beat_the_champion_that_they_replace(racers: int, store: Path, tmp_path: Path) -> None:
+def test_train_in_concurrent_processes_compares_with_the_replaced_champion(
+    racers: int, store: Path, tmp_path: Path
+) -> None:
     # given recipes that differ, and that share their rows, their model and their store
     rows = write_rows(tmp_path / "rows.jsonl")
     api, trials = PREFECT_API_URL.value() or "", []
@@ -168,5 +170,5 @@ def test_whole_runs_at_once_each_beat_the_champion_that_they_replace(racers: int
 
 
 def _without(verdict: dict[str, Any]) -> dict[str, Any]:
-    """A verdict as it was made: its outcome follows from its checks."""
+    """Check that the outcome of a verdict follows from its checks."""
     return {key: value for key, value in verdict.items() if key != "outcome"}

@@ -1,4 +1,4 @@
-"""Canary secrets in every place where people put them: nothing that a run writes or says holds one."""
+"""Canary secrets in all usual places: nothing that a run writes or prints contains one."""
 
 import os
 import subprocess
@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def holding(folder: Path, text: str) -> Iterator[Path]:
-    """Files below a folder that hold a text, also inside of sqlite, which keeps texts as they are."""
+    """Return the files in a folder that contain a text, including sqlite files, which store texts unchanged."""
     for path in folder.rglob("*"):
         if path.is_file() and text.encode() in path.read_bytes():
             yield path
 
 
 def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
-    """What the command says with the loudest logging."""
+    """Return the output of the command with debug logging."""
     loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "assay.cli", *words],
@@ -42,7 +42,7 @@ def said(*words: str, home: Path, **environment: str) -> tuple[int, str]:
 
 @pytest.mark.slow  # a whole run by the command, with a Prefect server of its own
 @pytest.mark.parametrize("ending", ENDINGS if LONG else ["wrong password"])
-def test_no_secret_leaves_the_environment(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
+def test_run_keeps_secrets_out_of_its_files(mongo: Mongo, store: Path, tmp_path: Path, ending: str) -> None:
     # given a password in the address of MongoDB, a token, and the password of MLflow
     home = tmp_path / "home"
     home.mkdir()

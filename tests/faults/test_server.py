@@ -1,4 +1,4 @@
-"""The server as a process among callers who are slow, huge, malformed and many, while its champion changes."""
+"""The server as a process, with slow, huge, malformed and many requests, while its champion changes."""
 
 import json
 import random
@@ -41,7 +41,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def server(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One process for all of them: what one leaves behind, the next one meets."""
+    """Start one process for all tests, so that leaks of one affect the next."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8_192)), hard))
     log = tmp_path_factory.mktemp("server") / "log"
@@ -71,12 +71,12 @@ def connected(server: Server) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_it_listens_on_this_machine_alone(server: Server) -> None:
+def test_server_listens_on_loopback_only(server: Server) -> None:
     listening = [one for one in process_of(server).net_connections("tcp") if one.status == psutil.CONN_LISTEN]
     assert [(one.laddr.ip, one.laddr.port) for one in listening] == [("127.0.0.1", server.port)]
 
 
-def test_slow_callers_hold_nobody_up(server: Server) -> None:
+def test_server_is_not_blocked_by_slow_clients(server: Server) -> None:
     body = json.dumps({"text": "good"}).encode()
     whole = head(len(body)) + body
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def test_slow_callers_hold_nobody_up(server: Server) -> None:
     count("callers who send a part of a request and wait", SLOW, "connections, nobody else waited")
 
 
-def test_bodies_of_100_mb_are_refused_and_cost_no_memory(server: Server) -> None:
+def test_server_refuses_large_bodies_without_using_memory(server: Server) -> None:
     process, piece = process_of(server), b"x" * 2**20
     before = process.memory_info().rss
     for number in range(BODIES):
@@ -108,15 +108,15 @@ def test_bodies_of_100_mb_are_refused_and_cost_no_memory(server: Server) -> None
             connection.sendall(start)
             for _ in range(HUGE // len(piece)):
                 connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if number % 2 else piece)
-            answer = connection.recv(100)
-            assert answer.startswith(b"HTTP/1.1 413"), answer
+            response = connection.recv(100)
+            assert response.startswith(b"HTTP/1.1 413"), response
     assert post(server, ["bad"]).json()["predictions"][0]["label"] == "down"
     assert process.memory_info().rss - before < MOST_GROWTH
     count("bodies of 100 MB", BODIES, "requests, each refused")
 
 
 def broken(draw: random.Random) -> bytes:
-    """Bytes that are no request, or one with a fault."""
+    """Yield bytes that are not a valid request."""
     body = json.dumps({"text": "good"}).encode()
     request = bytearray(head(len(body)) + body)
     kind = draw.randrange(6)
@@ -140,14 +140,14 @@ BAD_HEADERS = [
 ]
 
 
-def test_bytes_that_are_no_request_never_break_it(server: Server) -> None:
+def test_server_survives_bytes_that_are_not_a_request(server: Server) -> None:
     process, draw, statuses = process_of(server), random.Random(5), Counter[str]()
     for _ in range(MALFORMED):
         with connected(server) as connection, suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(broken(draw))
             connection.shutdown(socket.SHUT_WR)
-            answer = connection.recv(64)
-            statuses[answer[9:12].decode("latin-1")] += 1
+            response = connection.recv(64)
+            statuses[response[9:12].decode("latin-1")] += 1
     assert not [status for status in statuses if status.startswith("5") and status != "501"], statuses
     assert statuses["400"] > MALFORMED / 20
     assert post(server, ["good"]).status_code == 200
@@ -156,7 +156,7 @@ def test_bytes_that_are_no_request_never_break_it(server: Server) -> None:
 
 
 def texts(draw: random.Random) -> list[str]:
-    """Texts of all lengths; most are short."""
+    """Return texts of all lengths, mostly short."""
     length = min(int(draw.paretovariate(0.7)), 3_000)
     return [" ".join(draw.choices(WORDS, k=length)) or "x" for _ in range(draw.choice([1, 1, 1, 2, 8]))]
 
@@ -168,15 +168,13 @@ def ask_often(url: str, requests: int, seed: int, statuses: Counter[int], halfwa
             if number == requests // 10:
                 halfway()
             sent = texts(draw)
-            answer = client.post("/predict", json={"texts": sent})
-            statuses[answer.status_code] += 1
-            if answer.status_code == 200:
-                assert len(answer.json()["predictions"]) == len(sent)
+            response = client.post("/predict", json={"texts": sent})
+            statuses[response.status_code] += 1
+            if response.status_code == 200:
+                assert len(response.json()["predictions"]) == len(sent)
 
 
-def test_requests_of_all_lengths_while_the_champion_changes_leave_no_memory_and_no_file_behind(
-    store: Path, tmp_path: Path
-) -> None:
+def test_server_leaks_no_memory_or_files_while_the_champion_changes(store: Path, tmp_path: Path) -> None:
     # given a server that follows the champion
     shelf = Shelf(store)
     for number in range(2):

@@ -1,4 +1,4 @@
-"""SIGTERM at any time of a run: it says so, exits with 143, MLflow shows it as failed, and the same command ends it."""
+"""SIGTERM during a run: a message, exit code 143, a failed run in MLflow, and the same command resumes."""
 
 import os
 import random
@@ -31,7 +31,7 @@ def status(store: Path) -> str:
 
 
 @pytest.mark.parametrize(("step", "after"), WHEN)
-def test_a_run_that_is_told_to_end_is_gone_on_with(step: str, after: int, store: Path, tmp_path: Path) -> None:
+def test_run_resumes_after_sigterm(step: str, after: int, store: Path, tmp_path: Path) -> None:
     # given a run in one of its steps
     rows = write_rows(tmp_path / "rows.jsonl")
     recipe = make_recipe(rows, training={"epochs": 6}, gate={"min_f1": {"sentence": 0.001, "tokens": 0.001}})

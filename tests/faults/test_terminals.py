@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal, which every process of the group hears of: one line, and the same command resumes."""
+"""Ctrl-C in a terminal, which signals the whole process group: one line, and the same command resumes."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def has_server(opened: Terminal) -> bool:
 
 
 @pytest.mark.slow  # four starts of a run, each of which imports its packages and starts Prefect's temporary server
-def test_run_stopped_in_a_terminal_anywhere_is_resumed(store: Path, tmp_path: Path) -> None:
+def test_run_resumes_after_a_stop_in_a_terminal(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(
         write_rows(tmp_path / "rows.jsonl"),
         training={"epochs": 8},
@@ -67,7 +67,7 @@ def test_run_stopped_in_a_terminal_anywhere_is_resumed(store: Path, tmp_path: Pa
 
 
 @pytest.mark.slow  # a run in two processes that torchrun starts
-def test_run_of_several_processes_is_stopped_when_it_alone_hears_of_it(store: Path, tmp_path: Path) -> None:
+def test_run_of_several_processes_stops_on_a_signal_to_it_alone(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"), training={"epochs": 100, "processes": 2})
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     with terminal(["run", str(tmp_path / "recipe.yaml"), "--store", str(store)], tmp_path) as opened:
@@ -76,7 +76,7 @@ def test_run_of_several_processes_is_stopped_when_it_alone_hears_of_it(store: Pa
 
 
 @pytest.mark.slow  # a start of Prefect's server
-def test_a_killed_run_leaves_no_server(store: Path, tmp_path: Path) -> None:
+def test_run_leaves_no_server_after_a_kill(store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     with terminal(["run", str(tmp_path / "recipe.yaml"), "--store", str(store)], tmp_path) as opened:
@@ -90,7 +90,7 @@ def test_a_killed_run_leaves_no_server(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_is_stopped_in_a_terminal(tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_stops_in_a_terminal(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "bundle").mkdir()
     build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes={})
     port = free_port()
@@ -98,10 +98,10 @@ def test_serve_is_stopped_in_a_terminal(tmp_path: Path, number: signal.Signals) 
         opened.wait_until(lambda: "answers on" in opened.shown)
         assert httpx.post(f"http://127.0.0.1:{port}/predict", json={"text": "good"}).status_code == 200
         stop = opened.press_ctrl_c if number == signal.SIGINT else lambda: os.killpg(opened.pid, number)
-        check_stopped(opened, stop, number, "requests in flight are answered")
+        check_stopped(opened, stop, number, "requests in flight are completed")
 
 
-def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
+def test_predict_resumes_after_a_stop_in_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes={})
     rows = [json.dumps({"id": number, "text": "good " * 50}) for number in range(10_000)]
@@ -113,16 +113,16 @@ def test_predict_is_stopped_in_a_terminal_and_resumed(tmp_path: Path) -> None:
         check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     with terminal(words, tmp_path) as opened:
         assert opened.wait() == 0, opened.shown
-        assert "rows were done before" in opened.shown
+        assert "of them by an earlier command" in opened.shown
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 10_000
 
 
 @pytest.mark.slow  # two servers begin to start
-def test_up_is_stopped_in_a_terminal(tmp_path: Path) -> None:
+def test_up_stops_in_a_terminal(tmp_path: Path) -> None:
     store = tmp_path / "store"
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
     with terminal(["up", *ports, "--store", str(store)], tmp_path) as opened:
         opened.wait_until((store / "services" / "mlflow.json").exists)
-        note = "what it had started is stopped; run the same command again"
+        note = "the services that it had started are stopped; run the same command again"
         check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, note)
     assert not list((store / "services").glob("*.json"))

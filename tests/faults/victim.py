@@ -15,44 +15,44 @@ PATIENCE_S = 900  # a busy machine is no fault of the run
 
 
 class Point(NamedTuple):
-    """A call of the package: the process dies in front of it, or behind it."""
+    """A call of the package; the process dies before or after it."""
 
     name: str
     place: str
     """`module:function` or `module:Class.method`."""
     nth: int = 1
     about: str = ""
-    """The call counts only if this is in its first argument."""
-    behind: bool = False
+    """Only calls with this text in the first argument count."""
+    after: bool = False
     often: bool = False
-    """Also in the normal suite; the rest under `make faults`."""
+    """Whether the point is part of the normal suite; `make faults` runs all of them."""
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
-    return Point(f"{step}, whole but without its name", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
+    return Point(f"{step}, complete but not published", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
 
 
 POINTS = (
-    Point("extraction, in front of its manifest", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
+    Point("extraction, before its manifest", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
     _unnamed("extract"),
     _unnamed("validate"),
     _unnamed("split"),
-    Point("training, behind its second checkpoint", "assay.models.resume:seal", nth=2, behind=True, often=True),
+    Point("training, after its second checkpoint", "assay.models.resume:seal", nth=2, after=True, often=True),
     _unnamed("train", often=True),
-    Point("export, in front of the manifest", "assay.serving.bundle:write_manifest", often=True),
+    Point("export, before the manifest", "assay.serving.bundle:write_manifest", often=True),
     _unnamed("export"),
     _unnamed("evaluate"),
-    Point("upload, the model announced and no file there", "mlflow:MlflowClient.log_model_artifacts"),
-    Point("registration, in front of the version", "mlflow:MlflowClient.create_model_version"),
+    Point("upload, the model created without files", "mlflow:MlflowClient.log_model_artifacts"),
+    Point("registration, before the version", "mlflow:MlflowClient.create_model_version"),
     Point("between registration and promotion", "assay.registry.model_registry:ModelRegistry.promote", often=True),
-    Point("promotion, in front of the alias", "mlflow:MlflowClient.set_registered_model_alias"),
-    Point("promotion, behind the alias", "mlflow:MlflowClient.set_registered_model_alias", behind=True, often=True),
-    Point("behind the promotion", "assay.registry.model_registry:ModelRegistry.promote", behind=True),
+    Point("promotion, before the alias", "mlflow:MlflowClient.set_registered_model_alias"),
+    Point("promotion, after the alias", "mlflow:MlflowClient.set_registered_model_alias", after=True, often=True),
+    Point("after the promotion", "assay.registry.model_registry:ModelRegistry.promote", after=True),
 )
 
 
 def train_until(point: Point | None, recipe: Path, store: Path, prefect_api: str, report: Path) -> int | None:
-    """Run the recipe in another process, which dies at the point; gives its exit code (-9: killed)."""
+    """Run the recipe in another process, which dies at the point, and return its exit code (-9: killed)."""
     process = CONTEXT.Process(target=_train, args=(point, recipe, store, prefect_api, report))
     process.start()
     process.join(PATIENCE_S)
@@ -77,7 +77,7 @@ def _train(point: Point | None, recipe: Path, store: Path, prefect_api: str, rep
 
 
 def set_trap(point: Point, action: Callable[[], None]) -> None:
-    """Do it at the point: replace the function wherever it was imported to."""
+    """Act at the point: replace the function in every module that imported it."""
     module_name, _, path = point.place.partition(":")
     module = importlib.import_module(module_name)
     holder_name, _, method = path.rpartition(".")
@@ -94,7 +94,7 @@ def set_trap(point: Point, action: Callable[[], None]) -> None:
 
 
 def die() -> None:
-    """End this process with nothing tidied up."""
+    """End this process without any cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -105,10 +105,10 @@ def _trap(point: Point, original: Callable[..., Any], action: Callable[[], None]
         nonlocal calls
         calls += not point.about or point.about in str(args[0])
         due = calls == point.nth and (not point.about or point.about in str(args[0]))
-        if due and not point.behind:
+        if due and not point.after:
             action()
         result = original(*args, **kwargs)
-        if due and point.behind:
+        if due and point.after:
             action()
         return result
 

@@ -1,4 +1,4 @@
-"""A corpus file."""
+"""Fixtures of the flow tests: a corpus file."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ from tests.flows.tiny import write_rows
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """A file of 400 easy rows."""
+    """Write a file of 400 easy rows."""
     return write_rows(tmp_path / "rows.jsonl")

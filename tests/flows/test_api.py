@@ -30,7 +30,7 @@ SETTINGS = {"training.epochs": 2, "training.batch_size": 16, "training.learning_
 
 @pytest.fixture
 def deployed(corpus: Path, store: Path) -> Recipe:
-    """A recipe that is deployed, with nobody there to run it."""
+    """Deploy a recipe, without a worker."""
     recipe = make_recipe(corpus, name=f"tiny-{uuid4().hex[:6]}")
     parameters = {"recipe": recipe.model_dump(mode="json"), "store": str(store)}
     Runner().add_flow(train, name=recipe.name, parameters=parameters)
@@ -39,35 +39,35 @@ def deployed(corpus: Path, store: Path) -> Recipe:
 
 @pytest.fixture
 def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A caller with the token."""
+    """Return a client with the token."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with TestClient(make_app(TOKEN, store), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client
 
 
-def test_a_run_is_started_with_the_settings_of_the_caller(client: TestClient, deployed: Recipe) -> None:
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": SETTINGS})
-    assert answer.status_code == 202
-    assert answer.headers["location"] == answer.json()["address"] == f"/runs/{answer.json()['id']}"
-    started = flow_run(answer.json()["id"])
+def test_start_run_applies_the_overrides_of_the_client(client: TestClient, deployed: Recipe) -> None:
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": SETTINGS})
+    assert response.status_code == 202
+    assert response.headers["location"] == response.json()["address"] == f"/runs/{response.json()['id']}"
+    started = flow_run(response.json()["id"])
     settings = started.parameters["recipe"]["training"]
     assert {
         f"training.{name}": settings[name] for name in ("epochs", "batch_size", "learning_rate", "epsilon")
     } == SETTINGS
-    shown = client.get(answer.headers["location"]).json()
+    shown = client.get(response.headers["location"]).json()
     assert (shown["recipe"], shown["state"]) == (deployed.name, "SCHEDULED")
-    assert (shown["figures"], shown["verdict"], shown["predictions"]) == ({}, None, None)
-    assert client.get(f"{answer.headers['location']}/predictions").status_code == 404
+    assert (shown["metrics"], shown["verdict"], shown["predictions"]) == ({}, None, None)
+    assert client.get(f"{response.headers['location']}/predictions").status_code == 404
 
 
-def test_a_repeated_request_that_names_itself_starts_one_run(client: TestClient, deployed: Recipe) -> None:
+def test_start_run_starts_one_run_per_idempotency_key(client: TestClient, deployed: Recipe) -> None:
     body, key = {"recipe": deployed.name}, {"Idempotency-Key": str(uuid4())}
     first, second = (client.post("/runs", json=body, headers=key).json()["id"] for _ in range(2))
     assert first == second
     assert client.post("/runs", json=body).json()["id"] != first
 
 
-def test_an_idempotency_key_is_that_of_one_deployment(client: TestClient, deployed: Recipe, store: Path) -> None:
+def test_start_run_separates_idempotency_keys_by_deployment(client: TestClient, deployed: Recipe, store: Path) -> None:
     # given a key that another recipe, and a run that was not started here, have used
     other = deployed.model_copy(update={"name": f"other-{uuid4().hex[:6]}"})
     parameters = {"recipe": other.model_dump(mode="json"), "store": str(store)}
@@ -78,17 +78,19 @@ def test_an_idempotency_key_is_that_of_one_deployment(client: TestClient, deploy
         nightly = prefect.create_flow_run_from_deployment(deployment.id, idempotency_key=key)
     # when it comes with each recipe
     headers = {"Idempotency-Key": key}
-    answers = [client.post("/runs", json={"recipe": one.name}, headers=headers) for one in (deployed, other, deployed)]
+    responses = [
+        client.post("/runs", json={"recipe": one.name}, headers=headers) for one in (deployed, other, deployed)
+    ]
     # then each has a run of its own, and the same request the same run
-    assert [answer.status_code for answer in answers] == [202, 202, 202]
-    ids = [answer.json()["id"] for answer in answers]
+    assert [response.status_code for response in responses] == [202, 202, 202]
+    ids = [response.json()["id"] for response in responses]
     assert ids[0] == ids[2] != ids[1]
     assert str(nightly.id) not in ids
     assert [flow_run(id).parameters["recipe"]["name"] for id in ids[:2]] == [deployed.name, other.name]
 
 
 @pytest.mark.parametrize("overrides", [{}, {"training.epochs": 3}, {"training.epochs": 2, "training.seed": 2}])
-def test_other_parameters_under_a_used_key_are_refused(
+def test_start_run_refuses_other_parameters_under_a_used_key(
     client: TestClient, deployed: Recipe, overrides: dict[str, Any]
 ) -> None:
     headers = {"Idempotency-Key": f"order-{uuid4()}"}
@@ -105,13 +107,13 @@ def test_other_parameters_under_a_used_key_are_refused(
     assert client.post("/runs", json=body, headers=headers).json()["id"] == first
 
 
-def test_an_empty_idempotency_key_is_refused(client: TestClient, deployed: Recipe) -> None:
-    answer = client.post("/runs", json={"recipe": deployed.name}, headers={"Idempotency-Key": " "})
-    assert answer.status_code == 422
-    assert [fault["parameter"] for fault in answer.json()["parameters"]] == ["Idempotency-Key"]
+def test_start_run_refuses_an_empty_idempotency_key(client: TestClient, deployed: Recipe) -> None:
+    response = client.post("/runs", json={"recipe": deployed.name}, headers={"Idempotency-Key": " "})
+    assert response.status_code == 422
+    assert [fault["parameter"] for fault in response.json()["parameters"]] == ["Idempotency-Key"]
 
 
-def test_a_run_that_waits_for_approval_shows_its_verdict(client: TestClient, store: Path, tmp_path: Path) -> None:
+def test_show_run_shows_the_verdict_of_a_pending_run(client: TestClient, store: Path, tmp_path: Path) -> None:
     # given a run that was started here, and whose model waits
     recipe = make_recipe(tmp_path / "rows.jsonl", name=f"toy-{uuid4().hex[:6]}", registry={"name": "toy"})
     parameters = {"recipe": recipe.model_dump(mode="json"), "store": str(store)}
@@ -139,18 +141,18 @@ def test_a_run_that_waits_for_approval_shows_its_verdict(client: TestClient, sto
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer \xe9"])
-def test_nobody_gets_in_without_the_token(store: Path, header: str | None) -> None:
+def test_api_refuses_requests_without_the_token(store: Path, header: str | None) -> None:
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     with TestClient(make_app(TOKEN, store)) as stranger:
-        for answer in (
+        for response in (
             stranger.post("/runs", json={}, headers=headers),
             stranger.get(f"/runs/{uuid4()}", headers=headers),
             stranger.get("/nowhere", headers=headers),
         ):
-            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
-def test_without_a_token_only_names_of_this_machine_are_served(store: Path) -> None:
+def test_api_without_token_serves_only_local_host_names(store: Path) -> None:
     with TestClient(make_app(None, store), base_url="http://127.0.0.1:8300") as local:
         assert local.get(f"/runs/{uuid4()}").status_code == 404
         assert local.get(f"/runs/{uuid4()}", headers={"Host": "rebound.example.org"}).status_code == 400
@@ -169,24 +171,22 @@ def test_without_a_token_only_names_of_this_machine_are_served(store: Path) -> N
         ("no object", "body"),
     ],
 )
-def test_a_body_that_cannot_be_taken_is_answered_by_what_is_wrong(
-    client: TestClient, body: Any, parameter: str
-) -> None:
-    answer = client.post("/runs", json=body)
-    assert answer.status_code == 422
-    assert [fault["parameter"] for fault in answer.json()["parameters"]] == [parameter]
+def test_start_run_names_the_faults_of_a_body(client: TestClient, body: Any, parameter: str) -> None:
+    response = client.post("/runs", json=body)
+    assert response.status_code == 422
+    assert [fault["parameter"] for fault in response.json()["parameters"]] == [parameter]
 
 
-def test_faulty_overrides_are_named(client: TestClient, deployed: Recipe) -> None:
+def test_start_run_names_faulty_overrides(client: TestClient, deployed: Recipe) -> None:
     overrides = {"training.epochs": "three", "training.batch_size": 0}
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": overrides})
-    assert answer.status_code == 422
-    assert {fault["parameter"]: fault["value"] for fault in answer.json()["parameters"]} == overrides
-    answer = client.post("/runs", json={"recipe": deployed.name, "overrides": {"source.paths": {"/etc": "all"}}})
-    assert "is not open to callers" in answer.json()["error"]
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": overrides})
+    assert response.status_code == 422
+    assert {fault["parameter"]: fault["value"] for fault in response.json()["parameters"]} == overrides
+    response = client.post("/runs", json={"recipe": deployed.name, "overrides": {"source.paths": {"/etc": "all"}}})
+    assert "cannot be changed by clients" in response.json()["error"]
 
 
-def test_what_is_no_json_or_too_large_is_refused(client: TestClient) -> None:
+def test_start_run_refuses_large_bodies_and_other_types(client: TestClient) -> None:
     kind = {"Content-Type": "application/json"}
     assert client.post("/runs", content=b"{", headers=kind).status_code == 422
     assert client.post("/runs", content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
@@ -194,7 +194,7 @@ def test_what_is_no_json_or_too_large_is_refused(client: TestClient) -> None:
     assert client.put("/runs", content=b"{}", headers=kind).status_code == 405
 
 
-def test_runs_that_were_not_started_here_are_not_told_of(client: TestClient, deployed: Recipe) -> None:
+def test_show_run_hides_other_runs(client: TestClient, deployed: Recipe) -> None:
     with get_client(sync_client=True) as prefect:
         deployment = prefect.read_deployment_by_name(f"train/{deployed.name}")
         other = prefect.create_flow_run_from_deployment(deployment.id)
@@ -202,20 +202,20 @@ def test_runs_that_were_not_started_here_are_not_told_of(client: TestClient, dep
         assert client.get(f"/runs/{run_id}").status_code == 404
 
 
-def test_a_prefect_that_is_down_is_said_to_be(store: Path) -> None:
+def test_api_reports_an_unresponsive_prefect(store: Path) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), TestClient(make_app(TOKEN, store)) as client:
-        answer = client.post("/runs", json={"recipe": "tiny"}, headers={"Authorization": f"Bearer {TOKEN}"})
-        assert answer.status_code == 503
-        assert "PREFECT_API_URL" in answer.json()["error"]
+        response = client.post("/runs", json={"recipe": "tiny"}, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert response.status_code == 503
+        assert "PREFECT_API_URL" in response.json()["error"]
 
 
-def test_it_does_not_start_where_nobody_would_run_anything(store: Path) -> None:
+def test_serve_requires_a_prefect_server(store: Path) -> None:
     with temporary_settings({PREFECT_API_URL: None}), pytest.raises(AssayError, match="set PREFECT_API_URL"):
         serve("127.0.0.1", 8300, store, no_token=True)
 
 
 @pytest.mark.slow  # a process of its own runs the flow, and imports torch, prefect and mlflow
-def test_from_the_request_to_the_verdict(client: TestClient, corpus: Path, store: Path) -> None:
+def test_api_leads_from_the_request_to_the_verdict(client: TestClient, corpus: Path, store: Path) -> None:
     recipe = make_recipe(corpus, name="served", training={"precision": "fp32"})
     runner = Runner(name="served")
     parameters = {"recipe": recipe.model_dump(mode="json"), "store": str(store)}
@@ -229,9 +229,9 @@ def test_from_the_request_to_the_verdict(client: TestClient, corpus: Path, store
     assert shown["verdict"]["outcome"] == shown["outcome"]
     assert shown["version"] == "models:/tiny/1"
     predictions = pq.read_table(io.BytesIO(client.get(shown["predictions"]).content))
-    assert len(predictions) == shown["figures"]["rows"] > 0
+    assert len(predictions) == shown["metrics"]["rows"] > 0
     right = sum(row["gold"] == row["predicted"] for row in predictions.to_pylist())
-    assert right / len(predictions) == pytest.approx(shown["figures"]["sentence.accuracy"])
+    assert right / len(predictions) == pytest.approx(shown["metrics"]["sentence.accuracy"])
 
 
 def flow_run(run_id: str) -> Any:

@@ -1,4 +1,4 @@
-"""The training flow, suspended for a person and gone on with."""
+"""Suspend the training flow for an approval, and resume it."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
+from prefect import flow
+from prefect.states import Completed
 
+from assay.flows.approval import decide_pending
 from assay.flows.training import train
 from assay.registry.model_registry import ModelRegistry
+from assay.registry.promotion import PromotionResult
 from assay.runs.lifecycle import STATE, RunState
-from tests.approvals import Deployed
+from tests.approvals import Deployed, World
 from tests.flows.tiny import make_recipe
 
 
 @pytest.mark.slow  # trains a network
 @pytest.mark.usefixtures("prefect_server")
-def test_a_suspended_training_goes_on_where_it_was(corpus: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_resumes_after_its_approval(corpus: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a recipe that wants approval, run by a deployment,
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     gate = {"approval": "required"}
@@ -42,3 +46,28 @@ def test_a_suspended_training_goes_on_where_it_was(corpus: Path, store: Path, mo
     assert str(champion.approval) == "approved by Ann"
     assert list(folder.glob("cards/*/card.html"))
     assert client.get_run(state.mlflow_run).info.status == RunStatus.to_string(RunStatus.FINISHED)
+
+
+@pytest.fixture
+def world(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return World(store, tmp_path)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_decide_pending_resumes_the_suspended_run(world: World) -> None:
+    # Given a run of a deployment that waits for approval,
+    @flow(name="toy", persist_result=False)
+    def toy() -> PromotionResult:
+        return world.go("second", key=str(waiting.id))
+
+    waiting = Deployed(toy)
+    assert waiting.start().name == "Suspended"
+    # when the command decides,
+    assert decide_pending("toy", world.store, None, True, "Ann", "").promoted
+    recorded = world.told_by("2")
+    # then the run is scheduled again, and ends; what made the model champion stays written on it.
+    assert waiting.state().name == "Resuming"
+    assert waiting.start().type == Completed().type
+    assert world.serves() == "2"
+    assert world.told_by("2") == recorded

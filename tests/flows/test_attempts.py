@@ -1,4 +1,4 @@
-"""Runs that train more than once: after a low score, and for a slice that is served badly."""
+"""Runs with several trainings: after a low score, and for slices below the threshold."""
 
 import json
 import shutil
@@ -31,22 +31,22 @@ def no_tracking_server() -> Iterator[None]:
 
 
 def nested_runs(outcome: TrainingOutcome) -> dict[str, Any]:
-    """The MLflow runs below that of the pipeline, by name."""
+    """Return the nested MLflow runs of the pipeline's run by name."""
     client = MlflowClient(tracking_uri=outcome.tracking_uri)
     experiment = client.get_run(outcome.mlflow_run).info.experiment_id
-    found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.mlflow_run}'")
-    return {run.info.run_name: run for run in found}
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.mlflow_run}'")
+    return {run.info.run_name: run for run in runs}
 
 
 def task_runs(name: str) -> set[str]:
-    """Names of the Prefect task runs of the one flow run of a recipe."""
+    """Return the names of the Prefect task runs of a recipe's only flow run."""
     with get_client(sync_client=True) as client:
         [flow_run] = client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [f"train-{name}"]}))
         of_it = FlowRunFilter(id={"any_": [flow_run.id]})
         return {run.name for run in client.read_task_runs(flow_run_filter=of_it)}
 
 
-def test_after_a_low_score_a_search_runs_and_its_model_is_kept(corpus: Path, store: Path) -> None:
+def test_best_candidate_tunes_after_a_low_score(corpus: Path, store: Path) -> None:
     # given a learning rate that learns nothing, and a search among better ones, two trials at a time
     recipe = make_recipe(
         corpus,
@@ -78,7 +78,7 @@ def test_after_a_low_score_a_search_runs_and_its_model_is_kept(corpus: Path, sto
     assert (steps.count("train"), steps.count("score"), steps.count("evaluate")) == (2, 2, 1)
 
 
-def test_slices_are_mitigated_as_often_as_the_recipe_allows(tmp_path: Path, store: Path) -> None:
+def test_best_candidate_mitigates_as_often_as_allowed(tmp_path: Path, store: Path) -> None:
     # given rows of which one in five, in the south, is labelled the other way round, and nothing in them says so
     corpus = tmp_path / "rows.jsonl"
     other = {"good": "bad", "bad": "good"}
@@ -118,7 +118,7 @@ def test_slices_are_mitigated_as_often_as_the_recipe_allows(tmp_path: Path, stor
 
 
 @pytest.mark.slow  # starts the command twice, each of which imports torch, prefect and mlflow
-def test_a_run_killed_inside_its_search_ends_as_an_unbroken_one(
+def test_best_candidate_resumes_after_a_kill_in_the_search(
     corpus: Path, store: Path, tmp_path: Path, mlflow_database: Path
 ) -> None:
     # given a search of three trials, killed in the second once that has left a checkpoint

@@ -12,13 +12,13 @@ from assay.flows.bio import JOINED_WORDS, bio_row, dump_bio, parse_split
 from tests.flows.tiny import make_recipe
 
 
-def test_words_and_tags_of_a_row() -> None:
+def test_bio_row_returns_words_and_tags() -> None:
     row = bio_row(Example("1", "Süß & Söhne, Ulm", label="up", entities=(Entity(0, 11, "ORG"), Entity(13, 16, "CITY"))))
     assert row["tokens"] == ["Süß", "&", "Söhne", ",", "Ulm"]
     assert row["tags"] == ["B-ORG", "I-ORG", "I-ORG", "O", "B-CITY"]
 
 
-def test_an_entity_that_cuts_a_word_tags_it_whole() -> None:
+def test_bio_row_tags_a_partly_covered_word_as_a_whole() -> None:
     assert bio_row(Example("1", "Viruslast", entities=(Entity(0, 5, "X"),)))["tags"] == ["B-X"]
 
 
@@ -27,7 +27,7 @@ def test_bio_row_makes_a_word_of_each_letter_of_a_script_without_spaces() -> Non
     assert (row["tokens"], row["tags"]) == (["我", "在", "北", "京", "。"], ["O", "O", "B-LOC", "I-LOC", "O"])
 
 
-def test_texts_that_came_as_words_come_back_as_they_were() -> None:
+def test_bio_row_keeps_given_words() -> None:
     form = DocumentFormat.model_validate({"format": "tokens"})
     values = {"tokens": ["at", "5", "p.m.", "in", "New", "York"], "tags": ["O", "B-T", "I-T", "O", "B-C", "I-C"]}
     reader = DocumentReader(form, needs_label=False, needs_entities=True)
@@ -37,14 +37,14 @@ def test_texts_that_came_as_words_come_back_as_they_were() -> None:
     assert reader.read(Document("rows:1", row))[0] == [example]
 
 
-def test_an_unknown_side_is_one_line() -> None:
+def test_parse_split_reports_an_unknown_split_in_one_line() -> None:
     assert parse_split(None) is None
     assert parse_split("test") == "test"
-    with pytest.raises(AssayError, match="--side dev: no such side; sides are train, validation, test"):
+    with pytest.raises(AssayError, match="--split dev: no such split; splits are train, validation, test"):
         parse_split("dev")
 
 
-def test_a_recipe_without_a_token_head_has_no_tags(tmp_path: Path) -> None:
+def test_dump_bio_requires_a_token_head(tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, model={"heads": ["sentence"]}, gate={"min_f1": {"sentence": 0.5}})
-    with pytest.raises(AssayError, match=r"tiny learns no entities: model.heads is \['sentence'\]"):
+    with pytest.raises(AssayError, match=r"tiny has no BIO tags, since model.heads is \['sentence'\]"):
         dump_bio(recipe, tmp_path, tmp_path / "out.conll")

@@ -43,14 +43,14 @@ def progress() -> list[float]:
     return [float(str(artifact.data)) for artifact in found]
 
 
-def test_a_file_is_answered_in_mapped_parts(bundle: str, tmp_path: Path) -> None:
+def test_predict_maps_parts_of_a_file(bundle: str, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", 57)
 
     counts = predict(bundle, str(source), str(tmp_path / "out.jsonl"), shard_rows=5, parts=4)
 
     assert (counts.rows, counts.errors, counts.resumed) == (57, 1, 0)
-    answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [answer["id"] for answer in answers] == list(range(57))
+    predictions = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [answer["id"] for answer in predictions] == list(range(57))
     assert 100.0 in progress()
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "in.jsonl",
@@ -59,9 +59,7 @@ def test_a_file_is_answered_in_mapped_parts(bundle: str, tmp_path: Path) -> None
     ]
 
 
-def test_a_flow_that_failed_goes_on_behind_its_whole_shards(
-    bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predict_resumes_after_complete_shards(bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a flow whose third part fails, with all its retries
     source, target = str(write(tmp_path / "in.jsonl", 57)), tmp_path / "out.jsonl"
     engine = inference.engine_of(bundle, None)
@@ -89,7 +87,7 @@ def test_a_flow_that_failed_goes_on_behind_its_whole_shards(
     assert len(target.read_text().splitlines()) == 57
 
 
-def test_a_collection_is_answered_in_place(
+def test_predict_updates_a_collection_in_place(
     bundle: str, mongo: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
@@ -106,7 +104,7 @@ def test_a_collection_is_answered_in_place(
         predict(bundle, address, "out.jsonl", filter={"text": {"$regex": "a+"}})
 
 
-def test_a_folder_is_answered_by_one_task(bundle: str, tmp_path: Path) -> None:
+def test_predict_handles_a_folder_in_one_task(bundle: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a", "b"):
         write(tmp_path / "in" / f"{name}.jsonl", 9)
@@ -118,7 +116,7 @@ def test_a_folder_is_answered_by_one_task(bundle: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def move_alias(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Points `models:/toy@champion` to a version; 1 answers "up" and 2 "down". No process knows a model yet, then."""
+    """Return a function that moves `models:/toy@champion`, with no cached engine; 1 predicts "up", 2 "down"."""
     uri = f"sqlite:///{store}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -137,7 +135,7 @@ def move_alias(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return move
 
 
-def test_all_parts_are_answered_by_the_version_that_the_alias_named_at_first(
+def test_predict_pins_the_version_of_an_alias(
     move_alias: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given an alias that moves once the plan is made, and workers that load the model only then
@@ -155,12 +153,14 @@ def test_all_parts_are_answered_by_the_version_that_the_alias_named_at_first(
     assert {json.loads(line)["label"] for line in output.read_text().splitlines()} == {"up"}
 
 
-def test_a_worker_that_reads_another_model_answers_nothing(move_alias: Callable[[str], None], tmp_path: Path) -> None:
+def test_predict_part_refuses_another_model(move_alias: Callable[[str], None], tmp_path: Path) -> None:
     move_alias("1")
     request = Request(str(write(tmp_path / "in.jsonl", 20)), str(tmp_path / "out.jsonl"), shard_rows=5)
     with locked(tmp_path / ".out.jsonl.shards", "out.jsonl"):
         prepare.fn("models:/toy@champion", request, 4)
     move_alias("2")
-    with pytest.raises(AssayError, match=r"not of .*in\.jsonl and models:/toy@champion as this worker reads them"):
+    with pytest.raises(
+        AssayError, match=r"does not match .*in\.jsonl and models:/toy@champion as this worker reads them"
+    ):
         predict_part.fn("models:/toy@champion", request, ShardRange(start=0, stop=1))
     assert not list((tmp_path / ".out.jsonl.shards").glob("0*"))

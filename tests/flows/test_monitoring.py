@@ -1,4 +1,4 @@
-"""A champion trained for real, and windows beside what it was trained on."""
+"""Compare windows with the data of a real trained champion."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ CHAMPION = "models:/tiny@champion"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
-    """A store whose registry has a champion."""
+    """Return a store with a champion in its registry."""
     folder = tmp_path_factory.mktemp("champion")
     outcome = train(make_recipe(write_rows(folder / "rows.jsonl", 500)), folder / "store")
     assert outcome.promotion.promoted, outcome.promotion.why
@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> P
 
 
 def write_drifted(path: Path, count: int = 80) -> Path:
-    """Rows about something else, all of one class, and without labels."""
+    """Write rows about another topic, of one class and without labels."""
     texts = [f"{row['text'].split()[0]} rises and climbs beyond every shore" for row in rows(count, 3)]
     lines = [json.dumps({"id": f"new-{number}", "text": text}) for number, text in enumerate(texts)]
     path.write_text("\n".join(lines))
@@ -43,7 +43,7 @@ def write_drifted(path: Path, count: int = 80) -> Path:
 
 
 def drift_events() -> list[dict[str, Any]]:
-    """Those of the model that Prefect has heard of, once it has."""
+    """Return the drift events of the model in Prefect, after waiting for them."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with get_client(sync_client=True) as client:
@@ -58,7 +58,7 @@ def versions(store: Path) -> int:
     return len(MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").search_model_versions("name='tiny'"))
 
 
-def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: Path) -> None:
+def test_monitor_reports_no_drift_for_similar_rows(trained: Path, tmp_path: Path) -> None:
     window = Window(address=str(write_rows(tmp_path / "in.jsonl", 150, 2)))
 
     report = monitor(CHAMPION, window, store=trained)
@@ -85,7 +85,7 @@ def test_rows_like_those_of_the_training_are_no_drift(trained: Path, tmp_path: P
     assert not [path for path in (trained / "monitoring").rglob("*.json") if "mlflow.db" in path.read_text()]
 
 
-def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_path: Path) -> None:
+def test_monitor_records_drift_and_retrains(trained: Path, tmp_path: Path) -> None:
     window = Window(address=str(write_drifted(tmp_path / "in.jsonl")))
     before = versions(trained)
 
@@ -106,9 +106,7 @@ def test_drift_is_told_to_prefect_and_mlflow_and_trains_anew(trained: Path, tmp_
     assert len(list((trained / "runs").glob("*/cards/*/verdict.json"))) == 2
 
 
-def test_monitor_resumes_a_retraining_that_crashed_and_begins_another_once_it_has_ended(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_monitor_resumes_a_crashed_retraining(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given retrainings from a terminal, of which some crash
     runs: list[Run] = []
 
@@ -139,7 +137,7 @@ def test_monitor_resumes_a_retraining_that_crashed_and_begins_another_once_it_ha
     assert not any(run.reuse for run in runs)
 
 
-def test_no_training_goes_to_another_registry_than_that_of_the_champion(
+def test_monitor_refuses_to_retrain_into_another_registry(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a champion elsewhere than where its recipe would be trained
@@ -156,7 +154,7 @@ def test_no_training_goes_to_another_registry_than_that_of_the_champion(
     assert list((trained / "runs").iterdir()) == before
 
 
-def test_the_command_ends_with_3_where_a_limit_is_passed(
+def test_monitor_command_exits_with_3_on_drift(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -173,14 +171,14 @@ def test_the_command_ends_with_3_where_a_limit_is_passed(
     assert "drift.html" in shown
 
 
-def test_what_is_not_there_is_named(trained: Path) -> None:
+def test_monitor_names_missing_versions_and_windows(trained: Path) -> None:
     with pytest.raises(AssayError, match="no version with the alias 'other'"):
         monitor("models:/tiny@other", Window(address="in.jsonl"), store=trained)
     with pytest.raises(AssayError, match=r"no\.jsonl"):
         monitor(CHAMPION, Window(address="no.jsonl"), store=trained)
 
 
-def test_a_window_that_holds_the_training_rows_is_judged_by_what_is_new(trained: Path, tmp_path: Path) -> None:
+def test_monitor_ignores_known_rows_of_a_window(trained: Path, tmp_path: Path) -> None:
     # given the rows that the champion is made of, among them some that came in since
     drifted = write_drifted(tmp_path / "new.jsonl").read_text()
     path = write_rows(tmp_path / "in.jsonl", 500)
@@ -195,7 +193,7 @@ def test_a_window_that_holds_the_training_rows_is_judged_by_what_is_new(trained:
     assert left_out in report.markdown()
 
 
-def test_a_night_without_news_is_no_error(trained: Path, tmp_path: Path) -> None:
+def test_monitor_accepts_a_window_without_new_rows(trained: Path, tmp_path: Path) -> None:
     window = Window(address=str(write_rows(tmp_path / "in.jsonl", 500)))
 
     report = monitor(CHAMPION, window, retrain=True, store=trained)

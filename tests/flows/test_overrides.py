@@ -13,7 +13,7 @@ from tests.numbers import unbounded_numbers
 RECIPE = make_recipe(Path("rows.jsonl")).model_dump(mode="json")
 
 
-def test_settings_of_training_are_changed_and_nothing_else() -> None:
+def test_override_changes_only_training_settings() -> None:
     changes = {"epochs": 4, "learning_rate": 1e-4, "head_learning_rate": None, "precision": "fp32"}
     changed = override(RECIPE, {f"training.{name}": value for name, value in changes.items()})
     assert {name: changed["training"][name] for name in changes} == changes
@@ -21,7 +21,7 @@ def test_settings_of_training_are_changed_and_nothing_else() -> None:
     assert override(RECIPE, {}) == RECIPE
 
 
-def test_every_setting_that_is_open_exists() -> None:
+def test_override_allows_only_existing_settings() -> None:
     assert set(ALLOWED) <= set(Training.model_fields)
 
 
@@ -29,9 +29,9 @@ def test_every_setting_that_is_open_exists() -> None:
     ("overrides", "parameter", "reason"),
     [
         ({"training.epoch": 3}, "training.epoch", "did you mean training.epochs?"),
-        ({"model.encoder": "/etc"}, "model.encoder", "is not open to callers; open are training.epochs, "),
-        ({"source.uri": "mongodb://evil"}, "source.uri", "is not open to callers"),
-        ({"training": {}}, "training", "is not open to callers"),
+        ({"model.encoder": "/etc"}, "model.encoder", "cannot be changed by clients; choose from training.epochs, "),
+        ({"source.uri": "mongodb://evil"}, "source.uri", "cannot be changed by clients"),
+        ({"training": {}}, "training", "cannot be changed by clients"),
         ({"training.batch_size": "8"}, "training.batch_size", "valid integer"),
         ({"training.batch_size": 8.5}, "training.batch_size", "valid integer"),
         ({"training.batch_size": True}, "training.batch_size", "valid integer"),
@@ -41,7 +41,7 @@ def test_every_setting_that_is_open_exists() -> None:
         ({"training.class_weights": "some"}, "training.class_weights", "'none' or 'balanced'"),
     ],
 )
-def test_a_parameter_that_cannot_be_taken_is_named(overrides: dict[str, Any], parameter: str, reason: str) -> None:
+def test_override_names_a_refused_parameter(overrides: dict[str, Any], parameter: str, reason: str) -> None:
     with pytest.raises(FaultyParametersError) as raised:
         override(RECIPE, overrides)
     [fault] = raised.value.faults
@@ -49,7 +49,7 @@ def test_a_parameter_that_cannot_be_taken_is_named(overrides: dict[str, Any], pa
     assert reason in fault.reason
 
 
-def test_every_faulty_parameter_is_named() -> None:
+def test_override_names_every_faulty_parameter() -> None:
     with pytest.raises(FaultyParametersError) as raised:
         override(RECIPE, {"training.epochs": 0, "training.batch_size": -1})
     assert {fault.parameter for fault in raised.value.faults} == {"training.epochs", "training.batch_size"}
@@ -73,6 +73,6 @@ def test_override_names_the_range_of_a_number(key: str, value: float, allowed: s
     assert fault.reason.endswith(f"(allowed: {allowed})")
 
 
-def test_no_number_that_is_open_to_callers_is_without_bounds() -> None:
+def test_override_bounds_every_number() -> None:
     assert list(unbounded_numbers(Training.model_json_schema())) == []
     assert list(unbounded_numbers(RunRequest.model_json_schema())) == []

@@ -30,7 +30,7 @@ def began(folder: Path) -> float:
     return float(marker["began"])
 
 
-def test_steps_up_to_one_are_done_and_the_run_stays_open(corpus: Path, store: Path) -> None:
+def test_run_until_leaves_the_run_open(corpus: Path, store: Path) -> None:
     recipe = make_recipe(corpus)
     done = run_until(recipe, "split", store)
     assert list(done) == ["extract", "validate", "split"]
@@ -39,7 +39,7 @@ def test_steps_up_to_one_are_done_and_the_run_stays_open(corpus: Path, store: Pa
 
 
 @pytest.mark.slow  # trains, exports and starts a fresh process for the smoke test
-def test_a_run_goes_on_behind_the_steps_that_were_done_singly(corpus: Path, store: Path) -> None:
+def test_train_resumes_after_run_until(corpus: Path, store: Path) -> None:
     recipe = make_recipe(corpus, training={"epochs": 1}, run_mode="dry_run")
     done = run_until(recipe, "evaluate", store)
     outcome = train(recipe, store)
@@ -47,7 +47,7 @@ def test_a_run_goes_on_behind_the_steps_that_were_done_singly(corpus: Path, stor
     assert (outcome.run, state(store).state) == (state(store).key, "closed")
 
 
-def test_one_step_alone_is_done_again(corpus: Path, store: Path) -> None:
+def test_run_until_redoes_a_single_step(corpus: Path, store: Path) -> None:
     recipe = make_recipe(corpus)
     first = run_until(recipe, "split", store)
     before = {step: began(path) for step, path in first.items()}
@@ -59,14 +59,14 @@ def test_one_step_alone_is_done_again(corpus: Path, store: Path) -> None:
     }
 
 
-def test_a_step_that_cannot_be_done_singly_is_one_line(corpus: Path, store: Path) -> None:
-    with pytest.raises(AssayError, match=r"--until gate: steps that can be done singly are extract, .*use --dry-run"):
+def test_run_steps_reports_an_invalid_step_in_one_line(corpus: Path, store: Path) -> None:
+    with pytest.raises(AssayError, match=r"--until gate: the steps to stop after are extract, .*use --dry-run"):
         run_steps(make_recipe(corpus), store, "gate")
 
 
-def test_the_rows_of_a_run_are_dumped_with_their_tags(corpus: Path, store: Path, tmp_path: Path) -> None:
+def test_dump_bio_writes_the_rows_of_a_run(corpus: Path, store: Path, tmp_path: Path) -> None:
     recipe = make_recipe(corpus)
-    with pytest.raises(AssayError, match="has finished the step extract; do it: assay run RECIPE --until extract"):
+    with pytest.raises(AssayError, match="has finished the step extract; run assay run RECIPE --until extract"):
         dump_bio(recipe, store, tmp_path / "rows.jsonl")
     run_until(recipe, "split", store)
     everything, test = tmp_path / "rows.jsonl", tmp_path / "test.conll"
@@ -75,9 +75,9 @@ def test_the_rows_of_a_run_are_dumped_with_their_tags(corpus: Path, store: Path,
     rows = [json.loads(line) for line in everything.read_text().splitlines()]
     assert rows[0]["tokens"][0][0].isupper()
     assert rows[0]["tags"] == ["B-NAME"] + ["O"] * (len(rows[0]["tokens"]) - 1)
-    assert {row["side"] for row in rows} == {"train", "validation", "test"}
-    assert count == sum(row["side"] == "test" for row in rows)
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    assert count == sum(row["split"] == "test" for row in rows)
     blocks = test.read_text().strip().split("\n\n")
     assert len(blocks) == count
-    assert blocks[0].splitlines()[2] == "# side = test"
+    assert blocks[0].splitlines()[2] == "# split = test"
     assert blocks[0].splitlines()[3].endswith("\tB-NAME")

@@ -9,7 +9,7 @@ import pytest
 
 from assay.flows.inference import predict
 from assay.flows.partial_run import run_until
-from assay.flows.runners import requesting, task_runner
+from assay.flows.runners import task_resources, task_runner
 from assay.flows.seeds import train_across_seeds
 from assay.tasks.tuning.result import TuningResult
 from tests.bundles import build_bundle
@@ -22,7 +22,7 @@ ROWS = 60_000
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A head that takes no task, and two workers of one core, each a process of its own."""
+    """Start a cluster: a head without tasks, and two worker processes with one core each."""
     from ray.cluster_utils import Cluster
 
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.slow  # a cluster of three nodes starts, and one of them dies
 @pytest.mark.filterwarnings("default")
-def test_every_row_is_answered_once_though_a_worker_is_killed(
+def test_predict_on_ray_predicts_every_row_once_after_a_killed_worker(
     cluster: Any, prefect_server: None, tmp_path: Path
 ) -> None:
     (tmp_path / "bundle").mkdir()
@@ -55,7 +55,7 @@ def test_every_row_is_answered_once_though_a_worker_is_killed(
     killer = threading.Thread(target=kill_a_worker, daemon=True)
     killer.start()
     where = f"ray:{cluster.address}"
-    with requesting(where, cpus=1):
+    with task_resources(where, cpus=1):
         flow = predict.with_options(task_runner=task_runner(where))
         counts = flow(str(bundle.folder), str(source), str(output), shard_rows=500, parts=12, threads=1)
     killer.join(60)
@@ -68,12 +68,12 @@ def test_every_row_is_answered_once_though_a_worker_is_killed(
 
 @pytest.mark.slow  # a cluster of three nodes starts, and its workers import torch
 @pytest.mark.filterwarnings("default")
-def test_trials_and_seeds_train_on_the_workers(cluster: Any, prefect_server: None, corpus: Path, store: Path) -> None:
+def test_trials_and_seeds_run_on_ray_workers(cluster: Any, prefect_server: None, corpus: Path, store: Path) -> None:
     where = f"ray:{cluster.address}"
     runner = task_runner(where)
     space = {"training.learning_rate": [0.001, 0.002]}
     recipe = make_recipe(corpus, training={"epochs": 1}, tuning={"trials": 2, "parallel": 2, "space": space})
-    with requesting(where, cpus=1):
+    with task_resources(where, cpus=1):
         steps = run_until.with_options(task_runner=runner)(recipe, "tune", store)
         seeds = train_across_seeds.with_options(task_runner=runner)(recipe, [0, 1], store)
     assert [trial.state for trial in TuningResult.load(steps["tune"]).trials] == ["finished"] * 2

@@ -1,4 +1,4 @@
-"""What becomes of a crashed run: started again once its worker has done with it, at most so often, else reported."""
+"""Restart or report crashed runs, after their worker has finished with them."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.states import AwaitingRetry, Completed, Crashed, Pending
 
-from assay.flows.recovery import LEFT, PAUSE, TAKEN, Recovery, decide, last_of_worker, recover
+from assay.flows.recovery import EXECUTED, PAUSE, SUBMITTED, Recovery, last_worker_event, plan_recovery, recover
 from assay.flows.training import train
 from tests.waiting import wait_until
 
@@ -24,36 +24,36 @@ def run(state: State[Any] | None = None, starts: int = 1, deployed: bool = True)
 
 
 @pytest.mark.parametrize("kind", ["train", "predict", "monitor"])
-def test_what_goes_on_where_it_was_is_started_again(kind: str) -> None:
-    assert decide(run(), [], kind, 3).done == "started again"
-    assert decide(run(starts=2), [], kind, 3).why == "start 3 of at most 3"
+def test_plan_recovery_restarts_resumable_flows(kind: str) -> None:
+    assert plan_recovery(run(), [], kind, 3).action == "restarted"
+    assert plan_recovery(run(starts=2), [], kind, 3).why == "start 3 of at most 3"
 
 
 @pytest.mark.parametrize(
     ("flow_run", "kind", "why"),
     [
         (run(starts=3), "train", "it crashed 3 times"),
-        (run(), "rollback", "is not started again by itself"),
+        (run(), "rollback", "is not restarted automatically"),
         (run(deployed=False), "train", "no deployment started it"),
     ],
 )
-def test_what_may_not_be_started_again_is_reported(flow_run: FlowRun, kind: str, why: str) -> None:
-    found = decide(flow_run, [], kind, 3)
-    assert found.done == "reported"
-    assert why in found.why
+def test_plan_recovery_reports_other_runs(flow_run: FlowRun, kind: str, why: str) -> None:
+    result = plan_recovery(flow_run, [], kind, 3)
+    assert result.action == "reported"
+    assert why in result.why
 
 
-def test_a_run_that_crashes_before_it_runs_is_not_started_for_ever() -> None:
+def test_plan_recovery_counts_crashes_before_the_start() -> None:
     # given a run that never came as far as running, and whose second death was reported twice
     states: list[State[Any]] = [Pending(), Crashed(), AwaitingRetry(), Pending(), Crashed(), Crashed()]
     flow_run = run(starts=0)
-    assert decide(flow_run, states, "train", 3).why == "start 3 of at most 3"
-    found = decide(flow_run, [*states, AwaitingRetry(), Pending(), Crashed()], "train", 3)
-    assert (found.done, found.why.partition(";")[0]) == ("reported", "it crashed 3 times")
+    assert plan_recovery(flow_run, states, "train", 3).why == "start 3 of at most 3"
+    result = plan_recovery(flow_run, [*states, AwaitingRetry(), Pending(), Crashed()], "train", 3)
+    assert (result.action, result.why.partition(";")[0]) == ("reported", "it crashed 3 times")
 
 
-def test_a_run_that_goes_on_needs_nothing() -> None:
-    assert decide(run(Completed()), [], "train", 3).done == "nothing"
+def test_plan_recovery_leaves_a_running_run_alone() -> None:
+    assert plan_recovery(run(Completed()), [], "train", 3).action == "none"
 
 
 @pytest.fixture
@@ -63,22 +63,22 @@ def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
 
 
 def crashed(client: SyncPrefectClient) -> UUID:
-    """A run of a deployment that has crashed in the hands of a worker."""
+    """Create a run of a deployment that crashed on a worker."""
     deployment = client.create_deployment(
         client.create_flow(train), f"d{uuid4().hex[:8]}", enforce_parameter_schema=False
     )
     flow_run = client.create_flow_run_from_deployment(deployment).id
-    said_by_worker(TAKEN, flow_run)
+    emit_worker_event(SUBMITTED, flow_run)
     client.set_flow_run_state(flow_run, Crashed(), force=True)
     return flow_run
 
 
-def said_by_worker(event: str, flow_run: UUID) -> None:
+def emit_worker_event(event: str, flow_run: UUID) -> None:
     about = {"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.role": "flow-run"}
     emit_event(event, resource={"prefect.resource.id": "prefect.worker.process.w"}, related=[about])
     EventsWorker.drain_all()
     with get_client(sync_client=True) as client:  # the server writes them down in its own time
-        wait_until(lambda: last_of_worker(client, flow_run) == event, 60, pause=0.1)
+        wait_until(lambda: last_worker_event(client, flow_run) == event, 60, pause=0.1)
 
 
 def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:
@@ -86,7 +86,7 @@ def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:
     return state is not None and state.name == "AwaitingRetry"
 
 
-def test_a_run_waits_for_its_worker_whose_second_report_would_crash_it_again(client: SyncPrefectClient) -> None:
+def test_recover_waits_for_the_worker(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
     results: list[Recovery] = []
     recovering = Thread(target=lambda: results.append(recover.fn(flow_run)))
@@ -96,37 +96,35 @@ def test_a_run_waits_for_its_worker_whose_second_report_would_crash_it_again(cli
     assert not started_again(client, flow_run)
 
     client.set_flow_run_state(flow_run, Crashed(), force=True)
-    said_by_worker(LEFT, flow_run)
+    emit_worker_event(EXECUTED, flow_run)
     recovering.join()
 
-    assert results[0].done == "started again"
+    assert results[0].action == "restarted"
     begins = client.read_flow_run(flow_run).state.state_details.scheduled_time  # type: ignore[union-attr]
     assert started_again(client, flow_run)
     assert begins is not None
     assert 0 < begins.timestamp() - time.time() <= PAUSE.total_seconds() == 30
 
 
-def test_a_run_whose_worker_is_gone_does_not_wait_for_ever(
-    client: SyncPrefectClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_recover_stops_waiting_for_a_dead_worker(client: SyncPrefectClient, caplog: pytest.LogCaptureFixture) -> None:
     flow_run = crashed(client)
-    assert recover.fn(flow_run, patience_s=0).done == "started again"
-    assert "stays silent" in caplog.text
+    assert recover.fn(flow_run, patience_s=0).action == "restarted"
+    assert "is not responding" in caplog.text
     assert started_again(client, flow_run)
 
 
-def test_a_run_that_was_started_again_meanwhile_is_left_alone(client: SyncPrefectClient) -> None:
+def test_recover_leaves_a_restarted_run_alone(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
-    said_by_worker(LEFT, flow_run)
-    assert recover.fn(flow_run).done == "started again"
+    emit_worker_event(EXECUTED, flow_run)
+    assert recover.fn(flow_run).action == "restarted"
     before = client.read_flow_run(flow_run).state
-    assert recover.fn(flow_run).done == "nothing"
+    assert recover.fn(flow_run).action == "none"
     assert client.read_flow_run(flow_run).state == before
 
 
-def test_a_run_that_has_crashed_too_often_is_reported(client: SyncPrefectClient) -> None:
+def test_recover_reports_a_run_that_crashed_too_often(client: SyncPrefectClient) -> None:
     flow_run = crashed(client)
-    said_by_worker(LEFT, flow_run)
+    emit_worker_event(EXECUTED, flow_run)
     # it never ran, so that Prefect has counted no start
-    assert recover.fn(flow_run, most_starts=1).done == "reported"
+    assert recover.fn(flow_run, most_starts=1).action == "reported"
     assert not started_again(client, flow_run)

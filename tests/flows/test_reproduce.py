@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {"training": {"epochs": 2, "deterministic": True}}
 
 
 class World:
-    """A store with two versions of a model. The sides of the second one rest on those of the first."""
+    """A store with two versions of a model. The splits of the second build on those of the first."""
 
     def __init__(self, store: Path, corpus: Path) -> None:
         self.store = store
@@ -45,7 +45,7 @@ class World:
 
     @property
     def registry(self) -> dict[str, Any]:
-        """Everything that the registry says of the model."""
+        """Return everything that the registry stores about the model."""
         versions = self.client.search_model_versions("name = 'tiny'")
         return {
             "model": dict(self.client.get_registered_model("tiny")),
@@ -68,11 +68,11 @@ def losses(world: World, mlflow_run: str) -> list[float]:
 
 
 def surroundings_named(reproduction: Reproduction) -> list[str]:
-    """What differs, but for the commit: somebody may commit while the tests run."""
-    return [change.what for change in reproduction.surroundings if change.what != "commit"]
+    """Return the differences, except the commit, which may change while the tests run."""
+    return [change.what for change in reproduction.environment if change.what != "commit"]
 
 
-def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
+def test_reproduce_is_equal_to_the_last_digit(world: World) -> None:
     # given rows that have changed, and a ledger that knows the sides of all runs
     write_rows(world.corpus, 50, seed=9)
     ledger = digest_file(ledger_path(world.store, "tiny"))
@@ -81,7 +81,7 @@ def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
     result = reproduce("models:/tiny/2", world.store)
     # then everything is equal, and it was really trained
     assert result.equal, result.matches
-    assert {match.what for match in result.matches} == {"splits", "model.onnx", "predictions", "figures"}
+    assert {match.what for match in result.matches} == {"splits", "model.onnx", "predictions", "metrics"}
     assert surroundings_named(result) == []
     assert result.mlflow_run != world.second.mlflow_run
     assert losses(world, result.mlflow_run) == losses(world, world.second.mlflow_run)
@@ -92,7 +92,7 @@ def test_a_version_comes_out_again_to_the_last_digit(world: World) -> None:
     assert not result.folder.exists()
 
 
-def test_the_answer_is_kept_with_an_mlflow_run_and_shown_in_prefect(world: World) -> None:
+def test_reproduce_logs_the_comparison_to_mlflow_and_prefect(world: World) -> None:
     [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES}` = 'models:/tiny/2'")
     assert run.info.status == "FINISHED"
     artifacts = {file.path for file in world.client.list_artifacts(run.info.run_id)}
@@ -102,7 +102,7 @@ def test_the_answer_is_kept_with_an_mlflow_run_and_shown_in_prefect(world: World
     assert "models:/tiny/2: reproduced to the last digit" in {artifact.description for artifact in shown}
 
 
-def test_what_differs_is_named_and_the_command_ends_with_4(
+def test_reproduce_command_names_differences_and_exits_with_4(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given a version that is said to have answered one row otherwise, on another processor

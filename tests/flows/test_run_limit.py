@@ -1,4 +1,4 @@
-"""One training of a recipe at a time, whichever deployment starts it."""
+"""Allow one training of a recipe at a time, over all deployments."""
 
 import threading
 from uuid import uuid4
@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 
 from assay.corpus.errors import AssayError
-from assay.flows.run_limit import only_training
+from assay.flows.run_limit import exclusive_training
 from assay.runs.prefect_artifacts import current_flow_run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -22,27 +22,27 @@ def flow_run(kind: str | None = None) -> FlowRun:
     return FlowRun.model_validate({**ids, "created_by": created})
 
 
-def test_only_training_lets_an_alarm_go_while_another_run_trains_the_recipe() -> None:
-    with only_training("tiny", flow_run()):
+def test_exclusive_training_refuses_an_automation_during_a_training() -> None:
+    with exclusive_training("tiny", flow_run()):
         with (
-            pytest.raises(AssayError, match="tiny is being trained by another run"),
-            only_training("tiny", flow_run("AUTOMATION")),
+            pytest.raises(AssayError, match="another run is already training tiny"),
+            exclusive_training("tiny", flow_run("AUTOMATION")),
         ):
             raise AssertionError("two trainings at the same time")
-        with only_training("other", flow_run("AUTOMATION")):
+        with exclusive_training("other", flow_run("AUTOMATION")):
             pass
-    with only_training("tiny", flow_run("AUTOMATION")):
+    with exclusive_training("tiny", flow_run("AUTOMATION")):
         pass
 
 
-def test_only_training_lets_a_run_that_was_asked_for_wait_for_its_turn() -> None:
+def test_exclusive_training_makes_a_requested_run_wait() -> None:
     order: list[str] = []
 
     def wait() -> None:
-        with only_training("waiting", flow_run()):
+        with exclusive_training("waiting", flow_run()):
             order.append("second")
 
-    with only_training("waiting", flow_run()):
+    with exclusive_training("waiting", flow_run()):
         second = threading.Thread(target=wait)
         second.start()
         second.join(2)
@@ -53,17 +53,17 @@ def test_only_training_lets_a_run_that_was_asked_for_wait_for_its_turn() -> None
 
 @flow
 def train_below() -> str:
-    with only_training("nested", current_flow_run()):
+    with exclusive_training("nested", current_flow_run()):
         return "trained"
 
 
 @flow
 def monitor_above() -> str:
-    with only_training("nested", current_flow_run()):
+    with exclusive_training("nested", current_flow_run()):
         return train_below()
 
 
-def test_only_training_does_not_let_a_deployed_run_wait_for_its_own_subflow() -> None:
+def test_exclusive_training_does_not_block_its_own_subflow() -> None:
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(monitor_above), "nightly")
         run = client.create_flow_run_from_deployment(deployment)

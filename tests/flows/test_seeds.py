@@ -1,4 +1,4 @@
-"""Trainings with several seeds, two at a time in threads."""
+"""Train with several seeds, two at a time in threads."""
 
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from tests.flows.tiny import make_recipe
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_each_seed_is_trained_once_on_the_same_sides(corpus: Path, store: Path, prefect_server: None) -> None:
+def test_train_across_seeds_trains_each_seed_once_on_the_same_splits(
+    corpus: Path, store: Path, prefect_server: None
+) -> None:
     recipe = make_recipe(corpus, training={"epochs": 2, "keep": "last"})
     flow = train_across_seeds.with_options(task_runner=task_runner("threads:2"))
-    found = flow(recipe, [3, 4], store)
+    result = flow(recipe, [3, 4], store)
 
-    assert sorted(found.scores) == [3, 4]
+    assert sorted(result.scores) == [3, 4]
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
@@ -28,20 +30,20 @@ def test_each_seed_is_trained_once_on_the_same_sides(corpus: Path, store: Path, 
     # begun again with one more, only that one is trained
     done = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/trial-*/step.json")}
     more = flow(recipe, [3, 4, 5], store)
-    assert more.scores.items() > found.scores.items()
+    assert more.scores.items() > result.scores.items()
     after = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/trial-*/step.json")}
     assert after.items() > done.items()
     assert len(after) == 3
 
 
-def test_mean_and_deviation() -> None:
-    found = SeedScores(scores={0: 0.5, 1: 0.7})
-    assert found.mean == pytest.approx(0.6)
-    assert found.deviation == pytest.approx(0.1414, abs=1e-4)
+def test_seed_scores_have_mean_and_deviation() -> None:
+    result = SeedScores(scores={0: 0.5, 1: 0.7})
+    assert result.mean == pytest.approx(0.6)
+    assert result.deviation == pytest.approx(0.1414, abs=1e-4)
     assert SeedScores(scores={0: 0.5}).deviation == 0
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1]])
-def test_seeds_that_say_nothing_are_refused(corpus: Path, store: Path, seeds: list[int]) -> None:
-    with pytest.raises(AssayError, match="name at least one, and each once"):
+def test_train_across_seeds_refuses_empty_and_duplicate_seeds(corpus: Path, store: Path, seeds: list[int]) -> None:
+    with pytest.raises(AssayError, match="name at least one, and each only once"):
         train_across_seeds.fn(make_recipe(corpus), seeds, store)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server", "no_tracking_server")
 
 
 class World:
-    """A corpus file, a store, and the first champion in it."""
+    """A corpus file, and a store with a first champion."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         self.corpus = write_rows(folder / "rows.jsonl")
@@ -52,7 +52,7 @@ def no_tracking_server() -> Iterator[None]:
 def world(
     tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path, prefect_server: None, no_tracking_server: None
 ) -> World:
-    """One world for all tests here: a training takes seconds. Version 1 stays champion unless a test says else."""
+    """Share one world between the tests, since a training takes seconds. Version 1 normally stays champion."""
     folder = tmp_path_factory.mktemp("world")
     store = folder / "store"
     store.mkdir()
@@ -61,12 +61,12 @@ def world(
 
 
 def steps_begun(outcome: TrainingOutcome, store: Path) -> dict[str, float]:
-    """When each finished step began."""
+    """Return the start time of each finished step."""
     markers = [json.loads(path.read_text()) for path in (store / "runs" / outcome.run).glob("*/step.json")]
     return {marker["step"]: marker["began"] for marker in markers}
 
 
-def test_a_model_that_answers_one_class_is_refused_by_the_baseline(world: World, tmp_path: Path) -> None:
+def test_train_refuses_a_model_that_predicts_one_class(world: World, tmp_path: Path) -> None:
     # Given a training that learns nothing and a threshold that one class alone reaches,
     outcome = world.run(
         name="one-class",
@@ -83,19 +83,19 @@ def test_a_model_that_answers_one_class_is_refused_by_the_baseline(world: World,
     assert "macro-F1 of classes, baseline" in outcome.card.read_text(encoding="utf-8")
 
 
-def test_a_good_model_becomes_champion_and_answers(world: World) -> None:
+def test_train_promotes_a_good_model(world: World) -> None:
     first = world.first
     assert first.verdict.outcome == "passed", first.verdict.failed
     assert first.promotion.promoted
     assert world.champion == "1"
     assert first.card.is_file()
     bundle = open_bundle("models:/tiny@champion", tracking_uri=first.tracking_uri)
-    answer = Engine(bundle).predict([Row("Caramon falls and falls again")])[0]
-    assert answer.label == "bad"
-    assert [(entity.start, entity.end) for entity in answer.entities] == [(0, 7)]
+    prediction = Engine(bundle).predict([Row("Caramon falls and falls again")])[0]
+    assert prediction.label == "bad"
+    assert [(entity.start, entity.end) for entity in prediction.entities] == [(0, 7)]
 
 
-def test_the_figures_in_mlflow_are_those_of_the_registered_bundle(world: World) -> None:
+def test_train_logs_the_metrics_of_the_registered_bundle(world: World) -> None:
     client = MlflowClient(tracking_uri=world.first.tracking_uri)
     metrics = client.get_run(world.first.mlflow_run).data.metrics
     evaluation = Evaluation.load(world.first.evaluation)
@@ -104,7 +104,7 @@ def test_the_figures_in_mlflow_are_those_of_the_registered_bundle(world: World) 
     assert version.tags["assay.bundle"] == evaluation.bundle
 
 
-def test_the_pages_of_the_run_are_in_prefect(world: World) -> None:
+def test_train_shows_artifacts_in_prefect(world: World) -> None:
     with get_client(sync_client=True) as client:
         artifacts = client.read_artifacts(limit=200)
     pages = {(artifact.key, artifact.description) for artifact in artifacts}
@@ -112,7 +112,7 @@ def test_the_pages_of_the_run_are_in_prefect(world: World) -> None:
     assert ("verdict", "tiny: passed") in pages
 
 
-def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: World) -> None:
+def test_train_registers_a_worse_model_without_promotion(world: World) -> None:
     worse = world.run(training={"epochs": 1, "learning_rate": 1e-6})
     assert worse.verdict.outcome == "refused"
     failed = {check.name for check in worse.verdict.failed}
@@ -128,7 +128,7 @@ def test_a_worse_model_is_refused_registered_and_leaves_the_champion(world: Worl
     assert worse.promotion.version.outcome == "refused"
 
 
-def test_a_refused_model_can_be_forced_with_a_reason_that_stays(world: World) -> None:
+def test_train_forces_a_refused_model_and_records_the_reason(world: World) -> None:
     hopeless: dict[str, Any] = {
         "name": "forced",
         "registry": {"name": "forced"},
@@ -143,7 +143,7 @@ def test_a_refused_model_can_be_forced_with_a_reason_that_stays(world: World) ->
     assert move.forced == "the demo must show something"
 
 
-def test_a_dry_run_registers_nothing(world: World) -> None:
+def test_train_registers_nothing_in_a_dry_run(world: World) -> None:
     before = len(MlflowClient(tracking_uri=world.first.tracking_uri).search_model_versions("name='tiny'"))
     outcome = world.run(run_mode="dry_run")
     after = len(MlflowClient(tracking_uri=world.first.tracking_uri).search_model_versions("name='tiny'"))
@@ -151,7 +151,7 @@ def test_a_dry_run_registers_nothing(world: World) -> None:
     assert after == before
 
 
-def test_from_step_does_that_step_and_the_later_ones_only(world: World) -> None:
+def test_train_from_step_redoes_only_later_steps(world: World) -> None:
     other = world.run(registry={"name": "again"}, name="again")
     before = steps_begun(other, world.store)
     again = world.run(from_step="export", registry={"name": "again"}, name="again")
@@ -162,7 +162,7 @@ def test_from_step_does_that_step_and_the_later_ones_only(world: World) -> None:
     assert after["export"] > before["export"]
 
 
-def test_train_flow_with_another_threshold_trains_and_exports_nothing_again(world: World) -> None:
+def test_train_reuses_training_and_export_with_another_threshold(world: World) -> None:
     # given a champion, when only thresholds differ,
     outcome = world.run(gate={"min_f1": {"sentence": 0.6, "tokens": 0.7}, "max_size_mb": 0.001})
     # then the new run has read the source and looked at the test rows itself, and trained nothing,
@@ -185,14 +185,14 @@ def test_train_flow_with_another_threshold_trains_and_exports_nothing_again(worl
     assert world.champion == "1"
 
 
-def test_train_flow_from_gate_with_other_settings_of_training_is_refused(world: World) -> None:
+def test_train_from_gate_refuses_other_training_settings(world: World) -> None:
     before = world.first.card.read_bytes()
     with pytest.raises(AssayError, match=r"--from gate: .*training\.epochs \(read by train\)"):
         world.run(from_step="gate", training={"epochs": 1})
     assert world.first.card.read_bytes() == before
 
 
-def test_bad_data_stop_the_run_and_mended_data_are_read(world: World, tmp_path: Path) -> None:
+def test_train_stops_at_invalid_data_and_reads_fixed_data(world: World, tmp_path: Path) -> None:
     # given rows of one class only
     corpus = write_rows(tmp_path / "rows.jsonl")
     mended = corpus.read_text()
@@ -205,7 +205,7 @@ def test_bad_data_stop_the_run_and_mended_data_are_read(world: World, tmp_path: 
     assert Evaluation.load(train(recipe, world.store).evaluation).rows
 
 
-def test_a_challenger_is_compared_on_rows_that_the_champion_never_saw(world: World) -> None:
+def test_train_compares_on_rows_new_to_the_champion(world: World) -> None:
     write_rows(world.corpus, 500)
     challenger = world.run(training={"seed": 5})
     checks = {check.name: check for check in challenger.verdict.checks if check.name.startswith("champion")}

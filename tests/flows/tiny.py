@@ -1,4 +1,4 @@
-"""A tiny corpus that a tiny network learns in seconds, its recipe, and `assay run` on it."""
+"""A tiny corpus for a network that trains in seconds, its recipe, and `assay run` with it."""
 
 import json
 import os
@@ -22,7 +22,7 @@ FILLERS = ["today", "again", "in spring", "after noon", "as seen before", "says 
 
 
 def rows(count: int, seed: int) -> list[dict[str, Any]]:
-    """Sentences such as `Caramon falls and falls again bera`: the verb is the class, the name an entity."""
+    """Yield sentences such as `Caramon falls and falls again bera`; the verb is the class, the name an entity."""
     draw = random.Random(seed)
     made = []
     for number in range(count):
@@ -36,13 +36,13 @@ def rows(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def write_rows(path: Path, count: int = 400, seed: int = 1) -> Path:
-    """The rows as a JSONL file."""
+    """Write the rows as a JSONL file."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)), encoding="utf-8")
     return path
 
 
 def make_recipe(corpus: Path, **changes: Any) -> Recipe:
-    """A joint recipe on the file; `changes` replace whole sections or add keys to them."""
+    """Return a joint recipe for the file; `changes` replace sections or add keys to them."""
     values: dict[str, Any] = {
         "name": "tiny",
         "source": {
@@ -75,18 +75,18 @@ class RunCommand:
     """`assay run` in a process of its own, with a Prefect of its own."""
 
     def __init__(self, recipe: Recipe, store: Path, folder: Path) -> None:
-        """Write the recipe into `folder`, where Prefect's files lie, too."""
+        """Write the recipe to `folder`, which also holds Prefect's files."""
         file = folder / "recipe.yaml"
         file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
         self._command = [sys.executable, "-m", "assay.cli", "run", str(file), "--store", str(store)]
         self._environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect")}
 
     def run(self) -> "subprocess.CompletedProcess[str]":
-        """Run it to its end."""
+        """Run the command to its end."""
         return subprocess.run(self._command, env=self._environment, capture_output=True, text=True, check=False)
 
     def kill_when(self, reached: Callable[[], object], seconds: float) -> None:
-        """Start it, and kill it once it has come that far."""
+        """Start the command, and kill it when it has reached a point."""
         # A process group of its own: the temporary Prefect server is a child, and would outlive its parent.
         process = subprocess.Popen(
             self._command,

@@ -1,4 +1,4 @@
-"""Small generated sources of the same form as those of the shipped recipes. No line of them is real."""
+"""Generate small sources in the document formats of the shipped recipes. No line of them is real."""
 
 import json
 import random
@@ -22,7 +22,7 @@ REVIEW_FILES = ("Digital_Music", "Gift_Cards", "Magazine_Subscriptions")
 
 
 def medical_rows(draw: random.Random, count: int = 160) -> Iterator[Row]:
-    """Annotated JSON: an annotation holds a list of one type and a list of places, whose ends are inclusive."""
+    """Generate annotated JSON: an annotation holds a list with one type and a list of positions with inclusive ends."""
     for number in range(count):
         first, second = draw.sample(TERMS, 2)
         text = f"Bericht {number}: {draw.choice(PLACES)} meldet {first} und danach auch {second} im Haus {number % 7}"
@@ -35,7 +35,7 @@ def _annotation(text: str, term: str) -> Row:
 
 
 def review_rows(draw: random.Random, count: int = 150) -> Iterator[Row]:
-    """Stars as floats and Unix time in milliseconds, as the hub data set has them."""
+    """Generate reviews with stars as floats and Unix time in milliseconds, as in the hub data set."""
     for _ in range(count):
         mood, stars = draw.choice([("bad", 1.0), ("fair", 3.0), ("good", 4.0), ("good", 5.0)])
         text = f"This {_words(draw)} is {draw.choice(MOODS[mood])}, <b>{draw.choice(MOODS[mood])}</b> {_words(draw)}"
@@ -44,7 +44,7 @@ def review_rows(draw: random.Random, count: int = 150) -> Iterator[Row]:
 
 
 def tweet_rows(draw: random.Random, count: int) -> Iterator[Row]:
-    """Class numbers."""
+    """Generate tweets with class numbers as labels."""
     for _ in range(count):
         label, mood = draw.choice(list(enumerate(MOODS)))
         text = f"${draw.choice(FIRMS)} {draw.choice(MOODS[mood])} {_words(draw)} {draw.choice(MOODS[mood])}"
@@ -52,7 +52,7 @@ def tweet_rows(draw: random.Random, count: int) -> Iterator[Row]:
 
 
 def question_rows(draw: random.Random, count: int) -> Iterator[Row]:
-    """Question, passage, and a boolean answer: whether the passage names what is asked for."""
+    """Generate questions with a passage and a boolean answer: whether the passage names the thing asked for."""
     for number in range(count):
         asked, other = draw.sample(NOUNS, 2)
         answer = draw.random() < 0.6
@@ -65,7 +65,7 @@ def question_rows(draw: random.Random, count: int) -> Iterator[Row]:
 
 
 def parses(draw: random.Random, count: int = 200) -> Iterator[Row]:
-    """Documents of parse results: two sentences each, entities by name only."""
+    """Generate parse results: documents with two sentences each, entities by name only."""
     for number in range(count):
         yield {"_id": number, "isRepost": number % 50 == 49, "Parse": [_parse(draw), _parse(draw)]}
 
@@ -78,7 +78,7 @@ def _parse(draw: random.Random) -> Row:
 
 
 def request_rows(draw: random.Random, count: int) -> Iterator[Row]:
-    """Words, BIO tags and an intent."""
+    """Generate requests with words, BIO tags and an intent."""
     for _ in range(count):
         intent, verb = draw.choice([("Book", "book"), ("Play", "play")])
         place, words = draw.choice(PLACES), _words(draw).split()
@@ -97,33 +97,33 @@ def _write(path: Path, rows: Iterable[Row]) -> Path:
 
 
 def medical_ner(folder: Path, draw: random.Random) -> list[str]:
-    """The file, and the override that names it."""
+    """Write the file and return the override that names it."""
     return [f"source.paths={{{_write(folder / 'med-corpus.jsonl', medical_rows(draw))}: all}}"]
 
 
 def product_reviews(folder: Path, draw: random.Random) -> list[str]:
-    """A folder laid out as the hub data set."""
+    """Write a folder with the layout of the hub data set."""
     for name in REVIEW_FILES:
         _write(folder / "raw" / "review_categories" / f"{name}.jsonl", review_rows(draw))
     return [*_local(folder), "validation.min_class_rows=10", "tuning.trials=2"]
 
 
 def financial_tweets(folder: Path, draw: random.Random) -> list[str]:
-    """A folder of two published sides."""
+    """Write a folder of two published splits."""
     _write(folder / "train.jsonl", tweet_rows(draw, 200))
     _write(folder / "validation.jsonl", tweet_rows(draw, 60))
     return _local(folder)
 
 
 def yes_no_questions(folder: Path, draw: random.Random) -> list[str]:
-    """A folder of two published sides."""
+    """Write a folder of two published splits."""
     _write(folder / "train.jsonl", question_rows(draw, 200))
     _write(folder / "validation.jsonl", question_rows(draw, 60))
     return _local(folder)
 
 
 def snips(folder: Path, draw: random.Random) -> list[str]:
-    """Three published sides."""
+    """Write three published splits."""
     sizes = {"train": 200, "validation": 60, "test": 60}
     files = {
         split_name: _write(folder / f"{split_name}.jsonl", request_rows(draw, size))
@@ -134,7 +134,7 @@ def snips(folder: Path, draw: random.Random) -> list[str]:
 
 
 def news_joint(mongo: Mongo, draw: random.Random) -> list[str]:
-    """A collection; the address stands in the variable that the recipe names."""
+    """Fill a collection; its address is in the variable that the recipe names."""
     mongo.fill("parses", list(parses(draw)))
     return [f"source.database={mongo.database}"]
 

@@ -1,4 +1,4 @@
-"""Every number has bounds, and an error names them."""
+"""Check that every number has bounds, and that an error names them."""
 
 import math
 from typing import Any
@@ -13,11 +13,11 @@ from assay.recipes.recipe import Recipe
 from tests.numbers import unbounded_numbers
 
 
-def test_no_number_of_a_recipe_is_without_bounds() -> None:
+def test_recipe_bounds_every_number() -> None:
     assert list(unbounded_numbers(Recipe.model_json_schema())) == []
 
 
-def test_unbounded_numbers_finds_them_wherever_they_are() -> None:
+def test_unbounded_numbers_finds_nested_numbers() -> None:
     class Part(BaseModel):
         low: float = Field(ge=0)
 
@@ -58,14 +58,14 @@ def test_unbounded_numbers_finds_them_wherever_they_are() -> None:
         ("tuning={space: {training.epochs: [1, 20000]}}", "tuning.space.training.epochs would try 20000"),
     ],
 )
-def test_a_number_out_of_bounds_is_one_line_with_key_value_and_range(override: str, line: str) -> None:
+def test_load_recipe_reports_key_value_and_range_of_a_number_out_of_bounds(override: str, line: str) -> None:
     with pytest.raises(AssayError, match=line) as caught:
         load_recipe("news-joint", [override])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300])
-def test_no_number_of_a_recipe_takes_what_is_not_finite_or_far_out(value: float) -> None:
+def test_recipe_refuses_huge_and_non_finite_numbers(value: float) -> None:
     # Given each number that stands in a recipe, when it is replaced, then the recipe is refused.
     values = load_recipe("product-reviews").model_dump(mode="json")
     places = list(numbers_in(values))
@@ -78,12 +78,12 @@ def test_no_number_of_a_recipe_takes_what_is_not_finite_or_far_out(value: float)
 
 
 def numbers_in(node: Any) -> Any:
-    """The container and the key of every number."""
+    """Yield the container and the key of every number."""
     for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         if isinstance(child, int | float) and not isinstance(child, bool):
             yield node, key
         yield from numbers_in(child)
 
 
-def test_allowed_range_of_what_has_none_is_none() -> None:
+def test_allowed_range_is_none_without_bounds() -> None:
     assert allowed_range(Recipe.model_json_schema(), ("name",)) is None

@@ -16,13 +16,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.yaml")))
-def test_every_shipped_recipe_loads_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_load_recipe_finds_every_shipped_recipe_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_recipe(name).name == name
     assert load_recipe(f"{name}.yaml").name == name
 
 
-def test_overrides_are_read_as_yaml(file: Path) -> None:
+def test_load_recipe_reads_overrides_as_yaml(file: Path) -> None:
     recipe = load_recipe(
         file,
         [
@@ -49,24 +51,27 @@ def test_overrides_are_read_as_yaml(file: Path) -> None:
         ("split.metod=time", "did you mean 'split.method'?"),
         ("source.fields.lable=x", "did you mean 'source.fields.label'?"),
         ("source.uri=env:X", "unknown key 'source.uri' (value 'env:X'); it does not go with the other keys, remove it"),
-        ("model.scratch.hidden=130", "model.scratch.hidden is 130, which model.scratch.attention_heads 4 does not"),
-        ("model.lora={r: 4}", "model.lora freezes the encoder, and model.scratch begins with random weights; use one"),
+        (
+            "model.scratch.hidden=130",
+            "model.scratch.hidden is 130, which is not a multiple of model.scratch.attention_heads 4",
+        ),
+        ("model.lora={r: 4}", "model.lora freezes the encoder, but model.scratch starts from random weights; use one"),
         ("qqqqqqqq=1", "unknown key 'qqqqqqqq' (value 1); remove it"),
         ("training.epochs=many", "'training.epochs' is 'many'"),
         ("training.epochs", "is not KEY=VALUE, for example --set training.epochs=3"),
         ("=3", "is not KEY=VALUE"),
-        ("name.first=x", "'name' holds 'tiny', not a group of keys"),
+        ("name.first=x", "'name' holds 'tiny', which has no keys; set 'name' itself"),
         ("training.epochs=[1", "is not a YAML value"),
     ],
 )
-def test_a_wrong_override_is_one_line_with_the_remedy(file: Path, override: str, message: str) -> None:
+def test_load_recipe_reports_a_wrong_override_with_the_remedy(file: Path, override: str, message: str) -> None:
     with pytest.raises(AssayError) as caught:
         load_recipe(file, [override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_load_recipe_reports_all_faults_at_once(file: Path) -> None:
     with pytest.raises(AssayError) as caught:
         load_recipe(file, ["training.epoch=3", "split.sed=1", "registry={}"])
     for part in ("training.epochs", "split.seed", "key 'registry.name' is missing; add it"):
@@ -78,12 +83,12 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
     [
         (b"a: [1", "is not valid YAML"),
         (b"\xff\xfe\x00", "is not valid YAML"),
-        (b"- a\n- b\n", "holds no mapping of keys"),
-        (b"", "holds no mapping of keys"),
+        (b"- a\n- b\n", "is not a mapping of keys"),
+        (b"", "is not a mapping of keys"),
         (b"!!python/object/apply:os.getcwd []", "is not valid YAML"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_load_recipe_names_a_file_that_is_not_a_recipe(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_bytes(content)
     with pytest.raises(AssayError, match=r"bad\.yaml") as caught:
@@ -92,7 +97,7 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, content: bytes, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_names_the_shipped_recipes(tmp_path: Path) -> None:
+def test_load_recipe_lists_the_shipped_recipes_for_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="is neither a file nor a shipped recipe") as caught:
         load_recipe(tmp_path / "nothing.yaml")
     assert "news-joint" in str(caught.value)
@@ -136,7 +141,7 @@ def test_load_recipe_reads_keys_and_labels_as_they_are_written(
     assert other.source.label_map == read
 
 
-def test_load_recipe_reads_numbers_without_a_point_as_numbers(tmp_path: Path) -> None:
+def test_load_recipe_reads_numbers_without_a_point(tmp_path: Path) -> None:
     tuning = "tuning: {space: {training.learning_rate: [1e-3, 5E-4], training.seed_of: [1]}}"
     recipe = load_recipe(written(tmp_path, f"{SOURCE}}}{REST}" + tuning.replace(", training.seed_of: [1]", "")))
     assert recipe.tuning is not None
@@ -147,22 +152,22 @@ def test_load_recipe_reads_numbers_without_a_point_as_numbers(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{SOURCE}}}{REST}gate: {{min_f1: {{sentence: 0.1}}}}", "the key 'gate' stands in line 4 already"),
-        (f"{SOURCE}, label_map: {{1: a, '1': b}}}}{REST}", "line 1: the key '1' stands in line 1 already"),
-        (f"{SOURCE}, label_map: {{a: x, a: x}}}}{REST}", "the key 'a' stands in line 1 already"),
-        (f"{SOURCE}, label_map: {{~: a}}}}{REST}", "a key is empty or null; give it a name"),
-        (f"{SOURCE}, label_map: {{? [a, b] : c}}}}{REST}", "a list or mapping is no key"),
+        (f"{SOURCE}}}{REST}gate: {{min_f1: {{sentence: 0.1}}}}", "the key 'gate' is already in line 4"),
+        (f"{SOURCE}, label_map: {{1: a, '1': b}}}}{REST}", "line 1: the key '1' is already in line 1"),
+        (f"{SOURCE}, label_map: {{a: x, a: x}}}}{REST}", "the key 'a' is already in line 1"),
+        (f"{SOURCE}, label_map: {{~: a}}}}{REST}", "a key is empty or null; name it"),
+        (f"{SOURCE}, label_map: {{? [a, b] : c}}}}{REST}", "a list or mapping cannot be a key"),
         (f"{SOURCE}, label_map: &m {{a: *m}}}}{REST}", "is not valid YAML: found unconstructable recursive node"),
-        (f"{SOURCE}, label_map: {{a: 2026-13-45}}}}{REST}", "if it is a text, write it in quotes"),
+        (f"{SOURCE}, label_map: {{a: 2026-13-45}}}}{REST}", "if it is text, put it in quotes"),
         (f"{SOURCE}}}{REST}1: x", "unknown key '1' (value 'x')"),
-        (f"{SOURCE}}}{REST}validation: {{labels: [1, 2]}}", "'validation.labels.0' is a number, and takes a text"),
+        (f"{SOURCE}}}{REST}validation: {{labels: [1, 2]}}", "'validation.labels.0' is a number, but must be text"),
         (
             f"source: {{kind: mongo, database: d, collection: c, filter: {{seen: no}}}}{REST}",
-            'source.filter holds no, which may be a boolean or a text; write true or false, or "no" in quotes',
+            'source.filter holds no, which may be a boolean or text; write true or false, or "no" in quotes',
         ),
     ],
 )
-def test_load_recipe_refuses_what_cannot_be_meant_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_load_recipe_refuses_ambiguous_yaml_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(AssayError, match=r"written\.yaml") as caught:
         load_recipe(written(tmp_path, text))
     assert message in str(caught.value)
@@ -179,14 +184,14 @@ def test_load_recipe_refuses_what_cannot_be_meant_in_one_line(tmp_path: Path, te
         ("[" * 3000 + "]" * 3000, "nested too deeply; remove levels"),
         ("{a: " * 3000 + "1" + "}" * 3000, "nested too deeply; remove levels"),
         ("[" * 330 + "]" * 330, ""),  # near the limit: whichever part gives up first
-        ("!!bool maybe", "line 1: 'maybe' cannot be read as bool; if it is a text, write it in quotes"),
+        ("!!bool maybe", "line 1: 'maybe' cannot be read as bool; if it is text, put it in quotes"),
         ("!!timestamp foo", "line 1: 'foo' cannot be read as timestamp"),
         ("!!int x", "line 1: 'x' cannot be read as int"),
         ("!!float ''", "line 1: '' cannot be read as float"),
-        ("!!map foo", "what follows !!map is no mapping"),
-        ("!!map [a]", "what follows !!map is no mapping"),
-        ("!!seq {a: b}", "what follows !!seq is no list"),
-        ("!!seq a", "what follows !!seq is no list"),
+        ("!!map foo", "the value after !!map is not a mapping"),
+        ("!!map [a]", "the value after !!map is not a mapping"),
+        ("!!seq {a: b}", "the value after !!seq is not a list"),
+        ("!!seq a", "the value after !!seq is not a list"),
         ("!!binary ü", "failed to convert base64"),
         ("!!omap a", "expected"),
         ("!!str [a]", "expected"),
@@ -196,7 +201,7 @@ def test_load_recipe_refuses_what_cannot_be_meant_in_one_line(tmp_path: Path, te
         ("!!python/name:os.getcwd", "could not determine a constructor"),
     ],
 )
-def test_load_recipe_says_in_one_line_that_a_value_cannot_be_read(tmp_path: Path, value: str, message: str) -> None:
+def test_load_recipe_reports_an_unreadable_value_in_one_line(tmp_path: Path, value: str, message: str) -> None:
     recipe = written(tmp_path, f"{SOURCE}}}{REST}")
     with pytest.raises(AssayError) as override:
         load_recipe(recipe, [f"source.label_map={value}"])
@@ -211,7 +216,7 @@ def test_load_recipe_says_in_one_line_that_a_value_cannot_be_read(tmp_path: Path
         assert "\n" not in str(caught.value)
 
 
-def test_load_recipe_says_in_one_line_that_keys_are_nested_too_deeply(tmp_path: Path) -> None:
+def test_load_recipe_reports_keys_nested_too_deeply_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="nested too deeply; remove levels"):
         load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [".".join("a" * 5000) + "=1"])
 
@@ -229,12 +234,12 @@ def test_load_recipe_says_in_one_line_that_keys_are_nested_too_deeply(tmp_path: 
         ("2026-01-01 10:00:00Z", "datetime"),
     ],
 )
-def test_load_recipe_asks_for_quotes_and_not_for_another_text(tmp_path: Path, value: str, kind: str) -> None:
+def test_load_recipe_asks_for_quotes(tmp_path: Path, value: str, kind: str) -> None:
     recipe = written(tmp_path, f"{SOURCE}}}{REST}")
     for key in ("model.revision", "registry.experiment", "source.label_map.a", "source.fields.text"):
         with pytest.raises(AssayError) as caught:
             load_recipe(recipe, [f"{key}={value}"])
-        message = f"'{key}' is a {kind}, and takes a text; write it in quotes, as it stands"
+        message = f"'{key}' is a {kind}, but must be text; put it in quotes"
         assert message in str(caught.value).split(": ", 1)[1].split("; '")
     remedied = load_recipe(recipe, [f"source.label_map.a='{value}'", f"registry.experiment='{value}'"])
     assert remedied.source.label_map["a"] == remedied.registry.experiment == value
@@ -242,10 +247,10 @@ def test_load_recipe_asks_for_quotes_and_not_for_another_text(tmp_path: Path, va
 
 @pytest.mark.parametrize("value", ["", "~", "null"])
 @pytest.mark.parametrize("key", ["name", "source.label_map.a", "registry.name"])
-def test_load_recipe_asks_for_a_text_where_there_is_none(tmp_path: Path, key: str, value: str) -> None:
+def test_load_recipe_asks_for_a_missing_text(tmp_path: Path, key: str, value: str) -> None:
     with pytest.raises(AssayError) as caught:
         load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [f"{key}={value}"])
-    message = f"'{key}' is empty or null, and takes a text; give it a text, or remove the key"
+    message = f"'{key}' is empty or null, but must be text; write a text, or remove the key"
     assert str(caught.value).endswith(message)
 
 
@@ -262,8 +267,8 @@ MONGO = "kind: mongo, database: d, collection: c"
         "{<<: [{b: 1}, {active: no}]}",
     ],
 )
-def test_load_recipe_refuses_yes_and_no_in_a_filter_wherever_it_is_written(tmp_path: Path, filtered: str) -> None:
-    message = "source.filter holds .*, which may be a boolean or a text; write true or false, or"
+def test_load_recipe_refuses_yes_and_no_in_a_filter(tmp_path: Path, filtered: str) -> None:
+    message = "source.filter holds .*, which may be a boolean or text; write true or false, or"
     own = written(tmp_path, f"source: {{{MONGO}}}{REST}")
     for override in (f"source.filter={filtered}", f"source={{{MONGO}, filter: {filtered}}}", "source.filter.active=y"):
         with pytest.raises(AssayError, match=rf"--set .*{message}") as caught:
@@ -279,7 +284,7 @@ def test_load_recipe_refuses_yes_and_no_in_a_filter_wherever_it_is_written(tmp_p
             load_recipe(written(tmp_path, source + REST))
 
 
-def test_load_recipe_takes_yes_and_no_in_quotes_and_outside_of_filters(tmp_path: Path) -> None:
+def test_load_recipe_accepts_yes_and_no_in_quotes_and_outside_filters(tmp_path: Path) -> None:
     text = f"source: {{{MONGO}, filter: {{<<: {{a: no}}, a: 'no', b: [true, \"on\"]}}}}{REST}"
     overrides = ["source.filter.c='yes'", "source.filter.no=true", "source.fields.text=on", "split.seed=3"]
     recipe = load_recipe(written(tmp_path, text), overrides)

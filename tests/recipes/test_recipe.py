@@ -17,29 +17,29 @@ def refused(**parts: Any) -> str:
     return str(caught.value)
 
 
-def test_a_recipe_without_thresholds_is_refused() -> None:
+def test_recipe_refuses_a_gate_without_thresholds() -> None:
     assert "key 'gate.min_f1' is missing; add it" in refused(gate={})
     assert "gate.min_f1 sets no threshold for the head 'sentence'; add gate.min_f1.sentence" in refused(
         gate={"min_f1": {}}
     )
 
 
-def test_a_threshold_for_a_head_that_is_not_there_is_refused() -> None:
+def test_recipe_refuses_a_threshold_for_a_missing_head() -> None:
     assert "gate.min_f1.tokens is set" in refused(gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}})
 
 
-def test_credentials_in_the_recipe_are_refused_and_not_repeated() -> None:
+def test_recipe_refuses_credentials_without_repeating_them() -> None:
     message = refused(source={**MONGO, "uri": "mongodb://me:secret@host/db"})
     assert "write env:VARIABLE" in message
     assert "secret" not in message
 
 
-def test_credentials_under_a_wrong_key_are_not_repeated() -> None:
+def test_recipe_hides_credentials_under_an_unknown_key() -> None:
     message = refused(source={**MONGO, "url": "mongodb://me:secret@host/db"})
     assert "unknown key 'source.url' (value 'mongodb://***@host/db'); did you mean 'source.uri'?" in message
 
 
-def test_credentials_of_an_address_without_scheme_and_of_mlflow_are_refused() -> None:
+def test_recipe_refuses_credentials_without_scheme_and_for_mlflow() -> None:
     for parts in (
         {"source": {**MONGO, "uri": "me:secret@host:27017"}},
         {"registry": {"name": "tiny", "tracking_uri": "https://me:secret@mlflow.example.org"}},
@@ -49,17 +49,17 @@ def test_credentials_of_an_address_without_scheme_and_of_mlflow_are_refused() ->
         assert "secret" not in message
 
 
-def test_a_field_that_the_form_does_not_read_is_refused() -> None:
+def test_recipe_refuses_a_field_that_the_format_does_not_read() -> None:
     message = refused(source={**MONGO, "format": "parse", "fields": {"label": "mood"}})
-    assert "source.fields.label is not read in the form parse; name it in source.parse.label" in message
+    assert "source.fields.label is not read in the format parse; name it in source.parse.label" in message
 
 
-def test_an_address_without_credentials_is_taken() -> None:
+def test_recipe_accepts_an_address_without_credentials() -> None:
     source = {**MONGO, "uri": "mongodb://localhost:27017"}
     assert Recipe.model_validate(recipe_values(source=source)).source.kind == "mongo"
 
 
-def test_a_hub_name_without_a_commit_is_refused() -> None:
+def test_recipe_refuses_a_hub_name_without_a_commit() -> None:
     assert "source.revision" in refused(source={"kind": "hub", "path": "owner/no-such-folder"})
     pinned = {"kind": "hub", "path": "owner/no-such-folder", "revision": "abc"}
     assert Recipe.model_validate(recipe_values(source=pinned)).source.kind == "hub"
@@ -69,9 +69,9 @@ def test_a_hub_name_without_a_commit_is_refused() -> None:
     ("parts", "message"),
     [
         ({"split": {"train": 0.9}}, "split.train + split.validation + split.test is 1.1; it must be 1"),
-        ({"split": {"method": "time"}}, "split.method is time: name the field in source.fields.time"),
+        ({"split": {"method": "time"}}, "split.method is time, but source.fields.time names no field"),
         ({"model": {"heads": ["sentence"]}}, "exactly one of model.encoder and model.scratch"),
-        ({"model": {"scratch": {}, "heads": ["sentence"], "crf": True}}, "model.crf is for the token head"),
+        ({"model": {"scratch": {}, "heads": ["sentence"], "crf": True}}, "model.crf needs the token head"),
         ({"model": {"scratch": {}, "heads": ["sentence", "sentence"]}}, "names a head twice"),
         (
             {"gate": {"min_f1": {"sentence": 0.6}, "slices": {"columns": ["year"]}}},
@@ -83,7 +83,7 @@ def test_a_hub_name_without_a_commit_is_refused() -> None:
         ),
         (
             {"gate": {"min_f1": {"sentence": 0.6}, "slices": {"expressions": {"old": "year.real < 2010"}}}},
-            "gate.slices.expressions.old: 'year.real < 2010' holds 'year.real'; it takes only",
+            "gate.slices.expressions.old: 'year.real < 2010' holds 'year.real'; only comparisons",
         ),
         (
             {
@@ -97,18 +97,18 @@ def test_a_hub_name_without_a_commit_is_refused() -> None:
         ({"training": {"epochs": 0}}, "'training.epochs' is 0"),
     ],
 )
-def test_values_that_do_not_go_together_are_refused(parts: dict[str, Any], message: str) -> None:
+def test_recipe_refuses_conflicting_values(parts: dict[str, Any], message: str) -> None:
     assert message in refused(**parts)
 
 
-def test_the_digest_covers_defaults_and_every_change() -> None:
+def test_recipe_digest_covers_defaults_and_every_change() -> None:
     plain = Recipe.model_validate(recipe_values())
     spelled_out = Recipe.model_validate(recipe_values(split={"seed": 13}))
     changed = Recipe.model_validate(recipe_values(split={"seed": 14}))
     assert plain.digest == spelled_out.digest != changed.digest
 
 
-def test_heads_come_in_a_fixed_order_and_the_first_is_primary() -> None:
+def test_recipe_heads_are_ordered_and_the_first_is_primary() -> None:
     parts = {
         "model": {"scratch": {}, "heads": ["tokens", "sentence"]},
         "gate": {"min_f1": {"sentence": 0.1, "tokens": 0.1}},
@@ -127,46 +127,46 @@ def test_heads_come_in_a_fixed_order_and_the_first_is_primary() -> None:
         ({"training.batch_size": []}, "tuning.space.training.batch_size has no choices"),
         ({"training.batch_size": [8, 0]}, "tuning.space.training.batch_size would try 0: Input should be greater"),
         ({"training.warmup_ratio": {"low": 0.1, "high": 1.0}}, "would try 1.0: Input should be less than 1"),
-        ({"model.crf": [True]}, "tuning.space.model.crf would try True: model.crf is for the token head"),
+        ({"model.crf": [True]}, "tuning.space.model.crf would try True: model.crf needs the token head"),
         ({"training.learning_rate": {"low": 1, "high": 1}}, "low 1 is not below high 1"),
-        ({"training.learning_rate": {"low": 0, "high": 1, "log": True}}, "a logarithmic range begins above 0"),
+        ({"training.learning_rate": {"low": 0, "high": 1, "log": True}}, "a logarithmic range starts above 0"),
     ],
 )
-def test_a_search_space_that_makes_no_sense_is_refused(space: dict[str, Any], message: str) -> None:
+def test_recipe_refuses_an_invalid_search_space(space: dict[str, Any], message: str) -> None:
     assert message in refused(tuning={"space": space})
 
 
-def test_a_search_space_of_ranges_and_choices_is_taken() -> None:
+def test_recipe_accepts_a_search_space_of_ranges_and_choices() -> None:
     space = {"training.learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "model.head_dropout": [0.1, 0.2]}
     recipe = Recipe.model_validate(recipe_values(tuning={"space": space}))
     assert recipe.tuning is not None
     assert recipe.tuning.when == "first"
 
 
-def test_off_means_off_though_yaml_reads_it_as_false() -> None:
+def test_gate_reads_false_as_off() -> None:
     recipe = Recipe.model_validate(recipe_values(gate={"min_f1": {"sentence": 0.6}, "int8": False}))
     assert recipe.gate.int8 == "off"
 
 
-def test_every_key_says_what_it_means() -> None:
+def test_recipe_describes_every_key() -> None:
     whole = Recipe.model_json_schema()
     sections = {"recipe": whole, **whole["$defs"]}
     for name, section in sections.items():
         for key, value in section.get("properties", {}).items():
             inner = sections.get(value.get("$ref", "").rpartition("/")[2], {})
-            choices = [sections[one["$ref"].rpartition("/")[2]] for one in value.get("anyOf", ()) if "$ref" in one]
-            told = [value, inner, *choices]
-            assert any(one.get("description") for one in told), f"{name}.{key} has no description"
+            choices = [sections[part["$ref"].rpartition("/")[2]] for part in value.get("anyOf", ()) if "$ref" in part]
+            described = [value, inner, *choices]
+            assert any(schema.get("description") for schema in described), f"{name}.{key} has no description"
 
 
-def test_forms_show_the_keys_in_the_order_they_are_written_in_whatever_keeps_the_schema() -> None:
+def test_recipe_schema_keeps_the_order_of_keys_for_forms() -> None:
     whole = Recipe.model_json_schema()
     shown = sorted(whole["properties"], key=lambda name: whole["properties"][name]["position"])
     assert shown == list(Recipe.model_fields)
     files = whole["$defs"]["FilesSource"]["properties"]
     assert min(files, key=lambda name: files[name]["position"]) == "kind"
-    # Prefect's forms know anyOf, and no oneOf
-    assert {one["$ref"].rpartition("/")[2] for one in whole["properties"]["source"]["anyOf"]} == {
+    # Prefect's forms support anyOf, but not oneOf
+    assert {part["$ref"].rpartition("/")[2] for part in whole["properties"]["source"]["anyOf"]} == {
         "MongoSource",
         "HubSource",
         "FilesSource",
@@ -193,8 +193,8 @@ def test_recipe_fills_in_training_defaults_by_the_kind_of_model(
     assert (given.training.learning_rate, given.training.epochs, given.training.batch_size) == (0.007, epochs, 4)
 
 
-def test_recipe_schema_gives_no_default_that_depends_on_the_model() -> None:
-    """A form that fills in a default would set it for every kind of model."""
+def test_recipe_schema_omits_defaults_that_depend_on_the_model() -> None:
+    """A form would set a default for every kind of model."""
     schema = Recipe.model_json_schema()
     assert "default" not in schema["properties"]["training"]
     keys = schema["$defs"]["Training"]["properties"]
@@ -207,20 +207,18 @@ FILES = {"kind": "files", "fields": {"label": "label"}}
 @pytest.mark.parametrize(
     ("paths", "method", "message"),
     [
-        ({"v.jsonl": "validation"}, "stratified", "names the splits validation, and split.method is stratified"),
+        ({"v.jsonl": "validation"}, "stratified", "names the splits validation, but split.method is stratified"),
         ({"a": "train", "b": "all"}, "stratified", "set split.method: published, or write all in source.paths"),
         ({"v.jsonl": "validation"}, "published", "source.paths names no train"),
-        ({"t": "train", "v": "validation"}, "published", "source.paths names no test: write v: test there"),
-        ({"t": "train"}, "published", "source.paths names no test: write NAME: test there"),
+        ({"t": "train", "v": "validation"}, "published", "source.paths names no test split; write v: test there"),
+        ({"t": "train"}, "published", "source.paths names no test split; write NAME: test there"),
     ],
 )
-def test_recipe_refuses_a_split_of_the_source_that_would_be_another(
-    paths: dict[str, str], method: str, message: str
-) -> None:
+def test_recipe_refuses_to_ignore_a_split_of_the_source(paths: dict[str, str], method: str, message: str) -> None:
     assert message in refused(source={**FILES, "paths": paths}, split={"method": method})
 
 
 @pytest.mark.parametrize("paths", [{"t": "train", "v": "test"}, {"t": "train", "v": "validation", "e": "test"}])
-def test_recipe_takes_published_splits_with_a_test_split(paths: dict[str, str]) -> None:
+def test_recipe_accepts_published_splits_with_a_test_split(paths: dict[str, str]) -> None:
     recipe = Recipe.model_validate(recipe_values(source={**FILES, "paths": paths}, split={"method": "published"}))
     assert recipe.split.method == "published"

@@ -1,4 +1,4 @@
-"""Every shipped recipe runs from its source to a verdict, on a small generated sample of the form it names."""
+"""Run every shipped recipe from its source to a verdict, on a small generated sample in its document format."""
 
 import random
 import re
@@ -21,7 +21,7 @@ SMALL = ["training.epochs=1", "model.max_length=48", "gate.int8=off"]
 
 @pytest.fixture
 def overrides(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What makes a recipe read its sample."""
+    """Return the overrides that make a recipe read its sample."""
     name = request.node.callspec.params["name"]
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder, draw = tmp_path / "source", random.Random(7)
@@ -40,7 +40,7 @@ def run(name: str, overrides: list[str], encoder: Path, store: Path) -> Training
 @pytest.mark.slow  # six whole runs, each of which exports and starts a fresh process for the smoke test
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_recipe_runs_from_source_to_verdict(
+def test_train_runs_a_shipped_recipe_from_source_to_verdict(
     name: str, overrides: list[str], tiny_bert_folder: Path, store: Path
 ) -> None:
     outcome = run(name, overrides, tiny_bert_folder, store)
@@ -49,7 +49,7 @@ def test_a_shipped_recipe_runs_from_source_to_verdict(
     assert {f"score: {head}" for head in recipe.heads} <= checks
     for column in recipe.gate.slices.columns:
         assert any(check.startswith(f"slice: {column}=") for check in checks)
-    assert not [check for check in outcome.verdict.failed if check.required == "an answer"]  # none went wrong itself
+    assert not [check for check in outcome.verdict.failed if check.required == "a result"]  # no check raised an error
     assert Evaluation.load(outcome.evaluation).rows
     assert outcome.card.is_file()
     if recipe.heads == ["tokens"]:
@@ -60,7 +60,7 @@ def test_a_shipped_recipe_runs_from_source_to_verdict(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_recipe_pins_what_it_takes_from_a_hub(name: str) -> None:
+def test_shipped_recipe_pins_its_hub_revisions(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.model.revision is not None
     assert COMMIT.fullmatch(recipe.model.revision)
@@ -70,7 +70,7 @@ def test_a_shipped_recipe_pins_what_it_takes_from_a_hub(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"snips"}))
-def test_every_key_of_a_shipped_recipe_is_commented(name: str) -> None:
+def test_shipped_recipe_comments_every_key(name: str) -> None:
     lines = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     bare = [line for line in lines if re.match(r"\s*\w+: +[^#\s]", line) and "#" not in line]
     documented = [line for line in bare if not line.startswith("    ")]  # entries below a commented key

@@ -12,7 +12,7 @@ MakeBundle = Callable[..., Bundle]
 
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> MakeBundle:
-    """Gives `make(name, classes={word: class}, entities={word: type}, ...)`: see `build_bundle`."""
+    """Return `make(name, classes={word: class}, entities={word: type}, ...)`; see `build_bundle`."""
 
     def make(
         name: str = "bundle",

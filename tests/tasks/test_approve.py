@@ -1,4 +1,4 @@
-"""Approval with a real Prefect server and a real MLflow: runs are suspended, resumed, answered, expired."""
+"""Approval with a real Prefect server and a real MLflow: suspended, resumed, decided and expired runs."""
 
 import time
 from pathlib import Path
@@ -34,7 +34,7 @@ def world(store: Path, tmp_path: Path) -> World:
 
 
 def deploy(world: World, name: str, **run: Any) -> Deployed:
-    """A deployed run that ends with this candidate."""
+    """Return a deployed run that ends with this candidate."""
 
     @flow(name="toy", persist_result=False)
     def toy() -> PromotionResult:
@@ -48,7 +48,7 @@ def deploy(world: World, name: str, **run: Any) -> Deployed:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_deployed_run_waits_suspended_with_the_verdict_and_goes_on_with_the_answer(world: World) -> None:
+def test_approve_suspends_a_deployed_run_until_the_decision(world: World) -> None:
     # Given a run whose gate passed,
     waiting = deploy(world, "second")
     state = waiting.start()
@@ -75,7 +75,7 @@ def test_a_deployed_run_waits_suspended_with_the_verdict_and_goes_on_with_the_an
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_refusal_leaves_the_champion_and_its_reason(world: World) -> None:
+def test_approve_records_a_refusal_and_keeps_the_champion(world: World) -> None:
     waiting = deploy(world, "second")
     waiting.start()
     state = waiting.resume(approve=False, approver="Bob", notes="wrong about Berlin")
@@ -86,7 +86,7 @@ def test_a_refusal_leaves_the_champion_and_its_reason(world: World) -> None:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_the_form_shows_the_verdict_and_an_answer_needs_a_name(world: World) -> None:
+def test_approval_form_shows_the_verdict_and_requires_a_name(world: World) -> None:
     waiting = deploy(world, "second")
     waiting.start()
     [text] = waiting.questions()
@@ -99,7 +99,7 @@ def test_the_form_shows_the_verdict_and_an_answer_needs_a_name(world: World) -> 
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_where_the_champion_changed_meanwhile_a_new_verdict_asks_again(world: World) -> None:
+def test_approve_asks_again_after_a_change_of_champion(world: World) -> None:
     # Given a run that waits while another model becomes champion,
     waiting = deploy(world, "second")
     waiting.start()
@@ -118,7 +118,7 @@ def test_where_the_champion_changed_meanwhile_a_new_verdict_asks_again(world: Wo
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_run_resumed_without_the_form_asks_again(world: World) -> None:
+def test_approve_asks_again_if_resumed_without_the_form(world: World) -> None:
     waiting = deploy(world, "second")
     waiting.start()
     with get_client(sync_client=True) as client:
@@ -129,7 +129,7 @@ def test_a_run_resumed_without_the_form_asks_again(world: World) -> None:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_wait_that_expired_counts_as_refusal(world: World) -> None:
+def test_approve_refuses_after_expiry(world: World) -> None:
     # Given a run that nobody answers in time,
     waiting = deploy(world, "second", approval_hours=1 / 3600)
     waiting.start()
@@ -150,7 +150,7 @@ def test_a_wait_that_expired_counts_as_refusal(world: World) -> None:
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_an_answer_in_time_counts_however_late_a_worker_takes_it_up(world: World) -> None:
+def test_approve_accepts_a_timely_decision_read_late(world: World) -> None:
     # Given an answer that Prefect took in time,
     waiting = deploy(world, "second")
     waiting.start()
@@ -167,7 +167,7 @@ def test_an_answer_in_time_counts_however_late_a_worker_takes_it_up(world: World
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_the_command_can_answer_for_a_suspended_run_which_then_ends_by_itself(world: World) -> None:
+def test_decide_ends_a_suspended_run(world: World) -> None:
     waiting = deploy(world, "second")
     waiting.start()
     assert decide(world.registry, None, approve=True, approver="Ann").promoted
@@ -180,7 +180,7 @@ def test_the_command_can_answer_for_a_suspended_run_which_then_ends_by_itself(wo
 # Runs without a deployment
 
 
-def test_a_run_on_a_machine_of_ones_own_ends_as_pending_for_the_command(world: World) -> None:
+def test_approve_leaves_a_local_run_pending(world: World) -> None:
     result = world.go("second")
     assert (result.pending, result.promoted, world.serves()) == (True, False, "1")
     assert "assay approve toy --version 2 --approver YOUR_NAME" in result.why
@@ -192,7 +192,7 @@ def test_a_run_on_a_machine_of_ones_own_ends_as_pending_for_the_command(world: W
     assert world.registry.pending() == []
 
 
-def test_an_answer_is_given_once(world: World) -> None:
+def test_decide_accepts_one_decision(world: World) -> None:
     world.go("second")
     refused = decide(world.registry, "2", approve=False, approver="Bob", notes="too slow")
     assert (refused.promoted, refused.why) == (False, "refused by Bob: too slow")
@@ -201,7 +201,7 @@ def test_an_answer_is_given_once(world: World) -> None:
     assert world.serves() == "1"
 
 
-def test_what_was_refused_can_be_approved_when_a_later_run_makes_it_again(world: World) -> None:
+def test_decide_approves_a_refused_bundle_of_a_later_run(world: World) -> None:
     world.go("second")
     decide(world.registry, "2", approve=False, approver="Bob")
     later = world.end(world.later(key="later"), "second", world.judge("second"))
@@ -210,7 +210,7 @@ def test_what_was_refused_can_be_approved_when_a_later_run_makes_it_again(world:
     assert world.serves() == "2"
 
 
-def test_two_answers_at_once_have_one_winner(world: World) -> None:
+def test_decide_has_one_winner_of_two_concurrent_decisions(world: World) -> None:
     # Given a question that Ann has read,
     world.go("second")
     version = world.registry.version("2")
@@ -225,10 +225,10 @@ def test_two_answers_at_once_have_one_winner(world: World) -> None:
     assert world.serves() == "1"
 
 
-def test_after_a_new_champion_the_command_asks_for_a_new_verdict(world: World) -> None:
+def test_decide_requires_a_new_verdict_after_a_change_of_champion(world: World) -> None:
     world.go("second")
     world.go("third one", approval="none")
-    with pytest.raises(AssayError, match="judge it again, then approve: assay run tiny --from gate"):
+    with pytest.raises(AssayError, match="run the gate again, then approve: assay run tiny --from gate"):
         decide(world.registry, "2", approve=True, approver="Ann")
     assert world.serves() == "3"
     # Judged again, it can be approved.
@@ -237,7 +237,7 @@ def test_after_a_new_champion_the_command_asks_for_a_new_verdict(world: World) -
     assert world.serves() == "2"
 
 
-def test_the_command_names_what_waits(world: World) -> None:
+def test_decide_names_pending_versions(world: World) -> None:
     with pytest.raises(AssayError, match="versions that wait for approval: none"):
         decide(world.registry, None, approve=True, approver="Ann")
     world.go("second")
@@ -250,7 +250,7 @@ def test_the_command_names_what_waits(world: World) -> None:
         decide(world.registry, "1", approve=True, approver="Ann")
 
 
-def test_a_kept_verdict_that_was_changed_promotes_nothing(world: World) -> None:
+def test_decide_refuses_a_changed_verdict(world: World) -> None:
     world.go("second")
     version = world.registry.version("2")
     assert version.approval is not None
@@ -261,7 +261,7 @@ def test_a_kept_verdict_that_was_changed_promotes_nothing(world: World) -> None:
     assert world.serves() == "1"
 
 
-def test_nobody_is_asked_about_what_the_gate_refused_nor_in_a_dry_run(world: World) -> None:
+def test_approve_asks_nobody_after_a_refusal_or_in_a_dry_run(world: World) -> None:
     refused = world.go("second", passed=False)
     assert (refused.pending, refused.promoted) == (False, False)
     rehearsed = world.go("third one", run_mode="dry_run")
@@ -269,7 +269,7 @@ def test_nobody_is_asked_about_what_the_gate_refused_nor_in_a_dry_run(world: Wor
     assert world.registry.pending() == []
 
 
-def test_a_forced_promotion_needs_approval_too_and_carries_both(world: World) -> None:
+def test_approve_is_required_for_a_forced_promotion(world: World) -> None:
     assert world.go("second", passed=False, forced="the old one is on fire").pending
     assert "forced: the old one is on fire" in question(world, "2")
     decide(world.registry, "2", approve=True, approver="Ann")
@@ -279,17 +279,17 @@ def test_a_forced_promotion_needs_approval_too_and_carries_both(world: World) ->
     assert move.approval.approver == "Ann"
 
 
-def test_the_champion_judged_again_is_not_asked_about(world: World) -> None:
+def test_approve_does_not_ask_about_the_champion(world: World) -> None:
     world.go("second")
     decide(world.registry, "2", approve=True, approver="Ann")
-    told = world.told_by("2")
+    recorded = world.told_by("2")
     for again in (world.go("second"), world.end(world.later(key="later"), "second", world.judge("second"))):
         assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
-    assert world.told_by("2") == told
+    assert world.told_by("2") == recorded
     assert world.registry.version("2").tags["assay.run"] == "k"
 
 
-def test_an_answer_that_a_process_died_behind_is_written_down_by_the_next(world: World) -> None:
+def test_decide_completes_a_decision_after_a_crash(world: World) -> None:
     world.go("second")
     asked = world.registry.version("2").approval
     assert asked is not None
@@ -305,7 +305,7 @@ def test_an_answer_that_a_process_died_behind_is_written_down_by_the_next(world:
     assert world.registry.pending() == []
 
 
-def test_without_a_question_nothing_is_promoted(world: World) -> None:
+def test_promote_requires_an_approval(world: World) -> None:
     verdict, export = (
         world.judge("second"),
         ArtifactRef[ExportReport](path=world.bundle("second").folder.parent, digest="e"),
@@ -318,7 +318,7 @@ def test_without_a_question_nothing_is_promoted(world: World) -> None:
 # What an answer is bound to
 
 
-def test_an_answer_is_bound_to_what_was_judged_and_not_to_what_was_measured(world: World) -> None:
+def test_approval_is_bound_to_the_verdict_and_not_to_measurements(world: World) -> None:
     first, second = world.judge("second"), world.judge("second")
     assert first.digest != second.digest
     assert first.approval_key == second.approval_key
@@ -329,7 +329,7 @@ def test_an_answer_is_bound_to_what_was_judged_and_not_to_what_was_measured(worl
         assert first.model_copy(update=changes).approval_key != first.approval_key, changes
 
 
-def test_an_answer_to_another_verdict_promotes_nothing(world: World) -> None:
+def test_promote_refuses_an_approval_of_another_verdict(world: World) -> None:
     world.go("second")
     version = world.registry.version("2")
     assert version.approval is not None
@@ -340,7 +340,7 @@ def test_an_answer_to_another_verdict_promotes_nothing(world: World) -> None:
     assert world.serves() == "1"
 
 
-def test_texts_of_people_are_limited_to_what_a_tag_takes(world: World) -> None:
+def test_approval_limits_texts_to_the_size_of_a_tag(world: World) -> None:
     asked = Approval.ask(world.judge("second"), "r" * 100, hours=1)
     with pytest.raises(AssayError, match="notes of 1,001 characters"):
         asked.answered(True, "Ann", "x" * 1001)
@@ -356,7 +356,7 @@ def test_texts_of_people_are_limited_to_what_a_tag_takes(world: World) -> None:
 
 
 def question(world: World, number: str) -> str:
-    """What a person is asked about a version."""
+    """Return the approval question about a version."""
     version = world.registry.version(number)
     assert version.approval is not None
     return ask_about(world.registry, world.registry.kept_verdict(version), version.approval)
@@ -365,7 +365,7 @@ def question(world: World, number: str) -> str:
 # After a rollback
 
 
-def test_a_rolled_back_bundle_is_promoted_by_an_approval_that_knows_of_the_rollback(world: World) -> None:
+def test_decide_promotes_a_rolled_back_bundle_after_a_new_approval(world: World) -> None:
     # Given a version that was approved, and rolled back,
     world.go("second", key="k1")
     assert decide(world.registry, "2", approve=True, approver="Ann").promoted

@@ -46,7 +46,7 @@ def an_answer(**changes: Any) -> LabelledPrediction:
 
 
 def joint_examples() -> list[Example]:
-    """Eight rows: the model of `CLASSES` and `ENTITIES` errs on one class, and on one entity."""
+    """Return eight rows: the model of `CLASSES` and `ENTITIES` is wrong about one class and one entity."""
     rows = [
         ("good apple", "positive", [(5, 10, "COMPANY")], "web"),
         ("bad apple here", "negative", [(4, 9, "COMPANY")], "web"),
@@ -63,7 +63,7 @@ def joint_examples() -> list[Example]:
     ]
 
 
-def test_figures_of_both_heads_are_those_counted_by_hand(make_bundle: Any) -> None:
+def test_evaluation_metrics_equal_hand_counts(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     metrics = evaluation.metrics
     assert metrics["sentence.accuracy"] == 7 / 8
@@ -79,7 +79,7 @@ def test_figures_of_both_heads_are_those_counted_by_hand(make_bundle: Any) -> No
     assert evaluation.left_out == {}
 
 
-def test_report_confusion_and_intervals(make_bundle: Any) -> None:
+def test_evaluation_reports_confusion_and_intervals(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     assert [(line.name, line.support) for line in evaluation.report["sentence"]] == [("negative", 5), ("positive", 3)]
     assert [(line.name, line.f1) for line in evaluation.report["tokens"]] == [
@@ -93,7 +93,7 @@ def test_report_confusion_and_intervals(make_bundle: Any) -> None:
         assert interval.low <= interval.value <= interval.high, head
 
 
-def test_the_worst_mistakes_are_named_with_what_was_right(make_bundle: Any) -> None:
+def test_evaluation_lists_the_worst_errors_with_their_labels(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     sentence, tokens = evaluation.worst
     assert (sentence.head, sentence.id, sentence.gold, sentence.predicted) == (
@@ -106,7 +106,7 @@ def test_the_worst_mistakes_are_named_with_what_was_right(make_bundle: Any) -> N
     assert (tokens.id, tokens.gold, tokens.predicted) == ("row-7", "COMPANY 'bad apple'", "COMPANY 'apple'")
 
 
-def test_slices_are_those_of_the_columns_and_of_the_length(make_bundle: Any) -> None:
+def test_evaluation_slices_by_columns_and_length(make_bundle: Any) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     slices = {(one.head, one.value): one for one in evaluation.slices}
     assert slices["sentence", "web"].f1 == 1
@@ -119,7 +119,7 @@ def test_slices_are_those_of_the_columns_and_of_the_length(make_bundle: Any) -> 
     assert [one.value for one in lengths] == ["8-10 characters", "11-14 characters", "15-21 characters"]
 
 
-def test_an_evaluation_survives_its_files(make_bundle: Any, tmp_path: Path) -> None:
+def test_evaluation_round_trips_through_files(make_bundle: Any, tmp_path: Path) -> None:
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), joint_examples(), threads=1)
     evaluation.save(tmp_path)
     again = Evaluation.load(tmp_path)
@@ -128,12 +128,12 @@ def test_an_evaluation_survives_its_files(make_bundle: Any, tmp_path: Path) -> N
     assert "good apple" not in (tmp_path / "rows.parquet").read_bytes().decode("latin-1")
 
 
-def test_a_folder_without_evaluation_is_refused(tmp_path: Path) -> None:
+def test_evaluation_load_refuses_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="--from evaluate"):
         Evaluation.load(tmp_path)
 
 
-def test_figures_that_are_not_defined_are_left_out_with_the_reason(make_bundle: Any) -> None:
+def test_evaluation_omits_undefined_metrics_with_the_reason(make_bundle: Any) -> None:
     examples = [Example(str(n), "good day", label="positive", entities=()) for n in range(3)]
     evaluation = score_bundle(make_bundle(classes=CLASSES, entities=ENTITIES), examples, threads=1)
     assert "sentence.roc_auc" not in evaluation.metrics
@@ -144,7 +144,7 @@ def test_figures_that_are_not_defined_are_left_out_with_the_reason(make_bundle: 
     json.loads(evaluation.model_dump_json())
 
 
-def test_a_class_that_the_model_does_not_know_counts_as_wrong(make_bundle: Any) -> None:
+def test_evaluation_counts_an_unknown_class_as_wrong(make_bundle: Any) -> None:
     examples = [Example("1", "good", label="positive"), Example("2", "bad", label="strange")]
     evaluation = score_bundle(make_bundle(classes=CLASSES), examples, threads=1)
     assert evaluation.metrics["sentence.accuracy"] == 0.5
@@ -152,7 +152,7 @@ def test_a_class_that_the_model_does_not_know_counts_as_wrong(make_bundle: Any) 
     assert evaluation.confusion.labels == ["negative", "positive", "strange"]
 
 
-def test_macro_f1_and_roc_auc_agree_with_sklearn() -> None:
+def test_evaluation_agrees_with_sklearn() -> None:
     from sklearn.metrics import roc_auc_score
 
     random = np.random.default_rng(1)
@@ -160,25 +160,27 @@ def test_macro_f1_and_roc_auc_agree_with_sklearn() -> None:
     labels = ["a", "b", "c"]
     gold = [labels[code] for code in random.integers(0, 3, 200)]
     predicted = [labels[code] for code in probabilities.argmax(axis=1)]
-    answers = [
-        an_answer(id=str(n), gold=truth, predicted=answer, probabilities=tuple(row))
-        for n, (truth, answer, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
+    predictions = [
+        an_answer(id=str(n), gold=truth, predicted=prediction, probabilities=tuple(row))
+        for n, (truth, prediction, row) in enumerate(zip(gold, predicted, probabilities.tolist(), strict=True))
     ]
-    metrics = compute_metrics(answers, ["sentence"], labels).metrics
+    metrics = compute_metrics(predictions, ["sentence"], labels).metrics
     assert metrics["sentence.macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro"))
     assert metrics["sentence.roc_auc"] == pytest.approx(roc_auc_score(gold, probabilities, multi_class="ovr"))
 
 
-def test_strict_entity_f1_equals_seqeval() -> None:
+def test_evaluation_entity_f1_equals_seqeval() -> None:
     # Given random BIO tags over words, among them I- tags that continue nothing,
     random = np.random.default_rng(5)
     tag_set = ["O", "O", "B-X", "I-X", "B-Y", "I-Y"]
     gold, predicted = ([random.choice(tag_set, 12).tolist() for _ in range(300)] for _ in range(2))
     units = [Word(n, 3 * n, 3 * n + 2) for n in range(12)]
-    answers = [_tagged(truth, answer, units) for truth, answer in zip(gold, predicted, strict=True)]
+    predictions = [_tagged(truth, prediction, units) for truth, prediction in zip(gold, predicted, strict=True)]
     # then F1 over character spans is seqeval's.
-    assert outcomes_of(answers, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
-    assert compute_metrics(answers, ["tokens"], []).metrics["tokens.f1"] == pytest.approx(seqeval_f1(gold, predicted))
+    assert outcomes_of(predictions, "tokens").f1() == pytest.approx(seqeval_f1(gold, predicted))
+    assert compute_metrics(predictions, ["tokens"], []).metrics["tokens.f1"] == pytest.approx(
+        seqeval_f1(gold, predicted)
+    )
 
 
 def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]) -> LabelledPrediction:
@@ -186,7 +188,7 @@ def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]
     return an_answer(gold=None, predicted=None, gold_entities=tuple(spans(gold, units)), predicted_entities=found)
 
 
-def test_calibration_error_of_known_bins() -> None:
+def test_evaluation_calibration_error_of_known_bins() -> None:
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
     right = np.array([True, True, True, False, True, False])
     bins = calibration_bins(confidence, right)
@@ -195,24 +197,24 @@ def test_calibration_error_of_known_bins() -> None:
     assert len(calibration_bins(np.array([0.0, 1.0]), np.array([True, True]))) == 2
 
 
-def test_wrong_labels_are_suspected() -> None:
+def test_evaluation_finds_label_issues() -> None:
     # Given a confident model and 200 rows of which ten carry the other label,
     random = np.random.default_rng(2)
-    answers = []
+    predictions = []
     for number in range(200):
         sure = float(random.uniform(0.93, 0.99))
         is_a = number % 2 == 0
         label = ("a" if is_a else "b") if number >= 10 else ("b" if is_a else "a")
         probabilities = (sure, 1 - sure) if is_a else (1 - sure, sure)
-        answers.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
-    label_issues = find_label_issues(answers, ["text"] * 200, ["a", "b"])
+        predictions.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
+    label_issues = find_label_issues(predictions, ["text"] * 200, ["a", "b"])
     # then these ten are found, and nothing else.
     assert {suspect.id for suspect in label_issues} == {str(number) for number in range(10)}
     assert all(suspect.gold != suspect.suggested for suspect in label_issues)
     assert [one.self_confidence for one in label_issues] == sorted(one.self_confidence for one in label_issues)
 
 
-def test_the_step_scores_the_test_side_only_and_once(make_bundle: Any, tmp_path: Path) -> None:
+def test_evaluate_scores_only_test_rows_and_once(make_bundle: Any, tmp_path: Path) -> None:
     # Given eight rows, of which five are test,
     examples = joint_examples()
     split_of: dict[str, SplitName] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
@@ -224,11 +226,11 @@ def test_the_step_scores_the_test_side_only_and_once(make_bundle: Any, tmp_path:
     # then it is one result, of these rows and this bundle.
     assert first == second
     evaluation = Evaluation.load(first.path)
-    assert [answer.id for answer in evaluation.rows] == [f"row-{n}" for n in range(5)]
+    assert [prediction.id for prediction in evaluation.rows] == [f"row-{n}" for n in range(5)]
     assert evaluation.bundle == bundle.digest
 
 
-def test_an_empty_test_side_is_refused(make_bundle: Any, tmp_path: Path) -> None:
+def test_evaluate_refuses_an_empty_test_split(make_bundle: Any, tmp_path: Path) -> None:
     examples = joint_examples()
     run, snapshot, splits = _a_run(tmp_path, examples, {example.id: "train" for example in examples})
     bundle = make_bundle("export/bundle", classes=CLASSES)
@@ -246,7 +248,7 @@ def _a_run(
     return make_run(folder / "store"), snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
 
 
-def test_answers_carry_the_cluster_of_their_row_into_the_stored_rows(make_bundle: Any, tmp_path: Path) -> None:
+def test_evaluate_stores_the_cluster_of_each_prediction(make_bundle: Any, tmp_path: Path) -> None:
     examples = [replace(row, group="g" if n < 2 else None) for n, row in enumerate(joint_examples())]
     bundle = make_bundle(classes=CLASSES, entities=ENTITIES)
     clusters = {row.id: examples[n // 4 * 4].id for n, row in enumerate(examples)}

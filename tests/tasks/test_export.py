@@ -46,7 +46,7 @@ Trained = tuple[Run, ArtifactRef[Checkpoint], ArtifactRef[Snapshot], ArtifactRef
 
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Trained:
-    """A BERT with both heads and a CRF: run, checkpoint, snapshot, splits."""
+    """Train a BERT with both heads and a CRF; return run, checkpoint, snapshot and splits."""
     model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
     return _trained(tmp_path_factory.mktemp("joint"), model, int8="off")
 
@@ -71,7 +71,7 @@ def _trained(folder: Path, model: Model, int8: str = "auto") -> Trained:
     return run, checkpoint, snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
 
 
-def test_onnx_equals_torch_for_bert_with_both_heads_and_crf(joint_export: ArtifactRef[ExportReport]) -> None:
+def test_export_equals_torch_for_bert_with_both_heads_and_crf(joint_export: ArtifactRef[ExportReport]) -> None:
     report = ExportReport.load(joint_export.path)
     assert report.parity_max_difference < 1e-4
     assert report.parity_labels_equal
@@ -79,7 +79,7 @@ def test_onnx_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Artifa
 
 
 @pytest.mark.slow  # a training and an export
-def test_onnx_equals_torch_for_deberta_with_lora_and_int8_may_ship(tmp_path: Path, tiny_deberta_folder: Path) -> None:
+def test_export_equals_torch_for_deberta_with_lora_and_may_ship_int8(tmp_path: Path, tiny_deberta_folder: Path) -> None:
     model = Model(encoder=str(tiny_deberta_folder), heads=["sentence"], lora=Lora(r=4), max_length=64)
     folder = export.fn(*_trained(tmp_path, model)).path
     report = ExportReport.load(folder)
@@ -95,7 +95,7 @@ def test_onnx_equals_torch_for_deberta_with_lora_and_int8_may_ship(tmp_path: Pat
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (1, 5), (7, 33), (2, 64)])
-def test_the_graph_takes_any_batch_and_length(
+def test_export_graph_accepts_any_batch_and_length(
     joint: Trained, joint_export: ArtifactRef[ExportReport], shape: tuple[int, int]
 ) -> None:
     # given rows of which the last is padded
@@ -116,7 +116,7 @@ def test_the_graph_takes_any_batch_and_length(
 
 
 @pytest.mark.slow  # a second export
-def test_the_graph_is_reproducible_and_holds_nothing_of_this_machine(
+def test_export_graph_is_reproducible_and_independent_of_the_machine(
     tmp_path: Path, joint: Trained, joint_export: ArtifactRef[ExportReport]
 ) -> None:
     # when the same weights are exported again
@@ -133,7 +133,7 @@ def test_the_graph_is_reproducible_and_holds_nothing_of_this_machine(
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
 
 
-def test_int8_leaves_the_heads_and_the_attention_in_float(
+def test_export_int8_keeps_heads_and_attention_in_float(
     tmp_path: Path, joint_export: ArtifactRef[ExportReport]
 ) -> None:
     quantize_graph(joint_export.path / BUNDLE / MODEL, tmp_path / "int8.onnx")
@@ -143,13 +143,13 @@ def test_int8_leaves_the_heads_and_the_attention_in_float(
     assert operators.count("MatMul") + operators.count("Gemm") == 2 * 2 + 2
 
 
-def test_the_bundle_that_ships_answers_its_golden_rows(joint_export: ArtifactRef[ExportReport]) -> None:
+def test_export_bundle_reproduces_its_golden_rows(joint_export: ArtifactRef[ExportReport]) -> None:
     bundle = Bundle.load(joint_export.path / BUNDLE)
     assert len(bundle.manifest.golden) == 8
     assert smoke_test(Engine(bundle, threads=1)) == 8
 
 
-def test_the_engine_decodes_with_the_crf(joint_export: ArtifactRef[ExportReport]) -> None:
+def test_export_bundle_decodes_with_the_crf(joint_export: ArtifactRef[ExportReport]) -> None:
     # given transitions that allow no tag but the last, whatever the network says
     bundle = Bundle.load(joint_export.path / BUNDLE)
     engine = Engine(bundle, threads=1)
@@ -160,7 +160,7 @@ def test_the_engine_decodes_with_the_crf(joint_export: ArtifactRef[ExportReport]
     assert [(entity.start, entity.end, entity.label) for entity in answer.entities] == [(0, 7, "ORG")]
 
 
-def test_a_finished_export_is_not_done_again(joint: Trained, joint_export: ArtifactRef[ExportReport]) -> None:
+def test_export_reuses_a_finished_export(joint: Trained, joint_export: ArtifactRef[ExportReport]) -> None:
     written = (joint_export.path / BUNDLE / MODEL).stat().st_mtime_ns
     run, checkpoint, snapshot, splits = joint
     assert export.fn(run, checkpoint, snapshot, splits) == joint_export
@@ -194,7 +194,9 @@ def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags
         ("off", 0.0, "fp32", "gate.int8 is off"),
     ],
 )
-def test_int8_ships_only_where_no_head_falls_too_far(int8: str, drop: float, precision: str, why: str) -> None:
+def test_choose_precision_ships_int8_only_below_the_maximum_drop(
+    int8: str, drop: float, precision: str, why: str
+) -> None:
     gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}, "int8": int8})
     comparison = Int8Comparison(
         f1_fp32={"sentence": 0.9, "tokens": 0.9},
@@ -202,12 +204,12 @@ def test_int8_ships_only_where_no_head_falls_too_far(int8: str, drop: float, pre
         drop={"sentence": -0.01, "tokens": drop},
         rows=50,
     )
-    chosen, said = choose_precision(gate, comparison, ["sentence", "tokens"])
+    chosen, reason = choose_precision(gate, comparison, ["sentence", "tokens"])
     assert chosen == precision
-    assert why in said
+    assert why in reason
 
 
-def test_int8_is_not_risked_where_a_head_could_not_be_measured() -> None:
+def test_choose_precision_keeps_fp32_if_a_head_is_unmeasured() -> None:
     gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}})
     comparison = Int8Comparison(f1_fp32={"sentence": 0.9}, f1_int8={"sentence": 0.9}, drop={"sentence": 0.0}, rows=50)
     chosen, why = choose_precision(gate, comparison, ["sentence", "tokens"])

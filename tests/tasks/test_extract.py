@@ -53,7 +53,7 @@ def rejects(folder: Path) -> dict[str, str]:
     return {line["id"]: line["reason"] for line in lines}
 
 
-def test_every_document_is_used_filtered_or_rejected(
+def test_extract_uses_filters_or_rejects_every_document(
     tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mongo.fill("parses", DOCUMENTS)
@@ -71,7 +71,7 @@ def test_every_document_is_used_filtered_or_rejected(
     }
 
 
-def test_a_broken_cursor_changes_nothing_in_the_snapshot(
+def test_extract_is_unaffected_by_a_broken_cursor(
     tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mongo.fill("parses", [{"_id": number, "Parse": [SENTENCE]} for number in range(300)])
@@ -84,7 +84,7 @@ def test_a_broken_cursor_changes_nothing_in_the_snapshot(
     assert broken.digest == straight.digest
 
 
-def test_the_snapshot_tells_its_source_without_the_address(
+def test_extract_describes_the_source_without_its_address(
     tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mongo.fill("parses", DOCUMENTS)
@@ -105,7 +105,7 @@ def test_the_snapshot_tells_its_source_without_the_address(
     assert all(mongo.uri.encode() not in path.read_bytes() for path in ref.path.iterdir())
 
 
-def test_files_tell_their_digests_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+def test_extract_reads_a_changed_file_again(tmp_path: Path) -> None:
     line = '{"text": "a", "label": "x"}'
     first = extract.fn(file_run(tmp_path, [line]))
 
@@ -119,7 +119,7 @@ def test_files_tell_their_digests_and_a_changed_file_is_read_again(tmp_path: Pat
     assert len(digest) == 64
 
 
-def test_a_local_data_set_with_its_own_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_reads_a_local_data_set_with_its_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "news").mkdir()
     for split in ("train", "validation"):
@@ -144,7 +144,7 @@ def test_a_local_data_set_with_its_own_splits(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_too_many_rejects_stop_the_run_and_are_kept(tmp_path: Path) -> None:
+def test_extract_stops_at_too_many_rejects_and_keeps_them(tmp_path: Path) -> None:
     good, empty, number = '{"text": "a", "label": "x"}', '{"text": "", "label": "x"}', '{"text": 4, "label": "x"}'
     run = file_run(tmp_path, [good] * 5 + [empty] * 3 + [number, "broken"], max_reject_share=0.4)
 
@@ -162,27 +162,27 @@ def test_too_many_rejects_stop_the_run_and_are_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("snapshot.json"))
 
 
-def test_rejects_at_the_limit_pass(tmp_path: Path) -> None:
+def test_extract_accepts_rejects_at_the_limit(tmp_path: Path) -> None:
     lines = ['{"text": "a", "label": "x"}', '{"text": ""}']
 
     assert len(Snapshot.load(extract.fn(file_run(tmp_path, lines, max_reject_share=0.5)).path)) == 1
 
 
-def test_an_empty_collection_is_named(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AssayError, match=rf"the MongoDB collection {mongo.database}\.parses is empty"):
+def test_extract_names_an_empty_collection(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AssayError, match=rf"the MongoDB collection {mongo.database}\.parses returned no document"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
 
 
-def test_a_source_of_which_everything_is_filtered(
+def test_extract_reports_a_source_without_rows_after_filtering(
     tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mongo.fill("parses", DOCUMENTS[2:4])
 
-    with pytest.raises(AssayError, match="gave no row: all 2 documents are filtered out"):
+    with pytest.raises(AssayError, match="has no rows: all 2 documents are filtered out"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
 
 
-def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_names_an_unset_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOT_SET", raising=False)
     source = {"kind": "mongo", "uri": "env:NOT_SET", "database": "d", "collection": "c", "fields": {"label": "label"}}
 

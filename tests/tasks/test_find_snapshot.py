@@ -17,7 +17,7 @@ Find = Callable[[Made], Path]
 
 @pytest.fixture
 def find(store: Path) -> Find:
-    """Looks for the rows of a version, in a reproduction of it."""
+    """Return a function that finds the rows of a version in a reproduction."""
 
     def look(made: Made) -> Path:
         uri = made.run.tracking_uri
@@ -31,13 +31,11 @@ def find(store: Path) -> Find:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every snapshot is too large for MLflow."""
+    """Make every snapshot too large for MLflow."""
     monkeypatch.setattr(keeping, "LARGEST_SNAPSHOT", 0)
 
 
-def test_small_data_come_from_mlflow_though_store_and_source_have_lost_them(
-    make_version: MakeVersion, find: Find, tmp_path: Path
-) -> None:
+def test_find_snapshot_downloads_small_data_from_mlflow(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     (tmp_path / "rows.jsonl").unlink()
@@ -45,33 +43,35 @@ def test_small_data_come_from_mlflow_though_store_and_source_have_lost_them(
 
 
 @pytest.mark.usefixtures("large")
-def test_large_data_are_found_in_the_store(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_finds_large_data_in_the_store(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     make_version("second", range(80), {"good": "up"})
     assert find(made) == made.snapshot.path
 
 
 @pytest.mark.usefixtures("large")
-def test_an_unchanged_source_is_read_again(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_reads_an_unchanged_source_again(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     assert find(made).is_relative_to(made.run.store / "reproductions")
 
 
 @pytest.mark.usefixtures("large")
-def test_data_that_are_gone_are_said_to_be(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
+def test_find_snapshot_reports_missing_data(make_version: MakeVersion, find: Find, tmp_path: Path) -> None:
     made = make_version("first")
     shutil.rmtree(made.snapshot.path)
     write_rows(tmp_path / "rows.jsonl", range(59))
-    with pytest.raises(AssayError, match=r"the 60 rows of models:/tiny/1 .* are gone: .* source holds other rows now"):
+    with pytest.raises(
+        AssayError, match=r"the 60 rows of models:/tiny/1 .* are no longer available: .* source holds other rows now"
+    ):
         find(made)
     (tmp_path / "rows.jsonl").unlink()
-    with pytest.raises(AssayError, match=r"are gone: .* the source cannot be read again"):
+    with pytest.raises(AssayError, match=r"are no longer available: .* the source cannot be read again"):
         find(made)
 
 
 @pytest.mark.usefixtures("large")
-def test_data_that_were_changed_are_not_taken(make_version: MakeVersion, find: Find) -> None:
+def test_find_snapshot_refuses_changed_data(make_version: MakeVersion, find: Find) -> None:
     made = make_version("first")
     [part] = made.snapshot.path.glob("*.parquet")
     part.write_bytes(part.read_bytes()[:-1] + b"?")

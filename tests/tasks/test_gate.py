@@ -1,4 +1,4 @@
-"""The gate on real bundles with known answers, and on a real registry with a champion."""
+"""The gate with real bundles, known predictions, and a real registry with a champion."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ MakeBundle = Callable[..., Bundle]
 
 
 def labelled_rows(count: int = 240) -> list[Example]:
-    """Every class word with every entity word; the rows with `fine` come from the radio."""
+    """Return every class word with every entity word; the rows with `fine` come from the radio."""
     rows = []
     for number in range(count):
         word, entity = list(ALL_CLASSES)[number % 4], list(ALL_ENTITIES)[number // 4 % 4]
@@ -71,7 +71,7 @@ PAIRS = [replace(row, text_pair="so it is") for row in labelled_rows()]
 
 @dataclass
 class Candidate:
-    """What the gate is handed."""
+    """The inputs of the gate."""
 
     run: Run
     validation: ArtifactRef[ValidationReport]
@@ -94,7 +94,7 @@ class Candidate:
         )
 
     def context(self, folder: Path) -> GateContext[Version]:
-        """What single checks look at; `folder` is for the champion's bundle."""
+        """Return the context of single checks; `folder` takes the champion's bundle."""
         return GateContext(self.run.recipe, self.results, registry_of(self.run), folder / "champion")
 
 
@@ -107,7 +107,7 @@ MakeCandidate = Callable[..., Candidate]
 
 @pytest.fixture
 def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandidate:
-    """Gives `make(...)`: a sound candidate by default, each part of which can be spoiled."""
+    """Return `make(...)`, which makes a sound candidate; each part of it can be replaced."""
 
     def make(
         classes: dict[str, str] | None = None,
@@ -199,7 +199,7 @@ def an_export_report(changes: dict[str, Any]) -> _Report:
     return _Report.model_validate({**values, **changes})
 
 
-def test_a_sound_candidate_passes_every_check(candidate: MakeCandidate) -> None:
+def test_gate_passes_a_sound_candidate(candidate: MakeCandidate) -> None:
     # Given a perfect model, slices to judge, limits to keep, and no champion yet,
     rules = {"slices": {"columns": ["medium"]}, "max_p95_ms": 1000, "max_size_mb": 1}
     case = candidate(gate_rules=rules)
@@ -231,7 +231,7 @@ def test_a_sound_candidate_passes_every_check(candidate: MakeCandidate) -> None:
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
-def test_the_gate_writes_nothing_and_judges_anew_each_time(candidate: MakeCandidate, store: Path) -> None:
+def test_gate_writes_nothing_and_is_not_cached(candidate: MakeCandidate, store: Path) -> None:
     case = candidate()
     before = sorted(store.rglob("*"))
     case.verdict()
@@ -241,13 +241,13 @@ def test_the_gate_writes_nothing_and_judges_anew_each_time(candidate: MakeCandid
     assert {check.name for check in case.verdict().failed} == {"parity", "int8"}
 
 
-def test_without_slices_and_limits_these_checks_are_not_made(candidate: MakeCandidate) -> None:
+def test_gate_omits_checks_that_the_recipe_does_not_set(candidate: MakeCandidate) -> None:
     names = {check.name for check in candidate().verdict().checks}
     assert not {"latency", "size"} & names
     assert not [name for name in names if name.startswith("slice")]
 
 
-def test_a_failed_check_stops_none_of_the_others(candidate: MakeCandidate) -> None:
+def test_gate_runs_all_checks_after_a_failure(candidate: MakeCandidate) -> None:
     case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}, critical=True)
     verdict = case.verdict()
     assert {check.name for check in verdict.failed} == {"data", "score: sentence"}
@@ -255,14 +255,14 @@ def test_a_failed_check_stops_none_of_the_others(candidate: MakeCandidate) -> No
     assert verdict.outcome == "refused"
 
 
-def test_data_with_a_critical_fault_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_data_with_a_critical_fault(candidate: MakeCandidate, tmp_path: Path) -> None:
     check = check_data(candidate(critical=True).context(tmp_path))
     assert not check.passed
     assert check.measured == "1 of 1 checks failed critically"
     assert check.why == "unique-ids: the id 'r7' stands for two rows"
 
 
-def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_unchecked_data(candidate: MakeCandidate, tmp_path: Path) -> None:
     case = candidate().context(tmp_path)
     unchecked = case.validation.model_copy(update={"checks": []})
     case.__dict__["validation"] = unchecked
@@ -270,7 +270,7 @@ def test_data_that_nobody_checked_are_refused(candidate: MakeCandidate, tmp_path
     assert (check.passed, check.why) == (False, "no check was run")
 
 
-def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_a_score_below_the_threshold(candidate: MakeCandidate, tmp_path: Path) -> None:
     case = candidate(FEWER_CLASSES, gate_rules={"min_f1": {"sentence": 0.9, "tokens": 0.9}}).context(tmp_path)
     check = check_score(case, "sentence")
     assert not check.passed
@@ -280,7 +280,7 @@ def test_a_score_below_the_threshold_is_refused(candidate: MakeCandidate, tmp_pa
     assert check_score(case, "tokens").passed
 
 
-def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_an_undefined_score(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given rows that say nothing about entities,
     rows = [replace(row, entities=None) for row in labelled_rows()]
     check = check_score(candidate(rows=rows).context(tmp_path), "tokens")
@@ -296,7 +296,7 @@ def test_a_score_that_could_not_be_computed_is_refused(candidate: MakeCandidate,
         ({"parity_rows": 0}, "no row was compared"),
     ],
 )
-def test_an_unfaithful_export_is_refused(
+def test_gate_refuses_an_export_without_parity(
     candidate: MakeCandidate, tmp_path: Path, report: dict[str, Any], reason: str
 ) -> None:
     check = check_parity(candidate(report=report).context(tmp_path))
@@ -308,7 +308,7 @@ def test_an_unfaithful_export_is_refused(
     ("drop", "reason"),
     [({"sentence": 0.001, "tokens": 0.02}, "F1 of tokens falls"), ({"sentence": 0.0}, "not measured for tokens")],
 )
-def test_int8_that_costs_too_much_or_was_not_measured_is_refused(
+def test_gate_refuses_int8_with_a_large_or_unmeasured_drop(
     candidate: MakeCandidate, tmp_path: Path, drop: dict[str, float], reason: str
 ) -> None:
     check = check_int8(candidate(**int8_with(drop)).context(tmp_path))
@@ -316,7 +316,7 @@ def test_int8_that_costs_too_much_or_was_not_measured_is_refused(
     assert reason in check.why
 
 
-def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_passes_int8_within_the_limit(candidate: MakeCandidate, tmp_path: Path) -> None:
     check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).context(tmp_path))
     assert check.passed
     assert check.measured == (
@@ -325,7 +325,7 @@ def test_int8_within_the_limit_passes_and_says_what_ships(candidate: MakeCandida
     )
 
 
-def test_a_bundle_of_another_precision_than_export_chose_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_a_bundle_of_another_precision(candidate: MakeCandidate, tmp_path: Path) -> None:
     check = check_int8(candidate(report={"precision": "int8"}).context(tmp_path))
     assert not check.passed
     assert check.why == "the bundle is fp32, but export chose int8"
@@ -336,7 +336,7 @@ def int8_with(drop: dict[str, float]) -> dict[str, Any]:
     return {"report": {"precision": "int8", "int8": comparison}, "manifest": {"precision": "int8"}}
 
 
-def test_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_checks_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) -> None:
     case = candidate().context(tmp_path)
     assert check_latency(case, 1000).passed
     assert check_latency(case, 1e-6).why == "above gate.max_p95_ms on this machine"
@@ -344,16 +344,14 @@ def test_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) ->
     assert check_size(case, 1e-6).why == "above gate.max_size_mb"
 
 
-def test_a_bundle_that_answers_otherwise_than_at_export_fails_the_smoke_test(
-    candidate: MakeCandidate, tmp_path: Path
-) -> None:
+def test_gate_smoke_test_refuses_other_predictions_than_at_export(candidate: MakeCandidate, tmp_path: Path) -> None:
     golden = [{"text": "good apple", "label": "negative", "probabilities": [0.9, 0.1], "entities": []}]
     check = check_smoke(candidate(manifest={"golden": golden}).context(tmp_path))
     assert not check.passed
     assert "golden row 0" in check.why
 
 
-def test_a_slice_that_is_served_worse_refuses(candidate: MakeCandidate) -> None:
+def test_gate_refuses_a_slice_below_the_threshold(candidate: MakeCandidate) -> None:
     # Given a model that does not know the word of the radio's rows,
     case = candidate(FEWER_CLASSES, gate_rules={"slices": {"columns": ["medium"]}})
     verdict = case.verdict()
@@ -362,7 +360,7 @@ def test_a_slice_that_is_served_worse_refuses(candidate: MakeCandidate) -> None:
     assert "more than chance" in verdict.failed[0].why
 
 
-def test_counterfactuals_are_part_of_the_verdict_where_the_recipe_asks_for_them(candidate: MakeCandidate) -> None:
+def test_gate_checks_counterfactuals_if_the_recipe_asks(candidate: MakeCandidate) -> None:
     # Given a recipe that puts one town for another, and a model that does not mind,
     swaps = {"lists": [], "terms": {"towns": [["berlin", "munich"]]}, "max_flips": 0.0}
     fair = candidate(gate_rules={"counterfactual": swaps}).verdict()
@@ -376,7 +374,7 @@ def test_counterfactuals_are_part_of_the_verdict_where_the_recipe_asks_for_them(
     assert fair.outcome == "passed"
 
 
-def test_a_counterfactual_check_that_cannot_be_judged_refuses(candidate: MakeCandidate) -> None:
+def test_gate_refuses_an_untested_counterfactual_check(candidate: MakeCandidate) -> None:
     verdict = candidate(gate_rules={"counterfactual": {"lists": ["religions"]}}).verdict()
     assert {check.name for check in verdict.failed} == {
         "counterfactual: religions (sentence)",
@@ -385,7 +383,7 @@ def test_a_counterfactual_check_that_cannot_be_judged_refuses(candidate: MakeCan
     assert all("only 0 swaps could be made" in check.why for check in verdict.failed)
 
 
-def test_a_check_that_raises_counts_as_failed(candidate: MakeCandidate) -> None:
+def test_gate_counts_an_error_in_a_check_as_failed(candidate: MakeCandidate) -> None:
     # Given evidence that is not there,
     case = candidate(gate_rules={"slices": {"columns": ["medium"]}})
     shutil.rmtree(case.evaluation.path)
@@ -396,7 +394,7 @@ def test_a_check_that_raises_counts_as_failed(candidate: MakeCandidate) -> None:
     assert all("holds no evaluation.json" in check.why for check in verdict.failed)
 
 
-def test_evidence_on_another_bundle_is_no_evidence(
+def test_gate_refuses_results_of_another_bundle(
     candidate: MakeCandidate, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     made = candidate()
@@ -406,7 +404,7 @@ def test_evidence_on_another_bundle_is_no_evidence(
         check_score(made.context(tmp_path), "sentence")
 
 
-def test_validation_of_other_data_is_no_evidence(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_a_validation_of_other_data(candidate: MakeCandidate, tmp_path: Path) -> None:
     made = candidate()
     made.validation = write_validation(
         tmp_path / "old", ArtifactRef[Snapshot](path=tmp_path, digest="f" * 64), critical=False
@@ -417,13 +415,13 @@ def test_validation_of_other_data_is_no_evidence(candidate: MakeCandidate, tmp_p
 
 @pytest.fixture(scope="module")
 def champion_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose registry has the champion `toy`: it knows a word less, on each head, than there are."""
+    """Return a store with the champion `toy`, which lacks one word for each head."""
     return tmp_path_factory.mktemp("champion")
 
 
 @pytest.fixture
 def champion(champion_store: Path, store: Path, make_bundle: MakeBundle) -> Version:
-    """The champion of `champion_store`, registered when a test first asks for it."""
+    """Return the champion of `champion_store`, registered on first use."""
     database = champion_store / "mlflow.db"
     if not database.exists():
         shutil.copy(store / "mlflow.db", database)
@@ -451,7 +449,7 @@ def register_champion(store: Path, bundle: Bundle) -> None:
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_better_candidate_beats_the_champion(candidate: MakeCandidate, champion_store: Path) -> None:
+def test_gate_passes_a_better_candidate(candidate: MakeCandidate, champion_store: Path) -> None:
     case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}})
     verdict = case.verdict()
     assert verdict.outcome == "passed"
@@ -465,7 +463,7 @@ def test_a_better_candidate_beats_the_champion(candidate: MakeCandidate, champio
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same_rows(
+def test_gate_reports_the_number_of_challengers_on_the_same_rows(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     case = candidate(in_store=champion_store, gate_rules={"champion": {"improve": True}}).context(tmp_path)
@@ -481,9 +479,7 @@ def test_a_better_candidate_is_told_how_many_others_tried_their_luck_on_the_same
 
 
 @pytest.mark.usefixtures("champion")
-def test_many_challengers_can_be_made_to_share_the_chance_of_error(
-    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
-) -> None:
+def test_gate_corrects_for_many_challengers(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     rules = {"champion": {"improve": True, "multiplicity": "corrected"}}
     case = candidate(in_store=champion_store, gate_rules=rules).context(tmp_path)
     case.challengers_before = 2
@@ -494,7 +490,7 @@ def test_many_challengers_can_be_made_to_share_the_chance_of_error(
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+def test_gate_refuses_a_worse_candidate(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     # Given a candidate that also misreads `poor`, which the champion knows,
     worse = FEWER_CLASSES | {"poor": "positive"}
     rules = {"champion": {"margin": 0.02}}
@@ -507,7 +503,7 @@ def test_a_worse_candidate_is_refused(candidate: MakeCandidate, champion_store: 
 
 
 @pytest.mark.usefixtures("champion")
-def test_an_equal_candidate_is_not_worse_but_does_not_improve(
+def test_gate_passes_an_equal_candidate_unless_it_must_improve(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     # Given the champion's answers from a bundle of its own (it knows one more word, which no row holds),
@@ -523,7 +519,7 @@ def test_an_equal_candidate_is_not_worse_but_does_not_improve(
 
 
 @pytest.mark.usefixtures("champion")
-def test_equal_predictions_on_few_rows_do_not_show_a_small_margin(
+def test_gate_needs_enough_rows_for_a_small_margin(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     same = FEWER_CLASSES | {"unheard": "positive"}
@@ -535,7 +531,7 @@ def test_equal_predictions_on_few_rows_do_not_show_a_small_margin(
 
 
 @pytest.mark.usefixtures("champion")
-def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+def test_gate_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     # Given test rows of which every ten are of one document, when a better candidate is compared,
     case = candidate(in_store=champion_store, gate_rules={"slices": {"columns": ["medium"]}}).context(tmp_path)
     case.clusters = {row.id: case.examples[n // 10 * 10].id for n, row in enumerate(case.examples)}
@@ -548,7 +544,7 @@ def test_the_verdict_names_rows_and_clusters(candidate: MakeCandidate, champion_
 
 
 @pytest.mark.usefixtures("champion")
-def test_the_champion_itself_passes(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
+def test_gate_passes_the_champion_itself(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     rules = {"champion": {"improve": True}}
     case = candidate(FEWER_CLASSES, FEWER_ENTITIES, in_store=champion_store, gate_rules=rules).context(tmp_path)
     check = check_champion(case, "sentence")
@@ -567,7 +563,7 @@ def test_the_champion_itself_passes(candidate: MakeCandidate, champion_store: Pa
         ({"manifest": {"pair": True}, "rows": PAIRS}, "the champion reads single texts"),
     ],
 )
-def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
+def test_gate_refuses_an_incomparable_champion_unless_allowed(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     made = candidate(in_store=champion_store, **change)
@@ -583,15 +579,13 @@ def test_what_is_not_comparable_is_refused_unless_the_recipe_allows_it(
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_head_whose_labels_agree_is_compared_though_the_other_has_new_ones(
-    candidate: MakeCandidate, champion_store: Path, tmp_path: Path
-) -> None:
+def test_gate_compares_a_head_with_equal_labels(candidate: MakeCandidate, champion_store: Path, tmp_path: Path) -> None:
     case = candidate(ALL_CLASSES | {"so": "neutral"}, in_store=champion_store).context(tmp_path)
     assert check_champion(case, "tokens").why == "better than the champion"
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_champion_whose_bytes_changed_fails_the_comparison(
+def test_gate_refuses_a_champion_with_changed_bytes(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     # Given a champion whose stored graph was tampered with, then nothing is compared with it.
@@ -606,13 +600,13 @@ def test_a_champion_whose_bytes_changed_fails_the_comparison(
 
 
 @pytest.mark.usefixtures("champion")
-def test_latency_stands_beside_that_of_the_champion(
+def test_gate_reports_the_latency_of_the_champion(
     candidate: MakeCandidate, champion_store: Path, tmp_path: Path
 ) -> None:
     assert "the champion" in check_latency(candidate(in_store=champion_store).context(tmp_path), 1000).measured
 
 
-def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gate_needs_a_registry(candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given an MLflow server that is not there: not the candidate's fault, so that the run stays open.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     made = candidate()
@@ -626,13 +620,13 @@ def test_without_a_registry_there_is_no_verdict(candidate: MakeCandidate, monkey
 
 @pytest.fixture
 def deserted(store: Path, make_bundle: MakeBundle) -> MlflowClient:
-    """MLflow of `store`, where versions 1 (knows all classes) and 2 (knows fewer) of `toy` were champions."""
+    """Return the MLflow of `store`, in which versions 1 (all classes) and 2 (fewer) of `toy` were champions."""
     register_champion(store, make_bundle("first", ALL_CLASSES, FEWER_ENTITIES))
     register_champion(store, make_bundle("second", FEWER_CLASSES, FEWER_ENTITIES))
     return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
 
 
-def test_a_champion_that_is_gone_leaves_the_one_before_it_to_compare_with(
+def test_gate_compares_with_the_previous_champion_if_it_is_missing(
     candidate: MakeCandidate, deserted: MlflowClient, store: Path
 ) -> None:
     # Given a champion whose version somebody deleted in MLflow,
@@ -648,7 +642,7 @@ def test_a_champion_that_is_gone_leaves_the_one_before_it_to_compare_with(
     assert verdict.champion is None
 
 
-def test_a_champion_without_its_alias_is_compared_with_all_the_same(
+def test_gate_compares_with_a_champion_without_alias(
     candidate: MakeCandidate, deserted: MlflowClient, tmp_path: Path
 ) -> None:
     deserted.delete_registered_model_alias("toy", "champion")
@@ -659,7 +653,7 @@ def test_a_champion_without_its_alias_is_compared_with_all_the_same(
 
 
 @pytest.mark.parametrize("whole_model", [False, True])
-def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
+def test_gate_refuses_missing_champions_unless_allowed(
     candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path, whole_model: bool
 ) -> None:
     # Given a registry without any former champion, or without the model itself,
@@ -678,7 +672,7 @@ def test_champions_that_are_all_gone_refuse_unless_the_recipe_allows_it(
     assert (check.passed, check.tested) == (True, False)
 
 
-def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
+def test_gate_skips_a_previous_champion_that_cannot_be_downloaded(
     candidate: MakeCandidate, deserted: MlflowClient, store: Path, tmp_path: Path
 ) -> None:
     deserted.delete_registered_model_alias("toy", "champion")
@@ -689,7 +683,7 @@ def test_a_former_champion_that_cannot_be_fetched_is_passed_over(
     assert "compared with version 1" in check.why
 
 
-def test_a_rolled_back_bundle_is_refused_unless_a_person_is_asked(
+def test_gate_refuses_a_rolled_back_bundle_without_approval(
     candidate: MakeCandidate, store: Path, deserted: MlflowClient
 ) -> None:
     # Given a bundle that was champion and was rolled back,
@@ -719,11 +713,11 @@ TRAINING = [
 
 
 def always(label: str) -> dict[str, str]:
-    """Words of a model that knows both classes, and predicts one for every row."""
+    """Return the words of a model that knows both classes but always predicts the same one."""
     return dict.fromkeys(ALL_CLASSES, label) | {"unheard": "negative", "never": "positive"}
 
 
-def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_refuses_a_model_that_predicts_one_class(candidate: MakeCandidate, tmp_path: Path) -> None:
     # Given a model with macro-F1 0.333 of two balanced classes, and a threshold below that,
     rules = {"baseline": "majority", "min_f1": {"sentence": 0.3, "tokens": 0.3}}
     case = candidate(always("positive"), gate_rules=rules, training=TRAINING).context(tmp_path)
@@ -737,7 +731,7 @@ def test_a_model_that_always_answers_one_class_is_refused(candidate: MakeCandida
 
 @pytest.mark.parametrize("baseline", ["majority", "tfidf"])
 @pytest.mark.parametrize("constant", ["positive", "negative"])
-def test_a_model_that_always_answers_one_class_is_refused_under_class_drift(
+def test_gate_refuses_a_model_that_predicts_one_class_under_class_drift(
     candidate: MakeCandidate, tmp_path: Path, constant: str, baseline: str
 ) -> None:
     # Given training rows with mostly one class, and test rows with mostly another,
@@ -759,7 +753,7 @@ def test_a_model_that_always_answers_one_class_is_refused_under_class_drift(
     assert check.metrics == {"baseline_f1_sentence": pytest.approx(3 / 7)}
 
 
-def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:
+def test_gate_passes_a_model_above_the_baselines(candidate: MakeCandidate, tmp_path: Path) -> None:
     rules = {"baseline": "tfidf"}
     case = candidate(gate_rules=rules, training=TRAINING).context(tmp_path)
     majority, tfidf = check_baseline(case, "sentence")
@@ -779,7 +773,7 @@ def test_a_model_that_learned_something_beats_the_baselines(candidate: MakeCandi
 
 
 @pytest.mark.parametrize("entities", [ALL_ENTITIES, FEWER_ENTITIES], ids=["flawless", "with misses"])
-def test_entities_that_looking_up_words_finds_as_well_pass_only_without_a_mistake(
+def test_gate_refuses_entities_that_equal_the_word_baseline(
     candidate: MakeCandidate, tmp_path: Path, entities: dict[str, str]
 ) -> None:
     training = [replace(row, id=f"train-{row.id}") for row in labelled_rows()]
@@ -792,7 +786,7 @@ def test_entities_that_looking_up_words_finds_as_well_pass_only_without_a_mistak
         assert check.why.startswith("not shown to be better than the majority tag of each word in 240 training rows")
 
 
-def test_baselines_are_compared_by_default_and_fail_without_training_rows(candidate: MakeCandidate) -> None:
+def test_gate_baseline_fails_without_training_rows(candidate: MakeCandidate) -> None:
     assert Gate(min_f1={"sentence": 0.6}).baseline == "majority"
     verdict = candidate(gate_rules={"baseline": "majority"}).verdict()
     assert {check.name for check in verdict.failed} == {"baseline: sentence", "baseline: tokens"}
@@ -802,9 +796,7 @@ def test_baselines_are_compared_by_default_and_fail_without_training_rows(candid
 # Classes and entity types without test rows
 
 
-def test_a_class_or_type_without_a_test_row_is_named_and_refused_unless_allowed(
-    candidate: MakeCandidate, store: Path
-) -> None:
+def test_gate_refuses_untested_classes_unless_allowed(candidate: MakeCandidate, store: Path) -> None:
     # Given a bundle that predicts a class and an entity type which no test row holds,
     made = candidate(ALL_CLASSES | {"so": "neutral"}, ALL_ENTITIES | {"mary": "PERSON"})
     verdict = made.verdict()

@@ -13,7 +13,7 @@ from assay.evaluation.slice_membership import SliceKey
 from assay.evaluation.statistics import Interval
 from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Gate, Head, Mitigation
-from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate, weigh
+from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate, reweight
 from assay.tasks.score import VALIDATION_SCORES, ValidationScores
 from tests.snapshots import make_run, write_snapshot
 
@@ -38,21 +38,21 @@ def validation_scores(f1: float, *slices: SliceFinding) -> ValidationScores:
     return ValidationScores(f1={"sentence": f1}, slices=list(slices))
 
 
-def test_rows_of_slices_that_fall_short_weigh_more_each_time_and_once_only() -> None:
+def test_reweight_raises_rows_of_failed_slices_once_per_attempt() -> None:
     # given a row that belongs to both slices
     failed = [finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.5, failed=True)]
-    weights = weigh(ROWS, failed, RULE, {})
+    weights = reweight(ROWS, failed, RULE, {})
     assert weights.of(ROWS) == [3, 3, 1, 3, 1, 3]
     assert weights.slices == {"region=south": 3, "text length=5-9 characters": 1}
     # when one of them falls short again, its rows are raised once more
-    again = weigh(ROWS, failed[:1], RULE, weights.weights)
+    again = reweight(ROWS, failed[:1], RULE, weights.weights)
     assert again.of(ROWS) == [3, 9, 1, 9, 1, 9]
     assert str(again) == "reweight: region=south (3 rows)"
 
 
-def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
+def test_reweight_is_empty_without_training_rows() -> None:
     unseen = finding(SliceKey(column="region", value="west"), 0.5, failed=True)
-    assert weigh(ROWS, [unseen], RULE, {"1": 3.0}).weights == {}
+    assert reweight(ROWS, [unseen], RULE, {"1": 3.0}).weights == {}
 
 
 @pytest.mark.parametrize(
@@ -61,35 +61,35 @@ def test_a_slice_without_training_rows_leaves_nothing_to_weigh() -> None:
         (
             validation_scores(0.79, finding(SOUTH, 0.7, failed=False)),
             True,
-            "rises by 0.200 on the mean; none falls short now",
+            "rises by 0.200; none remains",
         ),
         (
             validation_scores(0.85, finding(SOUTH, 0.6, failed=True)),
             True,
-            "rises by 0.100 on the mean; 1 of 1 still fall",
+            "rises by 0.100; 1 of 1 remain",
         ),
         (
             validation_scores(0.77, finding(SOUTH, 0.7, failed=False)),
             False,
-            "falls by 0.030, more than .*max_drop 0.02",
+            "drops by 0.030, more than .*max_drop 0.02",
         ),
         (validation_scores(0.80, finding(SOUTH, 0.5, failed=True)), False, r"changes by \+0.000"),
         (validation_scores(0.80, finding(SOUTH, 0.4, failed=True)), False, "changes by -0.100"),
         (
             validation_scores(0.80, finding(SOUTH, 0.6, failed=True), finding(SHORT, 0.5, failed=True)),
             False,
-            "2 slices fall short, 1 did before",
+            "2 slices are below the threshold, 1 were before",
         ),
     ],
-    ids=["mended", "better", "costs too much", "no change", "worse", "another one falls short"],
+    ids=["fixed", "better", "costs too much", "no change", "worse", "another slice below"],
 )
-def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
+def test_accept_mitigation_weighs_slice_gain_against_overall_drop(
     after: ValidationScores, kept: bool, reason: str
 ) -> None:
     before = validation_scores(0.80, finding(SOUTH, 0.5, failed=True), finding(SHORT, 0.8, failed=False))
     if len(after.slices) == 1:
         after = after.model_copy(update={"slices": [*after.slices, finding(SHORT, 0.8, failed=False)]})
-    changes = changes_of(weigh(ROWS, before.failed, RULE, {}), before, after)
+    changes = changes_of(reweight(ROWS, before.failed, RULE, {}), before, after)
     decision, why = accept_mitigation(RULE, GATE, before, after, changes)
     assert decision is kept
     assert re.search(reason, why), why
@@ -97,15 +97,15 @@ def test_a_mitigation_is_kept_where_slices_gain_and_the_whole_loses_little(
     assert (change.name, change.training_rows, change.before) == ("region=south", 3, 0.5)
 
 
-def test_a_mitigation_may_not_cost_the_threshold() -> None:
+def test_accept_mitigation_refuses_a_drop_below_the_threshold() -> None:
     before = validation_scores(0.605, finding(SOUTH, 0.5, failed=True))
     after = validation_scores(0.595, finding(SOUTH, 0.6, failed=False))
-    changes = changes_of(weigh(ROWS, before.failed, RULE, {}), before, after)
-    assert accept_mitigation(RULE, GATE, before, after, changes) == (False, "F1 of sentence falls below gate.min_f1")
+    changes = changes_of(reweight(ROWS, before.failed, RULE, {}), before, after)
+    assert accept_mitigation(RULE, GATE, before, after, changes) == (False, "F1 of sentence drops below gate.min_f1")
 
 
 @pytest.mark.parametrize("method", ["reweight", "oversample"])
-def test_the_step_weighs_training_rows_only(
+def test_mitigate_reweights_only_training_rows(
     store: Path, tmp_path: Path, method: Literal["reweight", "oversample"]
 ) -> None:
     run = make_run(store, retrigger={"mitigation": {"method": method, "factor": 3}})
@@ -114,10 +114,10 @@ def test_the_step_weighs_training_rows_only(
     splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
     (tmp_path / "splits").mkdir()
     splits.save(tmp_path / "splits")
-    found = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
-    (tmp_path / "assessment").mkdir()
-    (tmp_path / "assessment" / VALIDATION_SCORES).write_text(found.model_dump_json())
-    refs: Any = [Ref(path=tmp_path / name, digest=name) for name in ("assessment", "snapshot", "splits")]
+    scores = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
+    (tmp_path / "validation_scores").mkdir()
+    (tmp_path / "validation_scores" / VALIDATION_SCORES).write_text(scores.model_dump_json())
+    refs: Any = [Ref(path=tmp_path / name, digest=name) for name in ("validation_scores", "snapshot", "splits")]
 
     weights = SampleWeights.load(mitigate.fn(run, *refs).path)
 

@@ -1,4 +1,4 @@
-"""The registry on a real MLflow: versions by bundle digest, promotion in turns, what fails is undone."""
+"""The registry with a real MLflow: versions by bundle digest, ordered promotions, and rollback of failures."""
 
 import shutil
 import threading
@@ -62,7 +62,7 @@ def registry(uri: str, store: Path) -> ModelRegistry:
 
 @pytest.fixture
 def candidate(registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle) -> MakeCandidate:
-    """Gives `make(name)`: a registered version and its verdict; another name is another bundle."""
+    """Return `make(name)`, which registers a version and returns it with its verdict, one bundle per name."""
 
     def make(name: str, *, passed: bool = True, forced: str | None = None) -> Candidate:
         bundle = make_bundle(name, WORDS, max_length=10 + len(name))
@@ -80,13 +80,13 @@ def a_verdict(bundle: Bundle, *, passed: bool = True, forced: str | None = None)
 
 
 def aliases(registry: ModelRegistry) -> tuple[str | None, str | None]:
-    """Numbers of the champion and of the previous one."""
+    """Return the numbers of the champion and of the previous champion."""
     champion, previous = registry.champion(), registry.previous()
     return champion.number if champion else None, previous.number if previous else None
 
 
 class FailingClient(MlflowClient):
-    """MLflow that breaks down at the n-th call of a method, and for as many calls as told."""
+    """An MLflow client that fails at the n-th call of a method, for a number of calls."""
 
     def __init__(self, uri: str, method: str, at: int, times: int = 1) -> None:
         super().__init__(tracking_uri=uri, registry_uri=uri)
@@ -105,7 +105,7 @@ class FailingClient(MlflowClient):
 # Versions
 
 
-def test_a_registered_bundle_comes_back_as_it_was(
+def test_register_keeps_the_bundle_unchanged(
     registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle, tmp_path: Path
 ) -> None:
     # When a bundle is registered,
@@ -123,7 +123,7 @@ def test_a_registered_bundle_comes_back_as_it_was(
     assert open_bundle("models:/toy/1", tmp_path / "cache", registry.tracking_uri).digest == bundle.digest
 
 
-def test_mlflow_loads_the_model_without_pickle(
+def test_register_stores_a_model_without_pickle(
     candidate: MakeCandidate, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given that MLflow may not unpickle anything,
@@ -135,12 +135,14 @@ def test_mlflow_loads_the_model_without_pickle(
 
     model = mlflow.pyfunc.load_model(client.get_model_version_download_uri(NAME, version.number))
     # then it answers, and knows its columns.
-    answers = model.predict(pd.DataFrame({"text": ["a bad day"]}))
-    assert answers["label"].tolist() == ["negative"]
+    predictions = model.predict(pd.DataFrame({"text": ["a bad day"]}))
+    assert predictions["label"].tolist() == ["negative"]
     assert model.metadata.get_input_schema().input_names() == ["text"]
 
 
-def test_registering_twice_makes_one_version(registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle) -> None:
+def test_register_creates_one_version_if_repeated(
+    registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle
+) -> None:
     # Given a registered bundle,
     bundle = make_bundle("first", WORDS)
     first = registry.register(mlflow_run, bundle.folder, a_verdict(bundle), {})
@@ -157,7 +159,7 @@ def test_registering_twice_makes_one_version(registry: ModelRegistry, mlflow_run
     assert len(outputs.model_outputs) == 1
 
 
-def test_a_model_whose_name_holds_dots_is_registered(uri: str, store: Path, mlflow_run: str, tmp_path: Path) -> None:
+def test_register_accepts_a_name_with_dots(uri: str, store: Path, mlflow_run: str, tmp_path: Path) -> None:
     # MLflow takes dots in the name of a registered model, and none in that of a logged one
     folder = tmp_path / "dotted"
     folder.mkdir()
@@ -249,7 +251,7 @@ def test_an_unreachable_mlflow_is_one_line_without_the_password(store: Path, mon
 # Promotion
 
 
-def test_a_promotion_moves_both_aliases_and_is_written_down(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_changes_both_aliases_and_records_it(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     # Given a champion,
     first, passed_first = candidate("first")
     registry.promote(first, passed_first, None, "the first one", "run-1")
@@ -270,14 +272,14 @@ def test_a_promotion_moves_both_aliases_and_is_written_down(candidate: MakeCandi
     assert history[0].when < history[1].when
 
 
-def test_promoting_the_champion_again_changes_nothing(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_is_idempotent_for_the_champion(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     version, verdict = candidate("first")
     registry.promote(version, verdict, None, "better")
     assert registry.promote(version, verdict, None, "better") is None
     assert len(registry.history()) == 1
 
 
-def test_a_refused_candidate_is_not_promoted(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_skips_a_refused_candidate(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     version, verdict = candidate("first", passed=False)
     with pytest.raises(AssayError, match=r"models:/toy/1 was refused \(score: sentence\)"):
         registry.promote(version, verdict, None, "I like it")
@@ -327,13 +329,13 @@ def test_a_candidate_that_passes_at_last_no_longer_names_what_failed(
     assert "assay.failed" not in version.tags
 
 
-def test_a_verdict_without_checks_promotes_nothing(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_refuses_a_verdict_without_checks(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     version, verdict = candidate("first")
     with pytest.raises(AssayError, match="no checks were made"):
         registry.promote(version, verdict.model_copy(update={"checks": []}), None, "better")
 
 
-def test_a_forced_promotion_is_marked_for_ever(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_records_a_forced_promotion_permanently(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     # Given a refused candidate that is forced with a reason,
     version, verdict = candidate("first", passed=False, forced="the old one is on fire")
     registry.promote(version, verdict, None, "emergency")
@@ -357,14 +359,14 @@ def test_a_reason_to_force_that_was_not_needed_leaves_no_mark(
     assert "assay.forced" not in registry.version("1").tags
 
 
-def test_a_verdict_about_another_bundle_promotes_nothing(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_promote_refuses_a_verdict_about_another_bundle(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     first, _ = candidate("first")
     _, other = candidate("second")
     with pytest.raises(AssayError, match="the verdict is about bundle"):
         registry.promote(first, other, None, "better")
 
 
-def test_a_verdict_about_another_bundle_registers_nothing(
+def test_register_refuses_a_verdict_about_another_bundle(
     registry: ModelRegistry, mlflow_run: str, make_bundle: MakeBundle
 ) -> None:
     first, second = make_bundle("first", WORDS), make_bundle("second", WORDS, max_length=5)
@@ -373,9 +375,7 @@ def test_a_verdict_about_another_bundle_registers_nothing(
     assert MlflowClient(tracking_uri=registry.tracking_uri).search_registered_models() == []
 
 
-def test_a_champion_that_changed_since_the_verdict_stops_the_promotion(
-    candidate: MakeCandidate, registry: ModelRegistry
-) -> None:
+def test_promote_refuses_a_verdict_about_another_champion(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     # Given two candidates that were both compared with no champion,
     (first, passed_first), (second, passed_second) = candidate("first"), candidate("second")
     registry.promote(first, passed_first, None, "better")
@@ -386,7 +386,7 @@ def test_a_champion_that_changed_since_the_verdict_stops_the_promotion(
     assert aliases(registry) == ("1", None)
 
 
-def test_promotions_at_once_have_one_order_and_none_is_lost(candidate: MakeCandidate, uri: str, store: Path) -> None:
+def test_promote_orders_concurrent_promotions(candidate: MakeCandidate, uri: str, store: Path) -> None:
     # Given six candidates whose flows gate again whenever the champion changed,
     candidates = [candidate("x" * length) for length in range(1, 7)]
     begin = threading.Barrier(len(candidates))
@@ -425,7 +425,7 @@ def test_promotions_at_once_have_one_order_and_none_is_lost(candidate: MakeCandi
         ("set_registered_model_tag", 2),
     ],
 )
-def test_a_promotion_that_fails_half_way_is_undone(
+def test_promote_rolls_back_a_failed_promotion(
     candidate: MakeCandidate, registry: ModelRegistry, store: Path, method: str, at: int
 ) -> None:
     # Given a champion and the one before it, and an MLflow that breaks down at one of the writes,
@@ -508,7 +508,7 @@ def test_an_alias_moved_by_other_means_is_noticed(candidate: MakeCandidate, uri:
 # Rollback
 
 
-def test_a_rollback_puts_the_previous_champion_back(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_rollback_restores_the_previous_champion(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     first, passed_first = candidate("first")
     second, passed_second = candidate("second")
     registry.promote(first, passed_first, None, "better")
@@ -522,7 +522,7 @@ def test_a_rollback_puts_the_previous_champion_back(candidate: MakeCandidate, re
     assert registry.history()[-1] == move
 
 
-def test_a_rollback_goes_only_to_a_former_champion(candidate: MakeCandidate, registry: ModelRegistry) -> None:
+def test_rollback_only_restores_former_champions(candidate: MakeCandidate, registry: ModelRegistry) -> None:
     first, verdict = candidate("first")
     candidate("second", passed=False)
     registry.promote(first, verdict, None, "better")
@@ -539,16 +539,14 @@ def test_a_rollback_goes_only_to_a_former_champion(candidate: MakeCandidate, reg
 
 @pytest.fixture
 def champions(candidate: MakeCandidate, registry: ModelRegistry) -> list[Candidate]:
-    """Three versions, promoted one after the other."""
+    """Return three versions, promoted in sequence."""
     made = [candidate(name) for name in ("a", "bb", "ccc")]
     for number, (version, verdict) in enumerate(made):
         registry.promote(version, verdict, made[number - 1][0] if number else None, "better")
     return made
 
 
-def test_a_rollback_never_goes_to_a_version_that_a_rollback_took_down(
-    champions: list[Candidate], registry: ModelRegistry
-) -> None:
+def test_rollback_never_restores_a_rolled_back_version(champions: list[Candidate], registry: ModelRegistry) -> None:
     # Given three champions, when each of two people on call rolls back, then the second one gets an earlier version,
     registry.rollback(None, "insults customers")
     registry.rollback(None, "the second person on call does the same")
@@ -562,13 +560,13 @@ def test_a_rollback_never_goes_to_a_version_that_a_rollback_took_down(
     assert [move.target for move in registry.history()] == ["1", "2", "3", "2", "1", "3"]
 
 
-def test_a_rollback_passes_over_a_deleted_version(champions: list[Candidate], registry: ModelRegistry) -> None:
+def test_rollback_skips_a_deleted_version(champions: list[Candidate], registry: ModelRegistry) -> None:
     MlflowClient(tracking_uri=registry.tracking_uri).delete_model_version(NAME, "2")
     assert registry.rollback(None, "worse").target == "1"
 
 
 def damage(registry: ModelRegistry, artifacts: Path, number: str, how: str) -> None:
-    """Replace or remove the graph of a version, or remove all that it holds."""
+    """Replace or remove the graph of a version, or remove all its files."""
     model_id = str(registry.version(number).model_id)
     (graph,) = [path for path in artifacts.rglob("model.onnx") if model_id in str(path)]
     if how == "graph replaced":
@@ -580,7 +578,7 @@ def damage(registry: ModelRegistry, artifacts: Path, number: str, how: str) -> N
 
 
 @pytest.mark.parametrize("how", ["graph replaced", "graph removed", "all removed"])
-def test_a_rollback_passes_over_a_version_that_cannot_be_fetched(
+def test_rollback_skips_a_version_that_cannot_be_downloaded(
     champions: list[Candidate], registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     damage(registry, tmp_path, "2", how)
@@ -591,7 +589,7 @@ def test_a_rollback_passes_over_a_version_that_cannot_be_fetched(
         registry.rollback("2", "worse")
 
 
-def test_a_rollback_without_any_version_that_can_be_fetched_names_each(
+def test_rollback_names_all_versions_that_cannot_be_downloaded(
     champions: list[Candidate], registry: ModelRegistry, tmp_path: Path
 ) -> None:
     for number in ("1", "2"):
@@ -629,7 +627,7 @@ def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
     ).promoted
 
 
-def test_a_rollback_holds_after_its_version_is_deleted(
+def test_rollback_remains_after_its_version_is_deleted(
     champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate, tmp_path: Path
 ) -> None:
     digest = champions[-1][0].bundle
@@ -665,9 +663,7 @@ def lose_history(registry: ModelRegistry) -> None:
 
 
 @pytest.mark.parametrize("to", [None, "2", "1"])
-def test_a_rollback_works_where_the_history_is_lost(
-    champions: list[Candidate], registry: ModelRegistry, to: str | None
-) -> None:
+def test_rollback_works_without_history(champions: list[Candidate], registry: ModelRegistry, to: str | None) -> None:
     lose_history(registry)
     move = registry.rollback(to, "insults customers")
     assert (move.source, move.target, move.forced) == ("3", to or "2", None)
@@ -675,7 +671,7 @@ def test_a_rollback_works_where_the_history_is_lost(
     assert registry.why_rolled_back(champions[-1][0].bundle) is not None
 
 
-def test_a_rollback_works_where_the_beginning_of_the_history_is_lost(
+def test_rollback_works_without_the_start_of_the_history(
     champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
 ) -> None:
     # Given one promotion since the history was lost,
@@ -687,7 +683,7 @@ def test_a_rollback_works_where_the_beginning_of_the_history_is_lost(
     assert registry.rollback("1", "worse, too").target == "1"
 
 
-def test_a_rollback_without_history_goes_only_to_a_version_that_was_promoted(
+def test_rollback_without_history_only_restores_promoted_versions(
     champions: list[Candidate], registry: ModelRegistry, candidate: MakeCandidate
 ) -> None:
     candidate("dddd", passed=False)

@@ -1,4 +1,4 @@
-"""The card of a whole run: what it shows, that it is safe to open, and where it goes."""
+"""The model card of a run: its contents, its safety, and its locations."""
 
 import json
 import random
@@ -43,7 +43,7 @@ MakeBundle = Callable[..., Bundle]
 
 @dataclass
 class Finished:
-    """A run up to its verdict."""
+    """A run with its results up to the verdict."""
 
     run: Run
     validation: ArtifactRef[ValidationReport]
@@ -74,7 +74,7 @@ class Finished:
 
 @pytest.fixture
 def finished(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> Finished:
-    """A joint model with mistakes, on data with names that break careless pages."""
+    """Return a joint model with errors, on data with names that break unescaped pages."""
     run = a_run(store, tmp_path)
     bundle = make_bundle("export/bundle", CLASSES, ENTITIES)
     snapshot = write_snapshot(tmp_path / "snapshot", noisy_rows(), ["medium"])
@@ -104,7 +104,7 @@ def a_run(store: Path, tmp_path: Path) -> Run:
 
 
 def noisy_rows(count: int = 400) -> list[Example]:
-    """One row in eight is labelled wrongly, one in ten names the entity wrongly."""
+    """Return rows of which one in eight has a wrong label, and one in ten a wrong entity."""
     chance = random.Random(7)
     rows = []
     for number in range(count):
@@ -238,7 +238,7 @@ def a_verdict(
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page."""
+    """A parser that reads the page like a browser."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -255,7 +255,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
+def test_report_card_shows_all_results_and_runs_no_script(finished: Finished) -> None:
     # When the card of a promoted model is written,
     card = finished.report(finished.promote())
     html = card.read_text(encoding="utf-8")
@@ -295,7 +295,7 @@ def test_the_card_shows_everything_and_runs_nothing(finished: Finished) -> None:
         assert name in page.text
 
 
-def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
+def test_report_logs_card_and_metrics_to_mlflow(finished: Finished) -> None:
     promotion = finished.promote()
     finished.report(promotion)
     # Then the run holds card, verdict and the figures on test rows,
@@ -324,14 +324,14 @@ def test_the_card_goes_to_mlflow_with_the_figures(finished: Finished) -> None:
     assert written["outcome"] == "passed"
 
 
-def test_a_second_report_of_a_verdict_replaces_the_first(finished: Finished) -> None:
+def test_report_replaces_an_earlier_report_of_the_verdict(finished: Finished) -> None:
     promotion = finished.promote()
     card = finished.report(promotion)
     assert finished.report(promotion) == card
     assert sorted(path.name for path in card.parent.iterdir()) == ["card.html", "card.md", "verdict.json"]
 
 
-def test_report_of_a_later_verdict_leaves_the_card_of_the_first(finished: Finished) -> None:
+def test_report_keeps_the_card_of_an_earlier_verdict(finished: Finished) -> None:
     # Given a champion and its card,
     promotion = finished.promote()
     first, verdict = finished.report(promotion), finished.verdict
@@ -355,7 +355,7 @@ def test_report_of_a_later_verdict_leaves_the_card_of_the_first(finished: Finish
     assert card_folder(finished.verdict.digest) in note
 
 
-def test_report_of_a_run_that_found_the_bundle_of_another_keeps_the_card_beside_the_version(finished: Finished) -> None:
+def test_report_logs_the_card_to_the_run_of_the_version(finished: Finished) -> None:
     # Given a refused version,
     bundle = Bundle.load(finished.export.path / "bundle")
     passing = finished.verdict
@@ -377,7 +377,7 @@ def test_report_of_a_run_that_found_the_bundle_of_another_keeps_the_card_beside_
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["killed behind its promotion", "made again by a later run"])
-def test_the_champion_judged_again_is_reported_by_the_verdict_that_promoted_it(finished: Finished, later: bool) -> None:
+def test_report_keeps_the_verdict_that_promoted_the_champion(finished: Finished, later: bool) -> None:
     # Given a champion,
     first = finished.verdict
     finished.promote()
@@ -399,7 +399,7 @@ def test_the_champion_judged_again_is_reported_by_the_verdict_that_promoted_it(f
     assert bool(client.get_model_version("tiny", "1").description) is not later
 
 
-def test_a_refused_candidate_has_a_card_and_a_version_but_is_not_champion(finished: Finished) -> None:
+def test_report_of_a_refused_candidate_has_card_and_version(finished: Finished) -> None:
     # Given a verdict with a failed check,
     bundle = Bundle.load(finished.export.path / "bundle")
     finished.verdict = a_verdict(bundle, finished.snapshot, finished.splits, passed=False)
@@ -418,7 +418,7 @@ def test_a_refused_candidate_has_a_card_and_a_version_but_is_not_champion(finish
 @pytest.mark.parametrize(
     ("approved", "said"), [(True, "# tiny: passed\n\n"), (False, "# tiny: refused\n\n")], ids=["approved", "refused"]
 )
-def test_the_card_of_a_run_that_waited_shows_the_answer(
+def test_report_decision_adds_the_decision_to_the_card(
     finished: Finished, tmp_path: Path, approved: bool, said: str
 ) -> None:
     # given a run that has ended, while its model waits for a person
@@ -447,7 +447,7 @@ def test_the_card_of_a_run_that_waited_shows_the_answer(
     assert card.stat().st_mtime_ns == written
 
 
-def test_a_dry_run_registers_nothing_and_still_reports(finished: Finished) -> None:
+def test_report_works_in_a_dry_run(finished: Finished) -> None:
     recipe = finished.run.recipe.model_copy(update={"run_mode": "dry_run"})
     finished.run = finished.run.model_copy(update={"recipe": recipe})
     promotion = finished.promote()

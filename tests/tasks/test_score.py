@@ -14,7 +14,7 @@ MakeBundle = Callable[..., Bundle]
 
 
 def a_row(number: int) -> Example:
-    """Every other row is from the south, where the word means the contrary of what the bundle answers."""
+    """Return rows; in every second one, from the south, the label is the opposite of the prediction."""
     south = number % 4 == 0
     label = ["positive", "negative"][number // 4 % 2]
     word = {"positive": "good", "negative": "bad"}[label]
@@ -26,7 +26,7 @@ def a_row(number: int) -> Example:
     )
 
 
-def test_validation_rows_say_which_head_is_low_and_which_slice_falls_short(
+def test_score_finds_low_heads_and_slices_below_the_threshold(
     store: Path, tmp_path: Path, make_bundle: MakeBundle
 ) -> None:
     # given a bundle that is wrong about the south, and test rows that nobody may look at
@@ -45,14 +45,14 @@ def test_validation_rows_say_which_head_is_low_and_which_slice_falls_short(
         gate={"min_f1": {"sentence": 0.9, "tokens": 0.9}, "slices": {"columns": ["region"]}},
     )
 
-    # when it is assessed
+    # when the step scores it
     export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
     result = score.fn(run, export, snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest))
-    found = ValidationScores.load(result.path)
+    scores = ValidationScores.load(result.path)
 
-    # then one head is low, and one slice of it falls short
-    assert found.below(run.recipe.gate) == {"sentence": 0.75}
-    assert found.f1["tokens"] == 1
-    assert found.score == 0.875
-    [failed] = found.failed
+    # then one head is low, and one of its slices is below the threshold
+    assert scores.below(run.recipe.gate) == {"sentence": 0.75}
+    assert scores.f1["tokens"] == 1
+    assert scores.score == 0.875
+    [failed] = scores.failed
     assert (failed.head, failed.key.name, failed.rows) == ("sentence", "region=south", 50)

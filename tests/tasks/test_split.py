@@ -25,12 +25,12 @@ WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "
 
 
 def text_of(number: int) -> str:
-    """A text of its own for each number (digits would make near-duplicates of all)."""
+    """Return a unique text per number; digits would make all texts near-duplicates."""
     return " ".join(WORDS[int(digit)] for digit in f"{number:05d}")
 
 
 def make_rows(count: int, start: int = 0) -> list[Example]:
-    """Rows of two classes; every fifth has an entity."""
+    """Return rows of two classes; every fifth has an entity."""
     return [
         Example(
             id=f"r{number}",
@@ -43,17 +43,17 @@ def make_rows(count: int, start: int = 0) -> list[Example]:
 
 
 def split_rows(tmp_path: Path, rows: Sequence[Example], key: str = "first", **parts: Any) -> Splits:
-    """Split as one run of a recipe in the store `tmp_path`."""
+    """Split in one run of a recipe in the store `tmp_path`."""
     snapshot = write_snapshot(tmp_path / "snapshots" / key, rows)
     return Splits.load(split.fn(make_run(tmp_path, key, **parts), snapshot).path)
 
 
 def published(rows: Sequence[tuple[str, str, str]]) -> list[Example]:
-    """Rows of (text, label, published side), named by their position."""
+    """Return rows from (text, label, published split), with their position as id."""
     return [Example(f"r{i}", text, label=label, split=split_name) for i, (text, label, split_name) in enumerate(rows)]
 
 
-def test_labels_and_entity_types_have_their_share_and_every_row_a_side(tmp_path: Path) -> None:
+def test_split_stratifies_labels_and_assigns_every_row(tmp_path: Path) -> None:
     rows = make_rows(500)
     splits = split_rows(tmp_path, rows)
     assert splits.manifest.counts == {"train": 400, "validation": 50, "test": 50}
@@ -64,7 +64,7 @@ def test_labels_and_entity_types_have_their_share_and_every_row_a_side(tmp_path:
     assert with_no["test"] in (16, 17)
 
 
-def test_near_duplicates_and_groups_stay_together(tmp_path: Path) -> None:
+def test_split_keeps_near_duplicates_and_groups_together(tmp_path: Path) -> None:
     rows = make_rows(200)
     repeats = [Example(f"d{i}", f"{row.text.upper()} https://t.co/{i}", label=row.label) for i, row in enumerate(rows)]
     grouped = [
@@ -76,7 +76,7 @@ def test_near_duplicates_and_groups_stay_together(tmp_path: Path) -> None:
     assert all(splits.split_of[f"g{i}"] == splits.split_of[f"g{i // 4 * 4}"] for i in range(200))
 
 
-def test_with_the_ledger_of_then_another_store_comes_to_the_same_sides(tmp_path: Path) -> None:
+def test_split_reproduces_the_splits_from_an_earlier_ledger(tmp_path: Path) -> None:
     # given a second run, whose sides are partly those of the first one, and a third one that changed the ledger
     split_rows(tmp_path, make_rows(100), "first")
     snapshot = write_snapshot(tmp_path / "second", make_rows(200, 50))
@@ -94,7 +94,7 @@ def test_with_the_ledger_of_then_another_store_comes_to_the_same_sides(tmp_path:
     assert without.digest != Splits.load(then.path).digest
 
 
-def test_the_same_run_finds_its_splits_and_another_run_makes_the_same(tmp_path: Path) -> None:
+def test_split_is_cached_in_a_run_and_repeatable_in_another(tmp_path: Path) -> None:
     rows = make_rows(100)
     snapshot = write_snapshot(tmp_path / "s", rows)
     first = split.fn(make_run(tmp_path, "a"), snapshot)
@@ -109,7 +109,7 @@ def test_the_same_run_finds_its_splits_and_another_run_makes_the_same(tmp_path: 
     assert Splits.load(other.path).digest == Splits.load(first.path).digest
 
 
-def test_more_rows_move_none_of_the_others(tmp_path: Path) -> None:
+def test_split_moves_no_row_when_rows_are_added(tmp_path: Path) -> None:
     before = split_rows(tmp_path, make_rows(300), "monday")
     after = split_rows(tmp_path, make_rows(330), "tuesday")
     assert {row: after.split_of[row] for row in before.split_of} == before.split_of
@@ -118,14 +118,14 @@ def test_more_rows_move_none_of_the_others(tmp_path: Path) -> None:
     assert after.manifest.seen_in_training == 0
 
 
-def test_remembered_sides_outlive_a_change_of_seed_and_shares(tmp_path: Path) -> None:
+def test_split_keeps_previous_assignments_after_a_change_of_seed_and_shares(tmp_path: Path) -> None:
     rows = make_rows(100)
     before = split_rows(tmp_path, rows, "a")
     changed = {"seed": 99, "train": 0.5, "validation": 0.25, "test": 0.25}
     assert split_rows(tmp_path, rows, "b", split=changed).split_of == before.split_of
 
 
-def test_without_remembering_test_rows_that_were_trained_on_are_counted(tmp_path: Path) -> None:
+def test_split_counts_test_rows_seen_in_training_without_remember(tmp_path: Path) -> None:
     rows = make_rows(300)
     before = split_rows(tmp_path, rows, "a")
     after = split_rows(tmp_path, rows, "b", split={"seed": 99, "remember": False})
@@ -134,7 +134,7 @@ def test_without_remembering_test_rows_that_were_trained_on_are_counted(tmp_path
     assert after.manifest.seen_in_training == seen
 
 
-def test_a_later_near_duplicate_goes_to_the_side_of_the_first(tmp_path: Path) -> None:
+def test_split_assigns_a_near_duplicate_to_the_split_of_the_first(tmp_path: Path) -> None:
     rows = make_rows(100)
     before = split_rows(tmp_path, rows, "a")
     # given repeats of every row, and the rows themselves gone from the source
@@ -143,7 +143,7 @@ def test_a_later_near_duplicate_goes_to_the_side_of_the_first(tmp_path: Path) ->
     assert [after.split_of[f"new{i}"] for i in range(100)] == [before.split_of[f"r{i}"] for i in range(100)]
 
 
-def test_a_new_row_of_a_known_group_goes_to_its_side(tmp_path: Path) -> None:
+def test_split_assigns_a_new_row_to_the_split_of_its_group(tmp_path: Path) -> None:
     grouped = [Example(f"g{i}", text_of(i), label="yes" if i % 2 else "no", group=f"p{i // 2}") for i in range(100)]
     before = split_rows(tmp_path, grouped, "a")
     late = [Example(f"l{i}", text_of(500 + i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(50)]
@@ -151,7 +151,7 @@ def test_a_new_row_of_a_known_group_goes_to_its_side(tmp_path: Path) -> None:
     assert [after.split_of[f"l{i}"] for i in range(50)] == [before.split_of[f"g{2 * i}"] for i in range(50)]
 
 
-def test_a_new_row_that_joins_two_sides_is_withheld_and_the_others_stay(tmp_path: Path) -> None:
+def test_split_excludes_a_new_row_that_joins_two_splits(tmp_path: Path) -> None:
     grouped = [Example(f"g{i}", text_of(i), label="yes" if i % 2 else "no", group=f"p{i}") for i in range(100)]
     before = split_rows(tmp_path, grouped, "a")
     train, test = (
@@ -167,7 +167,7 @@ def test_a_new_row_that_joins_two_sides_is_withheld_and_the_others_stay(tmp_path
     assert split_rows(tmp_path, [*grouped, bridge], "c").split_of == before.split_of
 
 
-def test_a_split_by_time_trains_on_the_oldest_and_keeps_repeats_of_old_texts_from_the_test(tmp_path: Path) -> None:
+def test_split_by_time_trains_on_the_oldest_rows_and_excludes_repeated_texts_from_test(tmp_path: Path) -> None:
     rows = [
         Example(f"r{i}", text_of(i), label="yes" if i % 2 else "no", time=f"2024-01-01T{i // 60:02d}:{i % 60:02d}:00Z")
         for i in range(100)
@@ -185,7 +185,7 @@ def test_a_split_by_time_trains_on_the_oldest_and_keeps_repeats_of_old_texts_fro
 
 
 @pytest.mark.parametrize("time", [None, "yesterday"])
-def test_a_row_without_a_time_is_named(tmp_path: Path, time: str | None) -> None:
+def test_split_by_time_names_a_row_without_a_time(tmp_path: Path, time: str | None) -> None:
     rows = [*make_rows(20), Example("late", "some text", label="yes", time=time)]
     rows = [row if row.id == "late" else Example(row.id, row.text, label=row.label, time="2024-01-01") for row in rows]
     source = {"kind": "files", "paths": {"r": "all"}, "fields": {"label": "label", "time": "at"}}
@@ -193,7 +193,7 @@ def test_a_row_without_a_time_is_named(tmp_path: Path, time: str | None) -> None
         split_rows(tmp_path, rows, source=source, split={"method": "time"})
 
 
-def test_published_sides_stay_but_duplicates_of_held_back_rows_leave(tmp_path: Path) -> None:
+def test_split_keeps_published_splits_and_excludes_duplicates_of_held_out_rows(tmp_path: Path) -> None:
     rows = published(
         [
             ("alpha", "a", "train"),
@@ -211,7 +211,7 @@ def test_published_sides_stay_but_duplicates_of_held_back_rows_leave(tmp_path: P
     assert splits.manifest.excluded == {"duplicate of a test row": 2, "duplicate of a validation row": 1}
 
 
-def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved(tmp_path: Path) -> None:
+def test_split_draws_validation_from_train_if_two_splits_are_published(tmp_path: Path) -> None:
     train = [(text_of(i), "yes" if i % 2 else "no", "train") for i in range(180)]
     held = [(text_of(500 + i), "yes" if i % 2 else "no", "validation") for i in range(20)]
     repeats = [(text_of(i).upper(), "yes" if i % 2 else "no", "train") for i in range(90)]
@@ -224,7 +224,7 @@ def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved
 
 
 @pytest.mark.parametrize(
-    ("sides", "message"),
+    ("split_of", "message"),
     [
         (["train", None], r"row r1: the source puts it on side None.*choose split\.method: stratified"),
         (["train", "all"], "row r1: the source puts it on side 'all'"),
@@ -232,13 +232,13 @@ def test_of_two_published_sides_validation_becomes_test_and_validation_is_carved
         (["validation", "test"], r"publishes only the side\(s\) validation, test"),
     ],
 )
-def test_published_needs_published_sides(tmp_path: Path, split_of: list[str | None], message: str) -> None:
+def test_split_published_requires_published_splits(tmp_path: Path, split_of: list[str | None], message: str) -> None:
     rows = [Example(f"r{i}", text_of(i), label=str(i % 2), split=split_name) for i, split_name in enumerate(split_of)]
     with pytest.raises(AssayError, match=message):
         split_rows(tmp_path, rows, split={"method": "published"})
 
 
-def test_a_published_label_that_training_lacks_is_named(tmp_path: Path) -> None:
+def test_split_names_a_published_label_missing_in_train(tmp_path: Path) -> None:
     rows = published(
         [("alpha", "a", "train"), ("beta", "b", "train"), ("gamma", "rare", "validation"), ("delta", "a", "test")]
     )
@@ -246,7 +246,7 @@ def test_a_published_label_that_training_lacks_is_named(tmp_path: Path) -> None:
         split_rows(tmp_path, rows, split={"method": "published"})
 
 
-def test_an_entity_type_that_training_lacks_counts_for_a_token_head_only(tmp_path: Path) -> None:
+def test_split_ignores_missing_entity_types_without_a_token_head(tmp_path: Path) -> None:
     rows = [
         Example("a", "alpha", label="x", entities=(Entity(0, 5, "CITY"),), split="train"),
         Example("b", "beta", label="y", entities=(), split="train"),
@@ -260,7 +260,7 @@ def test_an_entity_type_that_training_lacks_counts_for_a_token_head_only(tmp_pat
         split_rows(tmp_path, rows, "tokens", **parts, **tokens)
 
 
-def test_the_published_column_does_not_matter_to_a_stratified_split(tmp_path: Path) -> None:
+def test_split_stratified_ignores_the_published_column(tmp_path: Path) -> None:
     rows = published([(text_of(i), str(i % 2), "train") for i in range(50)])
     assert split_rows(tmp_path, rows).manifest.counts == {"train": 40, "validation": 5, "test": 5}
 
@@ -281,7 +281,7 @@ def test_the_published_column_does_not_matter_to_a_stratified_split(tmp_path: Pa
         ([Example(str(i), text_of(i), label=str(i % 2)) for i in range(2)], r"split leaves no validation rows"),
     ],
 )
-def test_too_little_to_split_is_one_line(tmp_path: Path, rows: list[Example], message: str) -> None:
+def test_split_reports_too_few_rows_in_one_line(tmp_path: Path, rows: list[Example], message: str) -> None:
     with pytest.raises(AssayError, match=message) as caught:
         split_rows(tmp_path, rows)
     assert "\n" not in str(caught.value)
@@ -289,7 +289,7 @@ def test_too_little_to_split_is_one_line(tmp_path: Path, rows: list[Example], me
     assert not list((tmp_path / "runs").rglob("step.json"))
 
 
-def test_a_failed_split_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
+def test_split_leaves_the_ledger_unchanged_on_failure(tmp_path: Path) -> None:
     split_rows(tmp_path, make_rows(50), "a")
     ledger = tmp_path / "ledger" / "tiny.parquet"
     before = ledger.read_bytes()
@@ -299,19 +299,19 @@ def test_a_failed_split_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
     assert ledger.read_bytes() == before
 
 
-def test_the_page_shows_sides_labels_and_what_was_withheld(tmp_path: Path) -> None:
+def test_split_page_shows_splits_labels_and_excluded_rows(tmp_path: Path) -> None:
     rows = published([(text_of(i), str(i % 2), "train" if i < 80 else "test") for i in range(100)])
     rows.append(Example("again", rows[90].text, label="1", split="train"))
     snapshot = write_snapshot(tmp_path / "s", rows)
     folder = split.fn(make_run(tmp_path, split={"method": "published"}), snapshot).path
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert "| test | 20 | 20.0% |" in page
-    assert "| withheld: duplicate of a test row | 1 | |" in page
+    assert "| excluded: duplicate of a test row | 1 | |" in page
     assert "| sentence | 0 | 50 |" in page
 
 
 def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[Example]]:
-    """A source of the form `parse`, and what it reads of so many documents of six sentences each."""
+    """Return a source of the format `parse`, and its rows from documents with six sentences each."""
     source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "format": "parse", "fields": fields}
     reader = DocumentReader(
         DocumentFormat.model_validate({"format": "parse", "fields": fields}), needs_label=True, needs_entities=False
@@ -326,7 +326,7 @@ def read_documents(documents: int, **fields: str) -> tuple[dict[str, Any], list[
 
 @pytest.mark.parametrize("fields", [{}, {"id": "_id"}, {"id": "_id", "group": "author"}], ids=str)
 @pytest.mark.parametrize("method", ["stratified", "published"])
-def test_sentences_of_one_document_are_in_one_split(tmp_path: Path, fields: dict[str, str], method: str) -> None:
+def test_split_keeps_sentences_of_a_document_together(tmp_path: Path, fields: dict[str, str], method: str) -> None:
     source, rows = read_documents(60, **fields)
     # given a publisher who parted the sentences
     rows = [replace(row, split="test" if number % 41 == 0 else "train") for number, row in enumerate(rows)]
@@ -339,7 +339,7 @@ def test_sentences_of_one_document_are_in_one_split(tmp_path: Path, fields: dict
     assert set(splits.manifest.excluded) == expected
 
 
-def test_near_duplicates_are_sought_in_what_the_model_reads(tmp_path: Path) -> None:
+def test_split_compares_cleaned_texts_for_near_duplicates(tmp_path: Path) -> None:
     rows = make_rows(200)
     variants = [
         Example(f"v{number}", text, label=row.label)
@@ -351,13 +351,13 @@ def test_near_duplicates_are_sought_in_what_the_model_reads(tmp_path: Path) -> N
     assert [splits.split_of[f"r{number}"] for number in range(200)] == [splits.split_of[f"v{n}"] for n in range(200)]
 
 
-def test_a_split_as_the_recipe_asks_warns_of_nothing(tmp_path: Path) -> None:
+def test_split_has_no_warning_if_shares_match(tmp_path: Path) -> None:
     assert split_rows(tmp_path, make_rows(100), "a").manifest.warnings == []
     assert split_rows(tmp_path, make_rows(110), "b").manifest.warnings == []
     assert split_rows(tmp_path, make_rows(10), "few").manifest.warnings == []
 
 
-def test_a_split_far_from_the_shares_warns_in_log_page_and_manifest(
+def test_split_warns_about_deviating_shares_in_log_page_and_manifest(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     split_rows(tmp_path, make_rows(100), "a")
@@ -371,7 +371,7 @@ def test_a_split_far_from_the_shares_warns_in_log_page_and_manifest(
     assert warning in (folder / PAGE).read_text(encoding="utf-8")
 
 
-def test_a_cluster_too_large_for_the_shares_is_named(tmp_path: Path) -> None:
+def test_split_names_a_cluster_too_large_for_the_shares(tmp_path: Path) -> None:
     rows = [replace(row, group="big" if number < 60 else None) for number, row in enumerate(make_rows(100))]
     shares = {"train": 0.3, "validation": 0.3, "test": 0.4}
     [warning] = split_rows(tmp_path, rows, split=shares).manifest.warnings
@@ -381,7 +381,7 @@ def test_a_cluster_too_large_for_the_shares_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["[click](https://evil.example)", "<img src=x>", "**a** | `b` _c_", "https://evil.example"]
 )
-def test_page_shows_a_warning_with_any_name_of_a_class_as_text(tmp_path: Path, name: str) -> None:
+def test_split_page_escapes_class_names_in_warnings(tmp_path: Path, name: str) -> None:
     rows = [*make_rows(300), Example("rare", "one of its kind", label=name)]
     snapshot = write_snapshot(tmp_path / "snapshot", rows)
     folder = split.fn(make_run(tmp_path), snapshot).path
@@ -396,7 +396,7 @@ def test_page_shows_a_warning_with_any_name_of_a_class_as_text(tmp_path: Path, n
     assert text == f"Warning: {warning}"
 
 
-def test_a_class_or_type_without_test_rows_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_split_warns_about_a_class_without_test_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [
         *(replace(row, label="rare") if number < 2 else row for number, row in enumerate(make_rows(100))),
         Example("one", "a text of its own", label="yes", entities=(Entity(0, 1, "ONCE"),)),
@@ -414,7 +414,7 @@ def test_a_class_or_type_without_test_rows_warns(tmp_path: Path, caplog: pytest.
     assert "class 'rare'" in warning
 
 
-def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> None:
+def test_split_warns_with_a_remedy_about_rows_excluded_for_a_group(tmp_path: Path) -> None:
     rows = make_rows(300)
     split_rows(tmp_path, rows, "a")
     grouped = [replace(row, group=f"g{number // 3}") for number, row in enumerate(rows)]
@@ -433,8 +433,8 @@ def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> 
     joined = split_rows(tmp_path, [*grouped, *new], "more").manifest
     assert joined.excluded[JOINS] > manifest.excluded.get(JOINS, 0)
     beside = sum(count for reason, count in joined.excluded.items() if reason != JOINS)
-    told = f"{beside} rows of earlier runs and {joined.excluded[JOINS]} new rows are excluded"
-    assert [line for line in joined.warnings if told in line]
+    message = f"{beside} rows of earlier runs and {joined.excluded[JOINS]} new rows are excluded"
+    assert [line for line in joined.warnings if message in line]
     # when that is done, all rows are assigned anew
     ledger_path(tmp_path, "tiny").unlink()
     anew = split_rows(tmp_path, grouped, "d").manifest
@@ -443,7 +443,7 @@ def test_rows_that_give_way_to_a_group_warn_with_the_way_out(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the real data sets are not beside this checkout")
-def test_twitter_financial_holds_known_near_duplicates(tmp_path: Path) -> None:
+def test_split_finds_known_near_duplicates_in_twitter_financial(tmp_path: Path) -> None:
     # given the published train and validation files
     rows = [
         Example(f"{split_name}{number}", row["text"], label=str(row["label"]), split=split_name)
@@ -460,7 +460,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_splits_hold_the_cluster_of_every_row(tmp_path: Path) -> None:
+def test_split_stores_the_cluster_of_every_row(tmp_path: Path) -> None:
     # Given 200 rows, of which r0 to r9 are of one group and r20 to r22 copies of one text,
     rows = [
         replace(row, group="g" if number < 10 else None, text=text_of(20) if 20 <= number < 23 else row.text)

@@ -61,7 +61,7 @@ def _run(store: Path, tracking_uri: str | None = None) -> Run:
     return Run(key="first", recipe=recipe, store=store, tracking_uri=uri, mlflow_run=run_id)
 
 
-def test_a_training_step_leaves_a_checkpoint_and_its_curves_in_mlflow(store: Path, tmp_path: Path) -> None:
+def test_train_saves_a_checkpoint_and_logs_metrics(store: Path, tmp_path: Path) -> None:
     run = _run(store)
     snapshot, splits = _inputs(tmp_path)
 
@@ -83,7 +83,7 @@ def test_a_training_step_leaves_a_checkpoint_and_its_curves_in_mlflow(store: Pat
     assert len(client.get_metric_history(run.mlflow_run, "train.loss")) == 8
 
 
-def test_an_mlflow_that_does_not_answer_is_one_line(
+def test_train_reports_an_unresponsive_mlflow_in_one_line(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -1,4 +1,4 @@
-"""Searches with real, tiny networks."""
+"""Search for settings with real, tiny networks."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SPACE: dict[str, Any] = {"training.learning_rate": {"low": 1e-3, "high": 3e-2, "
 
 @pytest.fixture
 def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
-    """Rows of three sides. Whoever encoded the test rows would stumble over their label."""
+    """Return rows of three splits. Encoding the test rows would fail, because of their label."""
     rows = [
         Example(id=str(number), text=f"shares {WORDS[label][number // 2 % 2]} again", label=label)
         for number, label in enumerate(["up", "down"] * 24)
@@ -59,14 +59,14 @@ def a_run(store: Path, key: str = "first", training: dict[str, Any] | None = Non
 
 
 def nested(run: Run) -> list[Any]:
-    """The MLflow runs below that of the pipeline, in the order they were begun."""
+    """Return the nested MLflow runs of the pipeline's run, in the order of their start."""
     found = MlflowClient(tracking_uri=run.tracking_uri).search_runs(
         ["0"], f"tags.`mlflow.parentRunId` = '{run.mlflow_run}'", order_by=["attributes.start_time ASC"]
     )
     return list(found)
 
 
-def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(
+def test_tune_logs_trials_and_best_settings(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     run = a_run(store)
@@ -94,7 +94,7 @@ def test_a_search_leaves_its_trials_in_mlflow_and_its_best_settings(
     assert [file.path for file in client.list_artifacts(run.mlflow_run)] == ["tuning.json"]
 
 
-def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
+def test_tune_resumes_without_repeating_finished_trials(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = a_run(store, "unbroken")
@@ -132,13 +132,13 @@ def test_a_killed_search_ends_as_an_unbroken_one_and_repeats_no_finished_trial(
 
 
 def losses(trial: Any, run: Run) -> dict[int, float]:
-    """Loss of each step, each logged once."""
+    """Return the loss of each step, which must be logged once."""
     curve = MlflowClient(tracking_uri=run.tracking_uri).get_metric_history(trial.info.run_id, "train.loss")
     assert sorted(metric.step for metric in curve) == [1, 2, 3, 4, 5, 6]
     return {metric.step: metric.value for metric in curve}
 
 
-def test_a_further_attempt_goes_on_from_the_trials_of_the_first(
+def test_tune_continues_with_the_trials_of_an_earlier_attempt(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     run = a_run(store, trials=1, epochs=1)
@@ -150,7 +150,7 @@ def test_a_further_attempt_goes_on_from_the_trials_of_the_first(
     assert [len(trial.scores) for trial in second.trials] == [1, 1]
 
 
-def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
+def test_tune_fails_non_finite_trials_and_prunes_poor_ones(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(store, training={"epochs": 20, "warmup_ratio": 0.0})
@@ -178,7 +178,7 @@ def test_a_trial_that_goes_astray_loses_and_one_that_falls_behind_is_given_up(
     assert not list(store.rglob("model.safetensors"))
 
 
-def test_a_recipe_without_a_space_is_one_line(
+def test_tune_reports_a_missing_section_in_one_line(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     with pytest.raises(AssayError, match=r"add tuning\.space to the recipe"):

@@ -36,7 +36,7 @@ def write_snapshot(folder: Path, labels: list[str]) -> ArtifactRef[Snapshot]:
     return ArtifactRef[Snapshot](path=folder, digest=writer.finish().digest)
 
 
-def test_good_rows_leave_a_report_and_pages(tmp_path: Path) -> None:
+def test_validate_writes_report_and_pages(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     snapshot = write_snapshot(tmp_path / "snapshot", ["up", "down"] * 4)
 
@@ -48,7 +48,7 @@ def test_good_rows_leave_a_report_and_pages(tmp_path: Path) -> None:
     assert (result.path / "docs" / "index.html").is_file()
 
 
-def test_a_warning_is_logged_and_does_not_stop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_validate_logs_a_warning_and_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = make_run(tmp_path, max_class_share=0.6)
     snapshot = write_snapshot(tmp_path / "snapshot", ["up"] * 6 + ["down"] * 2)
 
@@ -58,7 +58,7 @@ def test_a_warning_is_logged_and_does_not_stop(tmp_path: Path, caplog: pytest.Lo
     assert "class 'up' has 75.0% of the rows" in caplog.text
 
 
-def test_a_critical_fault_stops_with_one_line_and_keeps_the_report(tmp_path: Path) -> None:
+def test_validate_stops_at_a_critical_fault_and_keeps_the_report(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     snapshot = write_snapshot(tmp_path / "snapshot", ["up"] * 4 + ["bearish"])
 
@@ -81,14 +81,14 @@ def test_a_critical_fault_stops_with_one_line_and_keeps_the_report(tmp_path: Pat
     assert (folder / "validation.json").stat().st_mtime_ns == written
 
 
-def test_other_limits_validate_anew(tmp_path: Path) -> None:
+def test_validate_runs_again_with_other_limits(tmp_path: Path) -> None:
     snapshot = write_snapshot(tmp_path / "snapshot", ["up"] * 4 + ["down"] * 2)
     with pytest.raises(AssayError, match=r"the snapshot has 6 rows, needs at least 7 rows"):
         validate.fn(make_run(tmp_path, min_rows=7), snapshot)
     validate.fn(make_run(tmp_path, min_rows=6), snapshot)
 
 
-def test_importing_the_step_does_not_import_great_expectations() -> None:
+def test_validate_imports_great_expectations_lazily() -> None:
     # given that this import takes seconds, which every command would pay
     code = "import sys, assay.tasks.validate; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -31,4 +31,4 @@ def test_audit_fails_only_on_vulnerabilities_and_wrong_use(
 
 def test_audit_reports_packages_without_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audit(program(tmp_path, "torch Dependency not found on PyPI and could not be audited: torch", 0))
-    assert "1 packages could not be looked up" in capsys.readouterr().err
+    assert "1 packages could not be checked" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_the_command_shows_tables_or_json(
         return capsys.readouterr().out
 
     tables = shown("1", "2")
-    for title in ("tiny: recipe", "tiny: data", "tiny: figures", "tiny: surroundings", "tiny: sides of rows"):
+    for title in ("tiny: recipe", "tiny: data", "tiny: metrics", "tiny: environment", "tiny: splits of rows"):
         assert title in tables
     assert VersionDiff.model_validate(json.loads(shown("1", "2", "--json"))).after == "2"
     assert "versions 1 and 1 of tiny do not differ" in shown("1", "1")

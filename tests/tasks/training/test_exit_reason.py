@@ -4,31 +4,31 @@ import pytest
 
 from assay.corpus.errors import AssayError, DataError
 from assay.models.callbacks import NonFiniteLoss, PrunedTrial
-from assay.tasks.training.exit_reason import telling, told_by
+from assay.tasks.training.exit_reason import read_exit, record_exit
 
 
 @pytest.mark.parametrize("error", [NonFiniteLoss("lower it"), DataError("row 3"), AssayError("no rows")], ids=repr)
-def test_an_error_arrives_as_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AssayError) -> None:
+def test_read_exit_restores_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AssayError) -> None:
     monkeypatch.setenv("RANK", "1")
-    with pytest.raises(AssayError), telling(tmp_path):
+    with pytest.raises(AssayError), record_exit(tmp_path):
         raise error
-    told = told_by(tmp_path)
-    assert type(told) is type(error)
-    assert str(told) == str(error)
+    error_read = read_exit(tmp_path)
+    assert type(error_read) is type(error)
+    assert str(error_read) == str(error)
 
 
-def test_a_trial_that_was_given_up_keeps_its_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_exit_restores_the_scores_of_a_pruned_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(PrunedTrial), telling(tmp_path):
+    with pytest.raises(PrunedTrial), record_exit(tmp_path):
         raise PrunedTrial([0.2, 0.1])
-    told = told_by(tmp_path)
-    assert isinstance(told, PrunedTrial)
-    assert told.scores == [0.2, 0.1]
+    error_read = read_exit(tmp_path)
+    assert isinstance(error_read, PrunedTrial)
+    assert error_read.scores == [0.2, 0.1]
 
 
-def test_a_process_that_ends_well_or_unexpectedly_tells_nothing(tmp_path: Path) -> None:
-    with telling(tmp_path):
+def test_record_exit_ignores_success_and_unexpected_errors(tmp_path: Path) -> None:
+    with record_exit(tmp_path):
         pass
-    with pytest.raises(ZeroDivisionError), telling(tmp_path):
+    with pytest.raises(ZeroDivisionError), record_exit(tmp_path):
         1 / 0  # noqa: B018
-    assert told_by(tmp_path) is None
+    assert read_exit(tmp_path) is None

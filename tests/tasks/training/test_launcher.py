@@ -1,4 +1,4 @@
-"""Trainings that several processes share, on the processor: torchrun starts them, gloo joins them."""
+"""Trainings in several processes on the CPU, started by torchrun and connected by gloo."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import train as train_here
 from assay.recipes.recipe import Training
 from assay.runs.metric_logging import metric_log
-from assay.tasks.training.launcher import FOLDER, JOB, train
+from assay.tasks.training.launcher import FOLDER, JOB, launch_training
 from assay.tasks.training.training_job import TrainingJob
 from tests.ports import free_port
 from tests.snapshots import make_run, spans, write_snapshot
@@ -36,7 +36,7 @@ TRAIN, VALIDATION, STEPS = 41, 12, 6
 
 
 def rows() -> list[Example]:
-    """Long and short texts; every fifth has no class, every fourth nothing about entities."""
+    """Return long and short texts; every fifth has no class, every fourth no entity annotation."""
     made = []
     for number in range(TRAIN + VALIDATION):
         text = ("Bayer " + "rose " * (number % 9 + 1)) if number % 2 else "Siemens fell today"
@@ -88,7 +88,7 @@ def job_of(
 
 def do(job: TrainingJob) -> Checkpoint:
     with metric_log(job.run) as log:
-        train(job, log)
+        launch_training(job, log)
     return Checkpoint.load(job.folder)
 
 
@@ -102,26 +102,26 @@ def weights(job: TrainingJob) -> dict[str, torch.Tensor]:
 
 def assert_equal(one: TrainingJob, other: TrainingJob, tolerance: float) -> None:
     expected = weights(one)
-    for name, found in weights(other).items():
-        torch.testing.assert_close(found, expected[name], atol=tolerance, rtol=0, msg=name)
+    for name, actual in weights(other).items():
+        torch.testing.assert_close(actual, expected[name], atol=tolerance, rtol=0, msg=name)
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_two_processes_learn_what_one_does_and_the_first_alone_writes(
+def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     # given no dropout, whose chance differs from process to process
     alone, shared = (job_of(store, data, name, 0.0, processes=count) for name, count in (("alone", 1), ("shared", 2)))
-    expected, found = do(alone), do(shared)
+    expected, actual = do(alone), do(shared)
 
     # then both have made the same steps, over the same rows, and ended at the same weights and figures
     assert_equal(alone, shared, 1e-4)
-    losses = [[loss for _, loss in checkpoint.history["loss"]] for checkpoint in (expected, found)]
+    losses = [[loss for _, loss in checkpoint.history["loss"]] for checkpoint in (expected, actual)]
     assert len(losses[0]) == 2 * STEPS
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
-    for one, two in zip(expected.history["epochs"], found.history["epochs"], strict=True):
+    for one, two in zip(expected.history["epochs"], actual.history["epochs"], strict=True):
         assert one == pytest.approx(two, abs=1e-4)
-    assert (expected.history["processes"], found.history["processes"]) == (1, 2)
+    assert (expected.history["processes"], actual.history["processes"]) == (1, 2)
     # and every figure was sent once, and nothing is left over
     client = MlflowClient(tracking_uri=shared.run.tracking_uri)
     sent = client.get_metric_history(shared.run.mlflow_run, "train.loss")
@@ -131,16 +131,16 @@ def test_two_processes_learn_what_one_does_and_the_first_alone_writes(
 
 
 def workers(job: TrainingJob) -> list[psutil.Process]:
-    """The processes that train for a job, by their rank."""
-    found = []
+    """Return the processes of a job by rank."""
+    actual = []
     for process in psutil.process_iter():
         try:
             # torchrun itself names the worker, too, and has no rank
             if str(job.folder / FOLDER / JOB) in process.cmdline() and (rank := process.environ().get("RANK")):
-                found.append((rank, process))
+                actual.append((rank, process))
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-    return [process for _, process in sorted(found, key=lambda each: each[0])]
+    return [process for _, process in sorted(actual, key=lambda each: each[0])]
 
 
 def marked_complete(job: TrainingJob) -> int:
@@ -148,7 +148,7 @@ def marked_complete(job: TrainingJob) -> int:
 
 
 @pytest.mark.slow  # four times, two processes import torch and transformers
-def test_a_killed_training_ends_as_an_unbroken_one_does(
+def test_launch_training_resumes_after_a_kill_with_equal_results(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], tmp_path: Path
 ) -> None:
     straight, broken = (job_of(store, data, name, epochs=40, keep="last") for name in ("straight", "broken"))
@@ -161,7 +161,9 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    with pytest.raises(AssayError, match=r"a process of the training has died .* goes on behind the last whole epoch"):
+    with pytest.raises(
+        AssayError, match=r"a process of the training has died .* resumes after the last complete epoch"
+    ):
         do(broken)
     killer.join()
     wait_until(lambda: not workers(broken), PATIENCE)
@@ -194,7 +196,7 @@ def test_a_killed_training_ends_as_an_unbroken_one_does(
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_two_machines_share_a_training(
+def test_launch_training_uses_two_machines(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_of(store, data, "machines")
@@ -227,7 +229,7 @@ def test_two_machines_share_a_training(
 
 
 @pytest.mark.slow  # two processes import torch and transformers
-def test_what_a_process_ends_with_is_one_line_here(
+def test_launch_training_reports_the_error_of_a_process_in_one_line(
     store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
 ) -> None:
     # given an encoder that is not there
@@ -242,11 +244,11 @@ def test_what_a_process_ends_with_is_one_line_here(
     ("gpus", "machines", "message"),
     [
         (1, "1", "asks for 2 GPUs on this machine, which has 1; lower it"),
-        (0, "3", r"is 2, which 3 machines \(PET_NNODES\) cannot share"),
+        (0, "3", r"is 2, which is not a multiple of the 3 machines \(PET_NNODES\)"),
         (0, "1:4", "PET_NNODES is '1:4'; it takes a number"),
     ],
 )
-def test_what_cannot_work_is_refused(
+def test_launch_training_refuses_impossible_process_counts(
     store: Path,
     data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]],
     monkeypatch: pytest.MonkeyPatch,
@@ -260,7 +262,7 @@ def test_what_cannot_work_is_refused(
         do(job_of(store, data, "refused"))
 
 
-def test_a_training_for_two_is_refused_by_one(
+def test_run_training_job_refuses_one_process_for_two(
     tmp_path: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], store: Path
 ) -> None:
     model = job_of(store, data, "one").run.recipe.model

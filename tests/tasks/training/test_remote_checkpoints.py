@@ -1,4 +1,4 @@
-"""Checkpoints that another machine has written: had whole, or not at all."""
+"""Download checkpoints of another machine, atomically."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from assay.runs.remote_step_cache import local_name
 from assay.tasks.training.remote_checkpoints import fetch_checkpoints
 
 
-def test_a_download_that_was_broken_off_is_done_again(bucket: str, tmp_path: Path) -> None:
+def test_fetch_checkpoints_repeats_an_interrupted_download(bucket: str, tmp_path: Path) -> None:
     shared = SharedStore(f"{bucket}/team")
     # given a sealed checkpoint of one machine, and one that it has not sealed yet
     there, here = tmp_path / "there", tmp_path / "here"

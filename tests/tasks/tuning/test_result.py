@@ -24,12 +24,12 @@ def a_trial(number: int, *scores: float, **changes: Any) -> Trial:
     return Trial(**{"number": number, "settings": SETTINGS, "state": "finished", "scores": list(scores), **changes})
 
 
-def test_the_best_trial_is_the_one_with_the_best_epoch_and_of_equals_the_first() -> None:
+def test_tuning_result_selects_the_first_best_trial() -> None:
     trials = [a_trial(0, 0.4, 0.6), a_trial(1, 0.8, 0.7), a_trial(2, 0.8), a_trial(3, 0.9, state="pruned")]
     assert TuningResult.of(trials).best.number == 1
 
 
-def test_a_trial_counts_by_the_epoch_that_its_training_keeps() -> None:
+def test_trial_score_is_that_of_the_kept_epoch() -> None:
     last = a_trial(0, 0.8, 0.5, keep="last")
     assert last.score == 0.5
     assert TuningResult.of([last, a_trial(1, 0.6, 0.6, keep="last")]).best.number == 1
@@ -38,12 +38,12 @@ def test_a_trial_counts_by_the_epoch_that_its_training_keeps() -> None:
     assert Trial.model_validate_json(old).score == 0.8
 
 
-def test_a_search_without_a_finished_trial_is_one_line() -> None:
+def test_tuning_result_reports_no_finished_trial_in_one_line() -> None:
     with pytest.raises(AssayError, match=r"none of 1 trials has finished \(the loss is nan\); narrow tuning.space"):
         TuningResult.of([a_trial(0, state="failed", why="the loss is nan")])
 
 
-def test_the_best_settings_can_be_put_into_a_recipe_in_each_form(tmp_path: Path) -> None:
+def test_tuning_result_saves_the_best_settings_for_a_recipe(tmp_path: Path) -> None:
     # given a finished search
     result = TuningResult.of([a_trial(0, 0.5)])
     result.save(tmp_path)
@@ -64,7 +64,7 @@ def test_the_best_settings_can_be_put_into_a_recipe_in_each_form(tmp_path: Path)
     assert tuned_recipe(recipe, None) == recipe
 
 
-def test_settings_that_do_not_go_together_are_one_line() -> None:
+def test_apply_settings_reports_conflicting_settings_in_one_line() -> None:
     recipe = Recipe.model_validate(recipe_values())
-    with pytest.raises(AssayError, match=r"model\.crf is for the token head"):
+    with pytest.raises(AssayError, match=r"model\.crf needs the token head"):
         apply_settings(recipe, {"model.crf": True})

@@ -4,7 +4,7 @@ import pytest
 
 from assay.recipes.recipe import Recipe, Tuning
 from assay.tasks.tuning.result import Trial
-from assay.tasks.tuning.search import falls_behind, propose
+from assay.tasks.tuning.search import propose, should_prune
 from tests.snapshots import recipe_values
 
 SPACE: dict[str, Any] = {
@@ -23,12 +23,12 @@ def a_recipe(**tuning: Any) -> tuple[Recipe, Tuning]:
 
 
 def finished(number: int, settings: dict[str, Any]) -> Trial:
-    """A trial that did the better the nearer its learning rate was to 1e-3."""
+    """Return a trial with a better score the closer its learning rate is to 1e-3."""
     score = 1 / (1 + abs(settings["training.learning_rate"] - 1e-3) * 1e3)
     return Trial(number=number, settings=settings, state="finished", scores=[score / 2, score])
 
 
-def test_the_sampler_is_told_the_score_of_the_epoch_that_is_kept() -> None:
+def test_propose_uses_the_score_of_the_kept_epoch() -> None:
     # given trials whose scores fall the more in the end, the better they began
     recipe, tuning = a_recipe(space={"training.batch_size": {"low": 4, "high": 64}})
     trials = {
@@ -55,7 +55,7 @@ def search(recipe: Recipe, tuning: Tuning, trials: list[Trial], wanted: int) -> 
     return trials
 
 
-def test_the_first_trial_is_the_recipe_as_it_stands() -> None:
+def test_propose_starts_with_the_recipe() -> None:
     recipe, tuning = a_recipe()
     [first] = propose(recipe, tuning, [], 1)
     assert first == {
@@ -69,7 +69,7 @@ def test_the_first_trial_is_the_recipe_as_it_stands() -> None:
     assert propose(recipe, tuning, [], 1)[0]["training.batch_size"] in (8, 16)
 
 
-def test_what_is_tried_lies_in_the_space_and_whole_numbers_stay_whole() -> None:
+def test_propose_stays_in_the_space_and_keeps_whole_numbers() -> None:
     trials = search(*a_recipe(), [], 25)
     for trial in trials:
         assert 1e-5 <= float(trial.settings["training.learning_rate"] or 0) <= 1e-2
@@ -80,7 +80,7 @@ def test_what_is_tried_lies_in_the_space_and_whole_numbers_stay_whole() -> None:
     assert sum(scores[15:]) / 10 > sum(scores[:10]) / 10
 
 
-def test_a_search_that_is_gone_on_with_proposes_what_an_unbroken_one_would_have() -> None:
+def test_propose_is_the_same_after_a_resume() -> None:
     recipe, tuning = a_recipe()
     unbroken = search(recipe, tuning, [], 18)
     for known in (1, 7, 12):
@@ -91,13 +91,13 @@ def test_a_search_that_is_gone_on_with_proposes_what_an_unbroken_one_would_have(
     assert search(other_recipe, other, [], 18) != unbroken
 
 
-def test_trials_at_the_same_time_differ() -> None:
+def test_propose_varies_trials_of_a_batch() -> None:
     recipe, tuning = a_recipe()
     proposals = propose(recipe, tuning, search(recipe, tuning, [], 11), 4)
     assert len({str(settings) for settings in proposals}) == 4
 
 
-def test_a_failed_trial_is_no_example_to_follow() -> None:
+def test_propose_avoids_settings_of_failed_trials() -> None:
     recipe, tuning = a_recipe()
     failed = [
         trial.model_copy(update={"state": "failed", "scores": []}) if trial.number % 2 else trial
@@ -116,16 +116,14 @@ def test_a_failed_trial_is_no_example_to_follow() -> None:
     ],
     ids=["below the median", "above it", "below it after two epochs", "too few others to tell"],
 )
-def test_a_trial_below_the_median_after_as_many_epochs_is_hopeless(
-    others: int, scores: list[float], hopeless: bool
-) -> None:
+def test_should_prune_a_trial_below_the_median(others: int, scores: list[float], hopeless: bool) -> None:
     recipe, tuning = a_recipe()
     [settings] = propose(recipe, tuning, [], 1)
     trials = [Trial(number=n, settings=settings, state="finished", scores=[0.5, 0.7, 0.8]) for n in range(others)]
-    assert falls_behind(tuning, trials, scores) is hopeless
+    assert should_prune(tuning, trials, scores) is hopeless
 
 
-def test_a_batch_tries_nothing_twice_and_is_proposed_again_as_it_was() -> None:
+def test_propose_repeats_no_settings_in_a_batch() -> None:
     # given a space of whole numbers, and trials that all point to one of them
     recipe, tuning = a_recipe(space={"training.batch_size": {"low": 4, "high": 19}})
     trials = [

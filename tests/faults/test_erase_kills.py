@@ -18,21 +18,21 @@ from tests.registry.retention.test_erasure import made
 
 IDS = ["7", "12#two"]
 POINTS = (
-    Point("in front of MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
-    Point("behind MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", behind=True),
-    Point("behind the ledger", "assay.corpus.splitting.ledger:Ledger.forget", behind=True, often=True),
-    Point("behind what was made of a snapshot", "assay.registry.retention.erasure:erase_derived", behind=True),
-    Point("the new snapshot, without its name", "assay.corpus.storage.atomic:publish_folder"),
+    Point("before MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
+    Point("after MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", after=True),
+    Point("after the ledger", "assay.corpus.splitting.ledger:Ledger.forget", after=True, often=True),
+    Point("after the results derived from a snapshot", "assay.registry.retention.erasure:erase_derived", after=True),
+    Point("the new snapshot, not published", "assay.corpus.storage.atomic:publish_folder"),
     Point(
         "the old snapshot set aside, the new one not in its place",
         "pathlib:Path.rename",
         about="/extract-",
-        behind=True,
+        after=True,
         often=True,
     ),
     Point("the old snapshot not removed", "shutil:rmtree", about="/.extract-", often=True),
-    Point("between two snapshots", "assay.registry.retention.erasure:erase_rows", behind=True),
-    Point("the second snapshot, without its name", "assay.corpus.storage.atomic:publish_folder", nth=2),
+    Point("between two snapshots", "assay.registry.retention.erasure:erase_rows", after=True),
+    Point("the second snapshot, not published", "assay.corpus.storage.atomic:publish_folder", nth=2),
 )
 
 
@@ -43,7 +43,7 @@ def forget_in(store: Path, uri: str, point: Point | None) -> None:
 
 
 def start(store: Path, uri: str, point: Point | None) -> int | None:
-    """Forget in another process, which dies at the point; gives its exit code."""
+    """Erase in another process, which dies at the point, and return its exit code."""
     process = CONTEXT.Process(target=forget_in, args=(store, uri, point))
     process.start()
     process.join(PATIENCE_S)
@@ -51,7 +51,7 @@ def start(store: Path, uri: str, point: Point | None) -> int | None:
 
 
 def ids_in(folder: Path) -> set[str]:
-    """Ids of all rows with their texts that lie anywhere below a folder, in hidden folders, too."""
+    """Return the ids of all rows with texts anywhere in a folder, including hidden folders."""
     found: set[str] = set()
     for path in folder.rglob("*.parquet"):
         table = pq.read_table(path)
@@ -61,7 +61,7 @@ def ids_in(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if LONG or point.often], ids=lambda point: point.name)
-def test_what_a_killed_forget_left_the_next_one_erases(point: Point, store: Path, tmp_path: Path) -> None:
+def test_erase_completes_a_killed_erasure(point: Point, store: Path, tmp_path: Path) -> None:
     # given two runs with the same rows, which MLflow keeps
     runs = [made(store, key) for key in ("first", "second")]
     uri, artifacts = f"sqlite:///{store}/mlflow.db", tmp_path / "artifacts"
