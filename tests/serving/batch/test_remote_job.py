@@ -45,7 +45,7 @@ def test_what_was_done_stays_where_the_output_cannot_be_sent(
     source = tmp_path / "new.jsonl"
     source.write_text(json.dumps({"id": 1, "text": "bad news"}) + "\n")
     request = Request(str(source), "s3://nobody-made-this/answers.jsonl", state=tmp_path / "state")
-    with pytest.raises(AssayError, match=r"s3://nobody-made-this/answers\.jsonl does not answer"):
+    with pytest.raises(AssayError, match=r"s3://nobody-made-this/answers\.jsonl is not responding"):
         predict_request(engine, request)
     assert len(list((tmp_path / "state").rglob("answers.jsonl"))) == 1
     # and is only sent, once there is somebody to take it
