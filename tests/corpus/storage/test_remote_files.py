@@ -27,7 +27,7 @@ def test_fetch_files_serves_sources_at_an_address(bucket: str) -> None:
     assert [name_of(path) for path in files] == [f"{bucket}/new/one.jsonl", f"{bucket}/new/two.jsonl"]
     assert [row.position for row in read_files(files) if isinstance(row, Document)] == ["one:1", "one:2", "two:1"]
     assert name_of(Path("/data/rows.jsonl")) == "/data/rows.jsonl"
-    with pytest.raises(AssayError, match="no such file is there"):
+    with pytest.raises(AssayError, match="there is no such file"):
         find_files({f"{bucket}/old/*.jsonl": "all"})
 
 
