@@ -13,7 +13,7 @@ from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.bson_order import id_range_after
 from assay.corpus.sources.mongo_connection import (
-    TIME_IS_UP,
+    TIME_LIMIT_EXCEEDED,
     MongoQuery,
     brief,
     bson_options,
@@ -33,7 +33,7 @@ _JOINING = ("$and", "$or", "$nor", "$not")
 # Neither code ($where, $function, $expr) nor patterns of unbounded cost ($regex).
 ALLOWED_OPERATORS = frozenset((*_COMPARING, *_OF_LISTS, *_JOINING))
 # CursorNotFound, CursorKilled, QueryPlanKilled, MaxTimeMSExpired: the server closed the cursor.
-CURSOR_LOST = frozenset({43, 237, 175, TIME_IS_UP})
+CURSOR_LOST = frozenset({43, 237, 175, TIME_LIMIT_EXCEEDED})
 TRIES_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 0.2
 
