@@ -31,7 +31,7 @@ def _fold(text: str) -> str:
     """Fold case, compose compatible characters and remove format characters."""
     if text.isascii():
         return text.casefold()
-    # Remove format characters first, since they stand between a letter and its accent; folding may decompose letters.
+    # Remove format characters first, since they may be between a letter and its accent; folding may decompose letters.
     composed = unicodedata.normalize("NFKC", _invisible().sub("", text))
     return unicodedata.normalize("NFKC", composed.casefold())
 

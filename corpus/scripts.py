@@ -71,7 +71,7 @@ KINDS = _Kinds()
 
 
 def inside_word(text: str, at: int) -> bool:
-    """Return whether a word continues across the offset `at`: a mark follows, or letters stand on both its sides."""
+    """Return whether a word continues across the offset `at`: a mark follows, or letters are on both its sides."""
     if not 0 < at < len(text):
         return False
     if text[at] == ZERO_WIDTH_JOINER:

@@ -17,7 +17,7 @@ MAX_CACHED = 10_000
 
 
 class NotPlainError(Exception):
-    """The document needs the complete reader."""
+    """Error for a document that needs the complete reader."""
 
 
 class PlainParse:

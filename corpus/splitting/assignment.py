@@ -122,8 +122,8 @@ def _seen(rows: SplittingRows, clusters: NDArray[np.int64], split_of: SplitArray
     trained = np.zeros(len(rows), dtype=bool)
     for keys in rows.keys.kinds():
         trained |= ledger.trained(keys)
-    beside = duplicates_of(clusters, trained & (clusters >= 0))
-    return np.asarray((trained | beside) & (split_of == TEST))
+    joined = duplicates_of(clusters, trained & (clusters >= 0))
+    return np.asarray((trained | joined) & (split_of == TEST))
 
 
 def _shares(split: Split) -> tuple[float, float, float]:
