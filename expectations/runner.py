@@ -20,7 +20,7 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from assay.expectations.validation_report import MOST_IDS, CheckResult, describe_ids, shown
+from assay.expectations.validation_report import MAX_IDS, CheckResult, describe_ids, shown
 
 _SITE = "docs"
 _LONGEST_VALUE = 160
@@ -49,7 +49,7 @@ class Findings:
             self.count += result.result["unexpected_count"]
             items = result.result["partial_unexpected_index_list"]
             column = result.expectation_config.kwargs["column"]
-            self.examples += [(str(item[key]), item[column]) for item in items[: MOST_IDS - len(self.examples)]]
+            self.examples += [(str(item[key]), item[column]) for item in items[: MAX_IDS - len(self.examples)]]
 
 
 class Runner:
@@ -189,7 +189,7 @@ def _error_of(result: Any) -> str | None:
 def _result_format(key: str) -> dict[str, Any]:
     return {
         "result_format": "SUMMARY",
-        "partial_unexpected_count": MOST_IDS,
+        "partial_unexpected_count": MAX_IDS,
         "unexpected_index_column_names": [key],
     }
 
