@@ -29,7 +29,7 @@ def test_faults_are_empty_for_valid_entities(find: Callable[..., Iterator[Entity
 
 
 @pytest.mark.parametrize(
-    ("find", "bad"),
+    ("find", "faulty"),
     [
         (entities.outside, Entity(22, 99, "ORG")),
         (entities.outside, Entity(-3, 4, "ORG")),
@@ -46,8 +46,8 @@ def test_faults_are_empty_for_valid_entities(find: Callable[..., Iterator[Entity
         (entities.lost_in_tags, Entity(5, 12, "ORG")),
     ],
 )
-def test_faults_are_found_among_valid_entities(find: Callable[..., Iterator[Entity]], bad: Entity) -> None:
-    assert bad in set(find(TEXT, [ACME, NEW_YORK, bad]))
+def test_faults_are_found_among_valid_entities(find: Callable[..., Iterator[Entity]], faulty: Entity) -> None:
+    assert faulty in set(find(TEXT, [ACME, NEW_YORK, faulty]))
 
 
 @pytest.mark.parametrize("edge", [" ", "\u00a0", "\u200b", "\u200f", "\ufeff", "\u2060", "\u200d", "\x96"])

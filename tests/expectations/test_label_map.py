@@ -14,7 +14,7 @@ from tests.snapshots import recipe_values
 
 
 def snapshot_of(folder: Path, recipe: Recipe, labels: list[Any]) -> Snapshot:
-    """Read labels as they stand in the source, each batch as another process hands it on."""
+    """Read labels of a source through chunks, as from another process."""
     reader = ChunkReader(recipe.source, needs_label=True, needs_entities=False)
     with SnapshotWriter(folder, [], {}) as writer:
         for number, label in enumerate(labels):

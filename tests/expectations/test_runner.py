@@ -95,7 +95,7 @@ def test_results_keep_a_check_that_raised_failed(tmp_path: Path, frame: pd.DataF
 
 
 def test_results_are_independent_of_the_division_into_frames(tmp_path: Path) -> None:
-    # given 60 bad rows among 90
+    # given 60 invalid rows among 90
     frame = pd.DataFrame({"id": [f"r{n}" for n in range(90)], "length": [n % 3 for n in range(90)]}, dtype="object")
     expectation = values_between("length", check_text("l"), high=0)
 

@@ -65,10 +65,10 @@ class History:
         self._runs += 1
         snapshot = Snapshot.load(write_snapshot(self._folder / str(self._runs), rows).path)
         settings = Split(**split)
-        found = read_rows(snapshot, settings, cleaning, documents)
+        splitting_rows = read_rows(snapshot, settings, cleaning, documents)
         with open_ledger(self._folder / "ledger.parquet") as ledger:
-            assignment = assign(found, settings, ledger)
-            kinds = found.keys.kinds()
+            assignment = assign(splitting_rows, settings, ledger)
+            kinds = splitting_rows.keys.kinds()
             split_of, seen = np.tile(assignment.split_of, len(kinds)), np.tile(assignment.seen, len(kinds))
             ledger.tell(np.concatenate(kinds), split_of, remember=settings.remember, seen=seen)
         return assignment
@@ -81,10 +81,10 @@ def shares(assignment: Assignment) -> list[float]:
 
 def splits_of(values: Sequence[object], assignment: Assignment) -> dict[object, set[int]]:
     """The splits in which rows of each value lie."""
-    found: dict[object, set[int]] = {}
+    splits: dict[object, set[int]] = {}
     for value, split_name in zip(values, assignment.split_of.tolist(), strict=True):
-        found.setdefault(value, set()).update({split_name} - {NO_SPLIT})
-    return found
+        splits.setdefault(value, set()).update({split_name} - {NO_SPLIT})
+    return splits
 
 
 def test_assign_by_time_trains_on_new_rows_but_never_on_test_rows(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ def clusters_of(
     folder: Path, examples: list[Example], by: DuplicatesBy = "text", cleaning: Cleaning | None = None, **more: Any
 ) -> list[set[str]]:
     keys = read_keys(Snapshot.load(write_snapshot(folder, examples).path), by, cleaning, **more)
-    found: dict[int, set[str]] = {}
+    members: dict[int, set[str]] = {}
     for example, cluster in zip(examples, find_clusters(keys).tolist(), strict=True):
-        found.setdefault(cluster, set()).add(example.id)
-    return sorted(found.values(), key=min)
+        members.setdefault(cluster, set()).add(example.id)
+    return sorted(members.values(), key=min)
 
 
 def test_find_clusters_joins_near_duplicates(tmp_path: Path) -> None:
@@ -192,5 +192,5 @@ def test_all_keys_include_those_of_every_recipe(
     row = Example("a", "".join(text), text_pair=pair)
     snapshot = Snapshot.load(write_snapshot(tmp_path_factory.mktemp("s") / "s", [row]).path)
     keys = read_keys(snapshot, by, Cleaning(html=html, urls=urls, whitespace=whitespace))
-    found = {key.ljust(16, b"\0") for key in (*keys.content.tolist(), *keys.duplicates.tolist())}
-    assert found <= all_keys(row.text, row.text_pair)
+    row_keys = {key.ljust(16, b"\0") for key in (*keys.content.tolist(), *keys.duplicates.tolist())}
+    assert row_keys <= all_keys(row.text, row.text_pair)

@@ -136,7 +136,7 @@ def test_open_ledger_serves_one_run_at_a_time(tmp_path: Path) -> None:
     with open_ledger(path):
         waiting = threading.Thread(target=wait_and_record)
         waiting.start()
-        # then the other waits, and one that is impatient says who is in its way
+        # then the other waits, and one without patience names the holder
         assert not recorded.wait(0.3)
         with (
             pytest.raises(AssayError, match=r"has been held by another run for 0\.05 s"),
