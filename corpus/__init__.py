@@ -1,1 +1,1 @@
-"""The data nouns (Example, Snapshot, Splits) and the readers and writers of rows."""
+"""Data classes (Example, Snapshot, Splits) and the readers and writers of rows."""

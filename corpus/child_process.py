@@ -1,4 +1,4 @@
-"""Processes of this package's own modules: a new interpreter that finds the same code."""
+"""Environment of child processes that run modules of this package."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,6 @@ import assay
 
 
 def child_environment() -> dict[str, str]:
-    """Return the environment of this process, with a PYTHONPATH that leads to this very package."""
-    own = str(Path(assay.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    """Return the environment of this process, with this very package first in PYTHONPATH."""
+    root = str(Path(assay.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}

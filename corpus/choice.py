@@ -1,4 +1,4 @@
-"""A name that a person typed, as one of the choices there are."""
+"""Choices by name, as a person types them."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -9,15 +9,15 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def choose(name: str, choices: Iterable[Choice], refusal: str) -> Choice:
-    """The choice of that name, typed as what it is.
+    """Return the choice with the given name, typed as a choice.
 
     Args:
-        name: as typed.
-        choices: what may be chosen.
-        refusal: what to say where the name is none of them.
+        name: the name as typed.
+        choices: the valid choices.
+        refusal: message of the error when the name is not a valid choice.
 
     Raises:
-        AssayError: it is none of them.
+        AssayError: the name is not a valid choice.
     """
     for choice in choices:
         if choice == name:

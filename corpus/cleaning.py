@@ -1,6 +1,6 @@
-"""Cleaning: one declared function from raw text to model input, that remembers where each character was.
+"""Cleaning: one declared function from raw text to model input that tracks the raw offsets of each character.
 
-It is part of the recipe and travels in the bundle, so that training and serving do the same. Offsets
+The recipe defines it and the bundle carries it, so that training and serving clean alike. Offsets
 that people see always refer to the raw text.
 """
 
@@ -15,19 +15,19 @@ from pydantic import Field
 
 from assay.corpus.settings import Closed
 
-# A comment ends before the next one opens: else many that never close would be searched to the end each.
+# A comment ends before the next one opens: otherwise each of many unclosed comments is searched to the end.
 _TAG = re.compile(r"<!--(?:(?!<!--).)*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)
 _CHARACTER_REFERENCE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']+")
-_SPACES = re.compile(r"\s{2,}|[^\S ]")  # a single blank stays as it is
+_SPACES = re.compile(r"\s{2,}|[^\S ]")  # a single space stays as it is
 
 
 @dataclass(frozen=True, slots=True)
 class CleanText:
-    """Cleaned text and, for each of its characters, the raw offsets it stands for.
+    """Cleaned text with the raw offsets of each character.
 
-    `starts[i]:ends[i]` is the raw span of cleaned character `i`; both are None where nothing changed. `cut` says that
-    the end of the text was dropped.
+    `starts[i]:ends[i]` is the raw span of cleaned character `i`; both are None where nothing changed. `cut` is true
+    where the end of the text was dropped.
     """
 
     text: str
@@ -36,14 +36,14 @@ class CleanText:
     cut: bool = False
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """The raw span of the cleaned span `start:end` (not empty)."""
+        """Return the raw span of the cleaned span `start:end` (not empty)."""
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
 
 class Cleaning(Closed):
-    """What is done to a text before it is tokenised. The default does nothing."""
+    """Settings of text cleaning before tokenisation; the default leaves the text unchanged."""
 
     html: bool = Field(False, description="Turn HTML tags into spaces and character references into characters")
     urls: Literal["keep", "drop", "token"] = Field(
@@ -52,7 +52,7 @@ class Cleaning(Closed):
     whitespace: bool = Field(False, description="Fold each run of white space into one space and strip the ends")
 
     def apply(self, text: str) -> CleanText:
-        """Clean `text`; applying it to its own result changes nothing more unless HTML was nested."""
+        """Clean `text`; cleaning the result again changes nothing unless HTML was nested."""
         clean = CleanText(text)
         if self.html:
             clean = _substitute(clean, _TAG, lambda _: " ")
@@ -65,8 +65,8 @@ class Cleaning(Closed):
         return clean
 
     def text(self, raw: str) -> str:
-        """Return what `apply` makes of `raw`, without the offsets, which take most of the time."""
-        # Looking for one character first spares most texts the pattern.
+        """Return the cleaned text without offsets, which take most of the time."""
+        # A search for one character first spares most texts the pattern.
         if self.html and "<" in raw:
             raw = _TAG.sub(" ", raw)
         if self.html and "&" in raw:
@@ -77,7 +77,7 @@ class Cleaning(Closed):
 
 
 def _substitute(clean: CleanText, pattern: re.Pattern[str], replace: Callable[[str], str]) -> CleanText:
-    """Replace every match; each new character stands for the whole span that was matched."""
+    """Replace every match; each new character maps to the whole matched span."""
     if pattern.search(clean.text) is None:
         return clean
     starts = _offsets(clean.starts if clean.starts is not None else range(len(clean.text)))
@@ -97,7 +97,7 @@ def _substitute(clean: CleanText, pattern: re.Pattern[str], replace: Callable[[s
 
 
 def _offsets(values: Iterable[int]) -> "array[int]":
-    """Return offsets at four bytes each: a list takes nine times as much, and texts may be megabytes long."""
+    """Return an array of four bytes per offset: a list takes nine times as much, and texts may be megabytes long."""
     return array("i", values)
 
 

@@ -1,18 +1,18 @@
-"""The error that a person can mend, and what a foreign one says in a line."""
+"""Errors that a user can fix, and one-line summaries of other errors."""
 
 
 class AssayError(Exception):
-    """Bad input or surroundings: one line that names the key or row, the value and the remedy.
+    """Invalid input or environment: one line that names the key or row, the value and the remedy.
 
-    The command line prints it without a traceback and ends with code 1; whatever was there before
-    is left as it was.
+    The command line prints it without a traceback and exits with code 1; existing files
+    stay as they were.
     """
 
 
 class DataError(AssayError):
-    """The data themselves are at fault: whoever mends them wants them read again, not a snapshot of before."""
+    """Invalid data: once they are fixed, the source must be read again instead of an earlier snapshot."""
 
 
 def first_line(error: BaseException, most: int = 300) -> str:
-    """What an error says first, in at most so many characters; its type where it says nothing."""
+    """Return the first line of an error, at most `most` characters long; its type where it has no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]

@@ -1,4 +1,4 @@
-"""One row of labelled text, and its Arrow form."""
+"""Labelled rows and their Arrow schema."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,19 +7,19 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from assay.corpus.entity import Entity as Entity  # examples and their entities are imported together
+from assay.corpus.entity import Entity as Entity  # re-exported: examples and entities are imported together
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row.
+    """One labelled row.
 
-    `text` is verbatim: offsets of `entities` refer to it, and cleaning happens when it is encoded.
+    `text` is verbatim: offsets of `entities` refer to it, and cleaning happens during encoding.
     `label` is the class of the sentence (of the pair, where there is a `text_pair`). `entities` is
-    None where the source has none to give, and empty where the row was read and holds none.
-    `split` is the side the publisher put the row on. `group` and `time` serve the split: rows of one
-    group were not drawn independently, as sentences of one document are not. `slices` are further columns by which
-    figures are broken down.
+    None where the source has none, and empty where the row was read and holds none.
+    `split` is the published split of the row. `group` and `time` serve splitting: rows of one
+    group are not independent, such as sentences of one document. `slices` are further columns for the breakdown of
+    metrics.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Example:
 
     @property
     def characters(self) -> int:
-        """Of the text, and of the second text where there is one."""
+        """Number of characters of the text and of the second text, if any."""
         return len(self.text) + len(self.text_pair or "")
 
 
@@ -43,7 +43,7 @@ SLICE_PREFIX = "slice."
 
 
 def arrow_schema(slices: Iterable[str] = ()) -> pa.Schema:
-    """The columns of a snapshot; each slice column is a string column named `slice.NAME`."""
+    """Return the schema of a snapshot; each slice is a string column named `slice.NAME`."""
     fields = [
         pa.field("id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
@@ -58,7 +58,7 @@ def arrow_schema(slices: Iterable[str] = ()) -> pa.Schema:
 
 
 def to_batch(examples: Sequence[Example], schema: pa.Schema) -> pa.RecordBatch:
-    """Examples as the columns of `arrow_schema`, a column at a time: five times as fast as record by record."""
+    """Convert examples to a batch of `arrow_schema`, column by column: five times as fast as record by record."""
     columns: dict[str, Any] = {
         "id": [example.id for example in examples],
         "text": [example.text for example in examples],
@@ -79,7 +79,7 @@ def to_batch(examples: Sequence[Example], schema: pa.Schema) -> pa.RecordBatch:
 
 
 def from_batch(batch: pa.RecordBatch) -> list[Example]:
-    """The inverse of `to_batch`; columns that are not there are empty."""
+    """Convert a batch back to examples; missing columns give None."""
     names = set(batch.schema.names)
     empty = [None] * batch.num_rows
 
@@ -100,12 +100,12 @@ def from_batch(batch: pa.RecordBatch) -> list[Example]:
 
 
 def _entity_array(examples: Sequence[Example]) -> pa.Array:
-    found = [entity for example in examples for entity in example.entities or ()]
+    entities = [entity for example in examples for entity in example.entities or ()]
     items = pa.StructArray.from_arrays(
         [
-            pa.array([entity.start for entity in found], pa.int32()),
-            pa.array([entity.end for entity in found], pa.int32()),
-            pa.array([entity.label for entity in found], pa.string()),
+            pa.array([entity.start for entity in entities], pa.int32()),
+            pa.array([entity.end for entity in entities], pa.int32()),
+            pa.array([entity.label for entity in entities], pa.string()),
         ],
         fields=list(ENTITY_TYPE),
     )
@@ -117,13 +117,13 @@ def _entity_array(examples: Sequence[Example]) -> pa.Array:
 
 def _entity_lists(column: pa.ListArray) -> list[tuple[Entity, ...] | None]:
     items = column.flatten()
-    found = list(map(Entity, *(items.field(name).to_pylist() for name in ("start", "end", "label"))))
+    entities = list(map(Entity, *(items.field(name).to_pylist() for name in ("start", "end", "label"))))
     counts = column.value_lengths().to_pylist()
     end = 0
     lists: list[tuple[Entity, ...] | None] = []
     for count in counts:
         begin, end = end, end + (count or 0)
-        lists.append(None if count is None else tuple(found[begin:end]))
+        lists.append(None if count is None else tuple(entities[begin:end]))
     return lists
 
 

@@ -1,4 +1,4 @@
-"""Kinds of characters, as far as words depend on them: which script writes spaces, what joins with a letter.
+"""Kinds of characters for word boundaries: scripts with and without spaces, and marks that combine with letters.
 
 Chinese, Japanese, Thai and others are written without spaces between words, so that a word can begin at any of their
 letters. In all other scripts a word is a run of letters and digits, with the marks that combine with them.
@@ -28,7 +28,7 @@ class Kind(IntEnum):
 
 ZERO_WIDTH_SPACE = "\u200b"
 ZERO_WIDTH_JOINER = "\u200d"
-MOST_KNOWN = 1 << 16
+MAX_CACHED = 1 << 16
 # First and last character of each block of scripts that write no spaces between words.
 WITHOUT_SPACES = (
     (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
@@ -57,11 +57,11 @@ _JOINING = ((0x1160, 0x11FF), (0xD7B0, 0xD7FF), (0xFF9E, 0xFF9F))
 
 
 class _Kinds(dict[str, Kind]):
-    """Kind of each character, looked up once."""
+    """Cache of the kind of each character."""
 
     def __missing__(self, character: str) -> Kind:
         kind = _kind(character)
-        if len(self) < MOST_KNOWN:
+        if len(self) < MAX_CACHED:
             self[character] = kind
         return kind
 
@@ -71,17 +71,17 @@ KINDS = _Kinds()
 
 
 def inside_word(text: str, at: int) -> bool:
-    """Return whether a word goes on across the offset `at`: a mark follows, or letters stand before and after it."""
+    """Return whether a word continues across the offset `at`: a mark follows, or letters are on both its sides."""
     if not 0 < at < len(text):
         return False
     if text[at] == ZERO_WIDTH_JOINER:
-        return inside_word(text, behind_joiners(text, at))
+        return inside_word(text, after_joiners(text, at))
     following = KINDS[text[at]]
     return following is Kind.MARK or (following is Kind.LETTER and base_kind(text, at) is Kind.LETTER)
 
 
 def split_signs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield a span in parts: it is divided before and after each letter of a script without spaces."""
+    """Yield the parts of a span, divided before and after each letter of a script without spaces."""
     for at in range(start + 1, end):
         mark = KINDS[text[at]] is Kind.MARK
         if not mark and Kind.SIGN in (KINDS[text[at]], base_kind(text, at)):
@@ -91,7 +91,7 @@ def split_signs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def base_kind(text: str, end: int) -> Kind:
-    """Return the kind of the last character before `end` that is no mark; `SPACE` where there is none."""
+    """Return the kind of the last character before `end` that is not a mark; `SPACE` if there is none."""
     end = before_marks(text, end)
     return KINDS[text[end - 1]] if end else Kind.SPACE
 
@@ -103,15 +103,15 @@ def before_marks(text: str, end: int) -> int:
     return end
 
 
-def behind_joiners(text: str, at: int) -> int:
-    """Return the offset behind the zero-width joiners at `at`: they join nothing where a word ends."""
+def after_joiners(text: str, at: int) -> int:
+    """Return the offset after the zero-width joiners at `at`: they join nothing at the end of a word."""
     while at < len(text) and text[at] == ZERO_WIDTH_JOINER:
         at += 1
     return at
 
 
 def is_invisible(character: str) -> bool:
-    """Return whether a character at the edge of a word is no part of it: white space, or what is never visible."""
+    """Return whether a character at the edge of a word is not part of it: white space or an invisible character."""
     return KINDS[character] < Kind.MARK or character == ZERO_WIDTH_JOINER
 
 

@@ -1,4 +1,4 @@
-"""What every part of a recipe is made of: a closed, frozen schema, which readers and recipes share."""
+"""Base of all recipe sections: a closed, frozen schema that readers and recipes share."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 def in_order(schema: dict[str, Any]) -> None:
-    """Number the keys of a JSON schema: PostgreSQL forgets their order, and Prefect's forms go by the number.
+    """Number the keys of a JSON schema, `kind` first.
 
-    `kind` comes first: it says what the others are about.
+    PostgreSQL drops the order of keys, and Prefect's forms sort by number.
     """
     names = sorted(schema.get("properties", {}), key=lambda name: name != "kind")
     for position, name in enumerate(names):
@@ -16,10 +16,10 @@ def in_order(schema: dict[str, Any]) -> None:
 
 
 class Closed(BaseModel):
-    """Base of every part of a recipe: no unknown keys, no change after it was read."""
+    """Base of all recipe sections: immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=in_order)
 
 
-# Random generators of numpy and torch take no other seeds.
+# Range of valid seeds for the random generators of numpy and torch.
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]

@@ -1,4 +1,4 @@
-"""A snapshot: what a source held when it was read, as Parquet parts with a digest of their content."""
+"""Snapshots: the rows of a source as of one extraction, as Parquet parts with a content digest."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from assay.corpus.documents.chunk import Counts, CountTally, DocumentChunk
+from assay.corpus.documents.chunk import ChunkBuilder, Counts, DocumentChunk
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, arrow_schema, from_batch
 from assay.corpus.storage.completion_manifest import read_manifest
@@ -18,8 +18,8 @@ from assay.corpus.storage.digest import digest_file
 
 MANIFEST = "snapshot.json"
 REJECTS = "rejects.jsonl"
-ROWS_A_PART = 50_000
-ROWS_A_BATCH = 2_000
+ROWS_PER_PART = 50_000
+ROWS_PER_BATCH = 2_000
 
 
 class SnapshotPart(BaseModel):
@@ -31,10 +31,10 @@ class SnapshotPart(BaseModel):
 
 
 class SnapshotManifest(BaseModel):
-    """`snapshot.json`, written last: a folder without it is not a snapshot.
+    """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
-    `label_keys` are the keys of the source's label map that labels had. `erased` counts rows that were taken out later
-    because somebody asked for it; the others of `counts` are as read.
+    `label_keys` are the keys of the source's label map that matched a label. `erased` counts rows that were erased
+    later on request; the other counts in `counts` are as of extraction.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class SnapshotManifest(BaseModel):
 
 
 class Snapshot:
-    """A finished snapshot on disk. Rows are read part by part; no method holds them all but `to_table`."""
+    """A complete snapshot on disk. Rows are read part by part; only `to_table` holds all of them."""
 
     def __init__(self, folder: Path, manifest: SnapshotManifest) -> None:
         self.folder = folder
@@ -62,41 +62,41 @@ class Snapshot:
         """Open a snapshot.
 
         Raises:
-            AssayError: there is no manifest, so the snapshot was never finished.
+            AssayError: the folder has no manifest, so extraction did not finish.
         """
-        marker = read_manifest(folder, MANIFEST, "a finished snapshot", "run the extraction again")
-        return cls(folder, SnapshotManifest.model_validate_json(marker))
+        manifest = read_manifest(folder, MANIFEST, "a finished snapshot", "run the extraction again")
+        return cls(folder, SnapshotManifest.model_validate_json(manifest))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the rows hold, in order (`assay.corpus.storage.content_hash`)."""
+        """SHA-256 of the content of all rows, in order (`assay.corpus.storage.content_hash`)."""
         return self.manifest.digest
 
     @property
     def rejects_path(self) -> Path:
-        """Lines of `{"id", "reason", "remedy", "row"}`: what could not be read, and what to do about it."""
+        """Path of the rejects: lines of `{"id", "reason", "remedy", "row"}`, one per unreadable row or sentence."""
         return self.folder / REJECTS
 
     def __len__(self) -> int:
         return self.manifest.counts.rows
 
     def part_paths(self) -> list[Path]:
-        """The Parquet files, in order."""
+        """Return the paths of the Parquet files, in order."""
         return [self.folder / part.name for part in self.manifest.parts]
 
-    def batches(self, columns: list[str] | None = None, rows: int = ROWS_A_BATCH) -> Iterator[pa.RecordBatch]:
-        """Rows in order, a record batch at a time."""
+    def batches(self, columns: list[str] | None = None, rows: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order as record batches."""
         for path in self.part_paths():
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(batch_size=rows, columns=columns)
 
     def examples(self) -> Iterator[Example]:
-        """Rows in order, one at a time."""
+        """Yield all rows in order."""
         for batch in self.batches():
             yield from from_batch(batch)
 
     def to_table(self, columns: list[str] | None = None) -> pa.Table:
-        """The asked-for columns of all rows: memory grows with the rows, so ask for few."""
+        """Return the given columns of all rows: memory grows with the rows, so ask for few columns."""
         return pq.read_table(self.part_paths(), columns=columns)
 
     def verify(self) -> None:
@@ -112,9 +112,9 @@ class Snapshot:
 
 
 class SnapshotWriter:
-    """Writes rows and rejects into an empty folder; `finish` writes the manifest that makes it a snapshot.
+    """Writer of rows and rejects into an empty folder; `finish` writes the manifest that makes it a snapshot.
 
-    Memory holds one batch of rows. As a context manager it closes its files also when reading fails half-way.
+    Memory holds one batch of rows. As a context manager it also closes its files when reading fails.
     """
 
     def __init__(self, folder: Path, slices: Iterable[str], source: dict[str, Any]) -> None:
@@ -128,7 +128,7 @@ class SnapshotWriter:
         self._entity_labels: Counter[str] = Counter()
         self._label_keys: set[str] = set()
         self._hash = ContentHash()
-        self._tally = CountTally()
+        self._chunk = ChunkBuilder()
         self._part: pq.ParquetWriter | None = None
         self._part_rows = 0
         self._rejects = (folder / REJECTS).open("w", encoding="utf-8", errors="backslashreplace")
@@ -142,16 +142,16 @@ class SnapshotWriter:
             self._part.close()
 
     def add(self, examples: Iterable[Example], rejects: Iterable[tuple[str, str, Any]] = ()) -> None:
-        """Take one document: its rows, and (id, reason, what was there) for each part that could not be read.
+        """Add one document: its rows, and (id, reason, excerpt) for each part that could not be read.
 
-        A document with neither was filtered out.
+        A document with neither counts as filtered out.
         """
-        self._tally.take(list(examples), rejects)
-        if len(self._tally.examples) >= ROWS_A_BATCH:
+        self._chunk.add(list(examples), rejects)
+        if len(self._chunk.examples) >= ROWS_PER_BATCH:
             self._flush()
 
     def add_chunk(self, chunk: DocumentChunk) -> None:
-        """Take many documents at once."""
+        """Add the rows, rejects and counts of many documents."""
         self._flush()
         self._write_chunk(chunk)
 
@@ -174,9 +174,9 @@ class SnapshotWriter:
         return manifest
 
     def _flush(self) -> None:
-        """Write what is gathered."""
-        tally, self._tally = self._tally, CountTally()
-        self._write_chunk(tally.chunk(self._schema))
+        """Write the buffered documents."""
+        chunk, self._chunk = self._chunk, ChunkBuilder()
+        self._write_chunk(chunk.build(self._schema))
 
     def _write_chunk(self, chunk: DocumentChunk) -> None:
         self._rejects.writelines(chunk.reject_lines)
@@ -192,7 +192,7 @@ class SnapshotWriter:
             self._part = pq.ParquetWriter(self._next_path(), self._schema, compression="zstd")
         self._part.write_batch(batch)
         self._part_rows += len(batch)
-        if self._part_rows >= ROWS_A_PART:
+        if self._part_rows >= ROWS_PER_PART:
             self._end_part()
 
     def _end_part(self) -> None:

@@ -1,4 +1,4 @@
-"""Which row is on which side: train, validation or test."""
+"""Splits: the assignment of each row to train, validation or test."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -21,12 +21,12 @@ ROWS = "splits.parquet"
 
 
 class SplitsManifest(BaseModel):
-    """`splits.json`, written last.
+    """Content of `splits.json`, which is written last.
 
-    `withheld` counts rows on no side, by the reason (for example a duplicate of a test row). `ledger` is the
-    id of the ledger of sides that was asked and told; `seen_in_training` counts test rows which that ledger
-    knows as training rows of an earlier run, or in a group or document of such rows, so that an earlier model cannot be
-    compared on them. `warnings` are lines for people.
+    `excluded` counts rows without a split by reason (for example a duplicate of a test row). `ledger` is the
+    id of the split ledger that supplied previous assignments and recorded these; `seen_in_training` counts test rows
+    that the ledger knows as training rows of an earlier run, or that share a group or document with such rows, so that
+    an earlier model cannot be compared on them. `warnings` are lines for people.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class SplitsManifest(BaseModel):
 
 
 class SplitRows(Collection[Example]):
-    """The rows of one side, read from the snapshot anew by each loop over them: memory holds a batch."""
+    """The rows of one split, read from the snapshot again by each loop: memory holds one batch."""
 
     def __init__(
         self, snapshot: Snapshot, split_of: Mapping[str, SplitName], split_name: SplitName, count: int
@@ -59,14 +59,14 @@ class SplitRows(Collection[Example]):
         return (example for example in self._snapshot.examples() if self._split_of.get(example.id) == self._split_name)
 
     def __contains__(self, example: object) -> bool:
-        return any(one == example for one in self)
+        return any(row == example for row in self)
 
 
 class Splits:
-    """Row ids of a snapshot by side. An id that is on no side was withheld.
+    """Splits of a snapshot's rows by row id; ids without a split were excluded.
 
-    `clusters` names the cluster of each of these rows: rows of one document, group or chain of near-duplicates, which
-    are not independent of each other. The name is the id of the cluster's first row in the snapshot.
+    `clusters` maps each of these rows to its cluster: rows of one document, group or chain of near-duplicates, which
+    are not independent of each other. A cluster is named after its first row in the snapshot.
     """
 
     def __init__(self, split_of: dict[str, SplitName], clusters: dict[str, str], manifest: SplitsManifest) -> None:
@@ -87,14 +87,14 @@ class Splits:
         seen_in_training: int = 0,
         warnings: list[str] | None = None,
     ) -> Self:
-        """Build splits from `{row id: side}` and `{row id: cluster}`; rows without a cluster are one of their own.
+        """Build splits from `{row id: split}` and `{row id: cluster}`; a row without a cluster forms its own.
 
-        The digest covers ids, sides and clusters whatever their order.
+        The digest covers ids, splits and clusters regardless of their order.
         """
         counts = Counter(split_of.values())
-        of_row = {row: (clusters or {}).get(row, row) for row in split_of}
+        cluster_of = {row: (clusters or {}).get(row, row) for row in split_of}
         manifest = SplitsManifest(
-            digest=digest_json({"sides": split_of, "clusters": of_row}),
+            digest=digest_json({"splits": split_of, "clusters": cluster_of}),
             snapshot=snapshot,
             counts={split_name: counts[split_name] for split_name in SPLIT_NAMES},
             excluded=excluded or {},
@@ -103,41 +103,41 @@ class Splits:
             seen_in_training=seen_in_training,
             warnings=warnings or [],
         )
-        return cls(split_of, of_row, manifest)
+        return cls(split_of, cluster_of, manifest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open finished splits.
 
         Raises:
-            AssayError: there is no manifest.
+            AssayError: the folder has no manifest.
         """
-        marker = read_manifest(folder, MANIFEST, "finished splits", "run with --from split")
+        manifest = read_manifest(folder, MANIFEST, "finished splits", "run with --from split")
         table = pq.read_table(folder / ROWS)
-        ids, split_of, clusters = (table[name].to_pylist() for name in ("id", "side", "cluster"))
+        ids, split_of, clusters = (table[name].to_pylist() for name in ("id", "split", "cluster"))
         by_id = dict(zip(ids, split_of, strict=True)), dict(zip(ids, clusters, strict=True))
-        return cls(*by_id, SplitsManifest.model_validate_json(marker))
+        return cls(*by_id, SplitsManifest.model_validate_json(manifest))
 
     def save(self, folder: Path) -> None:
-        """Write rows, then the manifest, into an existing folder."""
+        """Write rows, then the manifest, to an existing folder."""
         clusters = [self.clusters[row] for row in self.split_of]
-        table = pa.table({"id": list(self.split_of), "side": list(self.split_of.values()), "cluster": clusters})
+        table = pa.table({"id": list(self.split_of), "split": list(self.split_of.values()), "cluster": clusters})
         pq.write_table(table, folder / ROWS, compression="zstd")
         (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2), encoding="utf-8")
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, sides and clusters."""
+        """SHA-256 of ids, splits and clusters."""
         return self.manifest.digest
 
     def ids(self, split_name: SplitName) -> list[str]:
-        """The row ids of one side."""
-        return [row for row, own in self.split_of.items() if own == split_name]
+        """Return the row ids of one split."""
+        return [row for row, name in self.split_of.items() if name == split_name]
 
     def rows(self, snapshot: Snapshot, split_name: SplitName) -> list[Example]:
-        """The examples of one side, in the snapshot's order, all in memory."""
+        """Return the examples of one split in the order of the snapshot, all in memory."""
         return list(self.stream(snapshot, split_name))
 
     def stream(self, snapshot: Snapshot, split_name: SplitName) -> SplitRows:
-        """The same, read as they are asked for."""
+        """Return the examples of one split as a collection that reads them on each loop."""
         return SplitRows(snapshot, self.split_of, split_name, self.manifest.counts[split_name])

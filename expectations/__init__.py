@@ -1,6 +1,6 @@
-"""Great Expectations suites for a snapshot, built in Python, one file for each kind of data."""
+"""Great Expectations suites for snapshots, built in Python, one module per kind of data."""
 
 import os
 
-# Great Expectations below 1.24 reads this when it is imported and else reports its use to its makers.
+# Great Expectations below 1.24 reads this variable on import, and otherwise reports usage to its vendor.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

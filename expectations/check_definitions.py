@@ -1,8 +1,8 @@
-"""The checks that several kinds of data share, and how a check is written down.
+"""Checks that several kinds of data share, and the definition of a check.
 
-A check is a Great Expectations expectation whose `meta` carries our words: its name, what is required, how
-a fault reads (`{key}` is the row or class, `{value}` what stands there, `{rows}` the same as a number of
-rows), and what to do about it. A critical check stops the run, the others are reported.
+A check is a Great Expectations expectation whose `meta` holds its texts: name, requirement, message of
+a fault (`{key}` is the row or class, `{value}` its value, `{rows}` the value as a number of
+rows), and remedy. A failed critical check stops the run; the others are reported.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from assay.recipes.recipe import Recipe
 class Suite:
     """The checks of one kind of data.
 
-    `rows` look at one row at a time (a column of `frames.RowFrame`), `totals` at the snapshot as a whole
+    `rows` check single rows (a column of `frames.RowFrame`), `totals` the snapshot as a whole
     (a column of `totals.Totals`).
     """
 
@@ -28,8 +28,8 @@ class Suite:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What people read about a check."""
+class CheckText:
+    """Texts of a check."""
 
     name: str
     required: str
@@ -38,68 +38,70 @@ class Words:
     severity: Severity = "critical"
 
     def keywords(self) -> dict[str, Any]:
-        """The arguments that every expectation takes."""
+        """Return the arguments common to all expectations."""
         meta = {"name": self.name, "required": self.required, "fault": self.fault, "remedy": self.remedy}
         return {"severity": self.severity, "description": f"{self.name}: {self.required}", "meta": meta}
 
 
-def between(column: str, words: Words, low: float | None = None, high: float | None = None) -> gxe.Expectation:
-    """Every value that is there lies between the bounds, both included."""
-    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, **words.keywords())
+def values_between(
+    column: str, text: CheckText, low: float | None = None, high: float | None = None
+) -> gxe.Expectation:
+    """Require every value that is not null to be within the bounds, both included."""
+    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, **text.keywords())
 
 
-def present(column: str, words: Words) -> gxe.Expectation:
-    """No value is null."""
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, **words.keywords())
+def values_present(column: str, text: CheckText) -> gxe.Expectation:
+    """Require that no value is null."""
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, **text.keywords())
 
 
-def faultless(column: str, words: Words) -> gxe.Expectation:
-    """Every value is null: the column describes faults."""
-    return gxe.ExpectColumnValuesToBeNull(column=column, **words.keywords())
+def no_faults(column: str, text: CheckText) -> gxe.Expectation:
+    """Require every value to be null: the column describes faults."""
+    return gxe.ExpectColumnValuesToBeNull(column=column, **text.keywords())
 
 
-def one_of(column: str, values: list[str], words: Words) -> gxe.Expectation:
-    """Every value that is there is one of `values`."""
-    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=values, **words.keywords())
+def values_in(column: str, values: list[str], text: CheckText) -> gxe.Expectation:
+    """Require every value that is not null to be one of `values`."""
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=values, **text.keywords())
 
 
 def schema_checks() -> list[gxe.Expectation]:
-    """On the columns of the snapshot; nothing else can be checked before these pass."""
+    """Return the checks of the columns of the snapshot; no other check is possible before these pass."""
     remedy = "run the extraction again with --from extract"
-    words = Words("schema", "the columns and types of a snapshot", "column {key}: {value}", remedy)
-    return [faultless("fault.column", words)]
+    text = CheckText("schema", "the columns and types of a snapshot", "column {key}: {value}", remedy)
+    return [no_faults("fault.column", text)]
 
 
 def text_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the text of a row, and on what the split asks of it."""
+    """Return the checks of the text of a row, and of the columns that the split needs."""
     checks = length_checks(recipe, "text_length", "fault.blank", "text")
     if recipe.split.method == "published":
-        required = "a side for every row (split.method is published)"
-        remedy = "name its field in source.fields.split, or the sides of the files in source"
-        checks.append(present("split", Words("published side", required, "row {key} has no side", remedy)))
+        required = "a split for every row (split.method is published)"
+        remedy = "name its field in source.fields.split, or the splits of the files in source"
+        checks.append(values_present("split", CheckText("published split", required, "row {key} has no split", remedy)))
     if recipe.split.method == "time":
         required = "a time for every row (split.method is time)"
         remedy = "add it at the source, or choose another split.method"
-        checks.append(present("time", Words("time", required, "row {key} has no time", remedy)))
+        checks.append(values_present("time", CheckText("time", required, "row {key} has no time", remedy)))
     return checks
 
 
 def length_checks(recipe: Recipe, length: str, blank: str, noun: str) -> list[gxe.Expectation]:
-    """On one text field: it holds something and is not longer than the recipe allows."""
+    """Return the checks of one text field: it is not blank and not longer than the recipe allows."""
     longest = recipe.validation.max_text_length
     return [
-        faultless(
+        no_faults(
             blank,
-            Words(
+            CheckText(
                 f"blank {noun}",
                 f"a {noun} that is not blank",
                 f"row {{key}}: the {noun} is {{value}}",
                 "drop the row at the source",
             ),
         ),
-        between(
+        values_between(
             length,
-            Words(
+            CheckText(
                 f"{noun} length",
                 f"1 to {longest} characters (validation.max_text_length)",
                 f"row {{key}}: the {noun} has {{value:.0f}} characters",
@@ -112,24 +114,26 @@ def length_checks(recipe: Recipe, length: str, blank: str, noun: str) -> list[gx
 
 
 def label_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the class of a row."""
+    """Return the checks of the class of a row."""
     remedy = "label the row or drop it at the source; source.fields.label names the field"
-    checks = [present("label", Words("missing label", "a class for every row", "row {key} has no class", remedy))]
+    checks = [
+        values_present("label", CheckText("missing label", "a class for every row", "row {key} has no class", remedy))
+    ]
     if (labels := recipe.validation.labels) is not None:
         required = f"one of {', '.join(labels)} (validation.labels)"
         remedy = "add it to validation.labels, or map it to one of them in source.label_map"
-        words = Words("unknown label", required, "row {key} has the class {value!r}", remedy)
-        checks.append(one_of("label", labels, words))
+        text = CheckText("unknown label", required, "row {key} has the class {value!r}", remedy)
+        checks.append(values_in("label", labels, text))
     return checks
 
 
 def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the snapshot as a whole, whatever it holds."""
+    """Return the checks of any snapshot as a whole."""
     limits = recipe.validation
     return [
-        between(
+        values_between(
             "rows",
-            Words(
+            CheckText(
                 "rows",
                 f"at least {limits.min_rows} rows (validation.min_rows)",
                 "the snapshot has {rows}",
@@ -137,19 +141,19 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             low=limits.min_rows,
         ),
-        between(
+        values_between(
             "repeated_ids",
-            Words(
+            CheckText(
                 "unique ids",
-                "ids that stand once",
+                "ids that occur once",
                 "{rows} repeat the id of an earlier row",
                 "name a field that is unique in source.fields.id, or leave it out to number the rows",
             ),
             high=0,
         ),
-        between(
+        values_between(
             "duplicate_share",
-            Words(
+            CheckText(
                 "duplicates",
                 f"at most {limits.max_duplicate_share:.0%} of the rows (validation.max_duplicate_share)",
                 "{value:.1%} of the rows repeat an earlier text but for case, URLs, digits and white space",
@@ -158,9 +162,9 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             high=limits.max_duplicate_share,
         ),
-        between(
+        values_between(
             "contradictions",
-            Words(
+            CheckText(
                 "contradictions",
                 "the same labels for the same text",
                 "{rows} have the text of another row and other labels",
@@ -169,12 +173,12 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             high=0,
         ),
-        between(
+        values_between(
             "rejects_share",
-            Words(
+            CheckText(
                 "rejects",
                 "0%",
-                "{value:.2%} of what was there could not be read",
+                "{value:.2%} of the source could not be read",
                 "see rejects.jsonl of the snapshot for ids, reasons and remedies",
                 "info",
             ),
@@ -184,12 +188,12 @@ def total_checks(recipe: Recipe) -> list[gxe.Expectation]:
 
 
 def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the balance of the classes."""
+    """Return the checks of the balance of the classes."""
     limits = recipe.validation
     checks = [
-        between(
+        values_between(
             "class_count",
-            Words(
+            CheckText(
                 "classes",
                 "at least 2 classes",
                 "the snapshot has {value:.0f} class(es)",
@@ -197,9 +201,9 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             low=2,
         ),
-        between(
+        values_between(
             "class_rows",
-            Words(
+            CheckText(
                 "rows of a class",
                 f"at least {limits.min_class_rows} (validation.min_class_rows)",
                 "class {key} has {rows}",
@@ -207,9 +211,9 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             low=limits.min_class_rows,
         ),
-        between(
+        values_between(
             "class_share",
-            Words(
+            CheckText(
                 "class balance",
                 f"at most {limits.max_class_share:.0%} in one class (validation.max_class_share)",
                 "class {key} has {value:.1%} of the rows",
@@ -221,6 +225,8 @@ def class_checks(recipe: Recipe) -> list[gxe.Expectation]:
     ]
     if recipe.split.method == "published":
         remedy = "add such rows to train, map the class in source.label_map, or let split.method be stratified"
-        words = Words("unseen classes", "rows of every class in train", "class {key} is not in train, {value}", remedy)
-        checks.append(faultless("fault.unseen_class", words))
+        text = CheckText(
+            "unseen classes", "rows of every class in train", "class {key} is not in train, {value}", remedy
+        )
+        checks.append(no_faults("fault.unseen_class", text))
     return checks

@@ -1,7 +1,7 @@
-"""Rows of a snapshot as flat pandas frames: Great Expectations knows no nested columns.
+"""Rows of a snapshot as flat pandas frames: Great Expectations supports no nested columns.
 
-A column `fault.NAME` is null where a row is in order, and else says in a few words what is wrong with it.
-Texts themselves are left out, so that a frame of 50,000 rows stays small whatever the texts are.
+A column `fault.NAME` is null for a valid row, and otherwise describes its fault in a few words.
+Texts themselves are left out, so that a frame of 50,000 rows stays small whatever their length.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +30,7 @@ _NO_FAULTS: dict[str, Any] = dict.fromkeys([*_ENTITY_FAULTS, "fault.unknown"])
 
 
 class RowFrame:
-    """Collects examples, a row each, until they are taken away as a frame."""
+    """Buffer of examples, one row each, until they are taken as a frame."""
 
     def __init__(self, recipe: Recipe) -> None:
         allowed = recipe.validation.entity_labels
@@ -44,7 +44,7 @@ class RowFrame:
         return self._rows
 
     def add(self, example: Example) -> None:
-        """Flatten one example."""
+        """Add one example as a flat row."""
         row = {
             "id": example.id,
             "text_length": len(example.text),
@@ -64,8 +64,8 @@ class RowFrame:
         self._rows += 1
 
     def take(self) -> pd.DataFrame:
-        """The rows since the last call."""
-        # object: a column of None alone must not become one of floats, and None must stay None.
+        """Return the rows since the last call and clear the buffer."""
+        # dtype object keeps None: a column of None alone must not become float.
         frame = pd.DataFrame(self._columns, dtype="object")
         self._columns, self._rows = {}, 0
         return frame
@@ -83,31 +83,30 @@ class RowFrame:
 
 
 def schema_frame(snapshot: Snapshot) -> pd.DataFrame:
-    """One row a column of the snapshot: its name as `id`, and what is wrong with it, in any part."""
+    """Return one row per column of the snapshot: its name as `id`, and its fault in any part."""
     expected = arrow_schema(snapshot.manifest.slices)
-    found: dict[str, str | None] = dict.fromkeys(expected.names)
+    column_faults: dict[str, str | None] = dict.fromkeys(expected.names)
     for path in snapshot.part_paths():
         for name, fault in _column_faults(expected, pq.read_schema(path)):
-            found[name] = found.get(name) or f"{path.name}: {fault}"
-    return pd.DataFrame({"id": list(found), "fault.column": list(found.values())}, dtype="object")
+            column_faults[name] = column_faults.get(name) or f"{path.name}: {fault}"
 
 
-def _column_faults(expected: pa.Schema, found: pa.Schema) -> Iterator[tuple[str, str]]:
+def _column_faults(expected: pa.Schema, actual: pa.Schema) -> Iterator[tuple[str, str]]:
     for field in expected:
-        if field.name not in found.names:
+        if field.name not in actual.names:
             yield field.name, "the column is missing"
-        elif not found.field(field.name).type.equals(field.type):
-            yield field.name, f"the type is {found.field(field.name).type}, not {field.type}"
-        elif found.field(field.name).nullable and not field.nullable:
+        elif not actual.field(field.name).type.equals(field.type):
+            yield field.name, f"the type is {actual.field(field.name).type}, not {field.type}"
+        elif actual.field(field.name).nullable and not field.nullable:
             yield field.name, "the column may hold nulls"
-    for name in found.names:
+    for name in actual.names:
         if name not in expected.names:
             yield name, "the column is not one of a snapshot"
 
 
-def _describe(text: str, found: Iterable[Entity]) -> str | None:
-    """The first entity at fault, with the words it covers."""
-    entity = next(iter(found), None)
+def _describe(text: str, entities: Iterable[Entity]) -> str | None:
+    """Return a description of the first faulty entity, with the words it covers."""
+    entity = next(iter(entities), None)
     if entity is None:
         return None
     words = text[max(entity.start, 0) : max(entity.end, 0)]

@@ -1,8 +1,16 @@
-"""The suites of texts with entities: with a class beside them (joint), or alone (tokens)."""
+"""The suites of texts with entities: with a class (joint), or without (tokens)."""
 
 import great_expectations.expectations as gxe
 
-from assay.expectations.check_definitions import Suite, Words, between, faultless, present, text_checks, total_checks
+from assay.expectations.check_definitions import (
+    CheckText,
+    Suite,
+    no_faults,
+    text_checks,
+    total_checks,
+    values_between,
+    values_present,
+)
 from assay.expectations.sentences import sentence_suite
 from assay.recipes.recipe import Recipe
 
@@ -10,7 +18,7 @@ _ENTITY_ROW = "row {key}: {value}"
 
 
 def joint_suite(recipe: Recipe) -> Suite:
-    """Checks of rows with a text, a class and entities."""
+    """Return the suite of rows with a text, a class and entities."""
     sentences = sentence_suite(recipe)
     return Suite(
         kind="sentences with entities",
@@ -20,7 +28,7 @@ def joint_suite(recipe: Recipe) -> Suite:
 
 
 def token_suite(recipe: Recipe) -> Suite:
-    """Checks of rows with a text and entities, and no class."""
+    """Return the suite of rows with a text and entities, without a class."""
     return Suite(
         kind="texts with entities",
         rows=text_checks(recipe) + entity_checks(recipe),
@@ -29,8 +37,8 @@ def token_suite(recipe: Recipe) -> Suite:
 
 
 def entity_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the entities of a row."""
-    missing = Words(
+    """Return the checks of the entities of a row."""
+    missing = CheckText(
         "missing entities",
         "a list of entities for every row, possibly empty",
         "row {key} has none",
@@ -38,12 +46,14 @@ def entity_checks(recipe: Recipe) -> list[gxe.Expectation]:
     )
     offsets = "correct start and end at the source (characters, end exclusive; else set source.entity.end_inclusive)"
     checks = [
-        present("entities", missing),
-        faultless("fault.outside", Words("entity offsets", "entities inside the text", _ENTITY_ROW, offsets)),
-        faultless("fault.empty", Words("empty entities", "entities of at least one word", _ENTITY_ROW, offsets)),
-        faultless(
+        values_present("entities", missing),
+        no_faults("fault.outside", CheckText("entity offsets", "entities inside the text", _ENTITY_ROW, offsets)),
+        no_faults("fault.empty", CheckText("empty entities", "entities of at least one word", _ENTITY_ROW, offsets)),
+        no_faults(
             "fault.untyped",
-            Words("entity types", "a type for every entity", _ENTITY_ROW, "add it, or set source.entity.default_label"),
+            CheckText(
+                "entity types", "a type for every entity", _ENTITY_ROW, "add it, or set source.entity.default_label"
+            ),
         ),
     ]
     return (
@@ -54,26 +64,26 @@ def entity_checks(recipe: Recipe) -> list[gxe.Expectation]:
 
 
 def _tag_checks() -> list[gxe.Expectation]:
-    """On what becomes of entities when words are tagged."""
+    """Return the checks of the conversion of entities to word tags."""
     return [
-        faultless(
+        no_faults(
             "fault.overlap",
-            Words(
+            CheckText(
                 "overlapping entities", "entities that do not overlap", _ENTITY_ROW, "keep one of the two at the source"
             ),
         ),
-        faultless(
+        no_faults(
             "fault.bio",
-            Words(
+            CheckText(
                 "BIO tags",
-                "entities that BIO tags of the words give back",
+                "entities that the BIO tags of the words reproduce",
                 _ENTITY_ROW,
-                "keep one entity a word at the source, on whole words",
+                "keep one entity per word at the source, on whole words",
             ),
         ),
-        faultless(
+        no_faults(
             "fault.padded",
-            Words(
+            CheckText(
                 "white space at entities",
                 "entities that begin and end with a word",
                 _ENTITY_ROW,
@@ -81,13 +91,13 @@ def _tag_checks() -> list[gxe.Expectation]:
                 "warning",
             ),
         ),
-        faultless(
+        no_faults(
             "fault.cut_word",
-            Words(
+            CheckText(
                 "entities that cut a word",
                 "entities of whole words",
                 _ENTITY_ROW,
-                "the whole word is learnt and scored; correct the offsets if that is not meant",
+                "the model learns and is scored on the whole word; correct the offsets if that is not intended",
                 "warning",
             ),
         ),
@@ -97,16 +107,16 @@ def _tag_checks() -> list[gxe.Expectation]:
 def _unknown_tag_checks(allowed: list[str]) -> list[gxe.Expectation]:
     required = f"types out of {', '.join(allowed)} (validation.entity_labels)"
     remedy = "add the type to validation.entity_labels, or correct it at the source"
-    return [faultless("fault.unknown", Words("unknown tags", required, _ENTITY_ROW, remedy))]
+    return [no_faults("fault.unknown", CheckText("unknown tags", required, _ENTITY_ROW, remedy))]
 
 
 def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
-    """On the entity types of the snapshot as a whole."""
+    """Return the checks of the entity types of the snapshot as a whole."""
     least = recipe.validation.min_class_rows
     checks = [
-        between(
+        values_between(
             "entity_type_count",
-            Words(
+            CheckText(
                 "any entities",
                 "at least 1 entity type",
                 "the snapshot has {value:.0f} entity types",
@@ -114,9 +124,9 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
             ),
             low=1,
         ),
-        between(
+        values_between(
             "entity_type_rows",
-            Words(
+            CheckText(
                 "entities of a type",
                 f"at least {least} (validation.min_class_rows)",
                 "type {key} has {value:.0f} entities",
@@ -128,6 +138,8 @@ def entity_type_checks(recipe: Recipe) -> list[gxe.Expectation]:
     ]
     if recipe.split.method == "published":
         remedy = "add such rows to train, correct the type, or let split.method be stratified"
-        words = Words("unseen types", "entities of every type in train", "type {key} is not in train, {value}", remedy)
-        checks.append(faultless("fault.unseen_entity_type", words))
+        text = CheckText(
+            "unseen types", "entities of every type in train", "type {key} is not in train, {value}", remedy
+        )
+        checks.append(no_faults("fault.unseen_entity_type", text))
     return checks

@@ -1,4 +1,4 @@
-"""The check that `source.label_map` and the labels of the rows fit each other."""
+"""The check that `source.label_map` matches the labels of the rows."""
 
 import difflib
 from collections.abc import Mapping
@@ -11,19 +11,21 @@ NAME = "label map"
 
 
 def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
-    """Return one check where the recipe maps labels, else none.
+    """Return one check if the recipe maps labels, else none.
 
-    An entry that no label of the source matches may belong to a rare class, whether or not other entries give the same
-    name, and a label without an entry may keep its name. Both together are a typo, which would make a class of its own:
+    An entry that matches no label of the source may belong to a rare class, even if other entries give the same
+    name, and a label without an entry may keep its name. Both together are a typo, which would create another class:
     that stops the run.
     """
-    mapping, found = recipe.source.label_map, snapshot.manifest.labels
-    if not mapping or not found:
+    mapping, label_counts = recipe.source.label_map, snapshot.manifest.labels
+    if not mapping or not label_counts:
         return []
     allowed = {*mapping.values(), *(recipe.validation.labels or ())}
-    unmapped = [label for label in found if label not in allowed]
+    unmapped = [label for label in label_counts if label not in allowed]
     unused = [key for key in mapping if key not in snapshot.manifest.label_keys]
-    parts = [_unmapped(label, found[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(unused)
+    parts = [_unmapped(label, label_counts[label], mapping, unused) for label in unmapped] + [_unused(unused)] * bool(
+        unused
+    )
     return [
         CheckResult(
             name=NAME,
@@ -42,7 +44,7 @@ def _unmapped(label: str, rows: int, mapping: Mapping[str, str], unused: list[st
     near = difflib.get_close_matches(label, unused or list(mapping), n=1, cutoff=0.3)
     likely = f"correct the entry {near[0]!r}, or " if near else ""
     return (
-        f"no entry of source.label_map names the label {label!r} of {rows} rows, which makes a class of its own; "
+        f"no entry of source.label_map names the label {label!r} of {rows} rows, which becomes a class of its own; "
         f"{likely}add {label!r}: {label!r}"
     )
 

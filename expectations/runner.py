@@ -1,6 +1,6 @@
-"""Runs Great Expectations over frames and reads its results by our own rules.
+"""Great Expectations runs over frames, with results interpreted by the severity of each check.
 
-A result is judged by the severity that we gave its expectation, never by the `success` of the whole: that is
+The overall `success` is not used, since it is
 False for a mere warning. An expectation that raises, or gives no result, is a failed critical check.
 """
 
@@ -20,7 +20,7 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from assay.expectations.validation_report import MOST_IDS, CheckResult, describe_ids, shown
+from assay.expectations.validation_report import MAX_IDS, CheckResult, describe_ids, shown
 
 _SITE = "docs"
 _LONGEST_VALUE = 160
@@ -29,7 +29,7 @@ _IDS_IN_LINE = 5
 
 @dataclass
 class Findings:
-    """What one expectation found so far: how many bad rows, the first of them with their values, whether it raised."""
+    """Result of one expectation so far: number of invalid rows, the first of them with their values, any exception."""
 
     count: int = 0
     examples: list[tuple[str, Any]] = field(default_factory=list)
@@ -37,11 +37,11 @@ class Findings:
 
     @property
     def passed(self) -> bool:
-        """Whether there is nothing to complain about."""
+        """Whether the expectation holds."""
         return self.raised is None and self.count == 0
 
     def add(self, result: Any, key: str, rows: int) -> None:
-        """Take the result of one frame of so many rows."""
+        """Add the result of one frame with the given number of rows."""
         if (error := _error_of(result)) is not None:
             self.raised = self.raised or error
             self.count += rows
@@ -49,34 +49,34 @@ class Findings:
             self.count += result.result["unexpected_count"]
             items = result.result["partial_unexpected_index_list"]
             column = result.expectation_config.kwargs["column"]
-            self.examples += [(str(item[key]), item[column]) for item in items[: MOST_IDS - len(self.examples)]]
+            self.examples += [(str(item[key]), item[column]) for item in items[: MAX_IDS - len(self.examples)]]
 
 
 class Runner:
-    """An ephemeral Great Expectations context with a Data Docs site in a folder of ours."""
+    """An ephemeral Great Expectations context with a Data Docs site in the given folder."""
 
     def __init__(self, docs: Path) -> None:
         self._context = gx.get_context(mode="ephemeral", project_config=_context_config(docs))
         self._source = self._context.data_sources.add_pandas("snapshot")
 
     def checks(self, name: str, expectations: list[gxe.Expectation], key: str) -> "FrameChecks":
-        """Expectations to hold against frames whose rows are named by the column `key`."""
+        """Return expectations to validate against frames whose rows are named by the column `key`."""
         definition = self._definition(name, expectations)
 
         def validate(frame: pd.DataFrame) -> list[Any]:
-            outcome = definition.run(batch_parameters={"dataframe": frame}, result_format=_result_format(key))
-            return list(outcome.results)
+            result = definition.run(batch_parameters={"dataframe": frame}, result_format=_result_format(key))
+            return list(result.results)
 
         return FrameChecks(expectations, key, validate)
 
     def documented_checks(self, name: str, expectations: list[gxe.Expectation], key: str) -> "FrameChecks":
-        """The same through a checkpoint, which writes Data Docs of every frame."""
+        """Return expectations as `checks` does, through a checkpoint that writes Data Docs of every frame."""
         checkpoint = self._context.checkpoints.add(
             gx.Checkpoint(
                 name=name,
                 validation_definitions=[self._definition(name, expectations)],
                 actions=[UpdateDataDocsAction(name="update data docs", site_names=[_SITE])],
-                # COMPLETE, because only then the pages name the bad rows.
+                # COMPLETE, because only then the pages name the invalid rows.
                 result_format=_result_format(key) | {"result_format": "COMPLETE"},
             )
         )
@@ -90,8 +90,10 @@ class Runner:
         return FrameChecks(expectations, key, validate)
 
     def _definition(self, name: str, expectations: list[gxe.Expectation]) -> gx.ValidationDefinition:
-        # A suite takes possession of its expectations, so each suite gets copies.
-        suite = gx.ExpectationSuite(name=name, expectations=[one.copy(deep=True) for one in expectations])
+        # A suite takes ownership of its expectations, so each suite gets copies.
+        suite = gx.ExpectationSuite(
+            name=name, expectations=[expectation.copy(deep=True) for expectation in expectations]
+        )
         batches = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("frame")
         return self._context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=batches, suite=self._context.suites.add(suite))
@@ -99,7 +101,7 @@ class Runner:
 
 
 class FrameChecks:
-    """The expectations of one suite, held against one frame after another; findings are added up."""
+    """The expectations of one suite, validated against one frame after another; findings accumulate."""
 
     def __init__(
         self, expectations: list[gxe.Expectation], key: str, validate: Callable[[pd.DataFrame], list[Any]]
@@ -107,7 +109,7 @@ class FrameChecks:
         self._expectations = expectations
         self._key = key
         self._validate = validate
-        self._findings = {one.meta["name"]: Findings() for one in expectations}
+        self._findings = {expectation.meta["name"]: Findings() for expectation in expectations}
         self._rows = 0
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -121,26 +123,26 @@ class FrameChecks:
         self._rows += len(frame)
 
     def findings(self) -> list[tuple[gxe.Expectation, Findings]]:
-        """Each expectation and what it found, in the order of the suite."""
-        return [(one, self._findings[one.meta["name"]]) for one in self._expectations]
+        """Return each expectation and its findings, in the order of the suite."""
+        return [(expectation, self._findings[expectation.meta["name"]]) for expectation in self._expectations]
 
     def results(self, noun: str = "row") -> list[CheckResult]:
-        """One result a check; what is measured is the number of bad rows."""
+        """Return one result per check; the measurement is the number of invalid rows."""
         return [
-            check_result(one, found, f"{found.count} of {count(self._rows, noun)}", *_named(found))
-            for one, found in self.findings()
+            check_result(expectation, findings, f"{findings.count} of {count(self._rows, noun)}", *_named(findings))
+            for expectation, findings in self.findings()
         ]
 
 
 def check_result(
     expectation: gxe.Expectation, findings: Findings, measured: str, invalid_ids: list[str], invalid_count: int
 ) -> CheckResult:
-    """Return what an expectation found; `invalid_ids` name the first of `invalid_count` rows (or classes)."""
+    """Return the result of an expectation; `invalid_ids` name the first of `invalid_count` rows (or classes)."""
     invalid_ids, invalid_count = ([], 0) if findings.passed else (invalid_ids, invalid_count)
     measured = "not measured" if findings.raised else measured
     return CheckResult(
         name=expectation.meta["name"],
-        # Fail closed: what could not be judged is not merely a warning.
+        # Fail closed: a check that could not run is not merely a warning.
         severity="critical" if findings.raised else FailureSeverity(expectation.severity).value,
         passed=findings.passed,
         measured=measured,
@@ -152,7 +154,7 @@ def check_result(
 
 
 def count(number: float, noun: str) -> str:
-    """A number of things, in words."""
+    """Return a count with its noun in singular or plural."""
     return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
 
 
@@ -162,15 +164,13 @@ def _named(findings: Findings) -> tuple[list[str], int]:
 
 def _why(meta: dict[str, str], findings: Findings, invalid_ids: list[str], invalid_count: int) -> str:
     if findings.raised:
-        return f"check {meta['name']!r} could not be done ({findings.raised}): a fault of Assay, please report it"
+        return f"check {meta['name']!r} could not run ({findings.raised}): a defect of Assay, please report it"
     key, value = findings.examples[0]
-    words = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, "rows": _rows_of(value)}
-    fault = meta["fault"].format(key=shown(key), **words)
+    values = {"value": value[:_LONGEST_VALUE]} if isinstance(value, str) else {"value": value, "rows": _rows_of(value)}
+    fault = meta["fault"].format(key=shown(key), **values)
     more = invalid_count > 1 or (invalid_ids and shown(invalid_ids[0]) not in fault)
-    all_of_them = (
-        f" ({invalid_count} in all: {describe_ids(invalid_ids[:_IDS_IN_LINE], invalid_count)})" if more else ""
-    )
-    return f"{fault}, needs {meta['required']}: {meta['remedy']}{all_of_them}"
+    total = f" ({invalid_count} in all: {describe_ids(invalid_ids[:_IDS_IN_LINE], invalid_count)})" if more else ""
+    return f"{fault}, needs {meta['required']}: {meta['remedy']}{total}"
 
 
 def _rows_of(value: float | None) -> str:
@@ -178,7 +178,7 @@ def _rows_of(value: float | None) -> str:
 
 
 def _error_of(result: Any) -> str | None:
-    """The message of the exception that an expectation raised, if it did; there is one a metric, or one in all."""
+    """Return the message of an exception that an expectation raised, if any: one per metric, or one in all."""
     info = result.exception_info
     for entry in [info] if "raised_exception" in info else info.values():
         if entry["raised_exception"]:
@@ -189,13 +189,13 @@ def _error_of(result: Any) -> str | None:
 def _result_format(key: str) -> dict[str, Any]:
     return {
         "result_format": "SUMMARY",
-        "partial_unexpected_count": MOST_IDS,
+        "partial_unexpected_count": MAX_IDS,
         "unexpected_index_column_names": [key],
     }
 
 
 def _context_config(docs: Path) -> DataContextConfig:
-    """Everything in memory but the Data Docs; no progress bars, nothing told to the makers."""
+    """Return a configuration in memory except for Data Docs, without progress bars or usage reports."""
     site = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},

@@ -5,7 +5,7 @@ from assay.recipes.recipe import Recipe
 
 
 def sentence_suite(recipe: Recipe) -> Suite:
-    """Checks of rows with a text and a class."""
+    """Return the suite of rows with a text and a class."""
     return Suite(
         kind="sentences",
         rows=text_checks(recipe) + label_checks(recipe),

@@ -1,4 +1,4 @@
-"""Checks a snapshot: rows frame by frame, then the snapshot as a whole, then the pages for people."""
+"""Validation of a snapshot: rows frame by frame, then the snapshot as a whole, then the Data Docs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import great_expectations.expectations as gxe
 import pandas as pd
 
 from assay.corpus.snapshot import Snapshot
-from assay.expectations.check_definitions import Suite, Words, between, schema_checks
+from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.label_map import label_map_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
@@ -15,17 +15,17 @@ from assay.expectations.totals import ALL_ROWS, NO_TOTALS, Totals, TotalsCounter
 from assay.expectations.validation_report import CheckResult, ValidationReport, describe_ids
 from assay.recipes.recipe import Recipe
 
-# Large enough that the 0.2 s which Great Expectations takes a frame do not count, small enough for any memory.
-ROWS_A_FRAME = 50_000
+# Large enough that the 0.2 s of Great Expectations per frame do not matter, small enough for any memory.
+ROWS_PER_FRAME = 50_000
 
 
 def check_snapshot(
-    snapshot: Snapshot, recipe: Recipe, docs: Path, rows_a_frame: int = ROWS_A_FRAME
+    snapshot: Snapshot, recipe: Recipe, docs: Path, rows_per_frame: int = ROWS_PER_FRAME
 ) -> ValidationReport:
-    """Hold the recipe's suite against a snapshot and write Data Docs into the folder `docs`.
+    """Validate a snapshot with the suite of its recipe and write Data Docs to the folder `docs`.
 
-    Memory holds one frame of `rows_a_frame` rows without their texts, and 20 bytes of hashes for every row.
-    Where the columns are not those of a snapshot, nothing further is checked.
+    Memory holds one frame of `rows_per_frame` rows without their texts, and 20 bytes of hashes per row.
+    If the columns are not those of a snapshot, no further checks run.
     """
     suite = suite_for(recipe)
     runner = Runner(docs)
@@ -33,7 +33,7 @@ def check_snapshot(
     schema.add(schema_frame(snapshot))
     results = schema.results("column")
     if results[0].passed:
-        row_results, totals = _check_rows(snapshot, recipe, runner.checks("rows", suite.rows, key="id"), rows_a_frame)
+        row_results, totals = _check_rows(snapshot, recipe, runner.checks("rows", suite.rows, key="id"), rows_per_frame)
         results += row_results
     else:
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
@@ -43,14 +43,14 @@ def check_snapshot(
 
 
 def _check_rows(
-    snapshot: Snapshot, recipe: Recipe, checks: FrameChecks, rows_a_frame: int
+    snapshot: Snapshot, recipe: Recipe, checks: FrameChecks, rows_per_frame: int
 ) -> tuple[list[CheckResult], Totals]:
-    """One pass over the snapshot: results of the row checks, and the aggregate for the others."""
+    """Run the row checks and count totals in one pass over the snapshot."""
     rows, counter = RowFrame(recipe), TotalsCounter(recipe.model.cleaning)
     for example in snapshot.examples():
         rows.add(example)
         counter.add(example)
-        if len(rows) == rows_a_frame:
+        if len(rows) == rows_per_frame:
             checks.add(rows.take())
     if len(rows):
         checks.add(rows.take())
@@ -58,7 +58,7 @@ def _check_rows(
 
 
 def _check_totals(runner: Runner, suite: Suite, row_results: list[CheckResult], totals: Totals) -> list[CheckResult]:
-    """Check the aggregate, together with the number of bad rows of each row check: Data Docs show them all."""
+    """Check the totals and the number of invalid rows of each row check, so that Data Docs show all checks."""
     invalid_rows = [{"key": ALL_ROWS, **{result.name: float(result.invalid_count) for result in row_results}}]
     frame = pd.concat([pd.DataFrame(invalid_rows), totals.frame], ignore_index=True)
     expectations = [_no_invalid_rows(result) for result in row_results] + suite.totals
@@ -79,17 +79,17 @@ def _total_result(expectation: gxe.Expectation, findings: Findings, totals: Tota
 
 
 def _no_invalid_rows(result: CheckResult) -> gxe.Expectation:
-    """The outcome of a row check, as an expectation on the number of its bad rows."""
-    ids = f" (bad: {describe_ids(result.invalid_ids, result.invalid_count)})" if result.invalid_ids else ""
-    words = Words(result.name, result.required + ids, "", "", result.severity)
-    return between(result.name, words, high=0)
+    """Return the result of a row check as an expectation of its number of invalid rows."""
+    ids = f" (invalid: {describe_ids(result.invalid_ids, result.invalid_count)})" if result.invalid_ids else ""
+    text = CheckText(result.name, result.required + ids, "", "", result.severity)
+    return values_between(result.name, text, high=0)
 
 
 def _measured(name: str, column: pd.Series) -> str:
-    """The values of one measure: the value itself, or the smallest and the largest."""
+    """Return the values of one measure: the value itself, or the smallest and the largest."""
     values = column.dropna()
     if values.dtype == "object":
-        return f"{len(values)} at fault"
+        return f"{len(values)} faulty"
     if values.empty:
         return "none"
     style = ".1%" if name.endswith("_share") else ".0f"

@@ -1,4 +1,4 @@
-"""Which suite a recipe asks for."""
+"""Selection of the suite for a recipe."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from assay.recipes.recipe import Recipe
 
 
 def suite_for(recipe: Recipe) -> Suite:
-    """The suite of the recipe's heads, with the checks of pairs where it names a second text."""
+    """Return the suite for the recipe's heads, with pair checks if it names a second text."""
     pair = recipe.source.fields.text_pair is not None
     if recipe.heads == ["sentence"]:
         return pair_suite(recipe) if pair else sentence_suite(recipe)

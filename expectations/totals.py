@@ -1,7 +1,7 @@
-"""What can be said of a snapshot only as a whole: classes, repeated ids, duplicates, contradictions.
+"""Properties of a snapshot as a whole: classes, repeated ids, duplicates, contradictions.
 
-Rows stream past; 20 bytes of hashes a row are kept (twice that while they are sorted at the end), and the
-counts of each class. Texts are not kept.
+Rows are streamed; memory holds 20 bytes of hashes per row (twice that while sorting at the end) and the
+counts of each class, but no texts.
 """
 
 from array import array
@@ -20,7 +20,7 @@ from assay.corpus.cleaning import Cleaning
 from assay.corpus.example import Example
 from assay.corpus.near_duplicates import normalise
 from assay.corpus.snapshot import Snapshot
-from assay.expectations.validation_report import MOST_IDS, describe_ids
+from assay.expectations.validation_report import MAX_IDS, describe_ids
 
 _Hashes = npt.NDArray[np.uint64]
 ALL_ROWS = "all rows"
@@ -29,10 +29,10 @@ _TRAIN = "train"
 
 @dataclass(frozen=True)
 class Totals:
-    """The aggregate: a sparse frame, a column a measure, null but in the rows that are about this measure.
+    """Aggregate of a snapshot: a sparse frame with one column per measure, null in the rows of other measures.
 
-    The column `key` says what a row is about (a class, an entity type, ids, or all rows). `examples` names the
-    first rows behind a measure that is a count or a share, `counts` how many there are.
+    The column `key` names the subject of a row (a class, an entity type, ids, or all rows). `examples` names the
+    first rows behind a measure that is a count or a share, `counts` their number.
     """
 
     frame: pd.DataFrame
@@ -44,42 +44,45 @@ NO_TOTALS = Totals(pd.DataFrame(), {}, {})
 
 
 class TotalsCounter:
-    """Takes every example of a snapshot once, in order."""
+    """Counter that takes every example of a snapshot once, in order."""
 
     def __init__(self, cleaning: Cleaning | None = None) -> None:
         """Compare texts as the recipe cleans them; None cleans nothing."""
         self._cleaning = cleaning or Cleaning()
         self._ids = array("Q")
         self._texts = array("Q")
-        self._answers = array("I")
+        self._labelings = array("I")
         self._labels: Counter[tuple[str | None, str]] = Counter()
         self._types: Counter[tuple[str | None, str]] = Counter()
 
     def add(self, example: Example) -> None:
-        """Take one row."""
+        """Count one row."""
         self._ids.append(_hash(example.id))
         texts = (text for text in (example.text, example.text_pair) if text is not None)
         self._texts.append(_hash(*(normalise(self._cleaning.text(text)) for text in texts)))
-        self._answers.append(_hash(_answer(example, self._cleaning)) & 0xFFFFFFFF)
+        self._labelings.append(_hash(_labeling(example, self._cleaning)) & 0xFFFFFFFF)
         if example.label is not None:
             self._labels[example.split, example.label] += 1
         self._types.update((example.split, str(entity.label)) for entity in example.entities or ())
 
     def finish(self, snapshot: Snapshot) -> Totals:
-        """The aggregate of the rows taken, which were those of `snapshot`: it is asked for the ids to name."""
+        """Return the totals of the counted rows, which were those of `snapshot`; their ids are read from it."""
         texts = np.frombuffer(self._texts, dtype=np.uint64)
-        found = {
+        positions = {
             "repeated_ids": _repeats(np.frombuffer(self._ids, dtype=np.uint64)),
             "duplicate_share": _repeats(texts),
-            "contradictions": _contradictions(texts, np.frombuffer(self._answers, dtype=np.uint32)),
+            "contradictions": _contradictions(texts, np.frombuffer(self._labelings, dtype=np.uint32)),
         }
         rows, rejects = len(texts), snapshot.manifest.counts.rejects
-        examples = {name: _ids_at(snapshot, positions[:MOST_IDS]) for name, positions in found.items()}
-        counts = {name: len(positions) for name, positions in found.items()}
+        examples = {name: _ids_at(snapshot, rows[:MAX_IDS]) for name, rows in positions.items()}
+        counts = {name: len(rows) for name, rows in positions.items()}
         values = counts | {"duplicate_share": counts["duplicate_share"] / max(rows, 1)}
         measures: list[dict[str, Any]] = [
             {"key": ALL_ROWS, "rows": rows, "rejects_share": rejects / max(rejects + rows, 1)},
-            *({"key": describe_ids(examples[name], counts[name]) or ALL_ROWS, name: values[name]} for name in found),
+            *(
+                {"key": describe_ids(examples[name], counts[name]) or ALL_ROWS, name: values[name]}
+                for name in positions
+            ),
             *_label_measures("class", self._labels),
             *_label_measures("entity_type", self._types),
         ]
@@ -87,7 +90,7 @@ class TotalsCounter:
 
 
 def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[dict[str, Any]]:
-    """Rows of the aggregate on the classes, or on the entity types."""
+    """Return the measures of the classes, or of the entity types."""
     totals: Counter[str] = Counter()
     trained: set[str] = set()
     for (split, label), count in counts.items():
@@ -106,7 +109,7 @@ def _label_measures(kind: str, counts: Counter[tuple[str | None, str]]) -> list[
 
 
 def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
-    """Numbers as floats with NaN for null, so that a column without values still has the type of a number."""
+    """Return numbers as floats with NaN for null, so that a column without values keeps a numeric type."""
     names = {name for measure in measures for name in measure} | {
         f"{prefix}{kind}{suffix}"
         for kind in ("class", "entity_type")
@@ -117,8 +120,8 @@ def _sparse_frame(measures: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
-def _answer(example: Example, cleaning: Cleaning) -> str:
-    """What the labels of a row say, so that near-duplicates with other offsets compare equal."""
+def _labeling(example: Example, cleaning: Cleaning) -> str:
+    """Return the labels of a row as text, so that near-duplicates with other offsets compare equal."""
     entities = [
         (entity.label, _normalised(cleaning.text(example.text[entity.start : entity.end])))
         for entity in example.entities or ()
@@ -128,7 +131,7 @@ def _answer(example: Example, cleaning: Cleaning) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _normalised(name: str) -> str:
-    """Names come again and again."""
+    """Return a normalised name; names repeat often."""
     return normalise(name)
 
 
@@ -140,22 +143,22 @@ def _hash(*texts: str) -> int:
 
 
 def _repeats(hashes: _Hashes) -> npt.NDArray[np.intp]:
-    """Positions of rows that have the hash of an earlier row."""
+    """Return the positions of rows that have the hash of an earlier row."""
     order = np.argsort(hashes, kind="stable")
     ordered = hashes[order]
     return np.sort(order[1:][ordered[1:] == ordered[:-1]])
 
 
-def _contradictions(texts: _Hashes, answers: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
-    """Positions of rows whose text stands elsewhere with another answer."""
+def _contradictions(texts: _Hashes, labelings: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
+    """Return the positions of rows whose text also occurs with other labels."""
     order = np.argsort(texts, kind="stable")
-    ordered, given = texts[order], answers[order]
-    differ = (ordered[1:] == ordered[:-1]) & (given[1:] != given[:-1])
+    ordered, row_labelings = texts[order], labelings[order]
+    differ = (ordered[1:] == ordered[:-1]) & (row_labelings[1:] != row_labelings[:-1])
     return np.flatnonzero(np.isin(texts, ordered[1:][differ]))
 
 
 def _ids_at(snapshot: Snapshot, positions: Iterable[int]) -> list[str]:
-    """The ids of rows by their position, which rises; reads no further than the last."""
+    """Return the ids of rows at ascending positions; read no further than the last."""
     wanted = list(map(int, positions))
     found: list[str] = []
     begin = 0

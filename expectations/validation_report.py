@@ -1,4 +1,4 @@
-"""What the checks of a snapshot found. Knows no Great Expectations, so that reading a report is quick."""
+"""Results of the checks of a snapshot. Does not import Great Expectations, so that reading a report is fast."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -10,14 +10,14 @@ from assay.corpus.storage.completion_manifest import read_manifest
 
 Severity = Literal["critical", "warning", "info"]
 REPORT = "validation.json"
-MOST_IDS = 20
+MAX_IDS = 20
 _ID_LENGTH = 80
 
 
 class CheckResult(BaseModel):
-    """One check: what was measured, what was asked for, and which rows (or classes) speak against it.
+    """Result of one check: measurement, requirement, and the rows (or classes) that violate it.
 
-    `invalid_ids` holds the first 20 of `invalid_count`. `why` says in one line what is wrong and what to do about it.
+    `invalid_ids` holds the first 20 of `invalid_count`. `why` states fault and remedy in one line.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,7 +33,7 @@ class CheckResult(BaseModel):
 
 
 class ValidationReport(BaseModel):
-    """All checks of one snapshot, in the order of the suite; `metrics` go to MLflow and onto the card."""
+    """Results of all checks of one snapshot, in the order of the suite; `metrics` go to MLflow and onto the card."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,12 +45,12 @@ class ValidationReport(BaseModel):
 
     @property
     def critical_failed(self) -> list[CheckResult]:
-        """The checks that stop the run."""
+        """Failed checks that stop the run."""
         return self._failed("critical")
 
     @property
     def warnings(self) -> list[CheckResult]:
-        """The failed checks that are reported only."""
+        """Failed checks that are only reported."""
         return self._failed("warning")
 
     @classmethod
@@ -58,18 +58,18 @@ class ValidationReport(BaseModel):
         """Read the report of a finished validation.
 
         Raises:
-            AssayError: there is none.
+            AssayError: there is no report.
         """
         return cls.model_validate_json(
             read_manifest(folder, REPORT, "a finished validation", "run with --from validate")
         )
 
     def save(self, folder: Path) -> None:
-        """Write the report into an existing folder."""
+        """Write the report to an existing folder."""
         (folder / REPORT).write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
     def stop_line(self) -> str | None:
-        """One line on the first critical check that failed, or None where nothing stops the run."""
+        """Return one line about the first failed critical check, or None if nothing stops the run."""
         if not self.critical_failed:
             return None
         first, *others = self.critical_failed
@@ -77,7 +77,7 @@ class ValidationReport(BaseModel):
         return f"validation: {first.why}{more}{', '.join(check.name for check in others)}"
 
     def markdown(self) -> str:
-        """A table of all checks, what failed first."""
+        """Return a Markdown table of all checks, failed checks first."""
         lines = [f"{self.rows} rows of {self.kind}, snapshot `{self.snapshot[:12]}`", ""]
         lines += ["| check | severity | result | measured | required | why |", "|---|---|---|---|---|---|"]
         for check in sorted(self.checks, key=lambda check: check.passed):
@@ -90,13 +90,13 @@ class ValidationReport(BaseModel):
 
 
 def describe_ids(ids: list[str], total: int) -> str:
-    """The ids in quotes, and how many more there are."""
+    """Return the ids in quotes, and how many more there are."""
     more = f" and {total - len(ids)} more" if total > len(ids) else ""
     return ", ".join(map(shown, ids)) + more
 
 
 def shown(value: str) -> str:
-    """A value of the data as one short, quoted piece of a line."""
+    """Return a value of the data in quotes, shortened for a message."""
     return repr(value if len(value) <= _ID_LENGTH else value[: _ID_LENGTH - 1] + "…")
 
 

@@ -1,4 +1,4 @@
-"""What documents gave, ready to be written: rows as Arrow columns, lines of rejects, counts."""
+"""Chunks of converted documents, ready to be written: rows as Arrow columns, reject lines, counts."""
 
 import json
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ METADATA = b"assay"
 
 
 class Counts(BaseModel):
-    """What became of everything that was there: documents = used + filtered + rejected.
+    """Counts of a source: documents = used + filtered + rejected.
 
     A document is `used` when it gave at least one row, `filtered` when the recipe leaves it out,
-    `rejected` when none of it could be read. `rejects` counts lines of `rejects.jsonl`: a document
-    may give good rows and rejects as well.
+    `rejected` when no part of it could be read. `rejects` counts lines of `rejects.jsonl`: a document
+    may give valid rows and rejects.
     """
 
     documents: int = 0
@@ -40,7 +40,7 @@ class Counts(BaseModel):
 class DocumentChunk:
     """Rows and rejects of some documents, in their order.
 
-    `label_keys` are the keys of the label map that their labels had, and those of documents read before.
+    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones.
     """
 
     batch: pa.RecordBatch
@@ -49,8 +49,8 @@ class DocumentChunk:
     label_keys: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
-        """An Arrow stream with the rest in the metadata of its schema, to hand on to another process."""
-        rest = json.dumps(
+        """Return an Arrow stream for another process; rejects and counts are in the metadata of its schema."""
+        metadata = json.dumps(
             {
                 "reject_lines": self.reject_lines,
                 "counts": self.counts.model_dump(),
@@ -58,58 +58,58 @@ class DocumentChunk:
             }
         )
         sink = pa.BufferOutputStream()
-        schema = self.batch.schema.with_metadata({METADATA: rest.encode()})
+        schema = self.batch.schema.with_metadata({METADATA: metadata.encode()})
         with pa.ipc.new_stream(sink, schema) as writer:
             writer.write_batch(self.batch.replace_schema_metadata(schema.metadata))
         return bytes(sink.getvalue())
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The inverse of `to_bytes`."""
+        """Read the result of `to_bytes`."""
         with pa.ipc.open_stream(content) as reader:
             batch = reader.read_next_batch()
-        rest = json.loads(batch.schema.metadata[METADATA])
+        metadata = json.loads(batch.schema.metadata[METADATA])
         return cls(
             batch.replace_schema_metadata(None),
-            rest["reject_lines"],
-            Counts(**rest["counts"]),
-            frozenset(rest["label_keys"]),
+            metadata["reject_lines"],
+            Counts(**metadata["counts"]),
+            frozenset(metadata["label_keys"]),
         )
 
 
 class ChunkReader:
-    """Turns documents of one form into portions."""
+    """Converter of documents of one format to chunks."""
 
     def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
-        """As `DocumentReader`.
+        """Take the arguments of `DocumentReader`.
 
         Raises:
-            AssayError: the form does not name the fields that are needed.
+            AssayError: the format does not name the fields that are needed.
         """
         self._reader = DocumentReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
         self._schema = arrow_schema(document_format.fields.slices)
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
-        """Rows, rejects and counts of some documents."""
-        tally = CountTally()
+        """Return rows, rejects and counts of some documents."""
+        builder = ChunkBuilder()
         for document in documents:
             if isinstance(document, InvalidRow):
-                tally.take([], [(document.id, document.reason, document.row)])
+                builder.add([], [(document.id, document.reason, document.row)])
             else:
-                tally.take(*self._reader.read(document))
-        return replace(tally.chunk(self._schema), label_keys=frozenset(self._reader.label_keys))
+                builder.add(*self._reader.read(document))
+        return replace(builder.build(self._schema), label_keys=frozenset(self._reader.label_keys))
 
 
-class CountTally:
-    """Gathers what documents gave."""
+class ChunkBuilder:
+    """Builder of a chunk from the rows and rejects of documents."""
 
     def __init__(self) -> None:
         self.examples: list[Example] = []
         self._lines: list[str] = []
         self._documents = self._used = self._filtered = 0
 
-    def take(self, examples: list[Example], rejects: Iterable[Reject]) -> None:
-        """Take one document: its rows, and (id, reason, what was there) for each part that could not be read."""
+    def add(self, examples: list[Example], rejects: Iterable[Reject]) -> None:
+        """Add one document: its rows, and (id, reason, excerpt) for each part that could not be read."""
         self._documents += 1
         self.examples += examples
         before = len(self._lines)
@@ -119,8 +119,8 @@ class CountTally:
         elif len(self._lines) == before:
             self._filtered += 1
 
-    def chunk(self, schema: pa.Schema) -> DocumentChunk:
-        """All that was taken."""
+    def build(self, schema: pa.Schema) -> DocumentChunk:
+        """Return the chunk of all added documents."""
         counts = Counts(
             documents=self._documents,
             used=self._used,
@@ -133,6 +133,6 @@ class CountTally:
 
 
 def reject_line(row_id: str, reason: str, row: Any) -> str:
-    """A line of `rejects.jsonl`."""
+    """Return a line of `rejects.jsonl`."""
     line = {"id": row_id, "reason": reason, "remedy": remedy_of(reason), "row": row}
     return json.dumps(line, ensure_ascii=False, default=repr) + "\n"

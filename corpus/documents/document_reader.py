@@ -1,4 +1,4 @@
-"""Documents to examples: the forms `rows`, `tokens` and `parse`."""
+"""Conversion of documents to examples, in the formats `rows`, `tokens` and `parse`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
-SENTENCE_MARK = "#"  # between the id of a document and the number of its sentence
+SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
 SPLIT_ALIASES = {
     "train": "train",
     "validation": "validation",
@@ -35,17 +35,17 @@ SPLIT_ALIASES = {
 
 
 class DocumentReader:
-    """Turns documents of one form into examples.
+    """Converter of documents of one format to examples.
 
-    What is not needed is not read: without `needs_label` every label is None, without `needs_entities`
-    all entities are. What is needed must be there. `label_keys` are the keys of the form's label map that a label had.
+    Only what the heads need is read: without `needs_label` every label is None, without `needs_entities`
+    all entities are. What is needed must be present. `label_keys` are the keys of the label map that matched a label.
     """
 
     def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
-        """Check that the form names the fields that are needed.
+        """Check that the format names the fields that are needed.
 
         Raises:
-            AssayError: it does not.
+            AssayError: the format does not name one of them.
         """
         self._document_format = document_format
         self._needs_label = needs_label
@@ -58,23 +58,25 @@ class DocumentReader:
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
-            raise AssayError("the sentence head learns classes: name their field in source.fields.label")
+            raise AssayError("the sentence head predicts classes: name their field in source.fields.label")
         if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
-            raise AssayError("the token head learns entities: name their field in source.fields.entities")
+            raise AssayError("the token head predicts entities: name their field in source.fields.entities")
 
     def read(self, document: Document) -> tuple[list[Example], list[Reject]]:
-        """The rows of a document, and (id, reason, excerpt) for each part that cannot be used.
+        """Return the rows of a document, and (id, reason, excerpt) for each part that cannot be used.
 
-        A document with neither is one that the recipe leaves out.
+        A document that the recipe leaves out gives neither.
         """
         try:
             document_id = self._document_id(document)
         except UnreadableError as error:
-            # An id of MongoDB may be no valid Unicode.
+            # An id of MongoDB may be invalid Unicode.
             position = document.position.encode("utf-8", "backslashreplace").decode()
             return [], [(position, str(error), shorten(document.values))]
-        if self._plain and (found := self._plain.read(document_id, document.values, document.split_name)) is not None:
-            return found, []
+        if self._plain:
+            examples = self._plain.read(document_id, document.values, document.split_name)
+            if examples is not None:
+                return examples, []
         if self._document_format.format == "parse":
             return self._read_parse(document, document_id)
         try:
@@ -83,7 +85,7 @@ class DocumentReader:
             return [], [(document_id, str(error), shorten(document.values))]
 
     def field_names(self) -> list[str]:
-        """The top-level fields that are read, sorted: what a database need send."""
+        """Return the top-level fields that are read, sorted: a database need not send any others."""
         document_format, fields = self._document_format, self._document_format.fields
         names = [fields.id, fields.group, fields.time, fields.split, *map(slice_field, fields.slices.values())]
         if document_format.format == "parse":
@@ -113,7 +115,7 @@ class DocumentReader:
         examples: list[Example] = []
         rejects: list[Reject] = []
         for index, sentence in enumerate(sentences):
-            sentence_id = f"{document_id}{SENTENCE_MARK}{index}"
+            sentence_id = f"{document_id}{SENTENCE_SEPARATOR}{index}"
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
             except UnreadableError as error:
@@ -176,16 +178,16 @@ class DocumentReader:
             raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
         return read_entities(text, items, self._document_format.entity)
 
-    def _columns(self, document: Document, *places: Mapping[str, Any]) -> dict[str, Any]:
-        """Split, group, time and slices, each from the first place that has the field."""
+    def _columns(self, document: Document, *mappings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return split, group, time and slices, each from the first mapping that has the field."""
         fields = self._document_format.fields
         if not self._has_columns:
             return {"split": document.split_name}
 
         def find(name: str | None) -> Any:
             if name is not None:
-                for place in places:
-                    if (value := get_path(place, name)) is not MISSING:
+                for mapping in mappings:
+                    if (value := get_path(mapping, name)) is not MISSING:
                         return value
             return MISSING
 
@@ -195,17 +197,17 @@ class DocumentReader:
             else document.split_name,
             "group": column(find(fields.group), fields.group) if fields.group else None,
             "time": iso_time(find(fields.time), fields.time) if fields.time else None,
-            "slices": {name: slice_value(what, find, document.position) for name, what in fields.slices.items()},
+            "slices": {name: slice_value(source, find, document.position) for name, source in fields.slices.items()},
         }
 
 
 def document_of(sentence_id: str) -> str:
-    """Return the id of the document that a sentence of the form `parse` stands in."""
-    return sentence_id.rpartition(SENTENCE_MARK)[0] or sentence_id
+    """Return the id of the document that contains a sentence of the format `parse`."""
+    return sentence_id.rpartition(SENTENCE_SEPARATOR)[0] or sentence_id
 
 
 def _grouped(sentences: list[Example], document_id: str) -> list[Example]:
-    """Give each sentence without a group that of the document, which is its id where no sentence has a group."""
+    """Give each sentence without a group the group of the document: its id where no sentence has a group."""
     group = next((sentence.group for sentence in sentences if sentence.group is not None), document_id)
     return [sentence if sentence.group is not None else replace(sentence, group=group) for sentence in sentences]
 

@@ -1,4 +1,4 @@
-"""Spans from what a source states: offsets, names without offsets, BIO tags."""
+"""Entity spans from the annotations of a source: offsets, names without offsets, BIO tags."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,21 +7,21 @@ from typing import Any, Literal
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is_missing, plain_text, whole_number
 from assay.corpus.example import Entity
-from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, base_kind, behind_joiners, is_invisible
+from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, after_joiners, base_kind, is_invisible
 
 Occurrences = Literal["all", "first"]
 
 
 def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, ...]:
-    """The entities of a text, sorted by offset.
+    """Return the entities of a text, sorted by offset.
 
-    Entities with offsets are taken as they are, even where they overlap, but without white space and other invisible
-    characters at their edges. Names without offsets are found as whole words in what those leave free, the longest name
+    Entities with offsets are used as given, even where they overlap, but without white space and other invisible
+    characters at their edges. Names without offsets are located as whole words in the remaining text, the longest name
     first.
 
     Raises:
-        UnreadableError: an entity is malformed, its offsets are outside the text, do not fit its name or cover white
-            space alone, or its name is not in the text as a word.
+        UnreadableError: an entity is malformed, its offsets are outside the text, do not match its name or cover only
+            white space, or its name is not in the text as a word.
     """
     if not isinstance(items, list):
         raise UnreadableError("entities are not a list", items)
@@ -29,7 +29,7 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
     names: dict[str, str] = {}
     start, end = fields.start, fields.end
     for item in items:
-        # Readers of databases give dicts, which are told faster than other mappings.
+        # Readers of databases give dicts, for which isinstance is faster than for other mappings.
         if not isinstance(item, dict) and not isinstance(item, Mapping):
             raise UnreadableError("entity is not an object", item)
         label = _label(item, fields)
@@ -55,17 +55,17 @@ def find_names(
     occurrences: Occurrences = "all",
     ignore_case: bool = False,
 ) -> list[Entity]:
-    """Find names (`{name: type}`) as whole words, longest first, where nothing longer was found before.
+    """Locate names (`{name: type}`) as whole words, longest first, where no longer name was found before.
 
-    A name that stands only inside longer names or `taken` spans gives no entity and is no fault.
+    A name that occurs only inside longer names or `taken` spans gives no entity and no error.
 
     Raises:
-        UnreadableError: a name does not stand in the text as a whole word.
+        UnreadableError: a name does not occur in the text as a whole word.
     """
     used = bytearray(len(text))
     for entity in taken:
         used[entity.start : entity.end] = b"\1" * (entity.end - entity.start)
-    found: list[Entity] = []
+    entities: list[Entity] = []
     for name in sorted(names, key=lambda name: (-len(name), name)) if len(names) > 1 else names:
         spans = whole_words(text, name, ignore_case=ignore_case)
         if not spans:
@@ -73,28 +73,28 @@ def find_names(
         for start, end in spans:
             if used.find(1, start, end) < 0:
                 used[start:end] = b"\1" * (end - start)
-                found.append(Entity(start, end, names[name]))
+                entities.append(Entity(start, end, names[name]))
                 if occurrences == "first":
                     break
-    return found
+    return entities
 
 
 def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tuple[int, int]]:
-    """Spans of `name` in `text`, overlapping ones too, that no word reaches across.
+    """Return the spans of `name` in `text` that do not cut a word, overlapping ones included.
 
-    In scripts that are written without spaces, words can begin and end at any letter.
+    In scripts without spaces, words can begin and end at any letter.
     """
     return [(start, end) for start, end in _spans_of(text, name, ignore_case) if stands_alone(text, start, end)]
 
 
 def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
-    """Spans over the tokens joined with single spaces.
+    """Return the entities of BIO tags as spans over the tokens joined with single spaces.
 
-    An `I-` tag that continues nothing of its type begins an entity, as in seqeval's default mode. White space and other
-    invisible characters at the edges of a token are no part of an entity.
+    An `I-` tag that does not continue an entity of its type begins one, as in seqeval's default mode. White space and
+    other invisible characters at the edges of a token are not part of an entity.
 
     Raises:
-        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is white space alone.
+        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is only white space.
     """
     entities: list[Entity] = []
     open_label = None
@@ -115,7 +115,7 @@ def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ..
 
 
 def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
-    """The type of an entity. Some annotation tools write a list, which then must hold one type only."""
+    """Return the type of an entity; the lists of some annotation tools must hold one type only."""
     label = get_path(item, fields.label)
     if isinstance(label, list):
         if len(label) > 1:
@@ -126,7 +126,7 @@ def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
 
 
 def _spans(item: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The objects of an entity's list of spans, which hold name and offsets."""
+    """Return the objects in an entity's list of spans, which hold name and offsets."""
     spans = get_path(item, name)
     if not isinstance(spans, list) or not all(isinstance(span, Mapping) for span in spans):
         raise UnreadableError(f"entity.{name} is not a list of objects", spans)
@@ -149,7 +149,7 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
 
 
 def _bare(text: str, entity: Entity) -> Entity:
-    """The entity without what is invisible at its edges, which no tag can say."""
+    """Return the entity without invisible characters at its edges, which no tag can express."""
     start, end = without_space(text, entity.start, entity.end)
     if start == end:
         raise UnreadableError("entity covers white space alone", f"{entity.start}:{entity.end}")
@@ -157,7 +157,7 @@ def _bare(text: str, entity: Entity) -> Entity:
 
 
 def without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without white space and other invisible characters at its edges; empty if there is nothing else."""
+    """Return a span without white space and other invisible characters at its edges; empty if nothing remains."""
     while start < end and is_invisible(text[end - 1]):
         end -= 1
     while start < end and is_invisible(text[start]):
@@ -167,7 +167,6 @@ def without_space(text: str, start: int, end: int) -> tuple[int, int]:
 
 def stripped(name: str) -> str:
     """Return a name without white space and other invisible characters at its edges."""
-    # Nearly every name has none.
     start, end = without_space(name, 0, len(name))
     return name[start:end]
 
@@ -184,11 +183,11 @@ def _offset(value: Any, name: str) -> int:
 
 
 def _not_found(text: str, name: str, *, ignore_case: bool) -> tuple[str, str]:
-    """Say why a name gives no entity: the text lacks it, or it is part of longer words."""
-    place = next(_spans_of(text, name, ignore_case), None)
-    if place is None:
+    """Return why a name gives no entity: the text lacks it, or it is part of longer words."""
+    span = next(_spans_of(text, name, ignore_case), None)
+    if span is None:
         return "entity is not in the text", name
-    start, end = place
+    start, end = span
     while start > 0 and _joined(text, start, start - 1, start):
         start -= 1
     while end < len(text) and _joined(text, end, end, end - 1):
@@ -201,7 +200,7 @@ def _spans_of(text: str, name: str, ignore_case: bool) -> Iterator[tuple[int, in
 
 
 def _exact(text: str, name: str) -> Iterator[tuple[int, int]]:
-    # Not a pattern for each name: sources hold more names than `re` keeps compiled.
+    # No regular expression per name: sources hold more names than `re` caches.
     start = text.find(name)
     while start >= 0:
         yield start, start + len(name)
@@ -213,22 +212,22 @@ def _in_any_case(text: str, name: str) -> Iterator[tuple[int, int]]:
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no word reaches across the edges of a span."""
+    """Return whether a span cuts no word at its edges."""
     return not (
         (start > 0 and _joined(text, start, start - 1, start)) or (end < len(text) and _joined(text, end, end, end - 1))
     )
 
 
 def _joined(text: str, at: int, outer: int, inner: int) -> bool:
-    """Whether the characters before and after an offset are of one word: `outer` is the one beside the span."""
+    """Return whether the characters on both sides of an offset belong to one word; `outer` is outside the span."""
     if text[outer].isascii() and text[inner].isascii():
         return text[outer].isalnum() or text[outer] == "_"
     if outer == at and text[at] == ZERO_WIDTH_JOINER:
-        at = outer = behind_joiners(text, at)
+        at = outer = after_joiners(text, at)
         if at == len(text):
             return False
     if KINDS[text[at]] is Kind.MARK:
         return True
-    beside = base_kind(text, at) if outer < at else KINDS[text[outer]]
-    within = base_kind(text, at) if inner < at else KINDS[text[inner]]
-    return (beside is Kind.LETTER or text[outer] == "_") and within is not Kind.SIGN
+    outside = base_kind(text, at) if outer < at else KINDS[text[outer]]
+    inside = base_kind(text, at) if inner < at else KINDS[text[inner]]
+    return (outside is Kind.LETTER or text[outer] == "_") and inside is not Kind.SIGN

@@ -1,4 +1,4 @@
-"""How a document becomes rows: the settings that readers and recipes share."""
+"""Settings of how a document becomes rows, which readers and recipes share."""
 
 from typing import Literal
 
@@ -10,47 +10,48 @@ from assay.corpus.settings import Closed
 class Fields(Closed):
     """Names of the fields of a document. A dotted name reaches into nested objects.
 
-    In the form `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
-    the sentence where it has the field, and from the document where not. Sentences of one document stay in one split
-    whatever their `group`, which may join more.
+    In the format `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
+    the sentence if it has the field, else from the document. Sentences of one document stay in one split
+    whatever their `group`, which may join several documents.
     """
 
     id: str | None = Field(None, description="Id of the row; without one, the position in the source is the id")
-    text: str = Field("text", description="The text (form `rows`)")
+    text: str = Field("text", description="The text (format `rows`)")
     text_pair: str | None = Field(None, description="Second text, for pairs such as question and passage")
-    label: str | None = Field(None, description="Class of the sentence; none for a token model")
-    entities: str | None = Field(None, description="List of entities (form `rows`)")
-    tokens: str = Field("tokens", description="List of words (form `tokens`)")
-    tags: str = Field("tags", description="List of BIO tags, one a word (form `tokens`)")
+    label: str | None = Field(None, description="Class of the sentence; None for a token model")
+    entities: str | None = Field(None, description="List of entities (format `rows`)")
+    tokens: str = Field("tokens", description="List of words (format `tokens`)")
+    tags: str = Field("tags", description="List of BIO tags, one per word (format `tokens`)")
     group: str | None = Field(
         None,
-        description="Rows of one group stay in one split; none: in the form parse, the sentences of a document are one",
+        description="Rows of one group stay in one split; None: in format parse, the sentences of a document are one",
     )
     time: str | None = Field(None, description="Time of the row, ISO 8601, for a split by time")
-    split: str | None = Field(None, description="Side the publisher put the row on: train, validation or test")
+    split: str | None = Field(None, description="Published split of the row: train, validation or test")
     slices: dict[str, str] = Field(
         default_factory=dict,
-        description="Slice columns for the breakdown of figures: name -> field, FIELD:year for the year of a time, "
-        "or $part for the file or published split that the row stands in",
+        description="Slice columns for the breakdown of metrics: name -> field, FIELD:year for the year of a time, "
+        "or $part for the file or published split of the row",
     )
 
 
 class EntityFields(Closed):
-    """Names inside one entity object, and how entity names are found in the text."""
+    """Names inside one entity object, and how names of entities are located in the text."""
 
-    name: str = Field("text", description="The entity's words as they stand in the text")
+    name: str = Field("text", description="The entity's words as they occur in the text")
     start: str = Field("start", description="Character offset of the first character")
-    end: str = Field("end", description="Character offset behind the last character, or of it (see end_inclusive)")
+    end: str = Field("end", description="Character offset after the last character, or of it (see end_inclusive)")
     label: str = Field("label", description="The entity's type; a list of one type is that type")
     spans: str | None = Field(
-        None, description="List in the entity object whose objects hold name, start and end; none: it holds them itself"
+        None,
+        description="List in the entity object whose objects hold name, start and end; None: it holds them itself",
     )
-    default_label: str = Field("ENTITY", description="Type of an entity that states none")
+    default_label: str = Field("ENTITY", description="Type of an entity without a type")
     end_inclusive: bool = Field(False, description="The end offset names the last character itself")
     occurrences: Literal["all", "first"] = Field(
-        "all", description="Where a name has no offsets: mark every occurrence or the first only"
+        "all", description="For names without offsets: mark every occurrence or only the first"
     )
-    ignore_case: bool = Field(False, description="Where a name has no offsets: find it in any case")
+    ignore_case: bool = Field(False, description="For names without offsets: ignore case")
 
 
 class ParseFields(Closed):
@@ -60,19 +61,19 @@ class ParseFields(Closed):
     text: str = Field("Text", description="Text of a sentence")
     entities: str = Field("Entities", description="Entities of a sentence")
     label: str = Field("sentiment", description="Class of a sentence")
-    repost: str = Field("isRepost", description="Documents in which this is true are filtered out")
+    repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
 class DocumentFormat(Closed):
-    """The form of a document, and where in it things stand."""
+    """Format of a document, and the fields that hold its parts."""
 
     format: Literal["rows", "tokens", "parse"] = Field(
         "rows",
-        description="rows: one object a row. tokens: words and BIO tags. parse: parse results, many sentences each",
+        description="rows: one object per row. tokens: words and BIO tags. parse: parse results, many sentences each",
     )
     fields: Fields = Fields()
     entity: EntityFields = EntityFields()
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
-        default_factory=dict, description="Names for labels as they stand in the source, e.g. '0': bearish"
+        default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
     )

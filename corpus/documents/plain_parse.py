@@ -1,7 +1,7 @@
-"""The quick way through parse documents that are in order, which nearly all of millions are.
+"""A fast path for valid parse documents, which are nearly all of millions.
 
-`document_reader` says what a document means and why one is refused. This says the same of plain documents, in one loop
-without a call for each value, and nothing of any other: those are left to it. A test holds both against each other.
+`document_reader` defines what a document means and why one is rejected. The fast path gives the same rows for plain
+documents, in one loop without a call per value, and leaves all others to it. A test compares both.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from typing import Any
 from assay.corpus.documents.entity_spans import stands_alone, stripped, without_space
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.slice_values import PART, YEAR
-from assay.corpus.documents.values import LONGEST_TEXT
+from assay.corpus.documents.values import MAX_TEXT_LENGTH
 from assay.corpus.example import Entity, Example
 
-MOST_KNOWN = 10_000
+MAX_CACHED = 10_000
 
 
 class NotPlainError(Exception):
-    """The document is left to the thorough reader."""
+    """Error for a document that needs the complete reader."""
 
 
 class PlainParse:
-    """Reads plain documents of the form `parse`."""
+    """Reader of plain documents of the format `parse`."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class PlainParse:
         needs_entities: bool,
         label_keys: set[str] | None = None,
     ) -> None:
-        """Read a form that `fits`; `label_keys` gets the keys of its label map that a label has."""
+        """Take a format that `fits`; `label_keys` receives the keys of its label map that match a label."""
         parse, fields, entity = document_format.parse, document_format.fields, document_format.entity
         self._sentences, self._repost = parse.sentences, parse.repost
         self._text, self._label, self._entities = parse.text, parse.label, parse.entities
@@ -42,21 +42,21 @@ class PlainParse:
         self._needs_label, self._needs_entities = needs_label, needs_entities
         self._label_map = document_format.label_map
         self._label_keys: set[str] = set() if label_keys is None else label_keys
-        # Labels and slice values come again and again: each is looked at once.
-        self._known: set[str] = set()
+        # Labels and slice values repeat: each is checked once.
+        self._checked: set[str] = set()
 
     @staticmethod
     def fits(document_format: DocumentFormat) -> bool:
-        """Whether the form is one that this reads: no dotted names, no spans, no columns but slices of a field."""
+        """Return whether this reader supports the format: no dotted names, no spans, no columns except field slices."""
         parse, fields, entity = document_format.parse, document_format.fields, document_format.entity
         names = [parse.sentences, parse.repost, parse.text, parse.label, parse.entities]
         names += [entity.name, entity.start, entity.end, entity.label, *fields.slices.values()]
         simple = not any("." in name or name == PART or name.endswith(YEAR) for name in names)
-        others = (fields.group, fields.time, fields.split, entity.spans, entity.ignore_case or None)
-        return document_format.format == "parse" and simple and all(other is None for other in others)
+        unsupported = (fields.group, fields.time, fields.split, entity.spans, entity.ignore_case or None)
+        return document_format.format == "parse" and simple and all(value is None for value in unsupported)
 
     def read(self, document_id: str, values: Mapping[str, Any], split_name: str | None) -> list[Example] | None:
-        """The rows of a plain document; None where it is not plain."""
+        """Return the rows of a plain document; None for any other document."""
         repost, sentences = values.get(self._repost), values.get(self._sentences)
         if type(sentences) is not list or (repost is not None and repost is not False):
             return None
@@ -74,11 +74,11 @@ class PlainParse:
         if type(sentence) is not dict:
             raise NotPlainError
         text = sentence.get(self._text)
-        if type(text) is not str or not 0 < len(text) <= LONGEST_TEXT or text.isspace() or not _storable(text):
+        if type(text) is not str or not 0 < len(text) <= MAX_TEXT_LENGTH or text.isspace() or not _storable(text):
             raise NotPlainError
         label = None
         if self._needs_label:
-            label = self._seen(sentence.get(self._label))
+            label = self._check(sentence.get(self._label))
             if label in self._label_map:
                 self._label_keys.add(label)
                 label = self._label_map[label]
@@ -88,17 +88,17 @@ class PlainParse:
 
     def _slice(self, field: str, sentence: Mapping[str, Any], values: Mapping[str, Any]) -> str | None:
         value = sentence[field] if field in sentence else values.get(field)
-        return None if value is None else self._seen(value)
+        return None if value is None else self._check(value)
 
-    def _seen(self, value: Any) -> str:
-        """A label or value of a slice, looked at when it comes for the first time."""
+    def _check(self, value: Any) -> str:
+        """Return a label or slice value, checked when it occurs for the first time."""
         if type(value) is not str:
             raise NotPlainError
-        if value not in self._known:
-            if not value or len(value) > LONGEST_TEXT or value.isspace() or not _storable(value):
+        if value not in self._checked:
+            if not value or len(value) > MAX_TEXT_LENGTH or value.isspace() or not _storable(value):
                 raise NotPlainError
-            if len(self._known) < MOST_KNOWN:
-                self._known.add(value)
+            if len(self._checked) < MAX_CACHED:
+                self._checked.add(value)
         return value
 
     def _read_entities(self, text: str, items: Any) -> tuple[Entity, ...]:
@@ -109,7 +109,7 @@ class PlainParse:
         for item in items:
             if type(item) is not dict:
                 raise NotPlainError
-            label, name = self._seen(item.get(self._type, self._default)), item.get(self._name)
+            label, name = self._check(item.get(self._type, self._default)), item.get(self._name)
             start, end = item.get(self._start), item.get(self._end)
             if start is None and end is None:
                 if type(name) is not str or not (bare := stripped(name)) or names.setdefault(bare, label) != label:
@@ -131,7 +131,7 @@ class PlainParse:
         return tuple([Entity(*entity) for entity in placed])
 
     def _find(self, text: str, names: dict[str, str], placed: list[tuple[int, int, str]]) -> None:
-        """As `assay.corpus.documents.entity_spans.find_names`."""
+        """Locate names as `assay.corpus.documents.entity_spans.find_names` does."""
         used = bytearray(len(text))
         for start, end, _ in placed:
             used[start:end] = b"\1" * (end - start)
@@ -157,7 +157,7 @@ def _longest_first(name: str) -> tuple[int, str]:
 
 
 def _storable(text: str) -> bool:
-    """Whether the text has neither NUL characters nor lone surrogates."""
+    """Return whether the text has neither NUL characters nor lone surrogates."""
     if "\0" in text:
         return False
     try:

@@ -1,21 +1,21 @@
-"""What a reader hands on: one object as the source holds it, or what it could not make an object of."""
+"""Objects as a reader of a source yields them: raw documents, and invalid rows."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST_TEXT = 500
-LONGEST_LIST = 50
-DEEPEST = 6
+MAX_TEXT = 500
+MAX_ITEMS = 50
+MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """One object of the source.
 
-    `position` says where it stands and is its id where the recipe names no field for that. `side` is the
-    side the publisher put it on, where the file or published split it came from says so.
+    `position` is its place in the source, and its id where the recipe names no id field. `split_name` is the
+    published split, where the file or published split of the object implies it.
     """
 
     position: str
@@ -25,17 +25,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class InvalidRow:
-    """Something at `id` that could not be read, why, and an excerpt of it. Reasons read `kind` or `kind: detail`."""
+    """A row at `id` that could not be read, the reason and an excerpt. Reasons read `kind` or `kind: detail`."""
 
     id: str
     reason: str
     row: Any
 
 
-def shorten(value: Any, depth: int = DEEPEST) -> Any:
-    """The value as JSON that any tool can read: long texts and lists cut, NaN and foreign types as text."""
+def shorten(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Return the value as portable JSON: long texts and lists are cut, NaN and foreign types become text."""
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + f"… ({len(value)} characters)"
+        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + f"… ({len(value)} characters)"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -43,5 +43,5 @@ def shorten(value: Any, depth: int = DEEPEST) -> Any:
     if depth and isinstance(value, Mapping):
         return {str(key): shorten(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, list | tuple):
-        return [shorten(item, depth - 1) for item in value[:LONGEST_LIST]]
-    return f"{type(value).__name__}" if isinstance(value, Mapping | list | tuple) else repr(value)[:LONGEST_TEXT]
+        return [shorten(item, depth - 1) for item in value[:MAX_ITEMS]]
+    return f"{type(value).__name__}" if isinstance(value, Mapping | list | tuple) else repr(value)[:MAX_TEXT]

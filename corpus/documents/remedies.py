@@ -1,10 +1,10 @@
-"""What to do about a rejected row: each reason has a remedy, which names the setting or the source."""
+"""Remedies for rejected rows: each reason has one, which names the setting or the source."""
 
 import re
 
 GENERAL = "correct the row at the source, or raise source.max_reject_share"
 _FIELDS = "name the field that holds it in source.fields"
-# A pattern of the kind of a reason (what stands before its colon), and the remedy. The first that fits counts.
+# A pattern of the kind of a reason (the part before its colon), and the remedy. The first match counts.
 _REMEDIES = (
     (
         r"entity\.\w.* is missing|entity\.\w.* is null|entity\.\w.* is empty",
@@ -18,30 +18,30 @@ _REMEDIES = (
     (r"entity\.\w.* is not text", "set source.entity.label and source.entity.name to fields that hold text"),
     (r"entities are not a list|entity is not an object", "set source.fields.entities to a list of objects"),
     (r"entity has two types", "give each name one type at the source, or give offsets"),
-    (r"entity has several types", "keep one type an entity at the source"),
+    (r"entity has several types", "keep one type per entity at the source"),
     (r"entity is not in the text", "correct the name at the source, or set source.entity.ignore_case: true"),
-    (r"entity stands only inside a longer word", "give offsets, or the whole word as name at the source"),
+    (r"entity stands only inside a longer word", "give offsets, or the whole word as the name, at the source"),
     (r"entity covers white space alone", "drop the entity at the source, or correct its offsets"),
     (
         r"entity lies outside the text|entity differs from the text",
         "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true",
     ),
     (r"tag is neither O nor .*", "write the tags as O, B-TYPE and I-TYPE at the source"),
-    (r".* do not match .*", "write one tag a token at the source; see source.fields.tokens and source.fields.tags"),
+    (r".* do not match .*", "write one tag per token at the source; see source.fields.tokens and source.fields.tags"),
     (
         r"id of the document is .*|_?id is (missing|null|empty)",
         "set source.fields.id to a field that every document has",
     ),
-    (r".* is none of .*", "set source.fields.split to a field that says train, validation or test"),
+    (r".* is none of .*", "set source.fields.split to a field that holds train, validation or test"),
     (r".* is neither true nor false", "set source.parse.repost to a field that holds true or false"),
     (
         r".* is not a list",
-        "set source.fields or source.parse to the field that holds the list, and source.format to its form",
+        "set source.fields or source.parse to the field that holds the list, and source.format to the document format",
     ),
     (r"sentence is not an object", "set source.parse.sentences to a list of objects"),
-    (r".* is (missing|null)", f"{_FIELDS} (form parse: source.parse), or leave such rows out with source.filter"),
+    (r".* is (missing|null)", f"{_FIELDS} (format parse: source.parse), or leave such rows out with source.filter"),
     (r".* is empty", "drop empty rows at the source, or leave them out with source.filter"),
-    (r".* is not text", f"{_FIELDS} (form parse: source.parse); it must be text"),
+    (r".* is not text", f"{_FIELDS} (format parse: source.parse); it must be text"),
     (r".* is too long", "shorten or split the text at the source"),
     (r".* is not a single value", "set source.fields to a field that holds one value, such as a key of that object"),
     (
@@ -50,7 +50,7 @@ _REMEDIES = (
     ),
     (r".* is not a Unix time", "write seconds or milliseconds since 1970 at the source, or set source.fields.slices"),
     (r".* holds a NUL character|.* is not valid Unicode|not valid UTF-8", "save the source again as UTF-8 without NUL"),
-    (r"not valid JSON|not a JSON object", "write one JSON object a line at the source"),
+    (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
     (r"not valid CSV|a quote is never closed|wrong number of cells", "correct the quotes and commas of that line"),
     (r"not readable", "write the file again: the value cannot be decoded"),
 )
@@ -58,6 +58,6 @@ _PATTERNS = [(re.compile(pattern, re.DOTALL), remedy) for pattern, remedy in _RE
 
 
 def remedy_of(reason: str) -> str:
-    """Return what to do about a row that was rejected for this reason."""
+    """Return the remedy for a row that was rejected for the given reason."""
     kind = reason.partition(": ")[0]
     return next((remedy for pattern, remedy in _PATTERNS if pattern.fullmatch(kind)), GENERAL)

@@ -1,4 +1,4 @@
-"""Values of slice columns: a field as it stands, the year of a time, the file or published split of the row."""
+"""Values of slice columns: a field, the year of a time, or the file or published split of the row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,25 +9,25 @@ PART = "$part"
 YEAR = ":year"
 
 
-def slice_field(what: str) -> str | None:
-    """The field that is read for a slice, if any is."""
-    return None if what == PART else what.removesuffix(YEAR)
+def slice_field(source: str) -> str | None:
+    """Return the field that a slice reads, if any."""
+    return None if source == PART else source.removesuffix(YEAR)
 
 
-def slice_value(what: str, find: Callable[[str], Any], position: str) -> str | None:
-    """The value of a slice column.
+def slice_value(source: str, find: Callable[[str], Any], position: str) -> str | None:
+    """Return the value of a slice column.
 
     Args:
-        what: a field, `FIELD:year`, or `$part`.
-        find: gives the value of a field, or MISSING.
-        position: of the document; what stands before its last colon is the file or published split.
+        source: a field, `FIELD:year`, or `$part`.
+        find: function that returns the value of a field, or MISSING.
+        position: position of the document; the part before its last colon is the file or published split.
 
     Raises:
-        UnreadableError: the field holds no single value, or no time where its year is asked for.
+        UnreadableError: the field holds no single value, or no time where the slice needs its year.
     """
-    if what == PART:
+    if source == PART:
         return position.rpartition(":")[0] or None
-    if what.endswith(YEAR):
-        field = what.removesuffix(YEAR)
+    if source.endswith(YEAR):
+        field = source.removesuffix(YEAR)
         return year(find(field), field)
-    return column(find(what), what)
+    return column(find(source), source)

@@ -1,4 +1,4 @@
-"""Single values of a document, checked strictly: nothing is guessed, and every refusal says what was there."""
+"""Single values of a document, strictly checked: no guesses, and every rejection quotes the value."""
 
 import math
 import reprlib
@@ -9,9 +9,9 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import Any, Final
 
-LONGEST_TEXT = 1_000_000
+MAX_TEXT_LENGTH = 1_000_000
 UNIX_MILLISECONDS = 1e11
-# A double beyond this is a measure, not a count; `int` of a decimal may have a million digits.
+# A larger double is a measurement, not a count; `int` of a decimal may have a million digits.
 LARGEST_WHOLE = 10**30
 
 
@@ -24,18 +24,18 @@ class _Missing(Enum):
 
 
 MISSING: Final = _Missing.MISSING
-"""Stands for a field that is not there, as against one that is null."""
+"""Value of an absent field, as opposed to null."""
 
 
 class UnreadableError(ValueError):
-    """A value cannot be used. `str` is `kind: detail`; the kind names the field and is the same for alike faults."""
+    """Error for an unusable value. `str` is `kind: detail`; the kind names the field and is equal for equal faults."""
 
     def __init__(self, kind: str, detail: Any = None) -> None:
         super().__init__(kind if detail is None else f"{kind}: {_show(detail)}")
 
 
 def get_path(values: Mapping[str, Any], name: str) -> Any:
-    """The field of that name; where there is none, a dotted name reaches into nested objects."""
+    """Return the field with the given name; a dotted name that is not a field reaches into nested objects."""
     if name in values:
         return values[name]
     if "." not in name:
@@ -49,18 +49,18 @@ def get_path(values: Mapping[str, Any], name: str) -> Any:
 
 
 def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
-    """A text that is not blank and that any store can hold.
+    """Return a text that is not blank and that any store can hold.
 
     Args:
-        value: as the source holds it.
-        name: of the field, for the reason.
-        default: for a value that is missing or null.
+        value: the value in the source.
+        name: name of the field, for the reason.
+        default: result for a value that is missing or null.
 
     Raises:
-        UnreadableError: no text, blank, longer than `LONGEST_TEXT`, or with NUL characters or lone surrogates.
+        UnreadableError: not text, blank, longer than `MAX_TEXT_LENGTH`, or with NUL characters or lone surrogates.
     """
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isascii() and "\0" not in value:
-        # Nearly every text: a millionth call must be cheap.
+    if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isascii() and "\0" not in value:
+        # Nearly every text takes this branch: it is called millions of times.
         if not value.isspace():
             return value
     elif default is not None and (value is MISSING or value is None):
@@ -73,14 +73,14 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
         raise UnreadableError(f"{name} is not text", f"{_show(value)} ({type(value).__name__})")
     if not value.strip():
         raise UnreadableError(f"{name} is empty")
-    if len(value) > LONGEST_TEXT:
-        raise UnreadableError(f"{name} is too long", f"{len(value)} characters, at most {LONGEST_TEXT}")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise UnreadableError(f"{name} is too long", f"{len(value)} characters, at most {MAX_TEXT_LENGTH}")
     _check_characters(value, name)
     return value
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a field is not there, null, or NaN of any numeric type, as tables write what is not there."""
+    """Return whether a field is absent, null, or NaN of any numeric type, which tables write for absent values."""
     if value is MISSING or value is None:
         return True
     number = None if isinstance(value, str | int) else _real(value)
@@ -90,7 +90,7 @@ def is_missing(value: Any) -> bool:
 def whole_number(value: Any) -> int | None:
     """Return a whole number of any numeric type as int: 5, 5.0, `Decimal("5")`, those of numpy and BSON; else None.
 
-    Texts and booleans are no numbers.
+    Texts and booleans are not numbers.
     """
     if type(value) is int:
         return value
@@ -104,13 +104,13 @@ def whole_number(value: Any) -> int | None:
 def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] | None = None) -> str:
     """Return a class: a text, whole number (5.0 is 5) or boolean (`true`, `false`), renamed by `names`.
 
-    A whole number goes by the name of `"5"`, or of `"5.0"`.
+    A whole number matches the key `"5"` or `"5.0"`.
 
     Args:
-        value: as the source holds it.
-        name: of the field, for the reason.
+        value: the value in the source.
+        name: name of the field, for the reason.
         names: new names of classes.
-        used: gets the key of `names` that renamed the class.
+        used: receives the key of `names` that renamed the class.
 
     Raises:
         UnreadableError: missing, null, blank or of another type.
@@ -131,7 +131,7 @@ def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] 
 
 
 def column(value: Any, name: str) -> str | None:
-    """A value to group by, as text; None where it is missing, null, NaN or empty. 5 and 5.0 are the same value.
+    """Return a value to group by, as text; None if missing, null, NaN or empty. 5 and 5.0 are the same value.
 
     Raises:
         UnreadableError: a list or an object.
@@ -152,7 +152,7 @@ def column(value: Any, name: str) -> str | None:
 
 
 def row_id(value: Any, name: str) -> str:
-    """An id, as text. What a database uses for ids (ObjectId, UUID, bytes) is welcome.
+    """Return an id as text. Id types of databases (ObjectId, UUID, bytes) are supported.
 
     Raises:
         UnreadableError: missing, null, NaN, blank or a list.
@@ -164,31 +164,31 @@ def row_id(value: Any, name: str) -> str:
 
 
 def iso_time(value: Any, name: str) -> str | None:
-    """A time in ISO 8601 that sorts as text: with an offset it becomes UTC. None where it is missing or null.
+    """Return a time in ISO 8601 that sorts as text, in UTC if it has an offset; None if missing or null.
 
-    A date is its midnight.
+    A date becomes its midnight.
 
     Raises:
         UnreadableError: neither a time nor ISO 8601.
     """
     if value is MISSING or value is None or value == "":
         return None
-    if isinstance(value, date) and not isinstance(value, datetime):  # a column DATE of Parquet
+    if isinstance(value, date) and not isinstance(value, datetime):  # a DATE column of Parquet
         value = datetime(value.year, value.month, value.day)
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return (time.astimezone(UTC) if time.tzinfo else time).isoformat()
-    except (TypeError, ValueError, OverflowError):  # the last days of the year 9999 lie beyond it in UTC
+    except (TypeError, ValueError, OverflowError):  # the last hours of the year 9999 may be beyond it in UTC
         raise UnreadableError(f"{name} is not a time in ISO 8601", value) from None
 
 
 def year(value: Any, name: str) -> str | None:
-    """The year of a time in ISO 8601, or of a Unix time; None where it is missing or null.
+    """Return the year of an ISO 8601 or Unix time; None if missing or null.
 
-    A Unix time from 10^11 on counts milliseconds: as seconds it would lie behind the year 5138.
+    A Unix time from 10^11 on is in milliseconds: as seconds it would be after the year 5138.
 
     Raises:
-        UnreadableError: no time, or one that no calendar holds.
+            UnreadableError: not a time, or outside the calendar.
     """
     number = _real(value)
     if number is None:
@@ -202,7 +202,7 @@ def year(value: Any, name: str) -> str | None:
 
 
 def _real(value: Any) -> int | float | Decimal | None:
-    """The number that a value of any numeric type is; None where it is none."""
+    """Return a value of any numeric type as a number; None for other types."""
     if hasattr(value, "to_decimal"):  # Decimal128 of BSON
         value = value.to_decimal()
     if isinstance(value, Decimal) and not value.is_finite():
@@ -215,7 +215,7 @@ def _real(value: Any) -> int | float | Decimal | None:
 
 
 def _show(value: Any) -> str:
-    """Short, and whatever its depth: `repr` itself fails on lists nested some hundred times."""
+    """Return a short form of any value: `repr` itself fails on lists nested some hundred times."""
     if isinstance(value, str):
         return value if len(value) <= 200 else value[:200] + "…"
     return _shortener.repr(value)

@@ -1,4 +1,4 @@
-"""How MongoDB sorts values of different types, and the filters for what sorts behind a value or before it."""
+"""Sort order of MongoDB values of different types, and filters for ranges of `_id` in that order."""
 
 import math
 import re
@@ -24,14 +24,14 @@ BSON_ORDER = (
     ("javascriptWithScope",),
     ("maxKey",),
 )
-# Types of which there is one value, so that nothing of the same type sorts behind it.
+# Types with a single value, so that no value of the same type sorts after it.
 SINGLE = frozenset({"minKey", "null", "maxKey"})
 
 
-def behind(last_id: Any) -> dict[str, Any]:
-    """The filter for every `_id` that sorts behind `last_id`.
+def id_range_after(last_id: Any) -> dict[str, Any]:
+    """Return the filter for every `_id` that sorts after `last_id`.
 
-    `$gt` compares within one type only, so the types that sort later are named beside it.
+    `$gt` compares within one type only, so the filter also names the types that sort later.
     """
     name = bson_type(last_id)
     position = next(index for index, names in enumerate(BSON_ORDER) if name in names)
@@ -41,46 +41,46 @@ def behind(last_id: Any) -> dict[str, Any]:
     if name in SINGLE:
         return later
     if _is_nan(last_id):
-        # NaN is the lowest number, and no number is $gt it.
+        # NaN is the lowest number, and `$gt` matches no number against it.
         return {"$or": [{"_id": {"$type": "number", "$ne": last_id}}, later]}
     return {"$or": [{"_id": {"$gt": last_id}}, later]}
 
 
 def up_to(last_id: Any) -> dict[str, Any]:
-    """The filter for every `_id` that is `last_id` or sorts before it."""
+    """Return the filter for every `_id` that sorts up to `last_id`, included."""
     name = bson_type(last_id)
     if name == "maxKey":
         return {}
     position = next(index for index, names in enumerate(BSON_ORDER) if name in names)
     parts: list[dict[str, Any]] = [{"_id": {"$lte": last_id}}]
     if name == "number":
-        parts.append({"_id": math.nan})  # the lowest number, and no number is $lte it
+        parts.append({"_id": math.nan})  # the lowest number, which `$lte` does not match
     if position:
         parts.append({"_id": {"$type": [alias for names in BSON_ORDER[:position] for alias in names]}})
-        parts.append({"_id": None})  # named by value, too, for servers that do not know it as a type
+        parts.append({"_id": None})  # by value, too, for servers that do not accept it as a type
     return {"$or": parts}
 
 
 def between(after: Any, last: Any) -> dict[str, Any]:
-    """The filter for every `_id` that sorts behind `after` and is `last` or sorts before it.
+    """Return the filter for every `_id` that sorts after `after` and up to `last`, included.
 
-    Both of one type make one range of the index of `_id`.
+    If both are of one type, the filter is a single range of the `_id` index.
     """
     if bson_type(after) == bson_type(last) and bson_type(after) not in SINGLE and not _is_nan(after):
         return {"_id": {"$gt": after, "$lte": last}}
-    return {"$and": [behind(after), up_to(last)]}
+    return {"$and": [id_range_after(after), up_to(last)]}
 
 
 def bson_type(value: Any) -> str:
-    """The `$type` alias under which `BSON_ORDER` holds a decoded value.
+    """Return the `$type` alias of a decoded value, as listed in `BSON_ORDER`.
 
     Raises:
-        TypeError: no value that a BSON document can hold.
+        TypeError: a BSON document cannot hold the value.
     """
     for types, name in _types():
         if isinstance(value, types):
             return name
-    raise TypeError(f"{type(value).__name__} is no BSON type")
+    raise TypeError(f"{type(value).__name__} is not a BSON type")
 
 
 def _is_nan(value: Any) -> bool:
@@ -88,7 +88,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def _types() -> Iterator[tuple[Any, str]]:
-    """Python types, subclasses before their bases: bool is an int, Code a str."""
+    """Yield Python types with their alias, subclasses before their bases: bool is an int, Code a str."""
     from bson import DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
     from bson.code import Code
     from bson.datetime_ms import DatetimeMS

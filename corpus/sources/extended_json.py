@@ -1,6 +1,6 @@
-"""Filters of MongoDB as JSON carries them: dates, ObjectIds and the like in extended JSON, such as `{"$date": …}`.
+"""MongoDB filters in JSON: dates, ObjectIds and similar values in extended JSON, such as `{"$date": …}`.
 
-Dates need no pymongo, so that recipes can be checked without it; for the rest it is imported where it is used.
+Dates need no pymongo, so that recipes can be checked without it; other values import it on use.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from assay.corpus.errors import first_line
 
-# Values, and neither code nor patterns, which must stay operators that are refused.
+# Values only: code and patterns must stay operators, which are rejected.
 VALUES = frozenset(
     {
         "$binary",
@@ -30,25 +30,25 @@ VALUES = frozenset(
 
 
 def from_extended(value: Any) -> Any:
-    """The value with extended JSON in it read; every date becomes a time in UTC, in milliseconds as MongoDB has it.
+    """Decode extended JSON inside a value; every date becomes a time in UTC with milliseconds, as in MongoDB.
 
     Raises:
-        ValueError: what looks like extended JSON is none, or pymongo, which reads it, is not installed.
+        ValueError: invalid extended JSON, or pymongo, which decodes it, is not installed.
     """
     if isinstance(value, Mapping):
-        inner = {key: from_extended(one) for key, one in value.items()}
+        inner = {key: from_extended(item) for key, item in value.items()}
         return _read(inner) if _is_value(inner) else inner
     if isinstance(value, list | tuple):
-        return [from_extended(one) for one in value]
+        return [from_extended(item) for item in value]
     return _time(value) if isinstance(value, date) else value
 
 
 def to_extended(value: Any) -> Any:
-    """The inverse of `from_extended`, in the relaxed form; what JSON knows stays as it is."""
+    """Encode a value in relaxed extended JSON; JSON values stay as they are."""
     if isinstance(value, Mapping):
-        return {key: to_extended(one) for key, one in value.items()}
+        return {key: to_extended(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [to_extended(one) for one in value]
+        return [to_extended(item) for item in value]
     if isinstance(value, date):
         time = _time(value)
         digits = "milliseconds" if time.microsecond else "seconds"
@@ -65,12 +65,12 @@ MongoFilter = Annotated[
     BeforeValidator(from_extended),
     PlainSerializer(to_extended, return_type=dict[str, Any], when_used="json"),
 ]
-"""A filter in a model: Python's values inside, extended JSON in its JSON."""
+"""A filter in a pydantic model: Python values in memory, extended JSON in its JSON."""
 
 
 def _is_value(mapping: Mapping[str, Any]) -> bool:
-    """Whether it is one value and nothing else: a further key may be an operator, which pymongo's reader would take."""
-    names = set(mapping) - {"$type"}  # stands beside $binary
+    """Return whether a mapping is one value only: pymongo's decoder would drop further keys, which may be operators."""
+    names = set(mapping) - {"$type"}  # accompanies $binary
     return len(names) == 1 and names <= VALUES
 
 
@@ -82,18 +82,18 @@ def _time(value: date) -> datetime:
 
 
 def _read(value: dict[str, Any]) -> Any:
-    if isinstance(written := value.get("$date"), str):
+    if isinstance(date_text := value.get("$date"), str):
         try:
-            return _time(datetime.fromisoformat(written))
+            return _time(datetime.fromisoformat(date_text))
         except ValueError as error:
-            raise ValueError(f"{value!r:.200} is no time in ISO 8601: {error}") from error
+            raise ValueError(f"{value!r:.200} is not a time in ISO 8601: {error}") from error
     try:
         from bson import json_util
     except ImportError:
         raise ValueError(f"{value!r:.200} needs pymongo, which is not installed; pip install 'assay[mongo]'") from None
     options = json_util.RELAXED_JSON_OPTIONS.with_options(tz_aware=True, tzinfo=UTC)
     try:
-        found = json_util.object_hook(value, options)
-    except Exception as error:  # pymongo's reader checks little: malformed values fail where they are used
-        raise ValueError(f"{value!r:.200} is no extended JSON: {first_line(error)}") from error
-    return _time(found) if isinstance(found, date) else found
+        decoded = json_util.object_hook(value, options)
+    except Exception as error:  # pymongo's decoder checks little: malformed values fail where they are used
+        raise ValueError(f"{value!r:.200} is not extended JSON: {first_line(error)}") from error
+    return _time(decoded) if isinstance(decoded, date) else decoded

@@ -1,4 +1,4 @@
-"""Rows of JSONL, CSV and Parquet files, read as a stream: memory holds one line or one record batch."""
+"""Streams of rows from JSONL, CSV and Parquet files: memory holds one line or one record batch."""
 
 import glob
 from collections import Counter
@@ -19,11 +19,11 @@ def iter_rows(path: Path) -> Iterator[Numbered]:
     """Read one file row by row.
 
     A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
-    header, comes as a `InvalidRow`, and reading goes on behind it. Blank lines are skipped. CSV cells are text,
-    the empty cell the empty text.
+    header, comes as an `InvalidRow`, and reading continues after it. Blank lines are skipped. CSV cells are text,
+    and an empty cell is an empty text.
 
     Yields:
-        Number of the line (JSONL, CSV: of the row's last line) or of the row (Parquet), from 1, and the row.
+        Number of the line (JSONL; CSV: last line of the row) or row (Parquet), from 1, and the row.
 
     Raises:
         AssayError: the file is missing, unreadable, of an unknown kind, damaged as a whole, a CSV without a header,
@@ -41,7 +41,7 @@ def iter_rows(path: Path) -> Iterator[Numbered]:
 
 
 def check_file(path: Path) -> str:
-    """As `file_kind`, for a file that must be there.
+    """Return `file_kind` of a file that must exist.
 
     Raises:
         AssayError: there is no such file, or it is of an unknown kind.
@@ -53,7 +53,7 @@ def check_file(path: Path) -> str:
 
 
 def file_kind(path: Path) -> str:
-    """The suffix that says how a file is read, `.gz` included.
+    """Return the suffix that determines how a file is read, `.gz` included.
 
     Raises:
         AssayError: the suffix is not one of `KNOWN_SUFFIXES`.
@@ -66,22 +66,24 @@ def file_kind(path: Path) -> str:
 
 
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
-    """Resolve `{file or glob: side}` to `{file: side}`, globs in sorted order; of an address, to copies of its files.
+    """Resolve `{file or glob: split}` to `{file: split}`, globs in sorted order; an address resolves to local copies.
 
     Raises:
-        AssayError: nothing is there, a kind is unknown, or two entries with different sides name one file.
+        AssayError: no file matches, a kind is unknown, or two entries with different splits name one file.
     """
-    found: dict[Path, str] = {}
+    splits: dict[Path, str] = {}
     for pattern, split_name in paths.items():
         for path in _matches(pattern):
             file_kind(path)
-            if found.setdefault(path, split_name) != split_name:
-                raise AssayError(f"source.paths names {path} as {found[path]} and as {split_name}; a file has one side")
-    return found
+            if splits.setdefault(path, split_name) != split_name:
+                raise AssayError(
+                    f"source.paths names {path} as {splits[path]} and as {split_name}; a file has one split"
+                )
+    return splits
 
 
 def read_files(files: Mapping[Path, str]) -> Iterator[Document | InvalidRow]:
-    """The documents of all files, in order; a row's position is `STEM:NUMBER`."""
+    """Yield the documents of all files, in order; the position of a row is `STEM:NUMBER`."""
     names = _short_names(list(files))
     for path, split_name in files.items():
         for number, row in iter_rows(path):
@@ -93,23 +95,23 @@ def read_files(files: Mapping[Path, str]) -> Iterator[Document | InvalidRow]:
 
 def _matches(pattern: str) -> list[Path]:
     if is_remote(pattern):
-        return _found(pattern, fetch_files(pattern))
+        return _require_match(pattern, fetch_files(pattern))
     path = Path(pattern).expanduser()
     if path.is_file():
         return [path]
-    # Path.glob takes no absolute patterns.
+    # Path.glob rejects absolute patterns.
     names = glob.glob(str(path), recursive=True)  # noqa: PTH207
-    return _found(pattern, sorted(file for file in map(Path, names) if file.is_file()))
+    return _require_match(pattern, sorted(file for file in map(Path, names) if file.is_file()))
 
 
-def _found(pattern: str, found: list[Path]) -> list[Path]:
-    if not found:
-        raise AssayError(f"source.paths names {pattern!r}, but no such file is there; check the path or glob")
-    return found
+def _require_match(pattern: str, paths: list[Path]) -> list[Path]:
+    if not paths:
+        raise AssayError(f"source.paths names {pattern!r}, but there is no such file; check the path or glob")
+    return paths
 
 
 def _short_names(files: list[Path]) -> dict[Path, str]:
-    """Stem of each file, or the whole path where two files have the same stem."""
+    """Return the stem of each file, or the whole path where two files have the same stem."""
     stems = {path: path.name[: -len(file_kind(path))] for path in files}
     count = Counter(stems.values())
     return {path: stem if count[stem] == 1 else name_of(path) for path, stem in stems.items()}

@@ -1,7 +1,7 @@
-"""Rows of a Hugging Face data set, from the hub at a pinned revision or from a local folder.
+"""Rows of a Hugging Face data set from the hub, at a pinned revision, or from a local folder.
 
-Tables stay on disk, mapped into memory; code that a data set brings is never run. `datasets` is imported
-where it is used.
+Tables stay on disk, mapped into memory; scripts of a data set never run. `datasets` is imported
+on use.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.digest import digest_folder, digest_json
 
-ROWS_A_BATCH = 1_000
+ROWS_PER_BATCH = 1_000
 BUILDERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
 SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")
 
@@ -24,19 +24,19 @@ def read_hub(
     splits: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
 ) -> Iterator[Document]:
-    """Read published splits in the order they are named; a row's position is `SPLIT:NUMBER`.
+    """Yield the rows of published splits in the given order; the position of a row is `SPLIT:NUMBER`.
 
-    ClassLabel columns, also inside lists and objects, give names in place of numbers.
+    ClassLabel columns, also inside lists and objects, give names instead of numbers.
 
     Args:
         path: `owner/name`, or a folder of data files or one written by `save_to_disk`.
         revision: commit of the hub data set.
         config: its configuration.
-        splits: published split -> side; `all` is no side. None: every published split, as `all`.
-        files: name -> file of the data set, to be read as splits of those names in place of the published ones.
+        splits: published split -> split; `all` leaves its rows unassigned. None reads every published split as `all`.
+        files: name -> file of the data set, read as splits of those names instead of the published ones.
 
     Raises:
-        AssayError: the data set cannot be had, or has no such configuration, split or file.
+        AssayError: the data set could not be downloaded, or has no such configuration, split or file.
     """
     tables = _load(path, revision, config, files)
     splits = splits or dict.fromkeys(tables, "all")
@@ -49,7 +49,7 @@ def read_hub(
 
 
 def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:
-    """All splits of the data set, by name."""
+    """Return all splits of the data set, by name."""
     import datasets
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -71,19 +71,19 @@ def _load(path: str, revision: str | None, config: str | None, files: Mapping[st
             )
     except (ConnectionError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise AssayError(
-            f"the hub data set {path} at {revision} cannot be had ({_brief(error)}); check the name, the revision "
-            "and the network, or put it into a local folder and name that in source.path"
+            f"the hub data set {path} at {revision} could not be downloaded ({_brief(error)}); check the name, "
+            "the revision and the network, or put it into a local folder and name that in source.path"
         ) from error
     except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
-        # A RuntimeError says that the data set wants to run a script of its own.
+        # A RuntimeError means that the data set requires a script of its own.
         raise AssayError(f"source.path {path} cannot be loaded: {_brief(error)}") from error
     return loaded if isinstance(loaded, Mapping) else {str(loaded.split or "all"): loaded}
 
 
 def _cache(folder: Path) -> str | None:
-    """Return where the rows of a local folder are kept: by its content; None for a name on the hub.
+    """Return the cache folder of a local folder, named after its content; None for a name on the hub.
 
-    `datasets` knows a file by its path and time, and would return the old rows of one that was replaced in between.
+    `datasets` identifies a file by path and time, and would return the old rows of a file that was replaced.
     """
     import datasets
 
@@ -93,10 +93,10 @@ def _cache(folder: Path) -> str | None:
 
 
 def _builder(files: Mapping[str, str]) -> str:
-    """What reads files of their kind, which is one for all of them.
+    """Return the builder for files of their kind, which must be the same for all of them.
 
     Raises:
-        AssayError: they are of several kinds, or of none that is known.
+        AssayError: the files are of several kinds or of an unknown kind.
     """
     kinds = {_kind(file) for file in files.values()}
     kind = kinds.pop()
@@ -112,17 +112,17 @@ def _kind(file: str) -> str | None:
 
 def _rows(table: Any) -> Iterator[dict[str, Any]]:
     names = {column: rename for column, feature in table.features.items() if (rename := _renamer(feature))}
-    for batch in table.with_format("arrow").iter(batch_size=ROWS_A_BATCH):
+    for batch in table.with_format("arrow").iter(batch_size=ROWS_PER_BATCH):
         for row in batch.to_pylist():
             yield {column: names[column](value) if column in names else value for column, value in row.items()}
 
 
 def _renamer(feature: Any) -> Callable[[Any], Any] | None:
-    """What turns class numbers in a value of that feature into names; None where there are none."""
+    """Return a function that turns class numbers in values of a feature into names; None if it has none."""
     import datasets
 
     if isinstance(feature, datasets.ClassLabel):
-        # -1 stands for a label that is not published.
+        # -1 marks an unpublished label.
         return lambda value: feature.names[value] if value is not None and value >= 0 else None
     if isinstance(feature, datasets.List | datasets.LargeList):
         return _list_renamer(_renamer(feature.feature))

@@ -1,4 +1,4 @@
-"""Rows of JSONL and CSV files, possibly gzipped, from the beginning or from any row on: memory holds one row."""
+"""Rows of JSONL and CSV files, plain or gzipped, from any row on: memory holds one row."""
 
 import csv
 import gzip
@@ -14,7 +14,7 @@ from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 
 BOM = b"\xef\xbb\xbf"
-# The csv module refuses cells above 128 Ki characters unless told otherwise.
+# The csv module rejects cells above 128 Ki characters by default.
 LARGEST_CELL = 64 * 1024 * 1024
 
 Row = dict[str, Any]
@@ -23,7 +23,7 @@ Numbered = tuple[int, Row | InvalidRow]
 
 @dataclass(frozen=True, slots=True)
 class LinePosition:
-    """Where a row begins: bytes of the (unpacked) file, and lines, before it."""
+    """Start of a row: bytes of the (unpacked) file and lines before it."""
 
     offset: int = 0
     line: int = 0
@@ -33,16 +33,16 @@ START = LinePosition()
 
 
 class LineRows:
-    """The rows of one file from a place on, each with the number of its (last) line.
+    """The rows of one file from a position on, each with the number of its (last) line.
 
-    `place` is where the row behind the one that came last begins; who begins there reads on as if never stopped.
+    `place` is the start of the row after the last one; a reader that starts there resumes without a gap.
 
     Raises:
-        AssayError: while reading: the file cannot be read, is damaged, or is a CSV without a header.
+        AssayError: during iteration: the file cannot be read, is damaged, or is a CSV without a header.
     """
 
     def __init__(self, path: Path, kind: str, start: LinePosition = START) -> None:
-        """`kind` is the suffix, as `assay.corpus.sources.files.file_kind` gives it."""
+        """Take a file and its suffix, as `assay.corpus.sources.files.file_kind` returns it."""
         self.place = start
         self._path = path
         self._packed = kind.endswith(".gz")
@@ -56,18 +56,18 @@ class LineRows:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise AssayError(f"{path} is damaged: {error}; copy the file again") from error
         except OSError as error:
-            raise AssayError(f"{path} cannot be read: {error.strerror}; check its rights and its disk") from error
+            raise AssayError(f"{path} cannot be read: {error.strerror}; check its permissions and its disk") from error
 
     def _open(self) -> BinaryIO:
         if not self._packed:
             return self._path.open("rb")
-        # A GzipFile alone gives line by line in Python; the buffer around it does so in C.
+        # A GzipFile alone yields lines in Python; the buffer around it does so in C.
         return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(self._path)), 1 << 16)
 
     def _jsonl(self, file: BinaryIO) -> Iterator[Numbered]:
-        offset, begun = self.place.offset, self.place.line
+        offset, start_line = self.place.offset, self.place.line
         file.seek(offset)
-        for number, line in enumerate(file, start=begun + 1):
+        for number, line in enumerate(file, start=start_line + 1):
             offset += len(line)
             self.place = LinePosition(offset, number)
             if number == 1:
@@ -97,7 +97,7 @@ class LineRows:
                 continue
             self.place = place = lines.place
             if lines.ended_inside(cells):
-                # Else the rest of the file would be one good row.
+                # Otherwise the rest of the file would be one valid row.
                 reason = f"a quote is never closed: it opens in line {lines.line_of_last(cells)}"
                 yield place.line, InvalidRow(f"{self._path.name}:{place.line}", reason, shorten(cells))
             elif cells:
@@ -105,7 +105,7 @@ class LineRows:
 
 
 class _Lines:
-    """The lines of a file as text, and how far they were read."""
+    """The lines of a file as text, and the position of the reader."""
 
     def __init__(self, file: BinaryIO, start: LinePosition = START) -> None:
         file.seek(start.offset)
@@ -115,20 +115,20 @@ class _Lines:
         self._ended = False
 
     def ended_inside(self, cells: list[str]) -> bool:
-        """Whether the input ended inside the quotes of the last of these cells, which came just now.
+        """Return whether the input ended inside the quotes of the last of these cells, which were read just now.
 
-        The csv module asks for another line only where a row has none of its own left: inside quotes.
+        The csv module requests another line after the end of a row only inside quotes.
         """
         return self._ended and bool(cells)
 
     def line_of_last(self, cells: list[str]) -> int:
-        """The line that the last cell began in, of a row that reaches to the end of the input."""
+        """Return the line where the last cell begins, for a row that reaches to the end of the input."""
         more = cells[-1].encode("utf-8", "surrogateescape").splitlines()[1:]
         return self._line - len(more)
 
     @property
     def place(self) -> LinePosition:
-        """Behind the line that came last."""
+        """Position after the last line."""
         return LinePosition(self._offset, self._line)
 
     def __iter__(self) -> Iterator[str]:
@@ -136,7 +136,7 @@ class _Lines:
 
     def _read(self) -> Iterator[str]:
         for block in self._file:
-            # A lone carriage return ends a line, too; the csv module joins what quotes hold together.
+            # A lone carriage return also ends a line; the csv module joins quoted lines again.
             for line in block.splitlines(keepends=True) if b"\r" in block else (block,):
                 text = line.removeprefix(BOM) if not self._offset else line
                 self._offset += len(line)

@@ -1,6 +1,6 @@
-"""Documents of a MongoDB collection, each exactly once, in the order of `_id`, with flat memory.
+"""Documents of a MongoDB collection, each exactly once, in the order of `_id`, in constant memory.
 
-pymongo is imported where it is used, so that recipes can be checked without it.
+pymongo is imported on use, so that recipes can be checked without it.
 """
 
 import logging
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.bson_order import behind
+from assay.corpus.sources.bson_order import id_range_after
 from assay.corpus.sources.mongo_connection import (
-    TIME_IS_UP,
+    TIME_LIMIT_EXCEEDED,
     MongoQuery,
     brief,
     bson_options,
@@ -32,17 +32,17 @@ _OF_LISTS = ("$all", "$elemMatch", "$size")
 _JOINING = ("$and", "$or", "$nor", "$not")
 # Neither code ($where, $function, $expr) nor patterns of unbounded cost ($regex).
 ALLOWED_OPERATORS = frozenset((*_COMPARING, *_OF_LISTS, *_JOINING))
-# CursorNotFound, CursorKilled, QueryPlanKilled, MaxTimeMSExpired: the server gave the cursor up.
-CURSOR_LOST = frozenset({43, 237, 175, TIME_IS_UP})
+# CursorNotFound, CursorKilled, QueryPlanKilled, MaxTimeMSExpired: the server closed the cursor.
+CURSOR_LOST = frozenset({43, 237, 175, TIME_LIMIT_EXCEEDED})
 TRIES_WITHOUT_PROGRESS = 5
 FIRST_PAUSE_S = 0.2
 
 
 def read_mongo(query: MongoQuery) -> Iterator[Document]:
-    """Read a collection with one cursor sorted by `_id`, opened again behind the last `_id` when it breaks.
+    """Yield the documents of a collection from one cursor sorted by `_id`, reopened after the last `_id` if it breaks.
 
     Raises:
-        AssayError: the address or filter is refused, the server cannot be reached, or the cursor broke
+        AssayError: the address or filter is rejected, the server cannot be reached, or the cursor broke
             several times at the same place.
     """
     for batch in read_encoded(query):
@@ -50,7 +50,7 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
 
 
 def read_encoded(query: MongoQuery) -> Iterator[bytes]:
-    """The same documents as they come over the wire, a batch at a time, for other processes to decode."""
+    """Yield the documents in encoded batches, as received, for other processes to decode."""
     if refusal := refusal_of(query.filter, query.words.filter):
         raise AssayError(refusal)
     with connect(query) as client:
@@ -58,7 +58,7 @@ def read_encoded(query: MongoQuery) -> Iterator[bytes]:
 
 
 def decode(batch: bytes) -> Iterator[Document]:
-    """The documents of an encoded batch."""
+    """Yield the documents of an encoded batch."""
     import bson
 
     for document in bson.decode_all(batch, bson_options()):
@@ -66,7 +66,7 @@ def decode(batch: bytes) -> Iterator[Document]:
 
 
 def refused_operators(filter_: Any) -> list[str]:
-    """Operators anywhere in the filter that are not on the allow-list, such as `$where`."""
+    """Return all operators in a filter that are not on the allow-list, such as `$where`."""
     if isinstance(filter_, Mapping):
         own = [key for key in map(str, filter_) if key.startswith("$") and key not in ALLOWED_OPERATORS]
         return own + [name for value in filter_.values() for name in refused_operators(value)]
@@ -76,11 +76,11 @@ def refused_operators(filter_: Any) -> list[str]:
 
 
 def refusal_of(filter_: Any, name: str) -> str | None:
-    """Why a filter is refused, in a line; None where all its operators are on the allow-list.
+    """Return one line that says why a filter is rejected; None if all its operators are on the allow-list.
 
     Args:
-        filter_: of a query.
-        name: what the user calls it.
+        filter_: filter of a query.
+        name: name of the setting, for the message.
     """
     if not (refused := refused_operators(filter_)):
         return None
@@ -97,21 +97,21 @@ def _scan(collection: "Collection[dict[str, Any]]", query: MongoQuery) -> Iterat
         try:
             with closing(_cursor(collection, query, position)) as cursor:
                 while cursor.alive:
-                    # The loop ends at an empty batch too, behind which there may be more.
-                    for found in cursor:
-                        if found:
-                            batch = found
+                    # The loop also ends at an empty batch, after which there may be more.
+                    for encoded in cursor:
+                        if encoded:
+                            batch = encoded
                             yield batch
             return
         except PyMongoError as error:
             tries = 1 if batch else tries + 1
             if not _cursor_lost(error) or tries >= TRIES_WITHOUT_PROGRESS:
                 raise user_error(query, error) from None
-            logger.warning("the cursor on %s broke; going on behind the last _id (%s)", query.name, brief(query, error))
+            logger.warning("the cursor on %s broke; resuming after the last _id (%s)", query.name, brief(query, error))
             time.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
         if batch:
             *_, last = decode(batch)
-            position = behind(last.values["_id"])
+            position = id_range_after(last.values["_id"])
 
 
 def _cursor(collection: "Collection[dict[str, Any]]", query: MongoQuery, position: Mapping[str, Any] | None) -> Any:
@@ -126,7 +126,7 @@ def _cursor(collection: "Collection[dict[str, Any]]", query: MongoQuery, positio
 
 
 def _cursor_lost(error: Exception) -> bool:
-    """Whether a new cursor may do better. Where no server was found, the driver has waited long enough."""
+    """Return whether a new cursor may succeed; if no server was found, the driver has already waited."""
     from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
 
     if isinstance(error, OperationFailure):
@@ -135,5 +135,5 @@ def _cursor_lost(error: Exception) -> bool:
 
 
 def id_text(value: Any) -> str:
-    """An `_id` of any type, for people."""
+    """Return an `_id` of any type as readable text."""
     return value.hex() if isinstance(value, bytes) else str(value)

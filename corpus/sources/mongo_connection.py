@@ -1,6 +1,6 @@
-"""Connections to MongoDB, and errors of theirs that a person can mend, without a password in any of them.
+"""Connections to MongoDB, and their errors as one line for users, without passwords.
 
-pymongo is imported where it is used, so that recipes can be checked without it.
+pymongo is imported on use, so that recipes can be checked without it.
 """
 
 import re
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.collection import Collection
 
-TIME_IS_UP = 50
+TIME_LIMIT_EXCEEDED = 50
 AUTHENTICATION_FAILED = 18
 
 
 class MongoWords(NamedTuple):
-    """What a user calls the settings that mend an error."""
+    """Names of the settings in error messages, as the user knows them."""
 
     uri: str
     filter: str
@@ -35,7 +35,7 @@ RECIPE_WORDS = MongoWords("source.uri", "source.filter", "source.timeout_s")
 
 @dataclass(frozen=True)
 class MongoQuery:
-    """What is read from where, or written. `uri` is the real address; it is in no error, log line or `repr`."""
+    """A collection and what to read or write. `uri` is the real address; no error, log line or `repr` holds it."""
 
     uri: str = field(repr=False)
     database: str
@@ -53,15 +53,15 @@ class MongoQuery:
 
     @property
     def timeout_ms(self) -> int:
-        """`timeout_s` as the driver takes it; 0 would mean for ever."""
+        """`timeout_s` in milliseconds for the driver; at least 1, since 0 disables the timeout."""
         return max(1, int(self.timeout_s * 1000))
 
 
 def connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
-    """A client that has reached its server.
+    """Return a client that has reached its server.
 
     Raises:
-        AssayError: the address is none, or the server cannot be reached.
+        AssayError: the address is invalid, or the server cannot be reached.
     """
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
@@ -77,9 +77,7 @@ def connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
         )
     except (PyMongoError, ValueError):
         # The driver's message may quote a part of the password.
-        raise AssayError(
-            f"{query.words.uri} stands for no valid mongodb:// or mongodb+srv:// address; check it"
-        ) from None
+        raise AssayError(f"{query.words.uri} is not a valid mongodb:// or mongodb+srv:// address; check it") from None
     try:
         client.admin.command("ping")
     except PyMongoError as error:
@@ -89,12 +87,12 @@ def connect(query: MongoQuery) -> "MongoClient[dict[str, Any]]":
 
 
 def open_collection(client: "MongoClient[dict[str, Any]]", query: MongoQuery) -> "Collection[dict[str, Any]]":
-    """The collection of a query, with `bson_options`."""
+    """Return the collection of a query, with `bson_options`."""
     return client[query.database].get_collection(query.collection, codec_options=bson_options())
 
 
 def bson_options() -> "CodecOptions[dict[str, Any]]":
-    """How BSON becomes Python and back."""
+    """Return the options for encoding and decoding BSON."""
     from bson.binary import UuidRepresentation
     from bson.codec_options import CodecOptions, DatetimeConversion, TypeRegistry
 
@@ -102,14 +100,14 @@ def bson_options() -> "CodecOptions[dict[str, Any]]":
         tz_aware=True,
         uuid_representation=UuidRepresentation.STANDARD,
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-        # Invalid UTF-8 then costs its own document only: lone surrogates are rejected later.
+        # Invalid UTF-8 then affects only its own document: lone surrogates are rejected later.
         unicode_decode_error_handler="surrogateescape",
         type_registry=TypeRegistry(fallback_encoder=_as_bson),
     )
 
 
 def _as_bson(value: Any) -> Any:
-    """What columns of a file may hold and BSON does not."""
+    """Convert values of file columns that BSON lacks."""
     from bson import Decimal128
 
     if isinstance(value, Decimal):
@@ -119,16 +117,16 @@ def _as_bson(value: Any) -> Any:
     return str(value)
 
 
-def user_error(query: MongoQuery, error: Exception, doing: str = "read") -> AssayError:
-    """One line without secrets, and without the driver's error as its cause, which would print them."""
+def user_error(query: MongoQuery, error: Exception, action: str = "read") -> AssayError:
+    """Return an error of one line without secrets; the driver's error would print them and is not its cause."""
     from pymongo.errors import ConnectionFailure, OperationFailure
 
     where = f"MongoDB at {hosts(query.uri)}"
     if isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED:
         return AssayError(f"{where} refused the user or password; check the address that {query.words.uri} stands for")
-    if isinstance(error, OperationFailure) and error.code == TIME_IS_UP:
+    if isinstance(error, OperationFailure) and error.code == TIME_LIMIT_EXCEEDED:
         return AssayError(
-            f"{where}: {query.name} gave no document for {query.timeout_s:g} s; "
+            f"{where}: {query.name} returned no document for {query.timeout_s:g} s; "
             f"raise {query.words.timeout}, or add an index for {query.words.filter}"
         )
     if isinstance(error, ConnectionFailure):
@@ -136,11 +134,11 @@ def user_error(query: MongoQuery, error: Exception, doing: str = "read") -> Assa
             f"{where} cannot be reached within {query.timeout_s:g} s; "
             f"start it, check the address that {query.words.uri} stands for, or raise {query.words.timeout}"
         )
-    return AssayError(f"{where} refused to {doing} {query.name}: {brief(query, error)}")
+    return AssayError(f"{where} refused to {action} {query.name}: {brief(query, error)}")
 
 
 def brief(query: MongoQuery, error: Exception) -> str:
-    """The driver's message in one line, without the server's whole reply and without credentials."""
+    """Return the driver's message in one line, without the full reply of the server and without credentials."""
     text = " ".join(str(error).partition(", full error")[0].split())
     credentials = _without_scheme(query.uri).rpartition("@")[0]
     password = credentials.partition(":")[2]
@@ -150,7 +148,7 @@ def brief(query: MongoQuery, error: Exception) -> str:
 
 
 def hosts(uri: str) -> str:
-    """The hosts of an address, without user, password and options."""
+    """Return the hosts of an address, without user, password and options."""
     return re.split("[/?]", _without_scheme(uri).rpartition("@")[2])[0]
 
 

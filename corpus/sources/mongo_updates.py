@@ -1,4 +1,4 @@
-"""Fields set in documents of a MongoDB collection by their `_id`: doing it twice is the same as doing it once."""
+"""Idempotent updates of fields in documents of a MongoDB collection, by `_id`."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,93 +12,96 @@ if TYPE_CHECKING:
 
 TRIES = 5
 FIRST_PAUSE_S = 0.2
-# Two writers made one document at the same moment: the second finds it when it tries again.
+# Two writers inserted one document at the same time: the second succeeds when it tries again.
 DUPLICATE = 11000
 
 Fields = tuple[Any, Mapping[str, Any]]
-"""The `_id` of a document, and what to set in it."""
+"""The `_id` of a document, and the values to set."""
 
 
 def set_fields(
     collection: "Collection[dict[str, Any]]", query: MongoQuery, updates: Sequence[Fields], *, make: bool
 ) -> dict[int, str]:
-    """Set fields of documents, in bulk and again where the connection breaks.
+    """Set fields of documents in bulk, and retry when the connection breaks.
 
     Args:
-        collection: where they lie.
-        query: names it in errors.
-        updates: what to set where.
-        make: whether documents that are not there are made.
+        collection: the collection to update.
+        query: its address, for errors.
+        updates: `_id` and values of each document.
+        make: insert missing documents.
 
     Returns:
-        Why the server, or BSON, refused an update, by its index: the others are done.
+        Reasons of the server or BSON for rejected updates, by index; all other updates are written.
 
     Raises:
-        AssayError: the server cannot be reached, or refuses all.
+        AssayError: the server cannot be reached, or rejects all updates.
     """
     from pymongo.errors import PyMongoError
 
-    waiting = list(range(len(updates)))
-    refused: dict[int, str] = {}
+    pending = list(range(len(updates)))
+    rejected: dict[int, str] = {}
     for attempt in range(1, TRIES + 1):
-        orders = [_order(*updates[index], make) for index in waiting]
+        operations = [_update(*updates[index], make) for index in pending]
         try:
-            again = _write(collection, orders, waiting, refused)
+            retry = _write(collection, operations, pending, rejected)
         except PyMongoError as error:
-            if attempt == TRIES or not _may_pass(error):
+            if attempt == TRIES or not _is_transient(error):
                 raise user_error(query, error, "write") from None
-            again = waiting
-        if not again:
-            return refused
-        waiting = again
+            retry = pending
+        if not retry:
+            return rejected
+        pending = retry
         time.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
-    return refused | dict.fromkeys(waiting, "the _id is there already, and cannot be written")
+    return rejected | dict.fromkeys(pending, "the _id already exists and cannot be written")
 
 
-def _order(id_: Any, fields: Mapping[str, Any], make: bool) -> "UpdateOne":
+def _update(id_: Any, fields: Mapping[str, Any], make: bool) -> "UpdateOne":
     from pymongo import UpdateOne
 
-    # $eq takes an _id that is an object as it is, and never for operators.
+    # $eq matches an _id that is an object literally, never as operators.
     return UpdateOne({"_id": {"$eq": id_}}, {"$set": dict(fields)}, upsert=make)
 
 
 def _write(
-    collection: "Collection[dict[str, Any]]", orders: "list[UpdateOne]", indices: list[int], refused: dict[int, str]
+    collection: "Collection[dict[str, Any]]",
+    operations: "list[UpdateOne]",
+    indices: list[int],
+    rejected: dict[int, str],
 ) -> list[int]:
-    """Send orders at once; gives what is to be tried again, and adds to `refused`."""
+    """Send updates in one bulk write; return the indices to retry, and add to `rejected`."""
     from bson.errors import BSONError
     from pymongo.errors import BulkWriteError, DocumentTooLarge
 
     try:
-        collection.bulk_write(orders, ordered=False)
+        collection.bulk_write(operations, ordered=False)
     except BulkWriteError as error:
-        return _sort_out(error, indices, refused)
+        return _failed_writes(error, indices, rejected)
     except (BSONError, DocumentTooLarge, OverflowError, UnicodeError) as error:
-        # Some document is none that BSON can hold, and the driver does not say which.
-        if len(orders) == 1:
-            refused[indices[0]] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        # BSON cannot hold one of the documents, and the driver does not say which.
+        if len(operations) == 1:
+            rejected[indices[0]] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             return []
-        half = len(orders) // 2
-        parts = (orders[:half], indices[:half]), (orders[half:], indices[half:])
-        return [index for part in parts for index in _write(collection, *part, refused)]
+        half = len(operations) // 2
+        parts = (operations[:half], indices[:half]), (operations[half:], indices[half:])
+        return [index for part in parts for index in _write(collection, *part, rejected)]
     return []
 
 
-def _sort_out(error: Any, indices: list[int], refused: dict[int, str]) -> list[int]:
-    again = []
+def _failed_writes(error: Any, indices: list[int], rejected: dict[int, str]) -> list[int]:
+    retry = []
     for fault in error.details.get("writeErrors", []):
         index = indices[fault["index"]]
         if fault["code"] == DUPLICATE:
-            again.append(index)
+            retry.append(index)
         else:
-            refused[index] = " ".join(f"refused by MongoDB: {fault['errmsg']}".split())[:300]
+            rejected[index] = " ".join(f"rejected by MongoDB: {fault['errmsg']}".split())[:300]
     if error.details.get("writeConcernErrors"):
-        return indices  # written, but not where it outlives a failure of the server
-    return again
+        return indices  # written, but not durably
+    return retry
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the same write may do better soon."""
+def _is_transient(error: Exception) -> bool:
+    """Return whether the same write may succeed soon."""
     from pymongo.errors import AutoReconnect, PyMongoError, ServerSelectionTimeoutError
 
     if isinstance(error, AutoReconnect) and not isinstance(error, ServerSelectionTimeoutError):

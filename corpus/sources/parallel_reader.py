@@ -1,8 +1,8 @@
-"""Documents of a database decoded and read by several processes, in order, with flat memory.
+"""Documents of a database, decoded and converted by several processes, in order and in constant memory.
 
-Python reads one document at a time in one process, so a source of millions is read by as many helpers as there are
-cores. A helper is this module as a command: batches go in and portions come out, each behind its length in 8 bytes. It
-is no `multiprocessing` process, which would import the caller's main module again.
+Python converts one document at a time in one process, so a source of millions uses one worker process per
+core. A worker runs this module as a command: batches go in and chunks come out, each after its length in 8 bytes. It
+is not a `multiprocessing` process, which would import the main module of the calling process again.
 """
 
 import gc
@@ -25,9 +25,9 @@ from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.mongo import decode
 
-# Starting helpers takes half a second: as long as reading so many batches without them.
+# Starting workers takes half a second: the time to read this many batches without them.
 BATCHES_ALONE = 10
-WAITING_A_HELPER = 2
+PENDING_PER_WORKER = 2
 LENGTH = struct.Struct("<q")
 
 
@@ -37,24 +37,24 @@ def read_chunks(
     *,
     needs_label: bool,
     needs_entities: bool,
-    helpers: int | None = None,
+    workers: int | None = None,
 ) -> Iterator[DocumentChunk]:
-    """Portions of encoded batches, in order.
+    """Yield the chunks of encoded batches, in order.
 
     Args:
-        batches: as `assay.corpus.sources.mongo.read_encoded` gives them.
-        document_format: of the documents.
-        needs_label: as `assay.corpus.documents.document_reader.DocumentReader`.
-        needs_entities: as `assay.corpus.documents.document_reader.DocumentReader`.
-        helpers: how many processes; none: one a core, and none at all on a single core.
+        batches: encoded batches of `assay.corpus.sources.mongo.read_encoded`.
+        document_format: format of the documents.
+        needs_label: as in `assay.corpus.documents.document_reader.DocumentReader`.
+        needs_entities: as in `assay.corpus.documents.document_reader.DocumentReader`.
+        workers: number of processes; None uses one per core, and none on a single core.
 
     Raises:
-        AssayError: a helper died.
+        AssayError: a worker died.
     """
-    helpers = len(os.sched_getaffinity(0)) if helpers is None else helpers
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
     reader = ChunkReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
     batches = iter(batches)
-    for batch in batches if helpers < 2 else islice(batches, BATCHES_ALONE):
+    for batch in batches if workers < 2 else islice(batches, BATCHES_ALONE):
         yield reader.read(decode(batch))
     if (first := next(batches, None)) is not None:
         settings = {
@@ -66,34 +66,34 @@ def read_chunks(
             "needs_label": needs_label,
             "needs_entities": needs_entities,
         }
-        yield from _read_together(chain([first], batches), settings, helpers)
+        yield from _read_together(chain([first], batches), settings, workers)
 
 
-def _read_together(batches: Iterable[bytes], settings: dict[str, object], helpers: int) -> Iterator[DocumentChunk]:
-    free: SimpleQueue[_Helper] = SimpleQueue()
+def _read_together(batches: Iterable[bytes], settings: dict[str, object], workers: int) -> Iterator[DocumentChunk]:
+    free: SimpleQueue[_Worker] = SimpleQueue()
 
-    def ask(batch: bytes) -> bytes:
-        helper = free.get()
+    def convert(batch: bytes) -> bytes:
+        worker = free.get()
         try:
-            return helper.ask(batch)
+            return worker.convert(batch)
         finally:
-            free.put(helper)
+            free.put(worker)
 
     with ExitStack() as stack:
-        for _ in range(helpers):
-            free.put(stack.enter_context(_Helper(settings)))
-        pool = stack.enter_context(ThreadPoolExecutor(helpers, thread_name_prefix="reader"))
-        waiting: deque[Future[bytes]] = deque()
+        for _ in range(workers):
+            free.put(stack.enter_context(_Worker(settings)))
+        pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="reader"))
+        pending: deque[Future[bytes]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(ask, batch))
-            if len(waiting) > WAITING_A_HELPER * helpers:
-                yield DocumentChunk.from_bytes(waiting.popleft().result())
-        while waiting:
-            yield DocumentChunk.from_bytes(waiting.popleft().result())
+            pending.append(pool.submit(convert, batch))
+            if len(pending) > PENDING_PER_WORKER * workers:
+                yield DocumentChunk.from_bytes(pending.popleft().result())
+        while pending:
+            yield DocumentChunk.from_bytes(pending.popleft().result())
 
 
-class _Helper:
-    """One process that reads batches; it ends with its block, or when this process does."""
+class _Worker:
+    """A process that converts batches; it ends with its block, or when this process does."""
 
     def __init__(self, settings: dict[str, object]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # this very module
@@ -104,7 +104,7 @@ class _Helper:
         )
         self._settings = json.dumps(settings).encode()
 
-    def __enter__(self) -> "_Helper":
+    def __enter__(self) -> "_Worker":
         self._send(self._settings)
         return self
 
@@ -112,13 +112,13 @@ class _Helper:
         self._process.kill()
         self._process.communicate()
 
-    def ask(self, batch: bytes) -> bytes:
-        """The portion of a batch."""
+    def convert(self, batch: bytes) -> bytes:
+        """Return the chunk of a batch."""
         self._send(batch)
         assert self._process.stdout  # noqa: S101  # narrows the type
-        if (answer := _receive(self._process.stdout)) is None:
+        if (chunk := _receive(self._process.stdout)) is None:
             raise self._died()
-        return answer
+        return chunk
 
     def _send(self, content: bytes) -> None:
         assert self._process.stdin  # noqa: S101  # narrows the type
@@ -139,7 +139,7 @@ def _send(stream: IO[bytes], content: bytes) -> None:
 
 
 def _receive(stream: IO[bytes]) -> bytes | None:
-    """What comes next; None at the end of the stream."""
+    """Return the next message; None at the end of the stream."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
@@ -149,8 +149,8 @@ def _receive(stream: IO[bytes]) -> bytes | None:
 
 
 def main() -> None:
-    """A helper: settings first, then a portion for each batch until the input ends."""
-    # Documents hold no cycles, and looking for some takes as long as decoding them.
+    """Run a worker: receive the settings, then send one chunk per batch until the input ends."""
+    # Documents hold no cycles, and a search for cycles takes as long as decoding them.
     gc.disable()
     settings = json.loads(_receive(sys.stdin.buffer) or b"{}")
     document_format = DocumentFormat.model_validate(settings.pop("format"))

@@ -1,4 +1,4 @@
-"""Record batches of Parquet files from any row on, and their rows; memory holds pages, not row groups."""
+"""Record batches and rows of Parquet files from any row on; memory holds pages, not row groups."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
 
-ROWS_A_BATCH = 1_024
+ROWS_PER_BATCH = 1_024
 PAGE_BUFFER = 1 << 20
 
 
-def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_A_BATCH) -> Iterator[pa.RecordBatch]:
-    """The batches of a file from row `start` (counted from 0) on. Row groups before it are not opened.
+def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a file from row `start` (counted from 0) on. Earlier row groups are not opened.
 
     Raises:
-        AssayError: while reading: the file is damaged, not Parquet, or has two columns of one name.
+            AssayError: during iteration: the file is damaged, not Parquet, or has two columns of one name.
     """
     try:
         # Without pre_buffer and with a small buffer, a row group of many GB is read page by page.
@@ -35,9 +35,9 @@ def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_A_BATCH) -
 
 
 def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | InvalidRow]:
-    """Rows of a batch that has `before` rows before it in its file.
+    """Return the rows of a batch that starts `before` rows after the beginning of its file.
 
-    Where a value in it cannot be read, it is read row by row, so that only its own row is lost.
+    If a value cannot be decoded, the batch is read row by row, so that only the row of that value is lost.
     """
     try:
         rows: list[dict[str, Any] | InvalidRow] = batch.to_pylist()
@@ -51,13 +51,13 @@ def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | InvalidR
         row: dict[str, Any] = batch.to_pylist()[0]
     except UnicodeDecodeError:
         return InvalidRow(row_id, "not valid UTF-8", None)
-    except ValueError as error:  # a time of nanoseconds, which Python has not; pyarrow names the remedy
+    except ValueError as error:  # a time in nanoseconds, which Python lacks; pyarrow names the remedy
         return InvalidRow(row_id, f"not readable: {error}", None)
     return row
 
 
 def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:
-    """The first row of the row group that holds row `start`, and the numbers of it and all later ones."""
+    """Return the first row of the row group that holds row `start`, and the numbers of that and all later groups."""
     first = 0
     for number in range(metadata.num_row_groups):
         rows = metadata.row_group(number).num_rows
@@ -68,6 +68,6 @@ def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:
 
 
 def _check_columns(path: Path, names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise AssayError(f"{path} has the column {twice[0]!r} more than once; rename one")
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
+        raise AssayError(f"{path} has the column {duplicates[0]!r} more than once; rename one")

@@ -1,1 +1,1 @@
-"""Which row goes to which side: near-duplicates, iterative stratification, the ledger of remembered sides."""
+"""Assignment of rows to splits: near-duplicates, iterative stratification, the ledger of previous assignments."""

@@ -1,4 +1,4 @@
-"""Who goes where: the three methods of the split, over rows whose clusters and labels are known."""
+"""The three split methods, over rows with known clusters and labels."""
 
 import logging
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from assay.corpus.splitting.duplicates import (
 from assay.corpus.splitting.label_sets import LabelSets, read_label_sets
 from assay.corpus.splitting.ledger import Ledger
 from assay.corpus.splitting.settings import Split
-from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, SplitArray, draws, stratify
+from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, SplitArray, pseudo_random, stratify
 
-JOINS = "joins remembered sides"
+JOINS = "joins several previous assignments"
 BESIDE_TEST = "shares a text or group with a test row of earlier runs"
 BESIDE_VALIDATION = "shares a text or group with a validation row of earlier runs"
 OF_TEST = "duplicate of a test row"
@@ -34,8 +34,8 @@ OF_VALIDATION = "duplicate of a validation row"
 GROUP_OF_TEST = "in the group of a test row"
 GROUP_OF_VALIDATION = "in the group of a validation row"
 
-# What the ids of sentences say of their document: a name that stays, or a position, which another document may have
-# in the next run.
+# Whether the ids of sentences name their document permanently, or by a position that another document may have in
+# the next run.
 DocumentIds = Literal["lasting", "positions"]
 
 _logger = logging.getLogger(__name__)
@@ -43,11 +43,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplittingRows:
-    """What the split needs to know of the rows of a snapshot, in its order.
+    """Keys, clusters and labels of the rows of a snapshot, in its order.
 
-    `keys` are those that the ledger remembers; `joining` has besides those of documents that are known by their
-    position alone, which join rows of this snapshot only. `clusters` numbers what must not be parted: rows that a chain
-    of near-duplicates, groups and documents joins, over the whole snapshot.
+    `keys` are those in the ledger; `joining` adds the keys of documents known only by their position, which join
+    rows of this snapshot only. `clusters` numbers the rows that must stay together: rows joined by a chain of
+    near-duplicates, groups and documents, over the whole snapshot.
     """
 
     snapshot: Snapshot
@@ -62,7 +62,7 @@ class SplittingRows:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A side for each row, `NO_SPLIT` where it is withheld; why rows were withheld; rows that kept a remembered side.
+    """The split of each row, `NO_SPLIT` for excluded rows; exclusions by reason; rows that kept a previous split.
 
     `seen` marks test rows that share a text, group or document with a training row of an earlier run.
     """
@@ -75,9 +75,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class _Groups:
-    """What is put on sides as a whole: number of each row's unit (-1: the row is withheld), and sides they have.
+    """Units of assignment: the group of each row (-1 for excluded rows), and splits already given to groups.
 
-    `clusters` are those of the rows without what is excluded because it joins several (-1).
+    `clusters` are those of the rows without the excluded rows that join several clusters (-1).
     """
 
     of_row: NDArray[np.int64]
@@ -93,10 +93,10 @@ def read_rows(
     """Read keys, clusters and labels of a snapshot.
 
     Args:
-        snapshot: where the rows are.
-        split: says what makes two rows duplicates.
-        cleaning: of the recipe, since the split compares what the model reads; None cleans nothing.
-        documents: rows are sentences of documents, and what their ids are; None: each row is a document.
+            snapshot: the rows.
+            split: defines which rows are duplicates.
+            cleaning: cleaning of the recipe, since the split compares what the model reads; None cleans nothing.
+            documents: kind of ids, if rows are sentences of documents; None if each row is a document.
     """
     joining = read_keys(snapshot, split.duplicates, cleaning, sentences=documents is not None)
     keys = joining.without_documents() if documents == "positions" else joining
@@ -104,26 +104,26 @@ def read_rows(
 
 
 def assign(rows: SplittingRows, split: Split, ledger: Ledger) -> Assignment:
-    """Put rows on sides by the method of the recipe.
+    """Assign rows to splits by the method of the recipe.
 
     Raises:
-        DataError: rows lack the published side or the time that the method needs.
+        DataError: rows lack the published split or the time that the method needs.
     """
     if split.method == "published":
         split_of, excluded = _published(rows, split)
         return Assignment(split_of, _seen(rows, rows.clusters, split_of, ledger), excluded)
-    units = _remembered_groups(rows, ledger) if split.remember else _new_groups(rows.clusters)
-    split_of = _by_time(rows, split, units) if split.method == "time" else _stratified(rows, split, units)
-    return Assignment(split_of, _seen(rows, units.clusters, split_of, ledger), units.excluded, units.remembered)
+    groups = _remembered_groups(rows, ledger) if split.remember else _new_groups(rows.clusters)
+    split_of = _by_time(rows, split, groups) if split.method == "time" else _stratified(rows, split, groups)
+    return Assignment(split_of, _seen(rows, groups.clusters, split_of, ledger), groups.excluded, groups.remembered)
 
 
 def _seen(rows: SplittingRows, clusters: NDArray[np.int64], split_of: SplitArray, ledger: Ledger) -> NDArray[np.bool_]:
-    """Which test rows are in a cluster of which something was ever in training."""
+    """Return which test rows share a cluster with a row that was ever in training."""
     trained = np.zeros(len(rows), dtype=bool)
     for keys in rows.keys.kinds():
         trained |= ledger.trained(keys)
-    beside = duplicates_of(clusters, trained & (clusters >= 0))
-    return np.asarray((trained | beside) & (split_of == TEST))
+    joined = duplicates_of(clusters, trained & (clusters >= 0))
+    return np.asarray((trained | joined) & (split_of == TEST))
 
 
 def _shares(split: Split) -> tuple[float, float, float]:
@@ -136,57 +136,57 @@ def _new_groups(clusters: NDArray[np.int64]) -> _Groups:
 
 
 def _remembered_groups(rows: SplittingRows, ledger: Ledger) -> _Groups:
-    """Clusters with the side that the ledger knows for them.
+    """Group clusters with the split that the ledger knows for them.
 
-    A cluster in which several remembered sides meet is taken apart, and all that is new in it is excluded. Where
-    its remembered rows still belong together, the side that is held back most wins, and the others are excluded.
+    A cluster with several previous splits is divided, and its new rows are excluded. Where
+    its known rows still belong together, the split that is held out most wins, and the others are excluded.
     """
     known = [ledger.split_of(keys) for keys in rows.keys.kinds()]
-    met = _met_by_clusters(rows.clusters, known)
-    torn = (met.sum(axis=0) > 1)[rows.clusters]
-    own = _own_splits(rows, known, ledger)
-    clusters, winner = _take_apart(rows, torn, own)
-    placed = ~torn | ((own != NO_SPLIT) & (own == winner))
-    units = _numbered(rows.clusters * (len(SPLIT_NAMES) + 1) + winner + 1, placed)
-    of_cluster = np.where(met.any(axis=0), met.argmax(axis=0), NO_SPLIT)[rows.clusters]
-    given = np.full(int(units.max(initial=-1)) + 1, NO_SPLIT, dtype=np.int8)
-    given[units[placed]] = np.where(torn, winner, of_cluster)[placed]
-    excluded = _reasons(rows.keys.content, known, winner, placed)
-    return _Groups(units, given, clusters, excluded, int((placed & (known[0] != NO_SPLIT)).sum()))
+    previous = _previous_splits_of_clusters(rows.clusters, known)
+    conflicting = (previous.sum(axis=0) > 1)[rows.clusters]
+    previous_split = _previous_splits_of_rows(rows, known, ledger)
+    clusters, winner = _divide_conflicts(rows, conflicting, previous_split)
+    assigned = ~conflicting | ((previous_split != NO_SPLIT) & (previous_split == winner))
+    groups = _renumber(rows.clusters * (len(SPLIT_NAMES) + 1) + winner + 1, assigned)
+    of_cluster = np.where(previous.any(axis=0), previous.argmax(axis=0), NO_SPLIT)[rows.clusters]
+    given = np.full(int(groups.max(initial=-1)) + 1, NO_SPLIT, dtype=np.int8)
+    given[groups[assigned]] = np.where(conflicting, winner, of_cluster)[assigned]
+    excluded = _reasons(rows.keys.content, known, winner, assigned)
+    return _Groups(groups, given, clusters, excluded, int((assigned & (known[0] != NO_SPLIT)).sum()))
 
 
-def _met_by_clusters(clusters: NDArray[np.int64], known: list[SplitArray]) -> NDArray[np.bool_]:
-    """3 x clusters: whether the cluster holds a text, group or document that was on the side."""
-    met = np.zeros((len(SPLIT_NAMES), int(clusters.max(initial=-1)) + 1), dtype=bool)
+def _previous_splits_of_clusters(clusters: NDArray[np.int64], known: list[SplitArray]) -> NDArray[np.bool_]:
+    """Return 3 x clusters: whether the cluster holds a text, group or document that was in the split."""
+    previous = np.zeros((len(SPLIT_NAMES), int(clusters.max(initial=-1)) + 1), dtype=bool)
     for split_name in range(len(SPLIT_NAMES)):
         for split_of in known:
-            met[split_name, clusters[split_of == split_name]] = True
-    return met
+            previous[split_name, clusters[split_of == split_name]] = True
+    return previous
 
 
-def _own_splits(rows: SplittingRows, known: list[SplitArray], ledger: Ledger) -> SplitArray:
-    """Side of each row that was there before; none where its duplicates or its group were held back more.
+def _previous_splits_of_rows(rows: SplittingRows, known: list[SplitArray], ledger: Ledger) -> SplitArray:
+    """Return the previous split of each row; none where its duplicates or its group were held out more.
 
-    A row that repeats a known text in a group or document that is new was not there before, unless those of most
-    known texts are new: then the recipe has begun to name groups.
+    A row that repeats a known text in a new group or document is new, unless most groups of
+    known texts are new: then the recipe has started to name groups.
     """
     content, *others = known
-    own = content.copy()
+    previous_split = content.copy()
     for split_of in others:
-        own[split_of > content] = NO_SPLIT
+        previous_split[split_of > content] = NO_SPLIT
     for groups in (rows.keys.group, rows.keys.document):
         repeated = (groups != NO_KEY) & (content != NO_SPLIT)
         new = repeated & (ledger.split_of(groups) == NO_SPLIT)
         if 2 * new.sum() < repeated.sum():
-            own[new] = NO_SPLIT
-    own[_in_new_documents(rows, content)] = NO_SPLIT
-    return own
+            previous_split[new] = NO_SPLIT
+    previous_split[_in_new_documents(rows, content)] = NO_SPLIT
+    return previous_split
 
 
 def _in_new_documents(rows: SplittingRows, content: SplitArray) -> NDArray[np.bool_]:
-    """Return which rows are in new documents, as far as documents that have no lasting name show it.
+    """Return which rows are in new documents, as far as documents known by position show it.
 
-    Such a document repeats known texts of other documents only, and adds new ones or mixes those of several splits.
+    Such a document only repeats known texts of other documents, and adds new ones or mixes those of several splits.
     """
     by_position: NDArray[np.bool_] = (rows.joining.document != NO_KEY) & (rows.keys.document == NO_KEY)
     if not by_position.any():
@@ -202,29 +202,31 @@ def _in_new_documents(rows: SplittingRows, content: SplitArray) -> NDArray[np.bo
     return np.asarray(by_position & varied[document])
 
 
-def _take_apart(rows: SplittingRows, torn: NDArray[np.bool_], own: SplitArray) -> tuple[NDArray[np.int64], SplitArray]:
-    """Part the torn clusters: clusters of all rows, and of the remembered rows in torn ones the side that wins.
+def _divide_conflicts(
+    rows: SplittingRows, conflicting: NDArray[np.bool_], previous_split: SplitArray
+) -> tuple[NDArray[np.int64], SplitArray]:
+    """Divide clusters with several splits; return the clusters of all rows and the winning split of divided ones.
 
-    A torn row that has no side of its own is in no cluster (-1), and no side wins there.
+    A row of such a cluster without a previous split of its own is in no cluster (-1) and has no winner.
     """
-    before = np.flatnonzero(torn & (own != NO_SPLIT))
+    before = np.flatnonzero(conflicting & (previous_split != NO_SPLIT))
     parts = find_clusters(rows.joining.take(before))
-    clusters = np.where(torn, -1, rows.clusters)
+    clusters = np.where(conflicting, -1, rows.clusters)
     clusters[before] = parts + int(rows.clusters.max(initial=-1)) + 1
     highest = np.full(int(parts.max(initial=-1)) + 1, NO_SPLIT, dtype=np.int8)
-    np.maximum.at(highest, parts, own[before])  # TRAIN < VALIDATION < TEST
+    np.maximum.at(highest, parts, previous_split[before])  # TRAIN < VALIDATION < TEST
     winner = np.full(len(rows), NO_SPLIT, dtype=np.int8)
     winner[before] = highest[parts]
     return clusters, winner
 
 
 def _reasons(
-    content: HashArray, known: list[SplitArray], winner: SplitArray, placed: NDArray[np.bool_]
+    content: HashArray, known: list[SplitArray], winner: SplitArray, assigned: NDArray[np.bool_]
 ) -> dict[str, int]:
-    """Count the excluded rows: those that were there before and gave way, by what to, and those that join several."""
-    excluded = np.flatnonzero(~placed)
-    # A row whose text is placed all the same repeats another one.
-    before = (known[0][excluded] != NO_SPLIT) & ~np.isin(content[excluded], content[placed & (winner != NO_SPLIT)])
+    """Count the excluded rows by reason: known rows that gave way to a held-out split, and rows that join several."""
+    excluded = np.flatnonzero(~assigned)
+    # An excluded row whose text is assigned elsewhere repeats another row.
+    before = (known[0][excluded] != NO_SPLIT) & ~np.isin(content[excluded], content[assigned & (winner != NO_SPLIT)])
     highest = np.max([winner, *known], axis=0)[excluded]
     gave_way = {BESIDE_TEST: before & (highest == TEST), BESIDE_VALIDATION: before & (highest == VALIDATION)}
     counts = {reason: int(rows.sum()) for reason, rows in gave_way.items()}
@@ -232,50 +234,51 @@ def _reasons(
     return {reason: count for reason, count in counts.items() if count}
 
 
-def _numbered(values: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _renumber(values: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number equal values from 0 without gaps; -1 for rows that are not chosen."""
     numbers = np.full(len(values), -1, dtype=np.int64)
     numbers[chosen] = np.unique(values[chosen], return_inverse=True)[1]
     return numbers
 
 
-def _row_splits(units: NDArray[np.int64], split_of: SplitArray) -> SplitArray:
-    return np.where(units < 0, NO_SPLIT, np.append(split_of, np.int8(NO_SPLIT))[units]).astype(np.int8)
+def _row_splits(groups: NDArray[np.int64], split_of: SplitArray) -> SplitArray:
+    return np.where(groups < 0, NO_SPLIT, np.append(split_of, np.int8(NO_SPLIT))[groups]).astype(np.int8)
 
 
-def _stratified(rows: SplittingRows, split: Split, units: _Groups) -> SplitArray:
-    keys = cluster_keys(rows.keys, units.of_row)
-    split_of = stratify(rows.labels.by_cluster(units.of_row), keys, _shares(split), split.seed, units.given)
-    return _row_splits(units.of_row, split_of)
+def _stratified(rows: SplittingRows, split: Split, groups: _Groups) -> SplitArray:
+    keys = cluster_keys(rows.keys, groups.of_row)
+    split_of = stratify(rows.labels.by_cluster(groups.of_row), keys, _shares(split), split.seed, groups.given)
+    return _row_splits(groups.of_row, split_of)
 
 
-def _by_time(rows: SplittingRows, split: Split, units: _Groups) -> SplitArray:
-    """Oldest units train, newest test; a unit is as old as its oldest row, so that no repeat of an old text tests.
+def _by_time(rows: SplittingRows, split: Split, groups: _Groups) -> SplitArray:
+    """Assign the oldest groups to train and the newest to test.
 
-    Units without a side share out among themselves what each side lacks of its share of all rows.
+    A group is as old as its oldest row, so that no repeat of an old text is in test. Groups without a split fill up the
+    rows that each split lacks of its share of all rows.
     """
-    placed = units.of_row >= 0
-    oldest = np.full(len(units.given), np.iinfo(np.int64).max)
-    np.minimum.at(oldest, units.of_row[placed], _times(rows.snapshot)[placed])
-    sizes = np.bincount(units.of_row[placed], minlength=len(units.given))
-    order = np.lexsort((draws(cluster_keys(rows.keys, units.of_row), split.seed), oldest))
-    order = order[units.given[order] == NO_SPLIT]
-    # The middle of a unit decides, so that a large one on the border goes where most of it belongs.
+    assigned = groups.of_row >= 0
+    oldest = np.full(len(groups.given), np.iinfo(np.int64).max)
+    np.minimum.at(oldest, groups.of_row[assigned], _times(rows.snapshot)[assigned])
+    sizes = np.bincount(groups.of_row[assigned], minlength=len(groups.given))
+    order = np.lexsort((pseudo_random(cluster_keys(rows.keys, groups.of_row), split.seed), oldest))
+    order = order[groups.given[order] == NO_SPLIT]
+    # The middle of a group decides, so that a large group at the border goes where most of it belongs.
     middle = np.cumsum(sizes[order]) - sizes[order] / 2
-    split_of = units.given.copy()
-    split_of[order] = np.searchsorted(np.cumsum(_lacking(split, sizes, units.given))[:2], middle, side="right")
-    return _row_splits(units.of_row, split_of)
+    split_of = groups.given.copy()
+    split_of[order] = np.searchsorted(np.cumsum(_lacking(split, sizes, groups.given))[:2], middle, side="right")
+    return _row_splits(groups.of_row, split_of)
 
 
 def _lacking(split: Split, sizes: NDArray[np.int64], given: SplitArray) -> NDArray[np.float64]:
-    """Rows that each side should get of those without a side, so that it comes as near to its share as they allow."""
+    """Return how many of the unassigned rows each split should get to come as close to its share as possible."""
     taken = np.array([sizes[given == split_name].sum() for split_name in range(len(SPLIT_NAMES))])
     lacking = np.maximum(0.0, np.array(_shares(split)) * sizes.sum() - taken)
     return np.asarray(lacking * (sizes[given == NO_SPLIT].sum() / max(1.0, lacking.sum())))
 
 
 def _times(snapshot: Snapshot) -> NDArray[np.int64]:
-    """Microseconds since 1970 of every row; a time without a zone is taken as UTC."""
+    """Return microseconds since 1970 of every row; a time without a zone is in UTC."""
     times = np.empty(len(snapshot), dtype=np.int64)
     position = 0
     for batch in snapshot.batches(["id", "time"]):
@@ -287,20 +290,20 @@ def _times(snapshot: Snapshot) -> NDArray[np.int64]:
 
 def _microseconds(row_id: str, text: str | None) -> int:
     try:
-        moment = datetime.fromisoformat(text or "")
+        time = datetime.fromisoformat(text or "")
     except ValueError as error:
         raise DataError(
             f"row {row_id}: source.fields.time holds {text!r}, not an ISO 8601 time such as 2024-05-01T12:00:00Z; "
             "correct the row, or choose split.method: stratified"
         ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1e6)
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return round(time.timestamp() * 1e6)
 
 
 def _published(rows: SplittingRows, split: Split) -> tuple[SplitArray, dict[str, int]]:
-    """The publisher's sides; duplicates of test rows leave train and validation, those of validation leave train.
+    """Return the published splits; duplicates of test rows leave train and validation, those of validation leave train.
 
-    Of two published sides the one that is not train becomes test, and validation is carved from train.
+    Of two published splits, the one that is not train becomes test, and validation is held out from train.
     """
     split_of = _published_splits(rows.snapshot)
     hold_out = not (split_of == VALIDATION).any() or not (split_of == TEST).any()
@@ -316,10 +319,10 @@ def _published(rows: SplittingRows, split: Split) -> tuple[SplitArray, dict[str,
 
 
 def _published_splits(snapshot: Snapshot) -> SplitArray:
-    """Sides as the source gives them.
+    """Return the splits of the source.
 
     Raises:
-        DataError: a row has none, or train or both others are missing altogether.
+        DataError: a row has none, or train or both other splits are missing.
     """
     numbers = {split_name: number for number, split_name in enumerate(SPLIT_NAMES)}
     split_of = np.empty(len(snapshot), dtype=np.int8)
@@ -328,29 +331,29 @@ def _published_splits(snapshot: Snapshot) -> SplitArray:
         for row_id, name in zip(batch["id"].to_pylist(), batch["split"].to_pylist(), strict=True):
             if name not in numbers:
                 raise DataError(
-                    f"row {row_id}: the source puts it on side {name!r}, and split.method is published, which needs "
-                    "train, validation or test; name the sides in the source, or choose split.method: stratified"
+                    f"row {row_id}: its published split is {name!r}, and split.method is published, which needs "
+                    "train, validation or test; name the splits in the source, or choose split.method: stratified"
                 )
             split_of[position] = numbers[name]
             position += 1
     present = [name for name, number in numbers.items() if (split_of == number).any()]
     if "train" not in present or len(present) < 2:
         raise DataError(
-            f"the source publishes only the side(s) {', '.join(present)}, and split.method is published, which needs "
-            "train and one more; name the sides in the source, or choose split.method: stratified"
+            f"the source publishes only {', '.join(present)}, and split.method is published, which needs "
+            "train and one more; name the splits in the source, or choose split.method: stratified"
         )
     return split_of
 
 
 def _exclude(rows: SplittingRows, split_of: SplitArray, of: int, duplicate: str, grouped: str) -> dict[str, int]:
-    """Take what shares a cluster with one side's rows off the sides that are less held back; how many there were.
+    """Exclude rows that share a cluster with rows of a split from the splits that are held out less; return counts.
 
     Args:
-        rows: what the snapshot holds.
-        split_of: of the rows, changed here.
-        of: the side whose rows stay.
-        duplicate: reason of a row whose text is that of such a row.
-        grouped: reason of the others, which share its group, or a chain of groups and duplicates.
+        rows: the rows of the snapshot.
+        split_of: splits of the rows, changed in place.
+        of: the split whose rows stay.
+        duplicate: reason for a row with the text of such a row.
+        grouped: reason for other rows, which share its group, or a chain of groups and duplicates.
     """
     repeats = duplicates_of(rows.clusters, split_of == of) & (split_of != NO_SPLIT) & (split_of < of)
     same = repeats & np.isin(rows.keys.duplicates, rows.keys.duplicates[split_of == of])
@@ -359,10 +362,10 @@ def _exclude(rows: SplittingRows, split_of: SplitArray, of: int, duplicate: str,
 
 
 def _hold_out_validation(rows: SplittingRows, split: Split, split_of: SplitArray) -> None:
-    """Move the recipe's share of the training rows to validation, stratified and duplicates together."""
-    units = _numbered(rows.clusters, split_of == TRAIN)
+    """Move the recipe's share of the training rows to validation, stratified and with duplicates together."""
+    groups = _renumber(rows.clusters, split_of == TRAIN)
     share = split.validation / (split.train + split.validation)
-    counts = rows.labels.by_cluster(units)
-    held_out = stratify(counts, cluster_keys(rows.keys, units), (1 - share, share, 0.0), split.seed)
-    split_of[units >= 0] = held_out[units[units >= 0]]
-    _logger.info("carved %d validation rows from the training rows", int((split_of == VALIDATION).sum()))
+    counts = rows.labels.by_cluster(groups)
+    held_out = stratify(counts, cluster_keys(rows.keys, groups), (1 - share, share, 0.0), split.seed)
+    split_of[groups >= 0] = held_out[groups[groups >= 0]]
+    _logger.info("held out %d validation rows from the training rows", int((split_of == VALIDATION).sum()))

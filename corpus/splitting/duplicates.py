@@ -1,6 +1,6 @@
-"""Near-duplicates: rows that must not be parted, because one would give the other's label away.
+"""Near-duplicates: rows that must stay together, because one would reveal the label of the other.
 
-A text is known by a 128-bit hash of what `assay.corpus.near_duplicates.normalise` leaves of it. Rows that share
+A text is identified by a 128-bit hash of the result of `assay.corpus.near_duplicates.normalise`. Rows that share
 such a key, a group or a document form a cluster, and the split assigns clusters as a whole.
 """
 
@@ -21,10 +21,10 @@ from assay.corpus.near_duplicates import normalise
 from assay.corpus.snapshot import Snapshot
 
 DuplicatesBy = Literal["text", "text_pair", "both"]
-HashArray = NDArray[np.bytes_]  # dtype S16: one 128-bit hash a row
+HashArray = NDArray[np.bytes_]  # dtype S16: one 128-bit hash per row
 HASH_BYTES = 16
 NO_KEY = bytes(HASH_BYTES)
-# Every way to clean that near-duplicates can show: white space is folded in any case.
+# All cleanings that affect near-duplicates: white space is folded in any case.
 _CLEANINGS = tuple(Cleaning(html=html, urls=urls) for html in (False, True) for urls in ("keep", "drop", "token"))
 
 
@@ -32,8 +32,8 @@ _CLEANINGS = tuple(Cleaning(html=html, urls=urls) for html in (False, True) for 
 class Keys:
     """Hashes of each row of a snapshot, in its order.
 
-    `content` stands for the whole row (text and pair) whatever the recipe cleans, `duplicates` for what the recipe
-    says makes a duplicate, `group` for its group, `document` for the document whose sentence it is; `NO_KEY` where
+    `content` identifies the whole row (text and pair) without cleaning, `duplicates` the part that
+    defines duplicates in the recipe, `group` its group, `document` the document of a sentence; `NO_KEY` where
     the row has none.
     """
 
@@ -43,7 +43,7 @@ class Keys:
     document: HashArray
 
     def kinds(self) -> list[HashArray]:
-        """Return content, duplicates, group and document, without those that say the same as the one before."""
+        """Return content, duplicates, group and document, without arrays that equal the one before."""
         kinds = [self.content, self.duplicates, self.group, self.document]
         return [keys for position, keys in enumerate(kinds) if position % 2 == 0 or (keys != kinds[position - 1]).any()]
 
@@ -58,7 +58,7 @@ class Keys:
         )
 
     def without_documents(self) -> Self:
-        """Return the keys without those of documents, and of groups that are documents."""
+        """Return the keys without documents and without groups that are documents."""
         group = np.where(self.group == self.document, NO_KEY, self.group).astype(self.group.dtype)
         return replace(self, group=group, document=np.full_like(self.document, NO_KEY))
 
@@ -69,11 +69,11 @@ def read_keys(
     """Read the keys of every row; memory holds 64 bytes per row and one batch.
 
     Args:
-        snapshot: where the rows are.
-        by: for pairs, which text makes two rows duplicates; `both`: the pair as a whole. Rows without a pair
-            go by their text.
-        cleaning: of the recipe; None cleans nothing.
-        sentences: rows are sentences, which share the document that their ids name.
+            snapshot: the rows.
+            by: the text of a pair that makes two rows duplicates; `both` is the pair as a whole. Rows without a pair
+                use their text.
+            cleaning: cleaning of the recipe; None cleans nothing.
+            sentences: rows are sentences, whose ids name their document.
     """
     cleaning = cleaning or Cleaning()
     buffers = [bytearray() for _ in range(4)]
@@ -84,11 +84,11 @@ def read_keys(
 
 
 def _batch_keys(batch: pa.RecordBatch, by: DuplicatesBy, cleaning: Cleaning, *, sentences: bool) -> Iterator[bytes]:
-    """Keys of content, duplicates, group and document, each kind row after row."""
+    """Yield the concatenated keys of content, duplicates, group and document."""
     texts, pairs = batch["text"].to_pylist(), batch["text_pair"].to_pylist()
-    found = [_row_keys(text, pair, by, cleaning) for text, pair in zip(texts, pairs, strict=True)]
-    yield b"".join(content for content, _ in found)
-    yield b"".join(duplicates for _, duplicates in found)
+    row_keys = [_row_keys(text, pair, by, cleaning) for text, pair in zip(texts, pairs, strict=True)]
+    yield b"".join(content for content, _ in row_keys)
+    yield b"".join(duplicates for _, duplicates in row_keys)
     yield b"".join(NO_KEY if group is None else _hash("group", group) for group in batch["group"].to_pylist())
     if sentences:
         yield b"".join(_hash("group", document_of(row_id)) for row_id in batch["id"].to_pylist())
@@ -97,9 +97,9 @@ def _batch_keys(batch: pa.RecordBatch, by: DuplicatesBy, cleaning: Cleaning, *, 
 
 
 def all_keys(text: str, pair: str | None) -> set[bytes]:
-    """Return every key that a row may have in a ledger, whatever its recipe cleans and calls a duplicate.
+    """Return every key that a row may have in a ledger, for any cleaning and definition of duplicates.
 
-    Keys of its group and its document are none of them.
+    Keys of its group and document are not included.
     """
     cleaned = {(text, pair)}
     cleaned |= {(cleaning.text(text), pair and cleaning.text(pair)) for cleaning in _CLEANINGS}
@@ -107,7 +107,7 @@ def all_keys(text: str, pair: str | None) -> set[bytes]:
 
 
 def _row_keys(text: str, pair: str | None, by: DuplicatesBy, cleaning: Cleaning) -> tuple[bytes, bytes]:
-    """Key of the whole row as it stands in the snapshot, and the one that makes duplicates."""
+    """Return the key of the whole row without cleaning, and the key that defines duplicates."""
     cleaned, cleaned_pair = cleaning.text(text), pair and cleaning.text(pair)
     keys = _text_keys(cleaned, cleaned_pair)
     raw = keys if (cleaned, cleaned_pair) == (text, pair) else _text_keys(text, pair)
@@ -124,7 +124,7 @@ def _text_keys(text: str, pair: str | None) -> dict[DuplicatesBy, bytes]:
 
 
 def _hash(kind: str, value: str) -> bytes:
-    """128-bit BLAKE2b; `kind` keeps a text apart from a group of that name."""
+    """Return a 128-bit BLAKE2b hash; `kind` distinguishes a text from a group of the same name."""
     encoded = value.encode("utf-8", errors="surrogatepass")
     return hashlib.blake2b(encoded, digest_size=HASH_BYTES, person=kind.encode()).digest()
 
@@ -134,19 +134,19 @@ def _hashes(buffer: bytearray) -> HashArray:
 
 
 def find_clusters(keys: Keys) -> NDArray[np.int64]:
-    """Number of each row's cluster, 0 to clusters - 1.
+    """Return the number of each row's cluster, from 0 to clusters - 1.
 
-    Rows are in one cluster when a chain of shared texts, groups and documents leads from one to the other.
+    Rows are in one cluster if a chain of shared texts, groups and documents connects them.
     """
     cleaned = np.flatnonzero(keys.content != keys.duplicates)
     texts, numbers = np.unique(np.concatenate([keys.duplicates, keys.content[cleaned]]), return_inverse=True)
     text_of_row = numbers[: len(keys.duplicates)].astype(np.int64)
     grouped = np.flatnonzero(keys.group != NO_KEY)
-    parted = np.flatnonzero((keys.document != NO_KEY) & (keys.document != keys.group))
-    joined = np.concatenate([cleaned, grouped, parted])
+    in_document = np.flatnonzero((keys.document != NO_KEY) & (keys.document != keys.group))
+    joined = np.concatenate([cleaned, grouped, in_document])
     if not joined.size:
         return text_of_row
-    groups, group_of = np.unique(np.concatenate([keys.group[grouped], keys.document[parted]]), return_inverse=True)
+    groups, group_of = np.unique(np.concatenate([keys.group[grouped], keys.document[in_document]]), return_inverse=True)
     nodes = len(texts) + len(groups)
     edges = (text_of_row[joined], np.concatenate([numbers[len(text_of_row) :], len(texts) + group_of]))
     graph = coo_array((np.ones(len(joined), dtype=np.int8), edges), shape=(nodes, nodes))
@@ -156,7 +156,7 @@ def find_clusters(keys: Keys) -> NDArray[np.int64]:
 
 
 def cluster_keys(keys: Keys, clusters: NDArray[np.int64]) -> HashArray:
-    """One hash a cluster that depends on its rows only: the smallest of their duplicate keys.
+    """Return one hash per cluster that depends only on its rows: the smallest of their duplicate keys.
 
     Rows numbered -1 are in no cluster.
     """
@@ -167,7 +167,7 @@ def cluster_keys(keys: Keys, clusters: NDArray[np.int64]) -> HashArray:
 
 
 def duplicates_of(clusters: NDArray[np.int64], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rows share a cluster with one of `rows` (those themselves included)."""
+    """Return which rows share a cluster with one of `rows`, including `rows` themselves."""
     hit = np.zeros(int(clusters.max(initial=-1)) + 1, dtype=bool)
     hit[clusters[rows]] = True
     return hit[clusters]

@@ -1,4 +1,4 @@
-"""What each row is labelled with: its class and the types of its entities, as sparse counts."""
+"""Labels of each row, its class and the types of its entities, as sparse counts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from scipy.sparse import coo_array, csr_array
 from assay.corpus.example import Head
 from assay.corpus.snapshot import Snapshot
 
-ROWS = 0  # the first label is the row itself, so that row counts are balanced as labels are
+ROWS = 0  # the first label is the row itself, so that row counts are balanced like labels
 
 
 @dataclass(frozen=True)
 class LabelSets:
-    """Pairs (row, label): row `rows[i]` carries label `labels[i]`, once however many entities of a type it has.
+    """Pairs (row, label): row `rows[i]` has label `labels[i]`, once per label even with several entities of a type.
 
     `names[label]` is its head (None for `ROWS`) and its name in the data.
     """
@@ -28,25 +28,25 @@ class LabelSets:
     row_count: int
 
     def by_cluster(self, clusters: NDArray[np.int64]) -> csr_array:
-        """Clusters x labels: how many rows of the cluster carry the label; rows numbered -1 are in no cluster."""
+        """Return clusters x labels: rows per cluster with the label; rows numbered -1 are in no cluster."""
         shape = (int(clusters.max(initial=-1)) + 1, len(self.names))
         cluster = clusters[self.rows]
-        known = cluster >= 0
-        ones = np.ones(int(known.sum()), dtype=np.int64)
-        counts = coo_array((ones, (cluster[known], self.labels[known])), shape=shape).tocsr()
+        assigned = cluster >= 0
+        ones = np.ones(int(assigned.sum()), dtype=np.int64)
+        counts = coo_array((ones, (cluster[assigned], self.labels[assigned])), shape=shape).tocsr()
         counts.sort_indices()
         return counts
 
     def by_split(self, split_of: NDArray[np.int8]) -> NDArray[np.int64]:
-        """3 x labels: how many rows of train, validation and test carry the label."""
+        """Return 3 x labels: rows of train, validation and test with the label."""
         placed = split_of[self.rows]
-        known = placed >= 0
-        cells = placed[known].astype(np.int64) * len(self.names) + self.labels[known]
+        assigned = placed >= 0
+        cells = placed[assigned].astype(np.int64) * len(self.names) + self.labels[assigned]
         return np.bincount(cells, minlength=3 * len(self.names)).reshape(3, len(self.names))
 
 
 def read_label_sets(snapshot: Snapshot) -> LabelSets:
-    """Read classes and entity types of every row, a batch at a time."""
+    """Read classes and entity types of every row, batch by batch."""
     classes, types = list(snapshot.manifest.labels), list(snapshot.manifest.entity_labels)
     rows: list[NDArray[np.int32]] = []
     labels: list[NDArray[np.int32]] = []
@@ -70,8 +70,8 @@ def _pairs(
     yield labelled, 1 + _positions(batch["label"].drop_null(), classes)
     entities = batch["entities"]
     rows = pc.list_parent_indices(entities).to_numpy()
-    found = _positions(pc.struct_field(pc.list_flatten(entities), "label"), types)
-    pairs = np.unique(np.stack([rows, found], axis=1), axis=0)
+    type_positions = _positions(pc.struct_field(pc.list_flatten(entities), "label"), types)
+    pairs = np.unique(np.stack([rows, type_positions], axis=1), axis=0)
     yield pairs[:, 0], 1 + len(classes) + pairs[:, 1]
 
 

@@ -1,9 +1,9 @@
-"""The ledger of sides: on which side each row of a recipe was in earlier runs.
+"""The split ledger: the split of each row of a recipe in earlier runs.
 
-One Parquet file a recipe holds hashes of rows, duplicates, groups and documents, never text. Id, revision, digest and
-the version of the keys lie in the file's own metadata, so that one rename replaces all of it at once.
+One Parquet file per recipe holds hashes of rows, duplicates, groups and documents, never text. Id, revision, digest and
+the version of the keys are in the file's metadata, so that one rename replaces all of it at once.
 
-A key that was in several splits counts for the one that is held back most: test before validation before train.
+A key that was in several splits counts for the one that is held out most: test before validation before train.
 """
 
 import hashlib
@@ -26,54 +26,54 @@ from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.object_store import shared_store
 from assay.corpus.storage.remote_lease import hold_shared
 
-LEDGER = "ledger.parquet"  # beside the splits: what it knew of their rows before
+LEDGER = "ledger.parquet"  # beside the splits: previous assignments of their rows
 LOCK_TIMEOUT_S = 600.0
-_SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("side", pa.int8()), ("trained", pa.bool_())])
+_SCHEMA = pa.schema([("key", pa.binary(HASH_BYTES)), ("split", pa.int8()), ("trained", pa.bool_())])
 
 
 class Ledger:
-    """What is remembered, sorted by key. `trained` stays true once a key was in train, or joined with what was."""
+    """Previous assignments, sorted by key. `trained` stays true once a key, or a key joined with it, was in train."""
 
     def __init__(self, path: Path, ledger_id: str, revision: int, table: pa.Table) -> None:
         self.id = ledger_id
         self.revision = revision
         self._path = path
         self._keys: HashArray = np.frombuffer(_key_bytes(table), dtype=f"S{HASH_BYTES}")
-        self._split_of = table["side"].to_numpy().astype(np.int8)
+        self._split_of = table["split"].to_numpy().astype(np.int8)
         self._trained = table["trained"].to_numpy().astype(bool)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def split_of(self, keys: HashArray) -> SplitArray:
-        """Remembered side of each key: train 0, validation 1, test 2, or `NO_SPLIT` where it is unknown."""
+        """Return the previous split of each key: train 0, validation 1, test 2, or `NO_SPLIT` for unknown keys."""
         positions, known = self._find(keys)
-        found = np.full(len(keys), NO_SPLIT, dtype=np.int8)
-        found[known] = self._split_of[positions[known]]
-        return found
+        splits = np.full(len(keys), NO_SPLIT, dtype=np.int8)
+        splits[known] = self._split_of[positions[known]]
+        return splits
 
     def trained(self, keys: HashArray) -> NDArray[np.bool_]:
-        """Whether what the key stands for, or a row that it was joined with, was ever in train."""
+        """Return whether the row of each key, or a row joined with it, was ever in train."""
         positions, known = self._find(keys)
-        found = np.zeros(len(keys), dtype=bool)
-        found[known] = self._trained[positions[known]]
-        return found
+        trained = np.zeros(len(keys), dtype=bool)
+        trained[known] = self._trained[positions[known]]
+        return trained
 
     def tell(
         self, keys: HashArray, split_of: SplitArray, *, remember: bool, seen: NDArray[np.bool_] | None = None
     ) -> None:
-        """Write down the sides of this run. Telling the same again changes nothing.
+        """Record the splits of this run. Recording the same splits again changes nothing.
 
         Args:
-            keys: hashes, `NO_KEY` is left out; a key may come several times.
-            split_of: of train, validation and test; rows without a side are left out.
-            remember: a key keeps the split that is held back more, the earlier or the new one; else the new one counts.
-            seen: keys that count as trained whatever their side, since a training row of an earlier run shares them
+            keys: hashes; `NO_KEY` is skipped, and a key may occur several times.
+            split_of: splits of the keys; rows without a split are skipped.
+            remember: a key keeps the earlier or new split, whichever is held out more; otherwise the new one counts.
+            seen: keys that count as trained whatever their split, since a training row of an earlier run shares them
                 or a group with them.
         """
         trained = (split_of == TRAIN) if seen is None else (split_of == TRAIN) | seen
-        told = (split_of != NO_SPLIT) & (keys != NO_KEY)
-        new_keys, new_splits, new_trained = _fold(keys[told], split_of[told], trained[told])
+        recorded = (split_of != NO_SPLIT) & (keys != NO_KEY)
+        new_keys, new_splits, new_trained = _fold(keys[recorded], split_of[recorded], trained[recorded])
         positions, known = self._find(new_keys)
         before = positions[known]
         if remember:
@@ -83,35 +83,35 @@ class Ledger:
         same = not changed.any() and np.array_equal(new_trained[known], self._trained[before])
         if same and known.all() and self.revision:
             return
-        kept = np.ones(len(self._keys), dtype=bool)
-        kept[before] = False
-        self._keys = np.concatenate([self._keys[kept], new_keys])
+        unchanged = np.ones(len(self._keys), dtype=bool)
+        unchanged[before] = False
+        self._keys = np.concatenate([self._keys[unchanged], new_keys])
         order = np.argsort(self._keys)
         self._keys = self._keys[order]
-        self._split_of = np.concatenate([self._split_of[kept], new_splits])[order]
-        self._trained = np.concatenate([self._trained[kept], new_trained])[order]
+        self._split_of = np.concatenate([self._split_of[unchanged], new_splits])[order]
+        self._trained = np.concatenate([self._trained[unchanged], new_trained])[order]
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
 
     def forget(self, keys: HashArray) -> int:
-        """Take keys out; gives how many there were."""
+        """Erase keys; return how many were in the ledger."""
         positions, known = self._find(np.unique(keys))
         if not known.any():
             return 0
-        kept = np.ones(len(self._keys), dtype=bool)
-        kept[positions[known]] = False
-        self._keys, self._split_of, self._trained = self._keys[kept], self._split_of[kept], self._trained[kept]
+        rest = np.ones(len(self._keys), dtype=bool)
+        rest[positions[known]] = False
+        self._keys, self._split_of, self._trained = self._keys[rest], self._split_of[rest], self._trained[rest]
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
         return int(known.sum())
 
     def save_part(self, keys: HashArray, path: Path) -> None:
-        """Write what is known of some keys as a ledger of the same id: enough to put their rows on sides again."""
+        """Write the entries of some keys as a ledger of the same id: enough to assign their rows again."""
         positions, known = self._find(np.unique(keys))
         self._write(path, positions[known])
 
     def _find(self, keys: HashArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Position of each key, and whether it is there at all."""
+        """Return the position of each key, and whether it is in the ledger."""
         positions = np.searchsorted(self._keys, keys)
         known = positions < len(self._keys)
         known[known] = self._keys[positions[known]] == keys[known]
@@ -128,13 +128,13 @@ class Ledger:
 
 
 def ledger_path(store: Path, recipe: str) -> Path:
-    """Where the ledger of a recipe lies."""
+    """Return the path of a recipe's ledger."""
     return store / "ledger" / f"{recipe}.parquet"
 
 
 @contextmanager
 def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
-    """Open a ledger, or begin one, and keep others out until the block ends.
+    """Open a ledger, or create one, and lock it until the block ends.
 
     Raises:
         AssayError: another run holds it for longer than `timeout` seconds, the file is damaged, or its keys are of
@@ -157,18 +157,18 @@ def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]
 
 @contextmanager
 def _synced(path: Path, timeout: float) -> Iterator[None]:
-    """Take what the shared store knows, keep other machines out, and write down what the block has told."""
+    """Download the ledger from the shared store, lock it for other machines, and upload what the block recorded."""
     if (shared := shared_store()) is None:
         yield
         return
     name = f"ledger/{path.name}"
-    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as turn:
+    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as lease:
         before = shared.read(name)
         if before is not None:
             path.write_bytes(before)
         yield
         if path.exists() and (after := path.read_bytes()) != before:
-            turn.renew()
+            lease.renew()
             shared.write(name, after)
 
 
@@ -193,14 +193,14 @@ def _read(path: Path) -> Ledger:
 
 def _damaged(path: Path) -> AssayError:
     return AssayError(
-        f"{path} is not the ledger of sides that was written; restore it from a backup, "
+        f"{path} is not the split ledger that was written; restore it from a backup, "
         "or delete it to begin a new one (models of earlier runs are then not comparable)"
     )
 
 
 def _digest(table: pa.Table) -> str:
     digest = hashlib.sha256(_key_bytes(table))
-    for name in ("side", "trained"):
+    for name in ("split", "trained"):
         digest.update(table[name].to_numpy().astype(np.int8).tobytes())
     return digest.hexdigest()
 
@@ -215,7 +215,7 @@ def _key_bytes(table: pa.Table) -> bytes:
 def _fold(
     keys: HashArray, split_of: SplitArray, trained: NDArray[np.bool_]
 ) -> tuple[HashArray, SplitArray, NDArray[np.bool_]]:
-    """One entry per key: the side that is held back most, since TRAIN < VALIDATION < TEST; trained if any is."""
+    """Return one entry per key: the split held out most, since TRAIN < VALIDATION < TEST; trained if any entry is."""
     order = np.argsort(keys)
     unique, first = np.unique(keys[order], return_index=True)
     if not first.size:

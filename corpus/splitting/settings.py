@@ -1,4 +1,4 @@
-"""How a recipe wants its rows split."""
+"""Recipe section of the split."""
 
 from typing import Literal
 
@@ -8,22 +8,22 @@ from assay.corpus.settings import Closed, Seed
 
 
 class Split(Closed):
-    """How rows are put on sides."""
+    """Settings of the assignment of rows to splits."""
 
     method: Literal["stratified", "published", "time"] = Field(
         "stratified",
-        description="stratified: over label and entity types together. published: as the source says, a missing "
-        "validation is carved from train. time: oldest rows train, newest test; with remember, of the new rows",
+        description="stratified: over label and entity types together. published: as in the source, a missing "
+        "validation is held out from train. time: oldest rows train, newest test; with remember, of the new rows",
     )
     train: float = Field(0.8, gt=0, lt=1, description="Share of rows to train on")
     validation: float = Field(0.1, gt=0, lt=1, description="Share of rows for decisions during training")
     test: float = Field(0.1, gt=0, lt=1, description="Share of rows for the verdict")
     duplicates: Literal["text", "text_pair", "both"] = Field(
-        "text", description="For pairs: which side makes two rows duplicates of each other; both: the pair as a whole"
+        "text", description="For pairs: the text that makes two rows duplicates; both: the pair as a whole"
     )
     remember: bool = Field(
         True,
-        description="Rows keep the side they had in earlier runs of the recipe, and new rows fill up the shares "
+        description="Rows keep their split of earlier runs of the recipe, and new rows fill up the shares "
         "(published splits excepted)",
     )
     seed: Seed = Field(13, description="Seed of the assignment")

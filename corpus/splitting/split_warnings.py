@@ -1,4 +1,4 @@
-"""What a person should know of a split that is made all the same."""
+"""Warnings about a split that is unusual but valid."""
 
 from collections.abc import Collection
 
@@ -11,8 +11,8 @@ from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JO
 from assay.corpus.splitting.settings import Split
 from assay.corpus.splitting.stratify import TEST
 
-FAR = 0.25  # of a share: a test share of 10 % is far off below 7.5 % and above 12.5 %
-ROUNDING = 2.0  # rows by which any share may be off
+FAR = 0.25  # relative to the share: a test share of 10 % is far off below 7.5 % and above 12.5 %
+ROUNDING = 2.0  # rows by which any share may deviate
 NAMES_SHOWN = 10
 NEW_LEDGER = "delete ledger/{name}.parquet in the store, after which models of earlier runs are not comparable"
 
@@ -20,21 +20,21 @@ NEW_LEDGER = "delete ledger/{name}.parquet in the store, after which models of e
 def split_warnings(
     name: str, heads: Collection[Head], split: Split, rows: SplittingRows, assignment: Assignment
 ) -> list[str]:
-    """Return one line per thing that the recipe's author would not expect; none for a split as asked for.
+    """Return one line per unexpected property of a split; an empty list for a split as requested.
 
     Args:
-        name: of the recipe.
-        heads: of its network.
-        split: what it asks for.
-        rows: that were assigned.
-        assignment: what came of it.
+        name: name of the recipe.
+        heads: heads of its network.
+        split: settings of the split.
+        rows: the assigned rows.
+        assignment: the result.
     """
-    found = [*_shares(split, rows, assignment), *_untested(heads, rows, assignment)]
-    return found + _excluded(name, assignment)
+    warnings = [*_shares(split, rows, assignment), *_untested(heads, rows, assignment)]
+    return warnings + _excluded(name, assignment)
 
 
 def new_ledger(name: str) -> str:
-    """Return how to assign all rows anew."""
+    """Return how to start a new ledger, which assigns all rows again."""
     return NEW_LEDGER.format(name=name)
 
 
@@ -59,7 +59,7 @@ def _percent(counts: NDArray[np.float64] | NDArray[np.int64]) -> str:
 
 
 def _untested(heads: Collection[Head], rows: SplittingRows, assignment: Assignment) -> list[str]:
-    """Classes and entity types of the snapshot, all of which the bundle knows, that no test row has."""
+    """Return warnings about classes and entity types that no test row has, although the bundle knows them."""
     counts = rows.labels.by_split(assignment.split_of)[TEST]
     lines = []
     for head, kind in (("sentence", "class"), ("tokens", "entity type")):
@@ -83,5 +83,5 @@ def _excluded(name: str, assignment: Assignment) -> list[str]:
     new = f" and {joining:,} new rows" if joining else ""
     return [
         f"{count:,} rows of earlier runs{new} are excluded, since the recipe's groups, duplicates or cleaning now join "
-        f"them with rows that are held out; to assign all rows anew, {new_ledger(name)}"
+        f"them with rows that are held out; to assign all rows again, {new_ledger(name)}"
     ]

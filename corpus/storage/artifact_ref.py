@@ -1,4 +1,4 @@
-"""A reference to the result of a step: small enough to be handed on as JSON, and typed by what lies there."""
+"""References to the results of steps: small enough to pass on as JSON, and typed by the artifact."""
 
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Artifact(Protocol):
-    """What a finished folder holds, such as a snapshot, a checkpoint or an evaluation."""
+    """Content of a finished folder, such as a snapshot, a checkpoint or an evaluation."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -26,12 +26,12 @@ class Ref(BaseModel):
     digest: str
 
     def to(self, kind: type[T]) -> "ArtifactRef[T]":
-        """Return the reference as one to an artifact of this kind."""
+        """Return the reference as a reference to an artifact of this type."""
         return ArtifactRef[kind](path=self.path, digest=self.digest)  # type: ignore[valid-type]  # a class at run time
 
 
 class ArtifactRef(Ref, Generic[T]):
-    """A reference to an artifact of one kind: `ArtifactRef[Snapshot]` is no `ArtifactRef[Splits]`.
+    """A reference to an artifact of one type: `ArtifactRef[Snapshot]` is not an `ArtifactRef[Splits]`.
 
     Example:
         >>> def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
@@ -42,7 +42,7 @@ class ArtifactRef(Ref, Generic[T]):
         """Open the artifact.
 
         Raises:
-            AssayError: it is not there, or not whole.
+                AssayError: it is missing or incomplete.
         """
         kind: type[T] = self.__pydantic_generic_metadata__["args"][0]
         return kind.load(self.path)

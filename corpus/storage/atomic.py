@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear completely or not at all."""
 
 import os
 import shutil
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPLACED = "replaced"
-PARTIAL = ".partial"  # ends the name of what is not whole yet
+PARTIAL = ".partial"  # suffix of the name of an incomplete file
 
 
 @contextmanager
 def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Give a path beside `target` to write to; it takes the target's place when the block ends well.
+    """Yield a path to write to, which replaces `target` when the block succeeds.
 
-    When the block raises, what was written is removed and the target is as it was.
+    When the block raises, the written file is removed and the target stays as it was.
 
     Args:
-        target: what is to be.
-        folder: where to write until then, on the same file system; none: beside the target.
+        target: the final path.
+        folder: folder of the temporary file, on the same file system; None writes beside the target.
     """
     folder = folder or target.parent
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
     try:
         yield partial
         _flush(partial)
-        # mkstemp makes the file private; an output has the permissions of any new file.
+        # mkstemp makes the file private; an output gets the permissions of any new file.
         partial.chmod(0o666 & ~_umask())
         partial.replace(target)
     finally:
@@ -39,7 +39,7 @@ def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """As `atomic_path`, for a folder: an earlier folder of that name is replaced at the end."""
+    """Yield a folder to write to, which replaces `target` when the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -52,8 +52,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def publish_folder(partial: Path, target: Path) -> None:
     """Flush every file of `partial` to the disk and give it the name `target`.
 
-    An earlier folder of that name goes aside first, as `.NAME.*/REPLACED`: removing it takes time, and who is killed
-    meanwhile must not leave a part of it under that name.
+    An earlier folder of that name is first moved aside, as `.NAME.*/REPLACED`: removing it takes time, and a process
+    killed meanwhile must not leave a part of it under that name.
     """
     for path in partial.rglob("*"):
         if path.is_file():
@@ -69,15 +69,15 @@ def publish_folder(partial: Path, target: Path) -> None:
 
 
 def mend_folders(parent: Path, pattern: str) -> None:
-    """Put right what `atomic_folder` left where it was killed: folders of these names are the old ones or the new ones.
+    """Recover from an interrupted `atomic_folder`: restore the old folder if the new one is missing, and clean up.
 
-    Nobody may be writing there.
+    No other process may be writing to `parent`.
     """
-    for left in parent.glob(f".{pattern}"):
-        target = parent / left.name[1:].rpartition(".")[0]
-        if (left / REPLACED).exists() and not target.exists():
-            (left / REPLACED).rename(target)
-        shutil.rmtree(left)
+    for aside in parent.glob(f".{pattern}"):
+        target = parent / aside.name[1:].rpartition(".")[0]
+        if (aside / REPLACED).exists() and not target.exists():
+            (aside / REPLACED).rename(target)
+        shutil.rmtree(aside)
 
 
 def _flush(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The file that is written last into a folder: without it, what the folder holds is not whole."""
+"""Completion manifests: the file written last into a folder, without which the folder is incomplete."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from assay.corpus.errors import AssayError
 
 
 def read_manifest(folder: Path, name: str, what: str, remedy: str) -> bytes:
-    """The bytes of the marker `name`.
+    """Return the bytes of the manifest `name`.
 
     Raises:
-        AssayError: it is not there, so `what` was never finished; the line ends with the remedy.
+        AssayError: the manifest is missing, so `what` never finished; the message ends with the remedy.
     """
     path = folder / name
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The digest of rows in Arrow: the same however they are cut into batches, and cheap next to reading them."""
+"""Digests of Arrow rows: independent of the division into batches, and cheap compared with reading the rows."""
 
 import hashlib
 from typing import Any
@@ -13,37 +13,37 @@ NULL = -1
 
 
 class ContentHash:
-    """A SHA-256 over lengths and one over bytes, for each column and each field in it; their digest stands for all.
+    """A SHA-256 of lengths and one of bytes for each column and nested field; their digest covers all of them.
 
-    Of a text the length in bytes is hashed, of a list the number of its items, `NULL` for null; then bytes or items.
+    For a text the length in bytes is hashed, for a list the number of its items, `NULL` for null; then bytes or items.
     """
 
     def __init__(self) -> None:
         self._hashes: dict[str, Any] = {}
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows."""
+        """Hash the next rows."""
         for name in batch.schema.names:
-            self._take(name, batch[name])
+            self._update_column(name, batch[name])
 
     def hexdigest(self) -> str:
-        """Of all rows so far."""
+        """Return the digest of all rows hashed so far."""
         return digest_json({name: hash_.hexdigest() for name, hash_ in self._hashes.items()})
 
-    def _take(self, name: str, values: pa.Array) -> None:
+    def _update_column(self, name: str, values: pa.Array) -> None:
         if pa.types.is_list(values.type):
-            self._feed(f"{name}#", _numbers(values.value_lengths()))
-            self._take(f"{name}[]", values.flatten())
+            self._update(f"{name}#", _numbers(values.value_lengths()))
+            self._update_column(f"{name}[]", values.flatten())
         elif pa.types.is_struct(values.type):
             for field in values.type:
-                self._take(f"{name}.{field.name}", values.field(field.name))
+                self._update_column(f"{name}.{field.name}", values.field(field.name))
         elif pa.types.is_string(values.type):
-            self._feed(f"{name}#", _numbers(pc.binary_length(values)))
-            self._feed(name, _text_bytes(values))
+            self._update(f"{name}#", _numbers(pc.binary_length(values)))
+            self._update(name, _text_bytes(values))
         else:
-            self._feed(name, _numbers(values))
+            self._update(name, _numbers(values))
 
-    def _feed(self, name: str, content: Any) -> None:
+    def _update(self, name: str, content: Any) -> None:
         self._hashes.setdefault(name, hashlib.sha256()).update(content)
 
 
@@ -52,7 +52,7 @@ def _numbers(values: pa.Array) -> Any:
 
 
 def _text_bytes(values: pa.Array) -> Any:
-    """The bytes of all texts, one behind the other."""
+    """Return the concatenated bytes of all texts."""
     values = values.drop_null() if values.null_count else values
     if not len(values):
         return b""

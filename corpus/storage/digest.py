@@ -7,23 +7,23 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> bytes:
-    """One byte string for equal JSON values: sorted keys, no spaces, UTF-8 (lone surrogates escaped)."""
+    """Return the same bytes for equal JSON values: sorted keys, no spaces, UTF-8 (lone surrogates escaped)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", errors="backslashreplace")
 
 
 def digest_json(value: Any) -> str:
-    """Hexadecimal SHA-256 of the canonical JSON of `value`."""
+    """Return the hexadecimal SHA-256 of the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def digest_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes, read in blocks."""
+    """Return the hexadecimal SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_folder(folder: Path) -> dict[str, str]:
-    """Digest of every file below `folder`, by its path relative to the folder, sorted."""
+    """Return the digest of every file below `folder`, keyed by relative path and sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}

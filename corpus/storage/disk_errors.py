@@ -1,4 +1,4 @@
-"""What the disk refuses: one line that names the place, what is wrong, and the remedy of that kind."""
+"""Disk and sqlite errors as one line with the path, the reason and a remedy."""
 
 import errno
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assay.corpus.errors import AssayError, first_line
 
-_FULL = "free some room or name another place, then start again"
+_FULL = "free some space or name another place, then start again"
 _FORBIDDEN = "change the permissions or the owner, or name another place"
 _BLOCKED = "move what is there away, or name another place"
 _REMEDIES = {
@@ -17,58 +17,58 @@ _REMEDIES = {
     errno.EROFS: "mount it for writing, or name another place",
     errno.EACCES: _FORBIDDEN,
     errno.EPERM: _FORBIDDEN,
-    errno.ENOTDIR: "a file stands where a folder is needed; move it away, or name another place",
-    errno.EISDIR: "a folder stands where a file is needed; name a file",
+    errno.ENOTDIR: "a file exists where a folder is needed; move it away, or name another place",
+    errno.EISDIR: "a folder exists where a file is needed; name a file",
     errno.ENAMETOOLONG: "use a shorter name",
     errno.ELOOP: "the link points to itself; remove it, or name another place",
     errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.EIO: "the disk fails; check it, or name another place",
+    errno.EIO: "the disk has failed; check it, or name another place",
     errno.EEXIST: _BLOCKED,
     errno.ENOTEMPTY: _BLOCKED,
     errno.ENOENT: "check the path",
 }
-# These may come of a defect of ours, too: what a step stumbles over is no user's fault until the command ends with it.
-_ANYONES = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT}
-DISK_ERRORS = _REMEDIES.keys() - _ANYONES
+# These may also be defects of Assay: inside a step they are not user errors unless the command ends with them.
+_AMBIGUOUS = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT}
+DISK_ERRORS = _REMEDIES.keys() - _AMBIGUOUS
 _SQLITE_REMEDIES = {
     "not a database": "restore it from a backup, or move it away and start with an empty one",
     "malformed": "restore it from a backup, or move it away and start with an empty one",
     "encrypted": "restore it from a backup, or move it away and start with an empty one",
-    "locked": "another process holds it; wait for that, or end it",
+    "locked": "another process holds it; wait for that process, or end it",
     "readonly": _FORBIDDEN,
     "unable to open": "check that it is a file, its permissions and those of its folder",
     "full": _FULL,
-    "disk i/o": "the disk fails or is full; check it",
+    "disk i/o": "the disk has failed or is full; check it",
 }
 
 
 def disk_line(error: OSError, where: Path | str) -> str:
-    """Return what to tell of an error of the disk; `where` is for those that name no file."""
+    """Return the line for a disk error; `where` is used if the error names no file."""
     remedy = _REMEDIES.get(error.errno or 0, "check the place")
     return f"{error.filename or where}: {error.strerror}; {remedy}"
 
 
 def sqlite_remedy(message: str) -> str | None:
-    """Return the remedy for what sqlite says, None where it is a matter of its caller."""
-    said = message.lower()
-    return next((remedy for part, remedy in _SQLITE_REMEDIES.items() if part in said), None)
+    """Return the remedy for an error message of sqlite; None if the caller is at fault."""
+    message = message.lower()
+    return next((remedy for part, remedy in _SQLITE_REMEDIES.items() if part in message), None)
 
 
 def user_line(error: BaseException) -> str | None:
-    """Return the one line for an error that a person can fix; None for a defect."""
+    """Return the line for an error that a user can fix; None for a defect."""
     if isinstance(error, AssayError):
         return str(error)
     if isinstance(error, OSError):
-        known = error.errno in DISK_ERRORS or (error.errno in _ANYONES and error.filename)
+        known = error.errno in DISK_ERRORS or (error.errno in _AMBIGUOUS and error.filename)
         return disk_line(error, "the disk") if known else None
     return _sqlite_line(error)
 
 
 def check_database(path: Path) -> None:
-    """Check that sqlite can read a file, where there is one.
+    """Check that sqlite can read a file, if it exists.
 
     Raises:
-        AssayError: it cannot.
+        AssayError: sqlite cannot read it.
     """
     import sqlite3  # some builds of Python lack it
 
@@ -86,10 +86,10 @@ def check_database(path: Path) -> None:
 
 @contextmanager
 def writing_to(where: Path | str) -> Iterator[None]:
-    """Turn errors of the disk into one line.
+    """Convert disk errors to one line.
 
     Raises:
-        AssayError: it is full, or may not be written to.
+        AssayError: the disk is full or not writable.
     """
     try:
         yield
@@ -100,10 +100,10 @@ def writing_to(where: Path | str) -> Iterator[None]:
 
 
 def _sqlite_line(error: BaseException) -> str | None:
-    """Of sqlite's own errors, and those that SQLAlchemy wraps."""
+    """Return the line for an error of sqlite, also when SQLAlchemy wraps it."""
     original = getattr(error, "orig", None) or error
     if type(original).__module__ != "sqlite3":
         return None
     reason = first_line(original)
     remedy = sqlite_remedy(reason)
-    return f"a sqlite database: {reason}; {remedy} (assay doctor names it)" if remedy else None
+    return f"a sqlite database: {reason}; {remedy} (assay doctor shows which)" if remedy else None

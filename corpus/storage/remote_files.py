@@ -1,7 +1,7 @@
-"""Files at fsspec addresses such as `s3://bucket/rows.jsonl`, by way of copies on this machine.
+"""Files at fsspec addresses such as `s3://bucket/rows.jsonl`, by way of local copies.
 
-Readers go back and forth in a file, and look it through before they read it, so that a copy is faster than the network.
-A copy is made anew when the file at the address has changed, by what its server says of it (size, time, digest).
+Readers seek in a file and scan it before they read it, so a copy is faster than the network.
+A copy is replaced when the fingerprint of the remote file (size, time, digest) has changed.
 """
 
 import errno
@@ -19,36 +19,36 @@ FINGERPRINT = ".fingerprint"
 
 
 def is_remote(address: str) -> bool:
-    """Whether a file is named by an address and not by a path."""
+    """Return whether a file is named by an address instead of a path."""
     return "://" in address
 
 
 def fetch_files(address: str) -> list[Path]:
-    """Copies of the files that an address names, which may be a glob; sorted, and empty where there is none.
+    """Return local copies of the files at an address or glob, sorted; empty if there are none.
 
     Raises:
-        AssayError: the address is of an unknown kind, or does not answer.
+        AssayError: the address is of an unknown kind or is not responding.
     """
-    with _answering(address):
+    with _remote_errors(address):
         system, root = _open(address)
         names = [root] if system.isfile(root) else sorted(name for name in system.glob(root) if system.isfile(name))
         return [_copy(system, address.partition("://")[0], name) for name in names]
 
 
 def fetch_file(address: str) -> Path:
-    """A copy of one file.
+    """Return a local copy of one file.
 
     Raises:
-        AssayError: there is no such file, or the address does not answer.
+        AssayError: there is no such file, or the address is not responding.
     """
-    found = fetch_files(address)
-    if len(found) != 1:
-        raise AssayError(f"{address} names {len(found)} files; name one, or get a folder by other means first")
-    return found[0]
+    paths = fetch_files(address)
+    if len(paths) != 1:
+        raise AssayError(f"{address} names {len(paths)} files; name one, or download a folder by other means first")
+    return paths[0]
 
 
 def name_of(path: Path) -> str:
-    """The address that a copy was made from; of any other file, its path."""
+    """Return the address of a local copy; for any other file, its path."""
     if not path.is_relative_to(copies()):
         return path.as_posix()
     protocol, *parts = path.relative_to(copies()).parts
@@ -56,42 +56,44 @@ def name_of(path: Path) -> str:
 
 
 def send_file(path: Path, address: str) -> None:
-    """Write a file to an address, over what lies there; it appears whole or not at all.
+    """Upload a file to an address, replacing any file there; it appears completely or not at all.
 
     Raises:
-        AssayError: the address does not answer, or refuses.
+        AssayError: the address is not responding, or refuses the write.
     """
-    with _answering(address):
+    with _remote_errors(address):
         system, name = _open(address)
         system.put_file(str(path), name)
 
 
 def remove_file(address: str) -> None:
-    """Remove what lies at an address, if anything does.
+    """Remove the file at an address if it exists.
 
     Raises:
-        AssayError: the address does not answer, or refuses.
+        AssayError: the address is not responding, or refuses the removal.
     """
-    with _answering(address):
+    with _remote_errors(address):
         system, name = _open(address)
         if system.exists(name):
             system.rm_file(name)
 
 
 def copies() -> Path:
-    """Where copies lie."""
+    """Return the folder of local copies."""
     return user_cache().resolve() / "files"
 
 
 def _copy(system: Any, protocol: str, name: str) -> Path:
     path = copies() / protocol / name.strip("/")
-    mark = path.with_name(path.name + FINGERPRINT)
+    fingerprint_path = path.with_name(path.name + FINGERPRINT)
     fingerprint = str(system.ukey(name))
-    if not (path.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == fingerprint):
-        mark.unlink(missing_ok=True)
+    if not (
+        path.is_file() and fingerprint_path.is_file() and fingerprint_path.read_text(encoding="utf-8") == fingerprint
+    ):
+        fingerprint_path.unlink(missing_ok=True)
         with atomic_path(path) as partial:
             system.get_file(name, str(partial))
-        mark.write_text(fingerprint, encoding="utf-8")
+        fingerprint_path.write_text(fingerprint, encoding="utf-8")
     return path
 
 
@@ -100,24 +102,24 @@ def _open(address: str) -> tuple[Any, str]:
 
     if address.startswith(("http://", "https://")):
         raise AssayError(
-            f"{address}: a web server need not say when a file has changed; get it first and name the copy"
+            f"{address}: a web server may not report when a file has changed; download it and name the copy"
         )
     system, name = fsspec.url_to_fs(address, use_listings_cache=False)
     return system, name
 
 
 @contextmanager
-def _answering(address: str) -> Iterator[None]:
+def _remote_errors(address: str) -> Iterator[None]:
     try:
         yield
     except AssayError:
         raise
     except ImportError as error:
         raise AssayError(f"{address} needs {error.name or 'a package'}; pip install 'assay[s3]' for s3://") from error
-    except Exception as error:  # each driver has kinds of errors of its own
+    except Exception as error:  # each driver raises its own error types
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise AssayError(disk_line(error, copies())) from error
         raise AssayError(
-            f"{address} does not answer ({type(error).__name__}: {first_line(error)}); check the address and the "
+            f"{address} is not responding ({type(error).__name__}: {first_line(error)}); check the address and the "
             "credentials"
         ) from error

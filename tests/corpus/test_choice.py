@@ -5,7 +5,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.splits import SPLIT_NAMES
 
 
-def test_a_name_is_one_of_the_choices_or_refused() -> None:
+def test_choose_returns_a_choice_or_raises() -> None:
     assert choose("test", SPLIT_NAMES, "never said") == "test"
-    with pytest.raises(AssayError, match="--side tset: no such side"):
-        choose("tset", SPLIT_NAMES, "--side tset: no such side")
+    with pytest.raises(AssayError, match="--split tset: no such split"):
+        choose("tset", SPLIT_NAMES, "--split tset: no such split")

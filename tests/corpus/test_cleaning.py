@@ -25,7 +25,7 @@ PIECES = [
 ]
 
 
-def test_the_default_does_nothing() -> None:
+def test_cleaning_leaves_the_text_unchanged_by_default() -> None:
     text = "  <b>Süß</b> &amp; https://x.y\n"
     assert Cleaning().apply(text).text == text
     assert Cleaning().apply(text).raw_span(3, 5) == (3, 5)
@@ -45,11 +45,11 @@ def test_the_default_does_nothing() -> None:
         (ALL, " \n", ""),
     ],
 )
-def test_what_is_switched_on_is_done(cleaning: Cleaning, raw: str, clean: str) -> None:
+def test_cleaning_applies_each_setting(cleaning: Cleaning, raw: str, clean: str) -> None:
     assert cleaning.apply(raw).text == clean
 
 
-def test_a_span_of_the_clean_text_leads_to_the_raw_text() -> None:
+def test_raw_span_maps_cleaned_spans_to_the_raw_text() -> None:
     raw = "<p>Tom &amp; Jerry</p>  https://t.co/x  win"
     clean = ALL.apply(raw)
     assert clean.text == "Tom & Jerry URL win"
@@ -70,7 +70,7 @@ cleanings = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(raw=texts, cleaning=cleanings)
-def test_every_clean_character_has_a_raw_span_and_spans_never_go_back(raw: str, cleaning: Cleaning) -> None:
+def test_raw_span_is_monotonic_over_all_characters(raw: str, cleaning: Cleaning) -> None:
     clean = cleaning.apply(raw)
     spans = [clean.raw_span(position, position + 1) for position in range(len(clean.text))]
     assert all(0 <= start < end <= len(raw) for start, end in spans)
@@ -82,7 +82,7 @@ def test_every_clean_character_has_a_raw_span_and_spans_never_go_back(raw: str, 
 
 @settings(max_examples=60, deadline=None)
 @given(raw=texts)
-def test_characters_that_nothing_replaced_are_those_of_the_raw_text(raw: str) -> None:
+def test_raw_span_keeps_unreplaced_characters(raw: str) -> None:
     clean = Cleaning(urls="token", whitespace=True).apply(raw)
     for position, character in enumerate(clean.text):
         start, end = clean.raw_span(position, position + 1)
@@ -91,12 +91,12 @@ def test_characters_that_nothing_replaced_are_those_of_the_raw_text(raw: str) ->
 
 
 @pytest.mark.parametrize("urls", ["keep", "drop", "token"])
-def test_a_megabyte_of_open_tags_is_cleaned_in_no_time(urls: Literal["keep", "drop", "token"]) -> None:
+def test_cleaning_is_fast_for_a_megabyte_of_open_tags(urls: Literal["keep", "drop", "token"]) -> None:
     clean = Cleaning(html=True, urls=urls, whitespace=True).apply("<a " * 50_000)
     assert clean.text.startswith("<a <a")
 
 
-def test_many_comments_that_never_close_are_cleaned_in_no_time() -> None:
+def test_cleaning_is_fast_for_many_unclosed_comments() -> None:
     text = "<!-- " * 50_000
     assert Cleaning(html=True).apply(text).text == text
     assert Cleaning(html=True).apply("a<!-- <b>\nx --><!-- y -->b").text == "a  b"
@@ -107,6 +107,6 @@ def test_many_comments_that_never_close_are_cleaned_in_no_time() -> None:
     odd=st.sampled_from(["", "&#8203;", "&lt;br&gt;", "\x1c", "\x85", "\u00a0", "\u2028"]),
     cleaning=cleanings,
 )
-def test_text_without_offsets_is_that_with_offsets(raw: str, odd: str, cleaning: Cleaning) -> None:
+def test_text_equals_the_text_of_apply(raw: str, odd: str, cleaning: Cleaning) -> None:
     raw = f"{odd}{raw}{odd}"
     assert cleaning.text(raw) == cleaning.apply(raw).text

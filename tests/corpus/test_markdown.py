@@ -1,4 +1,4 @@
-"""Values of the data in Markdown: a parser finds text, and nothing else."""
+"""Values of the data in Markdown: a parser finds only text."""
 
 import random
 
@@ -43,7 +43,7 @@ def shown(text: str) -> str:
     return "".join(token.content for token in parse(text) if token.type in ("text", "text_special"))
 
 
-def test_cell_leaves_no_address_that_a_renderer_links_by_itself() -> None:
+def test_cell_breaks_addresses_that_renderers_link() -> None:
     assert cell("see https://a.example") == "see https\\://a.example"
     assert cell("www.a.example, a@b.example, mailto:a") == "www\\.a.example, a\\@b.example, mailto\\:a"
 
@@ -54,7 +54,7 @@ def generated() -> list[str]:
 
 
 @pytest.mark.parametrize("values", [HOSTILE, generated()], ids=["written", "generated"])
-def test_row_holds_hostile_values_as_text_alone(values: list[str]) -> None:
+def test_row_keeps_hostile_values_as_text(values: list[str]) -> None:
     for value in values:
         table = f"| a | b |\n|---|---|\n{row(value, 'end')}"
         tokens = parse(table)
@@ -65,7 +65,7 @@ def test_row_holds_hostile_values_as_text_alone(values: list[str]) -> None:
 
 
 @pytest.mark.parametrize("values", [HOSTILE, generated()], ids=["written", "generated"])
-def test_cell_alone_on_a_line_is_one_paragraph_of_the_value(values: list[str]) -> None:
+def test_cell_on_its_own_line_is_one_paragraph(values: list[str]) -> None:
     for value in values:
         kinds = {token.type for token in parse(cell(value))}
         assert kinds <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}, value

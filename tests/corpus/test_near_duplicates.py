@@ -13,18 +13,18 @@ from assay.corpus.near_duplicates import normalise
     "text",
     ["Shares rise 5% ", "shares  RISE 12%", "Shares rise 5% https://t.co/x1", "www.news.example/a?b=1\nshares rise 7%"],
 )
-def test_case_urls_digits_and_white_space_do_not_count(text: str) -> None:
+def test_normalise_ignores_case_urls_digits_and_white_space(text: str) -> None:
     assert normalise(text) == "shares rise 0%"
 
 
-def test_texts_without_a_letter_keep_what_they_have() -> None:
+def test_normalise_keeps_texts_without_letters_apart() -> None:
     # given two texts that are all number or URL, they have nothing in common
     assert normalise("2024") != normalise("2025")
     assert normalise("https://a.example") != normalise("https://b.example")
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("caf\u00e9 bar", "cafe\u0301 bar"),
         ("caf\u00e9", "CAFE\u200b\u0301"),
@@ -41,22 +41,22 @@ def test_texts_without_a_letter_keep_what_they_have() -> None:
         ("a\U000e0101b", "ab"),
     ],
 )
-def test_what_nobody_sees_does_not_count(one: str, other: str) -> None:
-    assert normalise(one) == normalise(other)
+def test_normalise_ignores_invisible_characters(left: str, right: str) -> None:
+    assert normalise(left) == normalise(right)
 
 
-def test_every_format_character_goes() -> None:
+def test_normalise_removes_every_format_character() -> None:
     formats = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"]
     assert len(formats) > 150
     assert {normalise(f"a{character}b") for character in formats} == {"ab"}
 
 
 @given(text=st.text(), form=st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
-def test_forms_of_unicode_do_not_count_and_doing_it_twice_changes_nothing(text: str, form: Any) -> None:
+def test_normalise_is_idempotent_and_ignores_unicode_forms(text: str, form: Any) -> None:
     assert normalise(unicodedata.normalize(form, text)) == normalise(text)
     assert normalise(normalise(text)) == normalise(text)
 
 
-def test_what_people_see_still_counts() -> None:
+def test_normalise_keeps_visible_differences() -> None:
     texts = ["co-op", "coop", "resume", "r\u00e9sum\u00e9", "\u0e01\u0e32", "\u0e01", "\u2764 x", "\u2665 x"]
     assert len({normalise(text) for text in texts}) == len(texts)

@@ -15,7 +15,7 @@ from assay.corpus.scripts import KINDS, Kind, inside_word, split_signs
         ("๕", Kind.LETTER),
     ],
 )
-def test_kinds(characters: str, kind: Kind) -> None:
+def test_kinds_of_characters(characters: str, kind: Kind) -> None:
     assert {KINDS[character] for character in characters} == {kind}
 
 
@@ -32,7 +32,7 @@ def test_kinds(characters: str, kind: Kind) -> None:
         ("a\u200d", []),
     ],
 )
-def test_inside_word(text: str, inside: list[int]) -> None:
+def test_inside_word_at_each_offset(text: str, inside: list[int]) -> None:
     assert [at for at in range(len(text) + 1) if inside_word(text, at)] == inside
 
 
@@ -45,5 +45,5 @@ def test_inside_word(text: str, inside: list[int]) -> None:
         ("か\u3099き", ["か\u3099", "き"]),
     ],
 )
-def test_split_signs(text: str, parts: list[str]) -> None:
+def test_split_signs_divides_scripts_without_spaces(text: str, parts: list[str]) -> None:
     assert [text[start:end] for start, end in split_signs(text, 0, len(text))] == parts

@@ -16,27 +16,27 @@ ROWS = [
 ]
 
 
-def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_snapshot_returns_rows_as_written(tmp_path: Path) -> None:
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", ROWS, ["year"]).path)
-    found = list(snapshot.examples())
+    examples = list(snapshot.examples())
     # a row that lacks a slice column reads as one whose value is empty
-    assert found[0] == ROWS[0]
-    assert found[1].entities == ()
-    assert found[1].text == ROWS[1].text
-    assert found[1].text_pair == ROWS[1].text_pair
-    assert found[2].entities is None
-    assert found[2].slices == {"year": None}
+    assert examples[0] == ROWS[0]
+    assert examples[1].entities == ()
+    assert examples[1].text == ROWS[1].text
+    assert examples[1].text_pair == ROWS[1].text_pair
+    assert examples[2].entities is None
+    assert examples[2].slices == {"year": None}
     assert len(snapshot) == 3
 
 
-def test_the_manifest_counts_labels_and_documents(tmp_path: Path) -> None:
+def test_snapshot_manifest_counts_labels_and_documents(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     writer = SnapshotWriter(tmp_path / "s", [], {"kind": "test"})
     writer.add(ROWS[:2], [("a.3", "no text", {"text": None})])
     writer.add([], [("b", "not an object", "nonsense")])
     writer.add([])
     manifest = writer.finish()
-    # then documents = used + filtered + rejected, and every bad part has a line
+    # then documents = used + filtered + rejected, and every rejected part has a line
     assert manifest.counts.model_dump() == {
         "documents": 3,
         "used": 1,
@@ -51,7 +51,7 @@ def test_the_manifest_counts_labels_and_documents(tmp_path: Path) -> None:
     assert [json.loads(line)["reason"] for line in lines] == ["no text", "not an object"]
 
 
-def test_the_digest_depends_on_rows_and_their_order_only(tmp_path: Path) -> None:
+def test_snapshot_digest_depends_on_rows_and_order_only(tmp_path: Path) -> None:
     plain = write_snapshot(tmp_path / "a", ROWS[:2])
     same = write_snapshot(tmp_path / "b", ROWS[:2])
     turned = write_snapshot(tmp_path / "c", ROWS[1::-1])
@@ -60,9 +60,9 @@ def test_the_digest_depends_on_rows_and_their_order_only(tmp_path: Path) -> None
     assert len({plain.digest, turned.digest, changed.digest}) == 3
 
 
-def test_many_rows_go_to_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_module, "ROWS_A_BATCH", 10)
-    monkeypatch.setattr(snapshot_module, "ROWS_A_PART", 30)
+def test_snapshot_writer_divides_rows_into_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_module, "ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(snapshot_module, "ROWS_PER_PART", 30)
     rows = [Example(f"r{number}", f"text {number}") for number in range(75)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", rows).path)
     assert [part.rows for part in snapshot.manifest.parts] == [30, 30, 15]
@@ -70,13 +70,13 @@ def test_many_rows_go_to_several_parts(tmp_path: Path, monkeypatch: pytest.Monke
     snapshot.verify()
 
 
-def test_an_empty_snapshot_has_no_rows(tmp_path: Path) -> None:
+def test_snapshot_may_be_empty(tmp_path: Path) -> None:
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", []).path)
     assert list(snapshot.examples()) == []
     assert len(snapshot) == 0
 
 
-def test_an_unfinished_snapshot_does_not_open(tmp_path: Path) -> None:
+def test_snapshot_load_rejects_an_unfinished_folder(tmp_path: Path) -> None:
     writer = SnapshotWriter(tmp_path, [], {})
     writer.add(ROWS[:1])
     with pytest.raises(AssayError, match="not a finished snapshot; run the extraction again"):
@@ -85,7 +85,7 @@ def test_an_unfinished_snapshot_does_not_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing"])
-def test_a_changed_or_missing_part_is_named(tmp_path: Path, fault: str) -> None:
+def test_snapshot_verify_names_a_changed_or_missing_part(tmp_path: Path, fault: str) -> None:
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", ROWS[:2]).path)
     part = snapshot.part_paths()[0]
     if fault == "missing":
@@ -96,7 +96,7 @@ def test_a_changed_or_missing_part_is_named(tmp_path: Path, fault: str) -> None:
         snapshot.verify()
 
 
-def test_a_lone_surrogate_has_a_digest_and_a_reject_line(tmp_path: Path) -> None:
+def test_snapshot_writer_takes_a_lone_surrogate(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     writer = SnapshotWriter(tmp_path / "s", [], {})
     writer.add([], [("a", "text is not valid UTF-8", "bad \ud800 end")])

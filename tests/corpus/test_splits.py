@@ -12,38 +12,38 @@ from tests.snapshots import write_snapshot
 SPLIT_NAMES: dict[str, SplitName] = {"a": "train", "b": "test", "d": "train"}
 
 
-def test_splits_come_back_as_they_were_saved(tmp_path: Path) -> None:
+def test_splits_load_what_was_saved(tmp_path: Path) -> None:
     splits = Splits.create(
         SPLIT_NAMES,
         snapshot="s",
         method="stratified",
-        clusters={"d": "a", "withheld": "a"},
+        clusters={"d": "a", "excluded": "a"},
         excluded={"because": 1},
         ledger="l",
         seen_in_training=2,
     )
     splits.save(tmp_path)
-    found = Splits.load(tmp_path)
-    assert found.split_of == SPLIT_NAMES
-    assert found.clusters == {"a": "a", "b": "b", "d": "a"}
-    assert found.manifest == splits.manifest
-    assert found.manifest.counts == {"train": 2, "validation": 0, "test": 1}
+    loaded = Splits.load(tmp_path)
+    assert loaded.split_of == SPLIT_NAMES
+    assert loaded.clusters == {"a": "a", "b": "b", "d": "a"}
+    assert loaded.manifest == splits.manifest
+    assert loaded.manifest.counts == {"train": 2, "validation": 0, "test": 1}
 
 
-def test_the_digest_covers_ids_and_sides_whatever_their_order() -> None:
+def test_splits_digest_covers_ids_and_splits_in_any_order() -> None:
     turned = dict(reversed(SPLIT_NAMES.items()))
     moved: dict[str, SplitName] = {**SPLIT_NAMES, "a": "test"}
     digests = [Splits.create(split_of, snapshot="s", method="m").digest for split_of in (SPLIT_NAMES, turned, moved)]
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_the_digest_covers_the_clusters() -> None:
+def test_splits_digest_covers_clusters() -> None:
     joined = Splits.create(SPLIT_NAMES, snapshot="s", method="m", clusters={"d": "a"})
     alone = Splits.create(SPLIT_NAMES, snapshot="s", method="m", clusters={"a": "a"})
     assert joined.digest != alone.digest == Splits.create(SPLIT_NAMES, snapshot="s", method="m").digest
 
 
-def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> None:
+def test_splits_rows_are_in_snapshot_order(tmp_path: Path) -> None:
     examples = [Example(name, f"text {name}") for name in "dcba"]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
     splits = Splits.create(SPLIT_NAMES, snapshot=snapshot.digest, method="m")
@@ -51,7 +51,7 @@ def test_rows_of_a_side_come_in_the_order_of_the_snapshot(tmp_path: Path) -> Non
     assert splits.rows(snapshot, "validation") == []
 
 
-def test_streamed_rows_are_those_of_the_side_and_never_all_in_memory(tmp_path: Path) -> None:
+def test_splits_stream_rows_in_constant_memory(tmp_path: Path) -> None:
     examples = [Example(str(number), f"text {number} of many" * 5, label="up") for number in range(20_000)]
     snapshot = Snapshot.load(write_snapshot(tmp_path / "s", examples).path)
     split_of: dict[str, SplitName] = {
@@ -75,6 +75,6 @@ def test_streamed_rows_are_those_of_the_side_and_never_all_in_memory(tmp_path: P
     assert peak < whole / 4
 
 
-def test_unfinished_splits_do_not_open(tmp_path: Path) -> None:
+def test_splits_load_rejects_an_unfinished_folder(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"holds no splits\.json: not finished splits; run with --from split"):
         Splits.load(tmp_path)

@@ -10,7 +10,7 @@ from assay.expectations.frames import RowFrame, schema_frame
 from assay.recipes.recipe import Recipe
 
 
-def test_a_row_is_flattened_to_its_length_and_the_first_entity_at_fault(make_recipe: Callable[..., Recipe]) -> None:
+def test_row_frame_has_lengths_and_the_first_faulty_entity(make_recipe: Callable[..., Recipe]) -> None:
     rows = RowFrame(make_recipe(("tokens",), validation={"entity_labels": ["ORG"]}))
     rows.add(Example(id="good", text="Acme rose", entities=(Entity(0, 4, "ORG"),)))
     rows.add(Example(id="bad", text="Acme rose", entities=(Entity(0, 4, "ORG"), Entity(5, 99, "PER"))))
@@ -28,7 +28,7 @@ def test_a_row_is_flattened_to_its_length_and_the_first_entity_at_fault(make_rec
     assert frame.loc["none", "entities"] is None
 
 
-def test_only_the_columns_that_the_recipe_needs_are_there(make_recipe: Callable[..., Recipe]) -> None:
+def test_row_frame_has_only_the_columns_of_the_recipe(make_recipe: Callable[..., Recipe]) -> None:
     rows = RowFrame(make_recipe(fields={"text_pair": "passage"}))
     rows.add(Example(id="a", text="why", text_pair=""))
     rows.add(Example(id="b", text="why"))
@@ -40,13 +40,13 @@ def test_only_the_columns_that_the_recipe_needs_are_there(make_recipe: Callable[
     assert list(frame["text_pair_length"]) == [0, None]
 
 
-def test_long_entities_are_shortened(make_recipe: Callable[..., Recipe]) -> None:
+def test_row_frame_shortens_long_entities(make_recipe: Callable[..., Recipe]) -> None:
     rows = RowFrame(make_recipe(("tokens",)))
     rows.add(Example(id="a", text="x" * 1000, entities=(Entity(0, 1001, "ORG"),)))
     assert len(str(rows.take().loc[0, "fault.outside"])) < 100
 
 
-def test_a_snapshot_as_written_has_the_expected_columns(
+def test_schema_frame_finds_no_fault_in_a_written_snapshot(
     make_snapshot: Callable[..., Snapshot], sentences: list[Example]
 ) -> None:
     frame = schema_frame(make_snapshot(sentences))
@@ -63,7 +63,7 @@ def test_a_snapshot_as_written_has_the_expected_columns(
         ("text", None, "the column is missing"),
     ],
 )
-def test_each_deviation_of_a_column_is_described(
+def test_schema_frame_describes_each_deviation(
     make_snapshot: Callable[..., Snapshot], sentences: list[Example], column: str, values: pa.Array, fault: str
 ) -> None:
     # given a part that was written by other means

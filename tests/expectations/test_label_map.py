@@ -1,4 +1,4 @@
-"""Whether `source.label_map` and the labels of the rows fit each other."""
+"""Consistency of `source.label_map` with the labels of the rows."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.snapshots import recipe_values
 
 
 def snapshot_of(folder: Path, recipe: Recipe, labels: list[Any]) -> Snapshot:
-    """Read labels as they stand in the source, each batch as another process hands it on."""
+    """Read labels of a source through chunks, as from another process."""
     reader = ChunkReader(recipe.source, needs_label=True, needs_entities=False)
     with SnapshotWriter(folder, [], {}) as writer:
         for number, label in enumerate(labels):
@@ -44,7 +44,7 @@ def recipe_with(mapping: dict[str, str], labels: list[str] | None = None) -> Rec
         ({"0": "bear", "1": "bull", "9": "bull"}, [0, 1], "warning", ["no row has the label of the entries"]),
     ],
 )
-def test_label_map_checks_name_what_does_not_fit(
+def test_label_map_checks_name_mismatches(
     tmp_path: Path, mapping: dict[str, str], labels: list[Any], severity: str, parts: list[str]
 ) -> None:
     recipe = recipe_with(mapping)
@@ -54,7 +54,7 @@ def test_label_map_checks_name_what_does_not_fit(
     assert "\n" not in check.why
 
 
-def test_label_map_checks_pass_where_both_fit(tmp_path: Path) -> None:
+def test_label_map_checks_pass_for_matching_labels(tmp_path: Path) -> None:
     recipe = recipe_with({"0": "bear", "1": "bull"}, ["bear", "bull", "other"])
     snapshot = snapshot_of(tmp_path, recipe, ["0", 1.0, "other"])
     [check] = label_map_checks(snapshot, recipe)
@@ -66,7 +66,7 @@ def test_label_map_checks_pass_where_both_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "mapping", [{"0": "neg", "1": "pos"}, {"0.0": "neg", "1.0": "pos"}, {"0": "neg", "1.0": "pos"}]
 )
-def test_label_map_checks_pass_for_whole_numbers_however_they_are_written(
+def test_label_map_checks_pass_for_whole_numbers_in_any_notation(
     tmp_path: Path, mapping: dict[str, str], labels: list[Any]
 ) -> None:
     recipe = recipe_with(mapping)
@@ -75,7 +75,7 @@ def test_label_map_checks_pass_for_whole_numbers_however_they_are_written(
     assert list(snapshot.manifest.labels) == ["neg", "pos"]
 
 
-def test_label_map_checks_know_the_entries_that_the_quick_reader_used(tmp_path: Path) -> None:
+def test_label_map_checks_know_the_entries_of_the_fast_path(tmp_path: Path) -> None:
     source = {
         "kind": "files",
         "paths": {"rows.jsonl": "all"},

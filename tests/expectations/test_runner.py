@@ -4,13 +4,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from assay.expectations.check_definitions import Words, between, faultless, one_of, present
+from assay.expectations.check_definitions import CheckText, no_faults, values_between, values_in, values_present
 from assay.expectations.runner import Runner
 from assay.expectations.validation_report import CheckResult, Severity
 
 
-def words(name: str, severity: Severity = "critical") -> Words:
-    return Words(name, "better", "row {key}: {value}", "mend it", severity)
+def check_text(name: str, severity: Severity = "critical") -> CheckText:
+    return CheckText(name, "better", "row {key}: {value}", "mend it", severity)
 
 
 def run(folder: Path, expectations: list[Any], *frames: pd.DataFrame) -> dict[str, CheckResult]:
@@ -33,13 +33,13 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_each_kind_of_check_names_its_bad_rows(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_results_name_the_invalid_rows_of_each_kind_of_check(tmp_path: Path, frame: pd.DataFrame) -> None:
     expectations = [
-        between("length", words("length"), low=1, high=10),
-        present("label", words("label")),
-        one_of("label", ["up", "down"], words("labels")),
-        faultless("fault", words("fault")),
-        between("length", words("fine"), low=0),
+        values_between("length", check_text("length"), low=1, high=10),
+        values_present("label", check_text("label")),
+        values_in("label", ["up", "down"], check_text("labels")),
+        no_faults("fault", check_text("fault")),
+        values_between("length", check_text("fine"), low=0),
     ]
 
     results = run(tmp_path, expectations, frame)
@@ -59,21 +59,24 @@ def test_each_kind_of_check_names_its_bad_rows(tmp_path: Path, frame: pd.DataFra
     assert results["fine"].passed
 
 
-def test_a_failed_warning_stays_a_warning(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_results_keep_a_failed_warning_a_warning(tmp_path: Path, frame: pd.DataFrame) -> None:
     results = run(
         tmp_path,
-        [between("length", words("w", "warning"), high=0), between("length", words("i", "info"), high=0)],
+        [
+            values_between("length", check_text("w", "warning"), high=0),
+            values_between("length", check_text("i", "info"), high=0),
+        ],
         frame,
     )
     assert [(result.severity, result.passed) for result in results.values()] == [("warning", False), ("info", False)]
 
 
-def test_an_expectation_that_raises_is_a_failed_critical_check(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_results_make_an_expectation_that_raises_critical(tmp_path: Path, frame: pd.DataFrame) -> None:
     # given a warning on a column that is not there, and one that compares words with numbers
     expectations = [
-        between("absent", words("absent", "warning"), high=0),
-        between("label", words("words", "info"), low=1),
-        between("length", words("fine", "warning"), low=0),
+        values_between("absent", check_text("absent", "warning"), high=0),
+        values_between("label", check_text("words", "info"), low=1),
+        values_between("length", check_text("fine", "warning"), low=0),
     ]
 
     results = run(tmp_path, expectations, frame)
@@ -81,20 +84,20 @@ def test_an_expectation_that_raises_is_a_failed_critical_check(tmp_path: Path, f
     for name in ("absent", "words"):
         assert (results[name].severity, results[name].passed) == ("critical", False)
         assert results[name].invalid_count == len(frame)
-        assert "could not be done" in results[name].why
+        assert "could not run" in results[name].why
         assert "\n" not in results[name].why
     assert results["fine"].passed
 
 
-def test_a_check_that_raised_once_stays_failed(tmp_path: Path, frame: pd.DataFrame) -> None:
-    results = run(tmp_path, [between("length", words("l"), low=0)], frame.drop(columns="length"), frame)
+def test_results_keep_a_check_that_raised_failed(tmp_path: Path, frame: pd.DataFrame) -> None:
+    results = run(tmp_path, [values_between("length", check_text("l"), low=0)], frame.drop(columns="length"), frame)
     assert not results["l"].passed
 
 
-def test_frames_add_up_to_the_same_result_however_they_are_cut(tmp_path: Path) -> None:
-    # given 60 bad rows among 90
+def test_results_are_independent_of_the_division_into_frames(tmp_path: Path) -> None:
+    # given 60 invalid rows among 90
     frame = pd.DataFrame({"id": [f"r{n}" for n in range(90)], "length": [n % 3 for n in range(90)]}, dtype="object")
-    expectation = between("length", words("l"), high=0)
+    expectation = values_between("length", check_text("l"), high=0)
 
     whole = run(tmp_path / "whole", [expectation], frame)
     cut = run(tmp_path / "cut", [expectation], frame[:1], frame[1:40], frame[40:])
@@ -106,8 +109,10 @@ def test_frames_add_up_to_the_same_result_however_they_are_cut(tmp_path: Path) -
     assert whole["l"].why.endswith("(60 in all: 'r1', 'r2', 'r4', 'r5', 'r7' and 55 more)")
 
 
-def test_data_docs_show_each_check_in_our_words(tmp_path: Path, frame: pd.DataFrame) -> None:
-    checks = Runner(tmp_path).documented_checks("lengths", [between("length", words("too $long {x}"), high=10)], "id")
+def test_documented_checks_write_data_docs_with_our_texts(tmp_path: Path, frame: pd.DataFrame) -> None:
+    checks = Runner(tmp_path).documented_checks(
+        "lengths", [values_between("length", check_text("too $long {x}"), high=10)], "id"
+    )
     checks.add(frame)
 
     assert not checks.results()[0].passed

@@ -24,7 +24,7 @@ def invalid_ids(report: ValidationReport) -> dict[str, list[str]]:
     return {name: check.invalid_ids for name, check in failed(report).items()}
 
 
-def test_clean_rows_pass_every_check(
+def test_check_snapshot_passes_valid_rows(
     make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, joint: list[Example], tmp_path: Path
 ) -> None:
     recipe = make_recipe(
@@ -54,7 +54,7 @@ def test_check_snapshot_takes_an_empty_list_of_names_for_none_allowed(
     recipe = make_recipe(("sentence", "tokens"), validation={"labels": [], "entity_labels": []})
     report = check_snapshot(make_snapshot(joint), recipe, tmp_path / "docs")
     ids = {row.id for row in joint}
-    assert {name: set(found) for name, found in invalid_ids(report).items()} == {
+    assert {name: set(checks) for name, checks in invalid_ids(report).items()} == {
         "unknown label": ids,
         "unknown tags": ids,
     }
@@ -101,15 +101,15 @@ def faulty_report(faulty: Snapshot, strict: Recipe, docs: Path) -> ValidationRep
     return check_snapshot(faulty, strict, docs)
 
 
-def test_each_faulty_row_is_named_by_its_check(faulty_report: ValidationReport) -> None:
+def test_check_snapshot_names_each_faulty_row(faulty_report: ValidationReport) -> None:
     named = invalid_ids(faulty_report)
     for row, (check, _) in FAULTY_ROWS.items():
         assert row in named[check], check
     # and no clean row is named, and no other check fails but those that follow from the faults
     clean = {f"s{number}" for number in range(8)}
     assert not clean & {row for ids in named.values() for row in ids}
-    others = set(named) - {check for check, _ in FAULTY_ROWS.values()}
-    assert others == {"BIO tags", "rows of a class", "entities of a type"}
+    other_checks = set(named) - {check for check, _ in FAULTY_ROWS.values()}
+    assert other_checks == {"BIO tags", "rows of a class", "entities of a type"}
     assert {check.name for check in faulty_report.warnings} == {
         "white space at entities",
         "entities that cut a word",
@@ -117,7 +117,7 @@ def test_each_faulty_row_is_named_by_its_check(faulty_report: ValidationReport) 
     }
 
 
-def test_reasons_name_row_value_and_remedy(faulty_report: ValidationReport) -> None:
+def test_check_snapshot_reasons_name_row_value_and_remedy(faulty_report: ValidationReport) -> None:
     why = {name: check.why for name, check in failed(faulty_report).items()}
     assert why["text length"] == (
         "row 'long': the text has 250 characters, needs 1 to 100 characters (validation.max_text_length): "
@@ -137,7 +137,9 @@ def test_reasons_name_row_value_and_remedy(faulty_report: ValidationReport) -> N
     )
 
 
-def test_data_docs_show_every_check_and_the_bad_rows(faulty_report: ValidationReport, docs: Path) -> None:
+def test_check_snapshot_writes_data_docs_of_all_checks_and_invalid_rows(
+    faulty_report: ValidationReport, docs: Path
+) -> None:
     [page] = docs.rglob("validations/**/*.html")
     text = page.read_text(encoding="utf-8")
     for check in faulty_report.checks:
@@ -145,10 +147,10 @@ def test_data_docs_show_every_check_and_the_bad_rows(faulty_report: ValidationRe
         assert all(row in text for row in check.invalid_ids)
 
 
-def test_the_report_is_the_same_however_rows_are_cut_into_frames(
+def test_check_snapshot_is_independent_of_the_division_into_frames(
     faulty: Snapshot, strict: Recipe, faulty_report: ValidationReport, tmp_path: Path
 ) -> None:
-    assert check_snapshot(faulty, strict, tmp_path, rows_a_frame=9) == faulty_report
+    assert check_snapshot(faulty, strict, tmp_path, rows_per_frame=9) == faulty_report
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_the_report_is_the_same_however_rows_are_cut_into_frames(
         (
             lambda rows: [replace(row, id="x") if index < 3 else row for index, row in enumerate(rows)],
             "unique ids",
-            "2 rows repeat the id of an earlier row, needs ids that stand once: name a field that is unique in "
+            "2 rows repeat the id of an earlier row, needs ids that occur once: name a field that is unique in "
             "source.fields.id, or leave it out to number the rows (2 in all: 'x', 'x')",
         ),
         (lambda rows: [replace(row, label=None) for row in rows], "missing label", "row 's0' has no class"),
@@ -171,7 +173,7 @@ def test_the_report_is_the_same_however_rows_are_cut_into_frames(
         ),
     ],
 )
-def test_what_is_wrong_with_the_whole_stops(
+def test_check_snapshot_stops_on_faults_of_the_whole(
     make_recipe: MakeRecipe,
     make_snapshot: MakeSnapshot,
     sentences: list[Example],
@@ -181,11 +183,11 @@ def test_what_is_wrong_with_the_whole_stops(
     why: str,
 ) -> None:
     report = check_snapshot(make_snapshot(change(sentences)), make_recipe(), tmp_path / "docs")
-    found = {result.name: result for result in report.critical_failed}
-    assert found[check].why.startswith(why)
+    checks = {result.name: result for result in report.critical_failed}
+    assert checks[check].why.startswith(why)
 
 
-def test_imbalance_duplicates_contradictions_and_rejects_are_reported_and_do_not_stop(
+def test_check_snapshot_only_reports_imbalance_duplicates_contradictions_and_rejects(
     make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, sentences: list[Example], tmp_path: Path
 ) -> None:
     rows = sentences + [replace(row, id=f"copy of {row.id}", text=row.text.upper(), label="up") for row in sentences]
@@ -200,10 +202,10 @@ def test_imbalance_duplicates_contradictions_and_rejects_are_reported_and_do_not
     assert invalid_ids(report)["contradictions"] == ["s0", "s2", "s4", "s6"] + [f"copy of s{n}" for n in (0, 2, 4, 6)]
     assert failed(report)["duplicates"].measured == "50.0%"
     assert failed(report)["rejects"].severity == "info"
-    assert failed(report)["rejects"].why.startswith("5.88% of what was there could not be read")
+    assert failed(report)["rejects"].why.startswith("5.88% of the source could not be read")
 
 
-def test_classes_and_types_that_train_lacks_stop_a_published_split(
+def test_check_snapshot_stops_on_labels_that_train_lacks(
     make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, joint: list[Example], tmp_path: Path
 ) -> None:
     rows = [replace(row, split="train" if row.label == "up" else "test") for row in joint]
@@ -213,14 +215,14 @@ def test_classes_and_types_that_train_lacks_stop_a_published_split(
 
     report = check_snapshot(make_snapshot(rows), recipe, tmp_path / "docs")
 
-    found = {check.name: check for check in report.critical_failed}
-    assert set(found) == {"unseen classes", "unseen types", "published side"}
-    assert found["unseen classes"].why.startswith("class 'down' is not in train, 4 of them in 'test'")
-    assert found["unseen types"].invalid_ids == ["PLACE"]
-    assert found["published side"].invalid_ids == ["s1"]
+    checks = {check.name: check for check in report.critical_failed}
+    assert set(checks) == {"unseen classes", "unseen types", "published split"}
+    assert checks["unseen classes"].why.startswith("class 'down' is not in train, 4 of them in 'test'")
+    assert checks["unseen types"].invalid_ids == ["PLACE"]
+    assert checks["published split"].invalid_ids == ["s1"]
 
 
-def test_pairs_need_a_second_text(
+def test_check_snapshot_requires_a_second_text_of_pairs(
     make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, sentences: list[Example], tmp_path: Path
 ) -> None:
     rows = [replace(row, text_pair=f"passage {row.id}") for row in sentences]
@@ -236,7 +238,7 @@ def test_pairs_need_a_second_text(
     }
 
 
-def test_a_snapshot_of_other_columns_is_not_checked_further(
+def test_check_snapshot_checks_only_the_schema_of_other_columns(
     make_recipe: MakeRecipe, make_snapshot: MakeSnapshot, sentences: list[Example], tmp_path: Path
 ) -> None:
     snapshot = make_snapshot(sentences)

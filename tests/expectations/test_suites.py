@@ -22,7 +22,7 @@ def names(suite: Suite) -> set[str]:
         (("tokens",), {"text_pair": "p"}, "texts with entities", {"BIO tags", "missing second text"}, {"classes"}),
     ],
 )
-def test_the_heads_and_the_pair_choose_the_suite(
+def test_suite_for_heads_and_pairs(
     make_recipe: Callable[..., Recipe],
     heads: tuple[str, ...],
     fields: dict[str, str],
@@ -41,16 +41,18 @@ def test_the_heads_and_the_pair_choose_the_suite(
     [
         ({"validation": {"labels": ["up"]}}, {"unknown label"}),
         ({"validation": {"entity_labels": ["X"]}}, {"unknown tags"}),
-        ({"split": {"method": "published"}}, {"published side", "unseen classes", "unseen types"}),
+        ({"split": {"method": "published"}}, {"published split", "unseen classes", "unseen types"}),
         ({"split": {"method": "time"}, "fields": {"time": "at"}}, {"time"}),
     ],
 )
-def test_the_recipe_adds_checks(make_recipe: Callable[..., Recipe], parts: dict[str, Any], added: set[str]) -> None:
+def test_suite_for_adds_checks_of_the_recipe(
+    make_recipe: Callable[..., Recipe], parts: dict[str, Any], added: set[str]
+) -> None:
     heads = ("sentence", "tokens")
     assert names(suite_for(make_recipe(heads, **parts))) - names(suite_for(make_recipe(heads))) == added
 
 
-def test_names_of_checks_are_unique_and_each_says_what_to_do(make_recipe: Callable[..., Recipe]) -> None:
+def test_suite_for_has_unique_names_and_remedies(make_recipe: Callable[..., Recipe]) -> None:
     recipe = make_recipe(
         ("sentence", "tokens"),
         {"text_pair": "p"},

@@ -19,7 +19,7 @@ def measure(totals: Totals, name: str) -> dict[str, Any]:
     return dict(zip(values.index, values, strict=True))
 
 
-def test_classes_are_counted_with_the_largest_share(
+def test_totals_count_classes_and_the_largest_share(
     make_snapshot: Callable[..., Snapshot], sentences: list[Example]
 ) -> None:
     totals = count(make_snapshot(sentences[:5], rejects=[("x", "no text", {})]))
@@ -32,14 +32,14 @@ def test_classes_are_counted_with_the_largest_share(
     assert totals.examples == {"repeated_ids": [], "duplicate_share": [], "contradictions": []}
 
 
-def test_an_empty_snapshot_counts_nothing(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_of_an_empty_snapshot(make_snapshot: Callable[..., Snapshot]) -> None:
     totals = count(make_snapshot([]))
     assert measure(totals, "rows") == {ALL_ROWS: 0}
     assert measure(totals, "duplicate_share") == {ALL_ROWS: 0}
     assert measure(totals, "class_rows") == {}
 
 
-def test_the_later_of_repeated_ids_and_near_duplicates_are_named(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_name_the_later_of_repeated_rows(make_snapshot: Callable[..., Snapshot]) -> None:
     rows = [
         Example(id="a", text="Up 5% http://x.example", label="up"),
         Example(id="b", text="down", label="down"),
@@ -51,11 +51,11 @@ def test_the_later_of_repeated_ids_and_near_duplicates_are_named(make_snapshot: 
     assert totals.examples["repeated_ids"] == ["a"]
     assert totals.examples["duplicate_share"] == ["c", "d"]
     assert measure(totals, "duplicate_share") == {"'c', 'd'": 0.4}
-    # both sides of a contradiction are named: either may be wrong
+    # both rows of a contradiction are named: either may be wrong
     assert totals.examples["contradictions"] == ["b", "d"]
 
 
-def test_pairs_are_duplicates_when_both_texts_are(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_compare_both_texts_of_pairs(make_snapshot: Callable[..., Snapshot]) -> None:
     rows = [
         Example(id="a", text="is it", text_pair="a b", label="yes"),
         Example(id="b", text="is it", text_pair="c", label="no"),
@@ -67,7 +67,7 @@ def test_pairs_are_duplicates_when_both_texts_are(make_snapshot: Callable[..., S
     assert totals.examples["contradictions"] == []
 
 
-def test_entities_contradict_by_words_and_type_whatever_their_offsets(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_compare_entities_by_words_and_type(make_snapshot: Callable[..., Snapshot]) -> None:
     rows = [
         Example(id="a", text="Acme rose 5%", entities=(Entity(0, 4, "ORG"),)),
         Example(id="b", text="  Acme rose 15%", entities=(Entity(2, 6, "ORG"),)),
@@ -77,7 +77,7 @@ def test_entities_contradict_by_words_and_type_whatever_their_offsets(make_snaps
     assert count(make_snapshot(rows)).examples["contradictions"] == ["c", "d"]
 
 
-def test_classes_and_types_that_train_lacks_are_named_with_their_side(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_name_labels_that_train_lacks_with_their_split(make_snapshot: Callable[..., Snapshot]) -> None:
     rows = [
         Example(id="a", text="a", label="up", entities=(Entity(0, 1, "X"),), split="train"),
         Example(id="b", text="b", label="new", entities=(Entity(0, 1, "X"),), split="validation"),
@@ -88,7 +88,7 @@ def test_classes_and_types_that_train_lacks_are_named_with_their_side(make_snaps
     assert measure(totals, "fault.unseen_entity_type") == {"Y": "1 of them in 'test'"}
 
 
-def test_the_first_twenty_ids_are_named_and_all_are_counted(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_name_twenty_ids_and_count_all(make_snapshot: Callable[..., Snapshot]) -> None:
     # given more rows than one batch holds
     rows = [
         Example(id=f"r{number}", text="same" if number > 3000 else f"text {'x' * number}") for number in range(3050)
@@ -98,7 +98,7 @@ def test_the_first_twenty_ids_are_named_and_all_are_counted(make_snapshot: Calla
     assert totals.counts["duplicate_share"] == 48
 
 
-def test_totals_compare_what_the_model_reads(make_snapshot: Callable[..., Snapshot]) -> None:
+def test_totals_compare_cleaned_texts(make_snapshot: Callable[..., Snapshot]) -> None:
     rows = [
         Example(id="a", text="Caf\u00e9 &amp; bar", label="up", entities=(Entity(0, 10, "PLACE"),)),
         Example(id="b", text="Cafe\u0301 & bar", label="up", entities=(Entity(0, 7, "PLACE"),)),

@@ -162,7 +162,7 @@ def test_split_excludes_a_new_row_that_joins_two_splits(tmp_path: Path) -> None:
     after = split_rows(tmp_path, [*grouped, bridge], "b")
     assert "bridge" not in after.split_of
     assert after.split_of == before.split_of
-    assert after.manifest.excluded == {"joins remembered sides": 1}
+    assert after.manifest.excluded == {"joins several previous assignments": 1}
     # and so it is the next time
     assert split_rows(tmp_path, [*grouped, bridge], "c").split_of == before.split_of
 
@@ -226,10 +226,10 @@ def test_split_draws_validation_from_train_if_two_splits_are_published(tmp_path:
 @pytest.mark.parametrize(
     ("split_of", "message"),
     [
-        (["train", None], r"row r1: the source puts it on side None.*choose split\.method: stratified"),
-        (["train", "all"], "row r1: the source puts it on side 'all'"),
-        (["train", "train"], r"publishes only the side\(s\) train"),
-        (["validation", "test"], r"publishes only the side\(s\) validation, test"),
+        (["train", None], r"row r1: its published split is None.*choose split\.method: stratified"),
+        (["train", "all"], "row r1: its published split is 'all'"),
+        (["train", "train"], r"publishes only train"),
+        (["validation", "test"], r"publishes only validation, test"),
     ],
 )
 def test_split_published_requires_published_splits(tmp_path: Path, split_of: list[str | None], message: str) -> None:

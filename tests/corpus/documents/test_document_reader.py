@@ -21,21 +21,26 @@ TOKENS: dict[str, Any] = {"format": "tokens", "fields": {"label": "intent"}}
 
 
 def read(
-    form: Mapping[str, Any], values: Mapping[str, Any], *, label: bool = True, entities: bool = False, **more: Any
+    document_format: Mapping[str, Any],
+    values: Mapping[str, Any],
+    *,
+    label: bool = True,
+    entities: bool = False,
+    **more: Any,
 ) -> tuple[list[Example], list[Reject]]:
-    reader = DocumentReader(DocumentFormat.model_validate(form), needs_label=label, needs_entities=entities)
+    reader = DocumentReader(DocumentFormat.model_validate(document_format), needs_label=label, needs_entities=entities)
     return reader.read(Document("rows:7", values, **more))
 
 
-def reason(form: Mapping[str, Any], values: Mapping[str, Any], **more: Any) -> str:
-    examples, rejects = read(form, values, **more)
+def reason(document_format: Mapping[str, Any], values: Mapping[str, Any], **more: Any) -> str:
+    examples, rejects = read(document_format, values, **more)
     assert not examples
-    [(_, why, _)] = rejects
-    return why
+    [(_, reason_text, _)] = rejects
+    return reason_text
 
 
-def test_a_row_with_everything() -> None:
-    form = {
+def test_read_rows_with_all_fields() -> None:
+    document_format = {
         "fields": {
             "id": "meta.key",
             "text": "question",
@@ -60,7 +65,7 @@ def test_a_row_with_everything() -> None:
         "is_long": False,
     }
 
-    [example], rejects = read(form, values, entities=True)
+    [example], rejects = read(document_format, values, entities=True)
 
     assert not rejects
     assert example == Example(
@@ -76,24 +81,24 @@ def test_a_row_with_everything() -> None:
     )
 
 
-def test_position_and_side_where_no_field_says_otherwise() -> None:
+def test_read_defaults_to_position_and_split_of_the_document() -> None:
     [example], _ = read(ROWS, {"text": "a", "label": "x"}, split_name="test")
 
     assert (example.id, example.split) == ("rows:7", "test")
 
 
-def test_what_no_head_needs_is_not_read() -> None:
-    form = {"fields": {"label": "label", "entities": "entities"}}
+def test_read_skips_fields_that_no_head_needs() -> None:
+    document_format = {"fields": {"label": "label", "entities": "entities"}}
 
-    [example], _ = read(form, {"text": "a", "label": ["broken"], "entities": 3}, label=False)
+    [example], _ = read(document_format, {"text": "a", "label": ["broken"], "entities": 3}, label=False)
 
     assert (example.label, example.entities) == (None, None)
 
 
-def test_labels_are_renamed() -> None:
-    form = {**ROWS, "label_map": {"0": "bearish", "true": "yes"}}
+def test_read_renames_labels() -> None:
+    document_format = {**ROWS, "label_map": {"0": "bearish", "true": "yes"}}
 
-    assert [read(form, {"text": "a", "label": label})[0][0].label for label in (0, 0.0, True, "other")] == [
+    assert [read(document_format, {"text": "a", "label": label})[0][0].label for label in (0, 0.0, True, "other")] == [
         "bearish",
         "bearish",
         "yes",
@@ -102,7 +107,7 @@ def test_labels_are_renamed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "why"),
+    ("values", "reason_text"),
     [
         ({"label": "a"}, "text is missing"),
         ({"text": None, "label": "a"}, "text is null"),
@@ -122,12 +127,12 @@ def test_labels_are_renamed() -> None:
         ({"text": "a", "label": ["b"]}, "label is not text: ['b'] (list)"),
     ],
 )
-def test_bad_rows(values: dict[str, Any], why: str) -> None:
-    assert reason(ROWS, values) == why
+def test_read_rejects_invalid_rows(values: dict[str, Any], reason_text: str) -> None:
+    assert reason(ROWS, values) == reason_text
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "why"),
+    ("field", "value", "reason_text"),
     [
         ("id", None, "f is null"),
         ("id", [], "f is not a single value: []"),
@@ -137,21 +142,21 @@ def test_bad_rows(values: dict[str, Any], why: str) -> None:
         ("group", {"a": 1}, "f is not a single value: {'a': 1}"),
     ],
 )
-def test_bad_columns(field: str, value: object, why: str) -> None:
-    assert reason({"fields": {"label": "label", field: "f"}}, {"text": "a", "label": "b", "f": value}) == why
+def test_read_rejects_invalid_columns(field: str, value: object, reason_text: str) -> None:
+    assert reason({"fields": {"label": "label", field: "f"}}, {"text": "a", "label": "b", "f": value}) == reason_text
 
 
 @pytest.mark.parametrize("value", [None, "", float("nan")])
-def test_columns_that_say_nothing_are_none(value: object) -> None:
-    form = {"fields": {"label": "label", "group": "f", "slices": {"s": "f"}}}
+def test_read_gives_none_for_empty_columns(value: object) -> None:
+    document_format = {"fields": {"label": "label", "group": "f", "slices": {"s": "f"}}}
 
-    [example], _ = read(form, {"text": "a", "label": "b", "f": value})
+    [example], _ = read(document_format, {"text": "a", "label": "b", "f": value})
 
     assert (example.group, example.slices) == (None, {"s": None})
 
 
 @pytest.mark.parametrize("value", ["x" * 5000, [[[[[[[[1]]]]]]]], {"a": float("nan")}, {"k": ObjectId("0" * 24)}])
-def test_rejects_hold_a_short_excerpt(value: object) -> None:
+def test_read_rejects_with_a_short_excerpt(value: object) -> None:
     _, [(row_id, _, excerpt)] = read(ROWS, {"text": 1, "value": value})
 
     assert row_id == "rows:7"
@@ -159,7 +164,7 @@ def test_rejects_hold_a_short_excerpt(value: object) -> None:
     assert excerpt == shorten({"text": 1, "value": value})
 
 
-def test_a_deeply_nested_value_is_rejected_not_fatal() -> None:
+def test_read_rejects_a_deeply_nested_value() -> None:
     nested: list[Any] = []
     for _ in range(900):
         nested = [nested]
@@ -171,14 +176,14 @@ def parse(*sentences: object, **more: Any) -> dict[str, Any]:
     return {"_id": "d", "Parse": list(sentences), **more}
 
 
-GOOD = {"Text": "Oslo shines", "Entities": [{"EntityName": "Oslo", "type": "PLACE"}], "sentiment": "positive"}
+VALID = {"Text": "Oslo shines", "Entities": [{"EntityName": "Oslo", "type": "PLACE"}], "sentiment": "positive"}
 
 
-def test_a_parse_result_gives_a_row_a_sentence() -> None:
-    form = {**PARSE, "fields": {"id": "_id", "group": "_id", "slices": {"source": "source", "lang": "lang"}}}
-    document = parse(GOOD, {**GOOD, "lang": "de"}, source="blog", lang="en", isRepost=False)
+def test_read_parse_gives_one_row_per_sentence() -> None:
+    document_format = {**PARSE, "fields": {"id": "_id", "group": "_id", "slices": {"source": "source", "lang": "lang"}}}
+    document = parse(VALID, {**VALID, "lang": "de"}, source="blog", lang="en", isRepost=False)
 
-    examples, rejects = read(form, document, entities=True)
+    examples, rejects = read(document_format, document, entities=True)
 
     assert not rejects
     assert [example.id for example in examples] == ["d#0", "d#1"]
@@ -189,42 +194,42 @@ def test_a_parse_result_gives_a_row_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "why"),
+    ("sentence", "reason_text"),
     [
         ("not an object", "sentence is not an object: not an object"),
-        ({**GOOD, "Text": None}, "Text is null"),
-        ({**GOOD, "sentiment": None}, "sentiment is null"),
-        ({**GOOD, "Entities": None}, "Entities is null"),
+        ({**VALID, "Text": None}, "Text is null"),
+        ({**VALID, "sentiment": None}, "sentiment is null"),
+        ({**VALID, "Entities": None}, "Entities is null"),
         ({"Text": "a", "sentiment": "b"}, "Entities is missing"),
-        ({**GOOD, "Entities": [{"EntityName": "Rome"}]}, "entity is not in the text: Rome"),
+        ({**VALID, "Entities": [{"EntityName": "Rome"}]}, "entity is not in the text: Rome"),
     ],
 )
-def test_one_reject_for_each_bad_sentence_and_the_good_ones_stay(sentence: object, why: str) -> None:
-    examples, rejects = read(PARSE, parse(GOOD, sentence, GOOD), entities=True)
+def test_read_parse_rejects_only_the_invalid_sentence(sentence: object, reason_text: str) -> None:
+    examples, rejects = read(PARSE, parse(VALID, sentence, VALID), entities=True)
 
     assert [example.id for example in examples] == ["rows:7#0", "rows:7#2"]
-    assert [(row_id, text) for row_id, text, _ in rejects] == [("rows:7#1", why)]
+    assert [(row_id, text) for row_id, text, _ in rejects] == [("rows:7#1", reason_text)]
 
 
-@pytest.mark.parametrize("document", [parse(GOOD, isRepost=True), parse(), parse(isRepost=None)])
-def test_reposts_and_documents_without_sentences_are_filtered(document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("document", [parse(VALID, isRepost=True), parse(), parse(isRepost=None)])
+def test_read_parse_filters_reposts_and_documents_without_sentences(document: dict[str, Any]) -> None:
     assert read(PARSE, document) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("document", "why"),
+    ("document", "reason_text"),
     [
         ({}, "Parse is missing"),
         ({"Parse": None}, "Parse is null"),
         ({"Parse": "[]"}, "Parse is not a list: []"),
-        ({"Parse": [GOOD], "isRepost": "no"}, "isRepost is neither true nor false: no"),
+        ({"Parse": [VALID], "isRepost": "no"}, "isRepost is neither true nor false: no"),
     ],
 )
-def test_documents_that_are_no_parse_result(document: dict[str, Any], why: str) -> None:
-    assert reason(PARSE, document) == why
+def test_read_parse_rejects_other_documents(document: dict[str, Any], reason_text: str) -> None:
+    assert reason(PARSE, document) == reason_text
 
 
-def test_tokens_and_tags() -> None:
+def test_read_tokens_and_tags() -> None:
     values = {"tokens": ["play", "miles", "davis"], "tags": ["O", "B-artist", "I-artist"], "intent": "PlayMusic"}
 
     [example], _ = read(TOKENS, values, entities=True)
@@ -234,7 +239,7 @@ def test_tokens_and_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "tags", "why"),
+    ("tokens", "tags", "reason_text"),
     [
         (["a"], ["O", "O"], "tags do not match tokens: 2 tags, 1 tokens"),
         (["a", ""], ["O", "O"], "token is empty"),
@@ -246,42 +251,44 @@ def test_tokens_and_tags() -> None:
         (["a"], None, "tags is null"),
     ],
 )
-def test_bad_tokens(tokens: object, tags: object, why: str) -> None:
-    assert reason(TOKENS, {"tokens": tokens, "tags": tags, "intent": "x"}, entities=True) == why
+def test_read_tokens_rejects_invalid_tokens_and_tags(tokens: object, tags: object, reason_text: str) -> None:
+    assert reason(TOKENS, {"tokens": tokens, "tags": tags, "intent": "x"}, entities=True) == reason_text
 
 
-def test_the_fields_that_a_head_needs_must_be_named() -> None:
+def test_document_reader_requires_the_fields_that_a_head_needs() -> None:
     with pytest.raises(AssayError, match=r"source\.fields\.label"):
         DocumentReader(DocumentFormat(), needs_label=True, needs_entities=False)
     with pytest.raises(AssayError, match=r"source\.fields\.entities"):
         DocumentReader(DocumentFormat(), needs_label=False, needs_entities=True)
 
 
-def test_a_database_sends_only_what_is_read() -> None:
-    form = DocumentFormat.model_validate(
+def test_field_names_are_the_fields_that_are_read() -> None:
+    document_format = DocumentFormat.model_validate(
         {**PARSE, "fields": {"slices": {"source": "meta.source"}, "time": "meta.time"}}
     )
-    reader = DocumentReader(form, needs_label=True, needs_entities=True)
+    reader = DocumentReader(document_format, needs_label=True, needs_entities=True)
 
     assert reader.field_names() == ["Parse", "isRepost", "meta"]
 
 
-def test_a_date_of_parquet_is_a_time(tmp_path: Path) -> None:
+def test_read_takes_a_parquet_date_as_time(tmp_path: Path) -> None:
     days = pa.array([date(2026, 1, 1), None], pa.date32())
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"], "on": days}), tmp_path / "rows.parquet")
-    form = {"fields": {"label": "label", "time": "on", "slices": {"year": "on:year"}}}
+    document_format = {"fields": {"label": "label", "time": "on", "slices": {"year": "on:year"}}}
 
-    examples = [read(form, row)[0][0] for _, row in iter_rows(tmp_path / "rows.parquet") if isinstance(row, dict)]
+    examples = [
+        read(document_format, row)[0][0] for _, row in iter_rows(tmp_path / "rows.parquet") if isinstance(row, dict)
+    ]
 
-    found = [(example.time, example.slices["year"]) for example in examples]
-    assert found == [("2026-01-01T00:00:00", "2026"), (None, None)]
+    times = [(example.time, example.slices["year"]) for example in examples]
+    assert times == [("2026-01-01T00:00:00", "2026"), (None, None)]
 
 
-def test_times_in_utc_sort_as_text() -> None:
-    form = {"fields": {"label": "label", "time": "t"}}
+def test_read_gives_times_in_utc_that_sort_as_text() -> None:
+    document_format = {"fields": {"label": "label", "time": "t"}}
     times = [datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01T00:30:00+01:00", "2026-01-01T00:10:00Z"]
 
-    examples = [read(form, {"text": "a", "label": "b", "t": time})[0][0] for time in times]
+    examples = [read(document_format, {"text": "a", "label": "b", "t": time})[0][0] for time in times]
 
     assert sorted(f"{example.time}" for example in examples) == [
         "2025-12-31T23:30:00+00:00",
@@ -293,17 +300,17 @@ def test_times_in_utc_sort_as_text() -> None:
 @pytest.mark.parametrize(
     ("fields", "document", "groups"),
     [
-        ({}, parse(GOOD, GOOD), ["rows:7", "rows:7"]),
-        ({"id": "_id"}, parse(GOOD, GOOD), ["d", "d"]),
-        ({"id": "_id", "group": "author"}, parse(GOOD, GOOD, author=5), ["5", "5"]),
-        ({"id": "_id", "group": "author"}, parse(GOOD, GOOD), ["d", "d"]),
-        ({"id": "_id", "group": "author"}, parse(GOOD, {**GOOD, "author": "x"}), ["x", "x"]),
-        ({"id": "_id", "group": "author"}, parse({**GOOD, "author": None}, GOOD, author="y"), ["y", "y"]),
-        ({"id": "_id", "group": "author"}, parse({**GOOD, "author": "x"}, GOOD, author="y"), ["x", "y"]),
-        ({"id": "_id"}, parse(GOOD, {**GOOD, "sentiment": 1.5}, GOOD), ["d", "d"]),
+        ({}, parse(VALID, VALID), ["rows:7", "rows:7"]),
+        ({"id": "_id"}, parse(VALID, VALID), ["d", "d"]),
+        ({"id": "_id", "group": "author"}, parse(VALID, VALID, author=5), ["5", "5"]),
+        ({"id": "_id", "group": "author"}, parse(VALID, VALID), ["d", "d"]),
+        ({"id": "_id", "group": "author"}, parse(VALID, {**VALID, "author": "x"}), ["x", "x"]),
+        ({"id": "_id", "group": "author"}, parse({**VALID, "author": None}, VALID, author="y"), ["y", "y"]),
+        ({"id": "_id", "group": "author"}, parse({**VALID, "author": "x"}, VALID, author="y"), ["x", "y"]),
+        ({"id": "_id"}, parse(VALID, {**VALID, "sentiment": 1.5}, VALID), ["d", "d"]),
     ],
 )
-def test_the_document_is_the_group_of_its_sentences_unless_they_have_one(
+def test_read_parse_groups_sentences_by_document_by_default(
     fields: dict[str, str], document: dict[str, Any], groups: list[str]
 ) -> None:
     examples, _ = read({**PARSE, "fields": fields}, document, entities=True)
@@ -311,7 +318,7 @@ def test_the_document_is_the_group_of_its_sentences_unless_they_have_one(
     assert {document_of(example.id) for example in examples} == {"d" if "id" in fields else "rows:7"}
 
 
-def test_rows_of_other_forms_have_no_group_but_their_own() -> None:
+def test_read_gives_rows_and_tokens_no_default_group() -> None:
     [row], _ = read(ROWS, {"text": "a", "label": "b"})
     [tagged], _ = read(TOKENS, {"tokens": ["a"], "intent": "b"})
     assert (row.group, tagged.group) == (None, None)

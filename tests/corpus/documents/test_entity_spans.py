@@ -42,7 +42,7 @@ from assay.corpus.example import Entity
         ("Apple\u200d, Apple\u200dpie, Apple\u200d", "Apple", [(0, 5), (19, 24)]),
     ],
 )
-def test_whole_words(text: str, name: str, spans: list[tuple[int, int]]) -> None:
+def test_whole_words_finds_words_in_many_scripts(text: str, name: str, spans: list[tuple[int, int]]) -> None:
     assert whole_words(text, name) == spans
 
 
@@ -52,51 +52,51 @@ NOTHING = [None, float("nan"), np.float32("nan"), Decimal("nan"), Decimal128("Na
 @pytest.mark.parametrize("nothing", NOTHING, ids=repr)
 @pytest.mark.parametrize("spans", [None, "places"])
 def test_read_entities_takes_nan_for_missing(nothing: object, spans: str | None) -> None:
-    place = {"text": "Apple", "start": nothing, "end": nothing}
-    item = {**place, "label": nothing} if spans is None else {"label": nothing, "places": [place]}
+    span = {"text": "Apple", "start": nothing, "end": nothing}
+    item = {**span, "label": nothing} if spans is None else {"label": nothing, "places": [span]}
     fields = EntityFields(spans=spans, default_label="ORG")
     assert read_entities("an Apple", [item], fields) == (Entity(3, 8, "ORG"),)
-    placed = {"text": nothing, "start": 3, "end": 8.0}
-    item = placed if spans is None else {"places": [placed]}
+    with_offsets = {"text": nothing, "start": 3, "end": 8.0}
+    item = with_offsets if spans is None else {"places": [with_offsets]}
     assert read_entities("an Apple", [item], fields) == (Entity(3, 8, "ORG"),)
 
 
 @pytest.mark.parametrize("nothing", NOTHING[1:], ids=repr)
-def test_read_entities_refuses_one_offset_alone(nothing: object) -> None:
+def test_read_entities_rejects_one_offset_alone(nothing: object) -> None:
     with pytest.raises(UnreadableError, match=r"entity\.end is not a whole number"):
         read_entities("an Apple", [{"text": "Apple", "start": 3, "end": nothing}], EntityFields())
 
 
-def test_case_is_ignored_only_on_request_and_offsets_stay_right() -> None:
+def test_whole_words_ignores_case_on_request() -> None:
     text = "İstanbul: ACME wins"
 
     assert whole_words(text, "Acme") == []
     assert whole_words(text, "Acme", ignore_case=True) == [(10, 14)]
 
 
-def test_the_longest_name_comes_first_and_nothing_overlaps() -> None:
+def test_find_names_prefers_the_longest_name() -> None:
     text = "Bank of Oslo buys Oslo Bank, says Oslo"
     names = {"Oslo": "PLACE", "Bank of Oslo": "COMPANY", "Oslo Bank": "COMPANY"}
 
-    found = sorted(find_names(text, names))
+    entities = sorted(find_names(text, names))
 
-    assert [(text[e.start : e.end], e.label) for e in found] == [
+    assert [(text[e.start : e.end], e.label) for e in entities] == [
         ("Bank of Oslo", "COMPANY"),
         ("Oslo Bank", "COMPANY"),
         ("Oslo", "PLACE"),
     ]
 
 
-def test_a_name_inside_a_longer_one_is_no_fault() -> None:
+def test_find_names_accepts_a_name_inside_a_longer_one() -> None:
     assert find_names("Apple Inc. rises", {"Apple": "X", "Apple Inc.": "Y"}) == [Entity(0, 10, "Y")]
 
 
-def test_first_occurrence_only() -> None:
+def test_find_names_marks_the_first_occurrence_on_request() -> None:
     assert find_names("Bo met Bo", {"Bo": "PERSON"}, occurrences="first") == [Entity(0, 2, "PERSON")]
     assert len(find_names("Bo met Bo", {"Bo": "PERSON"})) == 2
 
 
-def test_a_name_that_is_not_there_is_named() -> None:
+def test_find_names_rejects_an_absent_name() -> None:
     with pytest.raises(UnreadableError, match="entity is not in the text: Acme"):
         find_names("Globex", {"Acme": "COMPANY"})
     with pytest.raises(UnreadableError, match="entity stands only inside a longer word: Acme in Acmeology"):
@@ -104,26 +104,26 @@ def test_a_name_that_is_not_there_is_named() -> None:
 
 
 @given(text=st.text(alphabet="ab .é", max_size=30), names=st.sets(st.text(alphabet="ab é", min_size=1, max_size=4)))
-def test_found_names_stand_in_the_text_and_never_overlap(text: str, names: set[str]) -> None:
-    there = {name: "X" for name in names if whole_words(text, name)}
+def test_find_names_gives_spans_of_names_without_overlap(text: str, names: set[str]) -> None:
+    present = {name: "X" for name in names if whole_words(text, name)}
 
-    found = sorted(find_names(text, there))
+    entities = sorted(find_names(text, present))
 
-    assert all(text[entity.start : entity.end] in there for entity in found)
-    assert all(left.end <= right.start for left, right in itertools.pairwise(found))
-    assert bool(found) == bool(there)
+    assert all(text[entity.start : entity.end] in present for entity in entities)
+    assert all(left.end <= right.start for left, right in itertools.pairwise(entities))
+    assert bool(entities) == bool(present)
 
 
-def test_offsets_and_names_in_one_list() -> None:
+def test_read_entities_combines_offsets_and_names() -> None:
     text = "Oslo: Bo Oslo praises Oslo"
     items = [{"start": 6, "end": 13, "label": "PERSON", "text": "Bo Oslo"}, {"text": " Oslo "}]
 
-    found = read_entities(text, items, EntityFields())
+    entities = read_entities(text, items, EntityFields())
 
-    assert found == (Entity(0, 4, "ENTITY"), Entity(6, 13, "PERSON"), Entity(22, 26, "ENTITY"))
+    assert entities == (Entity(0, 4, "ENTITY"), Entity(6, 13, "PERSON"), Entity(22, 26, "ENTITY"))
 
 
-def test_an_annotation_with_a_list_of_types_and_a_list_of_places() -> None:
+def test_read_entities_takes_lists_of_types_and_spans() -> None:
     fields = EntityFields(spans="points", end_inclusive=True)
     points = [{"text": "Virus", "start": 0, "end": 4}, {"text": "Fieber", "start": 10, "end": 15}]
 
@@ -143,18 +143,18 @@ def test_an_annotation_with_a_list_of_types_and_a_list_of_places() -> None:
         ({"label": "a", "points": [{"text": "Virus", "start": 0, "end": 9}]}, "entity lies outside the text"),
     ],
 )
-def test_a_malformed_annotation_says_what_was_there(item: dict[str, object], reason: str) -> None:
+def test_read_entities_rejects_malformed_lists(item: dict[str, object], reason: str) -> None:
     with pytest.raises(UnreadableError, match=reason):
         read_entities("Virus", [item], EntityFields(spans="points", end_inclusive=True))
 
 
-def test_inclusive_ends() -> None:
+def test_read_entities_takes_inclusive_ends() -> None:
     fields = EntityFields(end_inclusive=True)
 
     assert read_entities("Bo!", [{"start": 0, "end": 1, "text": "Bo"}], fields) == (Entity(0, 2, "ENTITY"),)
 
 
-def test_overlapping_offsets_are_kept_for_the_validation_to_judge() -> None:
+def test_read_entities_keeps_overlapping_offsets() -> None:
     items = [{"start": 0, "end": 4, "label": "A"}, {"start": 2, "end": 5, "label": "B"}]
 
     assert len(read_entities("abcde", items, EntityFields())) == 2
@@ -184,7 +184,7 @@ def test_overlapping_offsets_are_kept_for_the_validation_to_judge() -> None:
         ([{"start": False, "end": 2}], r"entity\.start is not a whole number: False"),
     ],
 )
-def test_bad_entities(items: object, reason: str) -> None:
+def test_read_entities_rejects_invalid_entities(items: object, reason: str) -> None:
     with pytest.raises(UnreadableError, match=reason):
         read_entities("Bo sings", items, EntityFields())
 
@@ -193,20 +193,20 @@ TAGS = st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])
 
 
 @given(st.lists(TAGS, min_size=1, max_size=12))
-def test_bio_spans_are_those_of_seqeval(tags: list[str]) -> None:
+def test_bio_entities_equal_those_of_seqeval(tags: list[str]) -> None:
     tokens = ["x" * (number % 3 + 1) for number in range(len(tags))]
     text = " ".join(tokens)
 
-    found = bio_entities(tokens, tags)
+    entities = bio_entities(tokens, tags)
 
     begins = [sum(map(len, tokens[:number])) + number for number in range(len(tokens))]
     expected = [(begins[a], begins[b] + len(tokens[b]), label) for label, a, b in get_entities(tags)]
-    assert [(entity.start, entity.end, entity.label) for entity in found] == expected
-    assert all(text[entity.start : entity.end].strip("x ") == "" for entity in found)
+    assert [(entity.start, entity.end, entity.label) for entity in entities] == expected
+    assert all(text[entity.start : entity.end].strip("x ") == "" for entity in entities)
 
 
 @pytest.mark.parametrize("tag", ["X-A", "B-", "B", "3", "o", "S-A"])
-def test_unknown_tags(tag: str) -> None:
+def test_bio_entities_reject_unknown_tags(tag: str) -> None:
     with pytest.raises(UnreadableError, match=f"tag is neither O nor B-TYPE nor I-TYPE: {tag}"):
         bio_entities(["a"], [tag])
 

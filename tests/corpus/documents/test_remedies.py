@@ -11,14 +11,14 @@ CORPUS = Path(str(corpus.__path__[0]))
 
 
 def _kinds() -> Iterator[str]:
-    """Every kind of reason in the readers, with a word for what is filled in."""
-    for path in sorted(CORPUS.glob("*.py")):
+    """Yield the kind of each reason in the readers, with a word in place of variable parts."""
+    for path in sorted(CORPUS.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                place = {"UnreadableError": 0, "InvalidRow": 1}.get(node.func.id)
-                if place is not None and place < len(node.args):
-                    yield from _texts(node.args[place])
-            elif isinstance(node, ast.Return) and path.name == "entities.py" and isinstance(node.value, ast.Tuple):
+                position = {"UnreadableError": 0, "InvalidRow": 1}.get(node.func.id)
+                if position is not None and position < len(node.args):
+                    yield from _texts(node.args[position])
+            elif isinstance(node, ast.Return) and path.name == "entity_spans.py" and isinstance(node.value, ast.Tuple):
                 yield from (text for text in _texts(node.value.elts[0]) if text.startswith("entity "))
 
 
@@ -32,13 +32,13 @@ def _texts(node: ast.expr) -> Iterator[str]:
 KINDS = sorted(set(_kinds()))
 
 
-def test_kinds_are_found() -> None:
+def test_remedy_of_covers_the_kinds_of_reasons() -> None:
     assert len(KINDS) > 25
     assert {"entity is not in the text", "entity stands only inside a longer word", "not valid UTF-8"} <= set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_remedy_of_every_reason_of_the_readers(kind: str) -> None:
+def test_remedy_of_is_specific_for_each_reason_of_the_readers(kind: str) -> None:
     assert remedy_of(f"{kind}: 3: a") != GENERAL
 
 
@@ -52,5 +52,5 @@ def test_remedy_of_every_reason_of_the_readers(kind: str) -> None:
         ("a quote is never closed: it opens in line 3", "quotes"),
     ],
 )
-def test_remedy_names_the_setting(reason: str, part: str) -> None:
+def test_remedy_of_names_the_setting(reason: str, part: str) -> None:
     assert part in remedy_of(reason)

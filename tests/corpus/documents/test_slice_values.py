@@ -22,24 +22,24 @@ from assay.corpus.documents.values import MISSING, UnreadableError
         (MISSING, None),
     ],
 )
-def test_the_year_of_a_time(time: Any, year: str | None) -> None:
+def test_slice_value_is_the_year_of_a_time(time: Any, year: str | None) -> None:
     assert slice_value("date:year", {"date": time}.__getitem__, "rows:1") == year
 
 
 @pytest.mark.parametrize("time", ["yesterday", True, [2020], float("nan"), float("inf"), 1e30])
-def test_what_is_no_time_has_no_year(time: Any) -> None:
+def test_slice_value_rejects_the_year_of_other_values(time: Any) -> None:
     with pytest.raises(UnreadableError, match="date is not a"):
         slice_value("date:year", {"date": time}.__getitem__, "rows:1")
 
 
-def test_a_row_knows_its_file() -> None:
+def test_slice_value_is_the_file_of_a_row() -> None:
     assert slice_value("$part", lambda _: MISSING, "data/a:b.jsonl:17") == "data/a:b.jsonl"
     assert slice_value("$part", lambda _: MISSING, "5f1d") is None  # a document of a database
 
 
-def test_other_fields_are_taken_as_they_stand() -> None:
+def test_slice_value_is_the_field_as_text() -> None:
     assert slice_value("year", {"year": 2012}.__getitem__, "rows:1") == "2012"
 
 
-def test_fields_that_a_source_must_send() -> None:
-    assert [slice_field(what) for what in ("date:year", "$part", "region")] == ["date", None, "region"]
+def test_slice_field_is_the_field_that_is_read() -> None:
+    assert [slice_field(source) for source in ("date:year", "$part", "region")] == ["date", None, "region"]

@@ -13,7 +13,7 @@ NO_NUMBERS += [Decimal("1E+1000000"), Decimal128("Infinity"), 5.5, Decimal("5.5"
 
 
 @pytest.mark.parametrize("value", FIVES, ids=repr)
-def test_whole_number_of_any_numeric_type(value: Any) -> None:
+def test_whole_number_takes_any_numeric_type(value: Any) -> None:
     assert (whole_number(value), type(whole_number(value))) == (5, int)
     assert {class_label(value, "f", {}), column(value, "f"), row_id(value, "f")} == {"5"}
     assert class_label(value, "f", {"5": "five"}) == "five"
@@ -40,22 +40,20 @@ def test_class_label_finds_a_whole_number_however_its_key_is_written(
         (6.0, {"5.0": "double"}, "6", set()),
     ],
 )
-def test_class_label_takes_texts_as_they_are_written(
-    value: Any, names: dict[str, str], label: str, used: set[str]
-) -> None:
-    found: set[str] = set()
-    assert (class_label(value, "f", names, found), found) == (label, used)
+def test_class_label_takes_texts_as_they_are(value: Any, names: dict[str, str], label: str, used: set[str]) -> None:
+    used_keys: set[str] = set()
+    assert (class_label(value, "f", names, used_keys), used_keys) == (label, used)
 
 
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
-def test_whole_number_refuses_all_else(value: Any) -> None:
+def test_whole_number_is_none_for_other_values(value: Any) -> None:
     assert whole_number(value) is None
 
 
 @pytest.mark.parametrize(
     "value", [float("nan"), np.float32("nan"), Decimal("nan"), Decimal128("NaN"), None, ""], ids=repr
 )
-def test_column_of_what_is_no_value_is_none(value: Any) -> None:
+def test_column_is_none_for_empty_values(value: Any) -> None:
     assert column(value, "f") is None
 
 
@@ -65,5 +63,5 @@ def test_column_leaves_other_numbers_and_texts_as_they_are(value: Any, text: str
 
 
 @pytest.mark.parametrize("value", [1700000000, 1.7e9, Decimal(1700000000), np.int64(1700000000), Int64(1700000000000)])
-def test_year_of_a_unix_time_of_any_numeric_type(value: Any) -> None:
+def test_year_takes_a_unix_time_of_any_numeric_type(value: Any) -> None:
     assert year(value, "f") == "2023"

@@ -31,45 +31,45 @@ def write(path: Path, data: bytes) -> Path:
         ("rows.csv.gz", b"\xef\xbb\xbf" + CSV.replace(b"\n", b"\r\n")),
     ],
 )
-def test_text_files_of_every_kind_give_the_same_rows(tmp_path: Path, name: str, data: bytes) -> None:
+def test_iter_rows_gives_equal_rows_for_every_text_format(tmp_path: Path, name: str, data: bytes) -> None:
     assert [row for _, row in iter_rows(write(tmp_path / name, data))] == ROWS
 
 
-def test_parquet_gives_numbered_rows(tmp_path: Path) -> None:
+def test_iter_rows_numbers_parquet_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(ROWS * 1500), path)
 
     assert list(iter_rows(path)) == list(enumerate(ROWS * 1500, start=1))
 
 
-def test_bad_lines_of_jsonl_cost_themselves_only(tmp_path: Path) -> None:
+def test_iter_rows_skips_only_invalid_jsonl_lines(tmp_path: Path) -> None:
     deep = b"[" * 100_000
     lines = [b'{"text": "caf\xe9"}', b'{"text": ', b"[1]", b"", deep, b'{"text": "good"}']
     path = write(tmp_path / "rows.jsonl", b"\n".join(lines))
 
-    found = dict(iter_rows(path))
+    rows = dict(iter_rows(path))
 
-    reasons = {row.id: row.reason for row in found.values() if isinstance(row, InvalidRow)}
+    reasons = {row.id: row.reason for row in rows.values() if isinstance(row, InvalidRow)}
     assert reasons["rows.jsonl:1"] == "not valid UTF-8: byte 13"
     assert reasons["rows.jsonl:2"].startswith("not valid JSON: ")
     assert reasons["rows.jsonl:3"] == "not a JSON object: list"
     assert reasons["rows.jsonl:5"].startswith("not valid JSON: ")
-    assert found[6] == {"text": "good"}
-    assert len(found) == 5
+    assert rows[6] == {"text": "good"}
+    assert len(rows) == 5
 
 
-def test_bad_rows_of_csv_cost_themselves_only(tmp_path: Path) -> None:
+def test_iter_rows_skips_only_invalid_csv_rows(tmp_path: Path) -> None:
     data = b'text,label\ncaf\xe9,a\none,a,b\none\n\n"two\nlines",c\n'
     path = write(tmp_path / "rows.csv", data)
 
-    found = [row for _, row in iter_rows(path)]
+    rows = [row for _, row in iter_rows(path)]
 
-    assert [row.reason for row in found if isinstance(row, InvalidRow)] == [
+    assert [row.reason for row in rows if isinstance(row, InvalidRow)] == [
         "not valid UTF-8",
         "wrong number of cells: 3, the header has 2",
         "wrong number of cells: 1, the header has 2",
     ]
-    assert found[-1] == {"text": "two\nlines", "label": "c"}
+    assert rows[-1] == {"text": "two\nlines", "label": "c"}
 
 
 @pytest.mark.parametrize(
@@ -80,37 +80,40 @@ def test_bad_rows_of_csv_cost_themselves_only(tmp_path: Path) -> None:
         (b'"two\nlines","b\n\nsix', 3),
     ],
 )
-def test_a_quote_that_is_never_closed_makes_no_good_row_of_the_rest(tmp_path: Path, rest: bytes, line: int) -> None:
+def test_iter_rows_rejects_the_rest_after_an_unclosed_quote(tmp_path: Path, rest: bytes, line: int) -> None:
     path = write(tmp_path / "rows.csv", b"text,label\n" + rest)
 
-    *good, (number, bad) = iter_rows(path)
+    *valid_rows, (number, invalid) = iter_rows(path)
 
-    assert all(isinstance(row, dict) for _, row in good)
-    assert isinstance(bad, InvalidRow)
-    assert bad.reason == f"a quote is never closed: it opens in line {line}"
-    assert (bad.id, number) == (f"rows.csv:{len(path.read_bytes().splitlines())}", len(path.read_bytes().splitlines()))
+    assert all(isinstance(row, dict) for _, row in valid_rows)
+    assert isinstance(invalid, InvalidRow)
+    assert invalid.reason == f"a quote is never closed: it opens in line {line}"
+    assert (invalid.id, number) == (
+        f"rows.csv:{len(path.read_bytes().splitlines())}",
+        len(path.read_bytes().splitlines()),
+    )
 
 
 @pytest.mark.parametrize("rest", [b'one,"a"', b'one,"a"\n', b'one,a"', b'one,"a\nb"\r\n\r\n'])
-def test_a_quote_that_is_closed_at_the_end_of_the_file_is_no_fault(tmp_path: Path, rest: bytes) -> None:
+def test_iter_rows_takes_a_quote_closed_at_the_end_of_the_file(tmp_path: Path, rest: bytes) -> None:
     [(_, row)] = iter_rows(write(tmp_path / "rows.csv", b"text,label\n" + rest))
     assert isinstance(row, dict)
 
 
-def test_a_cell_of_a_megabyte_is_read(tmp_path: Path) -> None:
+def test_iter_rows_reads_a_cell_of_a_megabyte(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.csv", b"text\n" + b"x" * 1_000_000 + b"\n")
 
     assert [len(row["text"]) for _, row in iter_rows(path) if isinstance(row, dict)] == [1_000_000]
 
 
-def test_invalid_utf8_in_parquet_costs_its_row_only(tmp_path: Path) -> None:
+def test_iter_rows_skips_only_invalid_utf8_in_parquet(tmp_path: Path) -> None:
     column = pa.array([b"good", b"caf\xe9", b"fine"]).view(pa.string())
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"text": column}), path)
 
-    found = [row for _, row in iter_rows(path)]
+    rows = [row for _, row in iter_rows(path)]
 
-    assert found == [{"text": "good"}, InvalidRow("rows.parquet:2", "not valid UTF-8", None), {"text": "fine"}]
+    assert rows == [{"text": "good"}, InvalidRow("rows.parquet:2", "not valid UTF-8", None), {"text": "fine"}]
 
 
 @pytest.mark.parametrize(
@@ -123,21 +126,21 @@ def test_invalid_utf8_in_parquet_costs_its_row_only(tmp_path: Path) -> None:
         ("rows.csv", b"text,text\n", r"needs a first line of column names, each once"),
     ],
 )
-def test_files_that_cannot_be_read_at_all(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+def test_iter_rows_rejects_unreadable_files(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     with pytest.raises(AssayError, match=message):
         list(iter_rows(write(tmp_path / name, data)))
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose first byte cannot be read")
-def test_a_file_that_the_system_does_not_read_is_named(tmp_path: Path) -> None:
+def test_iter_rows_names_a_file_with_a_read_error(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.symlink_to("/proc/self/mem")
 
-    with pytest.raises(AssayError, match=r"rows\.jsonl cannot be read: Input/output error; check its rights"):
+    with pytest.raises(AssayError, match=r"rows\.jsonl cannot be read: Input/output error; check its permissions"):
         list(iter_rows(path))
 
 
-def test_a_gzip_that_was_cut_off_is_damaged(tmp_path: Path) -> None:
+def test_iter_rows_names_a_truncated_gzip(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(JSONL * 1000)[:-20])
 
@@ -145,12 +148,12 @@ def test_a_gzip_that_was_cut_off_is_damaged(tmp_path: Path) -> None:
         list(iter_rows(path))
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_iter_rows_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"nothing\.jsonl is not a file"):
         list(iter_rows(tmp_path / "nothing.jsonl"))
 
 
-def test_globs_and_sides(tmp_path: Path) -> None:
+def test_find_files_resolves_globs_and_splits(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "other.csv"):
         write(tmp_path / name, CSV if name.endswith("csv") else JSONL)
 
@@ -167,7 +170,7 @@ def test_globs_and_sides(tmp_path: Path) -> None:
     ]
 
 
-def test_files_of_one_stem_keep_their_paths_in_the_ids(tmp_path: Path) -> None:
+def test_read_files_uses_paths_for_files_of_one_stem(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "rows.jsonl", JSONL)
@@ -177,19 +180,19 @@ def test_files_of_one_stem_keep_their_paths_in_the_ids(tmp_path: Path) -> None:
     assert len({document.position for document in documents if isinstance(document, Document)}) == 4
 
 
-def test_a_glob_that_finds_nothing(tmp_path: Path) -> None:
-    with pytest.raises(AssayError, match=r"source\.paths names .*no such file is there"):
+def test_find_files_rejects_a_glob_without_matches(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"source\.paths names .*there is no such file"):
         find_files({str(tmp_path / "*.jsonl"): "all"})
 
 
-def test_a_file_on_two_sides(tmp_path: Path) -> None:
+def test_find_files_rejects_a_file_in_two_splits(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", JSONL)
 
-    with pytest.raises(AssayError, match=r"a\.jsonl as train and as test; a file has one side"):
+    with pytest.raises(AssayError, match=r"a\.jsonl as train and as test; a file has one split"):
         find_files({str(tmp_path / "*.jsonl"): "train", str(tmp_path / "a.jsonl"): "test"})
 
 
-def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_iter_rows_rejects_duplicate_parquet_columns(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array([2])], names=["text", "n", "n"])
     pq.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(AssayError, match=r"rows\.parquet has the column 'n' more than once"):

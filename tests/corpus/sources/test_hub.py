@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_class_labels_become_names_at_every_depth(saved: Path) -> None:
+def test_read_hub_gives_class_names_at_every_depth(saved: Path) -> None:
     rows: list[Any] = [document.values for document in read_hub(str(saved), splits={"train": "all"})]
 
     assert [row["label"] for row in rows] == ["bullish", "bearish", None]
@@ -60,10 +60,10 @@ def test_class_labels_become_names_at_every_depth(saved: Path) -> None:
     assert [row["spans"] for row in rows] == [[{"start": 0, "kind": "Q"}], [], None]
 
 
-def test_splits_are_sides_and_positions(saved: Path) -> None:
-    found = list(read_hub(str(saved), splits={"dev": "test", "train": "all"}))
+def test_read_hub_maps_splits_and_numbers_rows(saved: Path) -> None:
+    documents = list(read_hub(str(saved), splits={"dev": "test", "train": "all"}))
 
-    assert [(document.position, document.split_name) for document in found] == [
+    assert [(document.position, document.split_name) for document in documents] == [
         ("dev:0", "test"),
         ("train:0", None),
         ("train:1", None),
@@ -71,17 +71,17 @@ def test_splits_are_sides_and_positions(saved: Path) -> None:
     ]
 
 
-def test_a_folder_of_files_with_every_split(folder: Path) -> None:
-    found = list(read_hub(str(folder)))
+def test_read_hub_reads_every_split_of_a_folder(folder: Path) -> None:
+    documents = list(read_hub(str(folder)))
 
-    assert sorted(document.position for document in found) == ["test:0", "train:0", "train:1"]
-    assert all(document.split_name is None for document in found)
+    assert sorted(document.position for document in documents) == ["test:0", "train:0", "train:1"]
+    assert all(document.split_name is None for document in documents)
 
 
-def test_named_files_take_the_place_of_the_published_splits(folder: Path) -> None:
-    found = list(read_hub(str(folder), files={"old": "news_test.jsonl", "new": "news_train.jsonl"}))
+def test_read_hub_reads_named_files_as_splits(folder: Path) -> None:
+    documents = list(read_hub(str(folder), files={"old": "news_test.jsonl", "new": "news_train.jsonl"}))
 
-    assert [(document.position, document.values["text"]) for document in found] == [
+    assert [(document.position, document.values["text"]) for document in documents] == [
         ("old:0", "c"),
         ("new:0", "a"),
         ("new:1", "b"),
@@ -89,49 +89,47 @@ def test_named_files_take_the_place_of_the_published_splits(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("files", [{"a": "a.xml"}, {"a": "a.jsonl", "b": "b.csv"}, {"a": "a.jsonl", "b": "b"}])
-def test_files_of_no_known_or_of_several_kinds(folder: Path, files: dict[str, str]) -> None:
+def test_read_hub_rejects_files_of_unknown_or_several_kinds(folder: Path, files: dict[str, str]) -> None:
     with pytest.raises(AssayError, match=r"source\.files names a\..*; they must all end with one of \.jsonl, \.csv"):
         list(read_hub(str(folder), files=files))
 
 
-def test_a_named_file_that_is_not_there(folder: Path) -> None:
+def test_read_hub_names_a_missing_file(folder: Path) -> None:
     with pytest.raises(AssayError, match=r"source\.path .* cannot be loaded: .*nothing\.jsonl"):
         list(read_hub(str(folder), files={"a": "nothing.jsonl"}))
 
 
-def test_an_unknown_split_names_those_there_are(saved: Path) -> None:
+def test_read_hub_lists_the_splits_for_an_unknown_one(saved: Path) -> None:
     with pytest.raises(AssayError, match=r"source\.splits names 'validation', but .* has the splits dev, train$"):
         list(read_hub(str(saved), splits={"validation": "validation"}))
 
 
-def test_an_unknown_config_names_those_there_are(folder: Path) -> None:
+def test_read_hub_lists_the_configs_for_an_unknown_one(folder: Path) -> None:
     with pytest.raises(AssayError, match=r"cannot be loaded: .*'small'.*default"):
         list(read_hub(str(folder), config="small"))
 
 
-def test_a_folder_without_data(tmp_path: Path) -> None:
+def test_read_hub_rejects_a_folder_without_data(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"source\.path .* cannot be loaded") as caught:
         list(read_hub(str(tmp_path)))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("files", [None, {"a": "raw/a.jsonl"}])
-def test_an_unreachable_hub_is_one_line_with_a_remedy(files: dict[str, str] | None) -> None:
+def test_read_hub_fails_with_one_line_without_network(files: dict[str, str] | None) -> None:
     with pytest.raises(AssayError) as caught:
         list(read_hub("someone/something", revision="0" * 40, files=files))
 
     line = str(caught.value)
     assert line.startswith(
-        "the hub data set someone/something at 0000000000000000000000000000000000000000 cannot be had"
+        "the hub data set someone/something at 0000000000000000000000000000000000000000 could not be downloaded"
     )
     assert "local folder" in line
     assert "\n" not in line
 
 
 @pytest.mark.parametrize("files", [None, {"train": "news_train.jsonl"}], ids=["published", "named"])
-def test_read_hub_reads_a_folder_again_whose_files_changed_at_the_same_time(
-    folder: Path, files: dict[str, str] | None
-) -> None:
+def test_read_hub_reads_changed_files_with_equal_times(folder: Path, files: dict[str, str] | None) -> None:
     path = folder / "news_train.jsonl"
     before, stat = [row.values["text"] for row in read_hub(str(folder), files=files)], path.stat()
     path.write_text(path.read_text().replace('"a"', '"z"'))

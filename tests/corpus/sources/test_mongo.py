@@ -10,7 +10,7 @@ from bson import Binary, ObjectId
 from pymongo.errors import OperationFailure
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.bson_order import behind, between, up_to
+from assay.corpus.sources.bson_order import between, id_range_after, up_to
 from assay.corpus.sources.mongo import read_mongo, refused_operators
 from assay.corpus.sources.mongo_connection import MongoQuery, user_error
 from tests.mongo import Mongo
@@ -28,22 +28,22 @@ def ids(query: MongoQuery) -> list[Any]:
     return [document.values["_id"] for document in read_mongo(query)]
 
 
-def test_reads_in_the_order_of_ids_only_what_is_asked_for(mongo: Mongo) -> None:
+def test_read_mongo_gives_the_requested_fields_in_id_order(mongo: Mongo) -> None:
     mongo.fill("texts", [{"_id": 2, "text": "b", "size": 1}, {"_id": 1, "text": "a"}, {"_id": 3, "size": 2}])
 
-    found = list(read_mongo(mongo.query("texts", fields=["text"])))
+    documents = list(read_mongo(mongo.query("texts", fields=["text"])))
 
-    assert [(one.position, dict(one.values)) for one in found] == [
+    assert [(document.position, dict(document.values)) for document in documents] == [
         ("1", {"_id": 1, "text": "a"}),
         ("2", {"_id": 2, "text": "b"}),
         ("3", {"_id": 3}),
     ]
 
 
-def test_the_server_filters(mongo: Mongo) -> None:
+def test_read_mongo_filters_on_the_server(mongo: Mongo) -> None:
     documents: list[dict[str, Any]] = [
-        {"_id": "kept", "Parse": [1], "isRepost": None},
-        {"_id": "kept too", "Parse": [1]},
+        {"_id": "match", "Parse": [1], "isRepost": None},
+        {"_id": "match too", "Parse": [1]},
         {"_id": "empty", "Parse": [], "isRepost": None},
         {"_id": "none", "isRepost": None},
         {"_id": "repost", "Parse": [1], "isRepost": True},
@@ -52,21 +52,21 @@ def test_the_server_filters(mongo: Mongo) -> None:
 
     filter_ = {"Parse": {"$exists": True, "$ne": []}, "isRepost": None}
 
-    assert ids(mongo.query("parses", filter=filter_)) == ["kept", "kept too"]
+    assert ids(mongo.query("parses", filter=filter_)) == ["match", "match too"]
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["cursor lost", "connection cut"])
-def test_a_broken_cursor_is_opened_behind_the_last_id(mongo: Mongo, cut: bool) -> None:
+def test_read_mongo_reopens_a_broken_cursor_after_the_last_id(mongo: Mongo, cut: bool) -> None:
     mongo.fill("numbers", [{"_id": number, "even": number % 2 == 0} for number in range(400)])
     mongo.breakable().break_cursor_after(70, times=2, cut=cut)
 
-    found = ids(mongo.query("numbers", filter={"even": True}, batch_size=40))
+    read_ids = ids(mongo.query("numbers", filter={"even": True}, batch_size=40))
 
-    assert found == list(range(0, 400, 2))
+    assert read_ids == list(range(0, 400, 2))
 
 
 @pytest.mark.parametrize("after", range(1, len(MIXED_IDS)))
-def test_ids_of_all_types_come_once_wherever_the_cursor_breaks(
+def test_read_mongo_gives_ids_of_all_types_once_wherever_the_cursor_breaks(
     mongo: Mongo, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given every type of id, and a cursor that breaks after each `after` documents
@@ -75,13 +75,13 @@ def test_ids_of_all_types_come_once_wherever_the_cursor_breaks(
     mongo.breakable().break_cursor_after(after, times=len(MIXED_IDS))
 
     # when the collection is read
-    found = ids(mongo.query("mixed", batch_size=2))
+    read_ids = ids(mongo.query("mixed", batch_size=2))
 
     # then each document came once, in order
-    assert found == MIXED_IDS
+    assert read_ids == MIXED_IDS
 
 
-def test_ids_of_all_types_have_readable_positions(mongo: Mongo) -> None:
+def test_read_mongo_gives_readable_positions_for_all_id_types(mongo: Mongo) -> None:
     mongo.fill("mixed", [{"_id": ObjectId("a" * 24)}, {"_id": Binary(b"\x01\xff")}, {"_id": UUID(int=5)}])
 
     positions = {document.position for document in read_mongo(mongo.query("mixed"))}
@@ -89,7 +89,7 @@ def test_ids_of_all_types_have_readable_positions(mongo: Mongo) -> None:
     assert positions == {"a" * 24, "01ff", "00000000-0000-0000-0000-000000000005"}
 
 
-def test_a_cursor_that_always_breaks_at_one_place_is_an_error(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_mongo_fails_if_the_cursor_breaks_without_progress(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.corpus.sources.mongo.FIRST_PAUSE_S", 0)
     mongo.fill("numbers", [{"_id": number} for number in range(10)])
     mongo.breakable().break_cursor_after(0, times=100)
@@ -98,7 +98,7 @@ def test_a_cursor_that_always_breaks_at_one_place_is_an_error(mongo: Mongo, monk
         ids(mongo.query("numbers"))
 
 
-def test_an_operator_that_runs_code_is_refused_before_the_server_hears_of_it() -> None:
+def test_read_mongo_rejects_operators_that_run_code() -> None:
     query = MongoQuery("mongodb://127.0.0.1:1", "d", "c", filter={"$or": [{"a": {"$not": {"$where": "1"}}}]})
 
     with pytest.raises(AssayError, match=r"source\.filter holds the operator '\$where'; allowed are \$all \$and"):
@@ -106,22 +106,22 @@ def test_an_operator_that_runs_code_is_refused_before_the_server_hears_of_it() -
 
 
 @pytest.mark.parametrize("name", ["$where", "$expr", "$function", "$regex", "$text", "$jsonSchema"])
-def test_operators_not_on_the_list_are_found_at_any_depth(name: str) -> None:
+def test_refused_operators_finds_them_at_any_depth(name: str) -> None:
     assert refused_operators({"$and": [{"a": 1}, {"b": {"$elemMatch": {name: 1}}}]}) == [name]
 
 
-def test_operators_on_the_list_pass() -> None:
+def test_refused_operators_accepts_the_allow_list() -> None:
     assert not refused_operators({"a": {"$exists": True, "$ne": [], "$type": "array"}, "$nor": [{"b": {"$in": [1]}}]})
 
 
-def test_an_unreachable_server_is_one_line_in_time() -> None:
+def test_read_mongo_fails_with_one_line_if_the_server_is_unreachable() -> None:
     query = MongoQuery("mongodb://anna:geheim@127.0.0.1:9/?authSource=x", "d", "c", timeout_s=0.3)
 
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(AssayError) as caught:
         list(read_mongo(query))
 
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - start < 3
     assert str(caught.value).startswith("MongoDB at 127.0.0.1:9 cannot be reached within 0.3 s; ")
     assert "\n" not in str(caught.value)
 
@@ -135,7 +135,7 @@ def test_an_unreachable_server_is_one_line_in_time() -> None:
         "mongodb://anna:geheim@127.0.0.1:9",
     ],
 )
-def test_no_error_line_holds_the_password(uri: str) -> None:
+def test_read_mongo_errors_hide_the_password(uri: str) -> None:
     query = MongoQuery(uri, "d", "c", timeout_s=0.1)
 
     with pytest.raises(AssayError) as caught:
@@ -146,16 +146,16 @@ def test_no_error_line_holds_the_password(uri: str) -> None:
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("said", ["p%40ss", "p@ss", "anna:p%40ss", "mongodb://anna:p%40ss@host/?a=b"])
-def test_what_the_server_says_is_scrubbed(said: str) -> None:
+@pytest.mark.parametrize("message", ["p%40ss", "p@ss", "anna:p%40ss", "mongodb://anna:p%40ss@host/?a=b"])
+def test_user_error_removes_credentials(message: str) -> None:
     query = MongoQuery("mongodb://anna:p%40ss@host/?a=b", "d", "c")
 
-    line = str(user_error(query, OperationFailure(f"cannot take {said},\nsorry, full error: {{}}", code=8000)))
+    line = str(user_error(query, OperationFailure(f"cannot take {message},\nsorry, full error: {{}}", code=8000)))
 
     assert line == "MongoDB at host refused to read d.c: OperationFailure: cannot take ***, sorry"
 
 
-def test_a_refused_password_is_one_line(mongo: Mongo) -> None:
+def test_read_mongo_fails_with_one_line_for_a_wrong_password(mongo: Mongo) -> None:
     # given a server that lets nobody in by password
     uri = mongo.breakable().uri.replace("//", "//anna:geheim@")
 
@@ -167,17 +167,17 @@ def test_a_refused_password_is_one_line(mongo: Mongo) -> None:
 
 
 @pytest.mark.skipif("MONGODB_URI" in os.environ, reason="says what the stand-in does")
-def test_a_missing_collection_gives_nothing(mongo: Mongo) -> None:
+def test_read_mongo_gives_nothing_for_a_missing_collection(mongo: Mongo) -> None:
     assert ids(mongo.query("nothing")) == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, len(MIXED_IDS)])
-def test_ranges_of_ids_of_all_types_hold_each_once(mongo: Mongo, size: int) -> None:
+def test_id_ranges_of_all_types_cover_each_id_once(mongo: Mongo, size: int) -> None:
     mongo.fill("mixed", [{"_id": value} for value in MIXED_IDS])
     edges = MIXED_IDS[size - 1 :: size]
-    filters = [up_to(edges[0]), *(between(after, last) for after, last in pairwise(edges)), behind(edges[-1])]
+    filters = [up_to(edges[0]), *(between(after, last) for after, last in pairwise(edges)), id_range_after(edges[-1])]
 
-    found = [ids(mongo.query("mixed", filter=filter_)) for filter_ in filters]
+    parts = [ids(mongo.query("mixed", filter=filter_)) for filter_ in filters]
 
-    assert [value for part in found for value in part] == MIXED_IDS
-    assert all(len(part) == size for part in found[: len(edges)])
+    assert [value for part in parts for value in part] == MIXED_IDS
+    assert all(len(part) == size for part in parts[: len(edges)])

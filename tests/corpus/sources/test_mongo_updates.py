@@ -11,77 +11,77 @@ from tests.mongo import Mongo
 
 
 class Flaky:
-    """A collection in front of a real one, whose bulk writes fail as told before they reach it."""
+    """A collection in front of a real one, whose bulk writes fail with the given errors first."""
 
     def __init__(self, collection: Any, *faults: Exception) -> None:
         self.collection = collection
         self.faults = list(faults)
 
-    def bulk_write(self, orders: list[Any], ordered: bool) -> None:
+    def bulk_write(self, operations: list[Any], ordered: bool) -> None:
         if self.faults:
             raise self.faults.pop(0)
-        self.collection.bulk_write(orders, ordered=ordered)
+        self.collection.bulk_write(operations, ordered=ordered)
 
 
-def refusal(code: int, index: int) -> BulkWriteError:
+def write_error(code: int, index: int) -> BulkWriteError:
     return BulkWriteError({"writeErrors": [{"index": index, "code": code, "errmsg": "Document failed\nvalidation"}]})
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assay.corpus.sources.mongo_updates.FIRST_PAUSE_S", 0)
 
 
 def put(mongo: Mongo, updates: list[Any], *faults: Exception, make: bool = True) -> tuple[dict[int, str], list[Any]]:
-    query = mongo.query("answers")
+    query = mongo.query("predictions")
     with connect(query) as client:
         collection = open_collection(client, query)
         flaky: Any = Flaky(collection, *faults)
         return set_fields(flaky, query, updates, make=make), list(collection.find(sort=[("_id", 1)]))
 
 
-def test_documents_are_made_or_changed_and_other_fields_stay(mongo: Mongo) -> None:
-    mongo.fill("answers", [{"_id": 1, "kept": True, "label": "old"}])
-    refused, found = put(mongo, [(1, {"label": "up"}), (2, {"label": "down"})])
-    assert not refused
-    assert found == [{"_id": 1, "kept": True, "label": "up"}, {"_id": 2, "label": "down"}]
+def test_set_fields_inserts_or_updates_documents(mongo: Mongo) -> None:
+    mongo.fill("predictions", [{"_id": 1, "size": 3, "label": "old"}])
+    rejected, documents = put(mongo, [(1, {"label": "up"}), (2, {"label": "down"})])
+    assert not rejected
+    assert documents == [{"_id": 1, "size": 3, "label": "up"}, {"_id": 2, "label": "down"}]
 
 
-def test_documents_that_are_gone_are_not_made_again(mongo: Mongo) -> None:
-    mongo.fill("answers", [{"_id": 1}])
+def test_set_fields_skips_missing_documents_on_request(mongo: Mongo) -> None:
+    mongo.fill("predictions", [{"_id": 1}])
     assert put(mongo, [(1, {"label": "up"}), (2, {"label": "down"})], make=False) == ({}, [{"_id": 1, "label": "up"}])
 
 
-def test_a_broken_connection_is_tried_again(mongo: Mongo) -> None:
-    refused, found = put(mongo, [(1, {"a": 1})], AutoReconnect("gone"), AutoReconnect("gone"))
-    assert (refused, found) == ({}, [{"_id": 1, "a": 1}])
+def test_set_fields_retries_after_a_broken_connection(mongo: Mongo) -> None:
+    rejected, documents = put(mongo, [(1, {"a": 1})], AutoReconnect("gone"), AutoReconnect("gone"))
+    assert (rejected, documents) == ({}, [{"_id": 1, "a": 1}])
 
 
-def test_a_connection_that_stays_broken_is_one_line(mongo: Mongo) -> None:
+def test_set_fields_fails_with_one_line_if_the_connection_stays_broken(mongo: Mongo) -> None:
     with pytest.raises(AssayError, match=r"MongoDB at \S+ cannot be reached"):
         put(mongo, [(1, {"a": 1})], *[AutoReconnect("gone")] * 5)
 
 
-def test_what_the_server_refuses_is_named_and_the_rest_is_done(mongo: Mongo) -> None:
-    refused, _ = put(mongo, [(1, {"a": 1}), (2, {"a": 1})], refusal(121, 1))
-    assert refused == {1: "refused by MongoDB: Document failed validation"}
+def test_set_fields_returns_what_the_server_rejects(mongo: Mongo) -> None:
+    rejected, _ = put(mongo, [(1, {"a": 1}), (2, {"a": 1})], write_error(121, 1))
+    assert rejected == {1: "rejected by MongoDB: Document failed validation"}
 
 
-def test_a_document_that_another_writer_made_at_the_same_moment_is_tried_again(mongo: Mongo) -> None:
-    refused, found = put(mongo, [(1, {"a": 1}), (2, {"a": 2})], refusal(11000, 1))
-    assert (refused, found) == ({}, [{"_id": 2, "a": 2}])
+def test_set_fields_retries_after_a_concurrent_insert(mongo: Mongo) -> None:
+    rejected, documents = put(mongo, [(1, {"a": 1}), (2, {"a": 2})], write_error(11000, 1))
+    assert (rejected, documents) == ({}, [{"_id": 2, "a": 2}])
 
 
-def test_what_bson_cannot_hold_costs_itself_only(mongo: Mongo) -> None:
+def test_set_fields_rejects_only_what_bson_cannot_hold(mongo: Mongo) -> None:
     updates = [(number, {"a": number}) for number in range(9)]
     updates[4] = (4, {"a": {b"bytes": 1}})  # type: ignore[dict-item]
-    refused, found = put(mongo, updates)
-    assert list(refused) == [4]
-    assert refused[4].startswith("InvalidDocument: ")
-    assert [one["_id"] for one in found] == [0, 1, 2, 3, 5, 6, 7, 8]
+    rejected, documents = put(mongo, updates)
+    assert list(rejected) == [4]
+    assert rejected[4].startswith("InvalidDocument: ")
+    assert [document["_id"] for document in documents] == [0, 1, 2, 3, 5, 6, 7, 8]
 
 
-def test_an_id_that_looks_like_an_operator_is_taken_as_it_is(mongo: Mongo) -> None:
-    mongo.fill("answers", [{"_id": ObjectId("a" * 24), "a": "untouched"}])
-    _, found = put(mongo, [({"n": {"$ne": None}}, {"a": 1})])
-    assert found[-1]["a"] == "untouched"
+def test_set_fields_takes_an_id_like_an_operator_literally(mongo: Mongo) -> None:
+    mongo.fill("predictions", [{"_id": ObjectId("a" * 24), "a": "untouched"}])
+    _, documents = put(mongo, [({"n": {"$ne": None}}, {"a": 1})])
+    assert documents[-1]["a"] == "untouched"

@@ -65,10 +65,10 @@ class History:
         self._runs += 1
         snapshot = Snapshot.load(write_snapshot(self._folder / str(self._runs), rows).path)
         settings = Split(**split)
-        found = read_rows(snapshot, settings, cleaning, documents)
+        splitting_rows = read_rows(snapshot, settings, cleaning, documents)
         with open_ledger(self._folder / "ledger.parquet") as ledger:
-            assignment = assign(found, settings, ledger)
-            kinds = found.keys.kinds()
+            assignment = assign(splitting_rows, settings, ledger)
+            kinds = splitting_rows.keys.kinds()
             split_of, seen = np.tile(assignment.split_of, len(kinds)), np.tile(assignment.seen, len(kinds))
             ledger.tell(np.concatenate(kinds), split_of, remember=settings.remember, seen=seen)
         return assignment
@@ -81,13 +81,13 @@ def shares(assignment: Assignment) -> list[float]:
 
 def splits_of(values: Sequence[object], assignment: Assignment) -> dict[object, set[int]]:
     """The splits in which rows of each value lie."""
-    found: dict[object, set[int]] = {}
+    splits: dict[object, set[int]] = {}
     for value, split_name in zip(values, assignment.split_of.tolist(), strict=True):
-        found.setdefault(value, set()).update({split_name} - {NO_SPLIT})
-    return found
+        splits.setdefault(value, set()).update({split_name} - {NO_SPLIT})
+    return splits
 
 
-def test_by_time_new_rows_train_too_and_no_test_row_ever_trains(tmp_path: Path) -> None:
+def test_assign_by_time_trains_on_new_rows_but_never_on_test_rows(tmp_path: Path) -> None:
     history, tested = History(tmp_path), set[int]()
     for count in (1000, 1001, 1100, 1400, 2000, 3000):
         rows = make_rows(range(count))
@@ -101,7 +101,7 @@ def test_by_time_new_rows_train_too_and_no_test_row_ever_trains(tmp_path: Path) 
     assert np.flatnonzero(split_of == TRAIN).max() > 2700
 
 
-def test_by_time_the_shares_come_right_with_one_new_row_after_the_other(tmp_path: Path) -> None:
+def test_assign_by_time_meets_the_shares_row_by_row(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.run(make_rows(range(100)), method="time")
     for count in range(101, 131):
@@ -109,7 +109,7 @@ def test_by_time_the_shares_come_right_with_one_new_row_after_the_other(tmp_path
     assert shares(assignment) == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
 
 
-def test_by_time_each_growth_is_ordered_in_itself(tmp_path: Path) -> None:
+def test_assign_by_time_orders_the_new_rows_of_each_run(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.run(make_rows(range(1000, 2000)), method="time")
     # given new rows, half of them older than all that is known
@@ -125,7 +125,7 @@ def test_by_time_each_growth_is_ordered_in_itself(tmp_path: Path) -> None:
     assert (late_alone.split_of[: len(rows)] == assignment.split_of).all()
 
 
-def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Path) -> None:
+def test_assign_by_time_divides_rows_of_equal_time_in_any_order(tmp_path: Path) -> None:
     rows = [dataclasses.replace(row, time="2024-05-01") for row in make_rows(range(300))]
     history, reversed_history = History(tmp_path / "a"), History(tmp_path / "b")
     for count in (200, 300):
@@ -135,7 +135,7 @@ def test_by_time_rows_of_one_moment_share_out_whatever_their_order(tmp_path: Pat
         assert forward.split_of.tolist() == backward.split_of[::-1].tolist()
 
 
-def test_by_time_changed_shares_are_met_by_new_rows(tmp_path: Path) -> None:
+def test_assign_by_time_meets_changed_shares_with_new_rows(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.run(make_rows(range(1000)), method="time")
     changed: dict[str, Any] = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -145,7 +145,7 @@ def test_by_time_changed_shares_are_met_by_new_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["stratified", "time"])
-def test_a_group_that_comes_later_is_held_out_whole(tmp_path: Path, method: str) -> None:
+def test_assign_holds_out_later_groups_as_a_whole(tmp_path: Path, method: str) -> None:
     history = History(tmp_path)
     rows = make_rows(range(600))
     first = history.run(rows, method=method)
@@ -168,7 +168,7 @@ def test_a_group_that_comes_later_is_held_out_whole(tmp_path: Path, method: str)
         )
 
 
-def test_what_gives_way_to_test_and_to_validation_is_counted_apart(tmp_path: Path) -> None:
+def test_assign_counts_exclusions_by_held_out_split(tmp_path: Path) -> None:
     history = History(tmp_path)
     rows = make_rows(range(100))
     first = history.run(rows)
@@ -187,7 +187,7 @@ def test_what_gives_way_to_test_and_to_validation_is_counted_apart(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("before", "after"), [("both", "text"), ("both", "text_pair"), ("text", "text_pair")])
-def test_other_duplicates_that_come_later_are_held_out_whole(tmp_path: Path, before: str, after: str) -> None:
+def test_assign_holds_out_later_duplicates_as_a_whole(tmp_path: Path, before: str, after: str) -> None:
     history = History(tmp_path)
     rows = [
         dataclasses.replace(row, text=f"q {word(number % 90)}", text_pair=f"p {word(number // 3)}")
@@ -201,7 +201,7 @@ def test_other_duplicates_that_come_later_are_held_out_whole(tmp_path: Path, bef
         assert sum(second.excluded.values()) == (second.split_of == NO_SPLIT).sum() > 0
 
 
-def test_cleaning_that_comes_later_joins_what_it_makes_equal_and_forgets_no_row(tmp_path: Path) -> None:
+def test_assign_joins_rows_that_later_cleaning_makes_equal(tmp_path: Path) -> None:
     history = History(tmp_path)
     plain = make_rows(range(300))
     tagged = [dataclasses.replace(row, id=f"t{row.id}", text=row.text.replace("text ", "text <br/>")) for row in plain]
@@ -209,15 +209,15 @@ def test_cleaning_that_comes_later_joins_what_it_makes_equal_and_forgets_no_row(
     second = history.run([*plain, *tagged], Cleaning(html=True))
     placed = second.split_of != NO_SPLIT
     assert (second.split_of[placed] == first.split_of[placed]).all()
-    for one, other in ((0, 300), (300, 0)):
-        pairs = zip(first.split_of[one : one + 300], first.split_of[other : other + 300], strict=True)
-        kept = [a >= b for a, b in pairs]
-        assert placed[one : one + 300].tolist() == kept
+    for left, right in ((0, 300), (300, 0)):
+        pairs = zip(first.split_of[left : left + 300], first.split_of[right : right + 300], strict=True)
+        held_out_more = [a >= b for a, b in pairs]
+        assert placed[left : left + 300].tolist() == held_out_more
     # and a row whose text only the cleaning changes keeps its split when the cleaning goes
     assert (history.run([*plain, *tagged]).split_of[placed] == first.split_of[placed]).all()
 
 
-def test_a_training_row_that_reads_like_a_test_row_counts_as_seen(tmp_path: Path) -> None:
+def test_assign_marks_test_rows_seen_in_training(tmp_path: Path) -> None:
     history = History(tmp_path)
     rows = make_rows(range(100))
     first = history.run(rows)
@@ -232,7 +232,7 @@ def test_a_training_row_that_reads_like_a_test_row_counts_as_seen(tmp_path: Path
     assert history.run(rows[:train] + rows[train + 1 :]).seen.sum() == 1
 
 
-def test_sentences_of_documents_by_position_are_not_taken_for_those_of_other_documents(tmp_path: Path) -> None:
+def test_assign_keeps_sentences_of_documents_by_position_apart(tmp_path: Path) -> None:
     def documents(numbers: range) -> list[Example]:
         """Four sentences each; ids say only where the document stands."""
         return [
@@ -250,7 +250,7 @@ def test_sentences_of_documents_by_position_are_not_taken_for_those_of_other_doc
     assert all(len(splits) == 1 for splits in splits_of(np.repeat(range(101), 4).tolist(), second).values())
 
 
-def test_new_sentences_of_a_known_document_join_it(tmp_path: Path) -> None:
+def test_assign_adds_new_sentences_to_their_document(tmp_path: Path) -> None:
     def document(number: int, sentences: range) -> list[Example]:
         return [
             dataclasses.replace(make_rows([number * 50 + sentence])[0], id=f"d{number}#{sentence}", group=f"d{number}")
@@ -263,7 +263,7 @@ def test_new_sentences_of_a_known_document_join_it(tmp_path: Path) -> None:
     assert second.split_of[::2].tolist() == second.split_of[1::2].tolist() == first.split_of[::3].tolist()
 
 
-def test_sentences_of_one_document_stay_together_where_the_recipe_groups_them_otherwise(tmp_path: Path) -> None:
+def test_assign_keeps_sentences_of_a_document_together_despite_groups(tmp_path: Path) -> None:
     # given dialogues of which each sentence has the group of its speaker, two of 60 in each dialogue
     rows = [
         dataclasses.replace(row, id=f"d{number // 4}#{number % 4}", group=f"speaker {(number // 4 + number % 2) % 60}")
@@ -277,7 +277,7 @@ def test_sentences_of_one_document_stay_together_where_the_recipe_groups_them_ot
     assert all(len(splits) == 1 for splits in splits_of([row.group for row in rows], assignment).values())
 
 
-def test_a_new_document_that_repeats_texts_of_two_splits_is_excluded_and_moves_nothing(tmp_path: Path) -> None:
+def test_assign_excludes_a_new_document_that_repeats_texts_of_two_splits(tmp_path: Path) -> None:
     rows = [
         dataclasses.replace(row, id=f"d{number // 2}#{number % 2}", group=f"d{number // 2}")
         for number, row in enumerate(make_rows(range(200)))
@@ -310,7 +310,7 @@ def without_last(assignment: Assignment, count: int) -> Assignment:
 
 @pytest.mark.parametrize("place", ["first", "last"])
 @pytest.mark.parametrize("own", [0, 1, 2])
-def test_a_new_document_by_position_that_repeats_texts_of_two_splits_is_excluded_and_moves_nothing(
+def test_assign_excludes_a_new_document_by_position_that_repeats_texts_of_two_splits(
     tmp_path: Path, place: str, own: int
 ) -> None:
     history = History(tmp_path)
@@ -329,7 +329,7 @@ def test_a_new_document_by_position_that_repeats_texts_of_two_splits_is_excluded
         assert not second.seen.any()
 
 
-def test_a_document_by_position_that_quotes_what_is_gone_is_held_out_whole(tmp_path: Path) -> None:
+def test_assign_holds_out_a_document_by_position_that_quotes_removed_ones(tmp_path: Path) -> None:
     history = History(tmp_path)
     documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
     first = history.run(documents_by_position(documents), documents="positions")
@@ -343,7 +343,7 @@ def test_a_document_by_position_that_quotes_what_is_gone_is_held_out_whole(tmp_p
     assert second.excluded == {BESIDE_TEST: 1, JOINS: 1}
 
 
-def test_a_known_document_by_position_that_gains_a_sentence_keeps_its_split_beside_a_digest(tmp_path: Path) -> None:
+def test_assign_keeps_the_split_of_a_known_document_by_position(tmp_path: Path) -> None:
     history = History(tmp_path)
     documents = [make_rows(range(4 * number, 4 * number + 4)) for number in range(40)]
     first = history.run(documents_by_position(documents), documents="positions")

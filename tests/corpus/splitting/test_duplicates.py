@@ -24,13 +24,13 @@ def clusters_of(
     folder: Path, examples: list[Example], by: DuplicatesBy = "text", cleaning: Cleaning | None = None, **more: Any
 ) -> list[set[str]]:
     keys = read_keys(Snapshot.load(write_snapshot(folder, examples).path), by, cleaning, **more)
-    found: dict[int, set[str]] = {}
+    members: dict[int, set[str]] = {}
     for example, cluster in zip(examples, find_clusters(keys).tolist(), strict=True):
-        found.setdefault(cluster, set()).add(example.id)
-    return sorted(found.values(), key=min)
+        members.setdefault(cluster, set()).add(example.id)
+    return sorted(members.values(), key=min)
 
 
-def test_texts_that_differ_in_case_urls_digits_and_space_are_one_cluster(tmp_path: Path) -> None:
+def test_find_clusters_joins_near_duplicates(tmp_path: Path) -> None:
     rows = [
         Example("a", "Shares of Bayer up 3 % https://t.co/x"),
         Example("b", "shares of  BAYER up 12 % http://t.co/other"),
@@ -39,7 +39,7 @@ def test_texts_that_differ_in_case_urls_digits_and_space_are_one_cluster(tmp_pat
     assert clusters_of(tmp_path / "s", rows) == [{"a", "b"}, {"c"}]
 
 
-def test_rows_of_one_group_and_their_duplicates_are_one_cluster(tmp_path: Path) -> None:
+def test_find_clusters_joins_groups_and_their_duplicates(tmp_path: Path) -> None:
     # given a and b in one group, and b the same text as c, which is in another group with d
     rows = [
         Example("a", "one", group="g"),
@@ -52,7 +52,7 @@ def test_rows_of_one_group_and_their_duplicates_are_one_cluster(tmp_path: Path) 
     assert clusters_of(tmp_path / "s", rows) == [{"a", "b", "c", "d"}, {"e"}, {"f"}]
 
 
-def test_a_group_named_like_a_text_is_not_that_text(tmp_path: Path) -> None:
+def test_find_clusters_distinguishes_groups_from_texts(tmp_path: Path) -> None:
     rows = [Example("a", "one", group="two"), Example("b", "two", group="three")]
     assert clusters_of(tmp_path / "s", rows) == [{"a"}, {"b"}]
 
@@ -65,7 +65,7 @@ def test_a_group_named_like_a_text_is_not_that_text(tmp_path: Path) -> None:
         ("both", [{"a"}, {"b", "c"}, {"d"}]),
     ],
 )
-def test_pairs_are_duplicates_by_the_side_that_the_recipe_names(
+def test_find_clusters_compares_pairs_by_the_given_text(
     tmp_path: Path, by: DuplicatesBy, expected: list[set[str]]
 ) -> None:
     rows = [
@@ -77,12 +77,12 @@ def test_pairs_are_duplicates_by_the_side_that_the_recipe_names(
     assert clusters_of(tmp_path / "s", rows, by) == expected
 
 
-def test_rows_without_a_pair_go_by_their_text(tmp_path: Path) -> None:
+def test_find_clusters_compares_rows_without_a_pair_by_text(tmp_path: Path) -> None:
     rows = [Example("a", "one"), Example("b", "One"), Example("c", "two")]
     assert clusters_of(tmp_path / "s", rows, "text_pair") == [{"a", "b"}, {"c"}]
 
 
-def test_a_lone_surrogate_is_hashed(tmp_path: Path) -> None:
+def test_read_keys_hashes_a_lone_surrogate(tmp_path: Path) -> None:
     # given a text that UTF-8 cannot hold, escaped as a snapshot stores it
     rows = [Example("a", "bad \\ud800 end"), Example("b", "BAD \\ud800 end")]
     assert clusters_of(tmp_path / "s", rows) == [{"a", "b"}]
@@ -90,7 +90,7 @@ def test_a_lone_surrogate_is_hashed(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 6), st.none() | st.integers(0, 4)), min_size=1, max_size=30))
-def test_clusters_are_the_connected_components(
+def test_find_clusters_are_the_connected_components(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int | None]]
 ) -> None:
     # given rows with few texts and groups, so that chains are frequent
@@ -124,7 +124,7 @@ def _components(rows: list[tuple[int, int | None]]) -> int:
     return len({find(("text", text)) for text, _ in rows})
 
 
-def test_the_key_of_a_cluster_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
+def test_cluster_keys_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     rows = [Example("a", "one", group="g"), Example("b", "two", group="g"), Example("c", "three")]
     forward = read_keys(Snapshot.load(write_snapshot(tmp_path / "f", rows).path), "text")
     backward = read_keys(Snapshot.load(write_snapshot(tmp_path / "b", rows[::-1]).path), "text")
@@ -133,13 +133,13 @@ def test_the_key_of_a_cluster_does_not_depend_on_the_order_of_rows(tmp_path: Pat
     )
 
 
-def test_duplicates_of_rows_are_all_rows_of_their_clusters() -> None:
+def test_duplicates_of_are_all_rows_of_the_clusters() -> None:
     clusters = np.array([0, 1, 0, 2, 1])
     chosen = np.array([True, False, False, True, False])
     assert duplicates_of(clusters, chosen).tolist() == [True, False, True, True, False]
 
 
-def test_what_the_model_reads_is_compared(tmp_path: Path) -> None:
+def test_find_clusters_compares_cleaned_texts(tmp_path: Path) -> None:
     rows = [
         Example("a", "Caf\u00e9 &amp; bar<br>again"),
         Example("b", "cafe\u0301 & \u200bbar again"),
@@ -153,13 +153,13 @@ def test_what_the_model_reads_is_compared(tmp_path: Path) -> None:
     assert cleaned == [{"a", "b"}, {"c", "d", "e"}]
 
 
-def test_texts_of_which_cleaning_leaves_nothing_are_duplicates(tmp_path: Path) -> None:
+def test_find_clusters_joins_texts_that_are_empty_after_cleaning(tmp_path: Path) -> None:
     rows = [Example("a", "https://a.example"), Example("b", "<p>"), Example("c", "text")]
     cleaning = Cleaning(html=True, urls="drop", whitespace=True)
     assert clusters_of(tmp_path / "s", rows, cleaning=cleaning) == [{"a", "b"}, {"c"}]
 
 
-def test_sentences_share_a_cluster_with_their_document_and_their_group(tmp_path: Path) -> None:
+def test_find_clusters_joins_sentences_of_documents_and_groups(tmp_path: Path) -> None:
     rows = [
         Example("d#1#0", "one", group="x"),
         Example("d#1#1", "two", group="y"),
@@ -180,7 +180,7 @@ def test_sentences_share_a_cluster_with_their_document_and_their_group(tmp_path:
     whitespace=st.booleans(),
     by=st.sampled_from(["text", "text_pair", "both"]),
 )
-def test_all_keys_hold_those_of_every_recipe(
+def test_all_keys_include_those_of_every_recipe(
     tmp_path_factory: pytest.TempPathFactory,
     text: list[str],
     pair: str | None,
@@ -192,5 +192,5 @@ def test_all_keys_hold_those_of_every_recipe(
     row = Example("a", "".join(text), text_pair=pair)
     snapshot = Snapshot.load(write_snapshot(tmp_path_factory.mktemp("s") / "s", [row]).path)
     keys = read_keys(snapshot, by, Cleaning(html=html, urls=urls, whitespace=whitespace))
-    found = {key.ljust(16, b"\0") for key in (*keys.content.tolist(), *keys.duplicates.tolist())}
-    assert found <= all_keys(row.text, row.text_pair)
+    row_keys = {key.ljust(16, b"\0") for key in (*keys.content.tolist(), *keys.duplicates.tolist())}
+    assert row_keys <= all_keys(row.text, row.text_pair)

@@ -20,91 +20,91 @@ def split_of(*values: int) -> SplitArray:
     return np.array(values, dtype=np.int8)
 
 
-def tell(path: Path, names: HashArray, values: SplitArray, *, remember: bool = True) -> None:
+def record(path: Path, names: HashArray, values: SplitArray, *, remember: bool = True) -> None:
     with open_ledger(path) as ledger:
         ledger.tell(names, values, remember=remember)
 
 
-def test_a_ledger_remembers_sides_and_knows_nothing_of_other_keys(tmp_path: Path) -> None:
+def test_ledger_returns_the_splits_of_known_keys_only(tmp_path: Path) -> None:
     path = ledger_path(tmp_path, "tiny")
-    tell(path, keys("b", "a", "c"), split_of(TEST, TRAIN, VALIDATION))
+    record(path, keys("b", "a", "c"), split_of(TEST, TRAIN, VALIDATION))
     with open_ledger(path) as ledger:
         assert ledger.split_of(keys("a", "b", "c", "d", "0")).tolist() == [TRAIN, TEST, VALIDATION, NO_SPLIT, NO_SPLIT]
         assert ledger.trained(keys("a", "b", "d")).tolist() == [True, False, False]
         assert len(ledger) == 3
 
 
-def test_an_empty_ledger_answers(tmp_path: Path) -> None:
+def test_ledger_may_be_empty(tmp_path: Path) -> None:
     with open_ledger(tmp_path / "new.parquet") as ledger:
         assert ledger.split_of(keys("a")).tolist() == [NO_SPLIT]
         assert ledger.trained(keys("a")).tolist() == [False]
 
 
-def test_rows_without_side_or_key_are_left_out(tmp_path: Path) -> None:
+def test_ledger_skips_rows_without_split_or_key(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
     names = np.array([keys("a")[0], keys("b")[0], NO_KEY], dtype="S16")
-    tell(path, names, split_of(TRAIN, NO_SPLIT, TEST))
+    record(path, names, split_of(TRAIN, NO_SPLIT, TEST))
     with open_ledger(path) as ledger:
         assert ledger.split_of(names).tolist() == [TRAIN, NO_SPLIT, NO_SPLIT]
 
 
-def test_id_and_revision_outlive_the_process_and_telling_the_same_changes_nothing(tmp_path: Path) -> None:
+def test_ledger_keeps_id_and_revision_when_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a"), split_of(TRAIN))
+    record(path, keys("a"), split_of(TRAIN))
     with open_ledger(path) as ledger:
         first = ledger.id
     before = path.read_bytes()
-    # when the same is told again, then more
-    tell(path, keys("a"), split_of(TRAIN))
+    # when the same is recorded again, then more
+    record(path, keys("a"), split_of(TRAIN))
     assert path.read_bytes() == before
-    tell(path, keys("b"), split_of(TEST))
+    record(path, keys("b"), split_of(TEST))
     with open_ledger(path) as ledger:
         assert (ledger.id, ledger.revision) == (first, 2)
         assert ledger.split_of(keys("a", "b")).tolist() == [TRAIN, TEST]
 
 
-def test_a_ledger_keeps_of_several_splits_the_one_that_is_held_back_most(tmp_path: Path) -> None:
+def test_ledger_keeps_the_split_that_is_held_out_most(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("group", "group", "a", "b"), split_of(TRAIN, TEST, TEST, TRAIN))
-    tell(path, keys("a", "b", "group"), split_of(TRAIN, VALIDATION, VALIDATION))
+    record(path, keys("group", "group", "a", "b"), split_of(TRAIN, TEST, TEST, TRAIN))
+    record(path, keys("a", "b", "group"), split_of(TRAIN, VALIDATION, VALIDATION))
     with open_ledger(path) as ledger:
         assert ledger.split_of(keys("group", "a", "b")).tolist() == [TEST, TEST, VALIDATION]
         assert ledger.trained(keys("group", "a", "b")).tolist() == [True, True, True]
 
 
-def test_a_ledger_with_keys_of_another_version_is_refused_with_a_remedy(tmp_path: Path) -> None:
+def test_open_ledger_rejects_keys_of_another_version(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a"), split_of(TEST))
+    record(path, keys("a"), split_of(TEST))
     table = pq.read_table(path)
     metadata = {name: value for name, value in table.schema.metadata.items() if name != b"keys"}
-    for version, others in (("1", {}), ("99", {b"keys": b"99"})):
-        pq.write_table(table.replace_schema_metadata({**metadata, **others}), path)
+    for version, metadata_changes in (("1", {}), ("99", {b"keys": b"99"})):
+        pq.write_table(table.replace_schema_metadata({**metadata, **metadata_changes}), path)
         with pytest.raises(AssayError, match=rf"l\.parquet holds keys of version {version}.* or delete it") as caught:
-            tell(path, keys("b"), split_of(TRAIN))
+            record(path, keys("b"), split_of(TRAIN))
         assert "\n" not in str(caught.value)
 
 
-def test_without_remembering_the_new_side_counts_but_training_is_not_forgotten(tmp_path: Path) -> None:
+def test_ledger_keeps_trained_keys_without_remembering(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a"), split_of(TRAIN))
-    tell(path, keys("a"), split_of(TEST), remember=False)
+    record(path, keys("a"), split_of(TRAIN))
+    record(path, keys("a"), split_of(TEST), remember=False)
     with open_ledger(path) as ledger:
         assert ledger.split_of(keys("a")).tolist() == [TEST]
         assert ledger.trained(keys("a")).tolist() == [True]
 
 
-def test_keys_that_end_in_zero_bytes_are_kept_apart_and_found(tmp_path: Path) -> None:
+def test_ledger_distinguishes_keys_that_end_in_zero_bytes(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
     names = np.frombuffer(b"a" * 14 + b"\0\0" + b"a" * 15 + b"\0" + b"\0" * 15 + b"a", dtype="S16")
-    tell(path, names, split_of(TRAIN, TEST, VALIDATION))
+    record(path, names, split_of(TRAIN, TEST, VALIDATION))
     with open_ledger(path) as ledger:
         assert ledger.split_of(names).tolist() == [TRAIN, TEST, VALIDATION]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "not parquet", "empty"])
-def test_a_damaged_ledger_is_an_error_with_a_remedy(tmp_path: Path, damage: str) -> None:
+def test_open_ledger_rejects_a_damaged_file(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a", "b"), split_of(TRAIN, TEST))
+    record(path, keys("a", "b"), split_of(TRAIN, TEST))
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[:-20], "not parquet": b"hello", "empty": b""}[damage])
     with (
@@ -114,57 +114,57 @@ def test_a_damaged_ledger_is_an_error_with_a_remedy(tmp_path: Path, damage: str)
         pass
 
 
-def test_a_changed_ledger_is_an_error(tmp_path: Path) -> None:
+def test_open_ledger_rejects_a_changed_file(tmp_path: Path) -> None:
     # given a ledger in which somebody turned a test row into a training row
     path = tmp_path / "l.parquet"
-    tell(path, keys("a", "b"), split_of(TRAIN, TEST))
+    record(path, keys("a", "b"), split_of(TRAIN, TEST))
     table = pq.read_table(path)
-    changed = table.set_column(1, "side", pa.array([TRAIN, TRAIN], pa.int8()))
+    changed = table.set_column(1, "split", pa.array([TRAIN, TRAIN], pa.int8()))
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
-    with pytest.raises(AssayError, match="is not the ledger of sides that was written"), open_ledger(path):
+    with pytest.raises(AssayError, match="is not the split ledger that was written"), open_ledger(path):
         pass
 
 
-def test_only_one_run_at_a_time_holds_the_ledger(tmp_path: Path) -> None:
+def test_open_ledger_serves_one_run_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "l.parquet"
-    told = threading.Event()
+    recorded = threading.Event()
 
-    def wait_and_tell() -> None:
-        tell(path, keys("a"), split_of(TEST))
-        told.set()
+    def wait_and_record() -> None:
+        record(path, keys("a"), split_of(TEST))
+        recorded.set()
 
     with open_ledger(path):
-        other = threading.Thread(target=wait_and_tell)
-        other.start()
-        # then the other waits, and one that is impatient says who is in its way
-        assert not told.wait(0.3)
+        waiting = threading.Thread(target=wait_and_record)
+        waiting.start()
+        # then the other waits, and one without patience names the holder
+        assert not recorded.wait(0.3)
         with (
             pytest.raises(AssayError, match=r"has been held by another run for 0\.05 s"),
             open_ledger(path, timeout=0.05),
         ):
             pass
-    other.join(10)
-    assert told.is_set()
+    waiting.join(10)
+    assert recorded.is_set()
 
 
-def test_a_failed_write_leaves_the_ledger_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_survives_a_failed_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "l.parquet"
-    tell(path, keys("a"), split_of(TRAIN))
+    record(path, keys("a"), split_of(TRAIN))
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
         patched.setattr(pq, "write_table", full)
-        tell(path, keys("b"), split_of(TEST))
+        record(path, keys("b"), split_of(TEST))
     with open_ledger(path) as ledger:
         assert ledger.split_of(keys("a", "b")).tolist() == [TRAIN, NO_SPLIT]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["l.parquet", "l.parquet.lock"]
 
 
-def test_a_part_of_a_ledger_knows_of_its_keys_what_the_whole_one_knew(tmp_path: Path) -> None:
+def test_save_part_keeps_the_entries_of_its_keys(tmp_path: Path) -> None:
     path, part = tmp_path / "l.parquet", tmp_path / "part.parquet"
-    tell(path, keys("b", "a", "c"), split_of(TEST, TRAIN, VALIDATION))
+    record(path, keys("b", "a", "c"), split_of(TEST, TRAIN, VALIDATION))
     with open_ledger(path) as ledger:
         ledger.save_part(keys("c", "a", "a", "new"), part)
         ledger.tell(keys("a"), split_of(TEST), remember=False)
@@ -174,7 +174,7 @@ def test_a_part_of_a_ledger_knows_of_its_keys_what_the_whole_one_knew(tmp_path: 
         assert then.trained(keys("a", "c")).tolist() == [True, False]
 
 
-def test_a_part_of_a_new_ledger_has_its_id(tmp_path: Path) -> None:
+def test_save_part_of_a_new_ledger_has_its_id(tmp_path: Path) -> None:
     with open_ledger(tmp_path / "l.parquet") as ledger:
         ledger.save_part(keys("a"), tmp_path / "part.parquet")
     with open_ledger(tmp_path / "part.parquet") as then:

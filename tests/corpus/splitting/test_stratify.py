@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from assay.corpus.splitting.duplicates import HashArray
-from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, draws, stratify
+from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, pseudo_random, stratify
 
 SHARES = (0.8, 0.1, 0.1)
 
@@ -24,7 +24,7 @@ def make_keys(clusters: int, start: int = 0) -> HashArray:
     return np.array([f"{number:016d}".encode() for number in range(start, start + clusters)], dtype="S16")
 
 
-def rows_by_side(counts: csr_array, split_of: np.ndarray) -> np.ndarray:
+def rows_by_split(counts: csr_array, split_of: np.ndarray) -> np.ndarray:
     return np.stack(
         [np.asarray(counts[split_of == split_name].sum(axis=0)) for split_name in (TRAIN, VALIDATION, TEST)]
     )
@@ -35,18 +35,18 @@ def random_label_sets(clusters: int, chances: Sequence[float], seed: int = 0) ->
     return [set(np.flatnonzero(row).tolist()) for row in drawn]
 
 
-def test_every_label_has_its_share_on_every_side_within_two_rows() -> None:
+def test_stratify_meets_the_share_of_every_label_within_two_rows() -> None:
     # given classes and entity types from frequent to rare, in any combination
     label_sets = random_label_sets(5000, [0.6, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01])
     counts = make_counts(label_sets, 7)
     # when
-    found = rows_by_side(counts, stratify(counts, make_keys(5000), SHARES, seed=13))
+    rows_per_split = rows_by_split(counts, stratify(counts, make_keys(5000), SHARES, seed=13))
     # then
     wanted = np.outer(SHARES, np.asarray(counts.sum(axis=0)))
-    assert np.abs(found - wanted).max() <= 2
+    assert np.abs(rows_per_split - wanted).max() <= 2
 
 
-def test_combinations_of_labels_are_spread_as_well() -> None:
+def test_stratify_spreads_combinations_of_labels() -> None:
     # given a class that is frequent with one type and rare with the other
     label_sets = [{0, 2}] * 600 + [{0, 3}] * 100 + [{1, 2}] * 100 + [{1, 3}] * 600
     counts = make_counts(label_sets, 4)
@@ -57,24 +57,24 @@ def test_combinations_of_labels_are_spread_as_well() -> None:
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (10, [8, 1, 1])])
-def test_a_rare_label_is_learnt_first_then_judged(rows: int, expected: list[int]) -> None:
+def test_stratify_puts_rare_labels_in_train_first_then_test(rows: int, expected: list[int]) -> None:
     # given a label on very few of many rows
     counts = make_counts([{0}] * 500 + [{1}] * rows, 2)
-    found = rows_by_side(counts, stratify(counts, make_keys(500 + rows), SHARES, seed=3))
-    assert found[:, 2].tolist() == expected
+    rows_per_split = rows_by_split(counts, stratify(counts, make_keys(500 + rows), SHARES, seed=3))
+    assert rows_per_split[:, 2].tolist() == expected
 
 
-def test_large_clusters_do_not_upset_the_shares() -> None:
+def test_stratify_meets_the_shares_with_large_clusters() -> None:
     # given product groups of very different size
     sizes = [300, 120, 100, 80, 40, 40, 20, 20, 10, 10, *([1] * 400)]
     label_sets = [{number % 3} for number in range(len(sizes))]
     counts = make_counts(label_sets, 3, sizes)
-    found = rows_by_side(counts, stratify(counts, make_keys(len(sizes)), SHARES, seed=5))
+    rows_per_split = rows_by_split(counts, stratify(counts, make_keys(len(sizes)), SHARES, seed=5))
     wanted = np.outer(SHARES, np.asarray(counts.sum(axis=0)))
-    assert np.abs(found - wanted).max() <= 15
+    assert np.abs(rows_per_split - wanted).max() <= 15
 
 
-def test_the_order_of_the_clusters_does_not_matter() -> None:
+def test_stratify_ignores_the_order_of_clusters() -> None:
     label_sets = random_label_sets(300, [0.5, 0.2, 0.05])
     counts, keys = make_counts(label_sets, 3), make_keys(300)
     order = np.random.default_rng(1).permutation(300)
@@ -83,47 +83,47 @@ def test_the_order_of_the_clusters_does_not_matter() -> None:
     assert (straight[order] == shuffled).all()
 
 
-def test_another_seed_gives_other_sides_and_the_same_seed_the_same() -> None:
+def test_stratify_depends_on_the_seed() -> None:
     counts, keys = make_counts(random_label_sets(300, [0.5, 0.2]), 2), make_keys(300)
     first, again, other = (stratify(counts, keys, SHARES, seed=seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).sum() > 30
 
 
-def test_added_rows_move_few_of_the_others() -> None:
+def test_stratify_moves_few_rows_when_rows_are_added() -> None:
     # given 3,000 rows, and a tenth more
     counts, keys = make_counts(random_label_sets(3300, [0.6, 0.3, 0.1, 0.02]), 4), make_keys(3300)
     before = stratify(counts[:3000], keys[:3000], SHARES, seed=13)
     after = stratify(counts, keys, SHARES, seed=13)
-    # then under 3 % change sides (of a fresh random split 34 % would)
+    # then under 3 % change splits (of a fresh random split 34 % would)
     assert (before != after[:3000]).sum() < 90
 
 
-def test_given_sides_stay_and_count_towards_the_targets() -> None:
+def test_stratify_counts_given_splits_towards_the_targets() -> None:
     # given 100 rows of which the 20 that are placed are all in test
     counts = make_counts([{0}] * 100, 1)
-    given_sides = np.full(100, NO_SPLIT, dtype=np.int8)
-    given_sides[:20] = TEST
-    split_of = stratify(counts, make_keys(100), SHARES, seed=1, given=given_sides)
+    given_splits = np.full(100, NO_SPLIT, dtype=np.int8)
+    given_splits[:20] = TEST
+    split_of = stratify(counts, make_keys(100), SHARES, seed=1, given=given_splits)
     # then none of the new ones goes to test
     assert (split_of[:20] == TEST).all()
     assert not (split_of[20:] == TEST).any()
     assert (split_of == VALIDATION).sum() in range(8, 12)
 
 
-def test_a_side_without_a_share_gets_nothing() -> None:
+def test_stratify_leaves_a_split_without_a_share_empty() -> None:
     counts = make_counts(random_label_sets(200, [0.5, 0.01]), 2)
     split_of = stratify(counts, make_keys(200), (0.9, 0.1, 0.0), seed=1)
     assert not (split_of == TEST).any()
     assert (split_of == VALIDATION).sum() in range(18, 23)
 
 
-def test_rows_without_any_label_are_shared_out_too() -> None:
+def test_stratify_divides_rows_without_labels() -> None:
     split_of = stratify(make_counts([set()] * 100, 1), make_keys(100), SHARES, seed=1)
     assert [(split_of == split_name).sum() for split_name in (TRAIN, VALIDATION, TEST)] == [80, 10, 10]
 
 
-def test_no_clusters_have_no_sides() -> None:
+def test_stratify_takes_no_clusters() -> None:
     assert not stratify(make_counts([], 2), make_keys(0), SHARES, seed=1).size
 
 
@@ -133,16 +133,18 @@ def test_no_clusters_have_no_sides() -> None:
     seed=st.integers(0, 1000),
     shares=st.sampled_from([SHARES, (0.4, 0.3, 0.3), (0.1, 0.1, 0.8)]),
 )
-def test_train_has_every_label(label_sets: list[set[int]], seed: int, shares: tuple[float, float, float]) -> None:
+def test_stratify_gives_train_every_label(
+    label_sets: list[set[int]], seed: int, shares: tuple[float, float, float]
+) -> None:
     counts = make_counts(label_sets, 6)
     split_of = stratify(counts, make_keys(len(label_sets)), shares, seed)
-    found = rows_by_side(counts, split_of)
+    rows_per_split = rows_by_split(counts, split_of)
     present = np.asarray(counts.sum(axis=0)) > 0
-    assert (found[TRAIN][present] > 0).all()
+    assert (rows_per_split[TRAIN][present] > 0).all()
     assert (split_of != NO_SPLIT).all()
 
 
-def test_draws_depend_on_seed_and_key_alone() -> None:
+def test_pseudo_random_depends_only_on_seed_and_key() -> None:
     keys = make_keys(50)
-    assert (draws(keys, 1)[10:20] == draws(keys[10:20], 1)).all()
-    assert (draws(keys, 1) != draws(keys, 2)).all()
+    assert (pseudo_random(keys, 1)[10:20] == pseudo_random(keys[10:20], 1)).all()
+    assert (pseudo_random(keys, 1) != pseudo_random(keys, 2)).all()

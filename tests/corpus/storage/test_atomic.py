@@ -7,7 +7,7 @@ import pytest
 
 from assay.corpus.storage.atomic import atomic_folder, atomic_path
 
-# Writing more than a process may write fails with EFBIG as writing to a full disk does with ENOSPC.
+# Writing beyond the limit of a process fails with EFBIG like writing to a full disk with ENOSPC.
 FILL = """
 import resource, signal, sys
 from pathlib import Path
@@ -25,7 +25,7 @@ else:
 """
 
 
-def test_a_file_appears_when_the_block_ends_well(tmp_path: Path) -> None:
+def test_atomic_path_appears_when_the_block_succeeds(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "out.txt"
     with atomic_path(target) as partial:
         partial.write_text("new")
@@ -35,7 +35,7 @@ def test_a_file_appears_when_the_block_ends_well(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["out.txt"]  # noqa: PTH208  # hidden files count too
 
 
-def test_a_file_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
+def test_atomic_path_keeps_the_old_file_when_the_block_raises(tmp_path: Path) -> None:
     target = tmp_path / "out.txt"
     target.write_text("old")
     with pytest.raises(RuntimeError), atomic_path(target) as partial:
@@ -45,14 +45,14 @@ def test_a_file_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
-def test_a_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+def test_atomic_path_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     with atomic_path(tmp_path / "atomic") as partial:
         partial.write_text("")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
+def test_atomic_folder_replaces_the_earlier_folder(tmp_path: Path) -> None:
     target = tmp_path / "out"
     for text in ("old", "new"):
         with atomic_folder(target) as partial:
@@ -61,7 +61,7 @@ def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_folder_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
+def test_atomic_folder_keeps_the_old_folder_when_the_block_raises(tmp_path: Path) -> None:
     target = tmp_path / "out"
     with atomic_folder(target) as partial:
         (partial / "old").write_text("old")
@@ -74,8 +74,8 @@ def test_a_folder_is_as_it_was_when_the_block_raises(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_nothing_half_written_stays_when_there_is_no_room(tmp_path: Path, kind: str) -> None:
-    root = Path(__file__).parents[2]
+def test_atomic_leaves_no_partial_files_on_a_full_disk(tmp_path: Path, kind: str) -> None:
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", FILL, str(tmp_path / "out"), kind]
     result = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert "File too large" in result.stderr

@@ -7,7 +7,7 @@ from assay.corpus.storage.digest import digest_folder
 from assay.corpus.storage.object_store import SharedStore, shared_store
 
 
-def test_objects_are_read_written_created_once_and_removed(bucket: str) -> None:
+def test_shared_store_reads_writes_creates_once_and_removes(bucket: str) -> None:
     shared = SharedStore(f"{bucket}/prefix")
     assert shared.read("a/one.json") is None
     assert shared.create("a/one.json", b"1")
@@ -22,16 +22,16 @@ def test_objects_are_read_written_created_once_and_removed(bucket: str) -> None:
     assert shared.names("a", "*") == []
 
 
-def test_files_are_kept_by_their_digest_and_proved_when_fetched(bucket: str, tmp_path: Path) -> None:
+def test_shared_store_keeps_files_by_digest_and_verifies_downloads(bucket: str, tmp_path: Path) -> None:
     shared = SharedStore(bucket)
-    made = tmp_path / "made"
-    (made / "below").mkdir(parents=True)
-    (made / "rows.parquet").write_bytes(b"rows")
-    (made / "below" / "again.parquet").write_bytes(b"rows")
-    files = digest_folder(made)
+    folder = tmp_path / "made"
+    (folder / "below").mkdir(parents=True)
+    (folder / "rows.parquet").write_bytes(b"rows")
+    (folder / "below" / "again.parquet").write_bytes(b"rows")
+    files = digest_folder(folder)
 
-    shared.keep(made, files)
-    shared.keep(made, files)
+    shared.keep(folder, files)
+    shared.keep(folder, files)
     assert len(shared.names("files", "*/*")) == 1
     shared.fetch(files, tmp_path / "fetched")
     assert digest_folder(tmp_path / "fetched") == files
@@ -46,16 +46,16 @@ def test_files_are_kept_by_their_digest_and_proved_when_fetched(bucket: str, tmp
 
 
 @pytest.mark.parametrize("address", ["nosuch://bucket", "s3://no-such-bucket-here"])
-def test_an_address_that_does_not_answer_is_one_line(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+def test_shared_store_fails_with_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("ASSAY_SHARED_STORE", address)
-    with pytest.raises(AssayError, match=f"ASSAY_SHARED_STORE={address} does not do its part .* check the address"):
+    with pytest.raises(
+        AssayError, match=f"ASSAY_SHARED_STORE={address} is not responding correctly .* check the address"
+    ):
         shared = shared_store()
         assert shared is not None
         shared.write("one", b"1")
 
 
-def test_without_an_address_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_store_is_none_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ASSAY_SHARED_STORE", raising=False)
     assert shared_store() is None

@@ -20,36 +20,36 @@ def put(address: str, rows: Sequence[int]) -> None:
     fsspec.filesystem("s3").pipe_file(address, "".join(json.dumps({"n": row}) + "\n" for row in rows).encode())
 
 
-def test_files_of_a_source_may_lie_at_an_address(bucket: str) -> None:
+def test_fetch_files_serves_sources_at_an_address(bucket: str) -> None:
     put(f"{bucket}/new/one.jsonl", [1, 2])
     put(f"{bucket}/new/two.jsonl", [3])
     files = find_files({f"{bucket}/new/*.jsonl": "all"})
     assert [name_of(path) for path in files] == [f"{bucket}/new/one.jsonl", f"{bucket}/new/two.jsonl"]
     assert [row.position for row in read_files(files) if isinstance(row, Document)] == ["one:1", "one:2", "two:1"]
     assert name_of(Path("/data/rows.jsonl")) == "/data/rows.jsonl"
-    with pytest.raises(AssayError, match="no such file is there"):
+    with pytest.raises(AssayError, match="there is no such file"):
         find_files({f"{bucket}/old/*.jsonl": "all"})
 
 
-def test_a_copy_is_made_anew_when_the_file_changes(bucket: str) -> None:
+def test_fetch_file_downloads_again_when_the_file_changes(bucket: str) -> None:
     address = f"{bucket}/rows.jsonl"
     put(address, [1])
     path = fetch_file(address)
-    made = path.stat().st_mtime_ns
+    copied_at = path.stat().st_mtime_ns
     assert fetch_file(address) == path
-    assert path.stat().st_mtime_ns == made
+    assert path.stat().st_mtime_ns == copied_at
     put(address, [1, 2])
     assert len(fetch_file(address).read_text().splitlines()) == 2
     assert path.is_relative_to(copies())
 
 
-def test_what_cannot_be_had_is_one_line(bucket: str, tmp_path: Path) -> None:
+def test_fetch_file_fails_with_one_line(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="names 0 files"):
         fetch_file(f"{bucket}/nothing.jsonl")
-    with pytest.raises(AssayError, match="nosuch://a/b does not answer"):
+    with pytest.raises(AssayError, match="nosuch://a/b is not responding"):
         fetch_file("nosuch://a/b")
-    with pytest.raises(AssayError, match=r"https://example\.org/rows\.jsonl: .*get it first"):
+    with pytest.raises(AssayError, match=r"https://example\.org/rows\.jsonl: .*download it"):
         fetch_file("https://example.org/rows.jsonl")
     (tmp_path / "x").write_text("x")
-    with pytest.raises(AssayError, match="s3://not-there-at-all/x does not answer"):
+    with pytest.raises(AssayError, match="s3://not-there-at-all/x is not responding"):
         send_file(tmp_path / "x", "s3://not-there-at-all/x")

@@ -45,7 +45,7 @@ def test_predict_request_keeps_an_output_that_cannot_be_uploaded(
     source = tmp_path / "new.jsonl"
     source.write_text(json.dumps({"id": 1, "text": "bad news"}) + "\n")
     request = Request(str(source), "s3://nobody-made-this/predictions.jsonl", state=tmp_path / "state")
-    with pytest.raises(AssayError, match=r"s3://nobody-made-this/predictions\.jsonl does not answer"):
+    with pytest.raises(AssayError, match=r"s3://nobody-made-this/predictions\.jsonl is not responding"):
         predict_request(engine, request)
     assert len(list((tmp_path / "state").rglob("predictions.jsonl"))) == 1
     # and the next run only uploads it, when the bucket exists
