@@ -68,7 +68,7 @@ def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, B
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **own)
     metrics = Metrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
-    metrics.serves(active_model.model)
+    metrics.set_model(active_model.model)
     batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
     return settings, active_model, batcher, metrics
 

@@ -44,10 +44,10 @@ def test_each_ticket_gets_its_own_answers_in_their_order(toy: Bundle) -> None:
 
     async def ask() -> list[list[str | None]]:
         with batching(threads=3, batch_tokens=32) as batcher:
-            tickets = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
-            for one in tickets:
+            requests = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
+            for one in requests:
                 batcher.submit(one)
-            return [[answer.label for answer in await one.answered] for one in tickets]
+            return [[answer.label for answer in await one.result] for one in requests]
 
     found = asyncio.run(ask())
     assert [label for labels in found for label in labels] == [
@@ -62,11 +62,11 @@ def test_what_waits_while_the_thread_is_busy_is_one_batch(heavy: Bundle, monkeyp
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [pending(model, "good " * 20) for _ in range(9)]
-            for one in tickets:
+            requests = [pending(model, "good " * 20) for _ in range(9)]
+            for one in requests:
                 batcher.submit(one)
                 await asyncio.sleep(0.001)
-            await asyncio.gather(*(one.answered for one in tickets))
+            await asyncio.gather(*(one.result for one in requests))
 
     asyncio.run(ask())
     # The first row found the thread free and did not wait for others; those that came meanwhile went together.
@@ -89,7 +89,7 @@ def test_rows_of_a_caller_who_has_gone_are_not_computed(heavy: Bundle, monkeypat
                 batcher.submit(one)
             for one in others[:3]:
                 one.drop()
-            await asyncio.gather(first.answered, others[3].answered)
+            await asyncio.gather(first.result, others[3].result)
             assert batcher.waiting_tokens == batcher.waiting_rows == 0
 
     asyncio.run(ask())
@@ -108,9 +108,9 @@ def test_rows_whose_time_is_over_are_refused_and_not_computed(heavy: Bundle, mon
             await asyncio.sleep(0.005)
             batcher.submit(late)
             with pytest.raises(Refusal) as caught:
-                await late.answered
+                await late.result
             assert caught.value.status_code == 504
-            await first.answered
+            await first.result
 
     asyncio.run(ask())
     assert sum(sizes) == 1
@@ -127,10 +127,10 @@ def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [pending(model, text) for text in ("good", "fine", "bad")]
-            for one in tickets:
+            requests = [pending(model, text) for text in ("good", "fine", "bad")]
+            for one in requests:
                 batcher.submit(one)
-            good, broken, bad = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+            good, broken, bad = await asyncio.gather(*(one.result for one in requests), return_exceptions=True)
             assert not isinstance(good, BaseException)
             assert not isinstance(bad, BaseException)
             assert (good[0].label, bad[0].label) == ("up", "down")
@@ -145,10 +145,10 @@ def test_rows_of_two_models_never_meet_in_a_batch(build_toy: Callable[..., Bundl
 
     async def ask() -> list[str | None]:
         with batching() as batcher:
-            tickets = [pending(model, "good") for model in (first, second) * 10]
-            for one in tickets:
+            requests = [pending(model, "good") for model in (first, second) * 10]
+            for one in requests:
                 batcher.submit(one)
-            return [answers[0].label for answers in await asyncio.gather(*(one.answered for one in tickets))]
+            return [answers[0].label for answers in await asyncio.gather(*(one.result for one in requests))]
 
     # The second bundle names its classes the other way round.
     assert asyncio.run(ask()) == [first.engine.predict([Row("good")])[0].label,
@@ -160,12 +160,12 @@ def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
 
     async def ask() -> list[object]:
         with batching(batch_tokens=64) as batcher:
-            tickets = [pending(model, "good " * 60) for _ in range(12)]
-            for one in tickets:
+            requests = [pending(model, "good " * 60) for _ in range(12)]
+            for one in requests:
                 batcher.submit(one)
             await asyncio.sleep(0.02)
         # What ran was answered, and is delivered now.
-        found = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+        found = await asyncio.gather(*(one.result for one in requests), return_exceptions=True)
         with pytest.raises(Refusal, match="stopping"):
             batcher.submit(pending(model, "good"))
         return list(found)

@@ -84,14 +84,14 @@ def test_a_new_champion_takes_over(shelf: Shelf, settings: Settings, build_toy: 
     )
     # A look that finds nothing new changes nothing.
     model = active_model.model
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert active_model.model is model
     shelf.crown(shelf.add(second))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.model.origin.version) == (second.digest, "2")
     # Back again, as a rollback does.
     shelf.crown("1")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.model.origin.version) == (first.digest, "1")
 
 
@@ -131,8 +131,8 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
         damage(shelf, broken)
     shelf.crown(number)
     # when the alias is looked at, more than once,
-    asyncio.run(following.look(active_model))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
+    asyncio.run(following.poll(active_model))
     # then the old one answers, and it is told why: once, not at each look.
     assert active_model.model is good
     assert active_model.refused is not None
@@ -141,7 +141,7 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
     # A good champion after it clears that.
     shelf.crown(shelf.add(build_toy("third", max_length=16)))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     state = active_model.model.origin.version, active_model.refused is None
     assert state == ("3", True)
 
@@ -157,13 +157,13 @@ def test_a_champion_that_could_not_be_had_is_asked_for_again(
     shelf.crown(shelf.add(second))
     shutil.move(shelf.path(second), tmp_path / "away")
     for _ in range(3):
-        asyncio.run(following.look(active_model))
+        asyncio.run(following.poll(active_model))
         assert active_model.refused is not None
         assert active_model.refused.again
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
     # then it takes over when they can
     shutil.move(tmp_path / "away", shelf.path(second))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.refused) == (second.digest, None)
 
 
@@ -177,7 +177,7 @@ def test_a_graph_that_loads_and_does_not_run_is_refused(shelf: Shelf, settings: 
     votes = next(one for one in graph.graph.initializer if one.name == "votes")
     votes.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(votes)[:1], "votes"))
     shelf.crown(shelf.add(rewrite(bundle, graph, golden=[GoldenRow(text="good")])))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert active_model.model.origin.version == "1"
     assert active_model.refused is not None
     assert "loads but does not run" in active_model.refused.reason
@@ -201,7 +201,7 @@ def test_without_a_registry_the_last_good_version_answers(
     )
     assert b"assay_registry_degraded 1.0" in following._metrics.render()
     # then the first look that succeeds ends it.
-    asyncio.run(follower(settings).look(active_model))
+    asyncio.run(follower(settings).poll(active_model))
     assert not active_model.degraded
 
 
@@ -240,7 +240,7 @@ def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
     active_model = following.start()
     model = active_model.model
     shelf.client.delete_registered_model_alias("toy", "champion")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model, active_model.degraded) == (model, True)
 
 
@@ -257,7 +257,7 @@ def test_figures_and_card_come_after_the_promotion(
     shelf.client.log_metric(run, "loss", 0.1)
     shelf.client.set_model_version_tag("toy", "1", "assay.verdict", "0123456789abcdef0123")
     shelf.client.log_text(run, "<h1>Toy</h1>", "cards/0123456789abcdef/card.html")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (dict(active_model.model.metrics), active_model.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
 
 

@@ -2,7 +2,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from assay.serving.bundle import Bundle
-from assay.serving.http.active_model import Origin, Refused
+from assay.serving.http.active_model import Origin, RefusedVersion
 from assay.serving.http.app import make_app
 from tests.serving.http.conftest import LOCAL, Serve, make_parts, metric
 
@@ -14,7 +14,7 @@ def test_the_model_is_described(client: TestClient, toy: Bundle) -> None:
     assert model["entity_types"] == ["LOC", "ORG", "PER"]
     assert (model["pair"], model["precision"], model["max_length"]) == (False, "fp32", 64)
     assert [example["text"] for example in model["examples"]] == ["good apple", "bad berlin"]
-    assert (model["degraded"], model["refused"], model["figures"]) == (False, None, {})
+    assert (model["degraded"], model["refused"], model["metrics"]) == (False, None, {})
 
 
 def test_a_folder_has_neither_version_nor_alias(serve: Serve, toy: Bundle) -> None:
@@ -26,10 +26,10 @@ def test_figures_card_and_refusal_are_shown_where_there_are_any(toy: Bundle) -> 
     settings, active_model, batcher, metrics = make_parts(toy)
     active_model.model.metrics = {"sentence.macro_f1": 0.91}
     active_model.model.card = "<h1>Toy</h1>"
-    active_model.refused = Refused("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
+    active_model.refused = RefusedVersion("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
     with TestClient(make_app(settings, active_model, batcher, metrics), base_url=LOCAL) as client:
         model = client.get("/model").json()
-        assert model["figures"] == {"sentence.macro_f1": 0.91}
+        assert model["metrics"] == {"sentence.macro_f1": 0.91}
         assert model["refused"]["version"] == "4"
         card = client.get("/card")
         assert card.text == "<h1>Toy</h1>"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import assay.serving.http.prediction_log as answer_log
+import assay.serving.http.prediction_log as prediction_log
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.http.prediction_log import PATTERN, PredictionLog
@@ -66,14 +66,14 @@ def test_a_full_queue_drops_and_counts_and_no_request_waits(
 ) -> None:
     # given a disk that hangs
     hang = threading.Event()
-    write: Callable[..., None] = answer_log._Files.write
+    write: Callable[..., None] = prediction_log._Files.write
 
     def slow(*values: Any, **options: Any) -> None:
         hang.wait()
         write(*values, **options)
 
-    monkeypatch.setattr(answer_log._Files, "write", slow)
-    monkeypatch.setattr(answer_log, "QUEUE_CHARACTERS", 2_000)
+    monkeypatch.setattr(prediction_log._Files, "write", slow)
+    monkeypatch.setattr(prediction_log, "QUEUE_CHARACTERS", 2_000)
     client = serve(toy, log=LogSettings(tmp_path))
 
     # when many ask
@@ -99,7 +99,7 @@ def test_a_disk_that_fails_costs_rows_and_nothing_else(
         def full(*_: Any, **__: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(answer_log._Files, "write", full)
+        patch.setattr(prediction_log._Files, "write", full)
         assert client.post("/predict", json={"text": "good"}).status_code == 200
         wait_until(lambda: metric(client, "assay_log_dropped_rows_total") == 1)
     client.post("/predict", json={"text": "bad"})
@@ -109,7 +109,7 @@ def test_a_disk_that_fails_costs_rows_and_nothing_else(
 def test_old_files_go_and_others_stay(serve: Serve, toy: Bundle, tmp_path: Path) -> None:
     import os
 
-    old, other = tmp_path / "answers-20200101.jsonl", tmp_path / "notes.jsonl"
+    old, other = tmp_path / "predictions-20200101.jsonl", tmp_path / "notes.jsonl"
     for path in (old, other):
         path.write_text("{}\n")
         os.utime(path, (0, 0))

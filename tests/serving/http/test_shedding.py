@@ -102,7 +102,7 @@ def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle
     batcher = Batcher(1, 512, 65_536, metrics)
     model = load_model(toy)
     model.cost = BatchCost()
-    model.cost.per_token, model.cost.tokens_a_row = 0.01, 10.0
+    model.cost.seconds_per_token, model.cost.tokens_per_row = 0.01, 10.0
     shedder = Shedder(ModelCalls(ActiveModel(model), batcher, Limits(deadline=1.0), metrics), metrics)
 
     async def arrive(count: int) -> int:
