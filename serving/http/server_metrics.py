@@ -24,7 +24,7 @@ class Metrics:
             "assay_inference_request_failure", "Failed requests", [*requests, "reason"], registry=registry
         )
         self.duration = Histogram(
-            "assay_inference_request_duration_seconds", "Seconds per request, from its headers to its response", requests,
+            "assay_inference_request_duration_seconds", "Seconds per request, from headers to response", requests,
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self._rows = Counter("assay_inference_count", "Computed rows", registry=registry)
