@@ -47,9 +47,9 @@ def test_wait_until_reports_the_last_lines_of_a_process_that_ends_or_is_late(pro
     start(processes, "loser", "raise SystemExit('port 4200 is taken')")
     with pytest.raises(AssayError, match=r"loser has ended; .*loser\.log: port 4200 is taken"):
         processes.wait_until("loser", lambda: False, 60)
-    start(processes, "dawdler", "import time; time.sleep(600)")
-    with pytest.raises(AssayError, match="dawdler is not ready after 0 s"):
-        processes.wait_until("dawdler", lambda: False, 0)
+    start(processes, "sleeper", "import time; time.sleep(600)")
+    with pytest.raises(AssayError, match="sleeper is not ready after 0 s"):
+        processes.wait_until("sleeper", lambda: False, 0)
 
 
 def test_process_record_tells_apart_processes_with_the_same_pid(processes: Processes) -> None:
