@@ -54,7 +54,9 @@ def deploy(recipes: Sequence[str] = ()) -> list[str]:
             put_automations(client)
             deployments = client.read_deployments()
             changed = [deployment for deployment in deployments if before.get(deployment.id) != deployment.updated]
-            flows = {flow_id: client.read_flow(flow_id).name for flow_id in {one.flow_id for one in changed}}
+            flows = {
+                flow_id: client.read_flow(flow_id).name for flow_id in {deployment.flow_id for deployment in changed}
+            }
             return sorted(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in changed)
     except httpx.HTTPError as error:
         url = PREFECT_API_URL.value()
