@@ -170,7 +170,7 @@ def test_connection_skips_the_body_after_an_early_response(listen: Listen, toy: 
 def test_server_leaves_room_beside_a_long_request(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60)
 
-    async def ask() -> list[float]:
+    async def ask() -> tuple[float, float]:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             begin = time.monotonic()
 
