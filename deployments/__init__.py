@@ -1,1 +1,1 @@
-"""How Assay is put to work on machines."""
+"""Deployments: Prefect deployments and automations, the local stack, and checks of the environment."""

@@ -1,4 +1,4 @@
-"""The build step of `prefect.yaml`: values that its braces stand for."""
+"""The build step of `prefect.yaml`: values of its placeholders."""
 
 import os
 from pathlib import Path
@@ -6,23 +6,23 @@ from typing import Any
 
 from assay.recipes.loader import SHIPPED, load_recipe
 
-# Recipe files beside the shipped ones, parted as PATH is.
+# Recipe files besides the shipped ones, separated as in PATH.
 RECIPES = "ASSAY_RECIPES"
 
 
 def values() -> dict[str, Any]:
-    """What differs from place to place.
+    """Return the values that depend on the machine.
 
     Returns:
-        `folder` that relative paths begin in; `store`, absolute; `recipes` by name, whole, so that the forms of
-        the Prefect UI show every setting.
+        `folder`, the base of relative paths; `store`, an absolute path; and `recipes` by name, complete, so that the
+        forms of the Prefect UI show every setting.
 
     Raises:
-        AssayError: a recipe is not there or not right.
+        AssayError: a recipe is missing or invalid.
     """
     names = [path.stem for path in sorted(SHIPPED.glob("*.yaml"))]
-    own = [one for one in os.environ.get(RECIPES, "").split(os.pathsep) if one]
-    recipes = [load_recipe(one) for one in (*names, *own)]
+    files = [path for path in os.environ.get(RECIPES, "").split(os.pathsep) if path]
+    recipes = [load_recipe(recipe) for recipe in (*names, *files)]
     return {
         "folder": str(Path.cwd()),
         "store": str(Path(os.environ.get("ASSAY_STORE") or ".assay").resolve()),

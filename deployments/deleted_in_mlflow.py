@@ -1,4 +1,4 @@
-"""Experiments and runs that were deleted in MLflow, and that a recipe or the runs of a store still need."""
+"""Experiments and runs that are deleted in MLflow, although a recipe or the runs of a store need them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,30 +25,30 @@ def damaged_runs(store: Path) -> list[str]:
 def deleted_in_mlflow(
     store: Path, recipe: Recipe | None, responds: Callable[[str], bool]
 ) -> Iterator[tuple[bool, str]]:
-    """Yield what was deleted: whether runs go on all the same, and a line with the remedy.
+    """Yield a line with the remedy per deleted experiment or run, and whether runs can continue without it.
 
     Args:
         store: folder of runs.
-        recipe: what is to run; its experiment counts, too.
-        responds: whether an MLflow responds; one that does not is passed over.
+        recipe: recipe whose experiment is checked, too.
+        responds: returns whether an MLflow server responds; others are skipped.
     """
     states = [state for state, _ in _states(store) if state]
-    wanted = tracking_uri_for(recipe, store) if recipe else None
-    uris = used_addresses(states, store, [wanted] if wanted and has_database(wanted) else [])
+    recipe_uri = tracking_uri_for(recipe, store) if recipe else None
+    uris = used_addresses(states, store, [recipe_uri] if recipe_uri and has_database(recipe_uri) else [])
     for uri in uris:
-        is_wanted = wanted is not None and stored_address(uri, store) == stored_address(wanted, store)
-        if not (states or is_wanted) or not has_database(uri) or not responds(uri):
+        is_of_recipe = recipe_uri is not None and stored_address(uri, store) == stored_address(recipe_uri, store)
+        if not (states or is_of_recipe) or not has_database(uri) or not responds(uri):
             continue
         try:
             with in_one_line(uri):
-                found = list(_deleted(uri, states, recipe if is_wanted else None))
+                deleted = list(_deleted(uri, states, recipe if is_of_recipe else None))
         except AssayError:
             continue
-        yield from found
+        yield from deleted
 
 
 def _states(store: Path) -> Iterator[tuple[RunState | None, str]]:
-    """Yield the state of each run, or why it cannot be read."""
+    """Yield the state of each run, or the reason why it cannot be read."""
     for path in sorted((store / "runs").glob(f"*/{STATE}")):
         try:
             yield read_state(path.parent), ""
@@ -56,34 +56,34 @@ def _states(store: Path) -> Iterator[tuple[RunState | None, str]]:
             yield None, str(error)
         except OSError as error:
             reason = error.strerror or first_line(error)
-            yield None, f"{path}: {reason}; restore it from a backup, or move the folder of this run away"
+            yield None, f"{path}: {reason}; restore it from a backup, or move the folder of this run elsewhere"
 
 
 def _deleted(uri: str, states: list[RunState], recipe: Recipe | None) -> Iterator[tuple[bool, str]]:
     client = connect(uri)
     runs = {state.key: run for state in states if (run := find_run(client, state.mlflow_run)) is not None}
     experiments = {run.info.experiment_id for run in runs.values()}
-    gone = {one.experiment_id: one for one in _deleted_experiments(client, experiments)}
+    deleted = {experiment.experiment_id: experiment for experiment in _deleted_experiments(client, experiments)}
     if recipe is not None:
-        wanted = client.get_experiment_by_name(recipe.registry.experiment or recipe.registry.name)
-        if wanted is not None and wanted.lifecycle_stage == LifecycleStage.DELETED:
-            gone[wanted.experiment_id] = wanted
-    for experiment in gone.values():
+        own = client.get_experiment_by_name(recipe.registry.experiment or recipe.registry.name)
+        if own is not None and own.lifecycle_stage == LifecycleStage.DELETED:
+            deleted[own.experiment_id] = own
+    for experiment in deleted.values():
         yield False, deleted_experiment(experiment, uri)
     for state in states:
         run = runs.get(state.key)
-        if run is None or run.info.experiment_id in gone or state.state == "closed":
+        if run is None or run.info.experiment_id in deleted or state.state == "closed":
             continue
         if not run_exists(client, state.mlflow_run):
             yield (
                 True,
-                f"the MLflow run of the open run {state.key} is deleted in {without_password(uri)}; it goes on with a "
+                f"the MLflow run of the open run {state.key} is deleted in {without_password(uri)}; it resumes with a "
                 f"new one, or restore it: mlflow runs restore --run-id {state.mlflow_run}",
             )
 
 
 def _deleted_experiments(client: MlflowClient, ids: set[str]) -> Iterator[Experiment]:
-    """Yield the deleted ones of these experiments."""
+    """Yield the deleted experiments among these IDs."""
     for experiment in map(client.get_experiment, sorted(ids)):
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             yield experiment

@@ -1,4 +1,4 @@
-"""Put everything on a Prefect server: work pools, deployments, automations. Called again, it brings them up to date."""
+"""Deploy work pools, deployments and automations to a Prefect server, or update those that exist."""
 
 import os
 import subprocess
@@ -24,43 +24,47 @@ from assay.deployments.build_steps import RECIPES
 from assay.recipes.loader import load_recipe
 
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
-# Name -> how many runs at the same time; a GPU holds one training.
+# Name -> maximum number of concurrent runs; a GPU has room for one training.
 POOLS: dict[str, int | None] = {"assay-cpu": None, "assay-gpu": 1}
-# The recipe whose deployments are the pattern for those of a user's recipe.
-PATTERN = "snips"
+# The recipe whose deployments are the template for those of a user's recipe.
+TEMPLATE = "snips"
 
 
 def deploy(recipes: Sequence[str] = ()) -> list[str]:
     """Create or update pools, deployments and automations.
 
     Args:
-        recipes: recipe files to deploy the trainings of; none: all that stands in `prefect.yaml`.
+        recipes: recipe files whose trainings are deployed; if empty, all deployments in `prefect.yaml`.
 
     Returns:
-        The names of the deployments, `FLOW/NAME`.
+        Names of the deployments, `FLOW/NAME`.
 
     Raises:
-        AssayError: no Prefect server is named or it does not answer, a recipe is not right, or Prefect refuses.
+        AssayError: no Prefect server is set or it is not responding, a recipe is invalid, or `prefect deploy` fails.
     """
     if not PREFECT_API_URL.value():
-        raise AssayError("no Prefect server is named to deploy to; set PREFECT_API_URL, or start one with assay up")
+        raise AssayError("PREFECT_API_URL is not set; set it, or start a Prefect server with assay up")
     files = [str(Path(recipe).resolve()) for recipe in recipes]
     names = [load_recipe(file).name for file in files]
     try:
         with get_client(sync_client=True) as client:
             put_pools(client)
-            before = {one.id: one.updated for one in client.read_deployments()}
+            before = {deployment.id: deployment.updated for deployment in client.read_deployments()}
             _prefect_deploy(names, files)
             put_automations(client)
-            changed = [one for one in client.read_deployments() if before.get(one.id) != one.updated]
-            flows = {one.flow_id: client.read_flow(one.flow_id).name for one in changed}
-            return sorted(f"{flows[one.flow_id]}/{one.name}" for one in changed)
+            deployments = client.read_deployments()
+            changed = [deployment for deployment in deployments if before.get(deployment.id) != deployment.updated]
+            flows = {
+                flow_id: client.read_flow(flow_id).name for flow_id in {deployment.flow_id for deployment in changed}
+            }
+            return sorted(f"{flows[deployment.flow_id]}/{deployment.name}" for deployment in changed)
     except httpx.HTTPError as error:
-        raise AssayError(f"{PREFECT_API_URL.value()} does not do its part ({error}); check that it is up") from error
+        url = PREFECT_API_URL.value()
+        raise AssayError(f"{url} is not responding correctly ({error}); check that it is running") from error
 
 
 def put_pools(client: SyncPrefectClient) -> None:
-    """Process pools for the CPU and the GPU of machines."""
+    """Create or update the process pools for CPU and GPU."""
     for name, limit in POOLS.items():
         try:
             client.read_work_pool(name)
@@ -72,37 +76,37 @@ def put_pools(client: SyncPrefectClient) -> None:
             client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
 
 
-def pattern_for(names: Sequence[str]) -> dict[str, Any]:
-    """`prefect.yaml` with the trainings of these recipes alone, made as those of the pattern are."""
-    whole: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
-    pattern = [one for one in whole["deployments"] if one["name"].startswith(f"{PATTERN}-")]
-    deployments = [_renamed(one, name) for name in names for one in pattern]
-    return {**{key: whole[key] for key in ("name", "build", "pull")}, "deployments": deployments}
+def deployments_for(names: Sequence[str]) -> dict[str, Any]:
+    """Return `prefect.yaml` with trainings of these recipes only, built from those of the template."""
+    content: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
+    template = [entry for entry in content["deployments"] if entry["name"].startswith(f"{TEMPLATE}-")]
+    deployments = [_renamed(entry, name) for name in names for entry in template]
+    return {**{key: content[key] for key in ("name", "build", "pull")}, "deployments": deployments}
 
 
 def _renamed(value: Any, name: str) -> Any:
-    """A part of a deployment of the pattern, for another recipe."""
+    """Return a part of the template for another recipe."""
     if isinstance(value, dict):
-        return {key: _renamed(one, name) for key, one in value.items()}
+        return {key: _renamed(item, name) for key, item in value.items()}
     if isinstance(value, list):
-        return [_renamed(one, name) for one in value]
-    return value.replace(PATTERN, name) if isinstance(value, str) else value
+        return [_renamed(item, name) for item in value]
+    return value.replace(TEMPLATE, name) if isinstance(value, str) else value
 
 
 def _prefect_deploy(names: Sequence[str], files: Sequence[str]) -> None:
-    """`prefect deploy`, as people would call it.
+    """Call `prefect deploy`.
 
     Raises:
-        AssayError: it refuses.
+        AssayError: the command fails.
     """
     with ExitStack() as stack:
         path = PREFECT_FILE
         if names:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "prefect.yaml"
-            path.write_text(yaml.safe_dump(pattern_for(names)), encoding="utf-8")
+            path.write_text(yaml.safe_dump(deployments_for(names)), encoding="utf-8")
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
         environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), RECIPES: os.pathsep.join(files)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # fixed
-    if done.returncode:
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # fixed
+    if result.returncode:
+        lines = [line.strip() for line in (result.stderr + result.stdout).splitlines() if line.strip()]
         raise AssayError(f"prefect deploy failed: {' '.join(lines[-3:])[-600:]}")

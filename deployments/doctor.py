@@ -1,4 +1,4 @@
-"""What of the surroundings is there, and the remedy for what is not."""
+"""Checks of the environment, with a remedy for whatever is missing."""
 
 import errno
 import importlib.metadata
@@ -24,7 +24,7 @@ PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "g
 
 
 class Diagnosis(NamedTuple):
-    """One thing looked at. `ok` is False only where something is missing; `needed`: a run fails without it."""
+    """The result of one check. `ok` is False if something is missing; `needed` says that a run fails without it."""
 
     what: str
     ok: bool
@@ -33,23 +33,23 @@ class Diagnosis(NamedTuple):
 
 
 def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Diagnosis]:
-    """Look at everything a run may need; nothing stays changed, and no look takes longer than a few seconds.
+    """Yield a diagnosis per requirement of a run. Checks leave no changes, and take a few seconds each at most.
 
     Args:
         store: folder of runs, ledger and, without a server, MLflow.
-        recipe: tells what is needed; without one, what the environment names.
+        recipe: recipe whose requirements are checked; None checks those that the environment names.
     """
     missing = [name for name in PACKAGES if not _installed(name)]
     yield _packages(missing)._replace(needed=recipe is not None)
-    yield (place := examine_store(store))
+    yield (store_check := examine_store(store))
     yield _mlflow((recipe.registry.tracking_uri if recipe else None) or default_tracking_uri(store))
-    if not missing:  # they say where the rest is looked for
-        if fault := _settings_fault():  # nothing that imports Prefect can be looked at
+    if not missing:  # the packages locate everything else
+        if fault := _settings_fault():  # nothing that imports Prefect can be checked
             yield Diagnosis(
                 "Prefect API", False, f"Prefect cannot read its settings ({fault}); fix PREFECT_API_URL and the like"
             )
         else:
-            yield from _deleted(store, recipe) if place.ok else ()
+            yield from _deleted(store, recipe) if store_check.ok else ()
             yield from _shared_store()
             yield _prefect()
         source = recipe.source if recipe is not None else None
@@ -74,33 +74,33 @@ def _installed(package: str) -> bool:
 
 def _packages(missing: list[str]) -> Diagnosis:
     if missing:
-        return Diagnosis("packages", False, f"{', '.join(missing)} not installed; pip install 'assay[train]'")
+        return Diagnosis("packages", False, f"{', '.join(missing)} not installed; run pip install 'assay[train]'")
     versions = (f"{name} {importlib.metadata.version(name.replace('_', '-'))}" for name in PACKAGES)
     return Diagnosis("packages", True, ", ".join(versions))
 
 
 def examine_store(store: Path) -> Diagnosis:
-    """Look whether a store can be made, written and read; what is made for that is removed again."""
+    """Check that a store can be created, written and read; whatever the check creates is removed again."""
     store = store.absolute()
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for folder in (*reversed(store.parents), store):
             if not folder.is_dir():
                 folder.mkdir()
-                made.append(folder)
+                created.append(folder)
         for folder in (store, *(store / name for name in PARTS if (store / name).exists())):
             _write_and_read(folder)
         free = os.statvfs(store)
     except OSError as error:
-        return Diagnosis("store", False, f"{disk_line(error, store)} (--store or ASSAY_STORE names another)")
+        return Diagnosis("store", False, f"{disk_line(error, store)} (--store or ASSAY_STORE selects another one)")
     finally:
-        for folder in reversed(made):
+        for folder in reversed(created):
             folder.rmdir()
     return Diagnosis("store", True, f"{store}, {free.f_bavail * free.f_frsize / 2**30:.1f} GiB free")
 
 
 def _write_and_read(folder: Path) -> None:
-    content = os.urandom(4096)  # a full disk takes empty files still
+    content = os.urandom(4096)  # a full disk still accepts empty files
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
         file.write(content)
         file.flush()
@@ -126,8 +126,8 @@ def _mlflow(uri: str) -> Diagnosis:
         if fault:
             return _not_responding("MLflow", shown, fault, "start it, or fix MLFLOW_TRACKING_URI")
         return Diagnosis("MLflow", True, shown)
-    if not reachable.is_looked_at(uri):
-        return Diagnosis("MLflow", True, f"{shown} (not looked at)")
+    if not reachable.can_be_checked(uri):
+        return Diagnosis("MLflow", True, f"{shown} (not checked)")
     if fault := reachable.database_fault(uri):
         return Diagnosis("MLflow", False, fault if uri.startswith(SQLITE) else f"{shown}: {fault}")
     return Diagnosis("MLflow", True, f"{shown} (no server; set MLFLOW_TRACKING_URI to use one)")
@@ -143,7 +143,7 @@ def _deleted(store: Path, recipe: Recipe | None) -> Iterator[Diagnosis]:
 
 
 def _settings_fault() -> str | None:
-    """Return why Prefect cannot read its settings; its own error may quote a password."""
+    """Return why Prefect cannot read its settings, without passwords, which its own error may contain."""
     from prefect.settings import get_current_settings
     from pydantic import ValidationError
 
@@ -161,7 +161,7 @@ def _prefect() -> Diagnosis:
     url = get_current_settings().api.url
     if not url:
         return Diagnosis(
-            "Prefect API", True, "none set: `assay run` starts a temporary one; set PREFECT_API_URL to use yours"
+            "Prefect API", True, "not set: `assay run` starts a temporary server; set PREFECT_API_URL to use another"
         )
     shown = without_password(url)
     if fault := reachable.http_fault(f"{url.rstrip('/')}/health"):
@@ -173,7 +173,7 @@ def _prefect() -> Diagnosis:
 def _mongodb(address: str | None) -> Diagnosis:
     kind, _, variable = (address or "env:MONGODB_URI").partition(":")
     if kind == "block":
-        return Diagnosis("MongoDB", True, f"the address stands in {address} of Prefect")
+        return Diagnosis("MongoDB", True, f"the address is in {address} of Prefect")
     uri = os.environ.get(variable) if kind == "env" else address
     if not uri:
         return Diagnosis("MongoDB", address is None, f"{variable} is not set; recipes that read MongoDB need it")
@@ -186,7 +186,7 @@ def _mongodb(address: str | None) -> Diagnosis:
             client.admin.command("ping")
     except PyMongoError as error:
         reason = without_password(str(error).splitlines()[0])[:200]
-        return Diagnosis("MongoDB", False, f"{shown} does not respond: {reason}; start it, or fix MONGODB_URI")
+        return Diagnosis("MongoDB", False, f"{shown} is not responding: {reason}; start it, or fix MONGODB_URI")
     return Diagnosis("MongoDB", True, shown)
 
 
@@ -219,4 +219,4 @@ def _cpu() -> Diagnosis:
 
 
 def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Diagnosis:
-    return Diagnosis(what, False, f"{shown} does not respond ({fault}); {remedy}")
+    return Diagnosis(what, False, f"{shown} is not responding ({fault}); {remedy}")

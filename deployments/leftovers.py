@@ -1,4 +1,4 @@
-"""Runs that a server believes to be in progress, and whose processes ended with the machine's workers."""
+"""Leftover runs: in progress according to the Prefect server, although their processes ended with the workers."""
 
 from collections.abc import Iterable
 
@@ -18,33 +18,32 @@ IN_PROGRESS = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 def crash_leftovers(client: SyncPrefectClient, own_workers: Iterable[tuple[str, str]]) -> list[str]:
-    """Mark runs as crashed that nobody can be at work on, and have `recover/on-crash` look after each.
+    """Mark leftover runs as crashed, and start `recover/on-crash` for each.
 
-    Those that a person has cancelled are cancelled. Of a `recover/on-crash` itself, the run is looked after that it
-    was to look after.
+    Runs that are being cancelled are marked as cancelled. For a leftover `recover/on-crash`, recovery starts for the
+    run that it was to recover.
 
-    Call it while none of this machine's workers runs. A pool that another machine works for is left alone: which runs
-    are its own, nobody can tell.
+    Call it while no worker of this machine is running. Pools with a worker on another machine are skipped, since that
+    worker may be processing their runs.
 
     Args:
-        client: of the Prefect server.
-        own_workers: pool and name of each worker of this machine. Of one that has just ended, the server still thinks
-            that it is online.
+        client: client of the Prefect server.
+        own_workers: pool and name of each worker of this machine; the server may still list them as online.
 
     Returns:
         Names of the runs that crashed.
     """
-    empty = [pool for pool, name in own_workers if not _has_other_worker(client, pool, name)]
-    found = client.read_flow_runs(
+    pools = [pool for pool, name in own_workers if not _has_other_worker(client, pool, name)]
+    leftovers = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=IN_PROGRESS))),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=empty)),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=pools)),
     )
-    if found:
-        # Asked for, since automations that were deployed this very moment may miss the event of the crash.
+    if leftovers:
+        # Started explicitly, since automations that have just been deployed may miss the event of the crash.
         recover = client.read_deployment_by_name(RECOVER).id
     crashed = []
-    for flow_run in found:
-        message = "the workers of its pool ended, and the run with them"
+    for flow_run in leftovers:
+        message = "the run ended with the workers of its pool"
         if flow_run.state_type is StateType.CANCELLING:
             client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
             continue

@@ -1,4 +1,4 @@
-"""All of Assay on one machine without containers: Prefect and MLflow servers and workers, on the loopback alone."""
+"""The local stack: Prefect and MLflow servers and workers on one machine without containers, on the loopback only."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from assay.serving.http.listening import check_free
 
 HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = "--prefect-port", "--mlflow-port"
-PATIENCE_S = 300.0  # a busy machine, and the first start, which makes the tables
+START_S = 300.0  # the machine may be busy, and the first start creates tables
 POLL_S = 2
 STOPPED_S = 1.0
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class LocalStack(NamedTuple):
-    """Where it lies and listens."""
+    """The store and ports of a local stack."""
 
     store: Path
     prefect_port: int
@@ -35,12 +35,12 @@ class LocalStack(NamedTuple):
 
     @property
     def processes(self) -> Processes:
-        """What runs, with its logs."""
+        """Processes of the stack, with their logs."""
         return services(self.store)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What whoever works with the servers has in the environment."""
+        """Environment variables for clients of the servers."""
         return {
             "PREFECT_API_URL": f"http://{HOST}:{self.prefect_port}/api",
             "MLFLOW_TRACKING_URI": f"http://{HOST}:{self.mlflow_port}",
@@ -48,18 +48,20 @@ class LocalStack(NamedTuple):
         }
 
     def up(self) -> list[str]:
-        """Start everything, and create pools, deployments and automations. What was started goes if a part fails.
+        """Start all processes, and deploy pools, deployments and automations. If a part fails, stop all of them.
 
         Returns:
-            The names of the deployments.
+            Names of the deployments.
 
         Raises:
-            AssayError: a port cannot be taken, something runs already, or a part does not start; the line holds what it
-                said last.
+            AssayError: a port is in use, a process is already running, or one does not start; the line ends with its
+                last output.
         """
         if running := self.processes.running():
-            names = ", ".join(one.name for one in running)
-            raise AssayError(f"{names} of {self.store} run already; end them first: assay down --store {self.store}")
+            names = ", ".join(process.name for process in running)
+            raise AssayError(
+                f"{names} of {self.store} is already running; stop everything first: assay down --store {self.store}"
+            )
         self._check_ports()
         try:
             self._start_servers()
@@ -68,7 +70,7 @@ class LocalStack(NamedTuple):
                 deployments = deploy()
                 self._mark_leftovers()
                 self._start_workers()
-        except BaseException as error:  # a keyboard interrupt, too, must not leave half of it running
+        except BaseException as error:  # even a keyboard interrupt must not leave half of the stack running
             self.processes.stop(TERM_S if isinstance(error, Exception) else STOPPED_S)
             raise
         return deployments
@@ -80,12 +82,12 @@ class LocalStack(NamedTuple):
             raise AssayError(f"{PREFECT_PORT} and {MLFLOW_PORT} are both {self.mlflow_port}; use two ports")
 
     def start_prefect(self) -> None:
-        """Start the Prefect server; PREFECT_API_DATABASE_CONNECTION_URL of the caller names another database."""
+        """Start the Prefect server; PREFECT_API_DATABASE_CONNECTION_URL in the environment sets another database."""
         command = ["prefect", "server", "start", "--host", HOST, "--port", str(self.prefect_port)]
         settings = {
             "PREFECT_HOME": str(self.store / "prefect"),
             "PREFECT_UI_API_URL": self.environment["PREFECT_API_URL"],
-            # Sqlite lets one write at a time: a busy machine waits rather than fails.
+            # sqlite allows one writer at a time: on a busy machine, wait instead of failing.
             "PREFECT_API_DATABASE_TIMEOUT": "60",
             "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "60",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -94,15 +96,15 @@ class LocalStack(NamedTuple):
         self.processes.start("prefect", [sys.executable, "-m", *command], settings)
 
     def start_mlflow(self) -> None:
-        """Start the MLflow server; MLFLOW_BACKEND_STORE_URI of the caller names another database.
+        """Start the MLflow server; MLFLOW_BACKEND_STORE_URI in the environment sets another database.
 
-        With MLFLOW_AUTH_ADMIN_PASSWORD in the environment it asks for passwords.
+        With MLFLOW_AUTH_ADMIN_PASSWORD in the environment, the server requires passwords.
         """
         command = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
         command += ["--artifacts-destination", str(self.store / "mlartifacts")]
-        # In the environment: everybody sees a command, and addresses of databases hold passwords.
+        # In the environment: other users can read commands, and addresses of databases contain passwords.
         database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db"
-        # Jobs are for the evaluation of prompts: two more processes that nobody here needs.
+        # Jobs evaluate prompts: they would be two more processes that the stack does not need.
         settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         if os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"):
             command += ["--app-name", "basic-auth"]
@@ -110,10 +112,10 @@ class LocalStack(NamedTuple):
         self.processes.start("mlflow", [sys.executable, "-m", *command], settings)
 
     def _mlflow_users(self) -> Path:
-        """The file that tells MLflow where its users stand: by itself it would be the folder of the call."""
+        """Write the file with the address of the user database, which by default is in the working folder."""
         path = self.store / "mlflow-auth.ini"
         users = f"database_uri = {SQLITE}{self.store}/mlflow-users.db"
-        # Who has an account may read everything, and change what is theirs.
+        # Every user may read everything, and change their own objects.
         path.write_text(f"[mlflow]\ndefault_permission = READ\n{users}\nadmin_username = admin\n", encoding="utf-8")
         return path
 
@@ -125,13 +127,13 @@ class LocalStack(NamedTuple):
             ("prefect", f"{self.environment['PREFECT_API_URL']}/health"),
             ("mlflow", f"{self.environment['MLFLOW_TRACKING_URI']}/health"),
         ):
-            self.processes.wait_until(name, lambda address=address: _answers(address), PATIENCE_S)  # type: ignore[misc]
+            self.processes.wait_until(name, lambda address=address: _responds(address), START_S)  # type: ignore[misc]
 
     def _mark_leftovers(self) -> None:
-        """Runs of before `down`, or of before a machine that lost its power, are in the server's books still."""
+        """Mark runs as crashed that `down` or a power failure has ended: the server still lists them as running."""
         with get_client(sync_client=True) as client:
-            for name in crash_leftovers(client, [(pool, _worker_of(pool)) for pool in POOLS]):
-                logger.info("%s was in progress when everything ended; recover/on-crash starts it again", name)
+            for name in crash_leftovers(client, [(pool, _worker_name(pool)) for pool in POOLS]):
+                logger.info("%s was in progress when the stack stopped; recover/on-crash resumes it", name)
 
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool."""
@@ -140,26 +142,26 @@ class LocalStack(NamedTuple):
             "PREFECT_HOME": str(self.store / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": str(POLL_S),
         }
-        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", _worker_of(pool)]
+        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", _worker_name(pool)]
         self.processes.start(pool, [sys.executable, "-m", *command], environment)
 
     def _start_workers(self) -> None:
         for pool in POOLS:
             self.start_worker(pool)
         for pool in POOLS:
-            self.processes.wait_until(pool, lambda pool=pool: _has_worker(pool), PATIENCE_S)  # type: ignore[misc]
+            self.processes.wait_until(pool, lambda pool=pool: _has_worker(pool), START_S)  # type: ignore[misc]
 
 
 def services(store: Path) -> Processes:
-    """What `up` started in a store."""
+    """Return the processes that `up` has started in a store."""
     return Processes(store / "services")
 
 
-def _worker_of(pool: str) -> str:
+def _worker_name(pool: str) -> str:
     return f"{pool}-1"
 
 
-def _answers(address: str) -> bool:
+def _responds(address: str) -> bool:
     try:
         with urlopen(address, timeout=2):  # noqa: S310  # our own http address
             return True

@@ -1,4 +1,4 @@
-"""Processes that go on behind the command that started them: started with a log, found again, ended in order."""
+"""Background processes that outlive the command that starts them: logged, found again later, and stopped in order."""
 
 import os
 import signal
@@ -13,35 +13,35 @@ from pydantic import BaseModel
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
 
-TERM_S = 30.0  # how long a process may take to end in order
+TERM_S = 30.0  # time for a process to exit after SIGTERM
 LAST_LINES = 15
 
 
-class Started(BaseModel):
-    """A process by its number and the time it began: numbers come again."""
+class ProcessRecord(BaseModel):
+    """Name, PID and start time of a process; the start time tells apart processes with the same PID."""
 
     name: str
     pid: int
-    began: float
+    started: float
 
     def process(self) -> psutil.Process | None:
-        """The process, if it is there and the same one."""
+        """Return the process; None if it has ended."""
         try:
-            found = psutil.Process(self.pid)
-            alive = found.create_time() == self.began and found.status() != psutil.STATUS_ZOMBIE
+            process = psutil.Process(self.pid)
+            alive = process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
-        return found if alive else None
+        return process if alive else None
 
 
 class Processes:
-    """Named processes of a folder, which keeps their numbers and logs."""
+    """Named processes, whose records and logs are in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start one in a session of its own, so that a closed terminal or Ctrl-C ends none."""
+        """Start a process in a session of its own, so that Ctrl-C or a closed terminal does not end it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  # our own commands
@@ -52,46 +52,47 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
             )
-        process.returncode = 0  # it goes on without us: Python need not warn that nobody waits for it
-        started = Started(name=name, pid=process.pid, began=psutil.Process(process.pid).create_time())
+        process.returncode = 0  # it outlives this process: suppress the warning of Python that nobody waits for it
+        record = ProcessRecord(name=name, pid=process.pid, started=psutil.Process(process.pid).create_time())
         with atomic_path(self.folder / f"{name}.json") as partial:
-            partial.write_text(started.model_dump_json(), encoding="utf-8")
+            partial.write_text(record.model_dump_json(), encoding="utf-8")
 
-    def running(self) -> list[Started]:
-        """Those that live, in the order of their start."""
-        kept = [Started.model_validate_json(path.read_bytes()) for path in self.folder.glob("*.json")]
-        return sorted((one for one in kept if one.process()), key=lambda one: one.began)
+    def running(self) -> list[ProcessRecord]:
+        """Return the records of running processes, in the order of their start."""
+        records = [ProcessRecord.model_validate_json(path.read_bytes()) for path in self.folder.glob("*.json")]
+        return sorted((record for record in records if record.process()), key=lambda record: record.started)
 
     def wait_until(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until a process does its work.
+        """Wait until a process is ready.
 
         Raises:
-            AssayError: it ended, or needs longer; with its last lines.
+            AssayError: the process has ended, or is not ready in time; the error contains its last lines.
         """
         until = time.monotonic() + seconds
         while not ready():
-            alive = any(one.name == name for one in self.running())
+            alive = any(record.name == name for record in self.running())
             if not alive or time.monotonic() > until:
-                what = f"is not ready after {seconds:.0f} s" if alive else "ended"
-                raise AssayError(f"{name} {what}; {self.log(name)} says: {self._last_lines(name)}")
+                state = f"is not ready after {seconds:.0f} s" if alive else "has ended"
+                output = self._last_lines(name) or "(no output)"
+                raise AssayError(f"{name} {state}; fix the error at the end of {self.log(name)}: {output}")
             time.sleep(0.2)
 
     def stop(self, seconds: float = TERM_S) -> list[str]:
-        """End all, the youngest first, with whatever they started; gives their names.
+        """Stop all processes and their children, the latest first, and return their names.
 
         Args:
-            seconds: how long each may take to end in order.
+            seconds: time for each process to exit after SIGTERM.
         """
         running = self.running()[::-1]
-        for one in running:
-            if (process := one.process()) is not None:
-                _end(process, seconds)
+        for record in running:
+            if (process := record.process()) is not None:
+                _stop(process, seconds)
         for path in self.folder.glob("*.json"):
             path.unlink()
-        return [one.name for one in running]
+        return [record.name for record in running]
 
     def log(self, name: str) -> Path:
-        """What a process says."""
+        """Return the path of the log of a process."""
         return self.folder / f"{name}.log"
 
     def _last_lines(self, name: str) -> str:
@@ -99,15 +100,15 @@ class Processes:
         return " / ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())[-1000:]
 
 
-def _end(process: psutil.Process, seconds: float) -> None:
-    """SIGTERM, and SIGKILL for what does not end; children that outlive their parent are ended, too."""
+def _stop(process: psutil.Process, seconds: float) -> None:
+    """Send SIGTERM to a process, and SIGKILL to it and its children if they do not exit."""
     try:
         family = [process, *process.children(recursive=True)]
         process.send_signal(signal.SIGTERM)
     except psutil.NoSuchProcess:
         return
     psutil.wait_procs([process], timeout=seconds)
-    for one in family:
-        if one.is_running():
-            one.kill()
+    for member in family:
+        if member.is_running():
+            member.kill()
     psutil.wait_procs(family, timeout=TERM_S)

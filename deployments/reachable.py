@@ -1,4 +1,4 @@
-"""Whether servers and databases respond: one line of what is wrong, without a password, or None."""
+"""Checks of servers and databases. They return one line with the fault, without passwords, or None."""
 
 import base64
 import errno
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 TIMEOUT_S = 5.0
-# How drivers of databases call the time-out of a connection, in seconds.
+# Argument of each database driver for the timeout of a connection, in seconds.
 TIMEOUTS = {
     "psycopg2": "connect_timeout",
     "psycopg": "connect_timeout",
@@ -31,16 +31,16 @@ TIMEOUTS = {
     "pymssql": "login_timeout",
     "pyodbc": "timeout",
 }
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow takes
-NOT_LOOKED_AT = ("", "file", "databricks", "databricks-uc", "uc")  # what else MLflow takes
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow supports
+UNCHECKED = ("", "file", "databricks", "databricks-uc", "uc")  # other schemes that MLflow supports
 
 
 def http_fault(url: str, authorization: str | None = None) -> str | None:
-    """Return why an HTTP address does not respond.
+    """Return why an HTTP address is not responding.
 
     Args:
-        url: address; user and password in it are sent as a header, and win over `authorization`.
-        authorization: value of this header.
+        url: address; user and password in it are sent as a header, and override `authorization`.
+        authorization: value of the Authorization header.
     """
     try:
         bare, user = _without_user(url)
@@ -54,7 +54,7 @@ def http_fault(url: str, authorization: str | None = None) -> str | None:
 
 
 def mlflow_authorization() -> str | None:
-    """Return the header for the MLflow of the environment."""
+    """Return the Authorization header for the MLflow server that the environment sets."""
     user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
         return _basic(user, password)
@@ -63,29 +63,29 @@ def mlflow_authorization() -> str | None:
 
 
 def database_fault(uri: str) -> str | None:
-    """Return what is wrong with the database of an MLflow."""
+    """Return the fault of an MLflow database."""
     if uri.startswith(SQLITE):
         return _sqlite_fault(Path(uri.removeprefix(SQLITE)))
     scheme = uri.partition(":")[0]
     if scheme.partition("+")[0] not in DATABASES:
-        return f"{scheme}: is no scheme that MLflow takes; write http(s)://, sqlite:/// or postgresql://"
+        return f"MLflow does not support the scheme {scheme}:; write http(s)://, sqlite:/// or postgresql://"
     return _connection_fault(uri)
 
 
-def is_looked_at(uri: str) -> bool:
-    """Return whether the doctor can tell that this MLflow responds; not so for folders, services and plug-ins."""
+def can_be_checked(uri: str) -> bool:
+    """Return whether the address of an MLflow can be checked; folders, services and plug-ins cannot."""
     scheme = uri.partition(":")[0] if ":" in uri else ""
     plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
-    return scheme not in plugins.union(NOT_LOOKED_AT)
+    return scheme not in plugins.union(UNCHECKED)
 
 
 def _without_user(url: str) -> tuple[str, str | None]:
-    """Return an address without user and password, and the header that holds these."""
+    """Return an address without user and password, and the header with both."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     if not parts.hostname:
         raise ValueError("no host in the address")
-    _ = parts.port  # raises ValueError where it is no number
+    _ = parts.port  # raises ValueError if the port is not a number
     name, _, password = user.partition(":")
     header = _basic(unquote(name), unquote(password)) if user else None
     return urlunsplit(parts._replace(netloc=host)), header
@@ -115,7 +115,7 @@ def _connection_fault(uri: str) -> str | None:
 
 
 def _sqlite_fault(database: Path) -> str | None:
-    """Return what is wrong with a sqlite file, which is read as far as a few seconds allow; nothing is written."""
+    """Return the fault of a sqlite file, which is read for a few seconds at most; nothing is written."""
     import sqlite3
 
     try:
@@ -127,19 +127,23 @@ def _sqlite_fault(database: Path) -> str | None:
         with closing(sqlite3.connect(address, uri=True, timeout=TIMEOUT_S, isolation_level=None)) as connection:
             _write_nothing(connection)
             connection.set_progress_handler(lambda: time.monotonic() > until, 100_000)
-            [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return None if said == "ok" else f"{database}: {said}; {sqlite_remedy('malformed')}"
+            [result] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return None if result == "ok" else f"{database}: {result}; {sqlite_remedy('malformed')}"
     except AssayError as error:
         return str(error)
     except OSError as error:
         return disk_line(error, database)
     except sqlite3.Error as error:
-        interrupted = "interrupted" in str(error)  # too large to be read to its end
+        interrupted = "interrupted" in str(error)  # too large to read completely
         return None if interrupted else f"{database}: {error}; {sqlite_remedy(str(error)) or 'check the file'}"
 
 
 def _folder_fault(database: Path) -> str | None:
-    """Return why a database that is not there cannot be made."""
+    """Return None if a missing database can be created in its folder.
+
+    Raises:
+        OSError: it cannot.
+    """
     folder = next(parent for parent in database.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
@@ -149,7 +153,7 @@ def _folder_fault(database: Path) -> str | None:
 
 
 def _write_nothing(connection: "sqlite3.Connection") -> None:
-    """Begin a change and take it back: fails where the file or its folder is read-only."""
+    """Begin a change and roll it back, which fails if the file or its folder is read-only."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("CREATE TABLE assay_doctor (x)")

@@ -1,11 +1,11 @@
 """Access checks of the HTTP API: the token, and the type and size of a body."""
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from assay.corpus.errors import AssayError
+from assay.serving.http import request_body
 from assay.serving.http.access import is_loopback
-from assay.serving.http.server_settings import SHORTEST_TOKEN
+from assay.serving.http.server_settings import SHORTEST_TOKEN, Limits
 
 TOKEN_VARIABLE = "ASSAY_API_TOKEN"  # noqa: S105  # the name of a variable
 LARGEST_BODY = 64 * 1024
@@ -37,17 +37,10 @@ def check_token(token: str | None, host: str, *, no_token: bool) -> str | None:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body of a request.
+    """Return the body, if it is JSON and not too large.
 
     Raises:
-        HTTPException: 413 if it is too large, 415 if it is not JSON.
+        Refusal: 408, 413 or 415.
     """
-    # Browsers send a preflight request before this type goes to another site, so that no web page can start a run.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(415, "send the header Content-Type: application/json")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
-    return body
+    # Browsers send a preflight request before they send JSON to another site, so that no page can start a run.
+    return await request_body.read_body(request, Limits(body=LARGEST_BODY), require_json=True)

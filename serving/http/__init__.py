@@ -1,1 +1,1 @@
-"""The HTTP server: requests of several protocols through one batcher to the model that the registry names."""
+"""The HTTP server: several protocols share one batcher and the model that the registry alias names."""

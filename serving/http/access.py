@@ -1,4 +1,4 @@
-"""Who is let in over HTTP: callers with the token, or without one, those who name this machine."""
+"""Access control over HTTP: a bearer token, or host names of this machine where no token is set."""
 
 import ipaddress
 import secrets
@@ -14,35 +14,35 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 class BearerToken:
-    """Lets nobody in without the token, but to the open paths."""
+    """Middleware that requires a bearer token for every path except the open ones."""
 
     def __init__(self, app: ASGIApp, token: str, open_paths: Collection[str] = ()) -> None:
         self._app = app
-        self._wanted = f"Bearer {token}".encode()
+        self._expected = f"Bearer {token}".encode()
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on what carries the token, and answer 401 to the rest."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_known(scope):
-            reason = {"error": "send the header Authorization: Bearer TOKEN"}
-            await JSONResponse(reason, 401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        """Pass on requests with the token, and respond with 401 to all others."""
+        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_authorized(scope):
+            content = {"error": "send the header Authorization: Bearer TOKEN"}
+            await JSONResponse(content, 401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_known(self, scope: Scope) -> bool:
-        sent = Headers(scope=scope).get("authorization", "").encode("latin-1")
-        return secrets.compare_digest(sent, self._wanted)
+    def _is_authorized(self, scope: Scope) -> bool:
+        header = Headers(scope=scope).get("authorization", "").encode("latin-1")
+        return secrets.compare_digest(header, self._expected)
 
 
 def guard(token: str | None, open_paths: Collection[str] = (), more_hosts: Sequence[str] = ()) -> Middleware:
-    """What lets callers in: those with the token, or without one, those who name this machine.
+    """Return the middleware that controls access: by token, or by host name where no token is set.
 
-    A web page that is open on this machine must not get in under a name of its own (DNS rebinding).
+    The check of the host name keeps out web pages that reach this machine under a name of their own (DNS rebinding).
 
     Args:
-        token: what callers send; none: see above.
+        token: token that clients send; None admits requests to host names of this machine only.
         open_paths: paths that need no token.
-        more_hosts: names beside those of this machine.
+        more_hosts: host names to admit besides those of this machine.
     """
     if token:
         return Middleware(BearerToken, token=token, open_paths=open_paths)
@@ -50,7 +50,7 @@ def guard(token: str | None, open_paths: Collection[str] = (), more_hosts: Seque
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The model that answers, and the place it stands in: loaded, warmed and checked before it gets there."""
+"""The active model: loaded, warmed up and checked before it serves requests."""
 
 import statistics
 import time
@@ -14,15 +14,15 @@ from assay.serving.http.cost import BatchCost, overhead_in_tokens
 from assay.serving.http.server_settings import Limits
 from assay.serving.smoke import smoke_test
 
-# Batches whose times tell what a batch costs beside its tokens: both large enough to keep the CPU's units busy.
+# Rows of the two batches that are timed to measure the overhead of a batch; both keep the CPU's units busy.
 _SMALL, _LARGE = 4, 16
 _WORDS = 32
-_TIMES = 5
+_REPETITIONS = 5
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a bundle comes from: the registered model, its version and alias; a folder has neither."""
+    """Registered model, version and alias of a bundle; a local folder has neither version nor alias."""
 
     name: str
     version: str | None = None
@@ -31,7 +31,7 @@ class Origin:
 
 @dataclass(eq=False)
 class ServedModel:
-    """An engine and what is known of its model. `figures` and `card` may come later than the model does."""
+    """An engine and the metadata of its model. `metrics` and `card` may be added after the model is loaded."""
 
     engine: Engine
     origin: Origin
@@ -41,36 +41,36 @@ class ServedModel:
 
     @property
     def name(self) -> str:
-        """Name of the registered model, else that in the bundle."""
+        """Name of the registered model; of a local folder, the name in the bundle."""
         return self.origin.name
 
     @property
     def digest(self) -> str:
-        """Of the bundle."""
+        """Digest of the bundle."""
         return self.engine.digest
 
     @property
     def version_name(self) -> str:
-        """The version for protocols that want a text: of a folder, the beginning of its digest."""
+        """Version as text, for protocols that require one; of a local folder, the beginning of its digest."""
         return self.origin.version or self.digest[:12]
 
     def identity(self) -> dict[str, Any]:
-        """What every answer says of the model that gave it."""
+        """Return the name, version and digest that every response carries."""
         return {"name": self.name, "version": self.origin.version, "digest": self.digest}
 
 
 def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int = Limits.batch_tokens) -> ServedModel:
-    """Make a model that may answer: loaded, its golden rows as at export, every shape run once, its cost measured.
+    """Load a model, check its golden rows, run every shape once, and measure its cost.
 
     Args:
-        bundle: a verified bundle.
-        origin: where it comes from; none: a folder.
-        batch_tokens: most tokens of a batch.
+        bundle: verified bundle.
+        origin: registered model that the bundle belongs to; None for a local folder.
+        batch_tokens: maximum number of tokens per batch.
 
     Raises:
-        AssayError: it cannot be loaded or run, or a golden row is answered otherwise than at export.
+        AssayError: the model does not load or run, or its prediction for a golden row differs from the one at export.
     """
-    # One thread: the batcher runs several batches at once.
+    # One thread: the batcher runs several batches at the same time.
     engine = Engine(bundle, threads=1, batch_tokens=batch_tokens)
     model = ServedModel(engine, origin or Origin(bundle.manifest.name))
     try:
@@ -87,24 +87,24 @@ def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int =
 
 
 def _measure(model: ServedModel) -> None:
-    """Time a few batches, so that the first requests already know how long others will take."""
+    """Time a few batches, so that waits can be estimated from the first request on."""
     item = model.engine.encode([Row("a " * _WORDS, "a" if model.engine.manifest.pair else None)])[0]
-    # In turns: the machine may become slower meanwhile.
-    timed = [(_time(model.engine, [item] * _SMALL), _time(model.engine, [item] * _LARGE)) for _ in range(_TIMES)]
+    # Small and large batches alternate: the machine may slow down during the measurement.
+    timed = [(_time(model.engine, [item] * _SMALL), _time(model.engine, [item] * _LARGE)) for _ in range(_REPETITIONS)]
     small, large = (statistics.median(seconds) for seconds in zip(*timed, strict=True))
     model.cost = BatchCost(overhead_in_tokens((_SMALL * len(item), small), (_LARGE * len(item), large)))
     model.cost.observe(_LARGE, _LARGE * len(item), large)
 
 
 def _time(engine: Engine, batch: Sequence[EncodedText]) -> float:
-    begun = time.perf_counter()
+    begin = time.perf_counter()
     engine.predict_batch(batch)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begin
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A version that was to serve and may not; with `again`, it could not be had, and is asked for at each look."""
+class RefusedVersion:
+    """A version that may not serve. With `again`, it could not be downloaded, and every poll tries again."""
 
     version: str | None
     digest: str | None
@@ -114,16 +114,16 @@ class Refused:
 
 
 class ActiveModel:
-    """The model that answers now, and the state of the server around it. Changed on the event loop only."""
+    """The model that serves requests, and the state of the server. Changed on the event loop only."""
 
     def __init__(self, model: ServedModel, *, degraded: bool = False) -> None:
         self.model = model
-        # Whether the registry could not be asked: the model may be older than the alias.
+        # Whether the registry is unreachable: the alias may name a newer version.
         self.degraded = degraded
-        self.refused: Refused | None = None
+        self.refused: RefusedVersion | None = None
         self.draining = False
 
     @property
     def ready(self) -> bool:
-        """Whether new requests should be sent here."""
+        """Whether load balancers should send new requests to this server."""
         return not self.draining

@@ -1,4 +1,4 @@
-"""The application: all protocols and pages of one server."""
+"""The ASGI application: all protocols and pages of one server."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-from assay.serving.http import openapi
-from assay.serving.http import page_routes as pages
+from assay.serving.http import openapi, page_routes
 from assay.serving.http.access import guard, is_loopback
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
@@ -22,15 +21,14 @@ from assay.serving.http.error_responses import Refusal
 from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.prediction_log import PredictionLog
-from assay.serving.http.protocols import mlflow, v2
-from assay.serving.http.protocols import native as predict
+from assay.serving.http.protocols import mlflow, native, v2
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.http.shedding import Shedder
 
 logger = logging.getLogger(__name__)
 
-# Probes know no token, and the page asks for it.
+# Probes send no token, and the page asks its user for one.
 OPEN_PATHS = ("/", "/docs", "/openapi.json", "/ping", "/health", "/v2/health/live", "/v2/health/ready")
 Background = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -42,19 +40,19 @@ def make_app(
     metrics: Metrics,
     background: Background | None = None,
 ) -> Starlette:
-    """The application.
+    """Return the application.
 
     Args:
-        settings: who is let in, and the limits.
-        active_model: the model.
-        batcher: that answers; it is stopped with the application.
-        metrics: of this server.
-        background: what runs beside the requests.
+        settings: access control, limits and the prediction log.
+        active_model: model that serves requests.
+        batcher: batcher that runs the model; it stops with the application.
+        metrics: metrics of this server.
+        background: context in which the application runs, such as the task that follows an alias.
     """
-    answering = ModelCalls(active_model, batcher, settings.limits, metrics)
+    model_calls = ModelCalls(active_model, batcher, settings.limits, metrics)
     log = PredictionLog(settings.log, metrics) if settings.log else None
-    context = Context(active_model, answering, metrics, log)
-    metrics.watch(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
+    context = Context(active_model, model_calls, metrics, log)
+    metrics.watch_queue(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,19 +68,19 @@ def make_app(
                 log.stop()
 
     app = Starlette(
-        # Those that are asked most come first: routes are tried in their order.
+        # Starlette tries routes in order: the most requested ones come first.
         routes=[
-            *predict.routes(context),
+            *native.routes(context),
             *v2.routes(context),
             *mlflow.routes(context),
-            *pages.routes(context),
+            *page_routes.routes(context),
             *openapi.routes(),
         ],
         middleware=[Middleware(ResponseHeaders, active_model=active_model), *_guards(settings)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
-    app.state.shedder = Shedder(answering, metrics)
+    app.state.shedder = Shedder(model_calls, metrics)
     return app
 
 
@@ -92,7 +90,7 @@ def _guards(settings: Settings) -> list[Middleware]:
     return []
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _respond_to_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # narrows the type
     content: dict[str, Any] = {"error": error.detail}
     if isinstance(error, Refusal) and error.row is not None:
@@ -100,9 +98,9 @@ async def _refuse(request: Request, error: Exception) -> Response:
     return JSONResponse(content, error.status_code, headers=error.headers)
 
 
-async def _fail(request: Request, error: Exception) -> Response:
+async def _respond_to_failure(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return JSONResponse({"error": "the server failed; the operator finds more in the log"}, 500)
+    return JSONResponse({"error": "the server failed; its log has the details"}, 500)
 
 
-HANDLERS: dict[Any, ExceptionHandler] = {HTTPException: _refuse, Exception: _fail}
+HANDLERS: dict[Any, ExceptionHandler] = {HTTPException: _respond_to_refusal, Exception: _respond_to_failure}

@@ -1,35 +1,38 @@
-"""Whoever sent a request over a connection of ours: whether they still wait."""
+"""The client connection of a request, which knows whether the client has disconnected."""
 
 from collections.abc import Callable
 from typing import Self
 
 from starlette.requests import Request
 
-# In the state of a request whose body has come whole, so that nobody need watch how long it takes.
-CLIENT = "caller"
+# Key in the state of a request whose body has been received completely: it needs no timeout any more.
+CLIENT_CONNECTION = "client_connection"
 
 
 class ClientConnection:
-    """One connection's: its requests are answered one after the other, so that one listener at a time is enough."""
+    """The connection of one client. It handles its requests one after another, so one callback at a time is enough."""
 
     def __init__(self) -> None:
-        self._gone = False
-        self._listener: Callable[[], None] | None = None
+        self._disconnected = False
+        self._callback: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """The caller of a request that has come whole; of a connection that is not ours, one who never leaves."""
-        found: Self | None = request.scope.get("state", {}).get(CLIENT)
-        return found or cls()
+        """Return the client connection of a request that has been received completely.
 
-    def listen(self, listener: Callable[[], None] | None) -> None:
-        """Call this when the caller hangs up, at once if that has happened; none: nobody listens any more."""
-        self._listener = listener
-        if self._gone and listener is not None:
-            listener()
+        Under another server than `assay serve`, return one that never disconnects.
+        """
+        connection: Self | None = request.scope.get("state", {}).get(CLIENT_CONNECTION)
+        return connection or cls()
+
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
+        """Set the callback for a disconnect, and call it at once if the client has disconnected; None removes it."""
+        self._callback = callback
+        if self._disconnected and callback is not None:
+            callback()
 
     def disconnect(self) -> None:
-        """The connection is lost."""
-        self._gone = True
-        if self._listener is not None:
-            self._listener()
+        """Record that the connection is lost, and call the callback."""
+        self._disconnected = True
+        if self._callback is not None:
+            self._callback()

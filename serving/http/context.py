@@ -1,4 +1,4 @@
-"""What a request of any protocol goes through: counted, timed, its faults as JSON."""
+"""The request context that all protocols share: prediction, metrics, the prediction log and JSON responses."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,9 +12,9 @@ from starlette.responses import Response
 from assay.serving.engine import Row
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.error_responses import Refusal
-from assay.serving.http.model_calls import Answered, ModelCalls
+from assay.serving.http.model_calls import ModelCalls, PredictedRows
 from assay.serving.http.prediction_log import PredictionLog
-from assay.serving.http.requests import checked
+from assay.serving.http.requests import check_rows
 from assay.serving.http.server_metrics import Metrics
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -25,46 +25,46 @@ class Context:
     """The parts of a server that its routes need."""
 
     active_model: ActiveModel
-    answering: ModelCalls
+    model_calls: ModelCalls
     metrics: Metrics
     log: PredictionLog | None = None
 
-    async def answer(self, request: Request, rows: Sequence[Row]) -> Answered:
-        """Check rows and answer them.
+    async def predict(self, request: Request, rows: Sequence[Row]) -> PredictedRows:
+        """Check the rows of a request, predict them, and write them to the prediction log.
 
         Raises:
-            Refusal: they are not answered.
+            Refusal: a row does not fit the model, or the request is refused.
         """
-        pair = self.active_model.model.engine.manifest.pair
-        answered = await self.answering.answer(request, checked(rows, pair=pair))
+        check_rows(rows, pair=self.active_model.model.engine.manifest.pair)
+        predicted = await self.model_calls.predict(request, rows)
         if self.log is not None:
-            self.log.offer(request, answered)
-        return answered
+            self.log.record(request, predicted)
+        return predicted
 
-    def counted(self, protocol: str, endpoint: Endpoint) -> Endpoint:
-        """The endpoint, with its successes, failures and seconds in the metrics."""
+    def with_metrics(self, protocol: str, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint, wrapped so that the metrics count its successes, failures and seconds."""
         success = self.metrics.success.labels(protocol)
         duration = self.metrics.duration.labels(protocol)
 
         async def run(request: Request) -> Response:
-            begun = time.perf_counter()
+            begin = time.perf_counter()
             try:
                 response = await endpoint(request)
             except Refusal as refusal:
                 self.metrics.failure.labels(protocol, refusal.reason).inc()
                 raise
             success.inc()
-            duration.observe(time.perf_counter() - begun)
+            duration.observe(time.perf_counter() - begin)
             return response
 
         return run
 
 
 class Json(Response):
-    """JSON, written by pydantic's serialiser."""
+    """A JSON response, serialised by pydantic."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Values as bytes."""
+        """Serialise the content."""
         return to_json(content)

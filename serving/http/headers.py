@@ -1,10 +1,10 @@
-"""Headers that every answer carries."""
+"""Headers of every response."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assay.serving.http.active_model import ActiveModel
 
-# Nothing but the page and the card is made to be shown; these two bring policies of their own.
+# Only the page and the model card are meant for a browser, and both set a policy of their own.
 DEFAULTS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -12,26 +12,26 @@ DEFAULTS = {
     "Cache-Control": "no-store",
 }
 
-# As they are sent, names in lower case: they are added to every answer.
+# Encoded once, with lower-case names, since every response carries them.
 _FIELDS = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
 
 
 class ResponseHeaders:
-    """Adds security headers, and while the server drains, asks callers to go elsewhere."""
+    """Middleware that adds security headers, and asks clients to reconnect elsewhere while the server drains."""
 
     def __init__(self, app: ASGIApp, active_model: ActiveModel) -> None:
         self._app = app
-        self._slot = active_model
+        self._active_model = active_model
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on, and add to what comes back."""
+        """Pass on the request, and add the headers to the response."""
 
-        async def add(message: Message) -> None:
+        async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = {name for name, _ in message["headers"]}
-                message["headers"] += [field for field in _FIELDS if field[0] not in own]
-                if self._slot.draining:
+                present = {name for name, _ in message["headers"]}
+                message["headers"] += [field for field in _FIELDS if field[0] not in present]
+                if self._active_model.draining:
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
-        await self._app(scope, receive, add if scope["type"] == "http" else send)
+        await self._app(scope, receive, add_headers if scope["type"] == "http" else send)

@@ -1,4 +1,4 @@
-"""The address that a server listens on: taken before it is announced."""
+"""Addresses that a server listens on, bound before they are announced."""
 
 import errno
 import socket
@@ -9,67 +9,67 @@ from assay.corpus.errors import AssayError
 
 LARGEST_PORT = 65_535
 BACKLOG = 2048  # as uvicorn has it
-# A name such as localhost stands for several addresses, of which a machine may lack some.
+# A name such as localhost resolves to several addresses, and a machine may lack some of them.
 MISSING = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-OTHER_HOST = "this machine has no such address; use --host with one that it has, or 0.0.0.0 for all"
+OTHER_HOST = "this machine has no such address; use --host with one of its addresses, or 0.0.0.0 for all"
 UNKNOWN_HOST = "the host is unknown; use --host with an address of this machine, such as 127.0.0.1"
 PRIVILEGED = "ports below 1024 need privileges; use {option} with another port, such as 8080"
-IN_USE = "another process listens there; use {option} with another port, or end that process"
+IN_USE = "another process is listening on it; use {option} with another port, or stop that process"
 
 
 def check_port(port: int, option: str = "--port", *, least: int = 0) -> None:
-    """Check the number of a port.
+    """Check that a number is a valid port.
 
     Raises:
-        AssayError: no port has that number.
+        AssayError: the number is out of range.
     """
     if not least <= port <= LARGEST_PORT:
-        free = "" if least else ", and 0 takes any free one"
+        free = "" if least else ", and 0 selects any free one"
         raise AssayError(f"{option} is {port}; ports are 1 to {LARGEST_PORT}{free}")
 
 
 def bind(host: str, port: int, option: str = "--port") -> list[socket.socket]:
-    """Take an address, so that no other process can; connections are refused until `listen`.
+    """Bind an address, so that no other process can; connections are refused until `listen`.
 
     Args:
         host: address or name.
-        port: 0 takes any free one.
-        option: that names the port, for the error.
+        port: port; 0 selects any free one.
+        option: command line option of the port, for errors.
 
     Returns:
-        A socket per address that the host stands for.
+        One socket per address that the host resolves to.
 
     Raises:
-        AssayError: the address is in use, does not belong to this machine, or may not be used.
+        AssayError: the address is in use, does not belong to this machine, or needs privileges.
     """
     check_port(port, option)
     try:
         return _bind(host, port)
     except (OSError, UnicodeError) as error:
-        raise AssayError(f"cannot listen on {join(host, port)}: {_remedy(error, option)}") from error
+        raise AssayError(f"cannot listen on {format_address(host, port)}: {_remedy(error, option)}") from error
 
 
 def listen(sockets: Sequence[socket.socket], host: str, option: str = "--port") -> str:
-    """Let connections in.
+    """Accept connections.
 
     Returns:
-        The URL, with the port that was taken.
+        URL with the port that is bound.
 
     Raises:
-        AssayError: another process has come first.
+        AssayError: another process listens on the address.
     """
     port = int(sockets[0].getsockname()[1])
     try:
         for bound in sockets:
             bound.listen(BACKLOG)
     except OSError as error:
-        raise AssayError(f"cannot listen on {join(host, port)}: {_remedy(error, option)}") from error
-    return f"http://{join(host, port)}"
+        raise AssayError(f"cannot listen on {format_address(host, port)}: {_remedy(error, option)}") from error
+    return f"http://{format_address(host, port)}"
 
 
 @contextmanager
 def taken(host: str, port: int, option: str = "--port") -> Iterator[list[socket.socket]]:
-    """Hold an address in the block: `bind`, and let go of it.
+    """Bind an address within a `with` block, and release it afterwards.
 
     Raises:
         AssayError: see `bind`.
@@ -79,42 +79,42 @@ def taken(host: str, port: int, option: str = "--port") -> Iterator[list[socket.
 
 
 def check_free(host: str, port: int, option: str) -> None:
-    """Check that another program, which takes the port itself, will get it.
+    """Check that another program can bind a port.
 
     Raises:
-        AssayError: it will not.
+        AssayError: the port is invalid or in use.
     """
     check_port(port, option, least=1)
     with taken(host, port, option):
         pass
 
 
-def join(host: str, port: int) -> str:
-    """Return host and port as a URL has them."""
+def format_address(host: str, port: int) -> str:
+    """Return host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    missing: OSError | None = None
+    addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    missing_error: OSError | None = None
     with ExitStack() as stack:
         bound: list[socket.socket] = []
-        for family, kind, protocol, _, (name, _, *scope) in dict.fromkeys(found):
-            one = stack.enter_context(socket.socket(family, kind, protocol))
+        for family, kind, protocol, _, (name, _, *scope) in dict.fromkeys(addresses):
+            candidate = stack.enter_context(socket.socket(family, kind, protocol))
             try:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
-                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                one.bind((name, bound[0].getsockname()[1] if bound else port, *scope))
+                    candidate.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                candidate.bind((name, bound[0].getsockname()[1] if bound else port, *scope))
             except OSError as error:
                 if error.errno not in MISSING:
                     raise
-                one.close()
-                missing = error
+                candidate.close()
+                missing_error = error
             else:
-                bound.append(one)
-        if not bound and missing is not None:
-            raise missing
+                bound.append(candidate)
+        if not bound and missing_error is not None:
+            raise missing_error
         stack.pop_all()
         return bound
 

@@ -1,4 +1,4 @@
-"""From checked rows to answers, for all protocols: let in or refuse, encode, wait for the batcher."""
+"""Model calls, shared by all protocols: admit or refuse a request, encode its rows, and wait for the batcher."""
 
 import time
 from collections import deque
@@ -22,14 +22,14 @@ from assay.serving.http.server_settings import Limits
 
 # Shorter texts are encoded on the event loop: a thread would cost more than it saves.
 _INLINE_CHARACTERS = 2_000
-# Share of its deadline that a request may be expected to wait when it is let in: expectations err, and what is let
-# in should be answered.
+# Share of its deadline that an admitted request may be expected to wait: estimates are uncertain, and an admitted
+# request should be predicted in time.
 _ADMITTED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Answers to rows, the model that gave them, and the seconds that took."""
+class PredictedRows:
+    """Rows with their predictions, the model that predicted them, and the seconds that took."""
 
     model: ServedModel
     rows: Sequence[Row]
@@ -38,7 +38,7 @@ class Answered:
 
 
 class ModelCalls:
-    """What all protocols call."""
+    """Calls of the active model within the limits of the server."""
 
     def __init__(self, active_model: ActiveModel, batcher: Batcher, limits: Limits, metrics: Metrics) -> None:
         self.active_model = active_model
@@ -46,44 +46,47 @@ class ModelCalls:
         self._batcher = batcher
         self._metrics = metrics
 
-    async def answer(self, request: Request, rows: Sequence[Row]) -> Answered:
-        """Answer the rows of a request.
+    async def predict(self, request: Request, rows: Sequence[Row]) -> PredictedRows:
+        """Predict the rows of a request.
 
         Raises:
-            Refusal: 429 the wait would be too long, 504 it was, 500 the model failed, 413 too many rows, 422 a row
-                does not fit the model.
+            Refusal: 413 too many rows, 422 a row does not fit the model, 429 the wait would be too long, 499 the
+                client disconnected, 500 the model failed, 503 the server is stopping, 504 the deadline passed.
         """
-        begun = time.monotonic()
+        begin = time.monotonic()
         model = self.active_model.model
-        allowed = read_deadline(request, self.limits)
-        self._check_room(allowed, rows)
+        deadline = read_deadline(request, self.limits)
+        self._check_capacity(deadline, rows)
         items = await self._encode(model, rows)
-        predictions = await self._compute(request, model, items, allowed)
+        predictions = await self._compute(request, model, items, deadline)
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
-        return Answered(model, rows, predictions, time.monotonic() - begun)
+        return PredictedRows(model, rows, predictions, time.monotonic() - begin)
 
-    def excess_wait(self, allowed: float, arriving: int = 0) -> float | None:
-        """Seconds that a request would wait that may wait for `allowed` seconds; None if it may come in.
+    def excess_wait(self, deadline: float, arriving: int = 0) -> float | None:
+        """Return the expected wait of a request if that is too long; None admits the request.
 
         Args:
-            allowed: seconds.
-            arriving: requests that were let in and are not in the queue yet.
+            deadline: seconds that the request may wait.
+            arriving: number of admitted requests that are not in the queue yet.
+
+        Returns:
+            Seconds, or None.
         """
         wait = self._batcher.expected_wait(self.active_model.model.cost, arriving)
-        full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
-        return wait if full or wait > allowed * _ADMITTED_SHARE else None
+        is_full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
+        return wait if is_full or wait > deadline * _ADMITTED_SHARE else None
 
-    def _check_room(self, allowed: float, rows: Sequence[Row]) -> None:
+    def _check_capacity(self, deadline: float, rows: Sequence[Row]) -> None:
         if len(rows) > self.limits.rows:
             raise errors.Refusal(
                 413, f"{len(rows)} rows are more than {self.limits.rows}; send them in several requests", "too_large"
             )
-        wait = self.excess_wait(allowed)
+        wait = self.excess_wait(deadline)
         if wait is not None:
             raise errors.overloaded(wait)
 
     async def _encode(self, model: ServedModel, rows: Sequence[Row]) -> list[EncodedText]:
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         characters = sum(row.characters for row in rows)
         try:
             if characters <= _INLINE_CHARACTERS:
@@ -92,79 +95,79 @@ class ModelCalls:
         except AssayError as error:
             raise errors.Refusal(422, str(error), "invalid") from error
         finally:
-            self._metrics.tokenization.observe(time.perf_counter() - begun)
+            self._metrics.tokenization.observe(time.perf_counter() - begin)
 
     async def _compute(
-        self, request: Request, model: ServedModel, items: Sequence[EncodedText], allowed: float
+        self, request: Request, model: ServedModel, items: Sequence[EncodedText], deadline: float
     ) -> list[Prediction]:
-        """Answers in the order of the items. A long request waits in portions, so that others get in between."""
+        """Return predictions in the order of the items. A long request waits in chunks, to leave room for others."""
         if len(items) == 1:
-            return await self._wait(request, self._submit(model, items, allowed))
-        answers: dict[int, Prediction] = {}
+            return await self._wait(request, self._submit(model, items, deadline))
+        predictions: dict[int, Prediction] = {}
         waiting: deque[tuple[list[int], PendingRequest]] = deque()
         try:
-            for chunk in _chunks(items, self._batcher.tokens_of_a_batch(model.cost)):
+            for chunk in _chunks(items, self._batcher.max_batch_tokens(model.cost)):
                 if len(waiting) > self._batcher.threads:
-                    await self._collect(request, waiting, answers)
-                waiting.append((chunk, self._submit(model, [items[index] for index in chunk], allowed)))
+                    await self._collect(request, waiting, predictions)
+                waiting.append((chunk, self._submit(model, [items[index] for index in chunk], deadline)))
             while waiting:
-                await self._collect(request, waiting, answers)
+                await self._collect(request, waiting, predictions)
         finally:
             for _, pending in waiting:
                 pending.drop()
-        return [answers[index] for index in range(len(items))]
+        return [predictions[index] for index in range(len(items))]
 
     async def _collect(
-        self, request: Request, waiting: deque[tuple[list[int], PendingRequest]], answers: dict[int, Prediction]
+        self, request: Request, waiting: deque[tuple[list[int], PendingRequest]], predictions: dict[int, Prediction]
     ) -> None:
         chunk, pending = waiting.popleft()
         try:
-            answers.update(zip(chunk, await self._wait(request, pending), strict=True))
+            predictions.update(zip(chunk, await self._wait(request, pending), strict=True))
         except errors.Refusal as refusal:
-            raise refusal if refusal.row is None else errors.at_row(refusal, chunk[refusal.row]) from refusal
+            raise refusal if refusal.row is None else errors.with_row(refusal, chunk[refusal.row]) from refusal
 
-    def _submit(self, model: ServedModel, items: Sequence[EncodedText], allowed: float) -> PendingRequest:
+    def _submit(self, model: ServedModel, items: Sequence[EncodedText], deadline: float) -> PendingRequest:
         now = time.monotonic()
-        # The deadline is about the wait for others: the time that the rows themselves need is granted on top.
-        own = model.cost.seconds(len(items), sum(map(len, items)))
-        pending = PendingRequest(model, items, now, now + allowed + own)
+        # The deadline limits the wait for other requests: the time for the rows themselves is added.
+        own_seconds = model.cost.seconds(len(items), sum(map(len, items)))
+        pending = PendingRequest(model, items, now, now + deadline + own_seconds)
         self._batcher.submit(pending)
         return pending
 
     async def _wait(self, request: Request, pending: PendingRequest) -> list[Prediction]:
-        """The answers to a ticket, unless the caller hangs up before."""
-        client = ClientConnection.of(request)
-        client.listen(lambda: pending.fail(errors.gone()))
+        """Wait for the predictions of a pending request, or until the client disconnects."""
+        connection = ClientConnection.of(request)
+        connection.on_disconnect(lambda: pending.fail(errors.client_disconnected()))
         try:
-            return await pending.answered
+            return await pending.result
         finally:
-            client.listen(None)
+            connection.on_disconnect(None)
             pending.drop()
 
 
 def read_deadline(request: Request, limits: Limits) -> float:
-    """Seconds that the request may wait: the header X-Deadline-Ms, else the option of the server.
+    """Return the seconds that a request may wait: the header X-Deadline-Ms, or the default of the server.
 
     Raises:
-        Refusal: 422, the header is no number of milliseconds.
+        Refusal: 422, the header is not a number of milliseconds within the limits.
     """
-    sent = request.headers.get("x-deadline-ms")
-    if sent is None:
+    header = request.headers.get("x-deadline-ms")
+    if header is None:
         return limits.deadline
-    if not sent.isdecimal() or not 0 < int(sent[:9]) <= limits.longest_deadline * 1000:
+    if not header.isdecimal() or not 0 < int(header[:9]) <= limits.longest_deadline * 1000:
         raise errors.Refusal(
-            422, f"X-Deadline-Ms is {sent[:40]!r}; send 1 to {limits.longest_deadline * 1000:.0f}", "invalid"
+            422, f"X-Deadline-Ms is {header[:40]!r}; send 1 to {limits.longest_deadline * 1000:.0f}", "invalid"
         )
-    return int(sent) / 1000
+    return int(header) / 1000
 
 
-def _chunks(items: Sequence[EncodedText], most_tokens: int) -> Iterator[list[int]]:
-    """Indices in portions of nearly equal length, each a batch; long ones first, since they take longest."""
+def _chunks(items: Sequence[EncodedText], max_tokens: int) -> Iterator[list[int]]:
+    """Yield indices in chunks of similar length, one batch each; the longest come first, since they take longest."""
     order = sorted(range(len(items)), key=lambda index: -len(items[index]))
     cuts = [0]
     for position, _ in enumerate(order):
         longest = len(items[order[cuts[-1]]])
-        if position > cuts[-1] and (position - cuts[-1] + 1) * longest > most_tokens:
+        if position > cuts[-1] and (position - cuts[-1] + 1) * longest > max_tokens:
             cuts.append(position)
     for begin, end in pairwise([*cuts, len(order)]):
         if begin < end:

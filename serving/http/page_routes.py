@@ -1,4 +1,4 @@
-"""What is read and not computed: the page, the card, what is known of the model, the metrics."""
+"""Routes without inference: the page, the model and its card, and the metrics."""
 
 from typing import Any
 
@@ -10,35 +10,40 @@ from assay.serving.http import error_responses as errors
 from assay.serving.http.context import Context, Json
 from assay.serving.page import load_page
 
-# A card is made by the pipeline from texts of the data: it may show itself, and do nothing.
+# The pipeline builds the card from texts of the data: it may be displayed, and may not run scripts.
 _CARD_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def routes(context: Context) -> list[Route]:
-    """The routes of the pages."""
+    """Return the routes of the pages."""
 
-    async def page(request: Request) -> Response:
-        found = load_page()
-        return HTMLResponse(found.html, headers=found.headers)
+    async def show_page(request: Request) -> Response:
+        page = load_page()
+        return HTMLResponse(page.html, headers=page.headers)
 
-    async def model(request: Request) -> Response:
+    async def show_model(request: Request) -> Response:
         return Json(describe(context))
 
-    async def card(request: Request) -> Response:
+    async def show_card(request: Request) -> Response:
         html = context.active_model.model.card
         if html is None:
             raise errors.Refusal(404, "this model has no card", "not_found")
         return HTMLResponse(html, headers={"Content-Security-Policy": _CARD_POLICY})
 
-    async def metrics(request: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
         return Response(context.metrics.render(), media_type=_PROMETHEUS)
 
-    return [Route("/", page), Route("/model", model), Route("/card", card), Route("/metrics", metrics)]
+    return [
+        Route("/", show_page),
+        Route("/model", show_model),
+        Route("/card", show_card),
+        Route("/metrics", show_metrics),
+    ]
 
 
 def describe(context: Context) -> dict[str, Any]:
-    """The model that answers, the figures it was let in with, and whether a newer one was refused."""
+    """Return the active model, its metrics on test rows, and the newer version that was refused, if any."""
     active_model, model = context.active_model, context.active_model.model
     manifest = model.engine.manifest
     return {
@@ -49,7 +54,7 @@ def describe(context: Context) -> dict[str, Any]:
         "pair": manifest.pair,
         "precision": manifest.precision,
         "max_length": manifest.max_length,
-        "figures": dict(model.metrics),
+        "metrics": dict(model.metrics),
         "examples": [{"text": row.text, "text_pair": row.text_pair} for row in manifest.golden],
         "degraded": active_model.degraded,
         "refused": active_model.refused,

@@ -1,4 +1,4 @@
-"""Rows of one request, from when they wait until they are answered."""
+"""Pending requests: the rows of a request from the time they enter the queue until they are predicted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from assay.serving.http.active_model import ServedModel
 
 
 class PendingRequest:
-    """Rows that wait together. Made and resolved on the event loop; worker threads only read it.
+    """Rows that wait together. Created and resolved on the event loop; worker threads only read it.
 
-    `deadline` and `arrived` are in seconds of `time.monotonic`.
+    `deadline` and `arrived` are seconds of `time.monotonic`.
     """
 
     def __init__(self, model: ServedModel, items: Sequence[EncodedText], arrived: float, deadline: float) -> None:
@@ -21,39 +21,39 @@ class PendingRequest:
         self.arrived = arrived
         self.deadline = deadline
         self.loop = asyncio.get_running_loop()
-        self.answered: asyncio.Future[list[Prediction]] = self.loop.create_future()
-        # Read by the workers without a lock: it turns once, from False to True.
+        self.result: asyncio.Future[list[Prediction]] = self.loop.create_future()
+        # The workers read it without a lock: it changes once, from False to True.
         self.dropped = False
-        self._answers: list[Prediction | None] = [None] * len(items)
-        self._left = len(items)
+        self._predictions: list[Prediction | None] = [None] * len(items)
+        self._remaining = len(items)
 
-    def resolve(self, place: int, answer: Prediction) -> None:
-        """Take the answer to one row; with the last one the request goes on."""
-        self._answers[place] = answer
-        self._left -= 1
-        if not self._left and not self.answered.done():
-            self.answered.set_result([answer for answer in self._answers if answer is not None])
+    def resolve(self, row: int, prediction: Prediction) -> None:
+        """Set the prediction of one row; the last one completes the request."""
+        self._predictions[row] = prediction
+        self._remaining -= 1
+        if not self._remaining and not self.result.done():
+            self.result.set_result([prediction for prediction in self._predictions if prediction is not None])
 
     def drop(self) -> None:
-        """Nobody waits any more: rows that are still in the queue are not computed."""
+        """Drop the rows that are still in the queue: nobody waits for them any more."""
         self.dropped = True
 
     def fail(self, error: Exception) -> None:
-        """Give up on the whole ticket."""
+        """Drop the rows, and end the request with an error."""
         self.drop()
-        if not self.answered.done():
-            self.answered.set_exception(error)
+        if not self.result.done():
+            self.result.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchJob:
-    """One row of a ticket in the queue."""
+    """One row of a pending request in the queue; `row` is its number in the request."""
 
     pending: PendingRequest
-    place: int
+    row: int
     tokens: int
 
     @property
     def item(self) -> EncodedText:
-        """The row as the model takes it."""
-        return self.pending.items[self.place]
+        """The row as the model reads it."""
+        return self.pending.items[self.row]

@@ -1,4 +1,4 @@
-"""`assay serve`: from settings to a server that answers."""
+"""`assay serve`: a server from its settings."""
 
 import asyncio
 import logging
@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """Answer until the process is told to end.
+    """Serve requests until the process receives a signal.
 
     Raises:
-        AssayError: the address cannot be taken, or the model is not there or does not load.
+        AssayError: the address is in use, or the model is missing or does not load.
     """
     with taken(settings.host, settings.port) as sockets:
-        _answer(settings, sockets)
+        _serve(settings, sockets)
 
 
-def _answer(settings: Settings, sockets: list[socket.socket]) -> None:
+def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     metrics = Metrics()
     active_model, background = open_active_model(settings, metrics)
     limits = settings.limits
@@ -40,25 +40,25 @@ def _answer(settings: Settings, sockets: list[socket.socket]) -> None:
     batcher = Batcher(threads, limits.batch_tokens, limits.queue_tokens, metrics)
     app = make_app(settings, active_model, batcher, metrics, background)
     if not settings.token and not is_loopback(settings.host):
-        logger.warning("%s is reached by others and no --token guards it", settings.host)
+        logger.warning("other machines can reach %s, and no token protects it; use --token", settings.host)
     model = active_model.model
     logger.info(
-        "%s %s (%s) answers on %s with %d threads",
+        "serving %s %s (%s) on %s with %d threads",
         *(model.name, model.version_name, model.engine.manifest.precision, listen(sockets, settings.host), threads),
     )
     run(app, settings, active_model, sockets)
 
 
 def open_active_model(settings: Settings, metrics: Metrics) -> tuple[ActiveModel, Background | None]:
-    """The first model, and what looks for its successors.
+    """Return the first active model, and the background task that follows its alias.
 
     Raises:
-        AssayError: there is none that may answer.
+        AssayError: no model can be served.
     """
     if not settings.model.startswith("models:"):
         bundle = open_folder(Path(settings.model), settings.public_key)
         active_model = ActiveModel(load_model(bundle, batch_tokens=settings.limits.batch_tokens))
-        metrics.serves(active_model.model)
+        metrics.set_model(active_model.model)
         return active_model, None
     follower = Follower(ModelAddress.parse(settings.model), settings, metrics)
     active_model = follower.start()

@@ -1,4 +1,4 @@
-"""The process: listens until SIGTERM, lets load balancers go elsewhere, finishes what it began, and ends."""
+"""The life cycle of a server process: listen until SIGTERM, drain, finish running requests, and exit."""
 
 import gc
 import logging
@@ -17,78 +17,78 @@ from assay.serving.http.server_settings import Limits, Settings
 
 logger = logging.getLogger(__name__)
 
-# Longer than proxies keep theirs: nginx 60 s, others less.
+# Longer than the keep-alive of proxies: 60 s for nginx, less for others.
 KEEP_ALIVE_SECONDS = 75
 _SWITCH_SECONDS = 0.0005
-# Objects that may pile up before those in cycles are looked for; Python's own 700 are there after a few requests.
-_YOUNG_OBJECTS = 50_000
+# New objects between two garbage collections; a few requests reach Python's default of 700.
+_GC_THRESHOLD = 50_000
 
 
 class DrainingServer(uvicorn.Server):
-    """Ends in two steps: not ready any more, and `drain` seconds later no new connections."""
+    """A server that stops in two steps: it reports that it is not ready, and closes its listener `drain` s later."""
 
     def __init__(self, config: uvicorn.Config, active_model: ActiveModel, drain: float) -> None:
         super().__init__(config)
-        self._slot = active_model
+        self._active_model = active_model
         self._drain = drain
         self._end: float | None = None
-        self.ended_by: int | None = None
+        self.received_signal: int | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal, or the one of a keyboard, ends it at once."""
-        self.ended_by = self.ended_by or sig
+        """Start to drain at SIGTERM; stop at once at a second signal, or at the one of a keyboard."""
+        self.received_signal = self.received_signal or sig
         if self._end is None and sig == signal.SIGTERM:
-            self._slot.draining = True
+            self._active_model.draining = True
             self._end = time.monotonic() + self._drain
         elif self.should_exit:
             self.force_exit = True
         else:
-            self._slot.draining = True
+            self._active_model.draining = True
             self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second: whether it is time to end."""
+        """Return whether to stop; uvicorn calls it ten times per second."""
         if self._end is not None and time.monotonic() >= self._end:
             self.should_exit = True
         return await super().on_tick(counter)
 
 
 def run(app: Starlette, settings: Settings, active_model: ActiveModel, sockets: list[socket.socket]) -> None:
-    """Answer until the process is told to end; the signal is raised again then, for whoever called."""
-    # The event loop never holds Python's lock for long; threads that answer must not wait for their turn at it.
+    """Serve requests until the process receives a signal, and raise that signal again for the parent process."""
+    # The event loop never holds the GIL for long, and the computing threads must not wait for their turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    _collect_less()
+    _reduce_garbage_collection()
     server = DrainingServer(configure(app, settings), active_model, settings.drain)
     server.run(sockets)
-    if server.ended_by is not None:
-        signal.raise_signal(server.ended_by)
+    if server.received_signal is not None:
+        signal.raise_signal(server.received_signal)
 
 
-def _collect_less() -> None:
-    """Spend less on garbage: hardly anything here is part of a cycle, and what was loaded stays."""
+def _reduce_garbage_collection() -> None:
+    """Collect garbage less often: few objects are part of a cycle, and the loaded ones stay."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    gc.set_threshold(_GC_THRESHOLD, *gc.get_threshold()[1:])
 
 
 def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
-    """How uvicorn is to serve the application."""
+    """Return the configuration of uvicorn."""
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=_connection(app, settings.limits),
+        http=_connection_class(app, settings.limits),
         ws="none",
         access_log=False,
-        proxy_headers=False,  # nothing here asks who the caller is
+        proxy_headers=False,  # the address of the client is not used
         server_header=False,
-        log_config=None,  # as all else of the process
+        log_config=None,  # use the configuration of the process
         log_level="warning",
         timeout_graceful_shutdown=max(1, round(settings.stop)),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 
-def _connection(app: Starlette, limits: Limits) -> type[GuardedConnection]:
-    """Uvicorn makes connections of a class: one that knows the limits."""
+def _connection_class(app: Starlette, limits: Limits) -> type[GuardedConnection]:
+    """Return a class with these limits, since uvicorn creates connections from a class."""
     return type("LimitedConnection", (GuardedConnection,), {"limits": limits, "shedder": app.state.shedder})

@@ -1,4 +1,4 @@
-"""What `assay serve` can be told."""
+"""Settings of `assay serve`."""
 
 import os
 from dataclasses import field
@@ -12,7 +12,7 @@ from assay.corpus.errors import AssayError
 
 SHORTEST_TOKEN = 16
 
-# Bounds of numbers, for the command line, too.
+# Bounds of numbers; the command line uses them, too.
 LONGEST_SECONDS = 3_600
 LONGEST_DAYS = 36_500
 MOST_BYTES = 1024**3
@@ -26,87 +26,87 @@ Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for, and how long it may wait."""
+    """Limits on requests and their waits."""
 
     deadline: Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)] = 1.0
-    """Seconds that a request waits for its turn; the header X-Deadline-Ms asks for others."""
+    """Seconds that a request may wait for the model; the header X-Deadline-Ms overrides it."""
     longest_deadline: Seconds = 60.0
-    """Most seconds that a caller may ask for."""
+    """Maximum number of seconds in X-Deadline-Ms."""
     body: Annotated[int, Field(ge=1, le=MOST_BYTES)] = 2 * 1024 * 1024
-    """Most bytes of a body."""
+    """Maximum number of bytes of a body."""
     rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1_000
-    """Most rows of a request."""
+    """Maximum number of rows per request."""
     header: Annotated[int, Field(ge=1, le=MOST_BYTES)] = 16 * 1024
-    """Most bytes of request line and headers."""
+    """Maximum number of bytes of the request line and headers."""
     header_seconds: Seconds = 10.0
-    """Time for a caller to send the headers."""
+    """Seconds in which a client must send the headers."""
     body_seconds: Seconds = 30.0
-    """Time for a caller to send the body."""
+    """Seconds in which a client must send the body."""
     queue_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 65_536
-    """Most tokens that wait."""
+    """Maximum number of waiting tokens."""
     batch_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 512
-    """Most tokens of a batch, padding counted."""
+    """Maximum number of tokens per batch, padding included."""
 
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What is written where."""
+    """Settings of the prediction log."""
 
     folder: Path
-    """Takes files of JSON lines; several servers may share it."""
+    """Folder for files of JSON lines; several servers may share it."""
     share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    """Share of the rows that are written, drawn at random."""
+    """Share of the rows that are written, sampled at random."""
     texts: bool = False
-    """Write the texts themselves; else their length and the answer only."""
+    """Whether to write the texts; otherwise only their lengths and the predictions are written."""
     days: Annotated[float, Field(ge=0, le=LONGEST_DAYS, allow_inf_nan=False)] = 30
-    """Files older than that are removed."""
+    """Days after which files are removed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole server."""
+    """Settings of a server."""
 
     model: str
-    """A bundle's folder, models:/NAME@ALIAS or models:/NAME/VERSION."""
+    """Folder of a bundle, models:/NAME@ALIAS or models:/NAME/VERSION."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=LARGEST_PORT)] = 8080
-    """Port to listen on; 0: any that is free."""
+    """Port to listen on; 0 selects any free one."""
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None
-    """Batches that run at once, each on one CPU; none: as many as this process may use."""
+    """Number of batches that run at the same time, each on one CPU; None uses all CPUs of this process."""
     follow: Seconds = 30.0
-    """Seconds between two looks at the alias; 0: never."""
+    """Seconds between two polls of the alias; 0 disables polling."""
     token: str | None = None
-    """What callers send as `Authorization: Bearer TOKEN`."""
+    """Token that clients send as `Authorization: Bearer TOKEN`; None requires no token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names besides those of this machine under which a server on a loopback address may be called."""
+    """Host names that a server on a loopback address admits besides those of this machine."""
     drain: Seconds = 1.0
-    """Seconds between the end of readiness and that of the listener."""
+    """Seconds between SIGTERM and closing the listener."""
     stop: Seconds = 6.0
-    """Most seconds that requests in flight have to finish."""
+    """Maximum number of seconds that running requests have to finish."""
     tracking_uri: str | None = None
-    """MLflow; none: MLFLOW_TRACKING_URI."""
+    """Address of MLflow; None uses MLFLOW_TRACKING_URI."""
     public_key: str | None = None
-    """Whose signature a bundle must carry: a path or PEM text; none: digests alone."""
+    """Public key that verifies the signature of a bundle, a path or PEM text; None checks digests only."""
     cache: Path | None = None
-    """Where bundles of the registry are kept; none: the user's cache folder."""
+    """Folder for bundles of the registry; None uses the cache folder of the user."""
     log: LogSettings | None = None
-    """Where inputs and answers are written; none: nowhere."""
+    """Settings of the prediction log; None writes no log."""
     limits: Limits = field(default_factory=Limits)
 
 
-def read_token(place: str | None) -> str | None:
-    """The token in the variable that `env:NAME` names: a token on the command line would be seen by others.
+def read_token(address: str | None) -> str | None:
+    """Return the token in the variable that `env:NAME` names; other users can read tokens on the command line.
 
     Raises:
-        AssayError: it is written otherwise, or the variable holds no secret worth the name.
+        AssayError: the address is not `env:NAME`, or the token in the variable is too short.
     """
-    if place is None:
+    if address is None:
         return None
-    kind, _, name = place.partition(":")
+    kind, _, name = address.partition(":")
     if kind != "env" or not name:
-        raise AssayError("--token is not env:NAME; put the token into a variable and name that")
+        raise AssayError("--token is not env:NAME; put the token into a variable, and name the variable")
     token = os.environ.get(name, "")
     if len(token) < SHORTEST_TOKEN:
-        raise AssayError(f"{name} holds {len(token)} characters, and {SHORTEST_TOKEN} are the least; export a secret")
+        raise AssayError(f"{name} holds {len(token)} characters; export a secret of at least {SHORTEST_TOKEN}")
     return token

@@ -1,4 +1,4 @@
-"""Saying no in a few microseconds: the answer to a request that would wait too long, as bytes."""
+"""Load shedding: refusals of requests that would wait too long, as bytes that are ready to send."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,63 +8,52 @@ from assay.serving.http.context import Json
 from assay.serving.http.error_responses import overloaded
 from assay.serving.http.headers import DEFAULTS
 from assay.serving.http.model_calls import ModelCalls
-from assay.serving.http.plain import path_of_plain_post
 from assay.serving.http.server_metrics import Metrics
 
-# Callers who say how long they can wait, or that they wait for a word to go on, are heard by the application.
-_HEARD = frozenset((b"x-deadline-ms", b"expect"))
+# The application decides about requests with a deadline of their own, and those that wait for 100 Continue.
+_LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect"))
 _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 
 class Shedder:
-    """Knows whether the queue is too long, and the answer to that.
+    """Refuses requests while the queue is too long.
 
-    The event loop reads from all connections that have something to say, and only then runs what their requests
-    began: those that were let in meanwhile are counted until it has, or far too many would be.
+    The event loop reads from all connections that have data before it runs the tasks of their requests. Requests that
+    are admitted in between are counted until their tasks run; otherwise far too many would be admitted.
     """
 
-    def __init__(self, answering: ModelCalls, metrics: Metrics) -> None:
-        self._answering = answering
-        # A path that is none of these is one of the v2 protocol, or will be as soon as somebody listens.
+    def __init__(self, model_calls: ModelCalls, metrics: Metrics) -> None:
+        self._model_calls = model_calls
+        # All other paths count as the v2 protocol.
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
-        self._other = metrics.failure.labels("v2", "overloaded")
+        self._v2_counter = metrics.failure.labels("v2", "overloaded")
         self._arriving = 0
 
     def refuse(self, path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """The whole answer to a request that would wait too long; None for one that comes in, and is counted."""
-        wait = self._wait()
-        if wait is None or any(name in _HEARD for name, _ in headers):
-            self._let_in()
+        """Return the response to a request that would wait too long; None admits and counts the request."""
+        wait = self._excess_wait()
+        if wait is None or any(name in _LEFT_TO_APPLICATION for name, _ in headers):
+            self._admit()
             return None
-        return self._count(path, wait)
+        self._counters.get(path, self._v2_counter).inc()
+        return _response(round(wait, 1))
 
-    def refuse_plain(self, data: bytes) -> bytes | None:
-        """As `refuse`, of what came over a connection; None for whatever has to be parsed, and nothing is counted."""
-        wait = self._wait()
-        if wait is None or (path := path_of_plain_post(data)) is None:
-            return None
-        return self._count(path, wait)
+    def _excess_wait(self) -> float | None:
+        if self._model_calls.active_model.draining:
+            return None  # the application refuses, too, and asks the client to reconnect elsewhere
+        return self._model_calls.excess_wait(self._model_calls.limits.deadline, self._arriving)
 
-    def _wait(self) -> float | None:
-        if self._answering.active_model.draining:
-            return None  # the application refuses, too, and asks the caller to go elsewhere
-        return self._answering.excess_wait(self._answering.limits.deadline, self._arriving)
-
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         if not self._arriving:
-            asyncio.get_running_loop().call_soon(self._all_arrived)
+            asyncio.get_running_loop().call_soon(self._reset_arriving)
         self._arriving += 1
 
-    def _all_arrived(self) -> None:
+    def _reset_arriving(self) -> None:
         self._arriving = 0
-
-    def _count(self, path: bytes, wait: float) -> bytes:
-        self._counters.get(path, self._other).inc()
-        return _answer(round(wait, 1))
 
 
 @lru_cache(maxsize=64)
-def _answer(wait: float) -> bytes:
+def _response(wait: float) -> bytes:
     refusal = overloaded(wait)
     body = Json({"error": refusal.detail}).body
     fields = {**DEFAULTS, **(refusal.headers or {}), "Content-Type": "application/json", "Content-Length": len(body)}

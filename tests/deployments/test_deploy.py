@@ -1,4 +1,4 @@
-"""prefect.yaml: what it deploys is there, and says how and when."""
+"""prefect.yaml: its flows, parameters, pools, schedules and triggers exist."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from prefect.utilities.templating import find_placeholders
 
 from assay.deployments.automations import START
 from assay.deployments.build_steps import RECIPES, values
-from assay.deployments.deploy import POOLS, PREFECT_FILE, pattern_for
+from assay.deployments.deploy import POOLS, PREFECT_FILE, deployments_for
 from assay.recipes.loader import SHIPPED, parse_recipe
 from tests.flows.tiny import make_recipe, write_rows
 from tests.numbers import unbounded_numbers
@@ -28,9 +28,9 @@ DEPLOYMENTS: list[dict[str, Any]] = PREFECT["deployments"]
 
 def flow_of(deployment: dict[str, Any]) -> "Flow[..., Any]":
     module, _, name = deployment["entrypoint"].rpartition(".")
-    found = getattr(import_module(module), name)
-    assert isinstance(found, Flow)
-    return found
+    flow = getattr(import_module(module), name)
+    assert isinstance(flow, Flow)
+    return flow
 
 
 def name_of(deployment: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def name_of(deployment: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=name_of)
-def test_a_deployment_starts_a_flow_that_takes_its_parameters_on_a_pool_that_is_made(
+def test_deployments_start_flows_with_their_parameters_on_existing_pools(
     deployment: dict[str, Any],
 ) -> None:
     assert deployment["work_pool"]["name"] in POOLS
@@ -48,7 +48,7 @@ def test_a_deployment_starts_a_flow_that_takes_its_parameters_on_a_pool_that_is_
 
 
 @pytest.mark.parametrize("entrypoint", sorted({deployment["entrypoint"] for deployment in DEPLOYMENTS}))
-def test_no_number_that_a_deployed_flow_takes_is_without_bounds(entrypoint: str) -> None:
+def test_deployed_flows_bound_every_number(entrypoint: str) -> None:
     parameters = flow_of({"entrypoint": entrypoint}).parameters
     assert parameters.properties
     assert list(unbounded_numbers(parameters.model_dump())) == []
@@ -70,7 +70,7 @@ def test_no_number_that_a_deployed_flow_takes_is_without_bounds(entrypoint: str)
         ),
     ],
 )
-def test_a_number_out_of_bounds_is_refused_before_the_flow_runs(
+def test_deployed_flows_refuse_numbers_out_of_bounds(
     entrypoint: str, given: Callable[[float], dict[str, Any]], value: float
 ) -> None:
     flow = flow_of({"entrypoint": entrypoint})
@@ -79,69 +79,71 @@ def test_a_number_out_of_bounds_is_refused_before_the_flow_runs(
     assert flow.should_validate_parameters
 
 
-def test_every_shipped_recipe_is_trained_on_demand_by_schedule_and_on_drift() -> None:
+def test_deployments_train_every_shipped_recipe_on_demand_by_schedule_and_on_drift() -> None:
     names = [name_of(deployment) for deployment in DEPLOYMENTS]
     assert len(names) == len(set(names))
     for path in SHIPPED.glob("*.yaml"):
         for when in ("on-demand", "weekly", "on-drift"):
-            [found] = [one for one in DEPLOYMENTS if one["name"] == f"{path.stem}-{when}"]
-            assert found["parameters"]["recipe"] == "{{ assay.recipes." + path.stem + " }}"
-            assert bool(found.get("schedules")) == (when == "weekly")
-            assert found.get("triggers", [{}])[0].get("expect") == (["assay.drift"] if when == "on-drift" else None)
+            [entry] = [entry for entry in DEPLOYMENTS if entry["name"] == f"{path.stem}-{when}"]
+            assert entry["parameters"]["recipe"] == "{{ assay.recipes." + path.stem + " }}"
+            assert bool(entry.get("schedules")) == (when == "weekly")
+            assert entry.get("triggers", [{}])[0].get("expect") == (["assay.drift"] if when == "on-drift" else None)
     assert {"predict/on-demand", "rollback/on-demand", "recover/on-crash"} <= set(names)
 
 
-def test_the_gpu_holds_one_run() -> None:
+def test_pools_limit_the_gpu_to_one_run() -> None:
     assert POOLS["assay-gpu"] == 1
 
 
-def test_a_run_keeps_its_place_as_long_as_it_may_take_to_begin() -> None:
-    limits = [ConcurrencyLimitConfig(**one["concurrency_limit"]) for one in DEPLOYMENTS if "concurrency_limit" in one]
+def test_deployments_grant_the_start_time_as_grace_period() -> None:
+    limits = [
+        ConcurrencyLimitConfig(**item["concurrency_limit"]) for item in DEPLOYMENTS if "concurrency_limit" in item
+    ]
     assert {limit.grace_period_seconds for limit in limits} == {START.total_seconds()}
 
 
-def test_values_stand_for_all_braces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_fill_all_placeholders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ASSAY_STORE", raising=False)
-    given = values()
-    assert given["store"] == str(tmp_path / ".assay")
-    for name, recipe in given["recipes"].items():
+    build_values = values()
+    assert build_values["store"] == str(tmp_path / ".assay")
+    for name, recipe in build_values["recipes"].items():
         assert parse_recipe(recipe, name).name == name
-    wanted = {found.name for found in find_placeholders(DEPLOYMENTS)}
-    assert wanted == {
+    placeholders = {placeholder.name for placeholder in find_placeholders(DEPLOYMENTS)}
+    assert placeholders == {
         "assay.folder",
         "assay.store",
         "flow_run.id",
-        *(f"assay.recipes.{name}" for name in given["recipes"]),
+        *(f"assay.recipes.{name}" for name in build_values["recipes"]),
     }
 
 
-def test_a_recipe_of_ones_own_is_deployed_as_the_pattern_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployments_for_a_user_recipe_follow_the_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(make_recipe(write_rows(tmp_path / "rows.jsonl")).model_dump(mode="json")))
     monkeypatch.setenv(RECIPES, str(file))
 
-    found = pattern_for(["tiny"])["deployments"]
+    deployments = deployments_for(["tiny"])["deployments"]
 
-    assert [one["name"] for one in found] == ["tiny-on-demand", "tiny-weekly", "tiny-on-drift"]
-    assert found[2]["triggers"][0]["match"] == {"prefect.resource.id": "assay.model.*", "assay.recipe": "tiny"}
-    assert {one["parameters"]["recipe"] for one in found} == {"{{ assay.recipes.tiny }}"}
+    assert [entry["name"] for entry in deployments] == ["tiny-on-demand", "tiny-weekly", "tiny-on-drift"]
+    assert deployments[2]["triggers"][0]["match"] == {"prefect.resource.id": "assay.model.*", "assay.recipe": "tiny"}
+    assert {entry["parameters"]["recipe"] for entry in deployments} == {"{{ assay.recipes.tiny }}"}
     assert values()["recipes"]["tiny"]["registry"]["name"] == "tiny"
 
 
 @pytest.mark.parametrize("name", ["news", "on"])
-def test_a_name_that_others_begin_with_takes_nothing_of_theirs(name: str) -> None:
-    found = pattern_for([name])["deployments"]
-    assert [one["name"] for one in found] == [f"{name}-on-demand", f"{name}-weekly", f"{name}-on-drift"]
-    assert found[0]["tags"] == ["assay", "training", name]
+def test_deployments_for_a_prefix_of_other_names_keep_those_apart(name: str) -> None:
+    deployments = deployments_for([name])["deployments"]
+    assert [entry["name"] for entry in deployments] == [f"{name}-on-demand", f"{name}-weekly", f"{name}-on-drift"]
+    assert deployments[0]["tags"] == ["assay", "training", name]
 
 
-def test_docker_and_kubernetes_pools_are_described_with_settings_that_their_workers_know() -> None:
-    # Prefect ships what each kind of worker can be told.
+def test_docker_and_kubernetes_pools_use_settings_of_their_workers() -> None:
+    # Prefect ships the settings of each type of worker.
     import prefect.server.api.collections_data.views as views
 
     text = (Path(str(views.__path__[0])) / "aggregate-worker-metadata.json").read_text(encoding="utf-8")
-    known = {kind: workers for one in yaml.safe_load(text).values() for kind, workers in one.items()}
+    known = {kind: workers for collection in yaml.safe_load(text).values() for kind, workers in collection.items()}
     for kind in ("docker", "kubernetes"):
         variables = known[kind]["default_base_job_configuration"]["variables"]["properties"]
         assert set(PREFECT["definitions"]["pools"][kind]["job_variables"]) <= set(variables)

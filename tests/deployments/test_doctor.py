@@ -13,17 +13,17 @@ def findings(store: Path) -> dict[str, Diagnosis]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MLFLOW_TRACKING_URI", "MONGODB_URI", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "https://localhost")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-def test_without_servers_all_is_well(tmp_path: Path) -> None:
-    found = findings(tmp_path / "not-yet-there")
-    assert [finding.what for finding in found.values() if not finding.ok] == []
-    assert "cores" in found["CPU"].details
+def test_examine_succeeds_without_servers(tmp_path: Path) -> None:
+    diagnoses = findings(tmp_path / "not-yet-there")
+    assert [finding.what for finding in diagnoses.values() if not finding.ok] == []
+    assert "cores" in diagnoses["CPU"].details
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_without_servers_all_is_well(tmp_path: Path) -> None:
         ("MONGODB_URI", "mongodb://me:secret@127.0.0.1:9/?serverSelectionTimeoutMS=200", "MongoDB", "fix MONGODB_URI"),
     ],
 )
-def test_what_does_not_answer_comes_with_a_remedy_and_without_the_password(
+def test_examine_names_a_remedy_and_no_password_for_a_server_that_is_not_responding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str, what: str, remedy: str
 ) -> None:
     monkeypatch.setattr("assay.deployments.reachable.TIMEOUT_S", 0.3)
@@ -44,16 +44,16 @@ def test_what_does_not_answer_comes_with_a_remedy_and_without_the_password(
     assert "secret" not in finding.details
 
 
-def test_a_shared_store_is_looked_at(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examine_checks_the_shared_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "shared store" not in findings(tmp_path)
     monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
-    found = findings(tmp_path)["shared store"]
-    assert found.ok
-    assert found.details == f"{bucket}/team, 0 runs"
+    finding = findings(tmp_path)["shared store"]
+    assert finding.ok
+    assert finding.details == f"{bucket}/team, 0 runs"
     monkeypatch.setenv("ASSAY_SHARED_STORE", "nosuch://team")
-    found = findings(tmp_path)["shared store"]
-    assert not found.ok
-    assert "check the address" in found.details
+    finding = findings(tmp_path)["shared store"]
+    assert not finding.ok
+    assert "check the address" in finding.details
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_a_shared_store_is_looked_at(bucket: str, tmp_path: Path, monkeypatch: p
         ("x" * 300, "File name too long; use a shorter name"),
     ],
 )
-def test_examine_tells_of_a_store_that_cannot_be(tmp_path: Path, place: str, reason: str) -> None:
+def test_examine_reports_an_impossible_store(tmp_path: Path, place: str, reason: str) -> None:
     (tmp_path / "file").write_text("not a folder")
-    found = findings(tmp_path / place)["store"]
-    assert not found.ok
-    assert found.needed
-    assert reason in found.details
+    finding = findings(tmp_path / place)["store"]
+    assert not finding.ok
+    assert finding.needed
+    assert reason in finding.details
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -83,28 +83,28 @@ def test_examine_opens_the_database_of_the_store(store: Path) -> None:
     whole = (store / "mlflow.db").read_bytes()
     for broken, reason in ((b"no database" * 99, "not a database"), (whole[:-20_000], "malformed")):
         (store / "mlflow.db").write_bytes(broken)
-        found = findings(store)["MLflow"]
-        assert not found.ok
-        assert reason in found.details
-        assert "restore it from a backup" in found.details
+        finding = findings(store)["MLflow"]
+        assert not finding.ok
+        assert reason in finding.details
+        assert "restore it from a backup" in finding.details
 
 
-def test_examine_holds_what_the_recipe_needs_against_the_environment(tmp_path: Path) -> None:
+def test_examine_checks_the_requirements_of_a_recipe(tmp_path: Path) -> None:
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl", 4))
     assert "MongoDB" not in {finding.what for finding in examine(tmp_path, recipe)}
     source = {"kind": "mongo", "uri": "env:NO_SUCH_VARIABLE", "database": "d", "collection": "c"}
     values = {**recipe.model_dump(mode="json"), "source": {**source, "fields": {"text": "text", "label": "label"}}}
     values["model"] = {"encoder": "owner/name", "heads": ["sentence"], "max_length": 32}
     values["gate"] = {"min_f1": {"sentence": 0.5}}
-    found = {finding.what: finding for finding in examine(tmp_path, parse_recipe(values, "test"))}
-    assert not found["MongoDB"].ok
-    assert found["MongoDB"].needed
-    assert "NO_SUCH_VARIABLE is not set" in found["MongoDB"].details
-    assert found["hub"].needed
+    diagnoses = {finding.what: finding for finding in examine(tmp_path, parse_recipe(values, "test"))}
+    assert not diagnoses["MongoDB"].ok
+    assert diagnoses["MongoDB"].needed
+    assert "NO_SUCH_VARIABLE is not set" in diagnoses["MongoDB"].details
+    assert diagnoses["hub"].needed
 
 
 @pytest.mark.parametrize(("broken", "code"), [(False, 0), (True, 1)])
-def test_doctor_ends_with_1_where_something_needed_is_missing(
+def test_doctor_exits_with_1_if_a_requirement_is_missing(
     store: Path, monkeypatch: pytest.MonkeyPatch, broken: bool, code: int
 ) -> None:
     if broken:

@@ -1,4 +1,4 @@
-"""Runs that were in progress when everything ended: marked as crashed, unless somebody else may be at work on them."""
+"""Leftover runs: marked as crashed, unless a worker of another machine may be processing them."""
 
 from collections.abc import Iterator
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ from assay.deployments.leftovers import crash_leftovers
 from assay.flows.recovery import recover
 from assay.flows.training import train
 
-OURS = "ours-1"
+OWN_WORKER = "own-1"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def recovery(client: SyncPrefectClient) -> UUID:
 def pool(client: SyncPrefectClient) -> str:
     name = f"pool-{uuid4().hex[:8]}"
     client.create_work_pool(WorkPoolCreate(name=name, type="process"))
-    client.send_worker_heartbeat(name, OURS)  # it has just ended, and the server does not know yet
+    client.send_worker_heartbeat(name, OWN_WORKER)  # the server still lists it as online
     return name
 
 
@@ -49,29 +49,30 @@ def state_of(client: SyncPrefectClient, flow_run: UUID) -> str:
     return state.type.value
 
 
-def test_what_was_in_progress_has_crashed_and_is_looked_after(
+def test_crash_leftovers_marks_runs_as_crashed_and_recovers_them(
     client: SyncPrefectClient, pool: str, recovery: UUID
 ) -> None:
     lost, done = started(client, pool), started(client, pool)
     client.set_flow_run_state(done, Completed(), force=True)
-    found = crash_leftovers(client, [(pool, OURS)])
-    assert found == [client.read_flow_run(lost).name]
+    assert crash_leftovers(client, [(pool, OWN_WORKER)]) == [client.read_flow_run(lost).name]
     assert (state_of(client, lost), state_of(client, done)) == ("CRASHED", "COMPLETED")
-    asked = [one.parameters["flow_run_id"] for one in client.read_flow_runs() if one.deployment_id == recovery]
-    assert asked == [str(lost)]
+    recoveries = [run for run in client.read_flow_runs() if run.deployment_id == recovery]
+    assert [run.parameters["flow_run_id"] for run in recoveries] == [str(lost)]
 
 
-def test_what_a_person_cancelled_is_cancelled(client: SyncPrefectClient, pool: str, recovery: UUID) -> None:
+def test_crash_leftovers_cancels_runs_that_were_being_cancelled(
+    client: SyncPrefectClient, pool: str, recovery: UUID
+) -> None:
     unwanted = started(client, pool)
     client.set_flow_run_state(unwanted, Cancelling(), force=True)
     before = len(client.read_flow_runs())
-    assert crash_leftovers(client, [(pool, OURS)]) == []
+    assert crash_leftovers(client, [(pool, OWN_WORKER)]) == []
     assert state_of(client, unwanted) == "CANCELLED"
     assert len(client.read_flow_runs()) == before
 
 
-def test_what_a_lost_recovery_was_to_look_after_is_looked_after(client: SyncPrefectClient, pool: str) -> None:
-    # given a run that crashed, and a recovery of it that was waiting when its worker ended
+def test_crash_leftovers_recovers_the_run_of_a_leftover_recovery(client: SyncPrefectClient, pool: str) -> None:
+    # Given a crashed run, and its recovery, which was waiting when its worker ended,
     crashed = started(client, pool)
     client.set_flow_run_state(crashed, Crashed(), force=True)
     recovery = client.create_deployment(
@@ -79,21 +80,21 @@ def test_what_a_lost_recovery_was_to_look_after_is_looked_after(client: SyncPref
     )
     waiting = client.create_flow_run_from_deployment(recovery, parameters={"flow_run_id": str(crashed)}).id
     client.set_flow_run_state(waiting, Running(), force=True)
-    before = {one.id for one in client.read_flow_runs()}
-    # then another one is asked for, of the same run
-    assert crash_leftovers(client, [(pool, OURS)]) == [client.read_flow_run(waiting).name]
-    [again] = [one for one in client.read_flow_runs() if one.id not in before]
+    before = {run.id for run in client.read_flow_runs()}
+    # then another recovery of the same run starts.
+    assert crash_leftovers(client, [(pool, OWN_WORKER)]) == [client.read_flow_run(waiting).name]
+    [again] = [run for run in client.read_flow_runs() if run.id not in before]
     assert (again.deployment_id, again.parameters["flow_run_id"]) == (recovery, str(crashed))
 
 
-def test_runs_of_a_pool_that_others_work_for_are_left_alone(client: SyncPrefectClient, pool: str) -> None:
+def test_crash_leftovers_skips_pools_with_other_workers(client: SyncPrefectClient, pool: str) -> None:
     flow_run = started(client, pool)
     client.send_worker_heartbeat(pool, "another machine")
-    assert crash_leftovers(client, [(pool, OURS)]) == []
+    assert crash_leftovers(client, [(pool, OWN_WORKER)]) == []
     assert state_of(client, flow_run) == "RUNNING"
 
 
-def test_other_pools_are_left_alone(client: SyncPrefectClient, pool: str) -> None:
+def test_crash_leftovers_skips_other_pools(client: SyncPrefectClient, pool: str) -> None:
     flow_run = started(client, pool)
     assert crash_leftovers(client, []) == []
     assert state_of(client, flow_run) == "RUNNING"

@@ -1,6 +1,6 @@
-"""All of Assay on one machine, as `assay up` starts it, and what breaks on it: `make machine`.
+"""The local stack of `assay up`, and its recovery from failures: `make machine`.
 
-Both servers ask for passwords here, so that whatever works does so with authentication on.
+Both servers require passwords, so that everything is tested with authentication.
 """
 
 import json
@@ -45,7 +45,7 @@ pytestmark = [
     ),
 ]
 
-PATIENCE_S = 900  # a busy machine is no fault of the code
+PATIENCE_S = 900  # the machine may be busy
 PASSWORD = "correct-horse-battery"
 PREFECT_USER = f"admin:{PASSWORD}"
 PASSWORDS = {
@@ -56,17 +56,16 @@ PASSWORDS = {
     "MLFLOW_TRACKING_USERNAME": "admin",
     "MLFLOW_TRACKING_PASSWORD": PASSWORD,
 }
-# Some seconds of training, to break in on.
-# So long that a machine with nothing else to do is still at it when the command that ends it has started.
+# Long enough that an idle machine is still training when the command that interrupts it has started.
 LONG = {"epochs": 120, "batch_size": 8}
 
 
 class Running:
-    """A machine that is up, and a folder that its commands are called in."""
+    """A running local stack, and the working folder of its commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.machine = LocalStack(folder / "store", free_port(), free_port())
+        self.stack = LocalStack(folder / "store", free_port(), free_port())
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         self.environment = {**os.environ, **PASSWORDS, "PYTHONPATH": path}
 
@@ -75,8 +74,8 @@ class Running:
         return self.run([sys.executable, "-m", "assay.cli", *words])
 
     def run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
-        """Call a command in the folder, with the addresses of the machine."""
-        environment = {**self.environment, **self.machine.environment}
+        """Call a command in the folder, with the environment of the stack."""
+        environment = {**self.environment, **self.stack.environment}
         return subprocess.run(
             command,
             env=environment,
@@ -88,53 +87,53 @@ class Running:
         )
 
     def assay(self, *words: str) -> str:
-        """Call `assay`; gives what it shows."""
-        done = self.call(*words)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        """Call `assay`, and return its output."""
+        result = self.call(*words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def up(self) -> None:
         """Start everything."""
-        ports = ["--prefect-port", str(self.machine.prefect_port), "--mlflow-port", str(self.machine.mlflow_port)]
+        ports = ["--prefect-port", str(self.stack.prefect_port), "--mlflow-port", str(self.stack.mlflow_port)]
         self.assay("up", *ports)
 
     @contextmanager
-    def surroundings(self) -> Iterator[None]:
-        """Do what stands in the block with the environment of the machine."""
+    def patched_environment(self) -> Iterator[None]:
+        """Set the environment of the stack within a `with` block."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             yield
 
     def process(self, name: str) -> psutil.Process:
-        """The process of a server or worker."""
-        [found] = [one.process() for one in self.machine.processes.running() if one.name == name]
-        assert found is not None
-        return found
+        """Return the process of a server or worker."""
+        [process] = [record.process() for record in self.stack.processes.running() if record.name == name]
+        assert process is not None
+        return process
 
     def engine(self, flow_run: UUID) -> psutil.Process:
-        """The process of a flow run; others may have been started by schedules and automations."""
-        [found] = [
+        """Return the process of a flow run; schedules and automations may have started others."""
+        [process] = [
             child
             for child in self.process("assay-cpu").children(recursive=True)
             if "prefect.engine" in " ".join(child.cmdline())
             and child.environ().get("PREFECT__FLOW_RUN_ID") == str(flow_run)
         ]
-        return found
+        return process
 
     def folder_of(self, flow_run: UUID) -> Path:
-        """Where a run keeps its steps."""
-        return self.machine.store / "runs" / str(flow_run)
+        """Return the folder of a run."""
+        return self.stack.store / "runs" / str(flow_run)
 
     def begin(self, client: SyncPrefectClient, **changes: Any) -> UUID:
-        """Request a training."""
+        """Start a training."""
         deployment = client.read_deployment_by_name("train/tiny-on-demand")
         recipe: dict[str, Any] = deployment.parameters["recipe"]
         changed = {**recipe, **{key: {**recipe[key], **value} for key, value in changes.items()}}
         return client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": changed}).id
 
     def begin_and_reach_training(self, client: SyncPrefectClient) -> UUID:
-        """Request a training, and wait until it has a checkpoint to go on from."""
+        """Start a training, and wait until it has a checkpoint to resume from."""
         flow_run = self.begin(client, training=LONG)
         wait_for(lambda: list(self.folder_of(flow_run).glob("train-*.partial/**/checkpoint-*/*.json")))
         return flow_run
@@ -142,16 +141,16 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    place = Running(tmp_path_factory.mktemp("machine"))
-    recipe = make_recipe(write_rows(place.folder / "rows.jsonl"), training={"epochs": 6, "batch_size": 8})
-    (place.folder / "tiny.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    api = place.machine.environment["PREFECT_API_URL"]
+    running = Running(tmp_path_factory.mktemp("machine"))
+    recipe = make_recipe(write_rows(running.folder / "rows.jsonl"), training={"epochs": 6, "batch_size": 8})
+    (running.folder / "tiny.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    api = running.stack.environment["PREFECT_API_URL"]
     try:
-        place.up()
+        running.up()
         with temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: PREFECT_USER}):
-            yield place
+            yield running
     finally:
-        place.machine.processes.stop()
+        running.stack.processes.stop()
 
 
 @pytest.fixture
@@ -162,12 +161,12 @@ def client(running: Running) -> Iterator[SyncPrefectClient]:
 
 @contextmanager
 def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An address that notifications can be sent to, and those that came."""
-    heard: list[dict[str, Any]] = []
+    """Yield a URL for notifications, and the list of those received."""
+    received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -178,28 +177,28 @@ def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/", heard
+        yield f"http://127.0.0.1:{server.server_port}/", received
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def wait_for(what: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     until = time.monotonic() + seconds
-    while not (found := what()):
+    while not (result := condition()):
         assert time.monotonic() < until
         time.sleep(0.2)
-    return found
+    return result
 
 
 def events(client: SyncPrefectClient, name: str, about: str) -> list[ReceivedEvent]:
-    """Those of this name, the newest first, of a resource whose name begins so."""
-    found = client.read_events(EventFilter(event=EventNameFilter(name=[name])), limit=50).events
-    return [one for one in found if one.resource.id.startswith(about)]
+    """Return the events with this name, the newest first, whose resource ID begins with `about`."""
+    received = client.read_events(EventFilter(event=EventNameFilter(name=[name])), limit=50).events
+    return [event for event in received if event.resource.id.startswith(about)]
 
 
-def answers(address: str) -> bool:
+def responds(address: str) -> bool:
     try:
         return httpx.get(address).is_success
     except httpx.TransportError:
@@ -207,7 +206,7 @@ def answers(address: str) -> bool:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process does anything; one that this test started stays a zombie until it is asked for."""
+    """Return whether a process is running; a child of this test stays a zombie until it is waited for."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -215,13 +214,13 @@ def lives(pid: int) -> bool:
 
 
 def state(client: SyncPrefectClient, flow_run: UUID) -> str:
-    found = client.read_flow_run(flow_run).state
-    assert found is not None
-    return str(found.name)
+    flow_state = client.read_flow_run(flow_run).state
+    assert flow_state is not None
+    return str(flow_state.name)
 
 
 def wait_until_completed(client: SyncPrefectClient, flow_run: UUID) -> FlowRun:
-    """Wait for the end of a run that may crash on its way."""
+    """Wait for the end of a run that may crash and resume."""
 
     def ended() -> bool:
         name = state(client, flow_run)
@@ -232,8 +231,8 @@ def wait_until_completed(client: SyncPrefectClient, flow_run: UUID) -> FlowRun:
     return client.read_flow_run(flow_run)
 
 
-def test_who_has_no_password_is_refused(running: Running) -> None:
-    prefect, mlflow = (running.machine.environment[name] for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"))
+def test_servers_refuse_requests_without_a_password(running: Running) -> None:
+    prefect, mlflow = (running.stack.environment[name] for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"))
     body = {"limit": 1}
     assert httpx.post(f"{prefect}/flow_runs/filter", json=body).status_code == 401
     assert httpx.post(f"{prefect}/flow_runs/filter", json=body, auth=("admin", PASSWORD)).status_code == 200
@@ -242,38 +241,36 @@ def test_who_has_no_password_is_refused(running: Running) -> None:
     assert httpx.get(search, auth=("admin", PASSWORD)).status_code == 200
 
 
-def test_a_requested_run_ends_with_a_champion_that_is_told_of(running: Running, client: SyncPrefectClient) -> None:
-    # given a deployed recipe and a block that notifies
-    with listener() as (address, heard):
+def test_training_on_demand_promotes_a_champion_and_notifies(running: Running, client: SyncPrefectClient) -> None:
+    # Given a deployed recipe and a notification block,
+    with listener() as (address, received):
         block = CustomWebhookNotificationBlock(
             name="assay", url=address, json_data={"subject": "{{subject}}", "body": "{{body}}"}
         )
         block.save("assay")
         deployed = running.assay("deploy", "tiny.yaml").split()
         assert deployed == ["train/tiny-on-demand", "train/tiny-on-drift", "train/tiny-weekly"]
-        # when a run is requested, and another that cannot pass
+        # when one run starts, and another that cannot pass the gate,
         promoted, refused = running.begin(client), running.begin(client, gate={"max_size_mb": 0.001})
         wait_until_completed(client, promoted)
         wait_until_completed(client, refused)
-        # then both ends are told of
-        wait_for(lambda: len(heard) >= 2)
+        # then both outcomes are reported,
+        wait_for(lambda: len(received) >= 2)
     [first], [second] = (events(client, name, "assay.model.tiny") for name in ("assay.promoted", "assay.refused"))
-    assert {one["subject"]: one["body"] for one in heard} == {
+    assert {message["subject"]: message["body"] for message in received} == {
         "assay.promoted: tiny": first.payload["summary"],
         "assay.refused: tiny": second.payload["summary"],
     }
-    # and the champion stands in MLflow
-    with running.surroundings():
-        registry = MlflowClient(running.machine.environment["MLFLOW_TRACKING_URI"])
+    # and the champion is in MLflow.
+    with running.patched_environment():
+        registry = MlflowClient(running.stack.environment["MLFLOW_TRACKING_URI"])
         champion = registry.get_model_version_by_alias("tiny", "champion")
         run = registry.get_run(str(champion.run_id))
     assert champion.tags["assay.promoted_at"]
     assert run.data.tags["prefect.flow_run"] == str(promoted)
 
 
-def test_a_killed_run_is_started_again_half_a_minute_later_and_goes_on(
-    running: Running, client: SyncPrefectClient
-) -> None:
+def test_recovery_resumes_a_killed_run_after_half_a_minute(running: Running, client: SyncPrefectClient) -> None:
     flow_run = running.begin_and_reach_training(client)
     running.engine(flow_run).send_signal(signal.SIGKILL)
 
@@ -285,27 +282,25 @@ def test_a_killed_run_is_started_again_half_a_minute_later_and_goes_on(
         events(client, "prefect.flow-run.AwaitingRetry", about),
     )
     again = events(client, "prefect.flow-run.Pending", about)[0]
-    assert all(one.occurred < waits.occurred for one in crashed)
-    # half a minute, of which the worker looks ten seconds ahead
+    assert all(event.occurred < waits.occurred for event in crashed)
+    # Half a minute, less the ten seconds that the worker looks ahead.
     assert (again.occurred - waits.occurred).total_seconds() >= 19
 
 
-def test_a_run_outlives_a_restart_of_the_prefect_server(running: Running, client: SyncPrefectClient) -> None:
+def test_training_survives_a_restart_of_the_prefect_server(running: Running, client: SyncPrefectClient) -> None:
     flow_run = running.begin_and_reach_training(client)
     server = running.process("prefect")
     server.kill()
     server.wait()
-    with running.surroundings():
-        running.machine.start_prefect()
-    health = f"{running.machine.environment['PREFECT_API_URL']}/health"
-    wait_for(lambda: answers(health))
+    with running.patched_environment():
+        running.stack.start_prefect()
+    health = f"{running.stack.environment['PREFECT_API_URL']}/health"
+    wait_for(lambda: responds(health))
 
     assert wait_until_completed(client, flow_run).run_count == 1
 
 
-def test_a_run_whose_worker_is_gone_too_is_found_and_goes_on_when_there_is_a_worker(
-    running: Running, client: SyncPrefectClient
-) -> None:
+def test_recovery_resumes_a_run_after_its_worker_is_replaced(running: Running, client: SyncPrefectClient) -> None:
     flow_run = running.begin_and_reach_training(client)
     engine = running.engine(flow_run)
     for process in (running.process("assay-cpu"), engine):
@@ -313,16 +308,16 @@ def test_a_run_whose_worker_is_gone_too_is_found_and_goes_on_when_there_is_a_wor
         process.wait()
 
     wait_for(lambda: state(client, flow_run) == "Crashed")
-    with running.surroundings():
-        running.machine.start_worker("assay-cpu")
+    with running.patched_environment():
+        running.stack.start_worker("assay-cpu")
     assert wait_until_completed(client, flow_run).run_count == 2
 
 
-def test_drift_starts_a_retraining(running: Running, client: SyncPrefectClient) -> None:
+def test_drift_event_starts_a_retraining(running: Running, client: SyncPrefectClient) -> None:
     deployment = client.read_deployment_by_name("train/tiny-on-drift")
 
     def started() -> list[FlowRun]:
-        return [one for one in client.read_flow_runs(limit=50) if one.deployment_id == deployment.id]
+        return [run for run in client.read_flow_runs(limit=50) if run.deployment_id == deployment.id]
 
     emit_event("assay.drift", resource={"prefect.resource.id": "assay.model.tiny"}, payload={"summary": "drift"})
     EventsWorker.drain_all()
@@ -330,49 +325,52 @@ def test_drift_starts_a_retraining(running: Running, client: SyncPrefectClient) 
     client.delete_flow_run(flow_run.id)
 
 
-def test_schedules_are_kept(running: Running, client: SyncPrefectClient) -> None:
+def test_schedules_create_runs(running: Running, client: SyncPrefectClient) -> None:
     deployment = client.read_deployment_by_name("train/snips-weekly")
-    wait_for(lambda: [one for one in client.read_flow_runs(limit=100) if one.deployment_id == deployment.id])
+    wait_for(lambda: [run for run in client.read_flow_runs(limit=100) if run.deployment_id == deployment.id])
 
 
-def test_the_prefect_commands_of_the_page_do_what_they_say(running: Running, client: SyncPrefectClient) -> None:
+def test_prefect_commands_of_the_documentation_succeed(running: Running, client: SyncPrefectClient) -> None:
     for command in page_commands():
         deployment = client.read_deployment_by_name("train/snips-weekly")
         words = [word.replace("SCHEDULE_ID", str(deployment.schedules[0].id)) for word in shlex.split(command)]
-        done = running.run([sys.executable, "-m", *words])
-        assert done.returncode == 0, command + done.stdout + done.stderr
+        result = running.run([sys.executable, "-m", *words])
+        assert result.returncode == 0, command + result.stdout + result.stderr
     assert not client.read_deployment_by_name("train/snips-weekly").schedules[0].active
     assert client.read_work_pool("assay-docker").type == "docker"
     started = client.read_flow_runs(limit=100)
-    names = {one.deployment_id: one for one in started}
+    runs = {run.deployment_id: run for run in started}
     for name in ("train/snips-on-demand", "rollback/on-demand"):
-        client.delete_flow_run(names[client.read_deployment_by_name(name).id].id)
+        client.delete_flow_run(runs[client.read_deployment_by_name(name).id].id)
 
 
 def page_commands() -> list[str]:
-    """What docs/operating.md calls Prefect for, but for workers, which do not end."""
+    """Return the Prefect commands of docs/operating.md, except for workers, which do not exit."""
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     lines = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)).splitlines()
     commands = [part.strip() for line in lines for part in line.split("&&")]
-    return [one for one in commands if one.startswith("prefect ") and "worker start" not in one]
+    return [command for command in commands if command.startswith("prefect ") and "worker start" not in command]
 
 
 def test_up_refuses_to_start_twice(running: Running) -> None:
-    assert {one.name for one in running.machine.processes.running()} == {"prefect", "mlflow", "assay-cpu", "assay-gpu"}
-    refused = running.call("up", "--store", str(running.machine.store))
+    assert {record.name for record in running.stack.processes.running()} == {
+        "prefect",
+        "mlflow",
+        "assay-cpu",
+        "assay-gpu",
+    }
+    refused = running.call("up", "--store", str(running.stack.store))
     assert refused.returncode == 1
-    assert "run already" in refused.stderr
+    assert "is already running" in refused.stderr
 
 
-def test_down_leaves_nothing_and_a_run_in_progress_goes_on_after_up(
-    running: Running, client: SyncPrefectClient
-) -> None:
+def test_down_stops_everything_and_up_resumes_a_run_in_progress(running: Running, client: SyncPrefectClient) -> None:
     flow_run = running.begin_and_reach_training(client)
-    processes = [one.pid for one in running.machine.processes.running()] + [running.engine(flow_run).pid]
+    processes = [record.pid for record in running.stack.processes.running()] + [running.engine(flow_run).pid]
 
     assert "prefect" in running.assay("down")
     assert not any(lives(pid) for pid in processes)
-    assert not running.machine.processes.running()
+    assert not running.stack.processes.running()
 
     running.up()
     assert wait_until_completed(client, flow_run).run_count == 2

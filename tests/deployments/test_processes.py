@@ -1,4 +1,4 @@
-"""Processes that go on behind their command: found again, waited for, ended with all that they started."""
+"""Background processes: found again, waited for, and stopped with their children."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from assay.corpus.errors import AssayError
 from assay.deployments.local_stack import LocalStack
 from assay.deployments.processes import Processes
 
-# Says that it is there, and starts a child.
+# Starts a child and prints its PID.
 PARENT = (
     "import subprocess, sys, time; c = subprocess.Popen(['sleep', '600']); print(c.pid, flush=True); time.sleep(600)"
 )
@@ -19,51 +19,51 @@ PARENT = (
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    made = Processes(tmp_path / "services")
-    yield made
-    made.stop()
+    processes = Processes(tmp_path / "services")
+    yield processes
+    processes.stop()
 
 
 def start(processes: Processes, name: str, code: str) -> None:
     processes.start(name, [sys.executable, "-c", code], {})
 
 
-def test_all_are_found_again_and_ended_with_their_children(processes: Processes) -> None:
+def test_processes_are_found_again_and_stopped_with_their_children(processes: Processes) -> None:
     start(processes, "first", PARENT)
     start(processes, "second", "import time; time.sleep(600)")
     log = processes.log("first")
     processes.wait_until("first", lambda: bool(log.read_text()), 60)
     child = int(log.read_text())
 
-    found = Processes(processes.folder).running()
-    assert [one.name for one in found] == ["first", "second"]
+    records = Processes(processes.folder).running()
+    assert [record.name for record in records] == ["first", "second"]
     assert Processes(processes.folder).stop() == ["second", "first"]
 
-    assert not any(psutil.pid_exists(pid) for pid in (child, *(one.pid for one in found)))
+    assert not any(psutil.pid_exists(pid) for pid in (child, *(record.pid for record in records)))
     assert processes.running() == []
 
 
-def test_a_process_that_ends_or_dawdles_is_told_of_with_what_it_said_last(processes: Processes) -> None:
+def test_wait_until_reports_the_last_lines_of_a_process_that_ends_or_is_late(processes: Processes) -> None:
     start(processes, "loser", "raise SystemExit('port 4200 is taken')")
-    with pytest.raises(AssayError, match=r"loser ended; .*loser\.log says: port 4200 is taken"):
+    with pytest.raises(AssayError, match=r"loser has ended; .*loser\.log: port 4200 is taken"):
         processes.wait_until("loser", lambda: False, 60)
-    start(processes, "dawdler", "import time; time.sleep(600)")
-    with pytest.raises(AssayError, match="dawdler is not ready after 0 s"):
-        processes.wait_until("dawdler", lambda: False, 0)
+    start(processes, "sleeper", "import time; time.sleep(600)")
+    with pytest.raises(AssayError, match="sleeper is not ready after 0 s"):
+        processes.wait_until("sleeper", lambda: False, 0)
 
 
-def test_a_number_that_came_again_is_another_process(processes: Processes) -> None:
-    start(processes, "one", "import time; time.sleep(600)")
-    [one] = processes.running()
-    assert one.process() is not None
-    assert one.model_copy(update={"began": one.began - 1}).process() is None
+def test_process_record_tells_apart_processes_with_the_same_pid(processes: Processes) -> None:
+    start(processes, "sleeper", "import time; time.sleep(600)")
+    [record] = processes.running()
+    assert record.process() is not None
+    assert record.model_copy(update={"started": record.started - 1}).process() is None
 
 
-def test_a_machine_is_not_started_twice(tmp_path: Path) -> None:
-    machine = LocalStack(tmp_path, 1, 2)
-    start(machine.processes, "prefect", "import time; time.sleep(600)")
+def test_local_stack_refuses_to_start_twice(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, 1, 2)
+    start(stack.processes, "prefect", "import time; time.sleep(600)")
     try:
-        with pytest.raises(AssayError, match=r"prefect of .* run already; end them first: assay down"):
-            machine.up()
+        with pytest.raises(AssayError, match=r"prefect of .* is already running; stop everything first: assay down"):
+            stack.up()
     finally:
-        machine.processes.stop()
+        stack.processes.stop()

@@ -1,4 +1,4 @@
-"""Servers behind a password, databases that are read-only or not there: one line of what is wrong, no password."""
+"""Faults of servers with passwords, and of read-only or missing databases: one line, without passwords."""
 
 import base64
 import os
@@ -14,13 +14,13 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from assay.deployments.doctor import Diagnosis, examine
-from assay.deployments.reachable import database_fault, http_fault, is_looked_at, mlflow_authorization
+from assay.deployments.reachable import can_be_checked, database_fault, http_fault, mlflow_authorization
 
 SECRET = "s3cret"
 
 
 class _Guarded(BaseHTTPRequestHandler):
-    """Responds to one user, and to one token."""
+    """Admits one user and one token."""
 
     def do_GET(self) -> None:
         allowed = {f"Basic {base64.b64encode(f'anna:{SECRET}@1'.encode()).decode()}", "Bearer token"}
@@ -89,23 +89,23 @@ def test_doctor_prints_no_password_of_any_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str
 ) -> None:
     monkeypatch.setenv(variable, address)
-    # Prefect has read its environment before.
+    # Prefect has read the environment already.
     with temporary_settings({PREFECT_API_URL: address if variable == "PREFECT_API_URL" else None}):
-        found = findings(tmp_path)["MLflow" if variable.startswith("MLFLOW") else "Prefect API"]
-    assert not found.ok
-    assert f"fix {variable}" in found.details
-    assert SECRET not in found.details
-    assert "\n" not in found.details
+        finding = findings(tmp_path)["MLflow" if variable.startswith("MLFLOW") else "Prefect API"]
+    assert not finding.ok
+    assert f"fix {variable}" in finding.details
+    assert SECRET not in finding.details
+    assert "\n" not in finding.details
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("PREFECT_API_URL", f"http://anna:{SECRET}@[::1"), ("PREFECT_API_REQUEST_TIMEOUT", "soon")],
 )
-def test_doctor_is_no_traceback_where_prefect_cannot_read_its_settings(
+def test_doctor_prints_no_traceback_if_prefect_cannot_read_its_settings(
     tmp_path: Path, variable: str, value: str
 ) -> None:
-    command = [sys.executable, "-c", "from cli import main; main()", "doctor", "--store", str(tmp_path)]
+    command = [sys.executable, "-c", "from assay.cli import main; main()", "doctor", "--store", str(tmp_path)]
     environment = {**os.environ, "COLUMNS": "400", variable: value}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -114,7 +114,7 @@ def test_doctor_is_no_traceback_where_prefect_cannot_read_its_settings(
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_http_fault_is_one_line_where_no_http_is_spoken() -> None:
+def test_http_fault_is_one_line_for_another_protocol() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -128,12 +128,12 @@ def test_http_fault_is_one_line_where_no_http_is_spoken() -> None:
         assert "220 mail ready" in str(http_fault(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
 
 
-def test_database_fault_finds_what_cannot_be_written(store: Path) -> None:
+def test_database_fault_finds_read_only_and_locked_databases(store: Path) -> None:
     database = store / "mlflow.db"
     whole = database.read_bytes()
     assert database_fault(f"sqlite:///{database}") is None
     assert database.read_bytes() == whole
-    # a file of a later format may be read and not be written, by any user
+    # Every user can read a file of a later format, and nobody can write it.
     database.write_bytes(whole[:18] + b"\x03" + whole[19:])
     assert "readonly database; change the permissions" in str(database_fault(f"sqlite:///{database}"))
     database.write_bytes(whole)
@@ -152,7 +152,7 @@ def test_database_fault_finds_missing_permissions(store: Path, place: str) -> No
     (store / place).chmod(0o755)
 
 
-def test_database_fault_finds_a_place_where_none_can_be_made(tmp_path: Path) -> None:
+def test_database_fault_finds_a_folder_where_no_database_can_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "a file stands where a folder is needed" in str(database_fault(f"sqlite:///{tmp_path}/file/below/mlflow.db"))
     assert "too long" in str(database_fault(f"sqlite:///{tmp_path}/{'x' * 300}/mlflow.db"))
@@ -163,8 +163,8 @@ def test_database_fault_finds_a_place_where_none_can_be_made(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("ftp://x", "ftp: is no scheme that MLflow takes"),
-        ("postgres://anna:s3cret@db/mlflow", "postgres: is no scheme"),
+        ("ftp://x", "MLflow does not support the scheme ftp:;"),
+        ("postgres://anna:s3cret@db/mlflow", "does not support the scheme postgres:"),
         ("sqlite+pysqlite:////nowhere/at/all.db", "unable to open database file"),
         ("postgresql+nodriver://anna:s3cret@127.0.0.1:9/mlflow", "postgresql.nodriver"),
         ("postgresql://anna:s3cret@127.0.0.1:port/mlflow", ""),
@@ -173,20 +173,20 @@ def test_database_fault_finds_a_place_where_none_can_be_made(tmp_path: Path) -> 
         ("mssql+pyodbc://anna:s3cret@127.0.0.1:9/mlflow", ""),
     ],
 )
-def test_doctor_says_no_to_a_database_that_nobody_serves(
+def test_doctor_reports_a_database_that_is_not_responding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, reason: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    found = findings(tmp_path)["MLflow"]
-    assert not found.ok
-    assert reason in found.details
-    assert SECRET not in found.details
-    assert "\n" not in found.details
+    finding = findings(tmp_path)["MLflow"]
+    assert not finding.ok
+    assert reason in finding.details
+    assert SECRET not in finding.details
+    assert "\n" not in finding.details
 
 
 @pytest.mark.parametrize("address", ["databricks://profile", "file:///srv/mlruns", "mlruns"])
-def test_doctor_says_what_it_has_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    assert not is_looked_at(address)
+def test_doctor_reports_what_it_cannot_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    assert not can_be_checked(address)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    found = findings(tmp_path)["MLflow"]
-    assert (found.ok, found.details) == (True, f"{address} (not looked at)")
+    finding = findings(tmp_path)["MLflow"]
+    assert (finding.ok, finding.details) == (True, f"{address} (not checked)")

@@ -95,7 +95,7 @@ def test_serve_stops_in_a_terminal(tmp_path: Path, number: signal.Signals) -> No
     build_bundle(tmp_path / "bundle", {"good": "up", "bad": "down"}, {}, changes={})
     port = free_port()
     with terminal(["serve", "--model", "bundle", "--port", str(port)], tmp_path) as opened:
-        opened.wait_until(lambda: "answers on" in opened.shown)
+        opened.wait_until(lambda: "serving toy" in opened.shown)
         assert httpx.post(f"http://127.0.0.1:{port}/predict", json={"text": "good"}).status_code == 200
         stop = opened.press_ctrl_c if number == signal.SIGINT else lambda: os.killpg(opened.pid, number)
         check_stopped(opened, stop, number, "requests in flight are completed")

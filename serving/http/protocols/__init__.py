@@ -1,1 +1,1 @@
-"""The protocols: each module reads one kind of request and writes its kind of answer."""
+"""Protocols of the HTTP server: each module reads the requests and writes the responses of one protocol."""

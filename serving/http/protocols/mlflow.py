@@ -1,7 +1,7 @@
-"""What MLflow's scoring server offers: `/invocations`, `/ping`, `/health`, `/version`. Vertex's `instances`, too.
+"""The protocol of MLflow's scoring server: `/invocations`, `/ping`, `/health`, `/version`, and Vertex AI's `instances`.
 
-Answers are those that `mlflow models serve` gives of the same model: flat, with a key `probability.CLASS` a class.
-Vertex AI names port and routes in AIP_HTTP_PORT, AIP_PREDICT_ROUTE and AIP_HEALTH_ROUTE.
+Responses equal those of `mlflow models serve` for the same model: flat, with one key `probability.CLASS` per class.
+Vertex AI sets the port and routes in AIP_HTTP_PORT, AIP_PREDICT_ROUTE and AIP_HEALTH_ROUTE.
 """
 
 import os
@@ -17,8 +17,9 @@ from starlette.routing import Route
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
 from assay.serving.http.context import Context, Json
-from assay.serving.http.protocols.native import EntityResponse, objects
-from assay.serving.http.requests import TextRow, parse, read_body
+from assay.serving.http.protocols.native import EntityResponse, prediction_objects
+from assay.serving.http.request_body import read_body
+from assay.serving.http.requests import TextRow, parse
 
 Texts = list[str | TextRow]
 
@@ -34,7 +35,7 @@ class SplitFrame(BaseModel):
 
 
 class InvocationRequest(BaseModel):
-    """Exactly one of the four forms; `params` and `parameters` are left alone."""
+    """Body of `/invocations`: exactly one of four formats; `params` and `parameters` are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,16 +48,16 @@ class InvocationRequest(BaseModel):
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        forms = (self.dataframe_split, self.dataframe_records, self.instances, self.inputs)
-        if sum(form is not None for form in forms) != 1:
+        formats = (self.dataframe_split, self.dataframe_records, self.instances, self.inputs)
+        if sum(value is not None for value in formats) != 1:
             raise ValueError("send exactly one of dataframe_split, dataframe_records, instances and inputs")
         return self
 
     def as_rows(self) -> list[Row]:
-        """The rows, in whichever form they were sent.
+        """Return the rows of the request.
 
         Raises:
-            Refusal: 422, a column is missing or no column of texts.
+            Refusal: 422, the column `text` is missing, or columns or rows differ in length.
         """
         if self.dataframe_split is not None:
             return _rows_of_frame(self.dataframe_split)
@@ -64,12 +65,12 @@ class InvocationRequest(BaseModel):
             return _rows_of_columns(self.inputs)
         if isinstance(self.inputs, str):
             return [Row(self.inputs)]
-        given: Texts = [*(self.dataframe_records or ()), *(self.instances or ()), *(self.inputs or ())]
-        return [Row(one) if isinstance(one, str) else Row(one.text, one.text_pair) for one in given]
+        values: Texts = [*(self.dataframe_records or ()), *(self.instances or ()), *(self.inputs or ())]
+        return [Row(value) if isinstance(value, str) else Row(value.text, value.text_pair) for value in values]
 
 
 class FlatResponse(BaseModel):
-    """The answer to one row; also `probability.CLASS` for each class."""
+    """The prediction for one row; also `probability.CLASS` for each class."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -79,17 +80,19 @@ class FlatResponse(BaseModel):
 
 
 class InvocationResponse(BaseModel):
-    """Answers in the order of the rows."""
+    """Predictions in the order of the rows."""
 
     predictions: list[FlatResponse]
 
 
-def flat(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer as the frame of MLflow's model has it."""
+def flat(prediction: dict[str, Any]) -> dict[str, Any]:
+    """Return a prediction as a row of the data frame that MLflow's model returns."""
     values: dict[str, Any] = {}
-    for name, value in answer.items():
+    for name, value in prediction.items():
         values |= (
-            {f"probability.{label}": p for label, p in value.items()} if name == "probabilities" else {name: value}
+            {f"probability.{label}": probability for label, probability in value.items()}
+            if name == "probabilities"
+            else {name: value}
         )
     return values
 
@@ -97,7 +100,7 @@ def flat(answer: dict[str, Any]) -> dict[str, Any]:
 def _rows_of_frame(frame: SplitFrame) -> list[Row]:
     for number, values in enumerate(frame.data):
         if len(values) != len(frame.columns):
-            reason = f"row {number}: it has {len(values)} values for {len(frame.columns)} columns"
+            reason = f"row {number}: it has {len(values)} values for {len(frame.columns)} columns; send one per column"
             raise errors.Refusal(422, reason, "invalid", row=number)
     columns = {name: [values[place] for values in frame.data] for place, name in enumerate(frame.columns)}
     return _rows_of_columns(columns)
@@ -105,25 +108,26 @@ def _rows_of_frame(frame: SplitFrame) -> list[Row]:
 
 def _rows_of_columns(columns: Mapping[str, list[Any] | str]) -> list[Row]:
     if "text" not in columns:
-        raise errors.Refusal(422, f"there is no column text; there are {', '.join(columns)[:200] or 'none'}", "invalid")
+        names = ", ".join(columns)[:200] or "none"
+        raise errors.Refusal(422, f"there is no column text; there are {names}; rename one", "invalid")
     lists = {name: [column] if isinstance(column, str) else column for name, column in columns.items()}
     texts = lists["text"]
     pairs = lists.get("text_pair", [None] * len(texts))
     if len(pairs) != len(texts):
-        raise errors.Refusal(422, "text and text_pair have not the same number of rows", "invalid")
+        raise errors.Refusal(422, "text and text_pair differ in their number of rows; send a pair per row", "invalid")
     return [Row(*row) for row in zip(texts, pairs, strict=True)]
 
 
 def routes(context: Context, environment: Mapping[str, str] = os.environ) -> list[Route]:
-    """The routes of this protocol, and those that the environment of Vertex AI names."""
+    """Return the routes of this protocol, and those that Vertex AI sets in the environment."""
     active_model = context.active_model
 
     async def invoke(request: Request) -> Response:
-        body = parse(InvocationRequest, await read_body(request, context.answering.limits))
-        answered = await context.answer(request, body.as_rows())
-        # The protocol has no place for the version.
-        version_header = {"X-Model-Version": answered.model.version_name}
-        return Json({"predictions": [flat(one) for one in objects(answered)]}, headers=version_header)
+        body = parse(InvocationRequest, await read_body(request, context.model_calls.limits))
+        predicted = await context.predict(request, body.as_rows())
+        # The protocol has no field for the version.
+        version_header = {"X-Model-Version": predicted.model.version_name}
+        return Json({"predictions": [flat(values) for values in prediction_objects(predicted)]}, headers=version_header)
 
     async def ping(request: Request) -> Response:
         return PlainTextResponse("\n", 200 if active_model.ready else 503)
@@ -131,15 +135,15 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
     async def show_version(request: Request) -> Response:
         return PlainTextResponse(version("assay"))
 
-    counted = context.counted("invocations", invoke)
-    found = [
-        Route("/invocations", counted, methods=["POST"]),
+    endpoint = context.with_metrics("invocations", invoke)
+    protocol_routes = [
+        Route("/invocations", endpoint, methods=["POST"]),
         Route("/ping", ping),
         Route("/health", ping),
         Route("/version", show_version),
     ]
     if predict := environment.get("AIP_PREDICT_ROUTE"):
-        found.append(Route(predict, context.counted("vertex", invoke), methods=["POST"]))
+        protocol_routes.append(Route(predict, context.with_metrics("vertex", invoke), methods=["POST"]))
     if health := environment.get("AIP_HEALTH_ROUTE"):
-        found.append(Route(health, ping))
-    return found
+        protocol_routes.append(Route(health, ping))
+    return protocol_routes

@@ -1,4 +1,4 @@
-"""`POST /predict`, for people: one text, several, or rows."""
+"""`POST /predict`, the native protocol: one text, several texts, or rows."""
 
 from typing import Any, Self
 
@@ -9,19 +9,20 @@ from starlette.routing import Route
 
 from assay.serving.engine import Row
 from assay.serving.http.context import Context, Json
-from assay.serving.http.model_calls import Answered
-from assay.serving.http.requests import TextRow, parse, read_body
+from assay.serving.http.model_calls import PredictedRows
+from assay.serving.http.request_body import read_body
+from assay.serving.http.requests import TextRow, parse
 from assay.serving.json_objects import as_object
 
 
 class PredictRequest(BaseModel):
-    """Exactly one of `text`, `texts` and `rows`."""
+    """Body of `/predict`: exactly one of `text`, `texts` and `rows`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"text": "Nice."}]})
 
     text: str | None = Field(None, description="One text")
     texts: list[str] | None = Field(None, description="Several texts")
-    rows: list[TextRow] | None = Field(None, description="Texts, or pairs of them")
+    rows: list[TextRow] | None = Field(None, description="Texts, or text pairs")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -30,7 +31,7 @@ class PredictRequest(BaseModel):
         return self
 
     def as_rows(self) -> list[Row]:
-        """The rows, in whichever form they were sent."""
+        """Return the rows of the request."""
         if self.text is not None:
             return [Row(self.text)]
         if self.texts is not None:
@@ -39,7 +40,7 @@ class PredictRequest(BaseModel):
 
 
 class EntityResponse(BaseModel):
-    """An entity in characters (code points) of the text that was sent, end exclusive."""
+    """An entity, with offsets in characters (code points) of the text as sent; the end is exclusive."""
 
     start: int
     end: int
@@ -49,16 +50,18 @@ class EntityResponse(BaseModel):
 
 
 class RowResponse(BaseModel):
-    """The answer to one row; a head that the model does not have leaves its keys out."""
+    """The prediction for one row; the keys of a head that the model does not have are absent."""
 
     label: str | None = None
     probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
-    truncated: bool = Field(description="The row was longer than the model reads; the answer rests on its beginning")
+    truncated: bool = Field(
+        description="Whether the row was too long for the model; the prediction uses its beginning only"
+    )
 
 
 class ModelIdentity(BaseModel):
-    """The model that answered; `version` is null for a folder."""
+    """The model that predicted; `version` is null for a local folder."""
 
     name: str
     version: str | None
@@ -66,32 +69,32 @@ class ModelIdentity(BaseModel):
 
 
 class PredictResponse(BaseModel):
-    """Answers in the order of the rows."""
+    """Predictions in the order of the rows."""
 
     model: ModelIdentity
     predictions: list[RowResponse]
     milliseconds: float
 
 
-def objects(answered: Answered) -> list[dict[str, Any]]:
-    """The answers as plain values."""
-    engine = answered.model.engine
-    pairs = zip(answered.rows, answered.predictions, strict=True)
+def prediction_objects(predicted: PredictedRows) -> list[dict[str, Any]]:
+    """Return one JSON object per row."""
+    engine = predicted.model.engine
+    pairs = zip(predicted.rows, predicted.predictions, strict=True)
     return [as_object(row.text, prediction, engine) for row, prediction in pairs]
 
 
 def routes(context: Context) -> list[Route]:
-    """The route of this protocol."""
+    """Return the route of this protocol."""
 
     async def predict(request: Request) -> Response:
-        body = parse(PredictRequest, await read_body(request, context.answering.limits))
-        answered = await context.answer(request, body.as_rows())
+        body = parse(PredictRequest, await read_body(request, context.model_calls.limits))
+        predicted = await context.predict(request, body.as_rows())
         return Json(
             {
-                "model": answered.model.identity(),
-                "predictions": objects(answered),
-                "milliseconds": round(answered.seconds * 1000, 3),
+                "model": predicted.model.identity(),
+                "predictions": prediction_objects(predicted),
+                "milliseconds": round(predicted.seconds * 1000, 3),
             }
         )
 
-    return [Route("/predict", context.counted("predict", predict), methods=["POST"])]
+    return [Route("/predict", context.with_metrics("predict", predict), methods=["POST"])]

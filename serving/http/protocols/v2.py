@@ -1,7 +1,8 @@
 """The Open Inference Protocol, version 2 (github.com/kserve/open-inference-protocol, REST).
 
-Inputs are the tensors `text` and, for a model of pairs, `text_pair`, of BYTES, one element a row. Outputs are
-`label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, a JSON list a row) and `truncated` (BOOL).
+Inputs are the tensors `text` and, for a model of text pairs, `text_pair`, of BYTES, with one element per row. Outputs
+are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, one JSON list per row) and `truncated`
+(BOOL).
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.context import Context, Json
-from assay.serving.http.model_calls import Answered
-from assay.serving.http.requests import parse, read_body
+from assay.serving.http.model_calls import PredictedRows
+from assay.serving.http.request_body import read_body
+from assay.serving.http.requests import parse
 from assay.serving.http.server_settings import MOST_ROWS
 from assay.serving.json_objects import entity_objects
 
@@ -27,7 +29,7 @@ Nested = list[Any]
 
 
 class InputTensor(BaseModel):
-    """A tensor of the request: `data` is flat, in row-major order, or nested as the shape says."""
+    """A tensor of the request: `data` is flat in row-major order, or nested as in the shape."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +41,7 @@ class InputTensor(BaseModel):
 
 
 class RequestedOutput(BaseModel):
-    """An output that is asked for."""
+    """An output that the client requests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,14 +54,14 @@ class InferRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str | None = Field(None, description="Comes back in the answer")
+    id: str | None = Field(None, description="Returned in the response")
     inputs: list[InputTensor]
-    outputs: list[RequestedOutput] | None = Field(None, description="None: all")
+    outputs: list[RequestedOutput] | None = Field(None, description="Outputs to return; null returns all")
     parameters: dict[str, Any] | None = None
 
 
 class OutputTensor(BaseModel):
-    """A tensor of the answer, flat."""
+    """A tensor of the response; `data` is flat."""
 
     name: str
     shape: list[int]
@@ -68,7 +70,7 @@ class OutputTensor(BaseModel):
 
 
 class InferResponse(BaseModel):
-    """The answer to `/infer`."""
+    """Response of `/v2/models/NAME/infer`."""
 
     model_name: str
     model_version: str
@@ -77,19 +79,21 @@ class InferResponse(BaseModel):
 
 
 def read_rows(request: InferRequest, *, pair: bool) -> list[Row]:
-    """The rows of the input tensors.
+    """Return the rows of the input tensors.
 
     Raises:
-        Refusal: 422, a tensor is missing, unknown, or not what its shape says.
+        Refusal: 422, a tensor is missing or unknown, or does not match its shape.
     """
     names = ["text", "text_pair"] if pair else ["text"]
     tensors = {tensor.name: tensor for tensor in request.inputs}
     if sorted(tensors) != names or len(request.inputs) != len(names):
-        found = ", ".join(tensor.name for tensor in request.inputs) or "none"
-        raise errors.Refusal(422, f"inputs are {found[:200]}; this model takes {' and '.join(names)}", "invalid")
+        given = ", ".join(tensor.name for tensor in request.inputs) or "none"
+        raise errors.Refusal(422, f"inputs are {given[:200]}; this model takes {' and '.join(names)}", "invalid")
     columns = [_texts(tensors[name]) for name in names]
     if len({len(column) for column in columns}) > 1:
-        raise errors.Refusal(422, "text and text_pair have not the same number of elements", "invalid")
+        raise errors.Refusal(
+            422, "text and text_pair differ in their number of elements; send a pair per row", "invalid"
+        )
     return [Row(*row) for row in zip(*columns, strict=True)]
 
 
@@ -109,7 +113,7 @@ def _texts(tensor: InputTensor) -> list[str]:
         )
     for number, value in enumerate(data):
         if not isinstance(value, str):
-            raise errors.Refusal(422, f"row {number}: {tensor.name} is not a text", "invalid", row=number)
+            raise errors.Refusal(422, f"row {number}: {tensor.name} is not a text; send strings", "invalid", row=number)
     return data
 
 
@@ -121,19 +125,19 @@ def _flat(data: Nested) -> Iterator[Any]:
             yield value
 
 
-def output_tensors(answered: Answered) -> Iterator[dict[str, Any]]:
-    """All outputs that the model has."""
-    engine, answers = answered.model.engine, answered.predictions
-    count = len(answers)
+def output_tensors(predicted: PredictedRows) -> Iterator[dict[str, Any]]:
+    """Yield all outputs of the model."""
+    engine, predictions = predicted.model.engine, predicted.predictions
+    count = len(predictions)
     if engine.labels:
-        yield _tensor("label", "BYTES", [count], [answer.label for answer in answers])
-        flat = [value for answer in answers for value in answer.probabilities]
+        yield _tensor("label", "BYTES", [count], [prediction.label for prediction in predictions])
+        flat = [probability for prediction in predictions for probability in prediction.probabilities]
         yield _tensor("probabilities", "FP32", [count, len(engine.labels)], flat)
     if engine.tags:
-        pairs = zip(answered.rows, answers, strict=True)
-        found = [to_json(entity_objects(row.text, answer)).decode() for row, answer in pairs]
-        yield _tensor("entities", "BYTES", [count], found)
-    yield _tensor("truncated", "BOOL", [count], [answer.truncated for answer in answers])
+        pairs = zip(predicted.rows, predictions, strict=True)
+        entities = [to_json(entity_objects(row.text, prediction)).decode() for row, prediction in pairs]
+        yield _tensor("entities", "BYTES", [count], entities)
+    yield _tensor("truncated", "BOOL", [count], [prediction.truncated for prediction in predictions])
 
 
 def _tensor(name: str, datatype: str, shape: list[int], data: Sequence[Any]) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _tensor(name: str, datatype: str, shape: list[int], data: Sequence[Any]) -> 
 
 
 def describe_model(model: ServedModel) -> dict[str, Any]:
-    """The metadata of the model: its tensors, and how to read them."""
+    """Return the metadata of the model: its tensors, labels and digest."""
     engine = model.engine
     inputs = ["text", "text_pair"] if engine.manifest.pair else ["text"]
     outputs: list[tuple[str, str, list[int]]] = []
@@ -161,28 +165,32 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 
 
 def routes(context: Context) -> list[Route]:
-    """The routes of this protocol."""
+    """Return the routes of this protocol."""
     active_model = context.active_model
 
-    def named(request: Request) -> ServedModel:
+    def requested_model(request: Request) -> ServedModel:
         model = active_model.model
         name, number = request.path_params["model"], request.path_params.get("version")
         if name != model.name or number not in (None, model.version_name):
-            asked = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
-            raise errors.Refusal(404, f"no model {asked} is here; {model.name} {model.version_name} is", "not_found")
+            requested = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
+            raise errors.Refusal(
+                404, f"there is no model {requested}; request {model.name} version {model.version_name}", "not_found"
+            )
         return model
 
     async def infer(request: Request) -> Response:
-        model = named(request)
-        body = parse(InferRequest, await read_body(request, context.answering.limits))
-        answered = await context.answer(request, read_rows(body, pair=model.engine.manifest.pair))
-        return Json(_infer_response(body, answered))
+        model = requested_model(request)
+        body = parse(InferRequest, await read_body(request, context.model_calls.limits))
+        predicted = await context.predict(request, read_rows(body, pair=model.engine.manifest.pair))
+        return Json(_infer_response(body, predicted))
 
     async def metadata(request: Request) -> Response:
-        return Json(describe_model(named(request)))
+        return Json(describe_model(requested_model(request)))
 
     async def model_ready(request: Request) -> Response:
-        return Json({"name": named(request).name, "ready": active_model.ready}, 200 if active_model.ready else 503)
+        return Json(
+            {"name": requested_model(request).name, "ready": active_model.ready}, 200 if active_model.ready else 503
+        )
 
     async def ready(request: Request) -> Response:
         return Json({"ready": active_model.ready}, 200 if active_model.ready else 503)
@@ -193,26 +201,28 @@ def routes(context: Context) -> list[Route]:
     async def server(request: Request) -> Response:
         return Json({"name": "assay", "version": version("assay"), "extensions": []})
 
-    counted = context.counted("v2", infer)
-    both = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    endpoint = context.with_metrics("v2", infer)
+    paths = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
     return [
-        *(Route(f"{path}/infer", counted, methods=["POST"]) for path in both),
-        *(Route(f"{path}/ready", model_ready) for path in both),
-        *(Route(path, metadata) for path in both),
+        *(Route(f"{path}/infer", endpoint, methods=["POST"]) for path in paths),
+        *(Route(f"{path}/ready", model_ready) for path in paths),
+        *(Route(path, metadata) for path in paths),
         Route("/v2/health/live", live),
         Route("/v2/health/ready", ready),
         Route("/v2", server),
     ]
 
 
-def _infer_response(request: InferRequest, answered: Answered) -> dict[str, Any]:
-    outputs = {tensor["name"]: tensor for tensor in output_tensors(answered)}
-    asked = [output.name for output in request.outputs] if request.outputs is not None else list(outputs)
-    if unknown := [name for name in asked if name not in outputs]:
-        raise errors.Refusal(422, f"there is no output {unknown[0][:80]!r}; there are {', '.join(outputs)}", "invalid")
+def _infer_response(request: InferRequest, predicted: PredictedRows) -> dict[str, Any]:
+    outputs = {tensor["name"]: tensor for tensor in output_tensors(predicted)}
+    names = [output.name for output in request.outputs] if request.outputs is not None else list(outputs)
+    if unknown := [name for name in names if name not in outputs]:
+        raise errors.Refusal(
+            422, f"there is no output {unknown[0][:80]!r}; request some of {', '.join(outputs)}", "invalid"
+        )
     return {
-        "model_name": answered.model.name,
-        "model_version": answered.model.version_name,
+        "model_name": predicted.model.name,
+        "model_version": predicted.model.version_name,
         **({"id": request.id} if request.id is not None else {}),
-        "outputs": [outputs[name] for name in asked],
+        "outputs": [outputs[name] for name in names],
     }

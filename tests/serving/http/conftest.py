@@ -1,4 +1,4 @@
-"""Real applications on bundles whose answers are known; a heavy bundle, so that requests have to wait."""
+"""Real applications on bundles with known predictions, and a heavy bundle that makes requests wait."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Listen = Callable[..., "Listening"]
 
 @pytest.fixture
 def heavy(build_toy: Callable[..., Bundle]) -> Bundle:
-    """The bundle, with products before its answer that take about a millisecond a token and change nothing."""
+    """Return a bundle with additional matrix products, of about a millisecond per token, that change no prediction."""
     bundle = build_toy("heavy")
     model = onnx.load(bundle.model_path)
     nodes, width = model.graph.node, 512
@@ -53,7 +53,7 @@ def heavy(build_toy: Callable[..., Bundle]) -> Bundle:
 
 
 def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
-    """The bundle with another graph."""
+    """Replace the graph of a bundle."""
     onnx.save(model, bundle.model_path)
     files = {**bundle.manifest.files, MODEL: digest_file(bundle.model_path)}
     write_manifest(bundle.folder, bundle.manifest.model_copy(update={"files": files, **changes}))
@@ -61,21 +61,21 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
 
 
 def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, Metrics]:
-    """The parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
+    """Return the parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
     names = ("token", "host", "port", "allowed_hosts", "drain", "log")
-    own = {name: options.pop(name) for name in names if name in options}
+    server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
-    settings = Settings(model=str(bundle.folder), limits=Limits(**options), **own)
+    settings = Settings(model=str(bundle.folder), limits=Limits(**options), **server_options)
     metrics = Metrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
-    metrics.serves(active_model.model)
+    metrics.set_model(active_model.model)
     batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
     return settings, active_model, batcher, metrics
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Gives `serve(bundle, **options)`: a caller of the application, in this process and without a socket."""
+    """Yield `serve(bundle, **options)`, which returns a client of the application in this process, without a socket."""
     with ExitStack() as stack:
 
         def start(bundle: Bundle, headers: dict[str, str] | None = None, **options: Any) -> TestClient:
@@ -87,7 +87,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def client(serve: Serve, toy: Bundle) -> TestClient:
-    """A caller of the toy model."""
+    """Return a client of the toy model."""
     return serve(toy)
 
 
@@ -102,18 +102,18 @@ class Listening:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port of the server."""
         port: int = self.server.servers[0].sockets[0].getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """URL of the server."""
         return f"{LOCAL}:{self.port}"
 
     @contextmanager
     def running(self) -> Iterator["Listening"]:
-        """Start it, and end it."""
+        """Run the server within a `with` block."""
         self._thread.start()
         wait_until(lambda: self.server.started)
         try:
@@ -125,7 +125,7 @@ class Listening:
 
 @pytest.fixture
 def listen() -> Iterator[Listen]:
-    """Gives `listen(bundle, **options)`: a server that listens on a port of this machine."""
+    """Yield `listen(bundle, **options)`, which returns a server that listens on a port of this machine."""
     with ExitStack() as stack:
 
         def start(bundle: Bundle, **options: Any) -> Listening:
@@ -135,6 +135,6 @@ def listen() -> Iterator[Listen]:
 
 
 def metric(client: TestClient, name: str) -> float:
-    """The sum of a metric over its labels."""
+    """Return the sum of a metric over its labels."""
     lines = client.get("/metrics").text.splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)

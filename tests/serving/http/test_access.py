@@ -10,23 +10,23 @@ TOKEN = "a secret of the tests"
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer \xe9"])
-def test_nobody_is_answered_without_the_token(serve: Serve, toy: Bundle, header: str | None) -> None:
+def test_bearer_token_refuses_requests_without_the_token(serve: Serve, toy: Bundle, header: str | None) -> None:
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     stranger = serve(toy, token=TOKEN)
     for method, path in [("POST", "/predict"), ("GET", "/model"), ("GET", "/metrics"), ("POST", "/invocations"),
                          ("POST", "/v2/models/toy/infer"), ("GET", "/nowhere")]:  # fmt: skip
-        answer = stranger.request(method, path, headers=headers, json={"text": "good"})
-        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        response = stranger.request(method, path, headers=headers, json={"text": "good"})
+        assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
-def test_with_the_token_one_gets_in_and_probes_need_none(serve: Serve, toy: Bundle) -> None:
+def test_bearer_token_admits_the_token_and_open_paths(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, token=TOKEN)
     known = {"Authorization": f"Bearer {TOKEN}"}
     assert client.post("/predict", json={"text": "good"}, headers=known).status_code == 200
     assert {client.get(path).status_code for path in OPEN_PATHS} == {200}
 
 
-def test_without_a_token_only_names_of_this_machine_are_served(serve: Serve, toy: Bundle) -> None:
+def test_guard_without_a_token_admits_local_host_names_only(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, allowed_hosts=("models.example.org",))
     assert client.get("/model").status_code == 200
     assert client.get("/model", headers={"Host": "localhost:8080"}).status_code == 200
@@ -34,12 +34,12 @@ def test_without_a_token_only_names_of_this_machine_are_served(serve: Serve, toy
     assert client.get("/model", headers={"Host": "rebound.example.org"}).status_code == 400
 
 
-def test_where_others_reach_it_any_name_is_served(serve: Serve, toy: Bundle) -> None:
+def test_guard_admits_any_host_name_on_a_public_address(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, host="0.0.0.0")  # noqa: S104  # nothing listens
     assert client.get("/model", headers={"Host": "models.example.org"}).status_code == 200
 
 
-def test_the_token_comes_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_token_reads_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVE_TOKEN", TOKEN)
     assert read_token("env:SERVE_TOKEN") == TOKEN
     assert read_token(None) is None
@@ -49,7 +49,7 @@ def test_the_token_comes_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     ("place", "error"),
     [("secret", "is not env:NAME"), ("env:", "is not env:NAME"), ("env:SERVE_TOKEN", "SERVE_TOKEN holds 5 characters")],
 )
-def test_a_token_that_guards_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, place: str, error: str) -> None:
+def test_read_token_refuses_a_short_or_plain_token(monkeypatch: pytest.MonkeyPatch, place: str, error: str) -> None:
     monkeypatch.setenv("SERVE_TOKEN", "short")
     with pytest.raises(AssayError, match=error):
         read_token(place)

@@ -38,44 +38,44 @@ def pending(model: ServedModel, *texts: str, seconds: float = 30) -> PendingRequ
     return PendingRequest(model, encode(model, *texts), now, now + seconds)
 
 
-def test_each_ticket_gets_its_own_answers_in_their_order(toy: Bundle) -> None:
+def test_batcher_returns_predictions_of_each_request_in_order(toy: Bundle) -> None:
     model = load_model(toy)
     texts = [" ".join(["good"] * (1 + n % 7)) if n % 3 else "bad" for n in range(90)]
 
     async def ask() -> list[list[str | None]]:
         with batching(threads=3, batch_tokens=32) as batcher:
-            tickets = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
-            for one in tickets:
-                batcher.submit(one)
-            return [[answer.label for answer in await one.answered] for one in tickets]
+            requests = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
+            for request in requests:
+                batcher.submit(request)
+            return [[prediction.label for prediction in await request.result] for request in requests]
 
-    found = asyncio.run(ask())
-    assert [label for labels in found for label in labels] == [
+    predicted = asyncio.run(ask())
+    assert [label for labels in predicted for label in labels] == [
         "up" if text.startswith("good") else "down" for text in texts
     ]
 
 
-def test_what_waits_while_the_thread_is_busy_is_one_batch(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batcher_joins_rows_that_wait_for_a_busy_thread(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(heavy)
     sizes: list[int] = []
     spy_on_batches(model, sizes, monkeypatch)
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [pending(model, "good " * 20) for _ in range(9)]
-            for one in tickets:
-                batcher.submit(one)
+            requests = [pending(model, "good " * 20) for _ in range(9)]
+            for request in requests:
+                batcher.submit(request)
                 await asyncio.sleep(0.001)
-            await asyncio.gather(*(one.answered for one in tickets))
+            await asyncio.gather(*(request.result for request in requests))
 
     asyncio.run(ask())
-    # The first row found the thread free and did not wait for others; those that came meanwhile went together.
+    # The first row did not wait for others, since the thread was idle; those that arrived later form batches.
     assert sizes[0] < 9
     assert len(sizes) < 9
     assert sum(sizes) == 9
 
 
-def test_rows_of_a_caller_who_has_gone_are_not_computed(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batcher_drops_rows_of_a_disconnected_client(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(heavy)
     sizes: list[int] = []
     spy_on_batches(model, sizes, monkeypatch)
@@ -85,18 +85,18 @@ def test_rows_of_a_caller_who_has_gone_are_not_computed(heavy: Bundle, monkeypat
             first, *others = [pending(model, "good " * 60) for _ in range(5)]
             batcher.submit(first)
             await asyncio.sleep(0.01)
-            for one in others:
-                batcher.submit(one)
-            for one in others[:3]:
-                one.drop()
-            await asyncio.gather(first.answered, others[3].answered)
+            for request in others:
+                batcher.submit(request)
+            for request in others[:3]:
+                request.drop()
+            await asyncio.gather(first.result, others[3].result)
             assert batcher.waiting_tokens == batcher.waiting_rows == 0
 
     asyncio.run(ask())
     assert sum(sizes) == 2
 
 
-def test_rows_whose_time_is_over_are_refused_and_not_computed(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batcher_refuses_rows_after_their_deadline(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(heavy)
     sizes: list[int] = []
     spy_on_batches(model, sizes, monkeypatch)
@@ -108,17 +108,17 @@ def test_rows_whose_time_is_over_are_refused_and_not_computed(heavy: Bundle, mon
             await asyncio.sleep(0.005)
             batcher.submit(late)
             with pytest.raises(Refusal) as caught:
-                await late.answered
+                await late.result
             assert caught.value.status_code == 504
-            await first.answered
+            await first.result
 
     asyncio.run(ask())
     assert sum(sizes) == 1
 
 
-def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
+def test_batcher_isolates_a_row_that_breaks_the_model(toy: Bundle) -> None:
     graph = onnx.load(toy.model_path)
-    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    votes = next(tensor for tensor in graph.graph.initializer if tensor.name == "votes")
     table = onnx.numpy_helper.to_array(votes).copy()
     word = load_model(toy).engine.encode([Row("fine")])[0].ids[0]
     table[word] = np.nan
@@ -127,10 +127,10 @@ def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
 
     async def ask() -> None:
         with batching() as batcher:
-            tickets = [pending(model, text) for text in ("good", "fine", "bad")]
-            for one in tickets:
-                batcher.submit(one)
-            good, broken, bad = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+            requests = [pending(model, text) for text in ("good", "fine", "bad")]
+            for request in requests:
+                batcher.submit(request)
+            good, broken, bad = await asyncio.gather(*(request.result for request in requests), return_exceptions=True)
             assert not isinstance(good, BaseException)
             assert not isinstance(bad, BaseException)
             assert (good[0].label, bad[0].label) == ("up", "down")
@@ -140,42 +140,44 @@ def test_a_row_that_breaks_the_model_breaks_no_other(toy: Bundle) -> None:
     asyncio.run(ask())
 
 
-def test_rows_of_two_models_never_meet_in_a_batch(build_toy: Callable[..., Bundle]) -> None:
+def test_batcher_never_mixes_rows_of_two_models(build_toy: Callable[..., Bundle]) -> None:
     first, second = load_model(build_toy("first")), load_model(build_toy("second", labels=["down", "up"]))
 
     async def ask() -> list[str | None]:
         with batching() as batcher:
-            tickets = [pending(model, "good") for model in (first, second) * 10]
-            for one in tickets:
-                batcher.submit(one)
-            return [answers[0].label for answers in await asyncio.gather(*(one.answered for one in tickets))]
+            requests = [pending(model, "good") for model in (first, second) * 10]
+            for request in requests:
+                batcher.submit(request)
+            return [
+                predictions[0].label for predictions in await asyncio.gather(*(request.result for request in requests))
+            ]
 
-    # The second bundle names its classes the other way round.
+    # The second bundle has its classes in reverse order.
     assert asyncio.run(ask()) == [first.engine.predict([Row("good")])[0].label,
                                   second.engine.predict([Row("good")])[0].label] * 10  # fmt: skip
 
 
-def test_what_waits_at_the_end_is_refused(heavy: Bundle) -> None:
+def test_batcher_stop_refuses_waiting_rows(heavy: Bundle) -> None:
     model = load_model(heavy)
 
     async def ask() -> list[object]:
         with batching(batch_tokens=64) as batcher:
-            tickets = [pending(model, "good " * 60) for _ in range(12)]
-            for one in tickets:
-                batcher.submit(one)
+            requests = [pending(model, "good " * 60) for _ in range(12)]
+            for request in requests:
+                batcher.submit(request)
             await asyncio.sleep(0.02)
-        # What ran was answered, and is delivered now.
-        found = await asyncio.gather(*(one.answered for one in tickets), return_exceptions=True)
+        # Running batches are complete, and delivered now.
+        outcomes = await asyncio.gather(*(request.result for request in requests), return_exceptions=True)
         with pytest.raises(Refusal, match="stopping"):
             batcher.submit(pending(model, "good"))
-        return list(found)
+        return list(outcomes)
 
-    found = asyncio.run(ask())
-    assert any(isinstance(one, Refusal) and one.status_code == 503 for one in found)
+    outcomes = asyncio.run(ask())
+    assert any(isinstance(outcome, Refusal) and outcome.status_code == 503 for outcome in outcomes)
 
 
 def spy_on_batches(model: ServedModel, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Note the size of each batch that is really computed."""
+    """Record the size of each computed batch."""
     real = model.engine.predict_batch
 
     def spy(batch: Sequence[EncodedText]) -> object:

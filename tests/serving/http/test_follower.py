@@ -30,7 +30,7 @@ BuildToy = Callable[..., Bundle]
 
 
 class Shelf:
-    """A real registry in sqlite, to which bundles are added as versions."""
+    """A real registry in sqlite whose versions are bundles."""
 
     def __init__(self, store: Path) -> None:
         self.uri = f"sqlite:///{store}/mlflow.db"
@@ -39,18 +39,18 @@ class Shelf:
         self.client.create_registered_model("toy")
 
     def add(self, bundle: Bundle, run_id: str | None = None) -> str:
-        """The number of a new version."""
+        """Add a bundle as a new version, and return its number."""
         folder = self.store / f"model-{bundle.folder.name}"
         shutil.copytree(bundle.folder, folder / "artifacts" / "bundle")
         tags = {BUNDLE_TAG: bundle.digest}
         return str(self.client.create_model_version("toy", folder.as_uri(), run_id=run_id, tags=tags).version)
 
     def crown(self, number: str) -> None:
-        """Make a version the champion."""
+        """Promote a version to champion."""
         self.client.set_registered_model_alias("toy", "champion", number)
 
     def path(self, bundle: Bundle) -> Path:
-        """Where the registry keeps the files of a version."""
+        """Return the folder with the files of a version."""
         return self.store / f"model-{bundle.folder.name}" / "artifacts" / "bundle"
 
 
@@ -72,7 +72,7 @@ def label(active_model: ActiveModel, text: str) -> str | None:
     return active_model.model.engine.predict([Row(text)])[0].label
 
 
-def test_a_new_champion_takes_over(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
+def test_follower_activates_a_new_champion(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
     first, second = build_toy("first"), build_toy("second", max_length=32)
     shelf.crown(shelf.add(first))
     following = follower(settings)
@@ -82,37 +82,37 @@ def test_a_new_champion_takes_over(shelf: Shelf, settings: Settings, build_toy: 
         "1",
         False,
     )
-    # A look that finds nothing new changes nothing.
+    # A poll without a new version changes nothing.
     model = active_model.model
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert active_model.model is model
     shelf.crown(shelf.add(second))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.model.origin.version) == (second.digest, "2")
-    # Back again, as a rollback does.
+    # A rollback promotes the earlier version again.
     shelf.crown("1")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.model.origin.version) == (first.digest, "1")
 
 
-def _other_file(shelf: Shelf, bundle: Bundle) -> None:
+def _replace_graph(shelf: Shelf, bundle: Bundle) -> None:
     (shelf.path(bundle) / MODEL).write_bytes(b"no graph")
 
 
-def _lost(shelf: Shelf, bundle: Bundle) -> None:
+def _remove(shelf: Shelf, bundle: Bundle) -> None:
     shutil.rmtree(shelf.path(bundle))
 
 
 @pytest.mark.parametrize(
     ("damage", "changes", "reason"),
     [
-        (_other_file, {}, "differs from its digest"),
-        (_lost, {}, "could not be fetched from"),
+        (_replace_graph, {}, "differs from its digest"),
+        (_remove, {}, "could not be fetched from"),
         (None, {"labels": ["down", "up", "sideways"]}, "output sentence has 2 values"),
         (None, {"golden": [{"text": "good", "label": "down", "probabilities": [0.9, 0.1]}]}, "golden row 0"),
     ],
 )
-def test_a_broken_champion_is_refused_and_the_old_one_stays(
+def test_follower_refuses_a_broken_champion_and_keeps_the_active_model(
     shelf: Shelf,
     settings: Settings,
     build_toy: BuildToy,
@@ -120,77 +120,79 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     changes: dict[str, object],
     reason: str,
 ) -> None:
-    # Given a champion that serves, and a broken one that takes its alias,
+    # Given an active champion, and a broken version with its alias,
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
     active_model = following.start()
-    good = active_model.model
+    champion = active_model.model
     broken = build_toy("broken", **{"golden": [{"text": "good"}], **changes})
     number = shelf.add(broken)
     if damage:
         damage(shelf, broken)
     shelf.crown(number)
-    # when the alias is looked at, more than once,
-    asyncio.run(following.look(active_model))
-    asyncio.run(following.look(active_model))
-    # then the old one answers, and it is told why: once, not at each look.
-    assert active_model.model is good
+    # when the follower polls more than once,
+    asyncio.run(following.poll(active_model))
+    asyncio.run(following.poll(active_model))
+    # then the active model stays, and the reason is reported once, not at each poll.
+    assert active_model.model is champion
     assert active_model.refused is not None
     assert active_model.refused.version == "2"
     assert reason in active_model.refused.reason
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
-    # A good champion after it clears that.
+    # A valid champion clears the refusal.
     shelf.crown(shelf.add(build_toy("third", max_length=16)))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     state = active_model.model.origin.version, active_model.refused is None
     assert state == ("3", True)
 
 
-def test_a_champion_that_could_not_be_had_is_asked_for_again(
+def test_follower_retries_a_champion_that_could_not_be_downloaded(
     shelf: Shelf, settings: Settings, build_toy: BuildToy, tmp_path: Path
 ) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
     active_model = following.start()
-    # given a champion whose files cannot be had for a while
+    # Given a champion whose files cannot be downloaded for a while,
     second = build_toy("second", max_length=32)
     shelf.crown(shelf.add(second))
     shutil.move(shelf.path(second), tmp_path / "away")
     for _ in range(3):
-        asyncio.run(following.look(active_model))
+        asyncio.run(following.poll(active_model))
         assert active_model.refused is not None
         assert active_model.refused.again
     assert b"assay_model_refused_total 1.0" in following._metrics.render()
-    # then it takes over when they can
+    # then it becomes active once they can.
     shutil.move(tmp_path / "away", shelf.path(second))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model.digest, active_model.refused) == (second.digest, None)
 
 
-def test_a_graph_that_loads_and_does_not_run_is_refused(shelf: Shelf, settings: Settings, build_toy: BuildToy) -> None:
+def test_follower_refuses_a_graph_that_loads_but_does_not_run(
+    shelf: Shelf, settings: Settings, build_toy: BuildToy
+) -> None:
     shelf.crown(shelf.add(build_toy("first")))
     following = follower(settings)
     active_model = following.start()
-    # Given a champion whose tokenizer knows words that its graph does not,
+    # Given a champion whose tokenizer has words that its graph does not have,
     bundle = build_toy("short")
     graph = onnx.load(bundle.model_path)
-    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    votes = next(tensor for tensor in graph.graph.initializer if tensor.name == "votes")
     votes.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(votes)[:1], "votes"))
     shelf.crown(shelf.add(rewrite(bundle, graph, golden=[GoldenRow(text="good")])))
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert active_model.model.origin.version == "1"
     assert active_model.refused is not None
     assert "loads but does not run" in active_model.refused.reason
 
 
-def test_without_a_registry_the_last_good_version_answers(
+def test_follower_serves_the_last_version_without_a_registry(
     shelf: Shelf, settings: Settings, build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     bundle = build_toy("first")
     shelf.crown(shelf.add(bundle))
     follower(settings).start()
-    # Given a start with the registry down,
+    # Given a start without the registry,
     down = Settings(str(CHAMPION), tracking_uri="http://127.0.0.1:9", cache=settings.cache)
     following = follower(down)
     active_model = following.start()
@@ -200,12 +202,12 @@ def test_without_a_registry_the_last_good_version_answers(
         True,
     )
     assert b"assay_registry_degraded 1.0" in following._metrics.render()
-    # then the first look that succeeds ends it.
-    asyncio.run(follower(settings).look(active_model))
+    # then the first poll that succeeds ends the degraded state.
+    asyncio.run(follower(settings).poll(active_model))
     assert not active_model.degraded
 
 
-def test_a_cache_that_was_changed_is_not_trusted(
+def test_follower_does_not_trust_a_modified_cache(
     shelf: Shelf, settings: Settings, build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -219,7 +221,7 @@ def test_a_cache_that_was_changed_is_not_trusted(
         follower(down).start()
 
 
-def test_a_broken_champion_at_the_start_leaves_the_last_good_one(
+def test_follower_starts_with_the_last_version_if_the_champion_is_broken(
     shelf: Shelf, settings: Settings, build_toy: BuildToy
 ) -> None:
     shelf.crown(shelf.add(build_toy("first")))
@@ -232,7 +234,7 @@ def test_a_broken_champion_at_the_start_leaves_the_last_good_one(
     assert not active_model.degraded
 
 
-def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
+def test_follower_keeps_the_active_model_without_a_registry(
     shelf: Shelf, settings: Settings, build_toy: BuildToy
 ) -> None:
     shelf.crown(shelf.add(build_toy("first")))
@@ -240,11 +242,11 @@ def test_a_registry_that_goes_away_is_noticed_and_the_model_stays(
     active_model = following.start()
     model = active_model.model
     shelf.client.delete_registered_model_alias("toy", "champion")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (active_model.model, active_model.degraded) == (model, True)
 
 
-def test_figures_and_card_come_after_the_promotion(
+def test_follower_adds_metrics_and_card_after_the_promotion(
     shelf: Shelf, settings: Settings, build_toy: BuildToy, tmp_path: Path
 ) -> None:
     experiment = shelf.client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -257,14 +259,14 @@ def test_figures_and_card_come_after_the_promotion(
     shelf.client.log_metric(run, "loss", 0.1)
     shelf.client.set_model_version_tag("toy", "1", "assay.verdict", "0123456789abcdef0123")
     shelf.client.log_text(run, "<h1>Toy</h1>", "cards/0123456789abcdef/card.html")
-    asyncio.run(following.look(active_model))
+    asyncio.run(following.poll(active_model))
     assert (dict(active_model.model.metrics), active_model.model.card) == ({"sentence.macro_f1": 0.75}, "<h1>Toy</h1>")
 
 
-def test_champions_change_under_load_without_a_failed_request(
+def test_follower_changes_champions_under_load_without_a_failed_request(
     shelf: Shelf, settings: Settings, build_toy: BuildToy
 ) -> None:
-    # Given a server that follows the alias, and clients that never stop asking,
+    # Given a server that follows the alias, and clients that send requests without a pause,
     bundles = [build_toy(f"v{number}", max_length=16 + number) for number in range(1, 5)]
     shelf.crown(shelf.add(bundles[0]))
     metrics = Metrics()
@@ -282,9 +284,9 @@ def test_champions_change_under_load_without_a_failed_request(
     def ask() -> None:
         with httpx.Client(base_url=f"{LOCAL}:{port}") as client:
             while not stop.is_set():
-                answer = client.post("/predict", json={"texts": ["good Apple", "bad"]})
-                statuses[answer.status_code] += 1
-                content = answer.json()
+                response = client.post("/predict", json={"texts": ["good Apple", "bad"]})
+                statuses[response.status_code] += 1
+                content = response.json()
                 versions.add(content["model"]["version"])
                 assert [row["label"] for row in content["predictions"]] == ["up", "down"]
 
@@ -303,6 +305,6 @@ def test_champions_change_under_load_without_a_failed_request(
         client.join()
     server.should_exit = True
     thread.join()
-    # then every request was answered, by each of the four.
+    # then every request succeeds, and each of the four versions predicts some.
     assert set(statuses) == {200}
     assert versions == {"1", "2", "3", "4"}

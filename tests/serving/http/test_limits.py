@@ -17,11 +17,11 @@ JSON = {"Content-Type": "application/json"}
 PATHS = ["/predict", "/invocations", "/v2/models/toy/infer"]
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve: Serve, toy: Bundle) -> None:
+def test_read_body_refuses_a_large_body_before_it_is_read(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, body=1000)
-    answer = client.post("/predict", content=b" " * 1001, headers=JSON)
-    assert (answer.status_code, answer.json()["error"]) == (
-        413, "the body is larger than 1000 bytes; send several requests"
+    response = client.post("/predict", content=b" " * 1001, headers=JSON)
+    assert (response.status_code, response.json()["error"]) == (
+        413, "the body is larger than 1000 bytes; send less per request"
     )  # fmt: skip
 
     def unannounced() -> Iterator[bytes]:
@@ -31,17 +31,17 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve: Serve, toy
     assert client.post("/predict", content=json.dumps({"text": "x" * 980}), headers=JSON).status_code == 200
 
 
-def test_too_many_rows_are_refused(serve: Serve, toy: Bundle) -> None:
+def test_model_calls_refuse_too_many_rows(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, rows=3)
     assert client.post("/predict", json={"texts": ["good"] * 3}).status_code == 200
-    answer = client.post("/predict", json={"texts": ["good"] * 4})
-    assert (answer.status_code, answer.json()["error"]) == (
+    response = client.post("/predict", json={"texts": ["good"] * 4})
+    assert (response.status_code, response.json()["error"]) == (
         413, "4 rows are more than 3; send them in several requests"
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("pair", [False, True], ids=["windows", "pair"])
-def test_a_row_of_the_longest_texts_is_answered_and_a_longer_one_refused(
+def test_check_rows_accepts_the_longest_text_and_refuses_a_longer_one(
     serve: Serve, build_toy: BuildToy, pair: bool
 ) -> None:
     client = serve(build_toy(pair=True, golden=GOLDEN) if pair else build_toy(long_texts="windows"))
@@ -56,25 +56,25 @@ def test_a_row_of_the_longest_texts_is_answered_and_a_longer_one_refused(
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
-def test_what_a_form_of_another_site_could_send_is_refused(client: TestClient, kind: str) -> None:
-    answer = client.post("/predict", content=b'{"text": "good"}', headers={"Content-Type": kind})
-    assert (answer.status_code, answer.json()["error"]) == (415, "send the header Content-Type: application/json")
+def test_read_body_refuses_content_types_of_forms(client: TestClient, kind: str) -> None:
+    response = client.post("/predict", content=b'{"text": "good"}', headers={"Content-Type": kind})
+    assert (response.status_code, response.json()["error"]) == (415, "send the header Content-Type: application/json")
 
 
 @pytest.mark.parametrize("sent", ["0", "-5", "1.5", "soon", "", "9" * 30, "60001"])
-def test_a_deadline_that_is_none_is_named(client: TestClient, sent: str) -> None:
-    answer = client.post("/predict", json={"text": "good"}, headers={"X-Deadline-Ms": sent})
-    assert answer.status_code == 422
-    assert "send 1 to 60000" in answer.json()["error"]
+def test_read_deadline_refuses_an_invalid_deadline(client: TestClient, sent: str) -> None:
+    response = client.post("/predict", json={"text": "good"}, headers={"X-Deadline-Ms": sent})
+    assert response.status_code == 422
+    assert "send 1 to 60000" in response.json()["error"]
 
 
-def test_a_deadline_that_can_be_kept_is(client: TestClient) -> None:
+def test_read_deadline_accepts_a_valid_deadline(client: TestClient) -> None:
     assert client.post("/predict", json={"text": "good"}, headers={"X-Deadline-Ms": "60000"}).status_code == 200
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """One server for many examples."""
+    """Yield one server for all examples."""
     from assay.serving.http.app import make_app
     from tests.bundles import build_bundle
     from tests.serving.conftest import CLASSES, ENTITIES
@@ -97,11 +97,11 @@ ANYTHING = st.recursive(
 REQUESTS = st.dictionaries(KEYS, ANYTHING, max_size=4)
 
 
-def check(answer: Any) -> None:
-    """Either it was answered, or the caller is told in JSON what is wrong; never is the server at fault."""
-    assert answer.status_code in (200, 400, 413, 422)
-    content = answer.json()
-    if answer.status_code != 200:
+def check(response: Any) -> None:
+    """Check that a response is a success, or names the fault of the request in JSON; the server never fails."""
+    assert response.status_code in (200, 400, 413, 422)
+    content = response.json()
+    if response.status_code != 200:
         assert isinstance(content["error"], str)
         assert content["error"]
         assert "\n" not in content["error"]
@@ -109,27 +109,27 @@ def check(answer: Any) -> None:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(PATHS), body=REQUESTS | ANYTHING)
-def test_no_request_breaks_the_server(shared: TestClient, path: str, body: Any) -> None:
+def test_server_survives_any_request(shared: TestClient, path: str, body: Any) -> None:
     check(shared.post(path, content=json.dumps(body).encode(), headers=JSON))
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(PATHS), body=st.binary(max_size=60))
-def test_no_bytes_break_the_server(shared: TestClient, path: str, body: bytes) -> None:
+def test_server_survives_any_bytes(shared: TestClient, path: str, body: bytes) -> None:
     check(shared.post(path, content=body, headers=JSON))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=4))
-def test_every_text_is_answered_or_named(shared: TestClient, texts: list[str]) -> None:
-    answer = shared.post("/predict", content=json.dumps({"texts": texts}).encode(), headers=JSON)
+def test_server_predicts_or_names_every_text(shared: TestClient, texts: list[str]) -> None:
+    response = shared.post("/predict", content=json.dumps({"texts": texts}).encode(), headers=JSON)
     blank = next((number for number, text in enumerate(texts) if not text.strip()), None)
     surrogates = any("\ud800" <= letter <= "\udfff" for text in texts for letter in text)
     if surrogates:
-        assert answer.status_code == 400
+        assert response.status_code == 400
     elif blank is not None:
-        assert (answer.status_code, answer.json()["row"]) == (422, blank)
+        assert (response.status_code, response.json()["row"]) == (422, blank)
     else:
-        assert answer.status_code == 200
-        for text, row in zip(texts, answer.json()["predictions"], strict=True):
-            assert all(text[one["start"] : one["end"]] == one["text"] for one in row["entities"])
+        assert response.status_code == 200
+        for text, row in zip(texts, response.json()["predictions"], strict=True):
+            assert all(text[entity["start"] : entity["end"]] == entity["text"] for entity in row["entities"])

@@ -15,22 +15,22 @@ HOST = "127.0.0.1"
 
 
 @pytest.mark.parametrize("port", [-1, 65_536, 80_000, 10**12])
-def test_bind_takes_numbers_of_ports_alone(port: int) -> None:
+def test_bind_refuses_invalid_ports(port: int) -> None:
     with pytest.raises(AssayError, match=f"--port is {port}; ports are 1 to 65535"):
         bind(HOST, port)
 
 
-def test_bind_keeps_others_away_and_listen_tells_the_port_that_was_taken() -> None:
+def test_bind_excludes_other_processes_and_listen_returns_the_port() -> None:
     [bound] = bind(HOST, 0)
     port = bound.getsockname()[1]
     assert listen([bound], HOST) == f"http://{HOST}:{port}"
-    with socket.create_connection((HOST, port)), pytest.raises(AssayError, match="another process listens there"):
+    with socket.create_connection((HOST, port)), pytest.raises(AssayError, match="another process is listening on it"):
         check_free(HOST, port, "--mlflow-port")
     bound.close()
     check_free(HOST, port, "--mlflow-port")
 
 
-def test_bind_names_every_address_of_a_name_and_one_port() -> None:
+def test_bind_binds_all_addresses_of_a_name_to_one_port() -> None:
     sockets = bind("localhost", 0)
     assert len({bound.getsockname()[1] for bound in sockets}) == 1
     for bound in sockets:
@@ -45,12 +45,12 @@ def test_bind_names_every_address_of_a_name_and_one_port() -> None:
         ("192.0.2.1", "this machine has no such address"),
     ],
 )
-def test_bind_names_what_is_wrong_with_a_host(host: str, reason: str) -> None:
+def test_bind_names_the_fault_of_a_host(host: str, reason: str) -> None:
     with pytest.raises(AssayError, match=reason):
         bind(host, 8080)
 
 
-def test_bind_says_that_a_port_needs_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bind_reports_that_a_port_needs_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -60,7 +60,7 @@ def test_bind_says_that_a_port_needs_privileges(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("command", ["serve --model none --port", "api --no-token --port"])
-def test_a_port_in_use_ends_a_command_before_it_announces_anything(
+def test_commands_end_at_a_port_in_use_before_they_announce_an_address(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), taken(HOST, 0) as sockets:
@@ -68,14 +68,14 @@ def test_a_port_in_use_ends_a_command_before_it_announces_anything(
         assert call(monkeypatch, *command.split(), str(sockets[0].getsockname()[1])) == 1
         assert capsys.readouterr().err.startswith("assay: cannot listen on 127.0.0.1:")
         assert call(monkeypatch, *command.split(), "80000") == 1
-    assert capsys.readouterr().err == "assay: --port is 80000; ports are 1 to 65535, and 0 takes any free one\n"
+    assert capsys.readouterr().err == "assay: --port is 80000; ports are 1 to 65535, and 0 selects any free one\n"
 
 
 @pytest.mark.parametrize(
     ("ports", "reason"),
     [((80_000, 5000), "--prefect-port is 80000"), ((4200, 0), "--mlflow-port is 0; ports are 1 to")],
 )
-def test_up_starts_nothing_where_a_port_is_wrong(
+def test_up_starts_nothing_if_a_port_is_invalid(
     ports: tuple[int, int],
     reason: str,
     tmp_path: Path,
@@ -89,7 +89,7 @@ def test_up_starts_nothing_where_a_port_is_wrong(
     assert not list(tmp_path.iterdir())
 
 
-def test_check_free_refuses_a_port_that_is_shared_between_servers(
+def test_up_refuses_one_port_for_two_servers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = str(free_port())

@@ -11,34 +11,34 @@ from tests.numbers import unbounded_numbers
 def references(value: Any) -> set[str]:
     if isinstance(value, dict):
         own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
-        return own.union(*(references(one) for one in value.values()))
+        return own.union(*(references(item) for item in value.values()))
     if isinstance(value, list):
-        return set().union(*(references(one) for one in value))
+        return set().union(*(references(item) for item in value))
     return set()
 
 
-def test_every_reference_leads_somewhere(client: TestClient) -> None:
+def test_document_defines_every_reference(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    found = references(document)
-    assert "#/components/schemas/PredictRequest" in found
-    assert {name.rpartition("/")[2] for name in found} <= set(document["components"]["schemas"])
+    paths = references(document)
+    assert "#/components/schemas/PredictRequest" in paths
+    assert {name.rpartition("/")[2] for name in paths} <= set(document["components"]["schemas"])
 
 
-def test_every_path_is_served_by_its_method(client: TestClient) -> None:
+def test_document_lists_paths_that_exist(client: TestClient) -> None:
     # Given paths with their parameters filled in,
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         filled = re.sub(r"\{model\}", "toy", path).replace("{version}", "3")
         for method, operation in methods.items():
-            # then none of them is unknown, and those with a body name it.
+            # then none of them is unknown, and the POST operations describe their body.
             status = client.request(method.upper(), filled).status_code
             assert status not in (404, 405) or filled == "/card", path
             assert ("requestBody" in operation) == (method == "post")
             names = re.findall(r"\{(\w+)\}", path)
-            assert [one["name"] for one in operation["parameters"] if one["in"] == "path"] == names
+            assert [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"] == names
 
 
-def test_examples_of_the_schemas_are_answered(client: TestClient) -> None:
+def test_document_has_valid_examples(client: TestClient) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     (example,) = schemas["PredictRequest"]["examples"]
     assert client.post("/predict", json=example).status_code == 200
@@ -61,21 +61,22 @@ class Tags(HTMLParser):
         self.links += [value or "" for name, value in attrs if name in ("href", "src")]
 
 
-def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
-    answer = client.get("/docs")
+def test_page_is_self_contained(client: TestClient) -> None:
+    response = client.get("/docs")
     page = Tags()
-    page.feed(answer.text)
+    page.feed(response.text)
     assert not page.tags & {"script", "style", "iframe", "img", "link"}
     assert all(link == "openapi.json" or link.startswith("#") for link in page.links)
     for path in openapi.document()["paths"]:
-        assert path in answer.text
+        assert path in response.text
 
 
-def test_no_number_of_a_request_is_without_bounds() -> None:
+def test_document_bounds_every_number_of_a_request() -> None:
     document = openapi.document()
     schemas = document["components"]["schemas"]
     requests = {name: schema for name, schema in schemas.items() if "Response" not in name}
-    answers = ("EntityResponse", "RowResponse", "OutputTensor")  # numbers of the server, not of a caller
-    asked = {name: schema for name, schema in requests.items() if name not in answers}
-    assert "InputTensor" in asked
-    assert list(unbounded_numbers([asked, document["paths"]])) == []
+    # The server sends these numbers, not the client.
+    parts = ("EntityResponse", "RowResponse", "OutputTensor")
+    requests = {name: schema for name, schema in requests.items() if name not in parts}
+    assert "InputTensor" in requests
+    assert list(unbounded_numbers([requests, document["paths"]])) == []

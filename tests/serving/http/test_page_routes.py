@@ -2,34 +2,34 @@ import pytest
 from starlette.testclient import TestClient
 
 from assay.serving.bundle import Bundle
-from assay.serving.http.active_model import Origin, Refused
+from assay.serving.http.active_model import Origin, RefusedVersion
 from assay.serving.http.app import make_app
 from tests.serving.http.conftest import LOCAL, Serve, make_parts, metric
 
 
-def test_the_model_is_described(client: TestClient, toy: Bundle) -> None:
+def test_model_route_describes_the_active_model(client: TestClient, toy: Bundle) -> None:
     model = client.get("/model").json()
     assert (model["name"], model["version"], model["alias"], model["digest"]) == ("toy", "3", "champion", toy.digest)
     assert model["labels"] == ["down", "up"]
     assert model["entity_types"] == ["LOC", "ORG", "PER"]
     assert (model["pair"], model["precision"], model["max_length"]) == (False, "fp32", 64)
     assert [example["text"] for example in model["examples"]] == ["good apple", "bad berlin"]
-    assert (model["degraded"], model["refused"], model["figures"]) == (False, None, {})
+    assert (model["degraded"], model["refused"], model["metrics"]) == (False, None, {})
 
 
-def test_a_folder_has_neither_version_nor_alias(serve: Serve, toy: Bundle) -> None:
+def test_model_route_has_no_version_or_alias_for_a_folder(serve: Serve, toy: Bundle) -> None:
     model = serve(toy, origin=Origin("toy")).get("/model").json()
     assert (model["version"], model["alias"]) == (None, None)
 
 
-def test_figures_card_and_refusal_are_shown_where_there_are_any(toy: Bundle) -> None:
+def test_model_route_shows_metrics_card_and_refused_version(toy: Bundle) -> None:
     settings, active_model, batcher, metrics = make_parts(toy)
     active_model.model.metrics = {"sentence.macro_f1": 0.91}
     active_model.model.card = "<h1>Toy</h1>"
-    active_model.refused = Refused("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
+    active_model.refused = RefusedVersion("4", "f" * 64, "it does not load", "2026-01-01T00:00:00Z")
     with TestClient(make_app(settings, active_model, batcher, metrics), base_url=LOCAL) as client:
         model = client.get("/model").json()
-        assert model["figures"] == {"sentence.macro_f1": 0.91}
+        assert model["metrics"] == {"sentence.macro_f1": 0.91}
         assert model["refused"]["version"] == "4"
         card = client.get("/card")
         assert card.text == "<h1>Toy</h1>"
@@ -37,12 +37,12 @@ def test_figures_card_and_refusal_are_shown_where_there_are_any(toy: Bundle) -> 
         assert client.head("/card").status_code == 200
 
 
-def test_a_model_without_a_card_has_none(client: TestClient) -> None:
+def test_card_route_is_404_without_a_card(client: TestClient) -> None:
     assert client.get("/card").status_code == 404
     assert client.head("/card").status_code == 404
 
 
-def test_the_page_brings_a_policy_of_its_own(client: TestClient) -> None:
+def test_page_route_sets_its_own_policy(client: TestClient) -> None:
     page = client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "sha256-" in page.headers["content-security-policy"]
@@ -50,7 +50,7 @@ def test_the_page_brings_a_policy_of_its_own(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/model", "/predict", "/nowhere", "/v2", "/docs", "/metrics"])
-def test_every_answer_carries_security_headers(client: TestClient, path: str) -> None:
+def test_response_headers_include_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert headers["x-content-type-options"] == "nosniff"
@@ -58,13 +58,13 @@ def test_every_answer_carries_security_headers(client: TestClient, path: str) ->
     assert "server" not in headers
 
 
-def test_what_is_not_there_is_told_as_json(client: TestClient) -> None:
+def test_errors_of_routing_are_json(client: TestClient) -> None:
     assert client.get("/nowhere").json() == {"error": "Not Found"}
-    answer = client.get("/predict")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = client.get("/predict")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-def test_metrics_count_what_was_done(client: TestClient) -> None:
+def test_metrics_route_counts_requests_rows_and_tokens(client: TestClient) -> None:
     client.post("/predict", json={"texts": ["good", "bad bad bad"]})
     client.post("/v2/models/toy/infer", json={"inputs": []})
     lines = client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""The process itself: `assay serve` as people start it."""
+"""The server process, as started by `assay serve`."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def serving(bundle: Bundle, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process that is ready, and its address."""
+    """Yield a server process that is ready, and its URL."""
     port = free_port()
     command = [sys.executable, "-m", "assay.cli", "serve", "--model", str(bundle.folder), "--port", str(port), *options]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True)
@@ -47,7 +47,7 @@ def is_up(url: str) -> bool:
 
 
 @pytest.mark.slow  # a process that imports and loads, and two seconds of draining
-def test_sigterm_ends_it_in_order_without_a_failed_request(heavy: Bundle) -> None:
+def test_serve_drains_at_sigterm_without_a_failed_request(heavy: Bundle) -> None:
     with serving(heavy, "--drain", "1") as (process, url):
         stop = threading.Event()
         statuses: Counter[int] = Counter()
@@ -57,24 +57,24 @@ def test_sigterm_ends_it_in_order_without_a_failed_request(heavy: Bundle) -> Non
             with httpx.Client(base_url=url, timeout=30) as client:
                 while not stop.is_set():
                     try:
-                        answer = client.post("/predict", json={"text": "good " * 20})
+                        response = client.post("/predict", json={"text": "good " * 20})
                     except httpx.HTTPError as error:
                         failed.append(error)
                         return
-                    statuses[answer.status_code] += 1
-                    if answer.headers.get("connection") == "close":
-                        return  # as a load balancer does: the next request goes to another replica
+                    statuses[response.status_code] += 1
+                    if response.headers.get("connection") == "close":
+                        return  # as a load balancer: the next request goes to another replica
 
         clients = [threading.Thread(target=ask) for _ in range(4)]
         for client in clients:
             client.start()
         wait_until(lambda: statuses[200] > 20)
         process.send_signal(signal.SIGTERM)
-        # At once, it is not ready any more, and goes on answering.
+        # The server is not ready any more, and still serves requests.
         wait_until(lambda: httpx.get(f"{url}/v2/health/ready").status_code == 503)
         assert httpx.get(f"{url}/v2/health/live").status_code == 200
-        answer = httpx.post(f"{url}/predict", json={"text": "good"})
-        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        response = httpx.post(f"{url}/predict", json={"text": "good"})
+        assert (response.status_code, response.headers["connection"]) == (200, "close")
         assert process.wait(20) == 128 + signal.SIGTERM
         stop.set()
         for client in clients:
@@ -84,24 +84,24 @@ def test_sigterm_ends_it_in_order_without_a_failed_request(heavy: Bundle) -> Non
 
 
 @pytest.mark.slow  # a process that imports and loads
-def test_what_is_in_flight_is_answered_at_the_end(heavy: Bundle) -> None:
+def test_serve_finishes_running_requests_at_sigterm(heavy: Bundle) -> None:
     with serving(heavy, "--drain", "0", "--deadline", "60") as (process, url):
-        answers: list[httpx.Response] = []
+        responses: list[httpx.Response] = []
         texts = ["good " * 60] * 20
         client = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{url}/predict", json={"texts": texts}, timeout=60))
+            target=lambda: responses.append(httpx.post(f"{url}/predict", json={"texts": texts}, timeout=60))
         )
         client.start()
         wait_until(lambda: "assay_batch_rows_count 0.0" not in httpx.get(f"{url}/metrics").text)
         process.send_signal(signal.SIGTERM)
         client.join()
         assert process.wait(20) == 128 + signal.SIGTERM
-        assert answers[0].status_code == 200
-        assert len(answers[0].json()["predictions"]) == 20
+        assert responses[0].status_code == 200
+        assert len(responses[0].json()["predictions"]) == 20
 
 
 @pytest.mark.slow  # two processes that import and load
-def test_the_command_reads_its_token_from_a_variable_and_says_what_it_serves(toy: Bundle) -> None:
+def test_serve_reads_its_token_from_a_variable_and_logs_its_model(toy: Bundle) -> None:
     with serving(toy, "--token", "env:SERVE_TOKEN", SERVE_TOKEN="a secret of the tests") as (process, url):
         assert httpx.get(f"{url}/model").status_code == 401
         known = {"Authorization": "Bearer a secret of the tests"}
@@ -116,7 +116,7 @@ def test_the_command_reads_its_token_from_a_variable_and_says_what_it_serves(toy
 
 
 @pytest.mark.slow  # a process that imports and ends
-def test_a_model_that_cannot_be_had_is_one_line(toy: Bundle) -> None:
+def test_serve_reports_a_broken_model_in_one_line(toy: Bundle) -> None:
     toy.model_path.write_bytes(b"other")
     with serving(toy) as (process, _):
         _, errors = process.communicate()
@@ -126,8 +126,8 @@ def test_a_model_that_cannot_be_had_is_one_line(toy: Bundle) -> None:
         assert errors.count("\n") == 1
 
 
-def test_serving_imports_nothing_heavy() -> None:
+def test_server_imports_no_heavy_packages() -> None:
     heavy = ("torch", "transformers", "prefect", "mlflow", "pandas", "sklearn", "pyarrow")
     program = f"import sys, assay.serving.http.server; print([name for name in {heavy!r} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Bounds of what a server can be told."""
+"""Bounds of the settings of a server."""
 
 import math
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.numbers import unbounded_numbers
 
 
 @pytest.mark.parametrize("kind", [Settings, Limits, LogSettings])
-def test_no_number_of_the_settings_is_without_bounds(kind: type[Any]) -> None:
+def test_settings_bound_every_number(kind: type[Any]) -> None:
     assert list(unbounded_numbers(TypeAdapter(kind).json_schema())) == []
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e300])
-def test_settings_refuse_numbers_that_make_no_sense(value: float) -> None:
+def test_settings_refuse_numbers_out_of_bounds(value: float) -> None:
     for make in (
         lambda: Limits(deadline=value),
         lambda: LogSettings(Path("log"), share=value),

@@ -1,4 +1,4 @@
-"""Refusals that are sent before the application hears of the request."""
+"""Refusals that the connection sends before the application receives the request."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.serving.http.test_waiting import connected, post
 
 @pytest.fixture
 def full(listen: Listen, toy: Bundle) -> Iterator[Listening]:
-    """A server whose queue seems longer than it can ever answer."""
+    """Yield a server that reports an endless queue."""
     server = listen(toy, body=5000)
     server.batcher._waiting_tokens += 10**9
     yield server
@@ -31,7 +31,7 @@ def full(listen: Listen, toy: Bundle) -> Iterator[Listening]:
 
 
 def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of one answer."""
+    """Receive a response, and return its status, headers and body."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += connection.recv(65536)
@@ -45,12 +45,12 @@ def receive(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 def refused(server: Listening, protocol: str) -> float:
     families = text_string_to_metric_families(server.metrics.render().decode())
-    samples = [one for family in families for one in family.samples if one.name.endswith("request_failure_total")]
-    wanted = {"protocol": protocol, "reason": "overloaded"}
-    return sum(one.value for one in samples if one.labels == wanted)
+    samples = [sample for family in families for sample in family.samples if sample.name.endswith("failure_total")]
+    labels = {"protocol": protocol, "reason": "overloaded"}
+    return sum(sample.value for sample in samples if sample.labels == labels)
 
 
-def test_a_refusal_is_a_whole_answer_and_the_connection_goes_on(full: Listening) -> None:
+def test_shedder_sends_a_complete_response_and_keeps_the_connection(full: Listening) -> None:
     with connected(full) as connection:
         for number in (1, 2, 3):
             connection.sendall(post("good"))
@@ -67,7 +67,7 @@ def test_a_refusal_is_a_whole_answer_and_the_connection_goes_on(full: Listening)
         full.batcher._waiting_tokens += 10**9
 
 
-def test_requests_that_follow_each_other_without_a_pause_are_each_refused(full: Listening) -> None:
+def test_shedder_refuses_each_pipelined_request(full: Listening) -> None:
     with connected(full) as connection:
         connection.sendall(post("good") * 3)
         received = b""
@@ -75,20 +75,20 @@ def test_requests_that_follow_each_other_without_a_pause_are_each_refused(full: 
             received += connection.recv(65536)
 
 
-def test_what_computes_nothing_is_answered_as_ever(full: Listening) -> None:
+def test_shedder_admits_requests_without_inference(full: Listening) -> None:
     with connected(full) as connection:
         connection.sendall(b"GET /v2/health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert receive(connection)[0] == 200
 
 
-def test_who_can_wait_or_wants_no_further_answer_is_heard_by_the_application(full: Listening) -> None:
+def test_shedder_leaves_deadlines_and_closing_connections_to_the_application(full: Listening) -> None:
     for headers in ("X-Deadline-Ms: 500\r\n", "Connection: close\r\n"):
         with connected(full) as connection:
             connection.sendall(post("good", headers=headers))
             assert receive(connection)[0] == 429
 
 
-def test_a_refused_body_is_not_read_without_end(full: Listening) -> None:
+def test_connection_limits_the_size_of_a_refused_body(full: Listening) -> None:
     with connected(full) as connection:
         connection.sendall(
             b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 6000
@@ -96,13 +96,13 @@ def test_a_refused_body_is_not_read_without_end(full: Listening) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle) -> None:
-    # each alone would have to wait for 0.1 s, and half a second is allowed
+def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> None:
+    # Given rows that add 0.1 s each to the wait, and a limit of 0.5 s,
     metrics = Metrics()
     batcher = Batcher(1, 512, 65_536, metrics)
     model = load_model(toy)
     model.cost = BatchCost()
-    model.cost.per_token, model.cost.tokens_a_row = 0.01, 10.0
+    model.cost.seconds_per_token, model.cost.tokens_per_row = 0.01, 10.0
     shedder = Shedder(ModelCalls(ActiveModel(model), batcher, Limits(deadline=1.0), metrics), metrics)
 
     async def arrive(count: int) -> int:
@@ -114,13 +114,13 @@ def test_requests_that_are_read_at_once_are_counted_before_they_wait(toy: Bundle
         return first, await arrive(20)
 
     try:
-        # once the event loop has run what they began, they are known by the queue itself
+        # then the counter starts again after the event loop has run the tasks.
         assert asyncio.run(arrive_twice()) == (6, 6)
     finally:
         batcher.stop()
 
 
-def test_a_connection_that_is_only_refused_is_closed_when_it_falls_silent(
+def test_connection_closes_after_refusals_and_silence(
     listen: Listen, toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1)
@@ -130,19 +130,19 @@ def test_a_connection_that_is_only_refused_is_closed_when_it_falls_silent(
         for _ in range(2):
             connection.sendall(post("good"))
             assert receive(connection)[0] == 429
-        # behind the end of the clock as the first answer set it
+        # Each request restarts the keep-alive timer.
         for _ in range(2):
             time.sleep(0.7)
             connection.sendall(post("good"))
             assert receive(connection)[0] == 429
-        begun = time.monotonic()
+        begin = time.monotonic()
         connection.settimeout(10)
         assert connection.recv(100) == b""
-        assert 0.5 < time.monotonic() - begun < 5
+        assert 0.5 < time.monotonic() - begin < 5
     server.batcher._waiting_tokens -= 10**9
 
 
-def test_a_refused_body_that_never_ends_is_given_up(listen: Listen, toy: Bundle) -> None:
+def test_connection_closes_if_a_refused_body_never_ends(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, body_seconds=0.2)
     server.batcher._waiting_tokens += 10**9
     with connected(server) as connection:
@@ -150,14 +150,14 @@ def test_a_refused_body_that_never_ends_is_given_up(listen: Listen, toy: Bundle)
         assert connection.recv(100) == b""
 
 
-def test_a_body_that_looks_like_a_request_is_none(full: Listening) -> None:
-    # given a request that is answered before its body has come
+def test_connection_takes_no_body_for_a_request(full: Listening) -> None:
+    # Given a request with a response before its body is sent,
     with connected(full) as connection:
         body = post("good")
         head = f"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Deadline-Ms: 500\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode())
         assert receive(connection)[0] == 404
-        # then the body is no request of its own, and the next request is answered
+        # then the body is not a request, and the next request has a response.
         connection.sendall(body)
         connection.sendall(b"GET /ping HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert receive(connection)[0] == 200

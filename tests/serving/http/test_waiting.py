@@ -1,4 +1,4 @@
-"""More requests than the model can take, callers who hang up, and callers who are slow, on a real socket."""
+"""Overload, clients that disconnect, and slow clients, on a real socket."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ def connected(server: Listening) -> Iterator[socket.socket]:
 
 
 def computed(server: Listening) -> float:
-    """Rows that were computed so far."""
+    """Return the number of computed rows."""
     lines = server.metrics.render().decode().splitlines()
     return float(next(line for line in lines if line.startswith("assay_inference_count_total")).split()[1])
 
 
-def test_who_would_wait_too_long_is_refused_at_once(listen: Listen, heavy: Bundle) -> None:
+def test_server_refuses_requests_that_would_wait_too_long(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=0.3)
 
     async def flood() -> list[tuple[httpx.Response, float]]:
@@ -46,36 +46,36 @@ def test_who_would_wait_too_long_is_refused_at_once(listen: Listen, heavy: Bundl
         async with httpx.AsyncClient(base_url=server.url, limits=limits, timeout=30) as client:
 
             async def ask() -> tuple[httpx.Response, float]:
-                begun = time.monotonic()
-                return await client.post("/predict", json={"text": LONG}), time.monotonic() - begun
+                begin = time.monotonic()
+                return await client.post("/predict", json={"text": LONG}), time.monotonic() - begin
 
             return await asyncio.gather(*(ask() for _ in range(80)))
 
-    answers = asyncio.run(flood())
-    refused = [answer for answer, _ in answers if answer.status_code == 429]
-    good = [answer for answer, _ in answers if answer.status_code == 200]
+    responses = asyncio.run(flood())
+    refused = [response for response, _ in responses if response.status_code == 429]
+    good = [response for response, _ in responses if response.status_code == 200]
     assert good
-    assert len(good) < len(answers)
-    assert {answer.status_code for answer, _ in answers} <= {200, 429, 504}
+    assert len(good) < len(responses)
+    assert {response.status_code for response, _ in responses} <= {200, 429, 504}
     assert refused
-    for answer in refused:
-        assert int(answer.headers["retry-after"]) >= 1
-        assert "try again" in answer.json()["error"]
-    # When the flood is over, the next one is answered as ever.
+    for response in refused:
+        assert int(response.headers["retry-after"]) >= 1
+        assert "try again" in response.json()["error"]
+    # After the flood, requests are admitted again.
     assert httpx.post(f"{server.url}/predict", json={"text": LONG}).status_code == 200
 
 
-def test_a_queue_that_is_full_takes_nothing_more(listen: Listen, heavy: Bundle) -> None:
+def test_server_refuses_requests_if_its_queue_is_full(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60, queue_tokens=50)
     with connected(server) as many:
         many.sendall(post_rows([LONG] * 80))
         wait_until(lambda: server.batcher.waiting_tokens >= 50)
-        # The long request waits in portions: on a busy machine a question may come just between two of them.
+        # The long request waits in chunks: on a busy machine a short one may arrive between two of them.
         wait_until(lambda: httpx.post(f"{server.url}/predict", json={"text": "good"}).status_code == 429)
         assert many.recv(12) == b"HTTP/1.1 200"
 
 
-def test_a_caller_says_how_long_it_may_take(listen: Listen, heavy: Bundle) -> None:
+def test_server_respects_the_deadline_of_a_request(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=0.04)
     with connected(server) as many:
         many.sendall(post_rows([LONG] * 80, headers="X-Deadline-Ms: 60000\r\n"))
@@ -89,38 +89,38 @@ def test_a_caller_says_how_long_it_may_take(listen: Listen, heavy: Bundle) -> No
     assert computed(server) == 81
 
 
-def test_a_caller_who_hangs_up_costs_nothing(listen: Listen, heavy: Bundle) -> None:
+def test_server_drops_requests_of_disconnected_clients(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60)
     with connected(server) as first:
-        # many rows, so that it is still busy when the others hang up
+        # Many rows keep the model busy until the other clients have disconnected.
         first.sendall(post_rows([LONG] * 40))
         wait_until(lambda: server.batcher._running_tokens > 0)
         for _ in range(5):
-            with connected(server) as gone:
-                gone.sendall(post(LONG))
+            with connected(server) as lost:
+                lost.sendall(post(LONG))
         wait_until(lambda: b'reason="gone"} 5.0' in server.metrics.render() or server.batcher.waiting_rows == 0)
         assert first.recv(12) == b"HTTP/1.1 200"
     wait_until(lambda: server.batcher.waiting_rows == 0 and server.batcher._running_tokens == 0)
     assert computed(server) < 45
 
 
-def test_slow_callers_hold_nobody_up(listen: Listen, toy: Bundle) -> None:
+def test_server_is_not_delayed_by_slow_clients(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, header_seconds=30, body_seconds=30)
     slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
     try:
         for number, connection in enumerate(slow):
             half = post("good")[: 20 if number % 2 else -3]
             connection.sendall(half)
-        begun = time.monotonic()
+        begin = time.monotonic()
         for _ in range(20):
             assert httpx.post(f"{server.url}/predict", json={"text": "good"}).status_code == 200
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begin < 10
     finally:
         for connection in slow:
             connection.close()
 
 
-def test_headers_and_bodies_that_never_end_are_given_up(listen: Listen, toy: Bundle) -> None:
+def test_connection_closes_if_headers_or_bodies_never_end(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, header_seconds=0.2, body_seconds=0.2)
     with connected(server) as silent, connected(server) as head, connected(server) as body:
         head.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0")
@@ -130,7 +130,7 @@ def test_headers_and_bodies_that_never_end_are_given_up(listen: Listen, toy: Bun
         assert body.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_the_clock_of_the_headers_starts_anew_with_each_request(listen: Listen, toy: Bundle) -> None:
+def test_connection_restarts_the_header_timer_per_request(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, header_seconds=0.4)
     with connected(server) as connection:
         for _ in range(3):
@@ -141,7 +141,7 @@ def test_the_clock_of_the_headers_starts_anew_with_each_request(listen: Listen, 
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_headers_that_are_too_large_are_refused(listen: Listen, toy: Bundle) -> None:
+def test_connection_refuses_large_headers(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, header=2000)
     with connected(server) as whole:
         whole.sendall(post("good", headers=f"X-Long: {'x' * 3000}\r\n"))
@@ -154,7 +154,7 @@ def test_headers_that_are_too_large_are_refused(listen: Listen, toy: Bundle) -> 
         assert good.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_the_body_behind_an_early_answer_is_neither_headers_nor_their_end(listen: Listen, toy: Bundle) -> None:
+def test_connection_skips_the_body_after_an_early_response(listen: Listen, toy: Bundle) -> None:
     server = listen(toy, header=500, header_seconds=0.2)
     with connected(server) as connection:
         for size in (10, 5000):
@@ -162,32 +162,31 @@ def test_the_body_behind_an_early_answer_is_neither_headers_nor_their_end(listen
             connection.sendall(head.encode())
             assert connection.recv(4096).startswith(b"HTTP/1.1 404")
             connection.sendall(b"x" * size)
-            time.sleep(0.3)  # no word about headers that are late
+            time.sleep(0.3)  # no 408 for late headers
             connection.sendall(post("good"))
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_a_long_request_leaves_room_for_others(listen: Listen, heavy: Bundle) -> None:
+def test_server_leaves_room_beside_a_long_request(listen: Listen, heavy: Bundle) -> None:
     server = listen(heavy, deadline=60)
 
     async def ask() -> tuple[float, float]:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-            begun = time.monotonic()
+            begin = time.monotonic()
 
             async def timed(texts: list[str], wait: float) -> float:
                 await asyncio.sleep(wait)
                 assert (await client.post("/predict", json={"texts": texts})).status_code == 200
-                return time.monotonic() - begun
+                return time.monotonic() - begin
 
-            many, one = await asyncio.gather(timed([LONG] * 100, 0), timed(["good"], 0.05))
-            return many, one
+            return await asyncio.gather(timed([LONG] * 100, 0), timed(["good"], 0.05))
 
-    many, one = asyncio.run(ask())
-    # The short request came later and was answered long before the long one's end.
-    assert one < many / 3
+    long_seconds, short_seconds = asyncio.run(ask())
+    # The short request arrives later, and ends long before the long one.
+    assert short_seconds < long_seconds / 3
 
 
-def test_garbage_on_the_socket_is_answered_and_closed(listen: Listen, toy: Bundle) -> None:
+def test_connection_closes_after_garbage(listen: Listen, toy: Bundle) -> None:
     server = listen(toy)
     for garbage in (
         b"\x16\x03\x01\x02\x00\x01",

@@ -17,10 +17,10 @@ from tests.serving.http.conftest import Serve, metric, rewrite
     "body",
     [{"text": "good Apple"}, {"texts": ["good Apple"]}, {"rows": [{"text": "good Apple"}]}],
 )
-def test_all_forms_are_answered_alike(client: TestClient, toy: Bundle, body: Any) -> None:
-    answer = client.post("/predict", json=body)
-    assert answer.status_code == 200
-    content = answer.json()
+def test_predict_treats_text_texts_and_rows_alike(client: TestClient, toy: Bundle, body: Any) -> None:
+    response = client.post("/predict", json=body)
+    assert response.status_code == 200
+    content = response.json()
     PredictResponse.model_validate(content)
     assert content["model"] == {"name": "toy", "version": "3", "digest": toy.digest}
     (row,) = content["predictions"]
@@ -33,22 +33,23 @@ def test_all_forms_are_answered_alike(client: TestClient, toy: Bundle, body: Any
     assert content["milliseconds"] > 0
 
 
-def test_many_rows_are_answered_in_their_order(client: TestClient, toy: Bundle) -> None:
+def test_predict_returns_many_rows_in_order(client: TestClient, toy: Bundle) -> None:
     texts = [("good " if n % 3 else "bad ") * (1 + n * 7 % 90) + "Müller" * (n % 2) for n in range(300)]
-    answers = client.post("/predict", json={"texts": texts}).json()["predictions"]
+    predictions = client.post("/predict", json={"texts": texts}).json()["predictions"]
     expected = Engine(toy, threads=1).predict([Row(text) for text in texts])
-    assert [answer["label"] for answer in answers] == [one.label for one in expected]
-    assert [answer["truncated"] for answer in answers] == [one.truncated for one in expected]
-    assert any(one.truncated for one in expected)
-    assert metric(client, "assay_inference_truncated_total") == sum(one.truncated for one in expected)
+    assert [row["label"] for row in predictions] == [prediction.label for prediction in expected]
+    assert [row["truncated"] for row in predictions] == [prediction.truncated for prediction in expected]
+    assert any(prediction.truncated for prediction in expected)
+    assert metric(client, "assay_inference_truncated_total") == sum(prediction.truncated for prediction in expected)
     assert metric(client, "assay_inference_count_total") == 300
 
 
-def test_offsets_count_characters_of_the_text_as_sent(client: TestClient) -> None:
+def test_predict_counts_offsets_in_characters_of_the_text_as_sent(client: TestClient) -> None:
     text = "🎉 good\u00a0Mu\u0308ller 👩‍🔬 Apple"
     (row,) = client.post("/predict", json={"text": text}).json()["predictions"]
-    assert [text[one["start"] : one["end"]] for one in row["entities"]] == [one["text"] for one in row["entities"]]
-    assert "Apple" in [one["text"] for one in row["entities"]]
+    entities = row["entities"]
+    assert [text[entity["start"] : entity["end"]] for entity in entities] == [entity["text"] for entity in entities]
+    assert "Apple" in [entity["text"] for entity in entities]
 
 
 @pytest.mark.parametrize(
@@ -66,45 +67,45 @@ def test_offsets_count_characters_of_the_text_as_sent(client: TestClient) -> Non
         ([], 422, "", None),
     ],
 )
-def test_what_cannot_be_answered_is_named(
+def test_predict_names_the_fault_of_a_request(
     client: TestClient, body: Any, status: int, error: str, row: int | None
 ) -> None:
-    answer = client.post("/predict", json=body)
-    assert answer.status_code == status
-    assert error in answer.json()["error"]
-    assert answer.json().get("row") == row
+    response = client.post("/predict", json=body)
+    assert response.status_code == status
+    assert error in response.json()["error"]
+    assert response.json().get("row") == row
     assert metric(client, "assay_inference_request_failure_total") == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"text": "\\ud800"}', b"[" * 100_000])
-def test_what_is_no_json_is_refused(client: TestClient, body: bytes) -> None:
-    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
-    assert "JSON" in answer.json()["error"] or "nested" in answer.json()["error"]
+def test_predict_refuses_invalid_json(client: TestClient, body: bytes) -> None:
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert "JSON" in response.json()["error"] or "nested" in response.json()["error"]
 
 
-def test_a_model_of_pairs_wants_both_texts(serve: Serve, build_toy: Callable[..., Bundle]) -> None:
+def test_predict_requires_both_texts_of_a_pair(serve: Serve, build_toy: Callable[..., Bundle]) -> None:
     client = serve(build_toy(pair=True, golden=GOLDEN))
-    answer = client.post("/predict", json={"rows": [{"text": "good", "text_pair": "Apple"}]})
-    assert answer.status_code == 200
-    answer = client.post("/predict", json={"text": "good"})
-    assert (answer.status_code, answer.json()["error"]) == (422, "row 0: text_pair is missing; add it")
+    response = client.post("/predict", json={"rows": [{"text": "good", "text_pair": "Apple"}]})
+    assert response.status_code == 200
+    response = client.post("/predict", json={"text": "good"})
+    assert (response.status_code, response.json()["error"]) == (422, "row 0: text_pair is missing; add it")
 
 
 GOLDEN = [{"text": "good", "text_pair": "bad", "label": "down", "probabilities": [0.5249792, 0.4750208]}]
 
 
-def test_an_answer_that_is_no_number_is_the_servers_fault(serve: Serve, toy: Bundle) -> None:
+def test_predict_reports_a_prediction_that_is_not_finite(serve: Serve, toy: Bundle) -> None:
     graph = onnx.load(toy.model_path)
-    votes = next(one for one in graph.graph.initializer if one.name == "votes")
+    votes = next(tensor for tensor in graph.graph.initializer if tensor.name == "votes")
     table = onnx.numpy_helper.to_array(votes).copy()
     table[Engine(toy, threads=1).encode([Row("fine")])[0].ids[0]] = np.nan
     votes.CopyFrom(onnx.numpy_helper.from_array(table, "votes"))
     client = serve(rewrite(toy, graph))
-    answer = client.post("/predict", json={"texts": ["good", "bad bad", "fine"]})
-    assert answer.status_code == 500
-    assert answer.json() == {
-        "error": "row 2: the model's answer is not a finite number; the operator finds more in the log",
+    response = client.post("/predict", json={"texts": ["good", "bad bad", "fine"]})
+    assert response.status_code == 500
+    assert response.json() == {
+        "error": "row 2: the model's prediction is not a finite number; the log of the server has the details",
         "row": 2,
     }
     assert 'reason="not_finite"} 1.0' in client.get("/metrics").text

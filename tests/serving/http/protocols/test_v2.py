@@ -1,4 +1,4 @@
-"""Against the text of the protocol: kserve/open-inference-protocol, specification/protocol/inference_rest.md."""
+"""Tests by the protocol: kserve/open-inference-protocol, specification/protocol/inference_rest.md."""
 
 import json
 from collections.abc import Callable
@@ -35,10 +35,10 @@ def test_health_and_metadata_have_the_fields_of_the_protocol(client: TestClient,
 
 
 @pytest.mark.parametrize("path", ["/v2/models/toy/infer", "/v2/models/toy/versions/3/infer"])
-def test_an_answer_has_the_tensors_that_the_metadata_promise(client: TestClient, path: str) -> None:
-    answer = infer(client, path, id="request 7")
-    assert answer.status_code == 200
-    content = answer.json()
+def test_infer_returns_the_tensors_of_the_metadata(client: TestClient, path: str) -> None:
+    response = infer(client, path, id="request 7")
+    assert response.status_code == 200
+    content = response.json()
     InferResponse.model_validate(content)
     assert (content["model_name"], content["model_version"], content["id"]) == ("toy", "3", "request 7")
     outputs = {tensor["name"]: tensor for tensor in content["outputs"]}
@@ -47,23 +47,23 @@ def test_an_answer_has_the_tensors_that_the_metadata_promise(client: TestClient,
     assert outputs["probabilities"]["shape"] == [2, 2]
     assert [sum(outputs["probabilities"]["data"][n : n + 2]) for n in (0, 2)] == pytest.approx([1, 1])
     entities = [json.loads(text) for text in outputs["entities"]["data"]]
-    assert [[one["label"] for one in row] for row in entities] == [["ORG"], []]
+    assert [[entity["label"] for entity in row] for row in entities] == [["ORG"], []]
     metadata = client.get("/v2/models/toy").json()["outputs"]
-    assert [(one["name"], one["datatype"]) for one in metadata] == [
-        (one["name"], one["datatype"]) for one in content["outputs"]
+    assert [(tensor["name"], tensor["datatype"]) for tensor in metadata] == [
+        (tensor["name"], tensor["datatype"]) for tensor in content["outputs"]
     ]
 
 
-def test_without_an_id_none_comes_back_and_outputs_can_be_chosen(client: TestClient) -> None:
+def test_infer_returns_the_requested_outputs_and_no_id_of_its_own(client: TestClient) -> None:
     content = infer(client, outputs=[{"name": "truncated"}, {"name": "label"}]).json()
     assert "id" not in content
     assert [tensor["name"] for tensor in content["outputs"]] == ["truncated", "label"]
-    answer = infer(client, outputs=[{"name": "logits"}])
-    assert answer.status_code == 422
-    assert "no output 'logits'" in answer.json()["error"]
+    response = infer(client, outputs=[{"name": "logits"}])
+    assert response.status_code == 422
+    assert "no output 'logits'" in response.json()["error"]
 
 
-def test_data_may_be_nested_as_the_shape_says(client: TestClient) -> None:
+def test_infer_accepts_nested_data(client: TestClient) -> None:
     flat = infer(client).json()["outputs"]
     nested = {**TEXT, "shape": [2, 1], "data": [["good Apple"], ["bad"]]}
     assert infer(client, inputs=[nested]).json()["outputs"] == flat
@@ -85,32 +85,32 @@ def test_data_may_be_nested_as_the_shape_says(client: TestClient) -> None:
         ({"data": "good"}, "inputs.0.data"),
     ],
 )
-def test_a_tensor_that_cannot_be_read_is_named(client: TestClient, change: dict[str, Any], error: str) -> None:
-    answer = infer(client, inputs=[{**TEXT, **change}])
-    assert answer.status_code == 422
-    assert error in answer.json()["error"]
+def test_infer_names_an_invalid_tensor(client: TestClient, change: dict[str, Any], error: str) -> None:
+    response = infer(client, inputs=[{**TEXT, **change}])
+    assert response.status_code == 422
+    assert error in response.json()["error"]
 
 
-def test_the_same_tensor_twice_is_refused(client: TestClient) -> None:
+def test_infer_refuses_duplicate_and_missing_tensors(client: TestClient) -> None:
     assert infer(client, inputs=[TEXT, TEXT]).status_code == 422
     assert infer(client, inputs=[]).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/v2/models/other", "/v2/models/toy/versions/2", "/v2/models/toy/versions/2/ready"])
-def test_other_models_and_versions_are_not_here(client: TestClient, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 404
-    assert "toy 3 is" in answer.json()["error"]
+def test_models_route_refuses_other_models_and_versions(client: TestClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 404
+    assert "request toy version 3" in response.json()["error"]
     assert infer(client, "/v2/models/other/infer").status_code == 404
 
 
-def test_a_folder_has_the_beginning_of_its_digest_for_a_version(serve: Serve, toy: Bundle) -> None:
+def test_infer_returns_the_beginning_of_the_digest_as_version_of_a_folder(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, origin=Origin("toy"))
     assert infer(client).json()["model_version"] == toy.digest[:12]
     assert client.get(f"/v2/models/toy/versions/{toy.digest[:12]}").status_code == 200
 
 
-def test_pairs_are_two_tensors(serve: Serve, build_toy: Callable[..., Bundle]) -> None:
+def test_infer_reads_pairs_from_two_tensors(serve: Serve, build_toy: Callable[..., Bundle]) -> None:
     golden = [{"text": "good", "text_pair": "bad", "label": "down", "probabilities": [0.5249792, 0.4750208]}]
     client = serve(build_toy(pair=True, golden=golden))
     second = {**TEXT, "name": "text_pair"}
@@ -118,9 +118,9 @@ def test_pairs_are_two_tensors(serve: Serve, build_toy: Callable[..., Bundle]) -
     assert infer(client, inputs=[second, TEXT]).status_code == 200
     assert "takes text and text_pair" in infer(client).json()["error"]
     short = {**second, "shape": [1], "data": ["good"]}
-    assert "not the same number" in infer(client, inputs=[TEXT, short]).json()["error"]
+    assert "differ in their number" in infer(client, inputs=[TEXT, short]).json()["error"]
 
 
-def test_a_name_that_holds_the_end_of_a_line_ends_none_in_the_answer(client: TestClient) -> None:
-    answer = infer(client, "/v2/models/to%0Ay/infer")
-    assert (answer.status_code, answer.json()["error"]) == (404, "no model to y is here; toy 3 is")
+def test_infer_removes_line_breaks_of_names_from_errors(client: TestClient) -> None:
+    response = infer(client, "/v2/models/to%0Ay/infer")
+    assert (response.status_code, response.json()["error"]) == (404, "there is no model to y; request toy version 3")

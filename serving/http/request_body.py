@@ -1,0 +1,57 @@
+"""Bodies of requests, read within limits of size, time and content type."""
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from assay.serving.http import error_responses as errors
+from assay.serving.http.client_connection import CLIENT_CONNECTION
+from assay.serving.http.server_settings import Limits
+
+# Browsers send these types to another site without a preflight request; no such page may use this server.
+_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+_JSON_TYPE = "application/json"
+
+
+async def read_body(request: Request, limits: Limits, *, require_json: bool = False) -> bytes:
+    """Return the body of a request.
+
+    Args:
+        request: request to read.
+        limits: limits on the bytes of the body and the seconds to send it.
+        require_json: accept the content type JSON only; otherwise accept all types but those of forms.
+
+    Raises:
+        Refusal: 408 too slow, 413 too large, 415 another content type, 499 the client disconnected.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in _FORM_TYPES or (require_json and content_type != _JSON_TYPE):
+        raise errors.Refusal(415, "send the header Content-Type: application/json", "invalid")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:12]) > limits.body:
+        raise _too_large(limits)
+    try:
+        # The connection has received the whole body already, and needs no timeout.
+        if CLIENT_CONNECTION in request.scope.get("state", ()):
+            return await _receive(request, limits)
+        async with asyncio.timeout(limits.body_seconds):
+            return await _receive(request, limits)
+    except TimeoutError:
+        raise errors.Refusal(408, f"the body was not sent within {limits.body_seconds:g} s", "slow") from None
+    except ClientDisconnect:
+        raise errors.client_disconnected() from None
+
+
+async def _receive(request: Request, limits: Limits) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limits.body:
+            raise _too_large(limits)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limits: Limits) -> errors.Refusal:
+    return errors.Refusal(413, f"the body is larger than {limits.body} bytes; send less per request", "too_large")
