@@ -12,10 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from assay.corpus.errors import AssayError
 from assay.evaluation.verdict import Verdict
 from assay.recipes.recipe import Recipe
+from assay.runs.tags import APPROVAL_TAG, FAILED_TAG, OUTCOME_TAG
 
-APPROVAL_TAG = "assay.approval"
-OUTCOME_TAG = "assay.outcome"
-FAILED_TAG = "assay.failed"
 # The record is one tag, and stands in the history beside two other texts: see `assay.registry.history`.
 LONGEST_NAME, LONGEST_NOTES = 200, 1_000
 

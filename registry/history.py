@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.registry.approvals import Approval
+from assay.runs.tags import ALIAS_CHANGE_TAG
 
-ALIAS_CHANGE_TAG = "assay.move."
 # Older MLflow servers take tags of 5,000 characters; a move holds three texts by people and a few digests.
 LONGEST_TEXT = 1_000
 

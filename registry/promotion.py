@@ -6,12 +6,22 @@ from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
-from assay.registry.approvals import FAILED_TAG, Approval
+from assay.registry.approvals import Approval
 from assay.registry.history import shortened
 from assay.registry.model_registry import ModelRegistry, failed_names
 from assay.registry.versions import Version
 from assay.runs.run import Run
-from assay.runs.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG, TEST_ROWS_TAG
+from assay.runs.tags import (
+    EVALUATION_TAG,
+    FAILED_TAG,
+    LEDGER_TAG,
+    RECIPE_DIGEST_TAG,
+    RECIPE_TAG,
+    RUN_TAG,
+    SNAPSHOT_TAG,
+    SPLITS_TAG,
+    TEST_ROWS_TAG,
+)
 
 
 class PromotionResult(BaseModel):
@@ -66,10 +76,10 @@ def register(
         SNAPSHOT_TAG: verdict.snapshot,
         SPLITS_TAG: verdict.splits,
         TEST_ROWS_TAG: sample_rows(rows.ids("test")),
-        "assay.recipe": run.recipe.digest,
-        RECIPE_NAME_TAG: run.recipe.name,
-        "assay.ledger": rows.manifest.ledger or "",
-        "assay.evaluation": results.evaluation.digest,
+        RECIPE_TAG: run.recipe.name,
+        RECIPE_DIGEST_TAG: run.recipe.digest,
+        LEDGER_TAG: rows.manifest.ledger or "",
+        EVALUATION_TAG: results.evaluation.digest,
         RUN_TAG: run.key,
     }
     if verdict.outcome == "refused":
@@ -104,7 +114,7 @@ def apply_verdict(
     if not verdict.forced and (rolled_back := registry.why_rolled_back(version.bundle, approval)):
         return PromotionResult(version=version, promoted=False, why=f"refused: {rolled_back}")
     expected = registry.version(verdict.champion) if verdict.champion else None
-    reason = f"recipe {version.tags.get(RECIPE_NAME_TAG, '?')}: {_merit(verdict)}"
+    reason = f"recipe {version.tags.get(RECIPE_TAG, '?')}: {_merit(verdict)}"
     move = registry.promote(version, verdict, expected, reason, run_key, approval)
     why = f"champion instead of version {move.source}" if move and move.source else "champion"
     version = registry.version(version.number)
@@ -113,7 +123,7 @@ def apply_verdict(
 
 def registry_of(run: Run) -> ModelRegistry:
     """The registered model of a run's recipe."""
-    return ModelRegistry(run.recipe.registry.name, run.tracking_uri, run.store)
+    return ModelRegistry(run.recipe.registry.name, run.tracking_uri, run.store, shared=run.shared)
 
 
 def _merit(verdict: Verdict) -> str:

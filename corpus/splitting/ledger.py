@@ -23,8 +23,8 @@ from assay.corpus.near_duplicates import VERSION
 from assay.corpus.splitting.duplicates import HASH_BYTES, NO_KEY, HashArray
 from assay.corpus.splitting.stratify import NO_SPLIT, TRAIN, SplitArray
 from assay.corpus.storage.atomic import atomic_path
-from assay.corpus.storage.object_store import shared_store
-from assay.corpus.storage.remote_lease import hold_shared
+from assay.corpus.storage.leases import hold_shared_lease
+from assay.corpus.storage.object_store import SharedStore
 
 LEDGER = "ledger.parquet"  # beside the splits: what it knew of their rows before
 LOCK_TIMEOUT_S = 600.0
@@ -133,8 +133,13 @@ def ledger_path(store: Path, recipe: str) -> Path:
 
 
 @contextmanager
-def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
+def open_ledger(path: Path, shared: SharedStore | None = None, *, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
     """Open a ledger, or begin one, and keep others out until the block ends.
+
+    Args:
+        path: file of the ledger.
+        shared: the store that shares the ledger with other machines.
+        timeout: seconds to wait for another run that holds it.
 
     Raises:
         AssayError: another run holds it for longer than `timeout` seconds, the file is damaged, or its keys are of
@@ -149,26 +154,26 @@ def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]
             f"{path} has been held by another run for {timeout:g} s; wait until it ends, then start this one again"
         ) from error
     try:
-        with _synced(path, timeout):
+        with _synced(path, shared, timeout):
             yield _read(path)
     finally:
         lock.release()
 
 
 @contextmanager
-def _synced(path: Path, timeout: float) -> Iterator[None]:
+def _synced(path: Path, shared: SharedStore | None, timeout: float) -> Iterator[None]:
     """Take what the shared store knows, keep other machines out, and write down what the block has told."""
-    if (shared := shared_store()) is None:
+    if shared is None:
         yield
         return
     name = f"ledger/{path.name}"
-    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as turn:
+    with hold_shared_lease(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as lease:
         before = shared.read(name)
         if before is not None:
             path.write_bytes(before)
         yield
         if path.exists() and (after := path.read_bytes()) != before:
-            turn.renew()
+            lease.renew()
             shared.write(name, after)
 
 

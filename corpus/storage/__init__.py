@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files and folders that appear completely or not at all, digests, leases, and stores at remote addresses."""

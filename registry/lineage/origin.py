@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric
 
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import MANIFEST as SNAPSHOT_JSON
@@ -18,7 +17,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import LEDGER
 from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPrediction, read_predictions
 from assay.registry.aliases import Aliases
-from assay.registry.versions import Version, Versions
+from assay.registry.versions import Version, Versions, logged_metrics
 from assay.runs.environment import from_text
 from assay.runs.mlflow_client import connect
 from assay.runs.origin_record import data_folder, predictions_folder
@@ -139,9 +138,7 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
 
 def read_metrics(client: MlflowClient, version: Version) -> dict[str, float]:
     """Figures of a version on test rows, without times. They lie with the logged model: a run may make several."""
-    model = client.get_logged_model(version.model_id) if version.model_id else None
-    metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    return comparable(test_metrics({metric.key: metric.value for metric in metrics}))
+    return comparable(test_metrics(logged_metrics(client, version)))
 
 
 def comparable(metrics: dict[str, float]) -> dict[str, float]:

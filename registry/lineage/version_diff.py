@@ -4,18 +4,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.splits import SplitName
 from assay.registry.lineage.change import Change, changes
 from assay.registry.lineage.origin import Lineage, lineages
+from assay.runs.tags import CODE_TAG, DEVICE_TAG, PRECISION_TAG
 
 # What else a result may depend on, as the MLflow run tells it: name -> tag.
 CIRCUMSTANCES = {
-    "code": "assay.code",
-    "commit": "mlflow.source.git.commit",
-    "device": "assay.device",
-    "number format": "assay.precision",
+    "code": CODE_TAG,
+    "commit": MLFLOW_GIT_COMMIT,
+    "device": DEVICE_TAG,
+    "number format": PRECISION_TAG,
 }
 
 

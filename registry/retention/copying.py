@@ -20,22 +20,29 @@ from mlflow.entities.model_registry import ModelVersion
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.verdict import Verdict
-from assay.registry.aliases import PROMOTED_TAG, REASON_TAG, REPLACED_TAG
 from assay.registry.approvals import Approval
 from assay.registry.history import AliasChange
 from assay.registry.lineage.origin import find_version
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.versions import COPIED_TAG, MODEL_TAG, Version, Versions
+from assay.registry.versions import Version, Versions, logged_metrics
 from assay.runs.experiments import experiment_id
 from assay.runs.mlflow_client import connect
 from assay.runs.search_filters import equals
-from assay.runs.tags import RECIPE_NAME_TAG
+from assay.runs.tags import (
+    COPIED_FROM_TAG,
+    COPIED_TO_TAG,
+    COPY_TAG,
+    LOGGED_MODEL_TAG,
+    PROMOTED_TAG,
+    REASON_TAG,
+    RECIPE_TAG,
+    REPLACED_TAG,
+)
 from assay.runs.tracking import mlflow_reachable
 from assay.serving.address import without_password
 
-COPY_TAG, FROM_TAG = "assay.copy_of", "assay.copied_from"
 # Of the other registry: which model of its store it is, and when it became champion there.
-LEFT_BEHIND = (MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG, COPIED_TAG)
+NOT_COPIED = (LOGGED_MODEL_TAG, PROMOTED_TAG, REASON_TAG, REPLACED_TAG, COPIED_TO_TAG)
 A_BATCH, METRICS_A_BATCH = 100, 500
 logger = logging.getLogger(__name__)
 
@@ -109,15 +116,15 @@ def copy_version(plan: CopyPlan, source: CopyTarget, target: CopyTarget) -> Vers
         with mlflow_reachable(source.tracking_uri):
             run = here.get_run(run_id)
             files = Path(here.download_artifacts(run_id, "", str(_made(folder / "files"))))
-            metrics = _metrics(here, version)
+            metrics = logged_metrics(here, version)
             description = here.get_model_version(version.name, version.number).description or ""
             experiment = here.get_experiment(run.info.experiment_id).name
             _note_copy(here, version, plan.name, target)
         with mlflow_reachable(target.tracking_uri), _new_run(there, target, experiment, run, version) as copy:
             _log_in_batches(there, copy, run)
             there.log_artifacts(copy, str(files))
-            tags = {key: value for key, value in version.tags.items() if not key.startswith(LEFT_BEHIND)}
-            tags[FROM_TAG] = f"{version.address} of {source.name}"
+            tags = {key: value for key, value in version.tags.items() if not key.startswith(NOT_COPIED)}
+            tags[COPIED_FROM_TAG] = f"{version.address} of {source.name}"
             made = Versions(there, plan.name, target.tracking_uri).create(copy, bundle, tags, description)
             entities = [Metric(key, value, _now(), 0, model_id=made.model_id) for key, value in metrics.items()]
             there.log_batch(copy, metrics=entities)
@@ -129,7 +136,7 @@ def copy_version(plan: CopyPlan, source: CopyTarget, target: CopyTarget) -> Vers
 def _note_copy(client: MlflowClient, version: Version, name: str, target: CopyTarget) -> None:
     """Write with the version where its copy is, for `assay erase`: before the copy, which may be killed half-way."""
     where = f"copied to {name} of {target.name} (store {target.store})"
-    client.set_model_version_tag(version.name, version.number, COPIED_TAG + digest_json(where)[:12], where)
+    client.set_model_version_tag(version.name, version.number, COPIED_TO_TAG + digest_json(where)[:12], where)
 
 
 def promote_copy(
@@ -169,7 +176,7 @@ def _approval(version: Version, verdict: Verdict) -> Approval | None:
     if asked.state != "approved":
         raise AssayError(
             f"{version.address} was not approved ({asked.expire()}), so its copy does not become champion; judge it "
-            f"again, then approve: assay run {version.tags.get(RECIPE_NAME_TAG, 'RECIPE')} --from gate"
+            f"again, then approve: assay run {version.tags.get(RECIPE_TAG, 'RECIPE')} --from gate"
         )
     return asked
 
@@ -207,14 +214,7 @@ def _log_in_batches(client: MlflowClient, copy: str, run: MlflowRun) -> None:
     metrics = [Metric(key, value, _now(), 0) for key, value in run.data.metrics.items()]
     for begin in range(0, len(metrics), METRICS_A_BATCH):
         client.log_batch(copy, metrics=metrics[begin : begin + METRICS_A_BATCH])
-    client.set_tag(copy, FROM_TAG, str(run.info.run_id))
-
-
-def _metrics(client: MlflowClient, version: Version) -> dict[str, float]:
-    """What is logged with the model behind the version."""
-    model = client.get_logged_model(version.model_id) if version.model_id else None
-    metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    return {metric.key: metric.value for metric in metrics}
+    client.set_tag(copy, COPIED_FROM_TAG, str(run.info.run_id))
 
 
 def _sizes(client: MlflowClient, run_id: str, path: str | None = None) -> Iterator[int]:

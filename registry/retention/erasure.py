@@ -22,7 +22,7 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splitting.duplicates import HASH_BYTES, all_keys
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.storage.atomic import mend_folders
-from assay.corpus.storage.object_store import shared_store
+from assay.corpus.storage.object_store import SharedStore, shared_store
 from assay.registry.retention.mlflow_erasure import Tracks, download_rows, erase_artifacts, find_tracks
 from assay.registry.retention.store_erasure import (
     Copy,
@@ -37,7 +37,7 @@ from assay.registry.retention.store_erasure import (
 )
 from assay.registry.retention.tracking_addresses import in_one_line, runs_elsewhere, tracking_addresses
 from assay.runs.lifecycle import run_lock
-from assay.runs.run import MARKER
+from assay.runs.step_result import STEP_MANIFEST
 from assay.serving.address import without_password
 
 
@@ -106,7 +106,7 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
     """
     if not ids or not all(ids):
         raise AssayError("no id to forget; name the ids of rows, or of documents")
-    _check_shared_store()
+    _check_shared_store(shared_store())
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
         with _locked([run]):
             mend_folders(run, "extract-*")
@@ -144,10 +144,11 @@ def erase(plan: ErasurePlan, store: Path) -> int:
         AssayError: a run is being worked on, or a ledger is damaged; nothing is erased.
     """
     runs = {one.snapshot.parent for one in plan.found}
+    shared = shared_store()
     with _locked(runs | {one.owner for one in plan.copies}):
         gone = 0
         for recipe, keys in sorted(_keys(plan, store).items()):
-            with open_ledger(ledger_path(store, recipe)) as ledger:
+            with open_ledger(ledger_path(store, recipe), shared) as ledger:
                 gone += ledger.forget(np.frombuffer(b"".join(keys), dtype=f"S{HASH_BYTES}"))
         for copy in plan.copies:
             erase_copy(copy)
@@ -175,9 +176,9 @@ def _erase_in_mlflow(tracked: Sequence[Tracks]) -> dict[str, str]:
     return failed
 
 
-def _check_shared_store() -> None:
-    """What lies in the shared store under digests of files is not looked through."""
-    if (shared := shared_store()) is not None and shared.names("runs", f"*/extract-*/{MARKER}"):
+def _check_shared_store(shared: SharedStore | None) -> None:
+    """Refuse a shared store that holds snapshots, since its files are not searched."""
+    if shared is not None and shared.names("runs", f"*/extract-*/{STEP_MANIFEST}"):
         raise AssayError(
             f"rows lie in {shared.address}, which is not looked through; remove runs/ and files/ there, not ledger/, "
             "then forget on every machine that has worked with it"

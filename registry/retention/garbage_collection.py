@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from assay.corpus.snapshot import MANIFEST, SnapshotManifest
 from assay.corpus.storage.atomic import PARTIAL
-from assay.runs.lifecycle import RunState, read_state, read_states, run_lock
+from assay.runs.lifecycle import run_lock
+from assay.runs.run_states import RunState, read_state, read_states
 
 SNAPSHOT_STEP = "extract-"
 CARDS = "cards"  # what a person reads of a run stays, however old it is

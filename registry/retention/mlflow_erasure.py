@@ -18,7 +18,7 @@ from assay.registry.versions import Version, every_version
 from assay.runs.mlflow_client import connect, every_page
 from assay.runs.mlflow_runs import find_run
 from assay.runs.origin_record import DATA_FOLDER, PREDICTIONS_FOLDER, SNAPSHOT_FOLDER, data_folder
-from assay.runs.tags import RECIPE_NAME_TAG, SPLITS_TAG
+from assay.runs.tags import RECIPE_TAG, SPLITS_TAG
 from assay.serving.address import without_password
 
 
@@ -145,7 +145,7 @@ class _Search:
         return Tracked(
             run_id=run_id,
             name=run.info.run_name or run_id,
-            recipe=run.data.tags.get(RECIPE_NAME_TAG),
+            recipe=run.data.tags.get(RECIPE_TAG),
             artifacts=[*snapshots, *answers],
             snapshots=snapshots,
         )

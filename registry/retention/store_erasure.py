@@ -21,8 +21,8 @@ from assay.corpus.storage.atomic import PARTIAL, atomic_folder, atomic_path
 from assay.corpus.storage.digest import digest_folder
 from assay.evaluation.drift.window_statistics import REFERENCE
 from assay.registry.approval_records import VERDICT, WAITING
-from assay.runs.lifecycle import STATE, read_state
-from assay.runs.run import MARKER
+from assay.runs.run_states import STATE, read_state
+from assay.runs.step_result import STEP_MANIFEST
 
 PARTS = "part-*.parquet"
 # A bundle is what was registered, to the last byte; the version it belongs to is named.
@@ -169,8 +169,8 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
         with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
             rejects.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
         files = digest_folder(partial)
-        marker = json.loads((folder / MARKER).read_bytes()) | {"files": files}
-        with atomic_path(partial / MARKER) as path:
+        marker = json.loads((folder / STEP_MANIFEST).read_bytes()) | {"files": files}
+        with atomic_path(partial / STEP_MANIFEST) as path:
             path.write_text(json.dumps(marker, indent=2), encoding="utf-8")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.corpus.errors import AssayError, first_line
-from assay.runs.lifecycle import RunState, read_states
 from assay.runs.mlflow_client import connect, full_address, own_database, stored_address
 from assay.runs.mlflow_runs import find_run
+from assay.runs.run_states import RunState, read_states
 from assay.runs.tracking import mlflow_reachable
 from assay.serving.address import default_tracking_uri, existing_tracking_uri, has_database, without_password
 

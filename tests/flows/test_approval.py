@@ -9,7 +9,7 @@ from mlflow.entities import RunStatus
 
 from assay.flows.training import train
 from assay.registry.model_registry import ModelRegistry
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.approvals import Deployed
 from tests.flows.tiny import make_recipe
 

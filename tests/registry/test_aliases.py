@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from assay.corpus.storage.leases import hold_lease
 from assay.registry.aliases import CHAMPION, PREVIOUS, Aliases
 from assay.registry.history import AliasChange, read_alias_changes, write_alias_change
-from assay.registry.lock import hold
 
 NAME = "O'Brien's model"
 CUT_OFF = AliasChange(number=77, kind="promotion", source="2", target="3", previous="1", reason="better")
@@ -33,8 +33,8 @@ def test_settle_ends_or_undoes_a_move_whatever_was_deleted_since(
     for number in deleted:
         client.delete_model_version(NAME, number)
     aliases = Aliases(client, NAME)
-    with hold(store / "locks" / "m.json", at_least=77) as lease:
-        aliases.apply_verdict(lease)
+    with hold_lease(store / "locks" / "m.json", at_least=77) as lease:
+        aliases.recover(lease)
         # then the move is over, and each alias is where it was, or where it was to go, or nowhere
         arrived = writes == 2 and "3" not in deleted
         assert [move.state for move in read_alias_changes(client, NAME)] == ["done" if arrived else "undone"]
@@ -47,5 +47,5 @@ def test_settle_ends_or_undoes_a_move_whatever_was_deleted_since(
         move = AliasChange(
             number=lease.fencing, kind="promotion", source=source, target="4", previous=previous, reason="new"
         )
-        assert aliases.move(move, lease).state == "done"
+        assert aliases.apply(move, lease).state == "done"
     assert aliases.number(CHAMPION) == "4"

@@ -2,7 +2,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from assay.registry.history import ALIAS_CHANGE_TAG, AliasChange, read_alias_changes, shortened, write_alias_change
+from assay.registry.history import AliasChange, read_alias_changes, shortened, write_alias_change
+from assay.runs.tags import ALIAS_CHANGE_TAG
 
 
 def a_move(number: int, reason: str = "better") -> AliasChange:

@@ -10,9 +10,10 @@ from mlflow.entities import Param
 
 from assay.corpus.errors import AssayError, DataError
 from assay.recipes.recipe import Recipe
-from assay.runs import lifecycle as session
-from assay.runs.lifecycle import STATE, open_run, read_state
+from assay.runs import lifecycle
+from assay.runs.lifecycle import open_run
 from assay.runs.run import Run, Step
+from assay.runs.run_states import STATE, read_state
 from assay.runs.tracking import is_flow_run, mlflow_reachable
 
 VALUES = {
@@ -116,7 +117,7 @@ def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> 
 def test_with_a_shared_store_no_run_is_left(store: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # another machine may work on it
     monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
-    monkeypatch.setattr(session, "_check_tracking", lambda recipe, store: None)  # which wants a server
+    monkeypatch.setattr(lifecycle, "_check_tracking", lambda recipe, states: None)  # which wants a server
     failed = run_and_fail(store, AssayError("disk full"))
     assert run_to_the_end(store, fresh=True).key != failed.key
     assert run_to_the_end(store).key == failed.key
@@ -282,7 +283,8 @@ def test_mlflow_knows_parameters_recipe_and_environment(store: Path) -> None:
     client = MlflowClient(tracking_uri=run.tracking_uri)
     data = client.get_run(run.mlflow_run).data
     assert data.params["training.batch_size"] == "32"
-    assert data.tags["assay.recipe"] == RECIPE.digest
+    assert data.tags["assay.recipe"] == RECIPE.name
+    assert data.tags["assay.recipe_digest"] == RECIPE.digest
     assert {file.path for file in client.list_artifacts(run.mlflow_run)} == {"environment.txt", "recipe.json"}
 
 
@@ -327,7 +329,7 @@ def test_a_start_that_fails_ends_its_mlflow_run_and_says_the_cause(
 ) -> None:
     # given an MLflow that is up and does not take a parameter
     monkeypatch.setattr("assay.runs.tracking.recipe_parameters", lambda recipe: [Param(":(", "x")])
-    with pytest.raises(AssayError, match="does not take what it was sent: Invalid value") as error:
+    with pytest.raises(AssayError, match="refuses a value: Invalid value") as error:
         run_to_the_end(store)
     # then nobody is sent to look whether the server is up, and no run looks alive
     assert "server is up" not in str(error.value)
@@ -335,14 +337,14 @@ def test_a_start_that_fails_ends_its_mlflow_run_and_says_the_cause(
     assert statuses(store) == ["FAILED"]
 
 
-@pytest.mark.parametrize("function", ["_save", "show_link"])
+@pytest.mark.parametrize("function", ["RunStates.save", "show_link"])
 def test_a_start_that_fails_behind_mlflow_ends_its_mlflow_run(
     store: Path, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(session, function, full)
+    monkeypatch.setattr(f"assay.runs.lifecycle.{function}", full)
     with pytest.raises(OSError, match="No space left"):
         run_to_the_end(store)
     assert statuses(store) == ["FAILED"]

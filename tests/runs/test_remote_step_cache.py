@@ -8,7 +8,7 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.storage.digest import digest_folder
-from assay.registry.lock import hold
+from assay.corpus.storage.object_store import shared_store
 from assay.registry.retention.erasure import plan_erasure
 from assay.runs.lifecycle import open_run
 from assay.runs.run import Run
@@ -69,26 +69,22 @@ def test_a_step_that_is_done_again_takes_the_place_of_the_former(tmp_path: Path)
 def test_what_was_finished_before_there_was_a_shared_store_is_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
     with monkeypatch.context() as patch:
         patch.delenv("ASSAY_SHARED_STORE")
-        one.once("extract", {}, writes("rows"))
-    one.once("extract", {}, never)
-    two.once("extract", {}, never)
+        machine(tmp_path, "one").once("extract", {}, writes("rows"))
+    machine(tmp_path, "one").once("extract", {}, never)
+    machine(tmp_path, "two").once("extract", {}, never)
 
 
-def test_ledger_and_promotions_are_those_of_all_machines(tmp_path: Path) -> None:
+def test_open_ledger_reads_what_another_machine_wrote(tmp_path: Path) -> None:
     import numpy as np
 
     keys = np.array([b"0123456789abcdef"], dtype="S16")
-    with open_ledger(ledger_path(tmp_path / "one", "tiny")) as ledger:
+    shared = shared_store()
+    with open_ledger(ledger_path(tmp_path / "one", "tiny"), shared) as ledger:
         ledger.tell(keys, np.array([2], dtype=np.int8), remember=True)
-    with open_ledger(ledger_path(tmp_path / "two", "tiny")) as ledger:
+    with open_ledger(ledger_path(tmp_path / "two", "tiny"), shared) as ledger:
         assert ledger.split_of(keys).tolist() == [2]
-    with hold(tmp_path / "one" / "locks" / "tiny.json") as first:
-        pass
-    with hold(tmp_path / "two" / "locks" / "tiny.json") as second:
-        assert second.fencing == first.fencing + 1
 
 
 def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

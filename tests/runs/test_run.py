@@ -103,7 +103,7 @@ def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_neve
     run, work = make_run(tmp_path), Work()
     # given a resumable step that was killed when all but its name was there
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("assay.runs.run.publish_folder", lambda partial, folder: interrupted(partial))
+        patch.setattr("assay.runs.step_cache.publish_folder", lambda partial, folder: interrupted(partial))
         run.once("train", {}, work, resumable=True)
     # then the next start ends it, for good
     done = run.once("train", {}, work, resumable=True)

@@ -10,10 +10,9 @@ from mlflow import MlflowClient
 from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
 
 from assay.evaluation.row_sample import sample_rows
-from assay.registry.aliases import PROMOTED_TAG
 from assay.registry.versions import Version, Versions, every_version
 from assay.runs.search_filters import equals
-from assay.runs.tags import TEST_ROWS_TAG
+from assay.runs.tags import PROMOTED_TAG, TEST_ROWS_TAG
 
 # MLflow declares no types here.
 of_versions: Any = SearchModelVersionUtils

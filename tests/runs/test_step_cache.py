@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.runs import step_cache as reusing
-from assay.runs.step_cache import MARKER, package_versions
+from assay.runs import software
+from assay.runs.software import package_versions
+from assay.runs.step_result import STEP_MANIFEST
 from tests.runs.test_run import CONTENT, Work, make_run
 
 NAMES = (
@@ -43,7 +44,7 @@ def test_run_takes_no_result_that_other_versions_made(
     if changed == "python":
         monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
     else:
-        monkeypatch.setattr(reusing, "version", lambda name: "99" if name == changed else version(name))
+        monkeypatch.setattr(software, "version", lambda name: "99" if name == changed else version(name))
     make_run(tmp_path, key="two").once("train", {}, work, content=CONTENT)
     assert work.times == 2
 
@@ -53,7 +54,7 @@ def test_run_takes_no_result_that_other_versions_made(
 def test_run_makes_a_result_anew_where_a_marker_is_damaged(content: str, whose: str, tmp_path: Path) -> None:
     work = Work()
     first = make_run(tmp_path).once("train", {}, work, content=CONTENT)
-    (first.path / MARKER).write_bytes(content.encode("latin-1"))
+    (first.path / STEP_MANIFEST).write_bytes(content.encode("latin-1"))
     make_run(tmp_path, key="two" if whose == "another run" else "one").once("train", {}, work, content=CONTENT)
     assert work.times == 2
 
@@ -66,7 +67,7 @@ def test_run_passes_over_results_that_it_cannot_take_to_the_one_that_it_can(
     last = make_run(tmp_path, key="z").once("train", {}, work, content=CONTENT).path
     for key in ("denied", "folder", "gone"):
         shutil.copytree(last, tmp_path / "runs" / key / last.name)
-    folder = tmp_path / "runs" / "folder" / last.name / MARKER
+    folder = tmp_path / "runs" / "folder" / last.name / STEP_MANIFEST
     folder.unlink()
     folder.mkdir()
     link, read = os.link, Path.read_bytes

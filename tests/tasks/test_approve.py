@@ -14,11 +14,12 @@ from prefect.states import Scheduled
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.leases import hold_lease
 from assay.evaluation.export_report import ExportReport
-from assay.registry.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
+from assay.registry.approvals import Approval
 from assay.registry.history import LONGEST_TEXT, AliasChange
-from assay.registry.lock import hold
 from assay.registry.promotion import PromotionResult
+from assay.runs.tags import APPROVAL_TAG, OUTCOME_TAG
 from assay.tasks.approve import decide
 from assay.tasks.approve import question as ask_about
 from assay.tasks.promote import promote
@@ -57,7 +58,7 @@ def test_a_deployed_run_waits_suspended_with_the_verdict_and_goes_on_with_the_an
     version = world.registry.version("2")
     assert (version.outcome, world.serves()) == ("pending", "1")
     # while nothing is locked.
-    with hold(world.store / "locks" / "toy.json", wait=0):
+    with hold_lease(world.store / "locks" / "toy.json", wait=0):
         pass
     # When a person approves,
     state = waiting.resume(**ANN)

@@ -30,8 +30,8 @@ def test_files_are_kept_by_their_digest_and_proved_when_fetched(bucket: str, tmp
     (made / "below" / "again.parquet").write_bytes(b"rows")
     files = digest_folder(made)
 
-    shared.keep(made, files)
-    shared.keep(made, files)
+    shared.upload_by_digest(made, files)
+    shared.upload_by_digest(made, files)
     assert len(shared.names("files", "*/*")) == 1
     shared.fetch(files, tmp_path / "fetched")
     assert digest_folder(tmp_path / "fetched") == files
@@ -50,7 +50,7 @@ def test_an_address_that_does_not_answer_is_one_line(
     bucket: str, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("ASSAY_SHARED_STORE", address)
-    with pytest.raises(AssayError, match=f"ASSAY_SHARED_STORE={address} does not do its part .* check the address"):
+    with pytest.raises(AssayError, match=f"{address} is not responding correctly .* check the address"):
         shared = shared_store()
         assert shared is not None
         shared.write("one", b"1")

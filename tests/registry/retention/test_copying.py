@@ -6,10 +6,10 @@ from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
 from assay.registry.aliases import ChampionChanged
-from assay.registry.approvals import APPROVAL_TAG
 from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.retention.copying import COPY_TAG, CopyTarget, copy_version, plan_copy, promote_copy
+from assay.registry.retention.copying import CopyTarget, copy_version, plan_copy, promote_copy
+from assay.runs.tags import APPROVAL_TAG, COPY_TAG
 from assay.tasks.approve import decide
 from tests.approvals import World
 

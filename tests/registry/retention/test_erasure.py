@@ -21,9 +21,10 @@ from assay.flows.training import train
 from assay.registry.promotion import PromotionResult
 from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import all_snapshots, is_one_of
-from assay.runs.lifecycle import STATE, RunState, run_lock
+from assay.runs.lifecycle import run_lock
 from assay.runs.origin_record import data_folder, snapshot_folder
 from assay.runs.run import Run
+from assay.runs.run_states import STATE, RunState
 from assay.tasks.report import report_decision
 from assay.tasks.split import split
 from tests.flows.tiny import make_recipe, write_rows
@@ -123,7 +124,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     split_of, data, size = Splits.load(splits.path), Snapshot.load(snapshot.path), ledger_size(store)
-    runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe_name": "tiny"}) for _ in range(2)]
+    runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe": "tiny"}) for _ in range(2)]
     for one in runs:
         client.log_artifacts(one.info.run_id, str(splits.path), data_folder(split_of.digest))
         client.log_artifacts(one.info.run_id, str(snapshot.path), snapshot_folder(data.digest))
@@ -151,7 +152,7 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     split_of, data = data_folder(Splits.load(splits.path).digest), snapshot_folder(Snapshot.load(snapshot.path).digest)
-    tags = {"assay.splits": "s", "assay.recipe_name": "tiny"}
+    tags = {"assay.splits": "s", "assay.recipe": "tiny"}
     no_sides, no_rows, whole = (client.create_run(experiment, tags=tags).info.run_id for _ in range(3))
     for run in (no_sides, no_rows, whole):
         client.log_artifacts(run, str(splits.path), split_of)

@@ -7,7 +7,7 @@ from filelock import FileLock
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.registry.retention.garbage_collection import collect, plan_collection
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.snapshots import write_snapshot
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
 from assay.registry.retention.protected import protected_snapshots
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.registry.retention.test_garbage_collection import add_run
 
 # More than MLflow gives on one page.

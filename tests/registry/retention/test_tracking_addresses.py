@@ -17,8 +17,9 @@ from assay.registry.retention.erasure import IncompleteError, erase, plan_erasur
 from assay.registry.retention.mlflow_erasure import Tracked, erase_artifacts
 from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
-from assay.runs.lifecycle import STATE, RunState, open_run, read_state
+from assay.runs.lifecycle import open_run
 from assay.runs.origin_record import data_folder, snapshot_folder
+from assay.runs.run_states import STATE, RunState, read_state
 from tests.cli.calls import call
 from tests.registry.retention.test_erasure import made, write
 from tests.snapshots import make_run
@@ -47,7 +48,7 @@ def keep_in(database: Path, store: Path, key: str = "first") -> Path:
     place = database.parent / f"artifacts of {database.stem}"
     found = client.get_experiment_by_name("toy")
     experiment = found.experiment_id if found else client.create_experiment("toy", artifact_location=place.as_uri())
-    tags = {"assay.splits": Splits.load(splits.path).digest, "assay.recipe_name": "tiny"}
+    tags = {"assay.splits": Splits.load(splits.path).digest, "assay.recipe": "tiny"}
     mlflow_run = client.create_run(experiment, tags=tags).info.run_id
     client.log_artifacts(mlflow_run, str(splits.path), data_folder(tags["assay.splits"]))
     rows = snapshot_folder(Snapshot.load(snapshot.path).digest)
