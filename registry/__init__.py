@@ -1,1 +1,1 @@
-"""Registered models in MLflow: versions, approvals, and the champion, which changes under a lease and with a history."""
+"""Registered models in MLflow: versions, approvals, and the champion with its history, changed under a lease."""

@@ -167,10 +167,10 @@ class Versions:
         return self._with(OUTCOME_TAG, "pending")
 
     def create(self, mlflow_run: str, bundle: Bundle, tags: Mapping[str, str], description: str) -> Version:
-        """The version that holds the bundle; it is made if there is none.
+        """Return the version that holds the bundle, and create it if there is none.
 
-        MLflow's client repeats a request whose answer was lost, so one call can make two versions: the
-        lowest one is kept.
+        MLflow's client repeats a request whose response was lost, so that one call can make two versions: the lowest
+        one is kept.
         """
         self._create_model()
         if not self._with(BUNDLE_TAG, bundle.digest):

@@ -35,8 +35,8 @@ def deleted_experiment(experiment: Experiment, uri: str) -> str:
     number, server = experiment.experiment_id, f"MLFLOW_TRACKING_URI={without_password(uri)}"
     return (
         f"the MLflow experiment {experiment.name!r} is deleted; restore it ({server} mlflow experiments restore "
-        f"--experiment-id {number}), remove it permanently (mlflow gc --experiment-ids {number}), or name another one in "
-        "registry.experiment"
+        f"--experiment-id {number}), remove it permanently (mlflow gc --experiment-ids {number}), or name another one "
+        "in registry.experiment"
     )
 
 

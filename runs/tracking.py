@@ -99,11 +99,11 @@ class Tracking:
         """Start an MLflow run with all parameters of the recipe, or resume `run_id`.
 
         Args:
-            recipe: what runs.
-            store: folder of sqlite and artifacts where there is no server.
-            key: of the run.
-            run_id: an MLflow run of before; one that was deleted counts as none.
-            uri: another MLflow than the recipe's.
+            recipe: the recipe to run.
+            store: folder of sqlite and artifacts without a server.
+            key: key of the run.
+            run_id: id of an earlier MLflow run; a deleted one counts as None.
+            uri: address of an MLflow other than that of the recipe.
 
         Raises:
             AssayError: MLflow cannot be reached, or the experiment is deleted.

@@ -98,5 +98,5 @@ def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_rows_that_are_shared_are_not_forgotten_by_halves(tmp_path: Path) -> None:
     machine(tmp_path, "one").once("extract", {}, writes("rows"))
-    with pytest.raises(AssayError, match="which is not looked through; remove runs/ and files/ there"):
+    with pytest.raises(AssayError, match="which is not searched; remove runs/ and files/ there"):
         plan_erasure(["7"], tmp_path / "one", None)

@@ -221,7 +221,7 @@ def test_two_answers_at_once_have_one_winner(world: World) -> None:
     # when Bob refuses before her answer arrives,
     decide(world.registry, "2", approve=False, approver="Bob")
     # then hers is not taken.
-    with pytest.raises(AssayError, match="was answered before: refused by Bob"):
+    with pytest.raises(AssayError, match="was decided before: refused by Bob"):
         world.registry.promote(version, verdict, world.registry.version("1"), "late", approval=approved)
     assert world.serves() == "1"
 

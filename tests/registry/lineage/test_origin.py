@@ -50,7 +50,7 @@ def test_a_version_of_before_left_no_lineage(make_version: MakeVersion) -> None:
     made = make_version("first")
     made.client.set_model_version_tag("tiny", "1", "assay.splits", "0" * 64)
     with (
-        pytest.raises(AssayError, match="models:/tiny/1 left no lineage"),
+        pytest.raises(AssayError, match="models:/tiny/1 has no lineage"),
         lineages(made.run.tracking_uri, "models:/tiny/1"),
     ):
         pass

@@ -184,7 +184,7 @@ def test_what_waits_for_approval_and_a_copy_onto_itself_are_refused(
 ) -> None:
     source, target = places
     staging.go("second")
-    with pytest.raises(AssayError, match="waits for approval; answer first"):
+    with pytest.raises(AssayError, match="waits for approval; decide first"):
         plan_copy("models:/toy/2", source, target)
     with pytest.raises(AssayError, match="both source and target"):
         plan_copy("models:/toy/1", source, source)

@@ -299,7 +299,7 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
         erase(plan_erasure([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
-    with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
+    with pytest.raises(AssayError, match=r"models:/tiny/1: its predictions are no longer in MLflow .* train it again"):
         monitor("models:/tiny/1", Window(address=str(tmp_path / "new.jsonl")), store=store)
 
 
@@ -340,7 +340,7 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
 
 
 def test_an_id_is_needed(store: Path) -> None:
-    with pytest.raises(AssayError, match="no id to forget"):
+    with pytest.raises(AssayError, match="no id to erase"):
         plan_erasure([], store, None)
 
 

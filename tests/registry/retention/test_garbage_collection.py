@@ -59,7 +59,7 @@ def test_the_newest_runs_stay_however_old(tmp_path: Path) -> None:
 def test_a_snapshot_that_a_version_needs_stays(tmp_path: Path) -> None:
     needed = Snapshot.load(add_run(tmp_path, "old", 50) / "extract-1").digest
     add_run(tmp_path, "new", 1)
-    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, needed=[needed], now=NOW)
+    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, protected=[needed], now=NOW)
     assert [one.what for one in plan] == ["train"]
 
 
