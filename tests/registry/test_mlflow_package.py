@@ -22,7 +22,7 @@ from tests.tasks.conftest import MakeBundle
 HEAVY = r"torch|transformers|peft|datasets|prefect|scikit-learn|great.expectations|pymongo"
 
 
-def test_the_model_asks_for_the_base_install_alone() -> None:
+def test_requirements_are_those_of_the_base_install() -> None:
     wanted = requirements()
     assert any(line.startswith("onnxruntime") for line in wanted)
     assert [line for line in wanted if re.match(HEAVY, line)] == []
@@ -43,9 +43,7 @@ def registered(store: Path, make_bundle: MakeBundle, tmp_path: Path) -> str:
     return uri
 
 
-def test_a_run_has_one_model_of_a_bundle_however_often_it_is_logged(
-    store: Path, make_bundle: MakeBundle, tmp_path: Path
-) -> None:
+def test_log_bundle_logs_a_bundle_once_per_run(store: Path, make_bundle: MakeBundle, tmp_path: Path) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     run, other = (client.create_run(experiment).info.run_id for _ in range(2))
@@ -93,7 +91,7 @@ def wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Pat
 
 
 @pytest.mark.slow  # two processes import mlflow
-def test_mlflow_serves_the_champion_without_the_training_stack(served: tuple[int, str]) -> None:
+def test_save_model_is_served_by_mlflow_without_the_training_stack(served: tuple[int, str]) -> None:
     process, address = served
     texts = ["good Apple", "bad"]
     bodies: list[dict[str, object]] = [

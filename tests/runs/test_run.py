@@ -33,7 +33,7 @@ class Work:
         (folder / "result.txt").write_text(f"attempt {self.times}")
 
 
-def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
+def test_once_does_not_repeat_a_finished_step(tmp_path: Path) -> None:
     run, work = make_run(tmp_path), Work()
     first = run.once("extract", {"a": 1}, work)
     second = run.once("extract", {"a": 1}, work)
@@ -52,7 +52,7 @@ def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
     ],
     ids=["other inputs", "other step", "other run", "asked for again"],
 )
-def test_whatever_a_result_depends_on_makes_it_anew(
+def test_once_makes_a_result_again_for_other_dependencies(
     tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, int]]]
 ) -> None:
     run, work = make_run(tmp_path), Work()
@@ -63,7 +63,7 @@ def test_whatever_a_result_depends_on_makes_it_anew(
 
 
 @pytest.mark.parametrize("fault", ["changed", "removed"])
-def test_a_result_whose_files_are_not_as_they_were_left_is_not_taken(tmp_path: Path, fault: str) -> None:
+def test_once_ignores_a_result_whose_files_changed(tmp_path: Path, fault: str) -> None:
     run, work = make_run(tmp_path), Work()
     result = run.once("extract", {}, work).path / "result.txt"
     if fault == "changed":
@@ -80,7 +80,7 @@ def interrupted(folder: Path) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_step_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+def test_once_leaves_nothing_that_looks_finished_after_an_interruption(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run.once("extract", {}, interrupted)
@@ -88,7 +88,7 @@ def test_an_interrupted_step_leaves_nothing_that_looks_finished(tmp_path: Path) 
     assert sorted(path.name for path in result.path.iterdir()) == ["result.txt", "step.json"]
 
 
-def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
+def test_once_resumes_a_step_with_its_files(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run.once("train", {}, interrupted, resumable=True)
@@ -97,7 +97,7 @@ def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
     assert seen == ["half.txt"]
 
 
-def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_never_again(
+def test_once_repeats_a_step_killed_before_its_folder_got_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, work = make_run(tmp_path), Work()
@@ -114,7 +114,7 @@ def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_neve
 CONTENT = {"rows": "digest of the rows"}
 
 
-def test_run_takes_the_result_of_another_run_with_the_same_content(tmp_path: Path) -> None:
+def test_once_takes_the_result_of_another_run_with_the_same_content(tmp_path: Path) -> None:
     # given a finished training of one run
     work, taken = Work(), list[Path]()
     first = make_run(tmp_path).once("train", {"run": 1}, work, content=CONTENT)
@@ -141,7 +141,7 @@ def test_run_takes_the_result_of_another_run_with_the_same_content(tmp_path: Pat
     ],
     ids=["other content", "other step", "not to be reused", "fresh", "asked for again"],
 )
-def test_run_does_not_take_what_another_run_made_of_something_else(
+def test_once_does_not_take_a_result_of_other_content(
     tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, str] | None]]
 ) -> None:
     work = Work()
@@ -152,7 +152,7 @@ def test_run_does_not_take_what_another_run_made_of_something_else(
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing"])
-def test_run_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault: str) -> None:
+def test_once_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault: str) -> None:
     work = Work()
     first = make_run(tmp_path).once("train", {"a": 1}, work, content=CONTENT)
     file = first.path / "result.txt"
@@ -161,7 +161,7 @@ def test_run_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault
     assert work.times == 2
 
 
-def test_run_resumes_its_own_attempt_rather_than_take_the_result_of_another_run(tmp_path: Path) -> None:
+def test_once_resumes_its_own_attempt_before_it_takes_the_result_of_another_run(tmp_path: Path) -> None:
     def killed(folder: Path) -> None:
         (folder / "half.txt").write_text("half")
         raise KeyboardInterrupt

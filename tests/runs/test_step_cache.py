@@ -36,7 +36,7 @@ def test_package_versions_are_those_that_are_installed() -> None:
 
 
 @pytest.mark.parametrize("changed", ["python", *NAMES])
-def test_run_takes_no_result_that_other_versions_made(
+def test_step_cache_takes_no_result_of_other_package_versions(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work()
@@ -51,7 +51,7 @@ def test_run_takes_no_result_that_other_versions_made(
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", "{}", '{"content": "x"}', '{"files": 3}', "\xff"])
 @pytest.mark.parametrize("whose", ["another run", "the run"])
-def test_run_makes_a_result_anew_where_a_marker_is_damaged(content: str, whose: str, tmp_path: Path) -> None:
+def test_step_cache_makes_a_result_again_whose_manifest_is_damaged(content: str, whose: str, tmp_path: Path) -> None:
     work = Work()
     first = make_run(tmp_path).once("train", {}, work, content=CONTENT)
     (first.path / STEP_MANIFEST).write_bytes(content.encode("latin-1"))
@@ -59,9 +59,7 @@ def test_run_makes_a_result_anew_where_a_marker_is_damaged(content: str, whose: 
     assert work.times == 2
 
 
-def test_run_passes_over_results_that_it_cannot_take_to_the_one_that_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_step_cache_skips_unusable_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given results of the same content, all but the last of them unreadable, cleaned away meanwhile, or a folder
     work = Work()
     last = make_run(tmp_path, key="z").once("train", {}, work, content=CONTENT).path

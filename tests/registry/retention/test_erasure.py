@@ -71,7 +71,7 @@ def ledger_size(store: Path) -> int:
         return len(ledger)
 
 
-def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
+def test_erase_removes_rows_from_snapshots_rejects_results_and_ledger(store: Path) -> None:
     run, snapshot, splits = made(store, "first")
     before, size = Snapshot.load(snapshot.path), ledger_size(store)
     uri = f"sqlite:///{store}/mlflow.db"
@@ -95,7 +95,7 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
 
 
-def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(store: Path, tmp_path: Path) -> None:
+def test_erase_names_versions_and_removes_copies_in_mlflow(store: Path, tmp_path: Path) -> None:
     _, snapshot, splits = made(store, "first")
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -115,9 +115,7 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
     assert client.list_artifacts(mlflow_run, data_folder(split_of.digest))
 
 
-def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflow_keeps(
-    store: Path, tmp_path: Path
-) -> None:
+def test_erase_removes_rows_of_runs_without_a_version(store: Path, tmp_path: Path) -> None:
     # given a run that was cleaned, one that never became a version, and one that was deleted in MLflow
     _, snapshot, splits = made(store, "first")
     uri = f"sqlite:///{store}/mlflow.db"
@@ -132,7 +130,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     client.delete_run(runs[1].info.run_id)
     shutil.rmtree(snapshot.path)
     shutil.rmtree(splits.path)
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7#one"], store, uri)
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
@@ -145,7 +143,7 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     assert plan_erasure(["7#one"], store, uri).tracks.runs == []
 
 
-def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tmp_path: Path) -> None:
+def test_erase_removes_incomplete_artifacts(store: Path, tmp_path: Path) -> None:
     # given a whole run in MLflow, one that ended while its sides were logged, one whose rows were removed in part
     _, snapshot, splits = made(store, "first")
     uri = f"sqlite:///{store}/mlflow.db"
@@ -160,7 +158,7 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     place = tmp_path / "artifacts"
     (place / no_sides / "artifacts" / split_of / "splits.parquet").unlink()
     (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7#one"], store, uri)
     assert erase(plan, store) == 1
     # then none of them keeps rows
@@ -170,7 +168,7 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     assert [snapshot_folder(one) for one in plan_erasure(["7#one"], store, uri).tracks.digests] == [data]
 
 
-def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_are_no_obstacle(store: Path) -> None:
+def test_erase_accepts_runs_without_a_state_and_killed_ones(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
     shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
@@ -178,7 +176,7 @@ def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_a
     assert plan_erasure(["7"], store, None).empty
 
 
-def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
+def test_erase_refuses_while_monitoring_reads_the_rows(store: Path) -> None:
     _, snapshot, _ = made(store, "first")
     place = store / "monitoring" / "toy"
     shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
@@ -188,7 +186,7 @@ def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
-def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
+def test_erase_removes_only_copies_that_hold_a_row(store: Path) -> None:
     # given copies of a snapshot, those that one step or another leaves where it is broken off, and one without the row
     run, snapshot, splits = made(store, "first")
     downloaded = store / "monitoring" / "toy" / "runs" / "monitoring" / "snapshot" / "d"
@@ -209,7 +207,7 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     broken_off = run.folder / "extract-2.partial"
     broken_off.mkdir()
     shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7"], store, None)
     erase(plan, store)
     # then the copies that hold it, or may, are gone
@@ -221,7 +219,7 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     assert (store / "monitoring" / "toy" / "reference-old").exists()
 
 
-def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_removes_what_a_validation_left(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a validation that rejects too many rows, one of other rows, and one that was killed
     corpus = write_rows(tmp_path / "rows.jsonl", 20)
     first = json.loads(corpus.read_text().splitlines()[0])
@@ -250,7 +248,7 @@ def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("cleaned", [False, True])
-def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleaned: bool) -> None:
+def test_erase_removes_cards_that_quote_the_row(store: Path, tmp_path: Path, cleaned: bool) -> None:
     # given a run whose version waits for approval, with its rows in the store or in MLflow alone, and one on other rows
     run, snapshot, splits = made(store, "first")
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
@@ -269,7 +267,7 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
     if cleaned:
         for folder in run.folder.glob("*-*/"):
             shutil.rmtree(folder)
-    # when a row is forgotten
+    # when a row is erased
     erase(plan_erasure(["7#one"], store), store)
     # then no card quotes it, and an approval writes none
     assert not list(run.folder.rglob("card.*"))
@@ -279,7 +277,7 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
+def test_erase_leaves_no_text_after_training_and_monitoring(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a champion, the dry run of another model, and what monitoring keeps of the champion
@@ -295,7 +293,7 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
     for id in chosen:
         text = rows[id]
         assert {"runs", "mlartifacts"} <= places[id]
-        # when a row is forgotten
+        # when a row is erased
         erase(plan_erasure([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
@@ -313,7 +311,7 @@ def places_of(text: str, store: Path) -> set[str]:
     }
 
 
-def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
+def test_erase_refuses_a_run_in_progress(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     plan = plan_erasure(["7"], store, None)
     with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
@@ -321,7 +319,7 @@ def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
-def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
+def test_erase_keeps_a_ledger_key_that_another_row_shares(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     size = ledger_size(store)
     # Another recipe's rows do not count; the same text under another id in a later run does.
@@ -339,12 +337,12 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
     assert ledger_size(store) == size
 
 
-def test_an_id_is_needed(store: Path) -> None:
+def test_plan_erasure_needs_an_id(store: Path) -> None:
     with pytest.raises(AssayError, match="no id to erase"):
         plan_erasure([], store, None)
 
 
-def test_a_document_stands_for_its_sentences_and_for_no_other() -> None:
+def test_is_one_of_matches_the_sentences_of_a_document() -> None:
     assert is_one_of("7#0", ["7"])
     assert not is_one_of("77#0", ["7"])
     assert not is_one_of("7", ["7#0"])

@@ -65,7 +65,7 @@ def rewrite(store: Path, key: str, **changes: str | list[str]) -> None:
     file.write_text(read_state(file.parent).model_copy(update=changes).model_dump_json())
 
 
-def test_forget_searches_the_mlflow_of_each_run(
+def test_plan_erasure_searches_the_mlflow_of_each_run(
     store: Path, tmp_path: Path, recipes_own: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given runs in the MLflow that a recipe names, in the database of the store, and in one that nobody names any more
@@ -89,9 +89,7 @@ def test_forget_searches_the_mlflow_of_each_run(
     assert erase(again, store) == 0
 
 
-def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
-    store: Path, tmp_path: Path, recipes_own: Path
-) -> None:
+def test_plan_erasure_names_a_missing_database(store: Path, tmp_path: Path, recipes_own: Path) -> None:
     gone, there = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
     aside = recipes_own.rename(tmp_path / "aside.db")
     plan = plan_erasure([ID], store)
@@ -107,7 +105,7 @@ def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
 
 
 @pytest.mark.parametrize("tracking", [UNREACHABLE, "postgresql://db.example/mlflow", "no-scheme://x", None])
-def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
+def test_plan_erasure_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
     keep_in(store / "mlflow.db", store)
     rewrite(store, "first", tracking=[tracking] if tracking else [], mlflow_run="m")
     plan = plan_erasure([ID], store)
@@ -119,9 +117,7 @@ def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None
     assert not plan_erasure([ID], store).found
 
 
-def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
-    store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_erase_continues_when_one_mlflow_fails(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {
         recipes_own: keep_in(recipes_own, store, "a"),
         store / "mlflow.db": keep_in(store / "mlflow.db", store, "b"),
@@ -141,14 +137,14 @@ def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
     assert not kept[recipes_own].exists()
 
 
-def test_runs_of_a_store_that_was_moved_are_found(store: Path, tmp_path: Path) -> None:
+def test_plan_erasure_finds_runs_of_a_moved_store(store: Path, tmp_path: Path) -> None:
     keep_in(store / "mlflow.db", store)
     moved = store.rename(tmp_path / "moved")
     assert tracking_addresses(moved) == [f"sqlite:///{moved}/mlflow.db"]
     assert runs_elsewhere(moved, tracking_addresses(moved)) == []
 
 
-def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) -> None:
+def test_plan_erasure_accepts_a_version_whose_run_was_removed_permanently(store: Path) -> None:
     keep_in(store / "mlflow.db", store)
     uri = f"sqlite:///{store}/mlflow.db"
     run_id = read_state(store / "runs" / "first").mlflow_run
@@ -161,7 +157,7 @@ def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) ->
     assert erase(plan, store) == 1
 
 
-def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, recipes_own: Path) -> None:
+def test_protected_snapshots_includes_runs_of_an_mlflow_that_does_not_respond(store: Path, recipes_own: Path) -> None:
     keep_in(recipes_own, store, "a")
     keep_in(store / "mlflow.db", store, "b")
     assert protected_snapshots(store) == set()
@@ -170,7 +166,7 @@ def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, r
     assert protected_snapshots(store) == {Snapshot.load(folder).digest}
 
 
-def test_a_run_writes_down_where_its_mlflow_run_lies(
+def test_open_run_records_the_address_of_its_mlflow(
     store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = make_run(store).recipe
@@ -183,7 +179,7 @@ def test_a_run_writes_down_where_its_mlflow_run_lies(
 
 
 @pytest.mark.parametrize("way", ["resumed", "from", "back"])
-def test_forget_searches_every_mlflow_that_a_run_has_used(
+def test_plan_erasure_searches_every_mlflow_that_a_run_has_used(
     store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     # given a run whose rows lie in one MLflow, and that was resumed with another one, or with that one again
@@ -220,7 +216,7 @@ def test_forget_searches_every_mlflow_that_a_run_has_used(
     assert first.list_artifacts(run.mlflow_run, "snapshot") == []
 
 
-def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
+def test_erase_command_fails_without_a_password_where_something_was_missed(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep_in(store / "mlflow.db", store)
@@ -237,7 +233,9 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
     assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in printed_out
 
 
-def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_command_accepts_a_further_mlflow(
+    store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # given a run whose state does not say where its MLflow run lies
     kept = keep_in(recipes_own, store)
     rewrite(store, "first", tracking=[])
@@ -247,6 +245,6 @@ def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypat
     assert not kept.exists()
 
 
-def test_a_state_without_an_address_can_be_read() -> None:
+def test_run_state_reads_a_state_without_an_address() -> None:
     state = RunState(key="k", recipe_name="r", recipe_digest="d", recipe={}, mlflow_run="m", opened=datetime.now(UTC))
     assert RunState.model_validate_json(state.model_dump_json()).tracking == []
