@@ -15,7 +15,7 @@ INTERRUPTED = AliasChange(number=77, kind="promotion", source="2", target="3", p
 DELETED = list(chain.from_iterable(combinations(("1", "2", "3"), size) for size in range(4)))
 
 
-@pytest.mark.parametrize("deleted", DELETED, ids=lambda gone: f"without {' '.join(gone) or 'none'}")
+@pytest.mark.parametrize("deleted", DELETED, ids=lambda numbers: f"without {' '.join(numbers) or 'none'}")
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_recover_completes_or_undoes_a_change_whatever_was_deleted_since(
     store: Path, writes: int, deleted: tuple[str, ...]

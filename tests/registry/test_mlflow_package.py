@@ -87,7 +87,7 @@ def wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Pat
         except httpx.TransportError:
             assert process.poll() is None, log.read_text(encoding="utf-8")
         time.sleep(0.25)
-    pytest.fail(f"no answer in two minutes: {log.read_text(encoding='utf-8')}")
+    pytest.fail(f"no response in two minutes: {log.read_text(encoding='utf-8')}")
 
 
 @pytest.mark.slow  # two processes import mlflow
@@ -102,9 +102,9 @@ def test_save_model_is_served_by_mlflow_without_the_training_stack(served: tuple
         {"inputs": {"text": texts}},
     ]
     for body in bodies:
-        answer = httpx.post(f"{address}/invocations", json=body)
-        assert answer.status_code == 200, answer.text
-        first, second = answer.json()["predictions"]
+        response = httpx.post(f"{address}/invocations", json=body)
+        assert response.status_code == 200, response.text
+        first, second = response.json()["predictions"]
         assert (first["label"], second["label"]) == ("up", "down")
         assert first["probability.up"] > 0.5 > first["probability.down"]
         [entity] = first["entities"]

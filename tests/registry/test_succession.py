@@ -23,7 +23,7 @@ def history(*steps: str, state: str = "done") -> list[AliasChange]:
         (["+1", "+2", "+3"], ["1", "2", "3"], set()),
         (["+1", "+2", "+3", "-2"], ["1", "2"], {"3"}),
         (["+1", "+2", "+3", "-2", "-1"], ["1"], {"2", "3"}),
-        (["+1", "+2", "+3", "-1"], ["1"], {"3"}),  # version 2 was gone past, and is no target either
+        (["+1", "+2", "+3", "-1"], ["1"], {"3"}),  # version 2 was skipped, and is no target either
         (["+1", "+2", "-1", "-2"], ["2"], {"1"}),  # put back by name
         (["+1", "+2", "-1", "+2"], ["1", "2"], set()),  # forced or approved
         (["+1", "+2", "+1", "-2"], ["2"], {"1"}),

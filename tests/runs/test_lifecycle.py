@@ -83,7 +83,7 @@ def test_open_run_does_not_resume_for_fresh_or_another_recipe(store: Path) -> No
 
 
 def test_open_run_resumes_a_fresh_run_by_its_key(store: Path) -> None:
-    # as a deployment with `fresh` does, when Prefect starts it again after a crash or a person's answer
+    # as a deployment with `fresh` does, when Prefect starts it again after a crash or an approval decision
     with pytest.raises(AssayError), open_run(RECIPE, store, key="k", fresh=True) as first:
         raise AssayError("disk full")
     again = run_to_the_end(store, key="k", fresh=True)
@@ -105,9 +105,9 @@ def test_open_run_ends_an_abandoned_run_in_mlflow(store: Path) -> None:
     deployed = store / "runs" / str(uuid4()) / STATE
     deployed.parent.mkdir()
     deployed.write_text(state.read_text().replace(killed.key, deployed.parent.name))
-    # when another one is begun anew
+    # when a fresh run begins
     fresh = run_to_the_end(store, fresh=True)
-    # then MLflow shows it as failed, and nobody goes on with it
+    # then MLflow shows it as failed, and no command resumes it
     assert fresh.key != killed.key
     assert status(killed) == client.get_run(trial).info.status == "FAILED"
     assert '"closed"' in state.read_text()
@@ -197,7 +197,7 @@ def test_open_run_resumes_an_interrupted_fresh_run_and_still_reuses_nothing(stor
     assert resumed.key == interrupted.key != earlier.key
     assert resumed.mlflow_run == interrupted.mlflow_run
     assert steps.done == ["train", "export"] * 2
-    # once it has ended, the same command begins anew
+    # after its end, the same command begins a new run
     assert steps_in_a_run(store, steps, fresh=True).key != interrupted.key
     assert steps.done == ["train", "export"] * 3
 
@@ -223,7 +223,7 @@ def test_open_run_does_not_join_a_fresh_run_in_progress_or_of_a_deployment_or_re
 @pytest.mark.parametrize("recipe", [RECIPE, OTHER], ids=["same recipe", "another recipe"])
 @pytest.mark.parametrize("flag", [True, False], ids=["same command", "without the flag"])
 def test_open_run_resumes_interrupted_steps_that_are_done_again(store: Path, recipe: Recipe, flag: bool) -> None:
-    # given a run of which steps are done again, up to an interruption behind the training
+    # given a run of which steps are done again, up to an interruption after the training
     steps = Steps()
     first = steps_in_a_run(store, steps)
     steps_in_a_run(store, steps, "export", recipe=recipe, from_step="train")
@@ -333,7 +333,7 @@ def test_open_run_ends_its_mlflow_run_when_mlflow_refuses_a_value(store: Path, m
     monkeypatch.setattr("assay.runs.tracking.recipe_parameters", lambda recipe: [Param(":(", "x")])
     with pytest.raises(AssayError, match="refuses a value: Invalid value") as error:
         run_to_the_end(store)
-    # then nobody is sent to look whether the server is up, and no run looks alive
+    # then the error does not suggest a server that is down, and no run looks alive
     assert "server is up" not in str(error.value)
     assert "\n" not in str(error.value)
     assert statuses(store) == ["FAILED"]

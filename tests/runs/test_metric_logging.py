@@ -14,12 +14,12 @@ def client(store: Path) -> MlflowClient:
 def test_metric_log_sends_repeated_steps_once(client: MlflowClient) -> None:
     run_id = client.create_run("0").info.run_id
     losses = [1 / (step + 3) for step in range(10)]
-    # given a training that was killed behind its seventh step, with its last checkpoint at the fourth
+    # given a training that was killed after its seventh step, with its last checkpoint at the fourth
     killed = MetricLog(client, run_id, {"train.loss": "ner.losses"})
     for step in range(7):
         killed.add({"train.loss": losses[step]}, step)
     killed.flush()
-    # when another process goes on from there
+    # when another process resumes it
     resumed = MetricLog(client, run_id, {"train.loss": "ner.losses"})
     for step in range(4, 10):
         resumed.add({"train.loss": losses[step]}, step)

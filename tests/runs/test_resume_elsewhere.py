@@ -95,7 +95,7 @@ def test_open_run_resumes_a_killed_run_on_another_machine(
         train.fn(run, snapshot, splits)
     monkeypatch.setattr(resume, "mark_complete", mark_complete)
 
-    # when another one, which has nothing of its files, is told to do the same
+    # when another machine, without any of its files, runs the same
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))
     with open_run(recipe, tmp_path / "two", keep_open=True) as again:
         assert again.key == run.key

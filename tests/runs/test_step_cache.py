@@ -60,10 +60,10 @@ def test_step_cache_makes_a_result_again_whose_manifest_is_damaged(content: str,
 
 
 def test_step_cache_skips_unusable_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given results of the same content, all but the last of them unreadable, cleaned away meanwhile, or a folder
+    # given results of the same content, all but the last of them unreadable, removed meanwhile, or a folder
     work = Work()
     last = make_run(tmp_path, key="z").once("train", {}, work, content=CONTENT).path
-    for key in ("denied", "folder", "gone"):
+    for key in ("denied", "folder", "removed"):
         shutil.copytree(last, tmp_path / "runs" / key / last.name)
     folder = tmp_path / "runs" / "folder" / last.name / STEP_MANIFEST
     folder.unlink()
@@ -71,7 +71,7 @@ def test_step_cache_skips_unusable_results(tmp_path: Path, monkeypatch: pytest.M
     link, read = os.link, Path.read_bytes
 
     def linked(source: Path, target: Path) -> None:
-        if "gone" in source.parts:
+        if "removed" in source.parts:
             shutil.rmtree(source.parent, ignore_errors=True)
         link(source, target)
 

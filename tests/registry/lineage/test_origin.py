@@ -23,7 +23,7 @@ def test_lineages_reads_data_metrics_and_predictions(make_version: MakeVersion) 
 
 
 def test_lineages_keeps_versions_of_one_mlflow_run_apart(make_version: MakeVersion) -> None:
-    """A run that is gone on with trains on other data under the same MLflow run."""
+    """A resumed run trains on other data under the same MLflow run."""
     first, second = make_version("first"), make_version("second", range(80), {"good": "up"})
     uri = first.run.tracking_uri
     with lineages(uri, "models:/tiny/1", "models:/tiny/2") as (one, two):

@@ -94,7 +94,7 @@ def test_copy_version_removes_what_a_killed_copy_left(places: tuple[CopyTarget, 
     source, target = places
     made = copy_version(plan_copy("models:/toy/1", source, target), source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
-    # Given a copy that was killed behind its version, and one that was killed before,
+    # Given a copy that was killed after its version, and one that was killed before,
     client.update_run(str(made.run_id), status="RUNNING")
     experiment = client.get_run(str(made.run_id)).info.experiment_id
     client.create_run(experiment, tags={COPY_TAG: made.bundle})
@@ -113,7 +113,7 @@ def test_promote_copy_requires_the_champion_of_the_verdict(
     staging: World, places: tuple[CopyTarget, CopyTarget]
 ) -> None:
     source, target = places
-    # Given versions that were compared with nobody, with version 1, and with version 2,
+    # Given versions that were compared with none, with version 1, and with version 2,
     for name in ("second", "third one"):
         staging.go(name, approval="none")
     # when the third comes where the first serves, then the second has to come before it.
@@ -158,14 +158,14 @@ def test_promote_copy_records_the_approval(staging: World, places: tuple[CopyTar
     assert str(registry(target).history()[-1].approval) == "approved by Ann"
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered in time"])
+@pytest.mark.parametrize("decided", [True, False], ids=["refused", "not decided in time"])
 def test_promote_copy_refuses_a_version_without_approval(
-    staging: World, places: tuple[CopyTarget, CopyTarget], answered: bool
+    staging: World, places: tuple[CopyTarget, CopyTarget], decided: bool
 ) -> None:
     source, target = places
     promote_in(target, "1", source)
     staging.go("second")
-    if answered:
+    if decided:
         decide(staging.registry, "2", approve=False, approver="Bob")
     else:
         asked = staging.registry.version("2").approval

@@ -91,7 +91,7 @@ def test_erase_removes_rows_from_snapshots_rejects_results_and_ledger(store: Pat
     assert not splits.path.exists()
     assert ledger_size(store) == size - 3
     assert plan_erasure(["7", "12#two"], store, uri).found == []
-    # The step is whole: the run goes on from the rows that are left.
+    # The step is complete: the run resumes from the remaining rows.
     assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
 
 
@@ -126,7 +126,7 @@ def test_erase_removes_rows_of_runs_without_a_version(store: Path, tmp_path: Pat
     for one in runs:
         client.log_artifacts(one.info.run_id, str(splits.path), data_folder(split_of.digest))
         client.log_artifacts(one.info.run_id, str(snapshot.path), snapshot_folder(data.digest))
-        client.log_text(one.info.run_id, "answers", "evaluation/b/rows.parquet")
+        client.log_text(one.info.run_id, "predictions", "evaluation/b/rows.parquet")
     client.delete_run(runs[1].info.run_id)
     shutil.rmtree(snapshot.path)
     shutil.rmtree(splits.path)
@@ -134,7 +134,7 @@ def test_erase_removes_rows_of_runs_without_a_version(store: Path, tmp_path: Pat
     plan = plan_erasure(["7#one"], store, uri)
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
-    # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
+    # then its key leaves the ledger, and MLflow keeps neither rows nor predictions, but the splits
     assert erase(plan, store) == 1
     assert ledger_size(store) == size - 1
     for one in runs:
@@ -144,7 +144,7 @@ def test_erase_removes_rows_of_runs_without_a_version(store: Path, tmp_path: Pat
 
 
 def test_erase_removes_incomplete_artifacts(store: Path, tmp_path: Path) -> None:
-    # given a whole run in MLflow, one that ended while its sides were logged, one whose rows were removed in part
+    # given a complete run in MLflow, one that ended while its splits were logged, one whose rows were removed in part
     _, snapshot, splits = made(store, "first")
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
@@ -164,7 +164,7 @@ def test_erase_removes_incomplete_artifacts(store: Path, tmp_path: Path) -> None
     # then none of them keeps rows
     assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
     assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
-    # and the sides that stay still tell which snapshot it was, of which copies may be found on another machine
+    # and the remaining splits still tell which snapshot it was, of which copies may be found on another machine
     assert [snapshot_folder(one) for one in plan_erasure(["7#one"], store, uri).tracks.digests] == [data]
 
 
@@ -210,10 +210,10 @@ def test_erase_removes_only_copies_that_hold_a_row(store: Path) -> None:
     # when a row is erased
     plan = plan_erasure(["7"], store, None)
     erase(plan, store)
-    # then the copies that hold it, or may, are gone
-    gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
-    gone.append(run.folder / "rejects.jsonl")
-    assert {one.path for one in plan.copies} == {*gone, store / "monitoring" / "toy" / "reference-new"}
+    # then the copies that hold it, or may hold it, are removed
+    removed = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
+    removed.append(run.folder / "rejects.jsonl")
+    assert {one.path for one in plan.copies} == {*removed, store / "monitoring" / "toy" / "reference-new"}
     assert not [one.path for one in plan.copies if one.path.exists()]
     assert other.exists()
     assert (store / "monitoring" / "toy" / "reference-old").exists()
@@ -241,7 +241,7 @@ def test_erase_removes_what_a_validation_left(store: Path, tmp_path: Path, monke
         erase(plan, store)
     with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
         check_data(recipe.model_copy(update={"name": "one"}), store)
-    # then what holds the row, or may, is gone
+    # then what holds the row, or may hold it, is removed
     erase(plan, store)
     assert [path.exists() for path in rejects] == [False, True]
     assert [path.name for path in (store / "checks" / "three").rglob("*") if path.name != "lock"] == ["runs", "check"]

@@ -1,4 +1,4 @@
-"""`assay erase` and `assay gc` on stores whose runs lie in several MLflows, some of which do not answer."""
+"""`assay erase` and `assay gc` on stores whose runs lie in several MLflows, some of which do not respond."""
 
 import shutil
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recipes_own(tmp_path: Path, mlflow_database: Path) -> Path:
-    """An MLflow that a recipe names, and nobody else."""
+    """An MLflow that only a recipe names."""
     return Path(shutil.copy(mlflow_database, tmp_path / "of-the-recipe.db"))
 
 
@@ -68,10 +68,10 @@ def rewrite(store: Path, key: str, **changes: str | list[str]) -> None:
 def test_plan_erasure_searches_the_mlflow_of_each_run(
     store: Path, tmp_path: Path, recipes_own: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given runs in the MLflow that a recipe names, in the database of the store, and in one that nobody names any more
+    # given runs in the MLflow that a recipe names, in the database of the store, and in one that is no longer named
     third = Path(shutil.copy(mlflow_database, tmp_path / "third.db"))
     kept = [keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b"), keep_in(third, store, "c")]
-    # when rows are forgotten where the environment names a fourth
+    # when rows are erased where the environment names a fourth
     fourth = shutil.copy(mlflow_database, tmp_path / "fourth.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{fourth}")
     plan = plan_erasure([ID], store)
@@ -90,18 +90,18 @@ def test_plan_erasure_searches_the_mlflow_of_each_run(
 
 
 def test_plan_erasure_names_a_missing_database(store: Path, tmp_path: Path, recipes_own: Path) -> None:
-    gone, there = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
+    missing, present = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
     aside = recipes_own.rename(tmp_path / "aside.db")
     plan = plan_erasure([ID], store)
     assert list(plan.missed) == [f"sqlite:///{recipes_own}"]
     with pytest.raises(IncompleteError, match=r"erased from 2 snapshots.* not searched: sqlite:.*no sqlite:.*again"):
         erase(plan, store)
-    # what could be reached is erased, and nothing was made in place of what is gone
-    assert (there.exists(), gone.exists(), recipes_own.exists()) == (False, True, False)
+    # what could be reached is erased, and nothing was created in place of the missing database
+    assert (present.exists(), missing.exists(), recipes_own.exists()) == (False, True, False)
     assert not plan_erasure([ID], store).found
     aside.rename(recipes_own)
     erase(plan_erasure([ID], store), store)
-    assert not gone.exists()
+    assert not missing.exists()
 
 
 @pytest.mark.parametrize("tracking", [UNREACHABLE, "postgresql://db.example/mlflow", "no-scheme://x", None])
@@ -206,11 +206,11 @@ def test_plan_erasure_searches_every_mlflow_that_a_run_has_used(
             pass
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         assert read_state(run.folder).tracking == ["mlflow.db", elsewhere]
-    # then an MLflow of it that does not answer is named, and its snapshot stays
+    # then an MLflow of it that does not respond is named, and its snapshot stays
     aside = recipes_own.rename(recipes_own.with_suffix(".aside"))
     assert list(plan_erasure([ID], store).missed) == [elsewhere]
     assert protected_snapshots(store) == {Snapshot.load(snapshot.path).digest}
-    # and once that answers, the rows there go
+    # and when it responds again, the rows there are erased
     aside.rename(recipes_own)
     erase(plan_erasure([ID], store), store)
     assert first.list_artifacts(run.mlflow_run, "snapshot") == []
