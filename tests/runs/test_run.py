@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,21 @@ RECIPE = Recipe.model_validate(
 
 def make_run(store: Path, fresh_steps: tuple[Step, ...] = (), key: str = "one") -> Run:
     return Run(key=key, recipe=RECIPE, store=store, tracking_uri="", mlflow_run="", fresh_steps=fresh_steps)
+
+
+def test_run_leaves_the_shared_store_out_of_its_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a run with a shared store, whose address may hold a password
+    monkeypatch.setenv("ASSAY_SHARED_STORE", f"file://{tmp_path}/secret")
+    run = make_run(tmp_path)
+    content = run.model_dump_json()
+    assert run.shared is not None
+    assert "secret" not in content
+    # then a process with the same environment has it, too, and another one has none
+    assert Run.model_validate_json(content).shared is not None
+    copy = pickle.loads(pickle.dumps(run))  # noqa: S301  # as a task runner does
+    assert copy.shared.address == run.shared.address
+    monkeypatch.delenv("ASSAY_SHARED_STORE")
+    assert Run.model_validate_json(content).shared is None
 
 
 class Work:
