@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from assay.corpus.storage.object_store import SharedStore
 from assay.registry.model_registry import ModelRegistry
@@ -11,6 +12,7 @@ def test_model_registry_takes_its_lease_in_the_shared_store(
 ) -> None:
     monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
     uri = f"sqlite:///{store}/mlflow.db"
+    MlflowClient(tracking_uri=uri).create_registered_model("tiny")
     # given two machines with a store of their own
     machines = [ModelRegistry("tiny", uri, tmp_path / name) for name in ("one", "two")]
     # when each of them holds the lease, then the numbers rise
