@@ -10,9 +10,9 @@ from assay.corpus.errors import AssayError, first_line
 from assay.recipes.recipe import Recipe
 from assay.registry.retention.tracking_addresses import in_one_line, used_addresses
 from assay.runs.experiments import deleted_experiment
-from assay.runs.lifecycle import STATE, RunState, read_state
 from assay.runs.mlflow_client import connect, stored_address
 from assay.runs.mlflow_runs import find_run, run_exists
+from assay.runs.run_states import STATE, RunState, read_state
 from assay.runs.tracking import tracking_uri_for
 from assay.serving.address import has_database, without_password
 

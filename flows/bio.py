@@ -14,8 +14,8 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SPLIT_NAMES, SplitName, Splits
 from assay.corpus.storage.atomic import atomic_path
 from assay.recipes.recipe import Recipe
-from assay.runs.lifecycle import newest_run
-from assay.runs.run import newest_result
+from assay.runs.run_states import newest_run
+from assay.runs.step_result import newest_result
 from assay.serving.decoding import tag_words
 from assay.serving.encoding import Word
 

@@ -14,7 +14,8 @@ from assay.corpus.splitting.ledger import ledger_path
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import run_lock
-from assay.runs.run import Run, newest_result
+from assay.runs.run import Run
+from assay.runs.step_result import newest_result
 from assay.tasks.extract import extract
 from assay.tasks.split import split
 from assay.tasks.validate import DOCS, ValidationReport, validate

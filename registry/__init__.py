@@ -1,1 +1,1 @@
-"""Versions of a registered model in MLflow: kept, aliased, moved under a lease, written down."""
+"""Registered models in MLflow: versions, approvals, and the champion with its history, changed under a lease."""

@@ -1,4 +1,4 @@
-"""The number of the last champion, kept in the store: it outlives a registered model that is deleted in MLflow."""
+"""The number of the last champion, kept in the store, where it outlives a registered model deleted in MLflow."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from assay.serving.address import without_password
 
 
 class ChampionMemory:
-    """One small file per registered model: address of MLflow -> number of the last champion.
+    """A small file per registered model, with the number of the last champion by address of MLflow.
 
     Args:
-        path: of the file; it need not exist.
-        tracking_uri: MLflow. Stores with the same model in two of them remember both.
+        path: path of the file; it need not exist.
+        tracking_uri: address of MLflow.
     """
 
     def __init__(self, path: Path, tracking_uri: str) -> None:
@@ -21,7 +21,7 @@ class ChampionMemory:
         self._key = without_password(tracking_uri)
 
     def read(self) -> str | None:
-        """Return the number; None if no champion was promoted through this store.
+        """Return the number, or None if no champion was promoted through this store.
 
         Raises:
             AssayError: the file is damaged.
@@ -29,7 +29,7 @@ class ChampionMemory:
         return self._numbers().get(self._key)
 
     def write(self, number: str) -> None:
-        """Remember the number of the present champion."""
+        """Write the number of the present champion."""
         numbers = {**self._numbers(), self._key: number}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(self._path) as partial:

@@ -1,4 +1,4 @@
-"""A bundle as an MLflow model: models from code, so that nothing is pickled or unpickled."""
+"""A bundle as an MLflow model, from code, so that nothing is pickled or unpickled."""
 
 import re
 import shutil
@@ -32,10 +32,10 @@ ENTITY = Object(
 
 
 def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedModel:
-    """Upload a bundle as the logged model of a run, unless this run has it already.
+    """Upload a bundle as the logged model of a run, unless the run has it already.
 
-    The steps of `mlflow.pyfunc.log_model`, by ids only: that function goes through the active run, the
-    active model and the tracking URI of the process, which parallel flows share.
+    These are the steps of `mlflow.pyfunc.log_model`, by ids only: that function uses the active run, the active model
+    and the tracking URI of the process, which parallel flows share.
 
     Args:
         client: MLflow.
@@ -63,17 +63,17 @@ def log_bundle(client: MlflowClient, mlflow_run: str, bundle: Bundle) -> LoggedM
 
 
 def logged_model_name(name: str) -> str:
-    """Return the name of a registered model as MLflow takes it for a logged one, which may hold no dot."""
+    """Return the name of a registered model as a name of a logged model, which may hold no dot."""
     return re.sub(r"[/:.%\"']", "_", name)
 
 
 def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) -> None:
-    """Write the MLflow model into a new folder; the bundle lies under `artifacts/bundle` of it."""
-    # Remarks on MLflow's own calls of pandas. They are recorded to be dropped: MLflow sets filters of its own while
-    # it works.
+    """Write the MLflow model into a new folder, with the bundle under `artifacts/bundle`."""
+    # Warnings about MLflow's own calls of pandas are recorded to be dropped: MLflow sets filters of its own while it
+    # works.
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True):
         warnings.filterwarnings("ignore", module=r"mlflow\.")
-        # It takes a second, and only those who register need it.
+        # The import takes a second, and only registration needs it.
         import mlflow.pyfunc
 
         # MLflow keeps an artifact under the name of its folder.
@@ -85,7 +85,7 @@ def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) 
                 path=str(path),
                 python_model=str(code / MODEL_CODE),
                 artifacts={"bundle": str(named)},
-                # So that any MLflow server can load it, also where this package is not installed.
+                # Any MLflow server can load it then, even without this package.
                 code_paths=[str(code)],
                 signature=signature(bundle.manifest),
                 input_example=input_example(bundle.manifest),
@@ -100,12 +100,12 @@ def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) 
 
 
 def requirements() -> list[str]:
-    """The base install of this package, which is what serves: nothing is guessed by running the model."""
+    """Return the requirements of the base install of this package, which serves; nothing is inferred by running it."""
     return [line for line in requires("assay") or [] if "extra ==" not in line]
 
 
 def signature(manifest: BundleManifest) -> ModelSignature:
-    """Columns in and out, by the heads that the bundle has."""
+    """Return the columns of input and output, by the heads of the bundle."""
     names = ["text", "text_pair"] if manifest.pair else ["text"]
     outputs = []
     if manifest.labels:
@@ -118,7 +118,7 @@ def signature(manifest: BundleManifest) -> ModelSignature:
 
 
 def input_example(manifest: BundleManifest) -> pd.DataFrame:
-    """The first golden row."""
+    """Return the first golden row."""
     row = manifest.golden[0]
     columns = {"text": [row.text], **({"text_pair": [row.text_pair or ""]} if manifest.pair else {})}
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""The model card: everything that speaks for and against a model, on one page that needs nothing else."""
+"""The model card: everything that speaks for and against a model, on one self-contained page."""
 
 import platform
 from collections.abc import Mapping
@@ -39,13 +39,13 @@ HEADLINES = {
     "frame_accuracy": "whole sentences right",
     "sentence.roc_auc": "ROC-AUC",
     "sentence.ece": "calibration error",
-    "latency.p95_ms": "ms a row (p95)",
+    "latency.p95_ms": "ms per row (p95)",
 }
 BASELINES = {"": "baseline", "_tfidf": "TF-IDF baseline"}
 
 
 def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
-    """Where a model was made, given the fields of its card."""
+    """Return the environment that a model was made in, given the fields of its card."""
     run, history = card["run"], card["history"]
     return {
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -60,16 +60,16 @@ def environment_of(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def slices_on(card: Mapping[str, Any]) -> list[SliceMetric]:
-    """What the recipe asks for by class and condition, then every column and the text's length, by head."""
+    """Return the slices that the recipe requests by class and condition, then every column and text length, by head."""
     evaluation, rule = card["evaluation"], card["run"].recipe.gate.slices
-    asked = [metric for head in evaluation.heads for metric in requested_slices(evaluation.rows, head, rule)]
-    return [*asked, *evaluation.slices]
+    requested = [metric for head in evaluation.heads for metric in requested_slices(evaluation.rows, head, rule)]
+    return [*requested, *evaluation.slices]
 
 
 class Card(BaseModel):
-    """What the templates show. `history` is that of the training, see `assay.models.checkpoint.Checkpoint`.
+    """Content of the templates. `history` is that of the training, see `assay.models.checkpoint.Checkpoint`.
 
-    As JSON it can be shown again when an answer has come, on another machine, too.
+    Its JSON lets another machine write the card again after an approval decision.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -89,16 +89,16 @@ class Card(BaseModel):
     environment: dict[str, str] = Field(default_factory=environment_of)
 
     def html(self) -> str:
-        """One file for the browser: plots, styles and all."""
+        """Return the card as one HTML file, with plots and styles."""
         return _ENVIRONMENT.get_template("card.html.j2").render(card=self, plots=self.plots)
 
     def markdown(self) -> str:
-        """The same without plots and lists of rows, for MLflow and Prefect."""
+        """Return the card without plots and lists of rows, for MLflow and Prefect."""
         return _ENVIRONMENT.get_template("card.md.j2").render(card=self)
 
     @property
     def outcome(self) -> str:
-        """One word for the badge."""
+        """Outcome in one word, for the badge."""
         if self.promotion.pending:
             return "pending"
         if self.verdict.outcome == "refused" and self.promotion.promoted:
@@ -107,38 +107,38 @@ class Card(BaseModel):
 
     @property
     def folder(self) -> str:
-        """Where the card lies: below the folder of the run, and among the artifacts of the MLflow run."""
+        """Folder of the card, below the folder of the run and among the artifacts of the MLflow run."""
         return card_folder(self.verdict.digest)
 
     @property
     def headlines(self) -> list[tuple[str, str, str]]:
-        """The figures that matter most: name, value, and the interval where there is one."""
+        """The most important metrics: name, value, and interval or an empty text."""
         metrics, baselines = self.evaluation.metrics, self.verdict.metrics
         heads: dict[str, Head] = {metric: head for head, metric in HEAD_F1.items()}
-        shown = []
+        rows = []
         for name, title in HEADLINES.items():
             if name in metrics:
-                shown.append((title, _metric(name, metrics[name]), self._interval(heads.get(name))))
+                rows.append((title, _metric(name, metrics[name]), self._interval(heads.get(name))))
             for kind, of in BASELINES.items():
                 metric = f"{METRIC}_{heads[name]}{kind}" if name in heads else ""
                 if metric in baselines:
-                    shown.append((f"{title}, {of}", _metric(name, baselines[metric]), ""))
-        return shown
+                    rows.append((f"{title}, {of}", _metric(name, baselines[metric]), ""))
+        return rows
 
     @property
     def plots(self) -> dict[str, Markup]:
-        """Those that there are data for, as SVG."""
+        """Plots as SVG by name, where there are data for them."""
         evaluation = self.evaluation
-        drawn = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
+        plots = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
         if evaluation.confusion:
-            drawn["confusion"] = confusion_plot(evaluation.confusion)
-        if any(one.f1 is not None for one in self.slices):
+            plots["confusion"] = confusion_plot(evaluation.confusion)
+        if any(metric.f1 is not None for metric in self.slices):
             overall = {head: interval.value for head, interval in evaluation.intervals.items()}
-            drawn["slices"] = slices_plot(self.slices, overall)
+            plots["slices"] = slices_plot(self.slices, overall)
         if evaluation.calibration:
-            drawn["calibration"] = calibration_plot(evaluation.calibration)
+            plots["calibration"] = calibration_plot(evaluation.calibration)
         # matplotlib escapes every name that it writes into an SVG.
-        return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
+        return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704
 
     @property
     def recipe_yaml(self) -> str:
@@ -148,7 +148,7 @@ class Card(BaseModel):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """What the model was made of, and what it is."""
+        """Digests of what the model was made of, of the bundle and of the verdict."""
         return {
             "bundle": self.verdict.bundle,
             "snapshot": self.snapshot.digest,
@@ -158,8 +158,8 @@ class Card(BaseModel):
         }
 
     def _interval(self, head: Head | None) -> str:
-        found = self.evaluation.intervals.get(head) if head else None
-        return f"{found.low:.3f}–{found.high:.3f}" if found else ""
+        interval = self.evaluation.intervals.get(head) if head else None
+        return f"{interval.low:.3f}–{interval.high:.3f}" if interval else ""
 
 
 def _metric(name: str, value: float) -> str:

@@ -19,7 +19,7 @@ IMPORT = re.compile(r"^(\s*(?:from|import) )assay(?=[. ])", re.MULTILINE)
 
 
 def copy_model_code(folder: Path) -> Path:
-    """Copy what a model needs to serve into a package below `folder`, and return the package's folder.
+    """Copy the code that a model needs to serve into a package below `folder`, and return the package's folder.
 
     The name holds the digest of the source, so that equal code has one name.
     """
@@ -36,7 +36,7 @@ def copy_model_code(folder: Path) -> Path:
 
 @contextmanager
 def importable(package: Path) -> Iterator[None]:
-    """Let the block import the copy, and forget it afterwards: its folder is temporary."""
+    """Make the copy importable within the block, and unload it afterwards, since its folder is temporary."""
     sys.path.insert(0, str(package.parent))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Versions of a registered model: found, made, fetched by the digest of their bundle."""
+"""Versions of a registered model: search, create, download by the digest of their bundle."""
 
 import shutil
 import tempfile
@@ -8,6 +8,7 @@ from typing import Self
 
 import mlflow.artifacts
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, ConfigDict
@@ -16,25 +17,31 @@ from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_folder
 from assay.evaluation.gate_checks.gate_context import VersionData
 from assay.evaluation.row_sample import share_rows
-from assay.registry.aliases import PROMOTED_TAG
-from assay.registry.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
+from assay.registry.approvals import Approval
 from assay.registry.mlflow_package import log_bundle
 from assay.runs.mlflow_client import every_page
 from assay.runs.search_filters import equals
-from assay.runs.tags import RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG, TEST_ROWS_TAG
+from assay.runs.tags import (
+    APPROVAL_TAG,
+    BUNDLE_TAG,
+    COPIED_TO_TAG,
+    LEDGER_TAG,
+    LOGGED_MODEL_TAG,
+    OUTCOME_TAG,
+    PROMOTED_TAG,
+    RUN_TAG,
+    SNAPSHOT_TAG,
+    SPLITS_TAG,
+    TEST_ROWS_TAG,
+)
 from assay.serving.bundle import Bundle
-from assay.serving.registered_model import BUNDLE_TAG
 
-# What MLflow answers for a model or a version that is not there.
-NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# MLflow itself links version and logged model only where the version is made from models:/ID.
-MODEL_TAG = "assay.model"
-# One for each copy that `assay copy` has made: where it is.
-COPIED_TAG = "assay.copied_to."
+# Error code of MLflow for a model or a version that does not exist.
+NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
 
 
 class Version(BaseModel):
-    """A version of the registered model: what the registry says of it."""
+    """A version of a registered model, as the registry describes it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,9 +51,9 @@ class Version(BaseModel):
     run_id: str | None = None
 
     @classmethod
-    def of(cls, found: ModelVersion) -> Self:
-        """From MLflow's own object."""
-        return cls(name=found.name, number=str(found.version), tags=found.tags, run_id=found.run_id or None)
+    def of(cls, version: ModelVersion) -> Self:
+        """Convert MLflow's own object."""
+        return cls(name=version.name, number=str(version.version), tags=version.tags, run_id=version.run_id or None)
 
     @property
     def bundle(self) -> str:
@@ -55,22 +62,22 @@ class Version(BaseModel):
 
     @property
     def data(self) -> VersionData:
-        """What it was trained and tested on."""
-        return VersionData(self.tags.get(SNAPSHOT_TAG), self.tags.get(SPLITS_TAG), self.tags.get("assay.ledger"))
+        """Digests of the data that it was trained and tested on."""
+        return VersionData(self.tags.get(SNAPSHOT_TAG), self.tags.get(SPLITS_TAG), self.tags.get(LEDGER_TAG))
 
     @property
     def model_id(self) -> str | None:
-        """MLflow's logged model behind the version."""
-        return self.tags.get(MODEL_TAG)
+        """Id of MLflow's logged model behind the version."""
+        return self.tags.get(LOGGED_MODEL_TAG)
 
     @property
     def copies(self) -> list[str]:
-        """Where `assay copy` has put it, by address and store."""
-        return [value for key, value in sorted(self.tags.items()) if key.startswith(COPIED_TAG)]
+        """Copies that `assay copy` has made, by address and store."""
+        return [value for key, value in sorted(self.tags.items()) if key.startswith(COPIED_TO_TAG)]
 
     @property
     def outcome(self) -> str:
-        """`passed`, `refused` or `pending`; a version that waited for approval in vain is refused."""
+        """`passed`, `refused` or `pending`; a version whose approval has expired is refused."""
         outcome = self.tags.get(OUTCOME_TAG, "pending")
         if outcome == "pending" and self.approval and self.approval.seconds_left <= 0:
             return "refused"
@@ -78,18 +85,28 @@ class Version(BaseModel):
 
     @property
     def approval(self) -> Approval | None:
-        """What a person was asked about it last, and the answer."""
+        """The last approval that a person was asked for, with the decision."""
         record = self.tags.get(APPROVAL_TAG)
         return Approval.model_validate_json(record) if record else None
 
     @property
     def address(self) -> str:
-        """What `assay predict --model` takes."""
+        """Address for `assay predict --model`."""
         return f"models:/{self.name}/{self.number}"
 
 
+def logged_metrics(client: MlflowClient, version: Version) -> dict[str, float]:
+    """Return the metrics that are logged with the model behind a version, the latest value of each.
+
+    They lie with the logged model, since a run may make several.
+    """
+    model = client.get_logged_model(version.model_id) if version.model_id else None
+    metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda metric: metric.timestamp)
+    return {metric.key: metric.value for metric in metrics}
+
+
 def every_version(client: MlflowClient) -> Iterator[Version]:
-    """The versions of every registered model, also those that this package did not register."""
+    """Yield the versions of every registered model, including those that this package did not register."""
     yield from map(Version.of, every_page(lambda token: client.search_model_versions(page_token=token)))
 
 
@@ -97,27 +114,27 @@ class Versions:
     """The versions of one registered model."""
 
     def __init__(self, client: MlflowClient, name: str, tracking_uri: str) -> None:
+        self.name = name
         self._client = client
-        self._name = name
         self._tracking_uri = tracking_uri
 
     def get(self, number: str) -> Version:
-        """A version by its number.
+        """Return a version by its number.
 
         Raises:
-            AssayError: there is none.
+            AssayError: there is no such version.
         """
         version = self.look_up(number)
         if version is None:
-            raise AssayError(f"{self._name} has no version {number}; see assay history {self._name}")
+            raise AssayError(f"{self.name} has no version {number}; see assay history {self.name}")
         return version
 
     def look_up(self, number: str) -> Version | None:
-        """Return a version by its number; None if it is deleted."""
+        """Return a version by its number, or None if it is deleted."""
         try:
-            return Version.of(self._client.get_model_version(self._name, number))
+            return Version.of(self._client.get_model_version(self.name, number))
         except MlflowException as error:
-            if error.error_code != NOT_THERE:
+            if error.error_code != NOT_FOUND:
                 raise
             return None
 
@@ -127,14 +144,14 @@ class Versions:
         return version.bundle if version else ""
 
     def once_promoted(self) -> list[str]:
-        """Return the numbers of the versions whose tags say that they were promoted, the last one first."""
+        """Return the numbers of the versions whose tags tell of a promotion, the last promoted first."""
         promoted = [version for version in self._search() if PROMOTED_TAG in version.tags]
         # Promotions within a second carry the same time.
         promoted.sort(key=lambda version: (version.tags[PROMOTED_TAG], int(version.number)), reverse=True)
         return [version.number for version in promoted]
 
     def find(self, bundle: str) -> Version | None:
-        """The version that holds the bundle of this digest."""
+        """Return the version that holds the bundle of this digest, or None."""
         return next(iter(self._with(BUNDLE_TAG, bundle)), None)
 
     def compared_on(self, sample: str) -> list[Version]:
@@ -142,38 +159,38 @@ class Versions:
         return [version for version in self._search() if share_rows(version.tags.get(TEST_ROWS_TAG, ""), sample)]
 
     def of_run(self, key: str) -> list[Version]:
-        """Versions that the run of this key was the last to judge; the lowest first."""
+        """Return the versions that the run of this key was the last to test, the lowest first."""
         return self._with(RUN_TAG, key)
 
     def waiting(self) -> list[Version]:
-        """Versions that are tagged as pending, also those whose time is over; the lowest first."""
+        """Return the versions that are tagged as pending, the expired ones too, the lowest first."""
         return self._with(OUTCOME_TAG, "pending")
 
     def create(self, mlflow_run: str, bundle: Bundle, tags: Mapping[str, str], description: str) -> Version:
-        """The version that holds the bundle; it is made if there is none.
+        """Return the version that holds the bundle, and create it if there is none.
 
-        MLflow's client repeats a request whose answer was lost, so one call can make two versions: the
-        lowest one is kept.
+        MLflow's client repeats a request whose response was lost, so that one call can make two versions: the lowest
+        one is kept.
         """
         self._create_model()
         if not self._with(BUNDLE_TAG, bundle.digest):
             model = log_bundle(self._client, mlflow_run, bundle)
             self._client.create_model_version(
-                self._name,
+                self.name,
                 # Not models:/ID: without a server, MLflow looks that up in the database of the process.
                 model.artifact_location,
                 run_id=mlflow_run,
-                tags={**tags, BUNDLE_TAG: bundle.digest, MODEL_TAG: model.model_id},
+                tags={**tags, BUNDLE_TAG: bundle.digest, LOGGED_MODEL_TAG: model.model_id},
                 description=description,
                 model_id=model.model_id,
             )
         return self.tag(self._adopt_lowest(bundle.digest), tags)
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> Version:
-        """Set tags of a version that are not so already."""
+        """Set tags of a version, unless they have these values already."""
         for key, value in tags.items():
             if version.tags.get(key) != value:
-                self._client.set_model_version_tag(self._name, version.number, key, value)
+                self._client.set_model_version_tag(self.name, version.number, key, value)
         return self.get(version.number)
 
     def download(self, version: Version, folder: Path) -> Bundle:
@@ -186,7 +203,7 @@ class Versions:
             raise AssayError(f"{version.address} has no tag {BUNDLE_TAG}: it was not registered by assay; train again")
         with atomic_folder(folder) as partial, tempfile.TemporaryDirectory(dir=folder.parent) as download:
             # Not a models:/ address: MLflow looks these up in the registry of the process.
-            source = self._client.get_model_version_download_uri(self._name, version.number)
+            source = self._client.get_model_version_download_uri(self.name, version.number)
             path = mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{source}/artifacts/bundle", dst_path=download, tracking_uri=self._tracking_uri
             )
@@ -197,7 +214,7 @@ class Versions:
 
     def _create_model(self) -> None:
         try:
-            self._client.create_registered_model(self._name)
+            self._client.create_registered_model(self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -207,20 +224,20 @@ class Versions:
         return [version for version in self._search(equals(f"tags.`{tag}`", value)) if version.tags.get(tag) == value]
 
     def _search(self, *clauses: str) -> list[Version]:
-        """Return the versions of the model that the clauses find, the lowest first."""
-        query = " AND ".join((equals("name", self._name), *clauses))
+        """Return the versions of the model that match the clauses, the lowest first."""
+        query = " AND ".join((equals("name", self.name), *clauses))
         pages = every_page(lambda token: self._client.search_model_versions(query, page_token=token))
         # The filter may find those of other models, too.
-        found = [version for version in map(Version.of, pages) if version.name == self._name]
-        return sorted(found, key=lambda version: int(version.number))
+        versions = [version for version in map(Version.of, pages) if version.name == self.name]
+        return sorted(versions, key=lambda version: int(version.number))
 
     def _adopt_lowest(self, digest: str) -> Version:
         lowest, *surplus = self._with(BUNDLE_TAG, digest)
         for version in surplus:
             try:
-                self._client.delete_model_version(self._name, version.number)
+                self._client.delete_model_version(self.name, version.number)
             except MlflowException as error:
                 # Another process may have found and deleted it too.
-                if error.error_code != NOT_THERE:
+                if error.error_code != NOT_FOUND:
                     raise
         return lowest

@@ -1,4 +1,4 @@
-"""What a figure may depend on beside recipe and data: processor, threads, versions of packages."""
+"""The environment that metrics depend on besides recipe and data: processor, threads, versions of packages."""
 
 import platform
 from importlib.metadata import distributions
@@ -9,8 +9,8 @@ PINNED = "=="
 
 
 def surroundings() -> dict[str, str]:
-    """Python, platform, processor, threads, and the version of every installed package."""
-    packages = {found.metadata["Name"]: found.version for found in distributions()}
+    """Return Python, platform, processor, threads, and the version of every installed package, by name."""
+    packages = {package.metadata["Name"]: package.version for package in distributions()}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -22,12 +22,12 @@ def surroundings() -> dict[str, str]:
 
 
 def to_text(values: dict[str, str]) -> str:
-    """Lines such as `python 3.11.7`, then the packages as pip would list them."""
+    """Return lines such as `python 3.11.7`, then the packages as pip lists them."""
     return "".join(f"{name}{'' if name.endswith(PINNED) else ' '}{value}\n" for name, value in values.items())
 
 
 def from_text(text: str) -> dict[str, str]:
-    """The inverse of `to_text`."""
+    """Parse the text that `to_text` returns."""
     values: dict[str, str] = {}
     for line in text.splitlines():
         package, pinned, version = line.partition(PINNED)

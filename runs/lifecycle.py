@@ -1,57 +1,30 @@
 """Open, resume and close a run.
 
-The key of a run closes at its verdict, or when its data were found at fault: only an open run is gone on
-with, so that a weekly deployment, or a second try after the data were mended, reads fresh data.
+The key of a run closes with its verdict, or when its data are at fault. Only an open run is resumed, so that a weekly
+deployment, or a second try after the data were fixed, reads fresh data.
 """
 
-import itertools
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, Field, ValidationError
 
 from assay.corpus.errors import AssayError, DataError
-from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.object_store import VARIABLE, shared_store
 from assay.recipes.recipe import Recipe
 from assay.runs.mlflow_client import stored_address
 from assay.runs.prefect_artifacts import show_link
 from assay.runs.redo import STEPS, check_changes
-from assay.runs.run import Run, Step, was_redone
+from assay.runs.run import Run, Step
+from assay.runs.run_states import STATE, Redo, RunState, RunStates, read_states
+from assay.runs.step_result import was_redone
 from assay.runs.tracking import Tracking, is_flow_run, tracking_uri_for
 
-STATE, LOCK = "run.json", "lock"
-
-
-class Redo(BaseModel):
-    """Steps that `--from` does again: those that carry this id are done, and the next start resumes behind them."""
-
-    id: str
-    from_step: Step
-    before: dict[str, Any] = Field(description="Recipe of the finished steps until the first one is done again")
-
-
-class RunState(BaseModel):
-    """`run.json`: what must be known to go on with a run."""
-
-    key: str
-    recipe_name: str
-    recipe_digest: str
-    recipe: dict[str, Any]
-    mlflow_run: str
-    tracking: list[str] = Field(
-        default_factory=list, description="every MLflow the run has used, without credentials; the last has mlflow_run"
-    )
-    opened: datetime
-    state: Literal["open", "closed"] = "open"
-    fresh: bool = Field(False, description="No result of another run is reused, whichever command resumes this one")
-    fresh_pending: bool = Field(False, description="The command with --fresh that began the run has not ended")
-    redo: Redo | None = Field(None, description="What --from has begun and not ended")
+LOCK = "lock"
 
 
 @contextmanager
@@ -64,57 +37,58 @@ def open_run(
     from_step: Step | None = None,
     keep_open: bool = False,
 ) -> Iterator[Run]:
-    """Give the run to work in: the open one of this recipe, or a new one.
+    """Open the run to work in: the open one of this recipe, or a new one.
 
-    It closes when the block ends well. When the block raises, the run stays open for the next start, unless
-    the data were at fault; MLflow shows it as failed either way.
+    It closes when the block ends without an error. When the block raises, the run stays open for the next start, unless
+    the data are at fault; MLflow shows it as failed either way.
 
     Args:
         recipe: what to run.
         store: folder of all runs.
-        key: key of the run; a deployment hands in its flow run's id. A run of that key must be open.
-        fresh: begin a new run even where an open one exists, and reuse no result of another run. Only a run that
-            `fresh` began and that was interrupted, or one of this very key, is resumed. Open runs of this recipe that
+        key: key of the run; a deployment passes the id of its flow run. An existing run of that key must be open.
+        fresh: begin a new run even if an open one exists, and reuse no result of another run. Only a run that
+            `fresh` began and that was interrupted, or the run of `key`, is resumed. Open runs of this recipe that
             no process works on are closed.
-        from_step: go on with the newest run of this recipe, open or closed, and do this step and all
-            later ones again. After an interruption, the steps that are done again by then stay.
-        keep_open: the block ends before the run does, so that it stays open for the next start.
+        from_step: resume the newest run of this recipe, open or closed, and do this step and all later ones again.
+            After an interruption, the steps that have been done again stay.
+        keep_open: leave the run open for the next start when the block ends.
 
     Raises:
-        AssayError: another process works on the run, the run of that key is closed, `from_step` finds none, or the
-            recipe differs in what a step before it depends on.
+        AssayError: another process works on the run, the run of that key is closed, `from_step` finds no run, or the
+            recipe differs in a key that an earlier step depends on.
     """
-    store = store.resolve()
-    _check_tracking(recipe, store)
-    found = _find_anew(recipe, store, key) if fresh else _find_run(recipe, store, key, from_step)
-    _check_found(found, recipe, store, from_step)
+    store, shared = store.resolve(), shared_store()
+    states = RunStates(store, shared)
+    _check_tracking(recipe, states)
+    earlier = _find_fresh(recipe, states, key) if fresh else _find_run(recipe, states, key, from_step)
+    _check_earlier(earlier, recipe, states, from_step)
     restarted = fresh and key is None
-    key = found.key if found else key or _new_key(recipe)
-    folder = store / "runs" / key
+    key = earlier.key if earlier else key or _new_key(recipe)
+    folder = states.folder(key)
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_us(folder):
-        if found is not None and found != _known(folder):
-            raise AssayError(f"{folder} was gone on with by another process just now; start again")
+    with _locked(folder):
+        if earlier is not None and earlier != states.read(key):
+            raise AssayError(f"{folder}: another process has just resumed this run; start again")
         # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
-        earlier = found.mlflow_run if found and found.recipe_digest == recipe.digest else None
-        if fresh and found is None:
-            _leave_open_runs(recipe, store)
-        tracking = Tracking.start(recipe, store, key, earlier)
+        same_recipe = earlier is not None and earlier.recipe_digest == recipe.digest
+        if fresh and earlier is None:
+            _abandon_open_runs(recipe, states)
+        tracking = Tracking.start(recipe, store, key, earlier.mlflow_run if earlier and same_recipe else None)
         state = RunState(
             key=key,
             recipe_name=recipe.name,
             recipe_digest=recipe.digest,
             recipe=recipe.model_dump(mode="json"),
             mlflow_run=tracking.run_id,
-            tracking=_addresses(found, stored_address(tracking.uri, store)),
-            opened=found.opened if found else datetime.now(UTC),
-            fresh=fresh or (found is not None and found.fresh),
-            fresh_pending=restarted or (found is not None and found.fresh_pending),
-            redo=_redo_of(found, recipe, store, from_step),
+            tracking=_addresses(earlier, stored_address(tracking.uri, store)),
+            opened=earlier.opened if earlier else datetime.now(UTC),
+            fresh=fresh or (earlier is not None and earlier.fresh),
+            fresh_pending=restarted or (earlier is not None and earlier.fresh_pending),
+            redo=_redo_of(earlier, recipe, states, from_step),
         )
         with tracking.failing():
-            _save(folder, state)
-            show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: curves, plots, data and files in MLflow")
+            states.save(state)
+            show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: metrics, plots, data and files in MLflow")
         run = Run(
             key=key,
             recipe=recipe,
@@ -124,179 +98,127 @@ def open_run(
             fresh_steps=STEPS[STEPS.index(state.redo.from_step) :] if state.redo else (),
             redo=state.redo.id if state.redo else None,
             reuse=not state.fresh,
+            shared=shared,
         )
-        with _closed(folder, state, keep_open=keep_open), tracking.ended():
+        with _closing(states, state, keep_open=keep_open), tracking.ended():
             yield run
 
 
+def open_key(base: str, store: Path) -> str:
+    """Return the key of the open run of this base, or the next free key if there is no open one."""
+    return RunStates(store, shared_store()).open_key(base)
+
+
+def run_lock(folder: Path) -> FileLock:
+    """Return the lock of a run; acquiring it never waits. The system releases it when the process dies."""
+    return FileLock(folder / LOCK, timeout=0)
+
+
 @contextmanager
-def _closed(folder: Path, state: RunState, *, keep_open: bool) -> Iterator[None]:
-    """Close the run behind the block, where it is over or its data were at fault; what a command asked for is done."""
+def _closing(states: RunStates, state: RunState, *, keep_open: bool) -> Iterator[None]:
+    """Close the run after the block if it has ended or its data are at fault; a finished command leaves no request."""
     try:
         yield
     except DataError:
-        _save(folder, state.model_copy(update={"state": "closed"}))
+        states.save(state.model_copy(update={"state": "closed"}))
         raise
     done = {"state": "open" if keep_open else "closed", "fresh_pending": False, "redo": None}
-    _save(folder, state.model_copy(update=done))
+    states.save(state.model_copy(update=done))
 
 
-def _redo_of(found: RunState | None, recipe: Recipe, store: Path, from_step: Step | None) -> Redo | None:
-    """The steps to do again: those that were interrupted where the same is asked for, or nothing else."""
-    if found is None:
+def _redo_of(earlier: RunState | None, recipe: Recipe, states: RunStates, from_step: Step | None) -> Redo | None:
+    """Return the steps to do again: the interrupted ones, unless the command asks for other ones."""
+    if earlier is None:
         return None
-    unfinished = found.redo if found.state == "open" else None
-    same = unfinished and unfinished.from_step == from_step and found.recipe_digest == recipe.digest
+    unfinished = earlier.redo if earlier.state == "open" else None
+    same = unfinished and unfinished.from_step == from_step and earlier.recipe_digest == recipe.digest
     if from_step is None or same:
         return unfinished
-    return Redo(id=secrets.token_hex(8), from_step=from_step, before=_recipe_of_steps(found, store))
+    return Redo(id=secrets.token_hex(8), from_step=from_step, before=_recipe_of_steps(earlier, states))
 
 
-def _recipe_of_steps(state: RunState, store: Path) -> dict[str, Any]:
-    """The recipe that the finished steps of a run were done with."""
-    if state.redo is None or was_redone(store / "runs" / state.key, state.redo.id):
+def _recipe_of_steps(state: RunState, states: RunStates) -> dict[str, Any]:
+    """Return the recipe of the finished steps of a run."""
+    if state.redo is None or was_redone(states.folder(state.key), state.redo.id):
         return state.recipe
     return state.redo.before
 
 
-def _leave_open_runs(recipe: Recipe, store: Path) -> None:
-    """Close the open runs of this recipe that no process works on: whoever begins anew does not go on with them.
+def _abandon_open_runs(recipe: Recipe, states: RunStates) -> None:
+    """Close the open runs of this recipe that no process works on, since a fresh run does not resume them.
 
-    One that was killed would look alive in MLflow for ever. Those of deployments are left to Prefect, which
-    starts them again, or waits for a person. With a shared store none is closed: another machine may work on it.
+    A run that was killed would otherwise look alive in MLflow forever. Runs of deployments are left to Prefect, which
+    starts them again or waits for an approval. With a shared store none is closed: another machine may work on it.
     """
-    if shared_store() is not None:
+    if states.shared is not None:
         return
-    for state in read_states(store):
+    for state in read_states(states.store):
         if state.recipe_digest == recipe.digest and state.state == "open" and not is_flow_run(state.key):
-            folder = store / "runs" / state.key
-            with suppress(AssayError), _only_us(folder):  # somebody works on it
-                Tracking(tracking_uri_for(recipe, store), state.mlflow_run).leave()
-                _save(folder, state.model_copy(update={"state": "closed"}))
+            with suppress(AssayError), _locked(states.folder(state.key)):  # another process works on it
+                Tracking(tracking_uri_for(recipe, states.store), state.mlflow_run).leave()
+                states.save(state.model_copy(update={"state": "closed"}))
 
 
-def open_key(base: str, store: Path) -> str:
-    """Return the key of the open run of this base, or the next one where there is none or it has ended."""
-    states = {state.key: state.state for state in _all_states(store)}
-    return next(key for number in itertools.count(1) if states.get(key := f"{base}-{number}") != "closed")
-
-
-def newest_run(recipe_name: str, store: Path) -> Path | None:
-    """Folder of the newest run of a recipe, open or closed."""
-    states = [state for state in read_states(store) if state.recipe_name == recipe_name]
-    newest = max(states, key=lambda state: state.opened, default=None)
-    return store / "runs" / newest.key if newest else None
-
-
-def read_states(store: Path) -> list[RunState]:
-    """Of all runs of a store, in no order."""
-    return [read_state(path.parent) for path in (store / "runs").glob(f"*/{STATE}")]
-
-
-def read_state(folder: Path) -> RunState:
-    """Read the state of the run in a folder.
-
-    Raises:
-        AssayError: the file is damaged, or of another version.
-    """
-    path = folder / STATE
-    try:
-        return RunState.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        reason = f"{path}: is damaged; restore it from a backup, or move the folder of this run away"
-        raise AssayError(reason) from error
-
-
-def run_lock(folder: Path) -> FileLock:
-    """The run's lock; taking it never waits. The system lets go of it when the process dies, however it dies."""
-    return FileLock(folder / LOCK, timeout=0)
-
-
-def _known(folder: Path) -> RunState:
-    """Of the run in a folder, as the shared store knows it, where there is one."""
-    shared = shared_store()
-    content = shared.read(f"runs/{folder.name}/{STATE}") if shared is not None else None
-    return read_state(folder) if content is None else RunState.model_validate_json(content)
-
-
-def _all_states(store: Path) -> list[RunState]:
-    """The runs of this machine and those of the shared store; of a run that both know, the latter tells."""
-    states = {state.key: state for state in read_states(store)}
-    if (shared := shared_store()) is not None:
-        for name in shared.names("runs", f"*/{STATE}"):
-            if (content := shared.read(name)) is not None:
-                state = RunState.model_validate_json(content)
-                states[state.key] = state
-    return list(states.values())
-
-
-def _find_anew(recipe: Recipe, store: Path, key: str | None) -> RunState | None:
-    """The open run that was begun anew and interrupted: of this key, which Prefect starts again, or from here."""
-    states = [state for state in _all_states(store) if state.state == "open"]
+def _find_fresh(recipe: Recipe, states: RunStates, key: str | None) -> RunState | None:
+    """Return the run that `--fresh` began and that was interrupted: the run of this key, or one of this store."""
+    open_states = [state for state in states if state.state == "open"]
     if key is not None:
-        return next((state for state in states if state.key == key), None)
-    mine = [
+        return next((state for state in open_states if state.key == key), None)
+    interrupted = [
         state
-        for state in states
-        if state.fresh_pending and state.recipe_digest == recipe.digest and _is_left(store / "runs" / state.key)
+        for state in open_states
+        if state.fresh_pending and state.recipe_digest == recipe.digest and _is_abandoned(states.folder(state.key))
     ]
-    return max(mine, key=lambda state: state.opened, default=None)
+    return max(interrupted, key=lambda state: state.opened, default=None)
 
 
-def _find_run(recipe: Recipe, store: Path, key: str | None, from_step: Step | None) -> RunState | None:
-    """The newest run that may be gone on with."""
-    states = _all_states(store)
+def _find_run(recipe: Recipe, states: RunStates, key: str | None, from_step: Step | None) -> RunState | None:
+    """Return the newest run that may be resumed."""
     if key is not None:
-        states = [state for state in states if state.key == key]
+        candidates = [state for state in states if state.key == key]
     elif from_step is not None:
-        states = [state for state in states if state.recipe_name == recipe.name]
+        candidates = [state for state in states if state.recipe_name == recipe.name]
     else:
-        states = [state for state in states if state.recipe_digest == recipe.digest and state.state == "open"]
-    return max(states, key=lambda state: state.opened, default=None)
+        candidates = [state for state in states if state.recipe_digest == recipe.digest and state.state == "open"]
+    return max(candidates, key=lambda state: state.opened, default=None)
 
 
-def _check_found(found: RunState | None, recipe: Recipe, store: Path, from_step: Step | None) -> None:
-    """What was found may be gone on with, and `--from` has found something."""
-    if found is not None and found.state == "closed" and from_step is None:
+def _check_earlier(earlier: RunState | None, recipe: Recipe, states: RunStates, from_step: Step | None) -> None:
+    """Check that the earlier run may be resumed, and that `--from` has one."""
+    if earlier is not None and earlier.state == "closed" and from_step is None:
         raise AssayError(
-            f"run {found.key} is closed, and its data may be old; begin another one (without run_key), or do "
+            f"run {earlier.key} is closed, and its data may be old; begin another one (without run_key), or do "
             "steps of it again (--from STEP)"
         )
-    if from_step is not None and found is None:
-        raise AssayError(f"--from {from_step}: {recipe.name} has no earlier run in {store}; run it once without --from")
-    if found is not None and from_step is not None:
-        check_changes(_recipe_of_steps(found, store), recipe, from_step, found.key)
+    if from_step is not None and earlier is None:
+        raise AssayError(
+            f"--from {from_step}: {recipe.name} has no earlier run in {states.store}; run it once without --from"
+        )
+    if earlier is not None and from_step is not None:
+        check_changes(_recipe_of_steps(earlier, states), recipe, from_step, earlier.key)
 
 
-def _addresses(found: RunState | None, newest: str) -> list[str]:
+def _addresses(earlier: RunState | None, newest: str) -> list[str]:
     """Return the addresses of a run with the newest last; none is dropped, since rows of the run stay there."""
-    return [*(address for address in (found.tracking if found else ()) if address != newest), newest]
+    return [*(address for address in (earlier.tracking if earlier else ()) if address != newest), newest]
 
 
 def _new_key(recipe: Recipe) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{recipe.name}-{secrets.token_hex(3)}"
 
 
-def _save(folder: Path, state: RunState) -> None:
-    content = state.model_dump_json(indent=2).encode()
-    with atomic_path(folder / STATE) as partial:
-        partial.write_bytes(content)
-    if (shared := shared_store()) is not None:
-        shared.write(f"runs/{folder.name}/{STATE}", content)
-
-
-def _check_tracking(recipe: Recipe, store: Path) -> None:
-    """A run that goes on elsewhere finds its MLflow run there."""
-    if shared_store() is not None and tracking_uri_for(recipe, store).startswith("sqlite:"):
+def _check_tracking(recipe: Recipe, states: RunStates) -> None:
+    """Check that a run resumed on another machine finds its MLflow run there."""
+    if states.shared is not None and tracking_uri_for(recipe, states.store).startswith("sqlite:"):
         raise AssayError(
             f"{VARIABLE} is set, and MLflow is a file of this machine; name a server that all machines reach "
             "(registry.tracking_uri or MLFLOW_TRACKING_URI)"
         )
 
 
-def _is_left(folder: Path) -> bool:
-    """Whether the run was begun in this store, and no process works on it."""
-    if not (folder / STATE).exists():  # another machine's, which may work on it
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether the run was begun in this store, and no process works on it."""
+    if not (folder / STATE).exists():  # begun on another machine, which may work on it
         return False
     try:
         with run_lock(folder):
@@ -306,7 +228,7 @@ def _is_left(folder: Path) -> bool:
 
 
 @contextmanager
-def _only_us(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     try:
         with run_lock(folder):
             yield

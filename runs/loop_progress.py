@@ -1,4 +1,4 @@
-"""How far a long loop is: a progress bar on a terminal, now and then a log line elsewhere."""
+"""Progress of a long loop: a progress bar on a terminal, a log line from time to time elsewhere."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -8,14 +8,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 logger = logging.getLogger(__name__)
-ITEMS_A_LOG_LINE = 20_000
+ITEMS_PER_LOG_LINE = 20_000
 T = TypeVar("T")
 
 
 def with_progress(
     items: Iterable[T], what: str, total: int | None = None, size: Callable[[T], int] = lambda item: 1
 ) -> Iterator[T]:
-    """Hand the items on and show how many have passed; `size` says how many things are in one."""
+    """Yield the items and show how many have passed.
+
+    Args:
+        items: what to iterate over.
+        what: description, shown before the count.
+        total: final count, if it is known.
+        size: count that one item stands for.
+    """
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -27,7 +34,7 @@ def with_progress(
         return
     count = 0
     for item in items:
-        before, count = count, count + size(item)
-        if count // ITEMS_A_LOG_LINE > before // ITEMS_A_LOG_LINE:
+        previous, count = count, count + size(item)
+        if count // ITEMS_PER_LOG_LINE > previous // ITEMS_PER_LOG_LINE:
             logger.info("%s: %d", what, count)
         yield item

@@ -1,4 +1,4 @@
-"""The way to MLflow: a client that gives up in reasonable time."""
+"""A client of MLflow that gives up after a reasonable time, and addresses of MLflow as a store records them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,26 +13,26 @@ from assay.corpus.errors import AssayError
 from assay.corpus.storage.disk_errors import check_database
 from assay.serving.address import SQLITE, default_tracking_uri, without_password
 
-# How a run state names the database in its own store, which may be moved.
+# Name of the store's own database in a run state: the store may be moved.
 OWN_DATABASE = "mlflow.db"
 T = TypeVar("T")
 
-# MLflow knows these as environment variables only.
+# MLflow reads these from environment variables only.
 SETTINGS = {
-    # Its own values wait for more than four minutes before they say that a server is not there.
+    # With its defaults, MLflow waits for more than four minutes before it reports a missing server.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-    # One bar a bundle of three files says nothing.
+    # A progress bar for the three files of a bundle is of no use.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of the tracking server and registry at `tracking_uri`; what the environment sets, stays.
+    """Return a client of the tracking server and registry; settings of the environment take precedence.
 
     Raises:
-        AssayError: the folder of a sqlite file cannot be written, or the file is no database.
+        AssayError: the folder of a sqlite file is not writable, or the file is no database.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -49,19 +49,19 @@ def own_database(store: Path) -> str:
 
 
 def stored_address(uri: str, store: Path) -> str:
-    """Return a tracking address as it may be written down: without user, password and query."""
+    """Return a tracking address as a store may record it: without user, password and query."""
     if uri.startswith(SQLITE):
         file = Path(uri.removeprefix(SQLITE)).resolve()
         return OWN_DATABASE if file == store.resolve() / OWN_DATABASE else f"{SQLITE}{file}"
     try:
         parts = urlsplit(uri)
-    except ValueError:  # no address, which MLflow will say
+    except ValueError:  # not an address, as MLflow will report
         return without_password(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def full_address(stored: str, store: Path) -> str:
-    """Return the address that `stored_address` has written down, with the credentials of the environment."""
+    """Return the address of a recorded one, with the credentials of the environment."""
     if stored == OWN_DATABASE:
         return own_database(store)
     default = default_tracking_uri(store)
@@ -69,7 +69,11 @@ def full_address(stored: str, store: Path) -> str:
 
 
 def every_page(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
-    """All that a search of MLflow finds, page by page; it is called with the token of each."""
+    """Yield all results of a search of MLflow.
+
+    Args:
+        search: returns one page, given its token.
+    """
     token: str | None = None
     while True:
         page = search(token)
@@ -80,7 +84,7 @@ def every_page(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
 
 
 def _check_writable(database: Path) -> None:
-    """MLflow itself tries for minutes to open a file that can never be."""
+    """Refuse a file that can never be opened, which MLflow itself would try for minutes."""
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         writable = os.access(database if database.exists() else database.parent, os.W_OK)

@@ -1,4 +1,4 @@
-"""MLflow runs by their id: there, deleted, or gone."""
+"""MLflow runs by their id: active, deleted, or removed permanently."""
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
@@ -6,13 +6,13 @@ from mlflow.exceptions import MlflowException
 
 
 def run_exists(client: MlflowClient, run_id: str) -> bool:
-    """Return whether MLflow has a run of this id that can be written to: a deleted one counts as none."""
+    """Return whether MLflow has a run of this id that can be written to, which a deleted one cannot."""
     run = find_run(client, run_id)
     return run is not None and run.info.lifecycle_stage == LifecycleStage.ACTIVE
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """Return the run of this id, also one that was deleted; None where MLflow knows none (any more)."""
+    """Return the run of this id, deleted or not, or None if MLflow does not (or no longer) know it."""
     try:
         return client.get_run(run_id)
     except MlflowException as error:

@@ -1,7 +1,7 @@
-"""What a run leaves in MLflow so that its model can be made again: data, sides, what the ledger knew, answers.
+"""The lineage that a run logs to MLflow so that its model can be reproduced: data, splits, ledger, predictions.
 
-A run that is gone on with (`--from`) may train on other data under the same MLflow run, so the folders carry
-the digest of what they are about.
+A run that is resumed (`--from`) may train on other data under the same MLflow run, so the names of folders hold the
+digest of their data.
 """
 
 from pathlib import Path
@@ -16,35 +16,35 @@ from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import LEDGER
 from assay.evaluation.labelled_predictions import PREDICTIONS
 
-# Larger data stay in the store alone, and are found there by their digest.
+# Larger snapshots stay in the store alone, and are found there by their digest.
 LARGEST_SNAPSHOT = 64 * 2**20
 DIGEST_LENGTH = 12
 DATA_FOLDER, SNAPSHOT_FOLDER, PREDICTIONS_FOLDER = "lineage", "snapshot", "evaluation"
 
 
 def data_folder(splits: str) -> str:
-    """Artifact folder of the splits with this digest, their ledger, and the manifest of their snapshot."""
+    """Return the artifact folder of the splits with this digest, their ledger, and the manifest of their snapshot."""
     return f"{DATA_FOLDER}/{splits[:DIGEST_LENGTH]}"
 
 
 def snapshot_folder(snapshot: str) -> str:
-    """Artifact folder of the rows of a snapshot."""
+    """Return the artifact folder of the rows of a snapshot."""
     return f"{SNAPSHOT_FOLDER}/{snapshot[:DIGEST_LENGTH]}"
 
 
 def predictions_folder(bundle: str) -> str:
-    """Artifact folder of what a bundle answered to the test rows."""
+    """Return the artifact folder of the predictions of a bundle on test rows."""
     return f"{PREDICTIONS_FOLDER}/{bundle[:DIGEST_LENGTH]}"
 
 
 def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Path) -> None:
-    """Log splits, ledger and manifest, and the rows themselves where they are small.
+    """Log splits, ledger and manifest, and the rows themselves if they are small.
 
     Args:
         client: MLflow.
         mlflow_run: id of the run.
-        snapshot: folder of a snapshot.
-        splits: folder that the split left.
+        snapshot: folder of the snapshot.
+        splits: result folder of the split.
     """
     data = Snapshot.load(snapshot)
     folder = data_folder(Splits.load(splits).digest)
@@ -57,12 +57,12 @@ def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Pat
 
 
 def keep_predictions(client: MlflowClient, mlflow_run: str, bundle: str, evaluation: Path) -> None:
-    """Log the answers to the test rows.
+    """Log the predictions on test rows.
 
     Args:
         client: MLflow.
         mlflow_run: id of the run.
-        bundle: digest of the bundle that answered.
-        evaluation: folder that the evaluation left.
+        bundle: digest of the bundle that made the predictions.
+        evaluation: result folder of the evaluation.
     """
     client.log_artifact(mlflow_run, str(evaluation / PREDICTIONS), predictions_folder(bundle))

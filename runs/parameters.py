@@ -1,7 +1,7 @@
 """Recipes and settings as parameters of an MLflow run.
 
-A key of a parameter is a key of the schema and never a word of the user: MLflow refuses many characters in keys, and
-two words may become one. A mapping with the user's own keys is one parameter, as JSON.
+The key of a parameter is a key of the schema and never a word of the user: MLflow refuses many characters in keys, and
+two words may become one. A mapping with keys of the user is one parameter, as JSON.
 """
 
 import json
@@ -16,18 +16,18 @@ from pydantic.fields import FieldInfo
 from assay.corpus.storage.digest import canonical_json, digest_json
 from assay.recipes.recipe import Recipe
 
-RECIPE = "recipe.json"  # the artifact of a run that holds every value whole
-# MLflow keeps 36 characters of a data set's digest; the whole one stands in a tag.
+RECIPE = "recipe.json"  # artifact of a run with every value in full
+# MLflow keeps 36 characters of the digest of a data set; a tag holds all of it.
 MLFLOW_DIGEST_LENGTH = 36
 
 
 def recipe_parameters(recipe: Recipe) -> list[Param]:
-    """Return every value of a recipe by the dotted key of the schema."""
+    """Return every value of a recipe as a parameter, by the dotted key of the schema."""
     return [parameter(key, value) for key, value in _leaves(recipe, recipe.model_dump(mode="json"))]
 
 
 def parameter(key: str, value: Any) -> Param:
-    """Return a parameter whose value MLflow takes: one that is too long is named by length and digest."""
+    """Return a parameter that MLflow accepts; length and digest replace a value that is too long."""
     text = plain(value if isinstance(value, str) else _text(value))
     if len(text) > MAX_PARAM_VAL_LENGTH:
         text = f"{len(text):,} characters, see {RECIPE}; digest {digest_json(text)[:12]}"
@@ -35,7 +35,7 @@ def parameter(key: str, value: Any) -> Param:
 
 
 def dataset_input(name: str, kind: str, digest: str, source: Mapping[str, Any], counts: Mapping[str, Any]) -> Dataset:
-    """Return the data set of a run; a source that is too long for MLflow is named by its digest."""
+    """Return the data set of a run; its digest replaces a source that is too long for MLflow."""
     address = canonical_json(source).decode()
     if len(address) > MAX_DATASET_SOURCE_SIZE:
         address = canonical_json({"see": RECIPE, "digest": digest_json(source)}).decode()
@@ -49,7 +49,7 @@ def dataset_input(name: str, kind: str, digest: str, source: Mapping[str, Any], 
 
 
 def plain(text: str) -> str:
-    """Return the text with NUL and lone surrogates written out: no database of MLflow takes both."""
+    """Return the text with NUL and lone surrogates escaped, which not every database of MLflow accepts."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
@@ -63,16 +63,16 @@ def _leaves(model: BaseModel, values: Mapping[str, Any], prefix: str = "") -> It
     """Yield each value of a model by its dotted key.
 
     Args:
-        model: what says where sections end and values begin.
-        values: the same as JSON.
-        prefix: what keys begin with.
+        model: the model, which tells sections from values.
+        values: the same model as JSON.
+        prefix: beginning of all keys.
     """
     for name, field in type(model).model_fields.items():
         section, value = getattr(model, name), values[name]
         if isinstance(section, BaseModel):
             yield from _leaves(section, value, f"{prefix}{name}.")
         elif value and _has_keys_of_the_schema(field):
-            yield from ((f"{prefix}{name}.{key}", one) for key, one in value.items())
+            yield from ((f"{prefix}{name}.{key}", item) for key, item in value.items())
         else:
             yield f"{prefix}{name}", value
 

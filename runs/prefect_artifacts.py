@@ -1,6 +1,6 @@
-"""What steps know of Prefect and show in its UI. Outside a flow run they do nothing, and run as plain functions.
+"""Prefect artifacts of steps, shown in its UI. Outside of a flow run nothing is created.
 
-A page that cannot be written, because Prefect's server is being restarted say, is a line in the log: it is not worth a
+An artifact that cannot be written, say while Prefect's server restarts, is logged as a warning and does not fail the
 run.
 """
 
@@ -20,45 +20,45 @@ from prefect.artifacts import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
-# Each is an event in the feed, too.
+# Each update is an event in the feed, too.
 PROGRESS_S = 15.0
 
 logger = logging.getLogger(__name__)
 
 
 def current_flow_run() -> FlowRun | None:
-    """The flow run that the caller runs in; None outside of one."""
+    """Return the flow run that the code runs in, or None outside of one."""
     context = FlowRunContext.get()
     return context.flow_run if context else None
 
 
 def in_prefect_run() -> bool:
-    """Whether the caller runs inside a Prefect flow or task run."""
+    """Return whether the code runs inside a Prefect flow or task run."""
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 def show_markdown(key: str, markdown: str, description: str) -> None:
-    """Show Markdown as an artifact; artifacts of one key form a history.
+    """Create a Markdown artifact; artifacts of one key form a history.
 
     Args:
         key: lower case letters, digits and hyphens.
-        markdown: not indented, else Prefect shows it as code.
+        markdown: text without indentation, which Prefect would show as code.
         description: one line.
     """
     _show(key, lambda: create_markdown_artifact(markdown, key=key, description=description))
 
 
 def show_link(key: str, address: str | None, text: str, description: str) -> None:
-    """Show a link as an artifact, where there is a page to link to."""
+    """Create a link artifact, unless the address is None."""
     if address is not None:
         _show(key, lambda: create_link_artifact(address, text, key=key, description=description))
 
 
 class ProgressPage:
-    """How far a long step is, in per cent, as an artifact that is brought up to date every few seconds."""
+    """A progress artifact of a long step, in per cent, updated every few seconds."""
 
     def __init__(self, key: str, description: str, share: float = 0.0) -> None:
-        """Begin at a share from 0 to 1."""
+        """Create the artifact with a share from 0 to 1."""
         self._key = key
         self._id: UUID | None = _show(
             key, lambda: create_progress_artifact(_percent(share), key=key, description=description)
@@ -66,7 +66,7 @@ class ProgressPage:
         self._shown = time.monotonic()
 
     def show(self, share: float) -> None:
-        """Show a share from 0 to 1; one that comes soon after another is passed over, unless it is the end."""
+        """Show a share from 0 to 1; skip it if it follows another one too soon, unless it is the end."""
         artifact = self._id
         if artifact is not None and (share >= 1 or time.monotonic() - self._shown >= PROGRESS_S):
             self._shown = time.monotonic()
@@ -78,7 +78,7 @@ def _percent(share: float) -> float:
 
 
 def _show(key: str, write: Callable[[], Any]) -> Any:
-    """Call what writes an artifact, inside a flow run."""
+    """Call a function that writes an artifact, inside of a flow run."""
     if not in_prefect_run():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which step of a run is the first to depend on a key of its recipe: what `--from` may be combined with."""
+"""The first step that depends on a key of a recipe: what `--from` may be combined with."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from assay.recipes.recipe import Recipe
 from assay.runs.run import Step
 
 STEPS: tuple[Step, ...] = get_args(Step)
-# The longest prefix of a key counts. What stands nowhere is read by the gate, or only recorded.
+# The longest prefix of a key counts. A key without one is read by the gate, or only recorded.
 FIRST_STEPS: dict[str, Step] = {
     "source": "extract",
     "model.heads": "extract",
@@ -25,26 +25,26 @@ FIRST_STEPS: dict[str, Step] = {
     "gate.int8": "export",
     "gate.int8_max_drop": "export",
 }
-# With a token head, the data checks try the tokenizer on the entities.
+# With a token head, the data checks run the tokenizer on the entities.
 TOKENIZER = ("model.encoder", "model.revision", "model.scratch")
-# Where a run may train again after a low score or for a slice, these decide whether it does.
+# These decide whether a run trains again after a low score, or for a slice.
 DECIDES_ON_RETRIES = ("gate.min_f1", "gate.slices", "retrigger")
 
 
 def check_changes(before: Mapping[str, Any], recipe: Recipe, from_step: Step, run: str) -> None:
-    """Refuse to redo steps of a run with a recipe that would change a step before them.
+    """Refuse to redo steps of a run with a recipe that would change an earlier step.
 
     Args:
         before: the recipe of the run, as JSON.
-        recipe: the recipe of now.
+        recipe: the present recipe.
         from_step: the first step to do again.
         run: key of the run.
 
     Raises:
-        AssayError: a key differs that an earlier step depends on; the line names all of them.
+        AssayError: keys differ that an earlier step depends on; the line names all of them.
     """
-    earlier = {key: first_step(key, before, recipe) for key in changed_keys(before, recipe.model_dump(mode="json"))}
-    refused = {key: step for key, step in earlier.items() if STEPS.index(step) < STEPS.index(from_step)}
+    step_of = {key: first_step(key, before, recipe) for key in changed_keys(before, recipe.model_dump(mode="json"))}
+    refused = {key: step for key, step in step_of.items() if STEPS.index(step) < STEPS.index(from_step)}
     if not refused:
         return
     first = min(refused.values(), key=STEPS.index)
@@ -65,20 +65,20 @@ def changed_keys(before: Any, after: Any, prefix: str = "") -> Iterator[str]:
 
 
 def first_step(key: str, before: Mapping[str, Any], recipe: Recipe) -> Step:
-    """Return the first step that depends on a key, in either recipe."""
+    """Return the first step that depends on a key in one of the two recipes."""
     parts = key.split(".")
     prefixes = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
     after = recipe.model_dump(mode="json")
     if any(prefix in TOKENIZER for prefix in prefixes) and (_has_tokens(before) or _has_tokens(after)):
         return "validate"
-    found = next((FIRST_STEPS[prefix] for prefix in prefixes if prefix in FIRST_STEPS), None)
+    step = next((FIRST_STEPS[prefix] for prefix in prefixes if prefix in FIRST_STEPS), None)
     tuned = recipe.tuning is not None or before.get("tuning") is not None
-    if found == "train" and tuned:  # trials train, too
+    if step == "train" and tuned:  # trials train, too
         return "tune"
     retries = tuned or _mitigates(before) or _mitigates(after)
-    if found is None and retries and any(prefix in DECIDES_ON_RETRIES for prefix in prefixes):
+    if step is None and retries and any(prefix in DECIDES_ON_RETRIES for prefix in prefixes):
         return "score"
-    return found or "gate"
+    return step or "gate"
 
 
 def _has_tokens(recipe: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Recipe sources to documents: which reader, and where the address of a database really stands."""
+"""Documents of a recipe's source: the reader of its kind, and the address of its database."""
 
 import itertools
 import os
@@ -19,11 +19,11 @@ from assay.recipes.source_section import FilesSource, HubSource, MongoSource, So
 
 
 def open_source(source: Source, fields: list[str]) -> Iterator[Document | InvalidRow]:
-    """The documents of a source, up to its limit.
+    """Yield the documents of a source, up to its limit.
 
     Args:
-        source: of the recipe.
-        fields: top-level fields that a database need send.
+        source: section of the recipe.
+        fields: top-level fields that a database has to send.
     """
     documents: Iterator[Document | InvalidRow]
     if isinstance(source, MongoSource):
@@ -36,7 +36,7 @@ def open_source(source: Source, fields: list[str]) -> Iterator[Document | Invali
 
 
 def describe_source(source: Source) -> dict[str, Any]:
-    """What the source is, for the snapshot's manifest, without secrets; local files with their digests."""
+    """Return the source as the manifest of a snapshot records it: without secrets, and local files with digests."""
     if isinstance(source, MongoSource):
         keys = {"kind", "uri", "database", "collection", "filter", "limit"}
         return source.model_dump(mode="json", include=keys)
@@ -50,7 +50,7 @@ def describe_source(source: Source) -> dict[str, Any]:
 
 
 def source_name(source: Source) -> str:
-    """The source as an error line names it."""
+    """Return the source as an error names it."""
     if isinstance(source, MongoSource):
         query = f" with filter {to_extended(source.filter)}" if source.filter else ""
         return f"the MongoDB collection {source.database}.{source.collection}{query}"
@@ -61,7 +61,7 @@ def source_name(source: Source) -> str:
 
 
 def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:
-    """The query that the recipe's section asks for, with the real address."""
+    """Return the query of the recipe's section, with the resolved address."""
     return MongoQuery(
         uri=resolve_address(source.uri),
         database=source.database,
@@ -74,7 +74,7 @@ def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:
 
 
 def resolve_address(uri: str) -> str:
-    """The address behind `env:VARIABLE` or `block:NAME`; any other is the address itself.
+    """Resolve an address of the form `env:VARIABLE` or `block:NAME`; return any other unchanged.
 
     Raises:
         AssayError: the variable is not set, or there is no such Prefect Secret block.

@@ -1,4 +1,4 @@
-"""The MLflow run of a pipeline run: opened once, named by its id everywhere, ended whatever happens."""
+"""The MLflow run of a pipeline run: opened once, addressed by its id, and always ended."""
 
 import re
 import subprocess
@@ -30,21 +30,22 @@ from assay.runs.mlflow_runs import run_exists
 from assay.runs.origin_record import keep_data
 from assay.runs.parameters import RECIPE, dataset_input, recipe_parameters
 from assay.runs.prefect_artifacts import current_flow_run
-from assay.runs.run import Run, code_digest
+from assay.runs.run import Run
 from assay.runs.search_filters import equals
-from assay.runs.tags import RECIPE_NAME_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
+from assay.runs.software import code_digest
+from assay.runs.tags import CODE_TAG, RECIPE_DIGEST_TAG, RECIPE_TAG, RUN_TAG, SNAPSHOT_TAG, SPLITS_TAG
 from assay.serving.address import default_tracking_uri, without_password
 
-PARAMETERS_A_BATCH = 100
+PARAMETERS_PER_BATCH = 100
 ENVIRONMENT = "environment.txt"
-# What MLflow answers where it works and does not take what it was sent, and where it wants to know who asks.
-NOT_TAKEN = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
+# Error codes of an MLflow that works and refuses a value, and of one that requires credentials.
+NOT_ACCEPTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
 NOT_ALLOWED = {"PERMISSION_DENIED", "UNAUTHENTICATED"}
 DELETED = "Current state is deleted"
 
 
 def tracking_uri_for(recipe: Recipe, store: Path) -> str:
-    """The recipe's MLflow, else the one of the environment, else sqlite in the store."""
+    """Return the MLflow of the recipe, else that of the environment, else sqlite in the store."""
     return recipe.registry.tracking_uri or default_tracking_uri(store)
 
 
@@ -53,7 +54,7 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
     """Turn MLflow's errors into one line that names the address and the remedy.
 
     Raises:
-        AssayError: MLflow did not answer, or refused, or the disk of a local one is full.
+        AssayError: MLflow does not respond, or refuses, or the disk of a local one is full.
     """
     try:
         with writing_to("the disk of MLflow"):
@@ -64,13 +65,13 @@ def mlflow_reachable(uri: str) -> Iterator[None]:
 
 
 def _line(error: MlflowException, uri: str) -> str:
-    """Return what went wrong and the remedy: a server that refuses something is up."""
+    """Return the fault and its remedy; a server that refuses something is up."""
     reason = without_password(str(error).splitlines()[0][:300]).rstrip(".")
     where = f"MLflow at {without_password(uri)}"
     if DELETED in reason:
         return f"{where}: {reason}; run the same command again, which begins a new MLflow run, or restore this one"
-    if error.error_code in NOT_TAKEN:
-        return f"{where} does not take what it was sent: {reason}; change what the message names"
+    if error.error_code in NOT_ACCEPTED:
+        return f"{where} refuses a value: {reason}; change what the message names"
     if error.error_code in NOT_ALLOWED:
         return f"{where} refuses: {reason}; check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     remedy = sqlite_remedy(reason) if uri.startswith("sqlite:") else None
@@ -81,7 +82,7 @@ def _line(error: MlflowException, uri: str) -> str:
 
 
 def mlflow_page(uri: str, path: str) -> str | None:
-    """Address of a page of MLflow, with no password in it; None where there is a database and no server."""
+    """Return the address of a page of MLflow without a password, or None for a database without a server."""
     return f"{re.sub('//[^/]+@', '//', uri)}/#/{path}" if uri.startswith("http") else None
 
 
@@ -95,14 +96,14 @@ class Tracking:
 
     @classmethod
     def start(cls, recipe: Recipe, store: Path, key: str, run_id: str | None, uri: str | None = None) -> Self:
-        """Begin an MLflow run with all parameters of the recipe, or go on with `run_id`.
+        """Start an MLflow run with all parameters of the recipe, or resume `run_id`.
 
         Args:
-            recipe: what runs.
-            store: folder of sqlite and artifacts where there is no server.
-            key: of the run.
-            run_id: an MLflow run of before; one that was deleted counts as none.
-            uri: another MLflow than the recipe's.
+            recipe: the recipe to run.
+            store: folder of sqlite and artifacts without a server.
+            key: key of the run.
+            run_id: id of an earlier MLflow run; a deleted one counts as None.
+            uri: address of an MLflow other than that of the recipe.
 
         Raises:
             AssayError: MLflow cannot be reached, or the experiment is deleted.
@@ -123,7 +124,7 @@ class Tracking:
             return tracking
 
     def page(self) -> str | None:
-        """Address of the run in the pages of MLflow; None where there is a database and no server.
+        """Return the address of the run in the UI of MLflow, or None for a database without a server.
 
         Raises:
             AssayError: MLflow cannot be reached.
@@ -134,7 +135,7 @@ class Tracking:
 
     @contextmanager
     def failing(self) -> Iterator[None]:
-        """End the run as failed if the block raises; else it goes on."""
+        """End the run as failed if the block raises; otherwise leave it running."""
         try:
             yield
         except BaseException:
@@ -143,23 +144,23 @@ class Tracking:
 
     @contextmanager
     def ended(self) -> Iterator[None]:
-        """End the run as the block ends.
+        """End the run with the block.
 
         Raises:
-            AssayError: the block ended well, and MLflow cannot be reached.
+            AssayError: the block succeeded, and MLflow cannot be reached.
         """
         try:
             yield
-        except Pause:  # suspended: it waits for a person, and goes on when Prefect starts it again
+        except Pause:  # suspended until an approval; resumed when Prefect starts it again
             self.end("SCHEDULED")
             raise
-        except BaseException:  # a keyboard interrupt, too, must not leave a run that looks alive
+        except BaseException:  # a keyboard interrupt must not leave a run that looks alive either
             self.end("FAILED")
             raise
         self.end("FINISHED")
 
     def leave(self) -> None:
-        """Show a run that was killed, and that nobody goes on with, as failed, and what is nested in it.
+        """End a run that was killed and will not be resumed as failed, with the runs nested in it.
 
         Raises:
             AssayError: MLflow cannot be reached.
@@ -169,12 +170,12 @@ class Tracking:
                 return
             run = self._client.get_run(self.run_id)
             query = f"{equals(f'tags.`{MLFLOW_PARENT_RUN_ID}`', self.run_id)} AND attributes.status = 'RUNNING'"
-            for one in (*self._client.search_runs([run.info.experiment_id], query), run):
-                if one.info.status == "RUNNING":
-                    self._client.set_terminated(one.info.run_id, "FAILED")
+            for running in (*self._client.search_runs([run.info.experiment_id], query), run):
+                if running.info.status == "RUNNING":
+                    self._client.set_terminated(running.info.run_id, "FAILED")
 
     def end(self, status: Literal["FINISHED", "FAILED", "SCHEDULED"]) -> None:
-        """End the run. A registry that is down at the end of a failed run must not hide why it failed."""
+        """End the run. An MLflow that is down at the end of a failed run must not hide why it failed."""
         try:
             with mlflow_reachable(self.uri):
                 self._client.set_terminated(self.run_id, status)
@@ -185,7 +186,7 @@ class Tracking:
 
 @task(name="record-data", cache_policy=NO_CACHE)
 def record_data(run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> None:
-    """Log the data set of the run with our digest, which covers every row, and what finds the same sides again."""
+    """Log the data set of the run with its digest, which covers every row, and the files that reproduce its splits."""
     manifest = snapshot.load().manifest
     split_of = splits.load().manifest
     client = connect(run.tracking_uri)
@@ -204,9 +205,9 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
         MLFLOW_RUN_NAME: _name(recipe, key),
         MLFLOW_SOURCE_NAME: f"assay {version('assay')}",
         MLFLOW_GIT_COMMIT: git_commit(),
-        "assay.recipe": recipe.digest,
-        RECIPE_NAME_TAG: recipe.name,
-        "assay.code": code_digest(),
+        RECIPE_TAG: recipe.name,
+        RECIPE_DIGEST_TAG: recipe.digest,
+        CODE_TAG: code_digest(),
         RUN_TAG: key,
         "prefect.flow_run": str(flow_run.id) if flow_run else None,
     }
@@ -214,12 +215,12 @@ def _tags(recipe: Recipe, key: str) -> dict[str, str]:
 
 
 def _name(recipe: Recipe, key: str) -> str:
-    """The key, which names the recipe; where it is the id of a flow run, the recipe and the beginning of that."""
+    """Return the key, which names the recipe; for the id of a flow run, the recipe and the beginning of the id."""
     return f"{recipe.name}-{key[:8]}" if is_flow_run(key) else key
 
 
 def is_flow_run(key: str) -> bool:
-    """Whether the key of a run is the id of a flow run: a deployment started it."""
+    """Return whether the key of a run is the id of a flow run, so that a deployment started it."""
     try:
         UUID(key)
     except ValueError:
@@ -228,7 +229,7 @@ def is_flow_run(key: str) -> bool:
 
 
 def git_commit() -> str | None:
-    """The commit of this package's source, with `-dirty` where it was changed since; None outside of git."""
+    """Return the commit of this package's source, with `-dirty` after changes, or None outside of git."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         result = subprocess.run(  # noqa: S603  # a fixed command
@@ -241,5 +242,5 @@ def git_commit() -> str | None:
 
 def _log_parameters(client: MlflowClient, run_id: str, recipe: Recipe) -> None:
     parameters = recipe_parameters(recipe)
-    for begin in range(0, len(parameters), PARAMETERS_A_BATCH):
-        client.log_batch(run_id, params=parameters[begin : begin + PARAMETERS_A_BATCH])
+    for begin in range(0, len(parameters), PARAMETERS_PER_BATCH):
+        client.log_batch(run_id, params=parameters[begin : begin + PARAMETERS_PER_BATCH])

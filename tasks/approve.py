@@ -19,7 +19,7 @@ from assay.registry.promotion import PromotionResult, apply_verdict, register, r
 from assay.registry.versions import Version
 from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.run import Run
-from assay.runs.tags import RECIPE_NAME_TAG
+from assay.runs.tags import RECIPE_TAG
 
 
 class ApprovalForm(RunInput):
@@ -91,7 +91,7 @@ def decide(
         registry.note(version, f"**{cell(decision)}**")
         return result
     except ChampionChanged as error:
-        recipe = version.tags.get(RECIPE_NAME_TAG, "RECIPE")
+        recipe = version.tags.get(RECIPE_TAG, "RECIPE")
         raise AssayError(
             f"{version.address}: the champion has changed since the verdict; run the gate again, then approve: "
             f"assay run {recipe} --from gate"

@@ -25,7 +25,8 @@ from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
 from assay.registry.lineage.origin import Lineage, lineages
 from assay.runs.lifecycle import LOCK
-from assay.runs.run import Run, code_digest
+from assay.runs.run import Run
+from assay.runs.software import code_digest
 from assay.serving.address import open_bundle
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine

@@ -24,13 +24,12 @@ from assay.runs.mlflow_client import connect, full_address, stored_address
 from assay.runs.origin_record import keep_predictions
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
-from assay.runs.tags import RUN_TAG, VERDICT_TAG
+from assay.runs.tags import OUTCOME_TAG, RUN_TAG, VERDICT_TAG
 from assay.runs.tracking import mlflow_page, mlflow_reachable
 from assay.serving.bundle import Bundle
 from assay.serving.registered_model import TEST_METRIC
 
 HTML = "card.html"
-OUTCOME = "assay.outcome"
 
 _logger = logging.getLogger(__name__)
 
@@ -129,7 +128,7 @@ def _publish(card: Card) -> str:
         client = connect(run.tracking_uri)
         client.log_artifacts(run.mlflow_run, str(folder), card.folder)
         client.log_artifact(run.mlflow_run, str(folder / VERDICT))  # the latest verdict of the run
-        client.set_tag(run.mlflow_run, OUTCOME, card.outcome)
+        client.set_tag(run.mlflow_run, OUTCOME_TAG, card.outcome)
         # The description on the page of the run.
         client.set_tag(run.mlflow_run, MLFLOW_RUN_NOTE, shortened_card(markdown, LONGEST_NOTE))
         _log_to_version_run(client, card, folder)

@@ -31,10 +31,10 @@ from assay.runs.lifecycle import run_lock
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.run import Run
+from assay.runs.tags import RECIPE_DIGEST_TAG, REPRODUCES_TAG
 from assay.runs.tracking import Tracking, mlflow_reachable
 from assay.serving.bundle import MODEL, Bundle
 
-REPRODUCES = "assay.reproduces"
 SHORT = 12
 
 
@@ -105,7 +105,7 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
     tracking = Tracking.start(recipe, store, key, None, tracking_uri)
     with tracking.ended(), run_lock(folder):
         with mlflow_reachable(tracking_uri):
-            connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES, version.address)
+            connect(tracking_uri).set_tag(tracking.run_id, REPRODUCES_TAG, version.address)
         yield Run(key=key, recipe=recipe, store=folder, tracking_uri=tracking_uri, mlflow_run=tracking.run_id)
 
 
@@ -129,7 +129,7 @@ def compare(
         versions = Versions(client, lineage.version.name, run.tracking_uri)
         then = versions.download(lineage.version, run.folder / "version")
     now = evaluation.load()
-    recipe = {"recipe": lineage.version.tags.get("assay.recipe")}
+    recipe = {"recipe": lineage.version.tags.get(RECIPE_DIGEST_TAG)}
     reproduction = Reproduction(
         model=lineage.version.address,
         matches=[

@@ -48,20 +48,20 @@ def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
         "documents": _documents(run.recipe),
         "heads": run.recipe.heads,
     }
-    ledger = ledger_path(run.store, run.recipe.name)
-    result = run.once("split", inputs, lambda folder: _make(folder, run.recipe, snapshot.load(), ledger)).to(Splits)
+    result = run.once("split", inputs, lambda folder: _make(folder, run, snapshot.load())).to(Splits)
     pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels per split")
     return result
 
 
-def _make(folder: Path, recipe: Recipe, snapshot: Snapshot, path: Path) -> None:
+def _make(folder: Path, run: Run, snapshot: Snapshot) -> None:
     """Write splits, page and the earlier ledger entries of the rows to `folder`, then update the ledger.
 
     A run that is killed in between finds its own assignment in the ledger when it resumes, and gets the same splits.
     """
+    recipe = run.recipe
     _check_classes(recipe, snapshot)
     rows = read_rows(snapshot, recipe.split, recipe.model.cleaning, _documents(recipe))
-    with open_ledger(path) as ledger:
+    with open_ledger(ledger_path(run.store, recipe.name), run.shared) as ledger:
         # These entries reproduce the splits, whatever the ledger records later.
         ledger.save_part(_keys(rows), folder / LEDGER)
         assignment = assign(rows, recipe.split, ledger)

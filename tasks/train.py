@@ -22,12 +22,12 @@ from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.metric_logging import MetricLog, metric_log, nested_metric_log
 from assay.runs.run import Run
+from assay.runs.tags import DEVICE_TAG, PRECISION_TAG, TRAINING_WARNINGS_TAG
 from assay.tasks.training.launcher import launch_training
 from assay.tasks.training.training_job import TrainingJob
 from assay.tasks.tuning.result import TuningResult, tuned_recipe
 
 LONGEST_PARAMETER = 500
-WARNINGS_TAG = "assay.training_warnings"
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -137,9 +137,9 @@ def _log_environment(client: MlflowClient, run_id: str, checkpoint: Checkpoint) 
     history = checkpoint.history
     now = int(time.time() * 1000)
     warnings = history.get("warnings", [])
-    tags = [RunTag(f"assay.{name}", str(history[name])) for name in ("device", "precision")]
+    tags = [RunTag(DEVICE_TAG, str(history["device"])), RunTag(PRECISION_TAG, str(history["precision"]))]
     if warnings:
-        tags.append(RunTag(WARNINGS_TAG, "; ".join(warnings)))
+        tags.append(RunTag(TRAINING_WARNINGS_TAG, "; ".join(warnings)))
     speed = {"train.seconds": history["seconds"], "train.examples_per_second": history["examples_per_second"]}
     client.log_batch(
         run_id,

@@ -18,6 +18,7 @@ from assay.recipes.training_section import Setting
 from assay.recipes.tuned_settings import apply_settings
 from assay.runs.metric_logging import MetricLog, nested_metric_log
 from assay.runs.run import Run
+from assay.runs.tags import TRIAL_TAG
 from assay.tasks.train import training_inputs
 from assay.tasks.training.launcher import launch_training
 from assay.tasks.training.training_job import OtherTrials, TrainingJob
@@ -102,6 +103,6 @@ def _train(job: TrainingJob, log: MetricLog) -> tuple[State, list[float], str]:
 
 
 def _log_end(log: MetricLog, trial: Trial) -> None:
-    log.client.set_tag(log.run_id, "assay.trial", trial.state)
+    log.client.set_tag(log.run_id, TRIAL_TAG, trial.state)
     if trial.score is not None:
         log.add({"score": trial.score}, step=0)

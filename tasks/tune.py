@@ -17,6 +17,7 @@ from assay.recipes.recipe import Tuning
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import in_prefect_run
 from assay.runs.run import Run
+from assay.runs.tags import BEST_TRIAL_TAG, TUNED_TAG
 from assay.runs.tracking import mlflow_reachable
 from assay.tasks.train import training_inputs
 from assay.tasks.trial import Plan, run_trial
@@ -105,7 +106,7 @@ def _log_result(run: Run, result: TuningResult, file: Path) -> None:
         Metric("tuning.score", trial.score, now, trial.number) for trial in result.trials if trial.score is not None
     ]
     settings = [RunTag(f"tuned.{key}", str(value)) for key, value in result.best.settings.items()]
-    best = [RunTag("assay.tuned", " ".join(result.overrides)), RunTag("assay.best_trial", str(result.best.number))]
+    best = [RunTag(TUNED_TAG, " ".join(result.overrides)), RunTag(BEST_TRIAL_TAG, str(result.best.number))]
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
         client.log_batch(run.mlflow_run, metrics=scores, tags=settings + best)

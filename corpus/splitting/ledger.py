@@ -23,8 +23,8 @@ from assay.corpus.near_duplicates import VERSION
 from assay.corpus.splitting.duplicates import HASH_BYTES, NO_KEY, HashArray
 from assay.corpus.splitting.stratify import NO_SPLIT, TRAIN, SplitArray
 from assay.corpus.storage.atomic import atomic_path
-from assay.corpus.storage.object_store import shared_store
-from assay.corpus.storage.remote_lease import hold_shared
+from assay.corpus.storage.leases import hold_shared_lease
+from assay.corpus.storage.object_store import SharedStore
 
 LEDGER = "ledger.parquet"  # beside the splits: previous assignments of their rows
 LOCK_TIMEOUT_S = 600.0
@@ -133,8 +133,13 @@ def ledger_path(store: Path, recipe: str) -> Path:
 
 
 @contextmanager
-def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
+def open_ledger(path: Path, shared: SharedStore | None = None, *, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]:
     """Open a ledger, or create one, and lock it until the block ends.
+
+    Args:
+        path: file of the ledger.
+        shared: the store that shares the ledger with other machines.
+        timeout: seconds to wait for another run that holds it.
 
     Raises:
         AssayError: another run holds it for longer than `timeout` seconds, the file is damaged, or its keys are of
@@ -149,20 +154,20 @@ def open_ledger(path: Path, timeout: float = LOCK_TIMEOUT_S) -> Iterator[Ledger]
             f"{path} has been held by another run for {timeout:g} s; wait until it ends, then start this one again"
         ) from error
     try:
-        with _synced(path, timeout):
+        with _synced(path, shared, timeout):
             yield _read(path)
     finally:
         lock.release()
 
 
 @contextmanager
-def _synced(path: Path, timeout: float) -> Iterator[None]:
+def _synced(path: Path, shared: SharedStore | None, timeout: float) -> Iterator[None]:
     """Download the ledger from the shared store, lock it for other machines, and upload what the block recorded."""
-    if (shared := shared_store()) is None:
+    if shared is None:
         yield
         return
     name = f"ledger/{path.name}"
-    with hold_shared(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as lease:
+    with hold_shared_lease(shared, f"locks/ledger-{path.stem}", wait=timeout, seconds=timeout) as lease:
         before = shared.read(name)
         if before is not None:
             path.write_bytes(before)

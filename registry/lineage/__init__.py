@@ -1,1 +1,1 @@
-"""How a model came to be: kept with every run, read again to make the model anew or to compare two versions."""
+"""The lineage of a version: read from its run to reproduce the model, or to compare two versions."""

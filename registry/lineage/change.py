@@ -1,4 +1,4 @@
-"""Something that is one way here and another way there."""
+"""Differences between two versions or runs, as rows of a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ ABSENT = "-"
 
 
 class Change(BaseModel):
-    """One thing that two versions, or two runs, may differ in; None where one of them lacks it."""
+    """One difference between two versions or runs; None stands for a missing value."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,15 +19,15 @@ class Change(BaseModel):
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """The change as a line of a table."""
+        """The change as a row of a table."""
         return self.what, _shown(self.before), _shown(self.after)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """Every key whose values differ, in the order of `before`, then what only `after` has."""
+    """Return every key whose values differ, in the order of `before`, then the keys of `after` alone."""
     names = [*before, *(name for name in after if name not in before)]
-    both = [Change(what=name, before=before.get(name), after=after.get(name)) for name in names]
-    return [change for change in both if change.before != change.after]
+    pairs = [Change(what=name, before=before.get(name), after=after.get(name)) for name in names]
+    return [change for change in pairs if change.before != change.after]
 
 
 def _shown(value: Any) -> str:

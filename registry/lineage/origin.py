@@ -1,4 +1,4 @@
-"""The lineage of a version, read from the registry: what it was made of, and what it answered."""
+"""The lineage of a version, read from the registry: its recipe, data, metrics and predictions."""
 
 import json
 import tempfile
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric
 
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import MANIFEST as SNAPSHOT_JSON
@@ -18,7 +17,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import LEDGER
 from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPrediction, read_predictions
 from assay.registry.aliases import Aliases
-from assay.registry.versions import Version, Versions
+from assay.registry.versions import Version, Versions, logged_metrics
 from assay.runs.environment import from_text
 from assay.runs.mlflow_client import connect
 from assay.runs.origin_record import data_folder, predictions_folder
@@ -28,16 +27,16 @@ from assay.runs.tracking import ENVIRONMENT, mlflow_reachable
 from assay.serving.address import ModelAddress
 from assay.serving.registered_model import test_metrics
 
-# They are taken anew on every machine and in every run.
+# Times differ on every machine and in every run.
 MEASURED_TIME = "latency."
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """How a version came to be.
+    """The lineage of a version.
 
-    `recipe` is what was written then, by today's schema perhaps no recipe any more. `figures` are those on
-    test rows. `tags` are those of the MLflow run, `surroundings` what it ran on. Files lie in `data` and `rows`.
+    `recipe` is as it was written, which the present schema may refuse. `metrics` are those on test rows. `tags` and
+    `surroundings` are those of the MLflow run. Files lie in `data` and `rows`.
     """
 
     version: Version
@@ -52,64 +51,64 @@ class Lineage:
 
     @property
     def ledger(self) -> Path:
-        """What the ledger of sides knew of the rows before the run."""
+        """File of the split ledger as it was before the run, for the rows of the version."""
         return self.data / LEDGER
 
     @property
     def answers(self) -> list[LabelledPrediction]:
-        """What it answered to its test rows."""
+        """Predictions on the test rows of the version."""
         return read_predictions(self.rows)
 
 
 @contextmanager
 def lineages(tracking_uri: str, *addresses: str) -> Iterator[list[Lineage]]:
-    """Read the lineage of versions; their files are there until the block ends.
+    """Read the lineage of versions; their files exist until the block ends.
 
     Args:
-        tracking_uri: MLflow.
+        tracking_uri: address of MLflow.
         addresses: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
 
     Raises:
-        AssayError: there is no such version, or it left no lineage.
+        AssayError: there is no such version, or it has no lineage.
     """
     with tempfile.TemporaryDirectory() as folder:
         client = connect(tracking_uri)
         with mlflow_reachable(tracking_uri):
             versions = [find_version(client, tracking_uri, address) for address in addresses]
-            found = [read_lineage(client, version, Path(folder) / version.number) for version in versions]
-        yield found
+            read = [read_lineage(client, version, Path(folder) / version.number) for version in versions]
+        yield read
 
 
 def find_version(client: MlflowClient, tracking_uri: str, address: str) -> Version:
-    """The version behind an address.
+    """Return the version that an address names.
 
     Raises:
-        AssayError: there is none.
+        AssayError: there is no such version.
     """
     name, alias, number = ModelAddress.parse(address)
     if number is not None:
         return Versions(client, name, tracking_uri).get(number)
-    found = Aliases(client, name).get(str(alias))
-    if found is None:
+    version = Aliases(client, name).get(str(alias))
+    if version is None:
         raise AssayError(f"{name} has no version with the alias {alias!r}; see assay history {name}")
-    return Version.of(found)
+    return Version.of(version)
 
 
 def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineage:
-    """Download what the run of a version left.
+    """Download the lineage that the run of a version logged.
 
     Args:
         client: MLflow.
         version: a registered version.
-        folder: where the files go; made if it is not there.
+        folder: folder for the files; created if it does not exist.
 
     Raises:
-        AssayError: the run left no lineage, or left it for other data.
+        AssayError: the run logged no lineage, or logged it for other data.
     """
     run_id, splits = version.run_id, version.tags.get(SPLITS_TAG, "")
     if run_id is None or not client.list_artifacts(run_id, data_folder(splits)):
         raise AssayError(
-            f"{version.address} left no lineage in MLflow: it was registered by an earlier assay or by other means; "
+            f"{version.address} has no lineage in MLflow: it was registered by an earlier assay or by other means; "
             "train it again with assay run"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +116,17 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
     def fetch(path: str) -> Path:
         return Path(client.download_artifacts(run_id, path, str(folder)))
 
-    answers = f"{predictions_folder(version.bundle)}/{PREDICTIONS}"
-    if answers not in {file.path for file in client.list_artifacts(run_id, predictions_folder(version.bundle))}:
+    predictions = f"{predictions_folder(version.bundle)}/{PREDICTIONS}"
+    if predictions not in {file.path for file in client.list_artifacts(run_id, predictions_folder(version.bundle))}:
         raise AssayError(
-            f"{version.address}: its answers are not in MLflow any more (assay erase erases them), and nothing can be "
-            "compared with it; train it again with assay run"
+            f"{version.address}: its predictions are no longer in MLflow (assay erase removes them), so that "
+            "nothing can be compared with it; train it again with assay run"
         )
     data = fetch(data_folder(splits))
     return Lineage(
         version=version,
         data=data,
-        rows=fetch(answers),
+        rows=fetch(predictions),
         recipe=json.loads(fetch(RECIPE).read_bytes()),
         snapshot=SnapshotManifest.model_validate_json((data / SNAPSHOT_JSON).read_bytes()),
         splits=Splits.load(data),
@@ -138,12 +137,10 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
 
 
 def read_metrics(client: MlflowClient, version: Version) -> dict[str, float]:
-    """Figures of a version on test rows, without times. They lie with the logged model: a run may make several."""
-    model = client.get_logged_model(version.model_id) if version.model_id else None
-    metrics: list[Metric] = sorted((model.metrics or []) if model else [], key=lambda one: one.timestamp)
-    return comparable(test_metrics({metric.key: metric.value for metric in metrics}))
+    """Return the metrics of a version on test rows, without times."""
+    return comparable(test_metrics(logged_metrics(client, version)))
 
 
 def comparable(metrics: dict[str, float]) -> dict[str, float]:
-    """The figures that would be the same if everything were the same, by name."""
+    """Return the metrics that are equal under equal conditions, by name."""
     return {name: metrics[name] for name in sorted(metrics) if not name.startswith(MEASURED_TIME)}

@@ -1,26 +1,28 @@
-"""Two versions of a model, and what lies between them."""
+"""The differences between two versions of a model."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.splits import SplitName
 from assay.registry.lineage.change import Change, changes
 from assay.registry.lineage.origin import Lineage, lineages
+from assay.runs.tags import CODE_TAG, DEVICE_TAG, PRECISION_TAG
 
-# What else a result may depend on, as the MLflow run tells it: name -> tag.
-CIRCUMSTANCES = {
-    "code": "assay.code",
-    "commit": "mlflow.source.git.commit",
-    "device": "assay.device",
-    "number format": "assay.precision",
+# Tags of the MLflow run that a result may depend on, too, by their names in a diff.
+ENVIRONMENT_TAGS = {
+    "code": CODE_TAG,
+    "commit": MLFLOW_GIT_COMMIT,
+    "device": DEVICE_TAG,
+    "number format": PRECISION_TAG,
 }
 
 
 class RowChange(BaseModel):
-    """A row that changed sides. None: it was on no side, because it was not there or was withheld."""
+    """A row whose split changed; None if it was in no split, because it was missing or excluded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,10 +32,9 @@ class RowChange(BaseModel):
 
 
 class VersionDiff(BaseModel):
-    """What differs between two versions of one model; what is the same is left out.
+    """The differences between two versions of one model.
 
-    `figures` are those that differ, of each version on its own test rows. `rows` names every row whose side
-    differs; rows are told apart by their ids.
+    `metrics` are those of each version on its own test rows. `rows` lists every row, by its id, whose split differs.
     """
 
     name: str
@@ -47,7 +48,7 @@ class VersionDiff(BaseModel):
 
     @property
     def rows_by_change(self) -> Counter[tuple[SplitName | None, SplitName | None]]:
-        """How many rows went from which side to which, the most frequent change first."""
+        """Number of rows by split before and split after."""
         return Counter((row.before, row.after) for row in self.rows)
 
 
@@ -55,44 +56,46 @@ def diff_versions(name: str, before: str, after: str, tracking_uri: str) -> Vers
     """Compare two versions of a model.
 
     Args:
-        name: registered model.
+        name: name of the registered model.
         before: number of a version.
-        after: number of another one.
-        tracking_uri: MLflow.
+        after: number of another version.
+        tracking_uri: address of MLflow.
 
     Raises:
-        AssayError: there is no such version, or it left no lineage.
+        AssayError: there is no such version, or it has no lineage.
     """
-    with lineages(tracking_uri, f"models:/{name}/{before}", f"models:/{name}/{after}") as (one, other):
+    with lineages(tracking_uri, f"models:/{name}/{before}", f"models:/{name}/{after}") as (first, second):
         return VersionDiff(
             name=name,
             before=before,
             after=after,
-            recipe=changes(dict(_leaves(one.recipe)), dict(_leaves(other.recipe))),
-            data=changes(_data(one), _data(other)),
-            metrics=changes(one.metrics, other.metrics),
-            surroundings=environment_changed(one, other.surroundings, other.tags),
-            rows=_rows(one.splits.split_of, other.splits.split_of),
+            recipe=changes(dict(_leaves(first.recipe)), dict(_leaves(second.recipe))),
+            data=changes(_data(first), _data(second)),
+            metrics=changes(first.metrics, second.metrics),
+            surroundings=environment_changed(first, second.surroundings, second.tags),
+            rows=_rows(first.splits.split_of, second.splits.split_of),
         )
 
 
 def environment_changed(lineage: Lineage, surroundings: dict[str, str], tags: dict[str, str]) -> list[Change]:
-    """Processor, threads, versions and code that differ between a version and another run.
+    """Return the differences of processor, threads, versions and code between a version and another run.
 
     Args:
-        lineage: of the version.
-        surroundings: of the other run.
-        tags: of the other MLflow run.
+        lineage: lineage of the version.
+        surroundings: environment of the other run.
+        tags: tags of the other MLflow run.
     """
-    return changes({**_circumstances(lineage.tags), **lineage.surroundings}, {**_circumstances(tags), **surroundings})
+    return changes(
+        {**_tagged_environment(lineage.tags), **lineage.surroundings}, {**_tagged_environment(tags), **surroundings}
+    )
 
 
-def _circumstances(tags: dict[str, str]) -> dict[str, str | None]:
-    return {name: tags.get(tag) for name, tag in CIRCUMSTANCES.items()}
+def _tagged_environment(tags: dict[str, str]) -> dict[str, str | None]:
+    return {name: tags.get(tag) for name, tag in ENVIRONMENT_TAGS.items()}
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each value of nested mappings by its dotted key; keys stand as the user wrote them."""
+    """Yield each value of nested mappings by its dotted key, as the user wrote it."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{key}.")
@@ -110,11 +113,11 @@ def _data(lineage: Lineage) -> dict[str, Any]:
         "splits": splits.digest,
         "ledger": splits.ledger,
         **{f"{split_name} rows": count for split_name, count in splits.counts.items()},
-        **{f"withheld: {reason}": count for reason, count in splits.excluded.items()},
+        **{f"excluded: {reason}": count for reason, count in splits.excluded.items()},
     }
 
 
 def _rows(before: dict[str, SplitName], after: dict[str, SplitName]) -> list[RowChange]:
     ids = [*before, *(row for row in after if row not in before)]
-    both = [RowChange(id=row, before=before.get(row), after=after.get(row)) for row in ids]
-    return [row for row in both if row.before != row.after]
+    pairs = [RowChange(id=row, before=before.get(row), after=after.get(row)) for row in ids]
+    return [row for row in pairs if row.before != row.after]

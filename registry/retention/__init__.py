@@ -1,1 +1,1 @@
-"""What is kept and what goes: versions copied to another registry, old results removed, rows erased."""
+"""Copy versions to another registry, collect old results as garbage, and erase rows."""

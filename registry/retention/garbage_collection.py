@@ -1,8 +1,8 @@
-"""Retention: which results of closed runs are no longer needed, and their removal.
+"""Garbage collection: find and remove results of closed runs that are no longer needed.
 
-A run's folder holds its snapshot, splits, checkpoints, bundles and evaluation. What stays: open runs,
-runs somebody works on, the newest runs of each recipe, and the snapshots that versions were made of and that are too
-large for MLflow, so that they can be made again.
+The folder of a run holds its snapshot, splits, checkpoints, bundles and evaluation. Open runs, runs that a process
+works on and the newest runs of each recipe stay. So do protected snapshots, since versions were made of them that may
+be reproduced, and they are too large for MLflow.
 """
 
 import shutil
@@ -16,14 +16,15 @@ from pydantic import BaseModel
 
 from assay.corpus.snapshot import MANIFEST, SnapshotManifest
 from assay.corpus.storage.atomic import PARTIAL
-from assay.runs.lifecycle import RunState, read_state, read_states, run_lock
+from assay.runs.lifecycle import run_lock
+from assay.runs.run_states import RunState, read_state, read_states
 
 SNAPSHOT_STEP = "extract-"
-CARDS = "cards"  # what a person reads of a run stays, however old it is
+CARDS = "cards"  # model cards stay, however old they are
 
 
 class Removal(BaseModel):
-    """A folder or file that may go: what it is, how old, how large."""
+    """A folder to remove: its kind, age in days and size in bytes."""
 
     path: Path
     what: str
@@ -33,44 +34,48 @@ class Removal(BaseModel):
 
 
 def plan_collection(
-    store: Path, keep_runs: int, older_than_days: float, needed: Iterable[str] = (), now: datetime | None = None
+    store: Path, keep_runs: int, older_than_days: float, protected: Iterable[str] = (), now: datetime | None = None
 ) -> list[Removal]:
-    """What retention lets go; nothing is changed.
+    """Return the folders to remove; nothing is changed.
 
     Args:
         store: folder of runs.
-        keep_runs: newest closed runs of each recipe that stay whole.
-        older_than_days: since a run was opened; younger ones stay whole.
-        needed: digests of snapshots that must stay, because a version was made of them and only the store has them.
-        now: for tests.
+        keep_runs: newest closed runs of each recipe that stay complete.
+        older_than_days: days since a run was opened; younger runs stay complete.
+        protected: digests of snapshots that must stay, because a version was made of them and only the store has them.
+        now: the present time, for tests.
     """
-    now, needed = now or datetime.now(UTC), set(needed)
+    now, protected_digests = now or datetime.now(UTC), set(protected)
     removals: list[Removal] = []
     for states in _closed_runs(store).values():
-        for state in sorted(states, key=lambda one: one.opened, reverse=True)[keep_runs:]:
+        for state in sorted(states, key=lambda state: state.opened, reverse=True)[keep_runs:]:
             age = now - state.opened
             if age >= timedelta(days=older_than_days):
-                removals += _of_run(store / "runs" / state.key, state.key, age / timedelta(days=1), needed)
+                removals += _of_run(store / "runs" / state.key, state.key, age / timedelta(days=1), protected_digests)
     return removals
 
 
 def collect(removals: Sequence[Removal], store: Path) -> list[Removal]:
-    """Remove what was planned, run by run under its lock; gives what went. A run somebody works on is left alone."""
-    gone = []
+    """Remove folders, each under the lock of its run; skip runs that a process works on.
+
+    Returns:
+        The removals that were done.
+    """
+    done = []
     for removal in removals:
         try:
             with run_lock(store / "runs" / removal.run):
                 if read_state(store / "runs" / removal.run).state == "closed":
                     _remove(removal.path)
-                    gone.append(removal)
+                    done.append(removal)
         except Timeout:
             continue
-    return gone
+    return done
 
 
 def _remove(path: Path) -> None:
-    """Out of sight at once, so that a removal that is killed leaves no half of a step."""
-    hidden = path.with_name(f".{path.name}.going{PARTIAL}")
+    """Rename the folder before the removal, so that a killed removal leaves no partial step."""
+    hidden = path.with_name(f".{path.name}.removed{PARTIAL}")
     path.rename(hidden)
     shutil.rmtree(hidden)
 
@@ -83,19 +88,19 @@ def _closed_runs(store: Path) -> dict[str, list[RunState]]:
     return runs
 
 
-def _of_run(folder: Path, key: str, days: float, needed: set[str]) -> list[Removal]:
-    found = []
+def _of_run(folder: Path, key: str, days: float, protected: set[str]) -> list[Removal]:
+    removals = []
     for path in sorted(folder.iterdir()):
-        if not path.is_dir() or path.name == CARDS or _digest(path) in needed:
+        if not path.is_dir() or path.name == CARDS or _digest(path) in protected:
             continue
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         what = path.name.lstrip(".").partition("-")[0]
-        found.append(Removal(path=path, what=what, run=key, days=round(days, 1), bytes=size))
-    return found
+        removals.append(Removal(path=path, what=what, run=key, days=round(days, 1), bytes=size))
+    return removals
 
 
 def _digest(folder: Path) -> str | None:
-    """Of the snapshot in a folder, if it holds one."""
+    """Return the digest of the snapshot in a folder, or None."""
     manifest = folder / MANIFEST
     if not folder.name.startswith(SNAPSHOT_STEP) or not manifest.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Rows in MLflow: in the snapshots and answers that it keeps of runs, with or without a version."""
+"""Erasure of rows from MLflow: from the snapshots and predictions of runs, with or without a version."""
 
 import tempfile
 from collections import Counter
@@ -18,19 +18,19 @@ from assay.registry.versions import Version, every_version
 from assay.runs.mlflow_client import connect, every_page
 from assay.runs.mlflow_runs import find_run
 from assay.runs.origin_record import DATA_FOLDER, PREDICTIONS_FOLDER, SNAPSHOT_FOLDER, data_folder
-from assay.runs.tags import RECIPE_NAME_TAG, SPLITS_TAG
+from assay.runs.tags import RECIPE_TAG, SPLITS_TAG
 from assay.serving.address import without_password
 
 
 class TrainedOn(BaseModel):
-    """A version that knew rows, by their side."""
+    """A version that knew rows, with their number by split."""
 
     address: str
     split_of: dict[str, int]
 
 
 class Tracked(BaseModel):
-    """A run whose data in MLflow hold rows: `artifacts` are the folders to remove, among them the `snapshots`."""
+    """A run whose data in MLflow hold rows; `artifacts` are the folders to remove, including the `snapshots`."""
 
     run_id: str
     name: str
@@ -40,10 +40,10 @@ class Tracked(BaseModel):
 
 
 class Tracks(BaseModel):
-    """What one MLflow knows of rows.
+    """The matches of one MLflow.
 
-    `digests` are those of the snapshots that hold them. `copied` names the copies of versions that may hold them, made
-    by `assay copy` in another registry, each behind the version that was copied.
+    `digests` are those of the snapshots that hold the rows. `copied` lists copies of versions that may hold them, made
+    by `assay copy` in another registry, each after the version that was copied.
     """
 
     tracking_uri: str = Field("", exclude=True, repr=False, description="It may hold a password")
@@ -59,7 +59,7 @@ class Tracks(BaseModel):
 
 
 def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
-    """Look through the data of every run, deleted ones included: MLflow keeps their files until `mlflow gc`."""
+    """Search the data of every run, including deleted ones, whose files MLflow keeps until `mlflow gc`."""
     client = connect(tracking_uri)
     search = _Search(client, ids)
     runs = {run.info.run_id: run for run in _runs_with_data(client)}
@@ -68,38 +68,38 @@ def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
         if not version.run_id or not version.tags.get(SPLITS_TAG):
             continue
         if version.run_id not in runs and (run := find_run(client, version.run_id)) is not None:
-            runs[version.run_id] = run  # whatever was recorded of it
+            runs[version.run_id] = run  # even if it recorded no data
         if version.run_id in runs:
             versions.append(version)
     trained = {
         version.address: trained_on for version in versions if (trained_on := search.version(version)) is not None
     }
     tracked = [tracked_run for run in runs.values() if (tracked_run := search.run(run)) is not None]
-    holders = {one.run_id for one in tracked}
-    copied = [one for one in versions if one.address in trained or one.run_id in holders]
+    holders = {run.run_id for run in tracked}
+    copied = [version for version in versions if version.address in trained or version.run_id in holders]
     return Tracks(
         tracking_uri=tracking_uri,
         versions=list(trained.values()),
         runs=tracked,
         digests=search.digests,
-        copied=[f"{one.address}: {copy}" for one in copied for copy in one.copies],
+        copied=[f"{version.address}: {copy}" for version in copied for copy in version.copies],
     )
 
 
 def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> Iterator[tuple[str, Snapshot]]:
-    """The snapshots of runs, each downloaded once into a folder, with the name of the recipe."""
+    """Yield the snapshots of runs, each downloaded once into a folder, with the name of the recipe."""
     client = connect(tracking_uri)
     keepers = {(run.recipe, path): run.run_id for run in runs for path in run.snapshots}
     for (recipe, path), run_id in keepers.items():
         if recipe is None:
             continue
-        found = Path(client.download_artifacts(run_id, path, str(folder)))
-        if (snapshot := _whole(found)) is not None:
+        snapshot_folder = Path(client.download_artifacts(run_id, path, str(folder)))
+        if (snapshot := _complete_snapshot(snapshot_folder)) is not None:
             yield recipe, snapshot
 
 
 def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
-    """Remove rows and answers from MLflow."""
+    """Remove snapshots and predictions from MLflow."""
     client = connect(tracking_uri)
     for run in runs:
         location = client.get_run(run.run_id).info.artifact_uri
@@ -108,8 +108,8 @@ def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
             repository.delete_artifacts(path)  # type: ignore[no-untyped-call]  # MLflow declares no types here
 
 
-def _whole(folder: Path) -> Snapshot | None:
-    """The snapshot in a folder; None where only a part of it is there, of a run that ended while it was logged."""
+def _complete_snapshot(folder: Path) -> Snapshot | None:
+    """Return the snapshot in a folder, or None if it is incomplete, because its run ended while it was logged."""
     try:
         snapshot = Snapshot.load(folder)
         snapshot.verify()
@@ -119,7 +119,7 @@ def _whole(folder: Path) -> Snapshot | None:
 
 
 class _Search:
-    """Looks into each folder once: folders are named by the digest of what they hold, and many runs share them."""
+    """Search that reads each folder once: its name is the digest of its content, and many runs share it."""
 
     def __init__(self, client: MlflowClient, ids: Sequence[str]) -> None:
         self.digests: set[str] = set()
@@ -129,24 +129,24 @@ class _Search:
         self._holds: dict[str, bool] = {}
 
     def version(self, version: Version) -> TrainedOn | None:
-        """What a version knew of the rows."""
+        """Return the rows that a version knew, or None."""
         run_id, folder = str(version.run_id), data_folder(version.tags[SPLITS_TAG])
         split_of = self._splits_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
         return TrainedOn(address=version.address, split_of=split_of) if split_of else None
 
     def run(self, run: Run) -> Tracked | None:
-        """What has to go from a run."""
+        """Return what has to be removed from a run, or None."""
         run_id = run.info.run_id
         known = any(self._splits_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
         snapshots = [path for path in self._folders(run_id, SNAPSHOT_FOLDER) if self._rows_in(run_id, path)]
-        answers = self._folders(run_id, PREDICTIONS_FOLDER) if known else []
-        if not snapshots and not answers:
+        predictions = self._folders(run_id, PREDICTIONS_FOLDER) if known else []
+        if not snapshots and not predictions:
             return None
         return Tracked(
             run_id=run_id,
             name=run.info.run_name or run_id,
-            recipe=run.data.tags.get(RECIPE_NAME_TAG),
-            artifacts=[*snapshots, *answers],
+            recipe=run.data.tags.get(RECIPE_TAG),
+            artifacts=[*snapshots, *predictions],
             snapshots=snapshots,
         )
 
@@ -156,10 +156,10 @@ class _Search:
     def _splits_in(self, run_id: str, folder: str) -> dict[str, int]:
         if folder not in self._split_of:
             with tempfile.TemporaryDirectory() as scratch:
-                found = Path(self._client.download_artifacts(run_id, folder, scratch))
-                if not (found / ROWS).is_file():  # of a run that ended while it was logged; another may have it whole
+                downloaded = Path(self._client.download_artifacts(run_id, folder, scratch))
+                if not (downloaded / ROWS).is_file():  # incomplete, since its run ended; another run may have all of it
                     return {}
-                splits = Splits.load(found)
+                splits = Splits.load(downloaded)
             counts = Counter(
                 str(split_name) for row, split_name in splits.split_of.items() if is_one_of(row, self._ids)
             )
@@ -169,11 +169,11 @@ class _Search:
         return self._split_of[folder]
 
     def _rows_in(self, run_id: str, folder: str) -> bool:
-        """Whether a snapshot holds rows: it also holds those that are on no side."""
+        """Return whether a snapshot holds rows, including those that are in no split."""
         if folder not in self._holds:
             with tempfile.TemporaryDirectory() as scratch:
-                found = Path(self._client.download_artifacts(run_id, folder, scratch))
-                holds, snapshot = holds_rows(found, self._ids), _whole(found)
+                downloaded = Path(self._client.download_artifacts(run_id, folder, scratch))
+                holds, snapshot = holds_rows(downloaded, self._ids), _complete_snapshot(downloaded)
             if snapshot is None:  # another run may have all of it
                 return holds
             self._holds[folder] = holds
@@ -183,9 +183,10 @@ class _Search:
 
 
 def _runs_with_data(client: MlflowClient) -> Iterator[Run]:
-    """Those that recorded their data."""
+    """Yield the runs that recorded their data."""
     experiments = [
-        one.experiment_id for one in every_page(lambda token: client.search_experiments(ViewType.ALL, page_token=token))
+        experiment.experiment_id
+        for experiment in every_page(lambda token: client.search_experiments(ViewType.ALL, page_token=token))
     ]
     if experiments:
         query = f"tags.`{SPLITS_TAG}` LIKE '%'"

@@ -1,8 +1,8 @@
-"""Rows in the folders of a store: where they lie, and how they go.
+"""Erasure of rows from the folders of a store.
 
-They lie in the snapshots of its runs and in what was made of these; and as copies, which are made again when somebody
-needs them: in the folders of monitoring and of reproductions, in rejects put aside, in extractions broken off, in what
-`assay validate` leaves. Cards quote test rows.
+Rows lie in the snapshots of its runs and in the results made of these. Copies of rows, which are made again on demand,
+lie in the folders of monitoring and of reproductions, in rejected rows, in interrupted extractions and in the results
+of `assay validate`. Cards quote test rows.
 """
 
 import json
@@ -21,12 +21,12 @@ from assay.corpus.storage.atomic import PARTIAL, atomic_folder, atomic_path
 from assay.corpus.storage.digest import digest_folder
 from assay.evaluation.drift.window_statistics import REFERENCE
 from assay.registry.approval_records import VERDICT, WAITING
-from assay.runs.lifecycle import STATE, read_state
-from assay.runs.run import MARKER
+from assay.runs.run_states import STATE, read_state
+from assay.runs.step_result import STEP_MANIFEST
 
 PARTS = "part-*.parquet"
-# A bundle is what was registered, to the last byte; the version it belongs to is named.
-KEPT_STEPS = ("extract-", "export-")
+# A bundle stays as it was registered, to the last byte; its version is named.
+RETAINED_STEPS = ("extract-", "export-")
 
 
 class StoredCopies(BaseModel):
@@ -40,7 +40,7 @@ class StoredCopies(BaseModel):
 
 
 class Copy(BaseModel):
-    """A folder or file to remove, and what it is; `owner`: the folder whose lock is held by who works with it."""
+    """A folder or file to remove, and its kind; `owner` is the folder whose lock its users hold."""
 
     path: Path
     what: str
@@ -48,17 +48,17 @@ class Copy(BaseModel):
 
 
 def is_one_of(row_id: str, ids: Iterable[str]) -> bool:
-    """Whether a row has one of the ids, or is a sentence of a document that has."""
-    return any(row_id == one or row_id.startswith(f"{one}#") for one in ids)
+    """Return whether a row has one of the ids, or is a sentence of a document that has."""
+    return any(row_id == id_ or row_id.startswith(f"{id_}#") for id_ in ids)
 
 
 def row_ids(snapshot: Snapshot, ids: Sequence[str]) -> list[str]:
-    """Those of the rows that are asked for."""
+    """Return the ids of a snapshot's rows that match the ids."""
     return [row for batch in snapshot.batches(["id"]) for row in batch["id"].to_pylist() if is_one_of(row, ids)]
 
 
 def holds_rows(folder: Path, ids: Sequence[str]) -> bool:
-    """Whether a snapshot holds a row. One that cannot be read, since only a part of it is there, may."""
+    """Return whether a snapshot holds a row; an incomplete one that cannot be read counts as one that does."""
     try:
         return bool(row_ids(Snapshot.load(folder), ids))
     except (AssayError, OSError, pa.ArrowException):
@@ -66,7 +66,7 @@ def holds_rows(folder: Path, ids: Sequence[str]) -> bool:
 
 
 def all_snapshots(store: Path) -> Iterator[tuple[str | None, Snapshot]]:
-    """Every snapshot of the store's runs, with the name of its recipe; None where the shared store alone knows that."""
+    """Yield every snapshot of the runs with the name of its recipe, None if the shared store alone knows the name."""
     for path in sorted((store / "runs").glob(f"*/extract-*/{MANIFEST}")):
         folder, run = path.parent, path.parent.parent
         if not folder.name.endswith(PARTIAL):
@@ -74,7 +74,7 @@ def all_snapshots(store: Path) -> Iterator[tuple[str | None, Snapshot]]:
 
 
 def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
-    """The snapshots of the store's runs that hold a row, or a reject of it."""
+    """Yield the snapshots of the runs that hold a row, or a rejected row."""
     for _, snapshot in all_snapshots(store):
         rows, rejects = row_ids(snapshot, ids), _rejects_of(snapshot.rejects_path, ids)
         if rows or rejects:
@@ -88,43 +88,43 @@ def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
 
 
 def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> Iterator[Copy]:
-    """What else of the store holds a row.
+    """Yield everything else in the store that holds a row.
 
     Args:
         store: folder of runs.
-        ids: of rows, or of documents.
-        snapshots: digests of the snapshots that hold them, those in MLflow included.
+        ids: ids of rows, or of documents.
+        snapshots: digests of the snapshots that hold them, including those in MLflow.
     """
     for path in sorted((store / "monitoring").glob(f"*/reference-*/{REFERENCE}")):
         if json.loads(path.read_bytes())["snapshot"] in snapshots:
-            yield _copy(path.parent, "what monitoring holds windows against")
+            yield _copy(path.parent, "the reference of monitoring")
     for path in sorted((store / "monitoring").glob("*/runs")):
         if _holds(path, ids):
             yield _copy(path, "rows read again for monitoring")
     for path in sorted((store / "reproductions").glob("*")):
         if _holds(path, ids):
-            yield Copy(path=path, what="a version made again", owner=path)
+            yield Copy(path=path, what="a reproduced version", owner=path)
     for path in sorted((store / "runs").glob(f"*/{REJECTS}")):
         if _rejects_of(path, ids):
-            yield _copy(path, "rejects put aside")
+            yield _copy(path, "rejected rows")
     for path in sorted((store / "runs").glob(f"*/extract-*{PARTIAL}")):
-        yield _copy(path, "an extraction broken off, which may hold them")
+        yield _copy(path, "an interrupted extraction, which may hold them")
     yield from _copies_of_checks(store, ids)
     yield from _cards(store, snapshots)
 
 
 def _copies_of_checks(store: Path, ids: Sequence[str]) -> Iterator[Copy]:
-    """Yield what `assay validate` leaves: rejects, and where it was killed, results of its steps and a ledger."""
+    """Yield what `assay validate` leaves: rejected rows and, if it was killed, results of its steps and a ledger."""
     for run in sorted((store / "checks").glob("*/runs/*")):
         if (run / REJECTS).exists() and _rejects_of(run / REJECTS, ids):
-            yield _copy(run / REJECTS, "rejects of assay validate")
+            yield _copy(run / REJECTS, "rejected rows of assay validate")
         for path in sorted((run.parents[1] / "ledger", *run.glob("*/"))):
             if path.is_dir():
-                yield Copy(path=path, what="left by an assay validate broken off, which may hold them", owner=run)
+                yield Copy(path=path, what="left by an interrupted assay validate, which may hold them", owner=run)
 
 
 def _cards(store: Path, snapshots: Collection[str]) -> Iterator[Copy]:
-    """Yield the cards of verdicts on these snapshots, which quote test rows: as pages, and to be written again."""
+    """Yield the cards of verdicts on these snapshots, which quote test rows: finished ones and those in an approval."""
     for path in sorted((store / "runs").glob(f"*/{WAITING}")):
         if json.loads(path.read_bytes())["verdict"]["snapshot"] in snapshots:
             yield _copy(path, "the card of a version that waits for approval")
@@ -146,14 +146,14 @@ def erase_copy(copy: Copy) -> None:
 
 
 def erase_derived(run: Path) -> None:
-    """Remove everything that steps of a run made of the rows, but the bundle."""
+    """Remove every result that steps of a run made of the rows, except the bundle."""
     for path in run.iterdir():
-        if path.is_dir() and (path.name.endswith(PARTIAL) or not path.name.startswith(KEPT_STEPS)):
+        if path.is_dir() and (path.name.endswith(PARTIAL) or not path.name.startswith(RETAINED_STEPS)):
             shutil.rmtree(path)
 
 
 def erase_rows(folder: Path, ids: Sequence[str]) -> None:
-    """Write a snapshot anew without the rows, in place of the old one; the mark of its step fits again."""
+    """Replace a snapshot by one without the rows, and update the manifest of its step."""
     old = Snapshot.load(folder)
     with atomic_folder(folder) as partial:
         with SnapshotWriter(partial, old.manifest.slices, old.manifest.source) as writer:
@@ -163,19 +163,19 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
             manifest = writer.finish()
         counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
         erased = old.manifest.erased + len(old) - manifest.counts.rows
-        kept = {"counts": counts, "erased": erased, "label_keys": old.manifest.label_keys}
-        manifest = manifest.model_copy(update=kept)
+        updates = {"counts": counts, "erased": erased, "label_keys": old.manifest.label_keys}
+        manifest = manifest.model_copy(update=updates)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
             rejects.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
         files = digest_folder(partial)
-        marker = json.loads((folder / MARKER).read_bytes()) | {"files": files}
-        with atomic_path(partial / MARKER) as path:
-            path.write_text(json.dumps(marker, indent=2), encoding="utf-8")
+        step_manifest = json.loads((folder / STEP_MANIFEST).read_bytes()) | {"files": files}
+        with atomic_path(partial / STEP_MANIFEST) as path:
+            path.write_text(json.dumps(step_manifest, indent=2), encoding="utf-8")
 
 
 def _holds(folder: Path, ids: Sequence[str]) -> bool:
-    """Whether a snapshot or the sides of one below a folder know a row, or something unfinished there may."""
+    """Return whether a snapshot or its splits below a folder hold a row, or an unfinished result there may."""
     if next(folder.rglob(f"*{PARTIAL}"), None) is not None:
         return True
     snapshots = {path.parent for path in (*folder.rglob(PARTS), *folder.rglob(MANIFEST))}
@@ -189,6 +189,6 @@ def _rejects_of(path: Path, ids: Sequence[str]) -> int:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    # Only this ends a line here: str.splitlines would also cut at U+2028, which JSON may hold as it is.
+    # Only \n ends a line here: str.splitlines would also cut at U+2028, which JSON may hold unescaped.
     with path.open(encoding="utf-8", newline="\n") as lines:
         yield from lines

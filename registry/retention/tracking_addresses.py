@@ -1,6 +1,6 @@
 """The MLflow servers and databases that the runs of a store have written to.
 
-Run states name them without credentials; those come from the environment, or from the caller.
+Run states name them without credentials, which come from the environment or from a parameter.
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.corpus.errors import AssayError, first_line
-from assay.runs.lifecycle import RunState, read_states
 from assay.runs.mlflow_client import connect, full_address, own_database, stored_address
 from assay.runs.mlflow_runs import find_run
+from assay.runs.run_states import RunState, read_states
 from assay.runs.tracking import mlflow_reachable
 from assay.serving.address import default_tracking_uri, existing_tracking_uri, has_database, without_password
 
@@ -22,50 +22,52 @@ def tracking_addresses(store: Path, further: Sequence[str] = ()) -> list[str]:
 
     Args:
         store: folder of runs.
-        further: addresses that the caller knows.
+        further: additional addresses.
 
     Raises:
-        AssayError: there is none: no run was made in this store.
+        AssayError: there is none, since no run was made in this store.
     """
-    found = used_addresses(read_states(store), store, further)
-    if not found:
+    addresses = used_addresses(read_states(store), store, further)
+    if not addresses:
         existing_tracking_uri(store)
-    return found
+    return addresses
 
 
 def used_addresses(states: Iterable[RunState], store: Path, further: Sequence[str] = ()) -> list[str]:
-    """Return the tracking addresses that these runs of a store name, and that are its own, once each."""
+    """Return the tracking addresses that these runs name, and those of the store itself, once each."""
     own, default = own_database(store), default_tracking_uri(store)
-    found = [*further, *(uri for uri in (default, own) if has_database(uri))]
-    found += [full_address(address, store) for state in states for address in state.tracking]
-    return list({stored_address(uri, store).rstrip("/"): uri for uri in reversed(found)}.values())[::-1]
+    addresses = [*further, *(uri for uri in (default, own) if has_database(uri))]
+    addresses += [full_address(address, store) for state in states for address in state.tracking]
+    return list({stored_address(uri, store).rstrip("/"): uri for uri in reversed(addresses)}.values())[::-1]
 
 
 def runs_elsewhere(store: Path, searched: Sequence[str], *, known: Container[str] = ()) -> list[str]:
-    """Return the keys of runs that have used an MLflow that was not searched, or may have.
+    """Return the keys of runs that used an MLflow that was not searched, or may have.
 
     Args:
         store: folder of runs.
-        searched: addresses that answer.
-        known: names of addresses that are known not to answer; they do not count.
+        searched: addresses that respond.
+        known: names of addresses that are known not to respond; they do not count.
     """
     names = {stored_address(uri, store).rstrip("/") for uri in searched}
-    left = {state.key: (state, _unsearched(state, store, names, known)) for state in read_states(store)}
-    left = {key: (state, addresses) for key, (state, addresses) in left.items() if addresses or not state.tracking}
+    remaining = {state.key: (state, _unsearched(state, store, names, known)) for state in read_states(store)}
+    remaining = {
+        key: (state, addresses) for key, (state, addresses) in remaining.items() if addresses or not state.tracking
+    }
     for uri in searched:
         with in_one_line(uri):
             client = connect(uri)
-            # A server may have two names: where the MLflow run is found, its address was searched.
-            left = {
+            # A server may have two names: if the MLflow run is found, its address was searched.
+            remaining = {
                 key: (state, addresses)
-                for key, (state, addresses) in left.items()
+                for key, (state, addresses) in remaining.items()
                 if set(addresses) - set(state.tracking[-1:]) or find_run(client, state.mlflow_run) is None
             }
-    return sorted(left)
+    return sorted(remaining)
 
 
 def _unsearched(state: RunState, store: Path, names: Container[str], known: Container[str]) -> list[str]:
-    """Return the addresses of a run that were not searched, apart from those known not to answer."""
+    """Return the addresses of a run that were not searched, except those known not to respond."""
     return [
         address
         for address in state.tracking
@@ -75,14 +77,14 @@ def _unsearched(state: RunState, store: Path, names: Container[str], known: Cont
 
 @contextmanager
 def in_one_line(uri: str) -> Iterator[None]:
-    """Turn whatever keeps MLflow from answering into one line without a password.
+    """Turn every failure of MLflow into one line without a password.
 
     Raises:
-        AssayError: there is no database, no driver for it, or MLflow does not answer.
+        AssayError: there is no database, no driver for it, or MLflow does not respond.
     """
     shown = without_password(uri)
     if not has_database(uri):
-        raise AssayError(f"there is no {shown}; put it back, or remove the folders of the runs that name it")
+        raise AssayError(f"there is no {shown}; restore it, or remove the folders of the runs that name it")
     try:
         with mlflow_reachable(uri):
             yield

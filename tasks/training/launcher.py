@@ -19,10 +19,7 @@ import torch
 
 from assay.corpus.child_process import child_environment
 from assay.corpus.errors import AssayError
-from assay.corpus.storage.object_store import shared_store
 from assay.runs.metric_logging import MetricLog
-from assay.runs.remote_step_cache import fetch_step
-from assay.runs.run import MARKER
 from assay.serving.cpu import available_threads
 from assay.tasks.training import worker
 from assay.tasks.training.exit_reason import read_exit
@@ -45,10 +42,10 @@ def launch_training(job: TrainingJob, log: MetricLog) -> None:
         AssayError: the training failed, or one of its processes has died.
         PrunedTrial: the trial fell below the other trials.
     """
-    if (shared := shared_store()) is not None:
-        for path in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
-            fetch_step(shared, job.run.store, path, MARKER)  # made by the machine that created the job
-        fetch_checkpoints(shared, job.run.store, job.folder)
+    if job.run.shared is not None and (remote_steps := job.run.remote_steps) is not None:
+        for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
+            remote_steps.fetch(needed)  # made by the machine that handed the job out
+        fetch_checkpoints(job.run.shared, job.run.store, job.folder)
     processes = job.run.recipe.training.processes
     if processes == 1 and threading.current_thread() is threading.main_thread():
         run_training_job(job, log.add)

@@ -11,7 +11,6 @@ from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitRows, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.corpus.storage.object_store import shared_store
 from assay.models.callbacks import Log, PruneTrial
 from assay.models.sample_weights import SampleWeights
 from assay.models.training_loop import train
@@ -82,8 +81,8 @@ def _callbacks(job: TrainingJob) -> Iterator[TrainerCallback]:
         yield PruneTrial(partial(should_prune, job.other_trials.tuning, job.other_trials.trials))
     else:  # many trials may run at the same time, so they show no progress
         yield PrefectProgress(ProgressPage("training", f"{job.run.recipe.name}: steps of the training"))
-    if (shared := shared_store()) is not None:
-        yield PublishCheckpoints(shared, job.run.store)
+    if job.run.shared is not None:
+        yield PublishCheckpoints(job.run.shared, job.run.store)
 
 
 def read_splits(snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> tuple[SplitRows, list[Example]]:

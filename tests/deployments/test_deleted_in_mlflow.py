@@ -5,7 +5,8 @@ from mlflow import MlflowClient
 
 from assay.deployments import deleted_in_mlflow as deleted
 from assay.deployments.doctor import examine
-from assay.runs.lifecycle import STATE, open_run, read_state
+from assay.runs.lifecycle import open_run
+from assay.runs.run_states import STATE, read_state
 from tests.cli.calls import call
 from tests.snapshots import make_run
 

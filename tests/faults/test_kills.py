@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from assay.corpus.storage.digest import digest_file
 from assay.recipes.recipe import Recipe
 from assay.registry.model_registry import ModelRegistry
-from assay.runs.run import MARKER
+from assay.runs.step_result import STEP_MANIFEST
 from assay.serving.address import open_bundle
 from tests.faults.counts import LONG, count, many
 from tests.faults.victim import CONTEXT, POINTS, Point, _train, train_until
@@ -65,7 +65,7 @@ class Trial:
     def finished(self) -> dict[str, int]:
         """Return the finished steps with the time of their completion manifest; each must be complete."""
         finished = {}
-        for marker in self.store.glob(f"runs/*/*/{MARKER}"):
+        for marker in self.store.glob(f"runs/*/*/{STEP_MANIFEST}"):
             if not marker.parent.name.endswith(".partial"):
                 for name, digest in json.loads(marker.read_text())["files"].items():
                     assert digest_file(marker.parent / name) == digest, marker.parent / name

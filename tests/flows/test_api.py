@@ -18,7 +18,7 @@ from assay.flows.api import make_app, serve
 from assay.flows.api_access import LARGEST_BODY
 from assay.flows.training import train
 from assay.recipes.recipe import Recipe
-from assay.registry.approvals import APPROVAL_TAG
+from assay.runs.tags import APPROVAL_TAG
 from tests.approvals import World
 from tests.flows.tiny import make_recipe
 

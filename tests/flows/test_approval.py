@@ -13,7 +13,7 @@ from assay.flows.approval import decide_pending
 from assay.flows.training import train
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.approvals import Deployed, World
 from tests.flows.tiny import make_recipe
 

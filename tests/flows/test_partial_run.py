@@ -9,7 +9,7 @@ from assay.flows.bio import dump_bio
 from assay.flows.local import run_steps
 from assay.flows.partial_run import run_until
 from assay.flows.training import train
-from assay.runs.lifecycle import RunState
+from assay.runs.run_states import RunState
 from tests.flows.tiny import make_recipe
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -18,8 +18,9 @@ from assay.flows.reproduce import reproduce
 from assay.flows.training import TrainingOutcome, train
 from assay.runs.environment import surroundings, to_text
 from assay.runs.origin_record import predictions_folder
+from assay.runs.tags import REPRODUCES_TAG
 from assay.runs.tracking import ENVIRONMENT
-from assay.tasks.reproduce import REPRODUCES, Reproduction
+from assay.tasks.reproduce import Reproduction
 from tests.flows.tiny import make_recipe, write_rows
 
 # Four trainings, each with its flow: two versions, and both of them once more.
@@ -93,7 +94,7 @@ def test_reproduce_is_equal_to_the_last_digit(world: World) -> None:
 
 
 def test_reproduce_logs_the_comparison_to_mlflow_and_prefect(world: World) -> None:
-    [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES}` = 'models:/tiny/2'")
+    [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES_TAG}` = 'models:/tiny/2'")
     assert run.info.status == "FINISHED"
     artifacts = {file.path for file in world.client.list_artifacts(run.info.run_id)}
     assert {"reproduction.md", "reproduction.json"} <= artifacts
@@ -121,7 +122,7 @@ def test_reproduce_command_names_differences_and_exits_with_4(
     shown = " ".join(capsys.readouterr().out.split())
     assert f"in 1 of {len(answers)} answers" in shown
     assert "An Other" in shown
-    [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES}` = 'models:/tiny/1'")
+    [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES_TAG}` = 'models:/tiny/1'")
     path = world.client.download_artifacts(run.info.run_id, "reproduction.json", str(tmp_path))
     kept = Reproduction.model_validate_json(Path(path).read_bytes())
     assert [match.what for match in kept.matches if not match.equal] == ["predictions"]

@@ -22,7 +22,7 @@ from tests.tasks.conftest import MakeBundle
 HEAVY = r"torch|transformers|peft|datasets|prefect|scikit-learn|great.expectations|pymongo"
 
 
-def test_the_model_asks_for_the_base_install_alone() -> None:
+def test_requirements_are_those_of_the_base_install() -> None:
     wanted = requirements()
     assert any(line.startswith("onnxruntime") for line in wanted)
     assert [line for line in wanted if re.match(HEAVY, line)] == []
@@ -43,9 +43,7 @@ def registered(store: Path, make_bundle: MakeBundle, tmp_path: Path) -> str:
     return uri
 
 
-def test_a_run_has_one_model_of_a_bundle_however_often_it_is_logged(
-    store: Path, make_bundle: MakeBundle, tmp_path: Path
-) -> None:
+def test_log_bundle_logs_a_bundle_once_per_run(store: Path, make_bundle: MakeBundle, tmp_path: Path) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     run, other = (client.create_run(experiment).info.run_id for _ in range(2))
@@ -89,11 +87,11 @@ def wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Pat
         except httpx.TransportError:
             assert process.poll() is None, log.read_text(encoding="utf-8")
         time.sleep(0.25)
-    pytest.fail(f"no answer in two minutes: {log.read_text(encoding='utf-8')}")
+    pytest.fail(f"no response in two minutes: {log.read_text(encoding='utf-8')}")
 
 
 @pytest.mark.slow  # two processes import mlflow
-def test_mlflow_serves_the_champion_without_the_training_stack(served: tuple[int, str]) -> None:
+def test_save_model_is_served_by_mlflow_without_the_training_stack(served: tuple[int, str]) -> None:
     process, address = served
     texts = ["good Apple", "bad"]
     bodies: list[dict[str, object]] = [
@@ -104,9 +102,9 @@ def test_mlflow_serves_the_champion_without_the_training_stack(served: tuple[int
         {"inputs": {"text": texts}},
     ]
     for body in bodies:
-        answer = httpx.post(f"{address}/invocations", json=body)
-        assert answer.status_code == 200, answer.text
-        first, second = answer.json()["predictions"]
+        response = httpx.post(f"{address}/invocations", json=body)
+        assert response.status_code == 200, response.text
+        first, second = response.json()["predictions"]
         assert (first["label"], second["label"]) == ("up", "down")
         assert first["probability.up"] > 0.5 > first["probability.down"]
         [entity] = first["entities"]

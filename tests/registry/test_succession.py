@@ -1,4 +1,4 @@
-"""What a history of promotions and rollbacks adds up to."""
+"""The succession of champions after promotions and rollbacks."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from assay.registry.succession import newest_first, read_succession
 
 
 def history(*steps: str, state: str = "done") -> list[AliasChange]:
-    """Moves such as `+3` (version 3 is promoted) and `-1` (a rollback puts version 1 back)."""
+    """Return changes such as `+3` (version 3 is promoted) and `-1` (a rollback puts version 1 back)."""
     moves: list[AliasChange] = []
     for number, step in enumerate(steps, 1):
         source = moves[-1].target if moves else None
@@ -23,7 +23,7 @@ def history(*steps: str, state: str = "done") -> list[AliasChange]:
         (["+1", "+2", "+3"], ["1", "2", "3"], set()),
         (["+1", "+2", "+3", "-2"], ["1", "2"], {"3"}),
         (["+1", "+2", "+3", "-2", "-1"], ["1"], {"2", "3"}),
-        (["+1", "+2", "+3", "-1"], ["1"], {"3"}),  # version 2 was gone past, and is no target either
+        (["+1", "+2", "+3", "-1"], ["1"], {"3"}),  # version 2 was skipped, and is no target either
         (["+1", "+2", "-1", "-2"], ["2"], {"1"}),  # put back by name
         (["+1", "+2", "-1", "+2"], ["1", "2"], set()),  # forced or approved
         (["+1", "+2", "+1", "-2"], ["2"], {"1"}),
@@ -37,7 +37,7 @@ def test_succession_knows_who_is_in_force_and_who_was_rolled_back(
     assert set(succession.rolled_back) == rolled_back
 
 
-def test_succession_ignores_moves_that_did_not_happen() -> None:
+def test_succession_ignores_undone_changes() -> None:
     assert read_succession(history("+1", "+2", state="undone")).in_force == []
 
 

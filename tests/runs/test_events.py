@@ -11,8 +11,8 @@ from tests.approvals import World
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[AssertingEventsClient]]:
-    """What is emitted, without a server."""
+def emitted(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[AssertingEventsClient]]:
+    """Events that are emitted, without a server."""
     monkeypatch.setattr(EventsWorker, "_client_override", None, raising=False)
     EventsWorker.set_client_override(AssertingEventsClient)
     AssertingEventsClient.reset()
@@ -21,20 +21,22 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[AssertingEventsClien
     EventsWorker.drain_all()
 
 
-def events(heard: type[AssertingEventsClient]) -> list[tuple[str, str, str]]:
+def events(emitted: type[AssertingEventsClient]) -> list[tuple[str, str, str]]:
     EventsWorker.drain_all()
-    found = [event for client in heard.all for event in client.events]
+    found = [event for client in emitted.all for event in client.events]
     return [(one.event, one.resource.id, one.payload["summary"]) for one in found if one.event.startswith("assay.")]
 
 
-def test_what_becomes_of_a_model_is_announced(store: Path, tmp_path: Path, heard: type[AssertingEventsClient]) -> None:
+def test_emit_reports_promotions_and_refusals(
+    store: Path, tmp_path: Path, emitted: type[AssertingEventsClient]
+) -> None:
     world = World(store, tmp_path)
     world.go("bad", passed=False)
     world.go("asked-for")
     world.go("better", approval="none")
     world.registry.rollback(None, "it was too slow")
 
-    found = events(heard)
+    found = events(emitted)
     assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []
     assert [(event, summary.partition(":")[0]) for event, _, summary in found] == [
         ("assay.promoted", "version 1 instead of none"),
@@ -45,9 +47,9 @@ def test_what_becomes_of_a_model_is_announced(store: Path, tmp_path: Path, heard
     ]
 
 
-def test_nobody_is_asked_for_where_there_is_no_server(heard: type[AssertingEventsClient]) -> None:
+def test_emit_does_nothing_without_a_server(emitted: type[AssertingEventsClient]) -> None:
     with temporary_settings({PREFECT_API_URL: None}):
         emit("assay.promoted", "assay.model.toy", "toy", {"summary": "x"})
-    found = events(heard)
+    found = events(emitted)
     assert [(event, resource) for event, resource, _ in found if resource != "assay.model.toy"] == []
     assert [(event, summary.split(":")[0]) for event, _, summary in found] == []

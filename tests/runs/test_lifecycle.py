@@ -10,9 +10,10 @@ from mlflow.entities import Param
 
 from assay.corpus.errors import AssayError, DataError
 from assay.recipes.recipe import Recipe
-from assay.runs import lifecycle as session
-from assay.runs.lifecycle import STATE, open_run, read_state
+from assay.runs import lifecycle
+from assay.runs.lifecycle import open_run
 from assay.runs.run import Run, Step
+from assay.runs.run_states import STATE, read_state
 from assay.runs.tracking import is_flow_run, mlflow_reachable
 
 VALUES = {
@@ -55,14 +56,14 @@ def no_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def test_a_finished_run_is_closed_and_the_next_one_is_new(store: Path) -> None:
+def test_open_run_closes_a_finished_run(store: Path) -> None:
     first, second = run_to_the_end(store), run_to_the_end(store)
     assert first.key != second.key
     assert first.mlflow_run != second.mlflow_run
     assert status(first) == "FINISHED"
 
 
-def test_a_failed_run_stays_open_and_is_gone_on_with(store: Path) -> None:
+def test_open_run_resumes_a_failed_run(store: Path) -> None:
     failed = run_and_fail(store, AssayError("MLflow is down"))
     assert status(failed) == "FAILED"
     again = run_to_the_end(store)
@@ -70,19 +71,19 @@ def test_a_failed_run_stays_open_and_is_gone_on_with(store: Path) -> None:
     assert status(again) == "FINISHED"
 
 
-def test_bad_data_close_the_run_so_that_mended_data_are_read(store: Path) -> None:
+def test_open_run_closes_a_run_with_invalid_data(store: Path) -> None:
     failed = run_and_fail(store, DataError("class 'x' has one row"))
     assert run_to_the_end(store).key != failed.key
 
 
-def test_fresh_and_another_recipe_leave_the_open_run_alone(store: Path) -> None:
+def test_open_run_does_not_resume_for_fresh_or_another_recipe(store: Path) -> None:
     failed = run_and_fail(store, AssayError("disk full"))
     assert run_to_the_end(store, OTHER).key != failed.key
     assert run_to_the_end(store, fresh=True).key != failed.key
 
 
-def test_a_fresh_run_that_is_started_again_by_its_key_goes_on_as_the_same(store: Path) -> None:
-    # as a deployment with `fresh` does, when Prefect starts it again after a crash or a person's answer
+def test_open_run_resumes_a_fresh_run_by_its_key(store: Path) -> None:
+    # as a deployment with `fresh` does, when Prefect starts it again after a crash or an approval decision
     with pytest.raises(AssayError), open_run(RECIPE, store, key="k", fresh=True) as first:
         raise AssayError("disk full")
     again = run_to_the_end(store, key="k", fresh=True)
@@ -90,7 +91,7 @@ def test_a_fresh_run_that_is_started_again_by_its_key_goes_on_as_the_same(store:
     assert status(again) == "FINISHED"
 
 
-def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> None:
+def test_open_run_ends_an_abandoned_run_in_mlflow(store: Path) -> None:
     # given a run that was killed in a trial, so that nothing could end it,
     with open_run(RECIPE, store) as killed:
         pass
@@ -104,32 +105,34 @@ def test_a_killed_run_that_is_left_is_no_longer_alive_in_mlflow(store: Path) -> 
     deployed = store / "runs" / str(uuid4()) / STATE
     deployed.parent.mkdir()
     deployed.write_text(state.read_text().replace(killed.key, deployed.parent.name))
-    # when another one is begun anew
+    # when a fresh run begins
     fresh = run_to_the_end(store, fresh=True)
-    # then MLflow shows it as failed, and nobody goes on with it
+    # then MLflow shows it as failed, and no command resumes it
     assert fresh.key != killed.key
     assert status(killed) == client.get_run(trial).info.status == "FAILED"
     assert '"closed"' in state.read_text()
     assert '"open"' in deployed.read_text()
 
 
-def test_with_a_shared_store_no_run_is_left(store: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_run_abandons_no_run_with_a_shared_store(
+    store: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # another machine may work on it
     monkeypatch.setenv("ASSAY_SHARED_STORE", f"{bucket}/team")
-    monkeypatch.setattr(session, "_check_tracking", lambda recipe, store: None)  # which wants a server
+    monkeypatch.setattr(lifecycle, "_check_tracking", lambda recipe, states: None)  # which wants a server
     failed = run_and_fail(store, AssayError("disk full"))
     assert run_to_the_end(store, fresh=True).key != failed.key
     assert run_to_the_end(store).key == failed.key
 
 
-def test_a_run_in_progress_is_not_left(store: Path) -> None:
+def test_open_run_does_not_abandon_a_run_in_progress(store: Path) -> None:
     with open_run(RECIPE, store) as working:
         run_to_the_end(store, fresh=True)
         assert status(working) == "RUNNING"
     assert status(working) == "FINISHED"
 
 
-def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) -> None:
+def test_open_run_reopens_the_newest_run_for_from_step(store: Path) -> None:
     first = run_to_the_end(store)
     again = run_to_the_end(store, OTHER, from_step="train")
     assert again.key == first.key
@@ -138,7 +141,7 @@ def test_from_step_reopens_the_newest_run_even_with_another_recipe(store: Path) 
     assert "split" not in again.fresh_steps
 
 
-def test_from_step_refuses_a_recipe_that_an_earlier_step_would_read(store: Path) -> None:
+def test_open_run_refuses_a_recipe_that_changes_an_earlier_step(store: Path) -> None:
     first = run_to_the_end(store)
     state = (first.folder / STATE).read_text()
     with pytest.raises(AssayError, match=r"--from gate: .*training.epochs \(read by train\).*--from train"):
@@ -194,12 +197,12 @@ def test_open_run_resumes_an_interrupted_fresh_run_and_still_reuses_nothing(stor
     assert resumed.key == interrupted.key != earlier.key
     assert resumed.mlflow_run == interrupted.mlflow_run
     assert steps.done == ["train", "export"] * 2
-    # once it has ended, the same command begins anew
+    # after its end, the same command begins a new run
     assert steps_in_a_run(store, steps, fresh=True).key != interrupted.key
     assert steps.done == ["train", "export"] * 3
 
 
-def test_open_run_begins_anew_behind_a_fresh_command_that_ended_and_left_the_run_open(store: Path) -> None:
+def test_open_run_begins_a_new_run_after_a_fresh_command_that_left_the_run_open(store: Path) -> None:
     first = steps_in_a_run(store, Steps(), fresh=True, keep_open=True)
     assert steps_in_a_run(store, Steps(), "export").key == first.key
     assert steps_in_a_run(store, Steps(), fresh=True).key != first.key
@@ -220,7 +223,7 @@ def test_open_run_does_not_join_a_fresh_run_in_progress_or_of_a_deployment_or_re
 @pytest.mark.parametrize("recipe", [RECIPE, OTHER], ids=["same recipe", "another recipe"])
 @pytest.mark.parametrize("flag", [True, False], ids=["same command", "without the flag"])
 def test_open_run_resumes_interrupted_steps_that_are_done_again(store: Path, recipe: Recipe, flag: bool) -> None:
-    # given a run of which steps are done again, up to an interruption behind the training
+    # given a run of which steps are done again, up to an interruption after the training
     steps = Steps()
     first = steps_in_a_run(store, steps)
     steps_in_a_run(store, steps, "export", recipe=recipe, from_step="train")
@@ -242,7 +245,7 @@ def test_open_run_does_steps_again_for_another_step_or_recipe_than_the_interrupt
     assert steps.done == ["train", "export", "train", "train", "train"]
 
 
-def test_from_step_takes_the_recipe_of_the_finished_steps_until_one_is_done_again(store: Path) -> None:
+def test_open_run_compares_with_the_recipe_of_the_finished_steps(store: Path) -> None:
     # given a run whose training was to be done again with other settings, and was killed in it
     steps = Steps()
     steps_in_a_run(store, steps)
@@ -258,12 +261,12 @@ def test_from_step_takes_the_recipe_of_the_finished_steps_until_one_is_done_agai
     assert steps_in_a_run(store, steps, recipe=OTHER, from_step="gate").fresh_steps == ("gate", "promote")
 
 
-def test_from_step_without_an_earlier_run_says_so(store: Path) -> None:
+def test_open_run_refuses_from_step_without_an_earlier_run(store: Path) -> None:
     with pytest.raises(AssayError, match="--from train: tiny has no earlier run"):
         run_to_the_end(store, from_step="train")
 
 
-def test_a_run_is_gone_on_with_by_its_key_until_it_is_closed(store: Path) -> None:
+def test_open_run_resumes_a_run_by_its_key_until_it_is_closed(store: Path) -> None:
     failed = run_and_fail(store, AssayError("disk full"))
     assert run_to_the_end(store, key=failed.key).mlflow_run == failed.mlflow_run
     with pytest.raises(AssayError, match=f"run {failed.key} is closed"):
@@ -272,21 +275,24 @@ def test_a_run_is_gone_on_with_by_its_key_until_it_is_closed(store: Path) -> Non
     assert run_to_the_end(store, key=failed.key, from_step="gate").key == failed.key
 
 
-def test_two_processes_do_not_share_a_run(store: Path) -> None:
+def test_open_run_refuses_a_run_of_another_process(store: Path) -> None:
     with open_run(RECIPE, store), pytest.raises(AssayError, match="another process"), open_run(RECIPE, store):
         pass
 
 
-def test_mlflow_knows_parameters_recipe_and_environment(store: Path) -> None:
+def test_open_run_logs_parameters_recipe_and_environment(store: Path) -> None:
     run = run_to_the_end(store)
     client = MlflowClient(tracking_uri=run.tracking_uri)
     data = client.get_run(run.mlflow_run).data
     assert data.params["training.batch_size"] == "32"
-    assert data.tags["assay.recipe"] == RECIPE.digest
+    assert data.tags["assay.recipe"] == RECIPE.name
+    assert data.tags["assay.recipe_digest"] == RECIPE.digest
     assert {file.path for file in client.list_artifacts(run.mlflow_run)} == {"environment.txt", "recipe.json"}
 
 
-def test_unreachable_mlflow_is_one_line_without_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_run_reports_an_unreachable_mlflow_without_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(AssayError, match=r"MLflow at http://\*\*\*@127.0.0.1:9") as error:
@@ -309,7 +315,7 @@ HOSTILE_EXPERIMENTS = [
 
 
 @pytest.mark.parametrize("name", HOSTILE_EXPERIMENTS)
-def test_any_name_of_an_experiment_keeps_its_artifacts_below_the_store(store: Path, name: str) -> None:
+def test_open_run_keeps_artifacts_of_any_experiment_below_the_store(store: Path, name: str) -> None:
     run = run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": name}))
     client = MlflowClient(tracking_uri=run.tracking_uri)
     assert {file.path for file in client.list_artifacts(run.mlflow_run)} == {"environment.txt", "recipe.json"}
@@ -322,27 +328,25 @@ def with_values(**changes: object) -> Recipe:
     return Recipe.model_validate({**VALUES, **changes})
 
 
-def test_a_start_that_fails_ends_its_mlflow_run_and_says_the_cause(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_open_run_ends_its_mlflow_run_when_mlflow_refuses_a_value(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given an MLflow that is up and does not take a parameter
     monkeypatch.setattr("assay.runs.tracking.recipe_parameters", lambda recipe: [Param(":(", "x")])
-    with pytest.raises(AssayError, match="does not take what it was sent: Invalid value") as error:
+    with pytest.raises(AssayError, match="refuses a value: Invalid value") as error:
         run_to_the_end(store)
-    # then nobody is sent to look whether the server is up, and no run looks alive
+    # then the error does not suggest a server that is down, and no run looks alive
     assert "server is up" not in str(error.value)
     assert "\n" not in str(error.value)
     assert statuses(store) == ["FAILED"]
 
 
-@pytest.mark.parametrize("function", ["_save", "show_link"])
-def test_a_start_that_fails_behind_mlflow_ends_its_mlflow_run(
+@pytest.mark.parametrize("function", ["RunStates.save", "show_link"])
+def test_open_run_ends_its_mlflow_run_when_the_start_fails(
     store: Path, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(session, function, full)
+    monkeypatch.setattr(f"assay.runs.lifecycle.{function}", full)
     with pytest.raises(OSError, match="No space left"):
         run_to_the_end(store)
     assert statuses(store) == ["FAILED"]
@@ -353,7 +357,7 @@ def statuses(store: Path) -> list[str]:
     return [run.info.status for run in client.search_runs([one.experiment_id for one in client.search_experiments()])]
 
 
-def test_a_run_that_was_deleted_in_mlflow_goes_on_with_a_new_one(store: Path) -> None:
+def test_open_run_replaces_a_deleted_mlflow_run(store: Path) -> None:
     failed = run_and_fail(store, AssayError("disk full"))
     MlflowClient(tracking_uri=failed.tracking_uri).delete_run(failed.mlflow_run)
     again = run_to_the_end(store)
@@ -365,13 +369,13 @@ def test_a_run_that_was_deleted_in_mlflow_goes_on_with_a_new_one(store: Path) ->
     assert run_to_the_end(store, from_step="gate").mlflow_run != again.mlflow_run
 
 
-def test_a_deleted_open_run_is_left_without_an_error(store: Path) -> None:
+def test_open_run_abandons_a_run_deleted_in_mlflow(store: Path) -> None:
     failed = run_and_fail(store, AssayError("disk full"))
     MlflowClient(tracking_uri=failed.tracking_uri).delete_run(failed.mlflow_run)
     assert run_to_the_end(store, fresh=True).key != failed.key
 
 
-def test_a_run_that_is_deleted_meanwhile_says_so(store: Path) -> None:
+def test_open_run_reports_an_mlflow_run_deleted_meanwhile(store: Path) -> None:
     with (
         pytest.raises(AssayError, match=r"deleted; run the same command again") as error,
         open_run(RECIPE, store) as run,
@@ -383,7 +387,7 @@ def test_a_run_that_is_deleted_meanwhile_says_so(store: Path) -> None:
     assert "server is up" not in str(error.value)
 
 
-def test_a_deleted_experiment_is_one_line_with_the_ways_out(store: Path) -> None:
+def test_open_run_reports_a_deleted_experiment_with_remedies(store: Path) -> None:
     # given an experiment that was deleted, and with it the run that is to go on
     failed = run_and_fail(store, AssayError("disk full"))
     client = MlflowClient(tracking_uri=failed.tracking_uri)

@@ -11,15 +11,15 @@ def client(store: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
 
 
-def test_steps_that_are_done_again_behind_a_checkpoint_are_logged_once(client: MlflowClient) -> None:
+def test_metric_log_sends_repeated_steps_once(client: MlflowClient) -> None:
     run_id = client.create_run("0").info.run_id
     losses = [1 / (step + 3) for step in range(10)]
-    # given a training that was killed behind its seventh step, with its last checkpoint at the fourth
+    # given a training that was killed after its seventh step, with its last checkpoint at the fourth
     killed = MetricLog(client, run_id, {"train.loss": "ner.losses"})
     for step in range(7):
         killed.add({"train.loss": losses[step]}, step)
     killed.flush()
-    # when another process goes on from there
+    # when another process resumes it
     resumed = MetricLog(client, run_id, {"train.loss": "ner.losses"})
     for step in range(4, 10):
         resumed.add({"train.loss": losses[step]}, step)
@@ -30,7 +30,7 @@ def test_steps_that_are_done_again_behind_a_checkpoint_are_logged_once(client: M
         assert [(metric.step, metric.value) for metric in history] == list(enumerate(losses))
 
 
-def test_a_training_done_anew_with_other_figures_logs_them(client: MlflowClient) -> None:
+def test_metric_log_sends_changed_metrics_of_a_repeated_step(client: MlflowClient) -> None:
     run_id = client.create_run("0").info.run_id
     MetricLog(client, run_id).add({"validation.score": 0.5}, 4)
     MetricLog(client, run_id).add({"validation.score": 0.6}, 4)

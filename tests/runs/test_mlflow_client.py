@@ -7,7 +7,7 @@ from assay.corpus.errors import AssayError
 from assay.runs.mlflow_client import SETTINGS, connect, full_address, stored_address
 
 
-def test_what_the_environment_sets_stays(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_keeps_settings_of_the_environment(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SETTINGS:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -17,7 +17,7 @@ def test_what_the_environment_sets_stays(store: Path, monkeypatch: pytest.Monkey
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"
 
 
-def test_a_database_that_can_never_be_opened_is_one_line_at_once(tmp_path: Path) -> None:
+def test_connect_refuses_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AssayError, match=r"mlflow\.db: File exists; name another file in MLFLOW_TRACKING_URI"):
         connect(f"sqlite:///{tmp_path}/file/mlflow.db")
@@ -45,7 +45,7 @@ def test_full_address_takes_credentials_from_the_environment(tmp_path: Path, mon
     assert full_address("http://other:5000", tmp_path) == "http://other:5000"
 
 
-def test_the_database_of_a_store_is_named_by_its_place_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_address_of_the_own_database_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert stored_address("sqlite:///store/mlflow.db", Path("store")) == "mlflow.db"
     assert full_address("mlflow.db", Path("store")) == f"sqlite:///{tmp_path}/store/mlflow.db"

@@ -25,7 +25,7 @@ def shown(key: str) -> list[Any]:
     return [artifact.data for artifact in found]
 
 
-def test_progress_is_one_artifact_whose_end_is_never_passed_over(key: str) -> None:
+def test_progress_page_is_one_artifact_that_always_shows_the_end(key: str) -> None:
     @flow
     def steps() -> list[Any]:
         page = ProgressPage(key, "steps", 0.5)
@@ -38,7 +38,7 @@ def test_progress_is_one_artifact_whose_end_is_never_passed_over(key: str) -> No
     assert [float(one) for one in shown(key)] == [100.0]
 
 
-def test_a_link_is_shown_where_there_is_a_page(key: str) -> None:
+def test_show_link_creates_an_artifact_for_an_address(key: str) -> None:
     @flow
     def links() -> None:
         show_link(key, mlflow_page("sqlite:///mlflow.db", "models/m"), "m", "no page")
@@ -48,7 +48,7 @@ def test_a_link_is_shown_where_there_is_a_page(key: str) -> None:
     assert shown(key) == ["[m](http://host:5000/#/models/m)"]
 
 
-def test_a_server_that_is_away_costs_a_line_in_the_log(
+def test_artifacts_log_a_warning_when_the_server_is_down(
     key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(*args: object, **kwargs: object) -> None:
@@ -66,7 +66,7 @@ def test_a_server_that_is_away_costs_a_line_in_the_log(
     assert caplog.text.count(f"the artifact {key} is not shown: All connection attempts failed") == 2
 
 
-def test_outside_of_a_run_nothing_is_shown() -> None:
+def test_artifacts_are_not_created_outside_of_a_run() -> None:
     page = ProgressPage("any", "steps")
     page.show(1.0)
     show_markdown("any", "# Text", "text")

@@ -8,7 +8,7 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.corpus.storage.digest import digest_folder
-from assay.registry.lock import hold
+from assay.corpus.storage.object_store import shared_store
 from assay.registry.retention.erasure import plan_erasure
 from assay.runs.lifecycle import open_run
 from assay.runs.run import Run
@@ -36,7 +36,7 @@ def never(folder: Path) -> None:
     raise AssertionError("made again")
 
 
-def test_what_one_machine_has_finished_the_other_fetches(tmp_path: Path) -> None:
+def test_once_fetches_a_step_that_another_machine_finished(tmp_path: Path) -> None:
     one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
     made = one.once("extract", {}, writes("rows"))
     found = two.once("extract", {}, never)
@@ -48,7 +48,7 @@ def test_what_one_machine_has_finished_the_other_fetches(tmp_path: Path) -> None
     assert two.once("extract", {}, never).digest == made.digest
 
 
-def test_of_two_that_do_the_same_step_the_first_to_end_counts(tmp_path: Path) -> None:
+def test_once_takes_the_result_of_the_machine_that_ends_first(tmp_path: Path) -> None:
     one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
 
     def slower(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_of_two_that_do_the_same_step_the_first_to_end_counts(tmp_path: Path) ->
     assert (two.once("train", {}, slower).path / "one").read_text() == "faster"
 
 
-def test_a_step_that_is_done_again_takes_the_place_of_the_former(tmp_path: Path) -> None:
+def test_once_replaces_the_shared_result_of_a_repeated_step(tmp_path: Path) -> None:
     one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
     one.once("train", {}, writes("first"))
     again = one.model_copy(update={"fresh_steps": ("train",)})
@@ -66,32 +66,28 @@ def test_a_step_that_is_done_again_takes_the_place_of_the_former(tmp_path: Path)
     assert (two.once("train", {}, never).path / "one").read_text() == "second"
 
 
-def test_what_was_finished_before_there_was_a_shared_store_is_shared(
+def test_once_shares_steps_finished_before_there_was_a_shared_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = machine(tmp_path, "one"), machine(tmp_path, "two")
     with monkeypatch.context() as patch:
         patch.delenv("ASSAY_SHARED_STORE")
-        one.once("extract", {}, writes("rows"))
-    one.once("extract", {}, never)
-    two.once("extract", {}, never)
+        machine(tmp_path, "one").once("extract", {}, writes("rows"))
+    machine(tmp_path, "one").once("extract", {}, never)
+    machine(tmp_path, "two").once("extract", {}, never)
 
 
-def test_ledger_and_promotions_are_those_of_all_machines(tmp_path: Path) -> None:
+def test_open_ledger_reads_what_another_machine_wrote(tmp_path: Path) -> None:
     import numpy as np
 
     keys = np.array([b"0123456789abcdef"], dtype="S16")
-    with open_ledger(ledger_path(tmp_path / "one", "tiny")) as ledger:
+    shared = shared_store()
+    with open_ledger(ledger_path(tmp_path / "one", "tiny"), shared) as ledger:
         ledger.tell(keys, np.array([2], dtype=np.int8), remember=True)
-    with open_ledger(ledger_path(tmp_path / "two", "tiny")) as ledger:
+    with open_ledger(ledger_path(tmp_path / "two", "tiny"), shared) as ledger:
         assert ledger.split_of(keys).tolist() == [2]
-    with hold(tmp_path / "one" / "locks" / "tiny.json") as first:
-        pass
-    with hold(tmp_path / "two" / "locks" / "tiny.json") as second:
-        assert second.fencing == first.fencing + 1
 
 
-def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_run_refuses_an_mlflow_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with (
         pytest.raises(AssayError, match="MLflow is a file of this machine; name a server"),
@@ -100,7 +96,7 @@ def test_a_registry_of_one_machine_is_refused(tmp_path: Path, monkeypatch: pytes
         pass
 
 
-def test_rows_that_are_shared_are_not_forgotten_by_halves(tmp_path: Path) -> None:
+def test_plan_erasure_refuses_shared_rows(tmp_path: Path) -> None:
     machine(tmp_path, "one").once("extract", {}, writes("rows"))
-    with pytest.raises(AssayError, match="which is not looked through; remove runs/ and files/ there"):
+    with pytest.raises(AssayError, match="which is not searched; remove runs/ and files/ there"):
         plan_erasure(["7"], tmp_path / "one", None)

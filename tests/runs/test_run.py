@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,21 @@ def make_run(store: Path, fresh_steps: tuple[Step, ...] = (), key: str = "one") 
     return Run(key=key, recipe=RECIPE, store=store, tracking_uri="", mlflow_run="", fresh_steps=fresh_steps)
 
 
+def test_run_leaves_the_shared_store_out_of_its_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a run with a shared store, whose address may hold a password
+    monkeypatch.setenv("ASSAY_SHARED_STORE", f"file://{tmp_path}/secret")
+    run = make_run(tmp_path)
+    content = run.model_dump_json()
+    assert run.shared is not None
+    assert "secret" not in content
+    # then a process with the same environment has it, too, and another one has none
+    assert Run.model_validate_json(content).shared is not None
+    copy = pickle.loads(pickle.dumps(run))  # noqa: S301  # as a task runner does
+    assert copy.shared.address == run.shared.address
+    monkeypatch.delenv("ASSAY_SHARED_STORE")
+    assert Run.model_validate_json(content).shared is None
+
+
 class Work:
     """A step that counts how often it is done."""
 
@@ -33,7 +49,7 @@ class Work:
         (folder / "result.txt").write_text(f"attempt {self.times}")
 
 
-def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
+def test_once_does_not_repeat_a_finished_step(tmp_path: Path) -> None:
     run, work = make_run(tmp_path), Work()
     first = run.once("extract", {"a": 1}, work)
     second = run.once("extract", {"a": 1}, work)
@@ -52,7 +68,7 @@ def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
     ],
     ids=["other inputs", "other step", "other run", "asked for again"],
 )
-def test_whatever_a_result_depends_on_makes_it_anew(
+def test_once_makes_a_result_again_for_other_dependencies(
     tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, int]]]
 ) -> None:
     run, work = make_run(tmp_path), Work()
@@ -63,7 +79,7 @@ def test_whatever_a_result_depends_on_makes_it_anew(
 
 
 @pytest.mark.parametrize("fault", ["changed", "removed"])
-def test_a_result_whose_files_are_not_as_they_were_left_is_not_taken(tmp_path: Path, fault: str) -> None:
+def test_once_ignores_a_result_whose_files_changed(tmp_path: Path, fault: str) -> None:
     run, work = make_run(tmp_path), Work()
     result = run.once("extract", {}, work).path / "result.txt"
     if fault == "changed":
@@ -80,7 +96,7 @@ def interrupted(folder: Path) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_step_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+def test_once_leaves_nothing_that_looks_finished_after_an_interruption(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run.once("extract", {}, interrupted)
@@ -88,7 +104,7 @@ def test_an_interrupted_step_leaves_nothing_that_looks_finished(tmp_path: Path) 
     assert sorted(path.name for path in result.path.iterdir()) == ["result.txt", "step.json"]
 
 
-def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
+def test_once_resumes_a_step_with_its_files(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run.once("train", {}, interrupted, resumable=True)
@@ -97,13 +113,13 @@ def test_a_resumable_step_finds_what_it_had_written(tmp_path: Path) -> None:
     assert seen == ["half.txt"]
 
 
-def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_never_again(
+def test_once_repeats_a_step_killed_before_its_folder_got_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, work = make_run(tmp_path), Work()
     # given a resumable step that was killed when all but its name was there
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("assay.runs.run.publish_folder", lambda partial, folder: interrupted(partial))
+        patch.setattr("assay.runs.step_cache.publish_folder", lambda partial, folder: interrupted(partial))
         run.once("train", {}, work, resumable=True)
     # then the next start ends it, for good
     done = run.once("train", {}, work, resumable=True)
@@ -114,7 +130,7 @@ def test_a_step_killed_before_its_folder_got_its_name_is_done_once_more_and_neve
 CONTENT = {"rows": "digest of the rows"}
 
 
-def test_run_takes_the_result_of_another_run_with_the_same_content(tmp_path: Path) -> None:
+def test_once_takes_the_result_of_another_run_with_the_same_content(tmp_path: Path) -> None:
     # given a finished training of one run
     work, taken = Work(), list[Path]()
     first = make_run(tmp_path).once("train", {"run": 1}, work, content=CONTENT)
@@ -141,7 +157,7 @@ def test_run_takes_the_result_of_another_run_with_the_same_content(tmp_path: Pat
     ],
     ids=["other content", "other step", "not to be reused", "fresh", "asked for again"],
 )
-def test_run_does_not_take_what_another_run_made_of_something_else(
+def test_once_does_not_take_a_result_of_other_content(
     tmp_path: Path, change: Callable[[Run], tuple[Run, Step, dict[str, str] | None]]
 ) -> None:
     work = Work()
@@ -152,7 +168,7 @@ def test_run_does_not_take_what_another_run_made_of_something_else(
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing"])
-def test_run_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault: str) -> None:
+def test_once_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault: str) -> None:
     work = Work()
     first = make_run(tmp_path).once("train", {"a": 1}, work, content=CONTENT)
     file = first.path / "result.txt"
@@ -161,7 +177,7 @@ def test_run_does_not_take_a_damaged_result_of_another_run(tmp_path: Path, fault
     assert work.times == 2
 
 
-def test_run_resumes_its_own_attempt_rather_than_take_the_result_of_another_run(tmp_path: Path) -> None:
+def test_once_resumes_its_own_attempt_before_it_takes_the_result_of_another_run(tmp_path: Path) -> None:
     def killed(folder: Path) -> None:
         (folder / "half.txt").write_text("half")
         raise KeyboardInterrupt

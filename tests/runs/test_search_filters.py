@@ -10,10 +10,9 @@ from mlflow import MlflowClient
 from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
 
 from assay.evaluation.row_sample import sample_rows
-from assay.registry.aliases import PROMOTED_TAG
 from assay.registry.versions import Version, Versions, every_version
 from assay.runs.search_filters import equals
-from assay.runs.tags import TEST_ROWS_TAG
+from assay.runs.tags import PROMOTED_TAG, TEST_ROWS_TAG
 
 # MLflow declares no types here.
 of_versions: Any = SearchModelVersionUtils
@@ -51,14 +50,12 @@ def client(store: Path) -> MlflowClient:
     return client
 
 
-def test_every_version_of_models_with_any_name_is_found(client: MlflowClient) -> None:
+def test_every_version_finds_models_with_any_name(client: MlflowClient) -> None:
     assert sorted(one.name for one in every_version(client)) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_versions_of_a_model_with_any_name_are_found_by_their_tags(
-    client: MlflowClient, store: Path, name: str
-) -> None:
+def test_versions_finds_tags_of_models_with_any_name(client: MlflowClient, store: Path, name: str) -> None:
     # given other versions that a pattern of the name or of the value would find, too
     other = name.replace("'", "x").replace('"', "x").replace("%", "many").upper()
     if other not in NAMES:
@@ -70,7 +67,7 @@ def test_versions_of_a_model_with_any_name_are_found_by_their_tags(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_versions_of_a_model_with_any_name_and_no_others_are_found_by_promotion_and_test_rows(
+def test_versions_finds_promotions_and_test_rows_of_models_with_any_name(
     client: MlflowClient, store: Path, name: str
 ) -> None:
     # given versions of a model, and of one whose name the filter takes for the same

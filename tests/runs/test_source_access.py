@@ -16,7 +16,7 @@ from tests.snapshots import recipe_values
 ADDRESS = "mongodb://anna:geheim@db.example:27017"
 
 
-def test_the_address_behind_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolve_address_reads_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSAY_TEST_MONGODB", f" {ADDRESS}\n")
 
     query = mongo_query(MongoSource(kind="mongo", uri="env:ASSAY_TEST_MONGODB", database="d", collection="c"), ["text"])
@@ -25,12 +25,12 @@ def test_the_address_behind_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "geheim" not in repr(query)
 
 
-def test_a_plain_address_is_itself() -> None:
+def test_resolve_address_returns_a_plain_address() -> None:
     assert resolve_address("mongodb://db.example") == "mongodb://db.example"
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_the_address_behind_a_secret_block() -> None:
+def test_resolve_address_reads_a_secret_block() -> None:
     Secret(value=ADDRESS).save("mongo-address")
 
     assert resolve_address("block:mongo-address") == ADDRESS
@@ -38,7 +38,7 @@ def test_the_address_behind_a_secret_block() -> None:
         resolve_address("block:nothing")
 
 
-def test_a_recipe_refuses_operators_that_run_code() -> None:
+def test_recipe_refuses_operators_that_run_code() -> None:
     with pytest.raises(ValueError, match=r"source\.filter holds the operator '\$where'; allowed are"):
         MongoSource(kind="mongo", database="d", collection="c", filter={"$where": "true"})
 
@@ -57,7 +57,7 @@ OID = "65937b80a1b2c3d4e5f60718"
         ("{lang: en, n: {$gt: 3}}", {"lang": "en", "n": {"$gt": 3}}),
     ],
 )
-def test_a_filter_means_the_same_when_it_went_through_a_deployment(
+def test_mongo_filter_survives_a_deployment(
     written: str, queried: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", ADDRESS)
@@ -72,7 +72,7 @@ def test_a_filter_means_the_same_when_it_went_through_a_deployment(
     assert deployed.digest == recipe.digest
 
 
-def test_a_filter_without_dates_stands_in_the_recipe_as_it_is_written() -> None:
+def test_mongo_filter_without_dates_stays_as_written() -> None:
     plain = {"a": {"$in": [1, 2.5, True, None, "x"]}, "$or": [{"b": {"$exists": False}}]}
     assert (
         MongoSource(kind="mongo", database="d", collection="c", filter=plain).model_dump(mode="json")["filter"] == plain
@@ -92,6 +92,6 @@ def test_a_filter_without_dates_stands_in_the_recipe_as_it_is_written() -> None:
         ({"$oid": OID}, "valid dictionary"),
     ],
 )
-def test_what_is_no_value_of_mongodb_is_refused(filter_: dict[str, Any], message: str) -> None:
+def test_mongo_filter_refuses_values_that_mongodb_lacks(filter_: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MongoSource(kind="mongo", database="d", collection="c", filter=filter_)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.runs import step_cache as reusing
-from assay.runs.step_cache import MARKER, package_versions
+from assay.runs import software
+from assay.runs.software import package_versions
+from assay.runs.step_result import STEP_MANIFEST
 from tests.runs.test_run import CONTENT, Work, make_run
 
 NAMES = (
@@ -35,7 +36,7 @@ def test_package_versions_are_those_that_are_installed() -> None:
 
 
 @pytest.mark.parametrize("changed", ["python", *NAMES])
-def test_run_takes_no_result_that_other_versions_made(
+def test_step_cache_takes_no_result_of_other_package_versions(
     changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work()
@@ -43,36 +44,34 @@ def test_run_takes_no_result_that_other_versions_made(
     if changed == "python":
         monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
     else:
-        monkeypatch.setattr(reusing, "version", lambda name: "99" if name == changed else version(name))
+        monkeypatch.setattr(software, "version", lambda name: "99" if name == changed else version(name))
     make_run(tmp_path, key="two").once("train", {}, work, content=CONTENT)
     assert work.times == 2
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", "{}", '{"content": "x"}', '{"files": 3}', "\xff"])
 @pytest.mark.parametrize("whose", ["another run", "the run"])
-def test_run_makes_a_result_anew_where_a_marker_is_damaged(content: str, whose: str, tmp_path: Path) -> None:
+def test_step_cache_makes_a_result_again_whose_manifest_is_damaged(content: str, whose: str, tmp_path: Path) -> None:
     work = Work()
     first = make_run(tmp_path).once("train", {}, work, content=CONTENT)
-    (first.path / MARKER).write_bytes(content.encode("latin-1"))
+    (first.path / STEP_MANIFEST).write_bytes(content.encode("latin-1"))
     make_run(tmp_path, key="two" if whose == "another run" else "one").once("train", {}, work, content=CONTENT)
     assert work.times == 2
 
 
-def test_run_passes_over_results_that_it_cannot_take_to_the_one_that_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given results of the same content, all but the last of them unreadable, cleaned away meanwhile, or a folder
+def test_step_cache_skips_unusable_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given results of the same content, all but the last of them unreadable, removed meanwhile, or a folder
     work = Work()
     last = make_run(tmp_path, key="z").once("train", {}, work, content=CONTENT).path
-    for key in ("denied", "folder", "gone"):
+    for key in ("denied", "folder", "removed"):
         shutil.copytree(last, tmp_path / "runs" / key / last.name)
-    folder = tmp_path / "runs" / "folder" / last.name / MARKER
+    folder = tmp_path / "runs" / "folder" / last.name / STEP_MANIFEST
     folder.unlink()
     folder.mkdir()
     link, read = os.link, Path.read_bytes
 
     def linked(source: Path, target: Path) -> None:
-        if "gone" in source.parts:
+        if "removed" in source.parts:
             shutil.rmtree(source.parent, ignore_errors=True)
         link(source, target)
 

@@ -14,11 +14,12 @@ from prefect.states import Scheduled
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.leases import hold_lease
 from assay.evaluation.export_report import ExportReport
-from assay.registry.approvals import APPROVAL_TAG, OUTCOME_TAG, Approval
+from assay.registry.approvals import Approval
 from assay.registry.history import LONGEST_TEXT, AliasChange
-from assay.registry.lock import hold
 from assay.registry.promotion import PromotionResult
+from assay.runs.tags import APPROVAL_TAG, OUTCOME_TAG
 from assay.tasks.approve import decide
 from assay.tasks.approve import question as ask_about
 from assay.tasks.promote import promote
@@ -57,7 +58,7 @@ def test_approve_suspends_a_deployed_run_until_the_decision(world: World) -> Non
     version = world.registry.version("2")
     assert (version.outcome, world.serves()) == ("pending", "1")
     # while nothing is locked.
-    with hold(world.store / "locks" / "toy.json", wait=0):
+    with hold_lease(world.store / "locks" / "toy.json", wait=0):
         pass
     # When a person approves,
     state = waiting.resume(**ANN)
@@ -220,7 +221,7 @@ def test_decide_has_one_winner_of_two_concurrent_decisions(world: World) -> None
     # when Bob refuses before her answer arrives,
     decide(world.registry, "2", approve=False, approver="Bob")
     # then hers is not taken.
-    with pytest.raises(AssayError, match="was answered before: refused by Bob"):
+    with pytest.raises(AssayError, match="was decided before: refused by Bob"):
         world.registry.promote(version, verdict, world.registry.version("1"), "late", approval=approved)
     assert world.serves() == "1"
 

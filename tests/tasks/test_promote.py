@@ -16,18 +16,19 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from assay.corpus.errors import AssayError
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
+from assay.corpus.storage.leases import hold_lease
 from assay.evaluation.export_report import ExportReport
 from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.aliases import ChampionChanged
 from assay.registry.approvals import Approval
-from assay.registry.history import ALIAS_CHANGE_TAG, AliasChange
-from assay.registry.lock import hold
+from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import apply_verdict
 from assay.registry.versions import Version
 from assay.runs.run import Run
+from assay.runs.tags import ALIAS_CHANGE_TAG
 from assay.serving.address import open_bundle
 from assay.serving.bundle import Bundle
 from assay.tasks.promote import promote
@@ -477,12 +478,12 @@ def test_a_holder_whose_lease_ran_out_writes_nothing_more(candidate: MakeCandida
         def set_model_version_tag(self, *args: Any, **kwargs: Any) -> None:
             lease = store / "locks" / f"{NAME}.json"
             lease.write_text(lease.read_text().replace('"expires":', '"expires":0,"then":'))
-            with hold(lease):
+            with hold_lease(lease):
                 super().set_model_version_tag(*args, **kwargs)
 
     registry = ModelRegistry(NAME, uri, store, Hanging(tracking_uri=uri))
     # when it goes on,
-    with pytest.raises(AssayError, match="has run out"):
+    with pytest.raises(AssayError, match="has expired"):
         registry.promote(version, verdict, None, "better")
     # then it moves nothing, and leaves the move for the next holder to settle.
     assert aliases(registry) == (None, None)

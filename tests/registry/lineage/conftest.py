@@ -1,4 +1,4 @@
-"""Versions in a real registry whose lineage is kept as a run keeps it, around a toy model that nobody trained."""
+"""Versions in a real registry with the lineage that a run logs, around a toy model without training."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

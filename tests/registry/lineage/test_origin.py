@@ -7,7 +7,7 @@ from assay.runs.origin_record import data_folder
 from tests.registry.lineage.conftest import MakeVersion
 
 
-def test_a_version_tells_how_it_came_to_be(make_version: MakeVersion) -> None:
+def test_lineages_reads_data_metrics_and_predictions(make_version: MakeVersion) -> None:
     made = make_version("first")
     with lineages(made.run.tracking_uri, "models:/tiny/1") as (lineage,):
         assert lineage.version.number == made.version.number
@@ -22,8 +22,8 @@ def test_a_version_tells_how_it_came_to_be(make_version: MakeVersion) -> None:
     assert not any(name.startswith("latency") for name in lineage.metrics)
 
 
-def test_each_version_of_one_mlflow_run_keeps_its_own(make_version: MakeVersion) -> None:
-    """A run that is gone on with trains on other data under the same MLflow run."""
+def test_lineages_keeps_versions_of_one_mlflow_run_apart(make_version: MakeVersion) -> None:
+    """A resumed run trains on other data under the same MLflow run."""
     first, second = make_version("first"), make_version("second", range(80), {"good": "up"})
     uri = first.run.tracking_uri
     with lineages(uri, "models:/tiny/1", "models:/tiny/2") as (one, two):
@@ -40,17 +40,17 @@ def test_each_version_of_one_mlflow_run_keeps_its_own(make_version: MakeVersion)
         ("tiny/1", "is no model address"),
     ],
 )
-def test_what_is_not_there_is_one_line(make_version: MakeVersion, address: str, reason: str) -> None:
+def test_lineages_reports_a_missing_version(make_version: MakeVersion, address: str, reason: str) -> None:
     uri = make_version("first").run.tracking_uri
     with pytest.raises(AssayError, match=reason), lineages(uri, address):
         pass
 
 
-def test_a_version_of_before_left_no_lineage(make_version: MakeVersion) -> None:
+def test_lineages_reports_a_version_without_lineage(make_version: MakeVersion) -> None:
     made = make_version("first")
     made.client.set_model_version_tag("tiny", "1", "assay.splits", "0" * 64)
     with (
-        pytest.raises(AssayError, match="models:/tiny/1 left no lineage"),
+        pytest.raises(AssayError, match="models:/tiny/1 has no lineage"),
         lineages(made.run.tracking_uri, "models:/tiny/1"),
     ):
         pass

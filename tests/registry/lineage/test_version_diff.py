@@ -12,7 +12,7 @@ from tests.registry.lineage.conftest import Made, MakeVersion
 
 @pytest.fixture
 def versions(make_version: MakeVersion) -> tuple[Made, Made]:
-    """The second one has other rows, sides and settings, a worse model, and another processor."""
+    """The second one has other rows, splits and settings, a worse model, and another processor."""
     first = make_version("first")
     worse, changes = {"good": "up", "bad": "up"}, {"training": {"epochs": 7}, "split": {"remember": False, "seed": 99}}
     second = make_version("second", range(5, 80), worse, **changes)
@@ -20,7 +20,7 @@ def versions(make_version: MakeVersion) -> tuple[Made, Made]:
     return first, second
 
 
-def test_everything_that_differs_is_named(versions: tuple[Made, Made]) -> None:
+def test_diff_versions_lists_every_difference(versions: tuple[Made, Made]) -> None:
     first, second = versions
     diff = diff_versions("tiny", "1", "2", first.run.tracking_uri)
     recipe = {change.what: (change.before, change.after) for change in diff.recipe}
@@ -34,7 +34,7 @@ def test_everything_that_differs_is_named(versions: tuple[Made, Made]) -> None:
     assert [(change.what, change.after) for change in diff.surroundings] == [("processor", "An Other")]
 
 
-def test_every_row_that_changed_sides_is_named(versions: tuple[Made, Made]) -> None:
+def test_diff_versions_lists_every_row_that_changed_its_split(versions: tuple[Made, Made]) -> None:
     first, second = (made.splits.split_of for made in versions)
     diff = diff_versions("tiny", "1", "2", versions[0].run.tracking_uri)
     rows = {row.id: (row.before, row.after) for row in diff.rows}
@@ -45,7 +45,7 @@ def test_every_row_that_changed_sides_is_named(versions: tuple[Made, Made]) -> N
     assert sum(diff.rows_by_change.values()) == len(diff.rows)
 
 
-def test_the_command_shows_tables_or_json(
+def test_diff_command_shows_tables_or_json(
     versions: tuple[Made, Made], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = str(versions[0].run.store)

@@ -6,10 +6,10 @@ from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
 from assay.registry.aliases import ChampionChanged
-from assay.registry.approvals import APPROVAL_TAG
 from assay.registry.history import AliasChange
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.retention.copying import COPY_TAG, CopyTarget, copy_version, plan_copy, promote_copy
+from assay.registry.retention.copying import CopyTarget, copy_version, plan_copy, promote_copy
+from assay.runs.tags import APPROVAL_TAG, COPY_TAG
 from assay.tasks.approve import decide
 from tests.approvals import World
 
@@ -35,7 +35,7 @@ def registry(place: CopyTarget) -> ModelRegistry:
     return ModelRegistry("toy", place.tracking_uri, place.store)
 
 
-def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
+def test_copy_version_copies_bundle_run_tags_and_files_once(
     staging: World, places: tuple[CopyTarget, CopyTarget], tmp_path: Path
 ) -> None:
     source, target = places
@@ -68,7 +68,7 @@ def test_a_copy_has_bundle_run_tags_and_files_and_is_made_once(
 
 
 @pytest.mark.parametrize("method", ["log_artifacts", "set_terminated"])
-def test_a_copy_that_fails_leaves_no_run_and_no_version(
+def test_copy_version_leaves_nothing_after_a_failure(
     places: tuple[CopyTarget, CopyTarget], monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     source, target = places
@@ -90,11 +90,11 @@ def test_a_copy_that_fails_leaves_no_run_and_no_version(
     assert copy_version(plan_copy("models:/toy/1", source, target), source, target).run_id
 
 
-def test_what_a_killed_copy_left_goes_unless_a_version_names_it(places: tuple[CopyTarget, CopyTarget]) -> None:
+def test_copy_version_removes_what_a_killed_copy_left(places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     made = copy_version(plan_copy("models:/toy/1", source, target), source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
-    # Given a copy that was killed behind its version, and one that was killed before,
+    # Given a copy that was killed after its version, and one that was killed before,
     client.update_run(str(made.run_id), status="RUNNING")
     experiment = client.get_run(str(made.run_id)).info.experiment_id
     client.create_run(experiment, tags={COPY_TAG: made.bundle})
@@ -109,11 +109,11 @@ def promote_in(target: CopyTarget, number: str, source: CopyTarget) -> AliasChan
     return promote_copy(copy_version(plan, source, target), plan, source, target, "to production")
 
 
-def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
+def test_promote_copy_requires_the_champion_of_the_verdict(
     staging: World, places: tuple[CopyTarget, CopyTarget]
 ) -> None:
     source, target = places
-    # Given versions that were compared with nobody, with version 1, and with version 2,
+    # Given versions that were compared with none, with version 1, and with version 2,
     for name in ("second", "third one"):
         staging.go(name, approval="none")
     # when the third comes where the first serves, then the second has to come before it.
@@ -127,7 +127,7 @@ def test_the_champion_there_must_be_the_one_that_the_verdict_is_about(
         assert champion.bundle == staging.bundle(name).digest
 
 
-def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
+def test_promote_copy_refuses_a_missing_verdict(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     MlflowClient(tracking_uri=source.tracking_uri).set_model_version_tag("toy", "1", "assay.verdict", "another")
     with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with is not kept"):
@@ -135,7 +135,7 @@ def test_a_verdict_that_is_not_kept_makes_no_champion(staging: World, places: tu
     assert registry(target).champion() is None
 
 
-def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
+def test_promote_copy_reads_the_verdict_of_the_report(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     origin = registry(source)
     version = origin.version("1")
@@ -149,9 +149,7 @@ def test_a_verdict_that_only_the_report_kept_counts_too(staging: World, places: 
     assert registry(target).champion() is not None
 
 
-def test_who_approved_a_version_stands_in_the_history_of_its_copy(
-    staging: World, places: tuple[CopyTarget, CopyTarget]
-) -> None:
+def test_promote_copy_records_the_approval(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     promote_in(target, "1", source)
     staging.go("second")
@@ -160,14 +158,14 @@ def test_who_approved_a_version_stands_in_the_history_of_its_copy(
     assert str(registry(target).history()[-1].approval) == "approved by Ann"
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered in time"])
-def test_a_copy_of_what_nobody_approved_does_not_become_champion(
-    staging: World, places: tuple[CopyTarget, CopyTarget], answered: bool
+@pytest.mark.parametrize("decided", [True, False], ids=["refused", "not decided in time"])
+def test_promote_copy_refuses_a_version_without_approval(
+    staging: World, places: tuple[CopyTarget, CopyTarget], decided: bool
 ) -> None:
     source, target = places
     promote_in(target, "1", source)
     staging.go("second")
-    if answered:
+    if decided:
         decide(staging.registry, "2", approve=False, approver="Bob")
     else:
         asked = staging.registry.version("2").approval
@@ -179,12 +177,12 @@ def test_a_copy_of_what_nobody_approved_does_not_become_champion(
     assert len(registry(target).history()) == 1
 
 
-def test_what_waits_for_approval_and_a_copy_onto_itself_are_refused(
+def test_plan_copy_refuses_a_pending_version_and_a_copy_onto_itself(
     staging: World, places: tuple[CopyTarget, CopyTarget]
 ) -> None:
     source, target = places
     staging.go("second")
-    with pytest.raises(AssayError, match="waits for approval; answer first"):
+    with pytest.raises(AssayError, match="waits for approval; decide first"):
         plan_copy("models:/toy/2", source, target)
     with pytest.raises(AssayError, match="both source and target"):
         plan_copy("models:/toy/1", source, source)

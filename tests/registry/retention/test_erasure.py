@@ -21,9 +21,10 @@ from assay.flows.training import train
 from assay.registry.promotion import PromotionResult
 from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import all_snapshots, is_one_of
-from assay.runs.lifecycle import STATE, RunState, run_lock
+from assay.runs.lifecycle import run_lock
 from assay.runs.origin_record import data_folder, snapshot_folder
 from assay.runs.run import Run
+from assay.runs.run_states import STATE, RunState
 from assay.tasks.report import report_decision
 from assay.tasks.split import split
 from tests.flows.tiny import make_recipe, write_rows
@@ -70,7 +71,7 @@ def ledger_size(store: Path) -> int:
         return len(ledger)
 
 
-def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
+def test_erase_removes_rows_from_snapshots_rejects_results_and_ledger(store: Path) -> None:
     run, snapshot, splits = made(store, "first")
     before, size = Snapshot.load(snapshot.path), ledger_size(store)
     uri = f"sqlite:///{store}/mlflow.db"
@@ -90,11 +91,11 @@ def test_rows_leave_snapshots_rejects_results_and_ledger(store: Path) -> None:
     assert not splits.path.exists()
     assert ledger_size(store) == size - 3
     assert plan_erasure(["7", "12#two"], store, uri).found == []
-    # The step is whole: the run goes on from the rows that are left.
+    # The step is complete: the run resumes from the remaining rows.
     assert run.once("extract", {}, lambda folder: pytest.fail("read again")).path == snapshot.path
 
 
-def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(store: Path, tmp_path: Path) -> None:
+def test_erase_names_versions_and_removes_copies_in_mlflow(store: Path, tmp_path: Path) -> None:
     _, snapshot, splits = made(store, "first")
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -114,28 +115,26 @@ def test_versions_that_trained_on_a_row_are_named_and_its_copies_in_mlflow_go(st
     assert client.list_artifacts(mlflow_run, data_folder(split_of.digest))
 
 
-def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflow_keeps(
-    store: Path, tmp_path: Path
-) -> None:
+def test_erase_removes_rows_of_runs_without_a_version(store: Path, tmp_path: Path) -> None:
     # given a run that was cleaned, one that never became a version, and one that was deleted in MLflow
     _, snapshot, splits = made(store, "first")
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     split_of, data, size = Splits.load(splits.path), Snapshot.load(snapshot.path), ledger_size(store)
-    runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe_name": "tiny"}) for _ in range(2)]
+    runs = [client.create_run(experiment, tags={"assay.splits": "s", "assay.recipe": "tiny"}) for _ in range(2)]
     for one in runs:
         client.log_artifacts(one.info.run_id, str(splits.path), data_folder(split_of.digest))
         client.log_artifacts(one.info.run_id, str(snapshot.path), snapshot_folder(data.digest))
-        client.log_text(one.info.run_id, "answers", "evaluation/b/rows.parquet")
+        client.log_text(one.info.run_id, "predictions", "evaluation/b/rows.parquet")
     client.delete_run(runs[1].info.run_id)
     shutil.rmtree(snapshot.path)
     shutil.rmtree(splits.path)
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7#one"], store, uri)
     assert not plan.found
     assert {one.run_id for one in plan.tracks.runs} == {one.info.run_id for one in runs}
-    # then its key leaves the ledger, and MLflow keeps neither rows nor answers, but the sides
+    # then its key leaves the ledger, and MLflow keeps neither rows nor predictions, but the splits
     assert erase(plan, store) == 1
     assert ledger_size(store) == size - 1
     for one in runs:
@@ -144,14 +143,14 @@ def test_rows_of_runs_without_a_version_go_and_keys_of_snapshots_that_only_mlflo
     assert plan_erasure(["7#one"], store, uri).tracks.runs == []
 
 
-def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tmp_path: Path) -> None:
-    # given a whole run in MLflow, one that ended while its sides were logged, one whose rows were removed in part
+def test_erase_removes_incomplete_artifacts(store: Path, tmp_path: Path) -> None:
+    # given a complete run in MLflow, one that ended while its splits were logged, one whose rows were removed in part
     _, snapshot, splits = made(store, "first")
     uri = f"sqlite:///{store}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("toy", artifact_location=(tmp_path / "artifacts").as_uri())
     split_of, data = data_folder(Splits.load(splits.path).digest), snapshot_folder(Snapshot.load(snapshot.path).digest)
-    tags = {"assay.splits": "s", "assay.recipe_name": "tiny"}
+    tags = {"assay.splits": "s", "assay.recipe": "tiny"}
     no_sides, no_rows, whole = (client.create_run(experiment, tags=tags).info.run_id for _ in range(3))
     for run in (no_sides, no_rows, whole):
         client.log_artifacts(run, str(splits.path), split_of)
@@ -159,17 +158,17 @@ def test_what_was_logged_or_removed_half_is_no_obstacle_and_goes(store: Path, tm
     place = tmp_path / "artifacts"
     (place / no_sides / "artifacts" / split_of / "splits.parquet").unlink()
     (place / no_rows / "artifacts" / data / "snapshot.json").unlink()
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7#one"], store, uri)
     assert erase(plan, store) == 1
     # then none of them keeps rows
     assert {one.run_id for one in plan.tracks.runs} == {no_sides, no_rows, whole}
     assert [client.list_artifacts(run, "snapshot") for run in (no_sides, no_rows, whole)] == [[], [], []]
-    # and the sides that stay still tell which snapshot it was, of which copies may be found on another machine
+    # and the remaining splits still tell which snapshot it was, of which copies may be found on another machine
     assert [snapshot_folder(one) for one in plan_erasure(["7#one"], store, uri).tracks.digests] == [data]
 
 
-def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_are_no_obstacle(store: Path) -> None:
+def test_erase_accepts_runs_without_a_state_and_killed_ones(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
     shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
@@ -177,7 +176,7 @@ def test_a_run_that_only_the_shared_store_knows_and_one_killed_before_its_name_a
     assert plan_erasure(["7"], store, None).empty
 
 
-def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
+def test_erase_refuses_while_monitoring_reads_the_rows(store: Path) -> None:
     _, snapshot, _ = made(store, "first")
     place = store / "monitoring" / "toy"
     shutil.copytree(snapshot.path, place / "runs" / "monitoring" / "extract-1")
@@ -187,7 +186,7 @@ def test_nothing_is_erased_while_monitoring_reads_the_rows(store: Path) -> None:
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
-def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
+def test_erase_removes_only_copies_that_hold_a_row(store: Path) -> None:
     # given copies of a snapshot, those that one step or another leaves where it is broken off, and one without the row
     run, snapshot, splits = made(store, "first")
     downloaded = store / "monitoring" / "toy" / "runs" / "monitoring" / "snapshot" / "d"
@@ -208,19 +207,19 @@ def test_copies_of_a_row_go_and_others_stay(store: Path) -> None:
     broken_off = run.folder / "extract-2.partial"
     broken_off.mkdir()
     shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
-    # when a row is forgotten
+    # when a row is erased
     plan = plan_erasure(["7"], store, None)
     erase(plan, store)
-    # then the copies that hold it, or may, are gone
-    gone = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
-    gone.append(run.folder / "rejects.jsonl")
-    assert {one.path for one in plan.copies} == {*gone, store / "monitoring" / "toy" / "reference-new"}
+    # then the copies that hold it, or may hold it, are removed
+    removed = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
+    removed.append(run.folder / "rejects.jsonl")
+    assert {one.path for one in plan.copies} == {*removed, store / "monitoring" / "toy" / "reference-new"}
     assert not [one.path for one in plan.copies if one.path.exists()]
     assert other.exists()
     assert (store / "monitoring" / "toy" / "reference-old").exists()
 
 
-def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_removes_what_a_validation_left(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a validation that rejects too many rows, one of other rows, and one that was killed
     corpus = write_rows(tmp_path / "rows.jsonl", 20)
     first = json.loads(corpus.read_text().splitlines()[0])
@@ -242,14 +241,14 @@ def test_what_a_validation_has_left_goes(store: Path, tmp_path: Path, monkeypatc
         erase(plan, store)
     with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
         check_data(recipe.model_copy(update={"name": "one"}), store)
-    # then what holds the row, or may, is gone
+    # then what holds the row, or may hold it, is removed
     erase(plan, store)
     assert [path.exists() for path in rejects] == [False, True]
     assert [path.name for path in (store / "checks" / "three").rglob("*") if path.name != "lock"] == ["runs", "check"]
 
 
 @pytest.mark.parametrize("cleaned", [False, True])
-def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleaned: bool) -> None:
+def test_erase_removes_cards_that_quote_the_row(store: Path, tmp_path: Path, cleaned: bool) -> None:
     # given a run whose version waits for approval, with its rows in the store or in MLflow alone, and one on other rows
     run, snapshot, splits = made(store, "first")
     client = MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db")
@@ -268,7 +267,7 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
     if cleaned:
         for folder in run.folder.glob("*-*/"):
             shutil.rmtree(folder)
-    # when a row is forgotten
+    # when a row is erased
     erase(plan_erasure(["7#one"], store), store)
     # then no card quotes it, and an approval writes none
     assert not list(run.folder.rglob("card.*"))
@@ -278,7 +277,7 @@ def test_cards_on_a_snapshot_with_the_row_go(store: Path, tmp_path: Path, cleane
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
+def test_erase_leaves_no_text_after_training_and_monitoring(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a champion, the dry run of another model, and what monitoring keeps of the champion
@@ -294,11 +293,11 @@ def test_no_text_of_a_forgotten_row_is_left_behind_a_training_and_a_monitoring(
     for id in chosen:
         text = rows[id]
         assert {"runs", "mlartifacts"} <= places[id]
-        # when a row is forgotten
+        # when a row is erased
         erase(plan_erasure([id], store, outcome.tracking_uri), store)
         # then its text is in no file of rows any more
         assert places_of(text, store) == set()
-    with pytest.raises(AssayError, match=r"models:/tiny/1: its answers are not in MLflow any more .* train it again"):
+    with pytest.raises(AssayError, match=r"models:/tiny/1: its predictions are no longer in MLflow .* train it again"):
         monitor("models:/tiny/1", Window(address=str(tmp_path / "new.jsonl")), store=store)
 
 
@@ -312,7 +311,7 @@ def places_of(text: str, store: Path) -> set[str]:
     }
 
 
-def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
+def test_erase_refuses_a_run_in_progress(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     plan = plan_erasure(["7"], store, None)
     with FileLock(run.folder / "lock"), pytest.raises(AssayError, match="nothing was erased"):
@@ -320,7 +319,7 @@ def test_nothing_is_erased_while_somebody_works_on_the_run(store: Path) -> None:
     assert Snapshot.load(snapshot.path).manifest.erased == 0
 
 
-def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
+def test_erase_keeps_a_ledger_key_that_another_row_shares(store: Path) -> None:
     run, snapshot, _ = made(store, "first")
     size = ledger_size(store)
     # Another recipe's rows do not count; the same text under another id in a later run does.
@@ -338,12 +337,12 @@ def test_a_key_that_another_row_shares_stays_in_the_ledger(store: Path) -> None:
     assert ledger_size(store) == size
 
 
-def test_an_id_is_needed(store: Path) -> None:
-    with pytest.raises(AssayError, match="no id to forget"):
+def test_plan_erasure_needs_an_id(store: Path) -> None:
+    with pytest.raises(AssayError, match="no id to erase"):
         plan_erasure([], store, None)
 
 
-def test_a_document_stands_for_its_sentences_and_for_no_other() -> None:
+def test_is_one_of_matches_the_sentences_of_a_document() -> None:
     assert is_one_of("7#0", ["7"])
     assert not is_one_of("77#0", ["7"])
     assert not is_one_of("7", ["7#0"])

@@ -7,7 +7,7 @@ from filelock import FileLock
 from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.registry.retention.garbage_collection import collect, plan_collection
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.snapshots import write_snapshot
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def add_run(store: Path, key: str, days: float, state: Literal["open", "closed"]
     return folder
 
 
-def test_old_closed_runs_go_and_the_newest_and_open_ones_stay(tmp_path: Path) -> None:
+def test_collect_removes_old_closed_runs(tmp_path: Path) -> None:
     old, older, new = add_run(tmp_path, "old", 50), add_run(tmp_path, "older", 60), add_run(tmp_path, "new", 1)
     still_open = add_run(tmp_path, "open", 90, "open")
     plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW)
@@ -50,20 +50,20 @@ def test_old_closed_runs_go_and_the_newest_and_open_ones_stay(tmp_path: Path) ->
     assert plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW) == []
 
 
-def test_the_newest_runs_stay_however_old(tmp_path: Path) -> None:
+def test_plan_collection_keeps_the_newest_runs(tmp_path: Path) -> None:
     add_run(tmp_path, "one", 400)
     add_run(tmp_path, "two", 500)
     assert plan_collection(tmp_path, keep_runs=2, older_than_days=30, now=NOW) == []
 
 
-def test_a_snapshot_that_a_version_needs_stays(tmp_path: Path) -> None:
-    needed = Snapshot.load(add_run(tmp_path, "old", 50) / "extract-1").digest
+def test_plan_collection_keeps_protected_snapshots(tmp_path: Path) -> None:
+    digest = Snapshot.load(add_run(tmp_path, "old", 50) / "extract-1").digest
     add_run(tmp_path, "new", 1)
-    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, needed=[needed], now=NOW)
+    plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, protected=[digest], now=NOW)
     assert [one.what for one in plan] == ["train"]
 
 
-def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path) -> None:
+def test_collect_skips_a_run_in_progress(tmp_path: Path) -> None:
     folder = add_run(tmp_path, "old", 50)
     add_run(tmp_path, "new", 1)
     plan = plan_collection(tmp_path, keep_runs=1, older_than_days=30, now=NOW)

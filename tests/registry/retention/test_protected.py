@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
 from assay.registry.retention.protected import protected_snapshots
-from assay.runs.lifecycle import STATE, RunState
+from assay.runs.run_states import STATE, RunState
 from tests.registry.retention.test_garbage_collection import add_run
 
 # More than MLflow gives on one page.
@@ -29,9 +29,7 @@ def known_run(client: MlflowClient, store: Path, key: str) -> str:
     return mlflow_run
 
 
-def test_the_snapshot_of_a_version_is_needed_whichever_page_of_models_it_is_on(
-    client: MlflowClient, store: Path
-) -> None:
+def test_protected_snapshots_reads_every_page_of_models(client: MlflowClient, store: Path) -> None:
     mlflow_run = known_run(client, store, "first")
     known_run(client, store, "second")
     digest = Snapshot.load(store / "runs" / "first" / "extract-1").digest
@@ -41,13 +39,13 @@ def test_the_snapshot_of_a_version_is_needed_whichever_page_of_models_it_is_on(
     assert protected_snapshots(store) == {digest}
 
 
-def test_snapshots_of_runs_that_another_mlflow_knows_stay(client: MlflowClient, store: Path) -> None:
+def test_protected_snapshots_includes_runs_of_another_mlflow(client: MlflowClient, store: Path) -> None:
     known_run(client, store, "first")
     elsewhere = add_run(store, "elsewhere", 50)
     assert protected_snapshots(store) == {Snapshot.load(elsewhere / "extract-1").digest}
 
 
-def test_without_mlflow_nobody_knows_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_protected_snapshots_needs_an_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert protected_snapshots(tmp_path) == set()
     add_run(tmp_path, "first", 50)

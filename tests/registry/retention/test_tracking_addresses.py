@@ -1,4 +1,4 @@
-"""`assay erase` and `assay gc` on stores whose runs lie in several MLflows, some of which do not answer."""
+"""`assay erase` and `assay gc` on stores whose runs lie in several MLflows, some of which do not respond."""
 
 import shutil
 from datetime import UTC, datetime
@@ -17,8 +17,9 @@ from assay.registry.retention.erasure import IncompleteError, erase, plan_erasur
 from assay.registry.retention.mlflow_erasure import Tracked, erase_artifacts
 from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
-from assay.runs.lifecycle import STATE, RunState, open_run, read_state
+from assay.runs.lifecycle import open_run
 from assay.runs.origin_record import data_folder, snapshot_folder
+from assay.runs.run_states import STATE, RunState, read_state
 from tests.cli.calls import call
 from tests.registry.retention.test_erasure import made, write
 from tests.snapshots import make_run
@@ -35,7 +36,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recipes_own(tmp_path: Path, mlflow_database: Path) -> Path:
-    """An MLflow that a recipe names, and nobody else."""
+    """An MLflow that only a recipe names."""
     return Path(shutil.copy(mlflow_database, tmp_path / "of-the-recipe.db"))
 
 
@@ -47,7 +48,7 @@ def keep_in(database: Path, store: Path, key: str = "first") -> Path:
     place = database.parent / f"artifacts of {database.stem}"
     found = client.get_experiment_by_name("toy")
     experiment = found.experiment_id if found else client.create_experiment("toy", artifact_location=place.as_uri())
-    tags = {"assay.splits": Splits.load(splits.path).digest, "assay.recipe_name": "tiny"}
+    tags = {"assay.splits": Splits.load(splits.path).digest, "assay.recipe": "tiny"}
     mlflow_run = client.create_run(experiment, tags=tags).info.run_id
     client.log_artifacts(mlflow_run, str(splits.path), data_folder(tags["assay.splits"]))
     rows = snapshot_folder(Snapshot.load(snapshot.path).digest)
@@ -64,13 +65,13 @@ def rewrite(store: Path, key: str, **changes: str | list[str]) -> None:
     file.write_text(read_state(file.parent).model_copy(update=changes).model_dump_json())
 
 
-def test_forget_searches_the_mlflow_of_each_run(
+def test_plan_erasure_searches_the_mlflow_of_each_run(
     store: Path, tmp_path: Path, recipes_own: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given runs in the MLflow that a recipe names, in the database of the store, and in one that nobody names any more
+    # given runs in the MLflow that a recipe names, in the database of the store, and in one that is no longer named
     third = Path(shutil.copy(mlflow_database, tmp_path / "third.db"))
     kept = [keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b"), keep_in(third, store, "c")]
-    # when rows are forgotten where the environment names a fourth
+    # when rows are erased where the environment names a fourth
     fourth = shutil.copy(mlflow_database, tmp_path / "fourth.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{fourth}")
     plan = plan_erasure([ID], store)
@@ -88,25 +89,23 @@ def test_forget_searches_the_mlflow_of_each_run(
     assert erase(again, store) == 0
 
 
-def test_forget_names_a_database_that_is_gone_and_does_the_rest_once_it_is_back(
-    store: Path, tmp_path: Path, recipes_own: Path
-) -> None:
-    gone, there = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
+def test_plan_erasure_names_a_missing_database(store: Path, tmp_path: Path, recipes_own: Path) -> None:
+    missing, present = keep_in(recipes_own, store, "a"), keep_in(store / "mlflow.db", store, "b")
     aside = recipes_own.rename(tmp_path / "aside.db")
     plan = plan_erasure([ID], store)
     assert list(plan.missed) == [f"sqlite:///{recipes_own}"]
     with pytest.raises(IncompleteError, match=r"erased from 2 snapshots.* not searched: sqlite:.*no sqlite:.*again"):
         erase(plan, store)
-    # what could be reached is erased, and nothing was made in place of what is gone
-    assert (there.exists(), gone.exists(), recipes_own.exists()) == (False, True, False)
+    # what could be reached is erased, and nothing was created in place of the missing database
+    assert (present.exists(), missing.exists(), recipes_own.exists()) == (False, True, False)
     assert not plan_erasure([ID], store).found
     aside.rename(recipes_own)
     erase(plan_erasure([ID], store), store)
-    assert not gone.exists()
+    assert not missing.exists()
 
 
 @pytest.mark.parametrize("tracking", [UNREACHABLE, "postgresql://db.example/mlflow", "no-scheme://x", None])
-def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
+def test_plan_erasure_names_what_it_could_not_search(store: Path, tracking: str | None) -> None:
     keep_in(store / "mlflow.db", store)
     rewrite(store, "first", tracking=[tracking] if tracking else [], mlflow_run="m")
     plan = plan_erasure([ID], store)
@@ -118,9 +117,7 @@ def test_forget_names_what_it_could_not_search(store: Path, tracking: str | None
     assert not plan_erasure([ID], store).found
 
 
-def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
-    store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_erase_continues_when_one_mlflow_fails(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {
         recipes_own: keep_in(recipes_own, store, "a"),
         store / "mlflow.db": keep_in(store / "mlflow.db", store, "b"),
@@ -140,14 +137,14 @@ def test_forget_goes_on_where_one_mlflow_goes_away_meanwhile(
     assert not kept[recipes_own].exists()
 
 
-def test_runs_of_a_store_that_was_moved_are_found(store: Path, tmp_path: Path) -> None:
+def test_plan_erasure_finds_runs_of_a_moved_store(store: Path, tmp_path: Path) -> None:
     keep_in(store / "mlflow.db", store)
     moved = store.rename(tmp_path / "moved")
     assert tracking_addresses(moved) == [f"sqlite:///{moved}/mlflow.db"]
     assert runs_elsewhere(moved, tracking_addresses(moved)) == []
 
 
-def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) -> None:
+def test_plan_erasure_accepts_a_version_whose_run_was_removed_permanently(store: Path) -> None:
     keep_in(store / "mlflow.db", store)
     uri = f"sqlite:///{store}/mlflow.db"
     run_id = read_state(store / "runs" / "first").mlflow_run
@@ -160,7 +157,7 @@ def test_a_version_whose_run_was_removed_for_good_is_no_obstacle(store: Path) ->
     assert erase(plan, store) == 1
 
 
-def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, recipes_own: Path) -> None:
+def test_protected_snapshots_includes_runs_of_an_mlflow_that_does_not_respond(store: Path, recipes_own: Path) -> None:
     keep_in(recipes_own, store, "a")
     keep_in(store / "mlflow.db", store, "b")
     assert protected_snapshots(store) == set()
@@ -169,7 +166,7 @@ def test_snapshots_of_runs_in_an_mlflow_that_does_not_answer_stay(store: Path, r
     assert protected_snapshots(store) == {Snapshot.load(folder).digest}
 
 
-def test_a_run_writes_down_where_its_mlflow_run_lies(
+def test_open_run_records_the_address_of_its_mlflow(
     store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = make_run(store).recipe
@@ -182,7 +179,7 @@ def test_a_run_writes_down_where_its_mlflow_run_lies(
 
 
 @pytest.mark.parametrize("way", ["resumed", "from", "back"])
-def test_forget_searches_every_mlflow_that_a_run_has_used(
+def test_plan_erasure_searches_every_mlflow_that_a_run_has_used(
     store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     # given a run whose rows lie in one MLflow, and that was resumed with another one, or with that one again
@@ -209,17 +206,17 @@ def test_forget_searches_every_mlflow_that_a_run_has_used(
             pass
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         assert read_state(run.folder).tracking == ["mlflow.db", elsewhere]
-    # then an MLflow of it that does not answer is named, and its snapshot stays
+    # then an MLflow of it that does not respond is named, and its snapshot stays
     aside = recipes_own.rename(recipes_own.with_suffix(".aside"))
     assert list(plan_erasure([ID], store).missed) == [elsewhere]
     assert protected_snapshots(store) == {Snapshot.load(snapshot.path).digest}
-    # and once that answers, the rows there go
+    # and when it responds again, the rows there are erased
     aside.rename(recipes_own)
     erase(plan_erasure([ID], store), store)
     assert first.list_artifacts(run.mlflow_run, "snapshot") == []
 
 
-def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
+def test_erase_command_fails_without_a_password_where_something_was_missed(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep_in(store / "mlflow.db", store)
@@ -236,7 +233,9 @@ def test_forget_ends_with_1_and_prints_no_password_where_something_was_missed(
     assert "copied to toy of sqlite:////srv/mlflow.db (store /srv) may hold them, too" in printed_out
 
 
-def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_command_accepts_a_further_mlflow(
+    store: Path, recipes_own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # given a run whose state does not say where its MLflow run lies
     kept = keep_in(recipes_own, store)
     rewrite(store, "first", tracking=[])
@@ -246,6 +245,6 @@ def test_a_further_mlflow_can_be_named(store: Path, recipes_own: Path, monkeypat
     assert not kept.exists()
 
 
-def test_a_state_without_an_address_can_be_read() -> None:
+def test_run_state_reads_a_state_without_an_address() -> None:
     state = RunState(key="k", recipe_name="r", recipe_digest="d", recipe={}, mlflow_run="m", opened=datetime.now(UTC))
     assert RunState.model_validate_json(state.model_dump_json()).tracking == []

@@ -64,7 +64,7 @@ def begin(run: Run) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
 
 
 @pytest.mark.slow  # an MLflow server starts
-def test_a_run_that_was_killed_goes_on_elsewhere(
+def test_open_run_resumes_a_killed_run_on_another_machine(
     bucket: str,
     mlflow_server: str,
     tmp_path: Path,
@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
     fsspec.filesystem("s3").put_file(str(write_rows(tmp_path / "rows.jsonl", 120)), f"{bucket}/rows.jsonl")
     recipe = make_recipe(Path("rows.jsonl"), training={"epochs": 4}, source={"paths": {f"{bucket}/rows.jsonl": "all"}})
 
-    # given a machine that is killed while it trains, behind its third epoch
+    # given a machine that is killed while it trains, after its third epoch
     epochs = 0
     mark_complete = resume.mark_complete
 
@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_goes_on_elsewhere(
         train.fn(run, snapshot, splits)
     monkeypatch.setattr(resume, "mark_complete", mark_complete)
 
-    # when another one, which has nothing of its files, is told to do the same
+    # when another machine, without any of its files, runs the same
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of two"))
     with open_run(recipe, tmp_path / "two", keep_open=True) as again:
         assert again.key == run.key

@@ -1,0 +1,148 @@
+import json
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.corpus.storage.leases import hold_lease, hold_shared_lease
+from assay.corpus.storage.object_store import SharedStore
+
+PROCESSES = 8
+TURNS = 5
+
+
+def add_many(lease: Path, counter: Path) -> None:
+    """Read, wait, write: loses counts unless one process at a time does it."""
+    for _ in range(TURNS):
+        with hold_lease(lease) as held:
+            numbers = json.loads(counter.read_text())
+            time.sleep(0.002)
+            counter.write_text(json.dumps([*numbers, held.fencing]))
+
+
+def test_hold_lease_gives_processes_rising_numbers_in_turn(tmp_path: Path) -> None:
+    # given eight processes that add to one file,
+    counter = tmp_path / "numbers.json"
+    counter.write_text("[]")
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=add_many, args=(tmp_path / "lease.json", counter)) for _ in range(PROCESSES)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    # then nothing was lost, and the numbers tell the order.
+    assert json.loads(counter.read_text()) == list(range(1, PROCESSES * TURNS + 1))
+
+
+def test_hold_lease_waits_for_a_dead_holder_until_its_lease_expires(tmp_path: Path) -> None:
+    # given a holder that never releases,
+    lease = tmp_path / "lease.json"
+    dead = hold_lease(lease, seconds=0.2)
+    first = dead.__enter__()
+    # when another one waits,
+    with hold_lease(lease, wait=5) as second:
+        # then it gets the next number, and the first one can no longer write
+        assert second.fencing == first.fencing + 1
+        with pytest.raises(AssayError, match=r"lease 1 of .* has expired, and lease 2 was given out"):
+            first.renew()
+        # nor free the lease for a third one.
+        first.release()
+        second.renew()
+
+
+def test_renew_keeps_the_lease_beyond_its_time(tmp_path: Path) -> None:
+    lease = tmp_path / "lease.json"
+    with hold_lease(lease, seconds=0.3) as held:
+        for _ in range(4):
+            time.sleep(0.1)
+            held.renew()
+        with pytest.raises(AssayError, match="is held by"), hold_lease(lease, wait=0):
+            pass
+
+
+def test_hold_lease_names_the_holder_after_the_wait(tmp_path: Path) -> None:
+    lease = tmp_path / "lease.json"
+    with (
+        hold_lease(lease),
+        pytest.raises(AssayError, match=r"lease\.json is held by .+:\d+:\w+; wait for it"),
+        hold_lease(lease, wait=0.1),
+    ):
+        pass
+
+
+def test_hold_lease_releases_after_an_error(tmp_path: Path) -> None:
+    lease = tmp_path / "lease.json"
+    with pytest.raises(ZeroDivisionError), hold_lease(lease):
+        raise ZeroDivisionError
+    with hold_lease(lease, wait=0) as held:
+        assert held.fencing == 2
+
+
+def test_hold_lease_continues_after_the_given_number_where_the_file_was_lost(tmp_path: Path) -> None:
+    with hold_lease(tmp_path / "lease.json", at_least=41) as held:
+        assert held.fencing == 42
+
+
+def test_hold_lease_reports_an_unusable_folder_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(AssayError, match=r"cannot be locked \(File exists\); make its folder writable"),
+        hold_lease(tmp_path / "file" / "lease.json"),
+    ):
+        pass
+
+
+def test_hold_lease_uses_the_shared_store_where_there_is_one(bucket: str, tmp_path: Path) -> None:
+    shared = SharedStore(bucket)
+    with hold_lease(tmp_path / "one" / "tiny.json", shared) as first:
+        pass
+    with hold_lease(tmp_path / "two" / "tiny.json", shared) as second:
+        assert second.fencing == first.fencing + 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_hold_shared_lease_gives_rising_numbers_in_turn(bucket: str) -> None:
+    inside: list[str] = []
+    numbers: list[int] = []
+
+    def hold(name: str) -> None:
+        with hold_shared_lease(SharedStore(bucket), "locks/news", wait=60, seconds=60) as lease:
+            inside.append(f"{name} in")
+            numbers.append(lease.fencing)
+            time.sleep(0.2)
+            lease.renew()
+            inside.append(f"{name} out")
+
+    threads = [threading.Thread(target=hold, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [event[0] for event in inside[::2]] == [event[0] for event in inside[1::2]]
+    assert numbers == [1, 2, 3]
+
+
+def test_hold_shared_lease_waits_for_a_dead_holder_until_its_lease_expires(bucket: str) -> None:
+    shared = SharedStore(bucket)
+    with hold_shared_lease(shared, "locks/news", wait=0, seconds=0.1, at_least=41) as dead:
+        assert dead.fencing == 42
+        with hold_shared_lease(shared, "locks/news", wait=60, seconds=60) as lease:
+            assert lease.fencing == 43
+            with pytest.raises(AssayError, match=r"lease 42 .* has expired, and lease 43 was given out"):
+                dead.renew()
+            lease.renew()
+    with hold_shared_lease(shared, "locks/news", wait=60, seconds=60) as lease:
+        assert lease.fencing == 44
+
+
+def test_hold_shared_lease_reports_a_lease_that_stays_held(bucket: str) -> None:
+    shared = SharedStore(bucket)
+    with (
+        hold_shared_lease(shared, "locks/news", wait=0, seconds=600),
+        pytest.raises(AssayError, match="locks/news is held by another run"),
+        hold_shared_lease(shared, "locks/news", wait=0, seconds=600),
+    ):
+        pass
