@@ -3,6 +3,10 @@
 Python converts one document at a time in one process, so a source of millions uses one worker process per
 core. A worker runs this module as a command: batches go in and chunks come out, each after its length in 8 bytes. It
 is not a `multiprocessing` process, which would import the main module of the calling process again.
+
+Documents per second with two workers / with `concurrent.futures.ProcessPoolExecutor` (spawn): 6,100 / 6,700, a ratio
+of 0.9 (30,000 generated documents, the first third in this process; two busy cores, medians of three interleaved
+rounds). The reason for workers is thus the main module, not speed.
 """
 
 import gc

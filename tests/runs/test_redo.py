@@ -52,7 +52,7 @@ def test_check_changes_takes_what_no_earlier_step_depends_on(parts: dict[str, An
         (
             {"gate": {"min_f1": {"sentence": 0.1}, "slices": {"text_length": True}}},
             "gate",
-            "gate.min_f1.sentence (read by assess)",
+            "gate.min_f1.sentence (read by score)",
             "--from score",
         ),
     ],

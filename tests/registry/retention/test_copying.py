@@ -130,7 +130,7 @@ def test_promote_copy_requires_the_champion_of_the_verdict(
 def test_promote_copy_refuses_a_missing_verdict(staging: World, places: tuple[CopyTarget, CopyTarget]) -> None:
     source, target = places
     MlflowClient(tracking_uri=source.tracking_uri).set_model_version_tag("toy", "1", "assay.verdict", "another")
-    with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with is not kept"):
+    with pytest.raises(AssayError, match="models:/toy/1: the verdict that it is tagged with was changed or removed"):
         promote_in(target, "1", source)
     assert registry(target).champion() is None
 
