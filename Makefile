@@ -62,7 +62,7 @@ faults: install  ## inject faults at length; writes the counts into docs/reliabi
 	$(BIN)/pytest $(FAULTS)
 	$(BIN)/python -m tests.faults.page
 
-machine: export ASSAY_TEST_MACHINE = 1
+machine: export ASSAY_TEST_LOCAL_STACK = 1
 machine: install  ## test all of make up, with runs, workers and servers killed; takes minutes
 	$(BIN)/pytest tests/deployments/test_local_stack.py
 

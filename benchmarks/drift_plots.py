@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from assay.evaluation.drift.findings import SignalFinding
 
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
 ALARM = "#b3261e"
 
 

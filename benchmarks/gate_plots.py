@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -14,7 +15,7 @@ from assay.evaluation.statistics import Floats
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 COLOURS = ("#2a6fdb", "#2e8b6f", "#d1622b", "#8a56c2")
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "assay", "font.size": 9, "axes.spines.top": False}
 TITLES = {0.0: "equal, margin of one point", 0.01: "+1 point", 0.02: "+2 points", 0.03: "+3 points"}
 
 

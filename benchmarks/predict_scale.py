@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from assay.serving.batch.prediction_job import ROWS_A_SHARD
+from assay.serving.batch.prediction_job import ROWS_PER_SHARD
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.serving.engine import Row as Text
@@ -59,7 +59,9 @@ class Course:
         """Return the median microseconds per row in each tenth of the run."""
         step = max(2, len(self.shards) // 10)
         parts = [slice(begin, begin + step + 1) for begin in range(0, step * 10, step)]
-        return " ".join(f"{self.pace(part, clock) / ROWS_A_SHARD * 1e6:.0f}" for part in parts if self.shards[part][1:])
+        return " ".join(
+            f"{self.pace(part, clock) / ROWS_PER_SHARD * 1e6:.0f}" for part in parts if self.shards[part][1:]
+        )
 
     def pace(self, shards: slice, clock: int) -> float:
         """Return the median seconds per shard; clock 0 is wall time, 1 CPU time."""
@@ -91,8 +93,8 @@ def scale_rows(bundle: Bundle, folder: Path, rows: int) -> list[Row]:
     course = watch(bundle, source, output)
     with output.open("rb") as file:
         assert sum(1 for _ in file) == rows
-    edge = max(2, EDGE // ROWS_A_SHARD)
-    whole = rows // ROWS_A_SHARD
+    edge = max(2, EDGE // ROWS_PER_SHARD)
+    whole = rows // ROWS_PER_SHARD
     first, last = slice(0, edge + 1), slice(whole - edge - 1, whole)
     early, late = course.peak(0, edge), course.peak(edge, whole + 2)
     count = f"{rows:,} rows"

@@ -66,7 +66,7 @@ def against_the_engine(bundle: Bundle, rounds: int) -> list[Row]:
     """Compare single rows of 64 clients with the same rows in one call of the engine."""
     texts = read_texts()
     engine, rows = Engine(bundle), [TextRow(text) for text in texts]
-    engine.warm()
+    engine.warm_up()
     ratios, shares, equal = [], [], []
     with serving(bundle) as port, requests(texts, lambda text: {"text": text}) as bodies:
         load(port, "/predict", bodies)

@@ -16,7 +16,7 @@ ROWS_SHOWN = 5
 
 def diff_tables(diff: VersionDiff) -> Iterator[Table]:
     """Yield a table for each part that differs."""
-    parts = {"recipe": diff.recipe, "data": diff.data, "metrics": diff.metrics, "environment": diff.surroundings}
+    parts = {"recipe": diff.recipe, "data": diff.data, "metrics": diff.metrics, "environment": diff.environment}
     for part, lines in parts.items():
         if lines:
             yield _changes(f"{diff.name}: {part}", lines, f"version {diff.before}", f"version {diff.after}")

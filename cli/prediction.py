@@ -51,9 +51,9 @@ def predict(
     from assay.serving.address import open_bundle
     from assay.serving.batch.mongo_address import parse_filter
     from assay.serving.engine import Engine
-    from assay.serving.predict import Request, predict_request
+    from assay.serving.predict import PredictionRequest, predict_request
 
-    request = Request(
+    request = PredictionRequest(
         input=input,
         output=output,
         errors=errors,

@@ -14,7 +14,8 @@ from assay.cli.console import MOST, Store, echo, out
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from assay.registry.retention.mlflow_erasure import Tracks
+    from assay.registry.retention.mlflow_erasure import MlflowMatches
+
 
 Yes = Annotated[bool, typer.Option("--yes", help="Apply the changes; without it, only show them.")]
 MIB = 2**20
@@ -127,7 +128,7 @@ def erase(
     _echo_versions(tracks)
 
 
-def _echo_versions(tracks: "Tracks") -> None:
+def _echo_versions(tracks: "MlflowMatches") -> None:
     if tracks.versions:
         echo("their ids, without texts, stay in the splits that MLflow stores for these versions, as evidence of use")
         echo("these versions can no longer be monitored, compared or reproduced")

@@ -10,12 +10,12 @@ from assay.cli.console import Store, registry_uri
 from assay.cli.stopping import noting
 from assay.serving.http.listening import check_port
 from assay.serving.http.server_settings import (
-    LONGEST_DAYS,
-    LONGEST_SECONDS,
-    MOST_BYTES,
-    MOST_ROWS,
-    MOST_THREADS,
-    MOST_TOKENS,
+    MAX_BYTES,
+    MAX_DAYS,
+    MAX_ROWS,
+    MAX_SECONDS,
+    MAX_THREADS,
+    MAX_TOKENS,
     Limits,
     LogSettings,
     Settings,
@@ -29,13 +29,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=MOST_THREADS, help="Batches at the same time. [default: one per CPU]")
+        int | None, typer.Option(min=1, max=MAX_THREADS, help="Batches at the same time. [default: one per CPU]")
     ] = None,
     follow: Annotated[
         float,
         typer.Option(
             min=0,
-            max=LONGEST_SECONDS,
+            max=MAX_SECONDS,
             metavar="SECONDS",
             help="Interval for checking the alias; 0 disables it.",
         ),
@@ -43,19 +43,19 @@ def serve(
     token: Annotated[str | None, typer.Option(metavar="env:NAME", help="Variable that holds the bearer token.")] = None,
     deadline: Annotated[
         float,
-        typer.Option(min=0.001, max=LONGEST_SECONDS, metavar="SECONDS", help="Maximum time that a request waits."),
+        typer.Option(min=0.001, max=MAX_SECONDS, metavar="SECONDS", help="Maximum time that a request waits."),
     ] = Limits.deadline,
     max_body: Annotated[
-        int, typer.Option(min=1, max=MOST_BYTES, metavar="BYTES", help="Maximum size of a body.")
+        int, typer.Option(min=1, max=MAX_BYTES, metavar="BYTES", help="Maximum size of a body.")
     ] = Limits.body,
     max_rows: Annotated[
-        int, typer.Option(min=1, max=MOST_ROWS, help="Maximum number of rows per request.")
+        int, typer.Option(min=1, max=MAX_ROWS, help="Maximum number of rows per request.")
     ] = Limits.rows,
     queue_tokens: Annotated[
-        int, typer.Option(min=1, max=MOST_TOKENS, help="Maximum number of waiting tokens.")
+        int, typer.Option(min=1, max=MAX_TOKENS, help="Maximum number of waiting tokens.")
     ] = Limits.queue_tokens,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, max=MOST_TOKENS, help="Maximum number of tokens per batch, including padding.")
+        int, typer.Option(min=1, max=MAX_TOKENS, help="Maximum number of tokens per batch, including padding.")
     ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None,
@@ -70,7 +70,7 @@ def serve(
     drain: Annotated[
         float,
         typer.Option(
-            min=0, max=LONGEST_SECONDS, metavar="SECONDS", help="Seconds between SIGTERM and closing the listener."
+            min=0, max=MAX_SECONDS, metavar="SECONDS", help="Seconds between SIGTERM and closing the listener."
         ),
     ] = 1.0,
     log: Annotated[
@@ -79,7 +79,7 @@ def serve(
     ] = None,
     log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are logged.")] = 1.0,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log the texts, too.")] = False,
-    log_days: Annotated[float, typer.Option(min=0, max=LONGEST_DAYS, help="Days after which logs are removed.")] = 30,
+    log_days: Annotated[float, typer.Option(min=0, max=MAX_DAYS, help="Days after which logs are removed.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
     """Serve a model: /predict, Open Inference Protocol (/v2), MLflow (/invocations), a page at /, metrics at /metrics.

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 
 # A comment ends before the next one opens: otherwise each of many unclosed comments is searched to the end.
 _TAG = re.compile(r"<!--(?:(?!<!--).)*?-->|</?[A-Za-z][^<>]{0,1000}>", re.DOTALL)
@@ -42,7 +42,7 @@ class CleanText:
         return self.starts[start], self.ends[end - 1]
 
 
-class Cleaning(Closed):
+class Cleaning(StrictModel):
     """Settings of text cleaning before tokenisation; the default leaves the text unchanged."""
 
     html: bool = Field(False, description="Turn HTML tags into spaces and character references into characters")

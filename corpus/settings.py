@@ -15,7 +15,7 @@ def in_order(schema: dict[str, Any]) -> None:
         schema["properties"][name]["position"] = position
 
 
-class Closed(BaseModel):
+class StrictModel(BaseModel):
     """Base of all recipe sections: immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=in_order)

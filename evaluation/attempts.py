@@ -38,7 +38,7 @@ class Attempt(BaseModel):
     why: str
     settings: dict[str, Setting] = Field(default_factory=dict)
     f1: dict[Head, float]
-    short: list[str] = Field(default_factory=list)
+    below_threshold: list[str] = Field(default_factory=list)
     slices: list[SliceChange] = Field(default_factory=list)
     kept: bool
     reason: str

@@ -49,7 +49,7 @@ class BaselineReader:
     def words(self, texts: Sequence[str]) -> Iterator[Words]:
         """Yield the words of each text with their positions."""
         for text, encoded in zip(texts, self._encoder.encode(texts), strict=True):
-            yield [(text[word.start : word.end], word) for word in encoded.units]
+            yield [(text[word.start : word.end], word) for word in encoded.words]
 
     def features(self, examples: Sequence[Example]) -> list[list[str]]:
         """Return the words of each row in lower case; words of a second text have a prefix."""

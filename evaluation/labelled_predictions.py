@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from assay.corpus.example import ENTITY_TYPE, SLICE_PREFIX, Entity, Example
 from assay.evaluation.statistics import Outcomes, class_outcomes, entity_outcomes
 from assay.recipes.recipe import Head
-from assay.serving.decoding import widened
+from assay.serving.decoding import align_to_words
 from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
 
 PREDICTIONS = "rows.parquet"
@@ -94,8 +94,8 @@ def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
         numbers = numbers_with_entities[begin : begin + ROWS_PER_CHUNK]
         encoded = engine.encode([row_of(rows[number], engine.manifest.pair) for number in numbers])
         for number, text in zip(numbers, encoded, strict=True):
-            row, words = rows[number], [word for window in text.windows for word in window.units]
-            rows[number] = replace(row, entities=widened(row.text, row.entities or (), words))
+            row, words = rows[number], [word for window in text.windows for word in window.words]
+            rows[number] = replace(row, entities=align_to_words(row.text, row.entities or (), words))
     return rows
 
 

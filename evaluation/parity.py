@@ -50,7 +50,7 @@ def compare_with_torch(network: nn.Module, engine: Engine, rows: Sequence[Row]) 
         for index, text in enumerate(batch):
             onnx_row, torch_row = _row_logits(onnx_logits, index, text), _row_logits(torch_logits, index, text)
             largest = max([largest, *(float(np.abs(onnx_row[head] - torch_row[head]).max()) for head in onnx_row)])
-            equal &= _same(engine.answer(text, onnx_row), engine.answer(text, torch_row))
+            equal &= _same(engine.predict_from_logits(text, onnx_row), engine.predict_from_logits(text, torch_row))
     return Parity(largest, equal, len(encoded))
 
 

@@ -35,7 +35,7 @@ class SliceFinding(BaseModel):
     f1: Interval | None
     whole_f1: float
     p_value: float | None
-    short: bool
+    below_threshold: bool
     failed: bool
 
     @property
@@ -103,7 +103,7 @@ def _finding(
         f1=interval,
         whole_f1=whole,
         p_value=p_value,
-        short=short,
+        below_threshold=short,
         failed=short and p_value is not None and p_value < rule.alpha,
     )
 
@@ -128,7 +128,7 @@ def _why(finding: SliceFinding, rule: SliceRule) -> str:
         return f"not tested: {'all its rows are one cluster' if has_labels else 'none of its rows has gold labels'}"
     if p_value is None:
         return f"not tested: less than {rule.min_share:.0%} of the rows, or several values together"
-    if not finding.short:
+    if not finding.below_threshold:
         return "reaches the required share"
     chance = f"p {p_value:.3f} after Holm's correction, level {rule.alpha:g}"
     return f"below the threshold by more than chance ({chance})" if finding.failed else f"may be chance ({chance})"

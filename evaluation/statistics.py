@@ -83,7 +83,7 @@ class Outcomes:
         clusters = np.arange(len(self)) if self.clusters is None else self.clusters
         weights = np.ones(len(self)) if member is None else member.astype(np.float64)
         counts = coo_array((weights, (clusters, place)), shape=(self.size, len(distinct))).tocsr()
-        return Outcomes((counts @ self.tally(distinct).reshape(len(distinct), -1)).astype(np.int64))
+        return Outcomes(np.asarray(counts @ self.tally(distinct).reshape(len(distinct), -1)).astype(np.int64))
 
     def perfect(self) -> Ints:
         """Return the codes of a model that predicts every row correctly."""

@@ -100,6 +100,11 @@ class Runner:
         )
 
 
+def meta_of(expectation: gxe.Expectation) -> dict[str, str]:
+    """Return what `check_definitions` wrote beside an expectation: its name, what is required, the remedy."""
+    return expectation.meta or {}
+
+
 class FrameChecks:
     """The expectations of one suite, validated against one frame after another; findings accumulate."""
 
@@ -109,7 +114,7 @@ class FrameChecks:
         self._expectations = expectations
         self._key = key
         self._validate = validate
-        self._findings = {expectation.meta["name"]: Findings() for expectation in expectations}
+        self._findings = {meta_of(expectation)["name"]: Findings() for expectation in expectations}
         self._rows = 0
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -124,7 +129,7 @@ class FrameChecks:
 
     def findings(self) -> list[tuple[gxe.Expectation, Findings]]:
         """Return each expectation and its findings, in the order of the suite."""
-        return [(expectation, self._findings[expectation.meta["name"]]) for expectation in self._expectations]
+        return [(expectation, self._findings[meta_of(expectation)["name"]]) for expectation in self._expectations]
 
     def results(self, noun: str = "row") -> list[CheckResult]:
         """Return one result per check; the measurement is the number of invalid rows."""
@@ -141,13 +146,13 @@ def check_result(
     invalid_ids, invalid_count = ([], 0) if findings.passed else (invalid_ids, invalid_count)
     measured = "not measured" if findings.raised else measured
     return CheckResult(
-        name=expectation.meta["name"],
+        name=meta_of(expectation)["name"],
         # Fail closed: a check that could not run is not merely a warning.
         severity="critical" if findings.raised else FailureSeverity(expectation.severity).value,
         passed=findings.passed,
         measured=measured,
-        required=expectation.meta["required"],
-        why=measured if findings.passed else _why(expectation.meta, findings, invalid_ids, invalid_count),
+        required=meta_of(expectation)["required"],
+        why=measured if findings.passed else _why(meta_of(expectation), findings, invalid_ids, invalid_count),
         invalid_ids=invalid_ids,
         invalid_count=invalid_count,
     )

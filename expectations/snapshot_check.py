@@ -72,7 +72,7 @@ def _check_totals(runner: Runner, suite: Suite, row_results: list[CheckResult], 
 
 
 def _total_result(expectation: gxe.Expectation, findings: Findings, totals: Totals) -> CheckResult:
-    column = expectation.column
+    column: str = expectation.configuration.kwargs["column"]
     invalid_ids = totals.examples.get(column, [key for key, _ in findings.examples if key != ALL_ROWS])
     invalid_count = totals.counts.get(column, findings.count if invalid_ids else 0)
     return check_result(expectation, findings, _measured(column, totals.frame[column]), invalid_ids, invalid_count)

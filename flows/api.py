@@ -37,8 +37,8 @@ from assay.flows.overrides import Fault, FaultyParametersError, faults_of, overr
 from assay.flows.run_outcome import Outcome, find_outcome, read_predictions
 from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
-from assay.serving.http.access import guard
-from assay.serving.http.listening import listen, taken
+from assay.serving.http.access import access_middleware
+from assay.serving.http.listening import bound_sockets, listen
 
 FLOW, ON_DEMAND = "train", "on-demand"
 # The API only shows runs that it has started.
@@ -253,7 +253,7 @@ def make_app(token: str | None, store: Path) -> Starlette:
             Route("/runs/{run_id:uuid}", show_run, name="run"),
             Route("/runs/{run_id:uuid}/predictions", send_predictions, name="predictions"),
         ],
-        middleware=[guard(token)],
+        middleware=[access_middleware(token)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
@@ -275,7 +275,7 @@ def serve(host: str, port: int, store: Path, *, no_token: bool) -> None:
     token = check_token(os.environ.get(TOKEN_VARIABLE), host, no_token=no_token)
     if not PREFECT_API_URL.value():
         raise AssayError("no Prefect server is configured, so no worker would start the runs; set PREFECT_API_URL")
-    with taken(host, port) as sockets:
+    with bound_sockets(host, port) as sockets:
         config = uvicorn.Config(make_app(token, store), server_header=False, timeout_graceful_shutdown=STOP_S)
         address = listen(sockets, host)
         logging.getLogger("uvicorn.error").info("the API is listening on %s", address)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from assay.corpus.errors import AssayError
 from assay.serving.http import request_body
 from assay.serving.http.access import is_loopback
-from assay.serving.http.server_settings import SHORTEST_TOKEN, Limits
+from assay.serving.http.server_settings import MIN_TOKEN_LENGTH, Limits
 
 TOKEN_VARIABLE = "ASSAY_API_TOKEN"  # noqa: S105  # the name of a variable
 LARGEST_BODY = 64 * 1024
@@ -28,9 +28,9 @@ def check_token(token: str | None, host: str, *, no_token: bool) -> str | None:
                 f"--no-token with --host {host}: other machines can reach this address; set {TOKEN_VARIABLE} instead"
             )
         return None
-    if len(token or "") < SHORTEST_TOKEN:
+    if len(token or "") < MIN_TOKEN_LENGTH:
         raise AssayError(
-            f"{TOKEN_VARIABLE} has {len(token or '')} characters, but needs at least {SHORTEST_TOKEN}; "
+            f"{TOKEN_VARIABLE} has {len(token or '')} characters, but needs at least {MIN_TOKEN_LENGTH}; "
             "export a longer secret, or use --no-token on a loopback address"
         )
     return token

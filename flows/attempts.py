@@ -150,7 +150,7 @@ class Attempts:
             why=why,
             settings=TuningResult.load(candidate.tuned.path).best.settings if candidate.tuned else {},
             f1=candidate.validation_scores.f1,
-            short=[f"{finding.key.name} ({finding.head})" for finding in candidate.validation_scores.failed],
+            below_threshold=[f"{finding.key.name} ({finding.head})" for finding in candidate.validation_scores.failed],
             slices=list(changes),
             kept=accepted,
             reason=reason,

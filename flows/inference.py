@@ -14,17 +14,17 @@ from pydantic import BaseModel, Field
 from assay.corpus.errors import AssayError
 from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.bounds import MOST_ROWS
-from assay.runs.prefect_artifacts import ProgressPage
-from assay.serving.address import open_bundle, pinned
-from assay.serving.batch.execution import PredictionCounts, finish, predict_shards
+from assay.runs.prefect_artifacts import ProgressArtifact
+from assay.serving.address import open_bundle, pin_address
+from assay.serving.batch.execution import PredictionCounts, finish_job, predict_shards
 from assay.serving.batch.mongo_address import read_filter
-from assay.serving.batch.prediction_job import ROWS_A_SHARD, keep_plan, plan_is_current, scan_job
+from assay.serving.batch.prediction_job import ROWS_PER_SHARD, plan_is_current, save_plan, scan_job
 from assay.serving.batch.progress import NoProgress
-from assay.serving.batch.remote_job import needs_copies
-from assay.serving.batch.shards import locked, runs
+from assay.serving.batch.remote_job import is_remote_request
+from assay.serving.batch.shards import consecutive_ranges, lock_folder
 from assay.serving.engine import Engine
-from assay.serving.http.server_settings import MOST_THREADS
-from assay.serving.predict import Request, is_folder, make_job, predict_request
+from assay.serving.http.server_settings import MAX_THREADS
+from assay.serving.predict import PredictionRequest, is_folder, make_job, predict_request
 
 PARTS = 20
 
@@ -66,9 +66,9 @@ def predict(
     keep: Sequence[str] = (),
     filter: Mapping[str, Any] | None = None,
     store: Path = Path(".assay"),
-    shard_rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = ROWS_A_SHARD,
+    shard_rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = ROWS_PER_SHARD,
     parts: Annotated[int, Field(ge=1, le=10_000)] = PARTS,
-    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None,
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None,
 ) -> PredictionCounts:
     """Predict every row of a source; invalid rows are written to the errors file with the reason.
 
@@ -91,7 +91,7 @@ def predict(
         threads: threads of the engine per process. None: all cores. Use 1 with a runner that runs several parts at the
             same time.
     """
-    request = Request(
+    request = PredictionRequest(
         input=input,
         output=output,
         errors=errors,
@@ -102,11 +102,11 @@ def predict(
         filter=read_filter(filter or {}, "filter"),
         keep=keep,
     )
-    model = pinned(model)
-    if needs_copies(request) or is_folder(request):
+    model = pin_address(model)
+    if is_remote_request(request) or is_folder(request):
         return predict_whole(model, request, threads)
     job = make_job(request, engine_of(model, threads))
-    with locked(job.work, job.target.name):
+    with lock_folder(job.work, job.target.name):
         plan = prepare(model, request, parts, threads)
         with task_resources_from_environment():
             futures = predict_part.map(unmapped(model), unmapped(request), plan.parts, unmapped(threads))
@@ -115,19 +115,19 @@ def predict(
 
 
 @task(name="predict-prepare", cache_policy=NO_CACHE)
-def prepare(model: str, request: Request, parts: int, threads: int | None = None) -> PredictionPlan:
+def prepare(model: str, request: PredictionRequest, parts: int, threads: int | None = None) -> PredictionPlan:
     """Scan the source and divide the remaining shards into parts."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
     scan = scan_job(job, engine)
-    keep_plan(job, engine, scan)
+    save_plan(job, engine, scan)
     finished = job.shards().finished()
     shards = range(len(scan.starts))
     missing = [shard for shard in shards if shard not in finished]
     size = -(-len(missing) // parts) or 1
     ranges = [
         ShardRange(start=start, stop=min(start + size, run.stop))
-        for run in runs(missing)
+        for run in consecutive_ranges(missing)
         for start in range(run.start, run.stop, size)
     ]
     resumed_rows = sum(manifest.rows for manifest in finished.values())
@@ -135,7 +135,7 @@ def prepare(model: str, request: Request, parts: int, threads: int | None = None
 
 
 @task(name="predict-part", task_run_name="predict-shards-{part.start}-to-{part.stop}", cache_policy=NO_CACHE, retries=2)
-def predict_part(model: str, request: Request, part: ShardRange, threads: int | None = None) -> ShardRange:
+def predict_part(model: str, request: PredictionRequest, part: ShardRange, threads: int | None = None) -> ShardRange:
     """Predict the shards of a part that are not complete yet.
 
     Raises:
@@ -151,21 +151,21 @@ def predict_part(model: str, request: Request, part: ShardRange, threads: int | 
     scan = scan_job(job, engine)
     shards = range(part.start, part.stop)
     finished = job.shards().finished(shards)
-    for missing in runs(shard for shard in shards if shard not in finished):
+    for missing in consecutive_ranges(shard for shard in shards if shard not in finished):
         predict_shards(job, engine, scan, missing, NoProgress())
     return part
 
 
 @task(name="predict-join", cache_policy=NO_CACHE)
-def join(model: str, request: Request, resumed_rows: int, threads: int | None = None) -> PredictionCounts:
+def join(model: str, request: PredictionRequest, resumed_rows: int, threads: int | None = None) -> PredictionCounts:
     """Join all shards into the output."""
     engine = engine_of(model, threads)
     job = make_job(request, engine)
-    return finish(job, engine, scan_job(job, engine), resumed_rows)
+    return finish_job(job, engine, scan_job(job, engine), resumed_rows)
 
 
 @task(name="predict", cache_policy=NO_CACHE)
-def predict_whole(model: str, request: Request, threads: int | None = None) -> PredictionCounts:
+def predict_whole(model: str, request: PredictionRequest, threads: int | None = None) -> PredictionCounts:
     """Predict a folder file by file, or a remote file through a local copy, in a single task."""
     return predict_request(engine_of(model, threads), request)
 
@@ -182,7 +182,7 @@ def _follow(plan: PredictionPlan, futures: Sequence[PrefectFuture[ShardRange]], 
     Raises:
         Exception: the first exception of a part, after all parts have ended.
     """
-    page = ProgressPage("predict", description, _share(0, plan))
+    page = ProgressArtifact("predict", description, _share(0, plan))
     done = 0
     for future in as_completed(list(futures)):
         future.wait()

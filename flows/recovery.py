@@ -45,7 +45,7 @@ class Recovery(BaseModel):
 @flow(name="recover", flow_run_name="recover-{flow_run_id}", persist_result=False, result_serializer="json")
 def recover(
     flow_run_id: UUID,
-    most_starts: Annotated[int, Field(ge=1, le=100)] = MOST_STARTS,
+    max_starts: Annotated[int, Field(ge=1, le=100)] = MOST_STARTS,
     patience_s: Annotated[float, Field(ge=0, le=3600)] = PATIENCE_S,
 ) -> Recovery:
     """Restart a crashed run of a deployment. It keeps its id, so that it resumes.
@@ -55,14 +55,14 @@ def recover(
 
     Args:
         flow_run_id: id of the crashed run.
-        most_starts: maximum number of starts of a run, including the first one.
+        max_starts: maximum number of starts of a run, including the first one.
         patience_s: maximum seconds to wait until the worker has finished with the run.
     """
     with get_client(sync_client=True) as client:
         _wait_for_worker(client, flow_run_id, patience_s)
         flow_run = client.read_flow_run(flow_run_id)
         kind = client.read_flow(flow_run.flow_id).name
-        result = plan_recovery(flow_run, client.read_flow_run_states(flow_run_id), kind, most_starts)
+        result = plan_recovery(flow_run, client.read_flow_run_states(flow_run_id), kind, max_starts)
         if result.action == "restarted":
             restart = datetime.now(UTC) + PAUSE
             retry: State[Any] = AwaitingRetry(scheduled_time=restart, message="restarted after a crash")
@@ -73,14 +73,14 @@ def recover(
     return result
 
 
-def plan_recovery(flow_run: FlowRun, states: Sequence[State[Any]], kind: str, most_starts: int) -> Recovery:
+def plan_recovery(flow_run: FlowRun, states: Sequence[State[Any]], kind: str, max_starts: int) -> Recovery:
     """Decide what to do about a crashed run; nothing if it is running again.
 
     Args:
         flow_run: the crashed run.
         states: all states of the run, the oldest first.
         kind: name of its flow.
-        most_starts: maximum number of starts of a run, including the first one.
+        max_starts: maximum number of starts of a run, including the first one.
     """
     state = flow_run.state
     # Prefect only counts starts that reached the state running; a machine may crash before that each time.
@@ -92,10 +92,10 @@ def plan_recovery(flow_run: FlowRun, states: Sequence[State[Any]], kind: str, mo
         why = f"a run of {kind} is not restarted automatically; check what it has done, then start it by hand"
     elif flow_run.deployment_id is None:
         why = "no deployment started it; start it again where it was started to resume it"
-    elif starts >= most_starts:
+    elif starts >= max_starts:
         why = f"it crashed {starts} times; see its log, fix the cause, then retry the run"
     else:
-        action, why = "restarted", f"start {starts + 1} of at most {most_starts}"
+        action, why = "restarted", f"start {starts + 1} of at most {max_starts}"
     return Recovery(flow_run=flow_run.id, name=flow_run.name, action=action, why=why)
 
 

@@ -161,10 +161,10 @@ def _record(row: Example, text: EncodedText, label_set: LabelSet) -> dict[str, A
         "ids": text.ids,
         "type_ids": text.type_ids,
         "label": label_set.class_id(row),
-        "word_ids": [word.token for word in text.units],
-        "starts": [word.start for word in text.units],
-        "ends": [word.end for word in text.units],
-        "tags": label_set.tag_ids(row, text.units),
+        "word_ids": [word.token for word in text.words],
+        "starts": [word.start for word in text.words],
+        "ends": [word.end for word in text.words],
+        "tags": label_set.tag_ids(row, text.words),
     }
 
 

@@ -21,7 +21,7 @@ from assay.models.network import Network, build_network
 from assay.models.scratch import scratch_config, train_tokenizer
 from assay.models.tokenizer import load_tokenizer
 from assay.recipes.recipe import Model
-from assay.serving.decoding import bio_tags, widened
+from assay.serving.decoding import align_to_words, bio_tags
 from assay.serving.encoding import TextEncoder
 
 
@@ -142,7 +142,7 @@ def encode(
 def _with_whole_words(rows: Sequence[Example], encoded: EncodedRows) -> list[Example]:
     """Return the rows with entities widened to whole words."""
     return [
-        replace(row, entities=widened(row.text, row.entities, encoded.words(number))) if row.entities else row
+        replace(row, entities=align_to_words(row.text, row.entities, encoded.words(number))) if row.entities else row
         for number, row in enumerate(rows)
     ]
 

@@ -19,10 +19,10 @@ def mark_complete(checkpoint: Path, key: str) -> None:
 def newest_checkpoint(folder: Path, key: str) -> Path | None:
     """Return the newest complete checkpoint of this training, or None."""
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((path for path in checkpoints if is_whole(path, key)), None)
+    return next((path for path in checkpoints if is_complete(path, key)), None)
 
 
-def is_whole(checkpoint: Path, key: str) -> bool:
+def is_complete(checkpoint: Path, key: str) -> bool:
     """Return whether a checkpoint has the completion manifest of this training and unchanged files."""
     manifest_path = checkpoint / COMPLETE
     if not manifest_path.is_file():

@@ -7,7 +7,7 @@ from assay.corpus.example import Entity, Example
 from assay.models.scratch import train_tokenizer
 from assay.models.tokenizer import load_tokenizer
 from assay.recipes.recipe import Model
-from assay.serving.decoding import spans, tag_words, widened
+from assay.serving.decoding import align_to_words, spans, tag_words
 from assay.serving.encoding import EncodedText, TextEncoder
 
 # Longer than any text, since truncation does not matter for tag coverage.
@@ -38,12 +38,12 @@ class TagCoverage:
     def add(self, row: Example, encoded: EncodedText) -> None:
         """Add one row with its words."""
         gold = row.entities or ()
-        recovered = set(spans(tag_words(gold, encoded.units), encoded.units))
+        recovered = set(spans(tag_words(gold, encoded.words), encoded.words))
         lost = [entity for entity in gold if entity not in recovered]
         self.entities += len(gold)
         self.recovered += len(gold) - len(lost)
         if lost:
-            whole = set(widened(row.text, gold, encoded.units))
+            whole = set(align_to_words(row.text, gold, encoded.words))
             self.half_words += sum(entity not in whole for entity in gold)
             if len(self.examples) < MOST_EXAMPLES:
                 self.examples.append(_example(row, lost[0], recovered))

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from assay.corpus.example import Head
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 from assay.recipes.bounds import MOST_ROWS
 from assay.recipes.conditions import BUILT_IN, LABEL, columns_of
 from assay.recipes.term_lists import SHIPPED_LISTS, ShippedList, TermList, check_template, own_list, shipped_list
 
 
-class ChampionRule(Closed):
+class ChampionRule(StrictModel):
     """The comparison of a challenger with the champion, on the same test rows."""
 
     margin: float = Field(
@@ -36,7 +36,7 @@ class ChampionRule(Closed):
     )
 
 
-class SliceRule(Closed):
+class SliceRule(StrictModel):
     """The slices that are tested, and the F1 that each must reach."""
 
     columns: list[str] = Field(default_factory=list, description="Slice columns to test")
@@ -102,7 +102,7 @@ class SliceRule(Closed):
                 )
 
 
-class CounterfactualRule(Closed):
+class CounterfactualRule(StrictModel):
     """Counterfactuals: predictions must not change if a name, pronoun, nationality or religion replaces another."""
 
     lists: list[ShippedList] = Field(
@@ -158,7 +158,7 @@ class CounterfactualRule(Closed):
             )
 
 
-class Gate(Closed):
+class Gate(StrictModel):
     """The requirements that a model must meet before it is promoted. A gate without thresholds is refused."""
 
     min_f1: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(

@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from assay.corpus.cleaning import Cleaning
 from assay.corpus.example import Head
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 
 Kind = Literal["scratch", "lora", "full"]
 
 
-class Lora(Closed):
+class Lora(StrictModel):
     """Low-rank adapters (Hu et al. 2021), trained with peft and merged before export."""
 
     r: int = Field(16, ge=1, le=1024, description="Rank of the adapters")
@@ -22,7 +22,7 @@ class Lora(Closed):
     )
 
 
-class Scratch(Closed):
+class Scratch(StrictModel):
     """A small BERT trained from scratch, with a tokenizer trained on the training texts."""
 
     layers: int = Field(2, ge=1, le=100, description="Number of transformer layers")
@@ -40,7 +40,7 @@ class Scratch(Closed):
         return self
 
 
-class Model(Closed):
+class Model(StrictModel):
     """The network: an encoder, an optional adapter, and one or two heads."""
 
     encoder: str | None = Field(

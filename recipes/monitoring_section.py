@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from assay.corpus.settings import Closed, Seed
+from assay.corpus.settings import Seed, StrictModel
 from assay.recipes.bounds import MOST_ROWS
 
 Signal = Literal[
@@ -24,7 +24,7 @@ _SEPARABLE = "2 AUC - 1 of a classifier that separates window and reference, on 
 _MOVED = "total variation distance: the share that would have to move to make the shares equal"
 
 
-class DriftLimits(Closed):
+class DriftLimits(StrictModel):
     """Smallest effect that counts as drift, from 0 (equal) to 1 (nothing in common). None: reported, not tested."""
 
     text_length: float | None = Field(0.15, ge=0, lt=1, description=f"Length of a text in characters: {_DISTANCE}")
@@ -40,7 +40,7 @@ class DriftLimits(Closed):
     f1: float | None = Field(0.05, ge=0, lt=1, description="Drop of F1, if rows of the window have labels")
 
 
-class Monitoring(Closed):
+class Monitoring(StrictModel):
     """When the drift of a window is an alarm: an effect exceeds its limit and is statistically significant."""
 
     limits: DriftLimits = DriftLimits()

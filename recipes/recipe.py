@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from assay.corpus.example import Head
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 from assay.corpus.splitting.settings import Split
 from assay.corpus.storage.digest import digest_json
 from assay.recipes.bounds import MOST_ROWS
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class Validation(Closed):
+class Validation(StrictModel):
     """Limits of the data checks. A critical check that fails stops the run."""
 
     min_rows: int = Field(20, ge=1, le=MOST_ROWS, description="Minimum number of rows")
@@ -59,7 +59,7 @@ class Validation(Closed):
     )
 
 
-class RegistrySection(Closed):
+class RegistrySection(StrictModel):
     """The MLflow server and the registered model that a run writes to."""
 
     name: str = Field(
@@ -85,7 +85,7 @@ class RegistrySection(Closed):
         return self
 
 
-class Recipe(Closed):
+class Recipe(StrictModel):
     """Everything that a run depends on."""
 
     name: str = Field(

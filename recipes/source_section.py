@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.sources.extended_json import MongoFilter
-from assay.corpus.sources.mongo import refusal_of
+from assay.corpus.sources.mongo import filter_error
 from assay.recipes.bounds import MOST_ROWS
 
 PARSE_REMEDIES = {
@@ -67,7 +67,7 @@ class MongoSource(SourceBase):
 
     @model_validator(mode="after")
     def _filter_is_harmless(self) -> "MongoSource":
-        if refusal := refusal_of(self.filter, "source.filter"):
+        if refusal := filter_error(self.filter, "source.filter"):
             raise ValueError(refusal)
         return self
 

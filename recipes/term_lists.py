@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import Field
 
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 
 ShippedList = Literal["names", "pronouns", "nationalities", "religions"]
 SHIPPED_LISTS: tuple[ShippedList, ...] = get_args(ShippedList)
@@ -17,19 +17,19 @@ _FOLDER = Path(__file__).parent / "terms"
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 
-class Grammar(Closed):
+class Grammar(StrictModel):
     """Word lists needed to change the pronouns of an English text; see the comments in `terms/pronouns.yaml`."""
 
-    only_put_in: frozenset[str]
+    replacement_only: frozenset[str]
     plural_verbs: frozenset[str]
-    no_noun: frozenset[str]
+    not_before_noun: frozenset[str]
     unclear: frozenset[str]
-    two_objects: frozenset[str]
-    same_for_many: frozenset[str]
-    leave_alone: frozenset[str]
+    ditransitive: frozenset[str]
+    same_in_plural: frozenset[str]
+    unsupported: frozenset[str]
 
 
-class TermList(Closed):
+class TermList(StrictModel):
     """Groups of terms. Within a group, a term may be replaced by any term of another kind.
 
     Args:

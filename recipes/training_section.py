@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from assay.corpus.settings import Closed, Seed
+from assay.corpus.settings import Seed, StrictModel
 from assay.recipes.bounds import Number, Whole
 from assay.recipes.model_section import Kind, Model
 
@@ -27,7 +27,7 @@ def _default_by_kind(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-class Training(Closed):
+class Training(StrictModel):
     """The training loop (Hugging Face Trainer)."""
 
     epochs: float = Field(
@@ -104,7 +104,7 @@ class Training(Closed):
         return self
 
 
-class Range(Closed):
+class Range(StrictModel):
     """Values between two bounds; whole numbers if both bounds are whole."""
 
     low: Number = Field(description="Lower bound")
@@ -130,7 +130,7 @@ class Range(Closed):
         return self
 
 
-class Tuning(Closed):
+class Tuning(StrictModel):
     """A search for better settings (Optuna). Only validation rows are used, never test rows."""
 
     when: Literal["first", "retry"] = Field(
@@ -174,7 +174,7 @@ class Tuning(Closed):
                 yield key, value
 
 
-class Mitigation(Closed):
+class Mitigation(StrictModel):
     """Mitigation of slices below the threshold: give their training rows a larger weight and train again."""
 
     method: Literal["reweight", "oversample"] = Field(
@@ -191,7 +191,7 @@ class Mitigation(Closed):
     )
 
 
-class Retrigger(Closed):
+class Retrigger(StrictModel):
     """Further attempts after validation scores that the gate would refuse."""
 
     max_attempts: int = Field(

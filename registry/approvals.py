@@ -50,7 +50,7 @@ class Approval(BaseModel):
         """Whether a decision is still possible."""
         return self.state == "pending" and self.seconds_left > 0
 
-    def answered(self, approve: bool, approver: str, notes: str = "") -> Self:
+    def decide(self, approve: bool, approver: str, notes: str = "") -> Self:
         """Return the approval with a decision. The caller checks the deadline: Prefect watches that of its own forms.
 
         Raises:

@@ -250,7 +250,7 @@ class ModelRegistry:
             self._approvals.write(version, verdict, approval)
         return self.version(version.number)
 
-    def kept_verdict(self, version: Version) -> Verdict:
+    def stored_verdict(self, version: Version) -> Verdict:
         """Return the verdict that a person was asked about.
 
         Raises:

@@ -8,7 +8,7 @@ from assay.serving.cpu import available_threads, cpu_flags, cpu_name
 PINNED = "=="
 
 
-def surroundings() -> dict[str, str]:
+def current_environment() -> dict[str, str]:
     """Return Python, platform, processor, threads, and the version of every installed package, by name."""
     packages = {package.metadata["Name"]: package.version for package in distributions()}
     return {

@@ -54,7 +54,7 @@ def show_link(key: str, address: str | None, text: str, description: str) -> Non
         _show(key, lambda: create_link_artifact(address, text, key=key, description=description))
 
 
-class ProgressPage:
+class ProgressArtifact:
     """A progress artifact of a long step, in per cent, updated every few seconds."""
 
     def __init__(self, key: str, description: str, share: float = 0.0) -> None:

@@ -14,7 +14,7 @@ from assay.corpus.sources.hub import read_hub
 from assay.corpus.sources.mongo import read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery
 from assay.corpus.storage.digest import digest_file, digest_folder, digest_json
-from assay.corpus.storage.remote_files import name_of
+from assay.corpus.storage.remote_files import address_of
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
 
@@ -45,7 +45,7 @@ def describe_source(source: Source) -> dict[str, Any]:
         description = source.model_dump(mode="json", include=keys)
         folder = Path(source.path).expanduser()
         return description | ({"sha256": digest_json(digest_folder(folder))} if folder.is_dir() else {})
-    files = {name_of(path): digest_file(path) for path in find_files(source.paths)}
+    files = {address_of(path): digest_file(path) for path in find_files(source.paths)}
     return {"kind": source.kind, "files": files, "limit": source.limit}
 
 

@@ -23,7 +23,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.disk_errors import sqlite_remedy, writing_to
 from assay.recipes.recipe import Recipe
-from assay.runs.environment import surroundings, to_text
+from assay.runs.environment import current_environment, to_text
 from assay.runs.experiments import experiment_id
 from assay.runs.mlflow_client import connect
 from assay.runs.mlflow_runs import run_exists
@@ -119,7 +119,7 @@ class Tracking:
             tracking = cls(uri, run.info.run_id)
             with tracking.failing():
                 _log_parameters(client, run.info.run_id, recipe)
-                client.log_text(run.info.run_id, to_text(surroundings()), ENVIRONMENT)
+                client.log_text(run.info.run_id, to_text(current_environment()), ENVIRONMENT)
                 client.log_dict(run.info.run_id, recipe.model_dump(mode="json"), RECIPE)
             return tracking
 

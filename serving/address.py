@@ -22,7 +22,7 @@ __all__ = [
     "has_database",
     "open_bundle",
     "open_folder",
-    "pinned",
+    "pin_address",
     "without_password",
 ]
 
@@ -48,7 +48,7 @@ def open_bundle(address: str | Path, cache: Path | None = None, tracking_uri: st
     return registry.fetch(registry.find(model_address), cache or default_cache())
 
 
-def pinned(address: str, tracking_uri: str | None = None) -> str:
+def pin_address(address: str, tracking_uri: str | None = None) -> str:
     """Return a permanent address of the same model: an alias becomes `models:/NAME/NUMBER`.
 
     Args:

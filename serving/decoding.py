@@ -101,7 +101,7 @@ def _owners(ordered: Sequence[Entity], words: Sequence[Word]) -> Iterator[Entity
         yield ordered[position] if meets else None
 
 
-def widened(text: str, entities: Sequence[Entity], words: Sequence[Word]) -> tuple[Entity, ...]:
+def align_to_words(text: str, entities: Sequence[Entity], words: Sequence[Word]) -> tuple[Entity, ...]:
     """Align entities to whole words, as BIO tags represent them: from the first to the last word that they own.
 
     Training learns these entities, so scores compare predictions with them. If two entities share a word, the first one

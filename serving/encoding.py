@@ -35,7 +35,7 @@ class EncodedText:
 
     ids: list[int]
     type_ids: list[int]
-    units: list[Word]
+    words: list[Word]
     truncated: bool
     weight: int = 1
     rest: tuple["EncodedText", ...] = ()
@@ -104,7 +104,7 @@ class TextEncoder:
             else EncodedText(
                 ids=encoding.ids,
                 type_ids=encoding.type_ids,
-                units=words_of(encoding, first) if with_words else [],
+                words=words_of(encoding, first) if with_words else [],
                 truncated=bool(encoding.overflowing) or first.cut or (second is not None and second.cut),
             )
             for encoding, first, second in zip(encodings, clean, seconds, strict=True)

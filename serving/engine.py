@@ -164,7 +164,7 @@ class Engine:
         batches = [[windows[i] for i in indices] for indices in _batches(lengths, self._batch_tokens)]
         return self._predictions(batch, [self._run(row_windows, 0) for row_windows in batches])
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Predict one row and one full batch per length class, since the first pass of each shape is slow.
 
         Raises:
@@ -184,7 +184,7 @@ class Engine:
         """
         return self._session.run(pad(batch, self.manifest.pad_id))
 
-    def answer(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
+    def predict_from_logits(self, text: EncodedText, logits: dict[str, Floats], number: int = 0) -> Prediction:
         """Return the prediction from the logits of a row's first window, without the batch axis."""
         return self._reader.prediction(text, [self._reader.window_logits(text, logits, number)])
 

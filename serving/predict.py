@@ -15,24 +15,24 @@ from assay.serving.batch.folder import predict_folder
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
 from assay.serving.batch.mongo_source import MongoCollectionSource
 from assay.serving.batch.mongo_target import MongoTarget
-from assay.serving.batch.prediction_job import ROWS_A_SHARD, PredictionJob, scan_job, text_fields
+from assay.serving.batch.prediction_job import ROWS_PER_SHARD, PredictionJob, scan_job, text_fields
 from assay.serving.batch.progress import rows_bar
-from assay.serving.batch.remote_job import needs_copies, predict_remote
-from assay.serving.batch.request import Request, is_folder
+from assay.serving.batch.remote_job import is_remote_request, predict_remote
+from assay.serving.batch.request import PredictionRequest, is_folder
 from assay.serving.batch.row_sources import FileSource, Source
 from assay.serving.batch.targets import FileTarget, Target
 from assay.serving.engine import Engine
 
-__all__ = ["PredictionCounts", "Request", "is_folder", "make_job", "predict_file", "predict_request"]
+__all__ = ["PredictionCounts", "PredictionRequest", "is_folder", "make_job", "predict_file", "predict_request"]
 
 
-def predict_request(engine: Engine, request: Request) -> PredictionCounts:
+def predict_request(engine: Engine, request: PredictionRequest) -> PredictionCounts:
     """Predict the rows of a request. A second call with the same request resumes after the last finished shard.
 
     Raises:
         AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
-    if needs_copies(request):
+    if is_remote_request(request):
         return predict_remote(
             request,
             predict=lambda local: predict_request(engine, local),
@@ -53,7 +53,7 @@ def predict_file(
     errors: Path | None = None,
     text_field: str = "text",
     pair_field: str | None = None,
-    shard_rows: int = ROWS_A_SHARD,
+    shard_rows: int = ROWS_PER_SHARD,
 ) -> PredictionCounts:
     """Predict the rows of a file in their order. Memory use does not grow with the file.
 
@@ -72,10 +72,12 @@ def predict_file(
         AssayError: see `predict_request`.
     """
     errors_path = None if errors is None else str(errors)
-    return predict_request(engine, Request(str(input), str(output), errors_path, text_field, pair_field, shard_rows))
+    return predict_request(
+        engine, PredictionRequest(str(input), str(output), errors_path, text_field, pair_field, shard_rows)
+    )
 
 
-def make_job(request: Request, engine: Engine) -> PredictionJob:
+def make_job(request: PredictionRequest, engine: Engine) -> PredictionJob:
     """Return the job of a request; for a folder, the template of the jobs of its files.
 
     Raises:
@@ -95,7 +97,7 @@ def make_job(request: Request, engine: Engine) -> PredictionJob:
     return PredictionJob(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
 
 
-def _source(request: Request, engine: Engine) -> Source:
+def _source(request: PredictionRequest, engine: Engine) -> Source:
     if not is_mongo(request.input):
         return FileSource(Path(request.input))
     texts = text_fields(engine, request.text_field, request.pair_field)
@@ -103,7 +105,7 @@ def _source(request: Request, engine: Engine) -> Source:
     return MongoCollectionSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
 
 
-def _target(request: Request) -> Target:
+def _target(request: PredictionRequest) -> Target:
     if not is_mongo(request.output):
         return FileTarget(Path(request.output))
     query = mongo_query("--output", request.output, {}, [], request.timeout_s)
@@ -121,7 +123,7 @@ def _id_column(path: Path) -> str:
     return "_id" if "_id" in first else "id"
 
 
-def _check_options(request: Request) -> None:
+def _check_options(request: PredictionRequest) -> None:
     collection_options = {"--filter": request.filter, "--keep": request.keep}
     given = next((option for option, value in collection_options.items() if value), None)
     if given and not is_mongo(request.input):

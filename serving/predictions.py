@@ -67,7 +67,7 @@ class LogitsReader:
         """
         selected = {"sentence": logits["sentence"]} if self._labels else {}
         if self._tags:
-            selected["tokens"] = logits["tokens"][[word.token for word in window.units]]
+            selected["tokens"] = logits["tokens"][[word.token for word in window.words]]
         for head, values in selected.items():
             if not np.isfinite(values).all():
                 raise AssayError(
@@ -89,7 +89,7 @@ class LogitsReader:
             label, probabilities = self._labels[int(mean.argmax())], tuple(mean.tolist())
         entities: tuple[ScoredEntity, ...] = ()
         if self._tags:
-            words = [word for window in text.windows[: len(windows)] for word in window.units]
+            words = [word for window in text.windows[: len(windows)] for word in window.words]
             entities = self._entities(words, np.concatenate([window["tokens"] for window in windows]))
         return Prediction(label, probabilities, entities, text.truncated, len(windows))
 

@@ -85,7 +85,7 @@ def decide(
     """
     version = _pending_version(registry, number)
     assert version.approval is not None  # noqa: S101  # every pending version has an approval
-    verdict, decision = registry.kept_verdict(version), version.approval.answered(approve, approver, notes)
+    verdict, decision = registry.stored_verdict(version), version.approval.decide(approve, approver, notes)
     try:
         result = apply_verdict(registry, version, verdict, decision, version.approval.run)
         registry.note(version, f"**{cell(decision)}**")
@@ -126,7 +126,7 @@ def _suspend(approval: Approval, text: str) -> Approval:
                 return approval.expire()
             attempt += 1
         else:
-            return approval.answered(decision.approve, decision.approver, decision.notes)
+            return approval.decide(decision.approve, decision.approver, decision.notes)
 
 
 def _earlier_approval(registry: ModelRegistry, run: Run, verdict: Verdict) -> Approval | None:

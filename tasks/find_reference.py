@@ -17,7 +17,7 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.atomic import atomic_folder
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.drift.embedding import Embedder
-from assay.evaluation.drift.reservoir import draw
+from assay.evaluation.drift.reservoir import reservoir_sample
 from assay.evaluation.drift.vocabulary import vocabulary_of
 from assay.evaluation.drift.window_statistics import REFERENCE, Reference, row_key, window_statistics_of
 from assay.evaluation.labelled_predictions import row_of
@@ -120,9 +120,11 @@ def _reference_of(champion: Champion, snapshot: Snapshot, splits: Splits) -> Ref
     def rows(split_name: SplitName) -> Iterable[Example]:
         return (example for example in snapshot.examples() if splits.split_of.get(example.id) == split_name)
 
-    test = draw(rows("test"), rule.max_rows, rule.seed)
+    test = reservoir_sample(rows("test"), rule.max_rows, rule.seed)
     # Validation rows, which chose the epoch or the settings, fill up the sample; F1 is compared on test rows only.
-    validation = draw(rows("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    validation = (
+        reservoir_sample(rows("validation"), rule.max_rows - len(test), rule.seed) if len(test) < rule.max_rows else []
+    )
     if not test:
         raise AssayError(f"{champion.address} has no test rows to compare a window with; train it again")
     words = vocabulary_of(text for example in rows("train") for text in _texts(example, bundle.manifest.pair))

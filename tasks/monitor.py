@@ -12,7 +12,7 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.drift.drift_report import DriftReport, write_report
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.findings import find_drift
-from assay.evaluation.drift.window import Window, observe_window
+from assay.evaluation.drift.window import Window, read_window
 from assay.evaluation.drift.window_statistics import Reference
 from assay.runs.events import DRIFTED, emit, model_resource
 from assay.runs.mlflow_client import connect
@@ -38,7 +38,7 @@ def compare_window(champion: Champion, reference: ArtifactRef[Reference], window
     bundle = champion.open()
     engine = Engine(bundle)
     expected = reference.load()
-    observed, counts = observe_window(window, champion.recipe, engine, Embedder(bundle, engine), expected.known)
+    observed, counts = read_window(window, champion.recipe, engine, Embedder(bundle, engine), expected.known)
     report = DriftReport(
         model=champion.address,
         recipe=champion.recipe.name,

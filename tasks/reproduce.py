@@ -26,7 +26,7 @@ from assay.registry.lineage.change import Change, changes
 from assay.registry.lineage.origin import Lineage, comparable
 from assay.registry.lineage.version_diff import environment_changed
 from assay.registry.versions import Versions
-from assay.runs.environment import surroundings
+from assay.runs.environment import current_environment
 from assay.runs.lifecycle import run_lock
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
@@ -138,7 +138,8 @@ def compare(
             _match_predictions(lineage.answers, now.rows),
             _match_metrics(lineage.metrics, comparable(now.metrics)),
         ],
-        environment=changes(recipe, {"recipe": run.recipe.digest}) + environment_changed(lineage, surroundings(), tags),
+        environment=changes(recipe, {"recipe": run.recipe.digest})
+        + environment_changed(lineage, current_environment(), tags),
         steps=_steps(checkpoint.load()),
         mlflow_run=run.mlflow_run,
         folder=run.store,

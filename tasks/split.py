@@ -105,13 +105,13 @@ def _documents(recipe: Recipe) -> DocumentIds | None:
     source = recipe.source
     if source.format != "parse":
         return None
-    return "positions" if source.fields.id is None and source.kind != "mongo" else "lasting"
+    return "positions" if source.fields.id is None and source.kind != "mongo" else "permanent"
 
 
 def _update_ledger(ledger: Ledger, rows: SplittingRows, assignment: Assignment, *, remember: bool) -> None:
     kinds = len(rows.keys.kinds())
     seen = np.tile(assignment.seen, kinds)
-    ledger.tell(_keys(rows), np.tile(assignment.split_of, kinds), remember=remember, seen=seen)
+    ledger.record(_keys(rows), np.tile(assignment.split_of, kinds), remember=remember, seen=seen)
 
 
 def _keys(rows: SplittingRows) -> HashArray:

@@ -69,7 +69,10 @@ def tweets(draw: random.Random, count: int) -> Iterable[dict[str, Any]]:
     for _ in range(count):
         label, mood = draw.choice(list(enumerate(MOODS)))
         words = " ".join(draw.sample(NOUNS, 4))
-        yield {"text": f"${words} {draw.choice(MOODS[mood])}, {draw.choice(MOODS[mood])}", "label": label}
+        yield {
+            "text": f"${words} {draw.choice(MOODS[mood])}, {draw.choice(MOODS[mood])}",
+            "label": label,
+        }
 
 
 def test_printed_recipes_all_have_a_test() -> None:

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # A copy of what is tracked: setuptools writes beside its source.
-    tracked = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).exists() or (ROOT / name).is_symlink():
             (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +54,8 @@ def test_wheel_adds_one_name_to_an_environment(wheel: Path, tmp_path: Path) -> N
     subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
     assert {path.name for path in target.iterdir()} - {"bin"} == {"assay", "assay-0.1.0.dist-info"}
     # the packages of this environment, and before them what was installed
-    code = f"import sys; sys.path.insert(0, {str(target)!r}); import assay, assay.serving.engine as e; print(e.__file__)"
+    code = (
+        f"import sys; sys.path.insert(0, {str(target)!r}); import assay, assay.serving.engine as e; print(e.__file__)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(str(target))

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from assay.corpus.settings import Closed
+from assay.corpus.settings import StrictModel
 
 
-class Fields(Closed):
+class Fields(StrictModel):
     """Names of the fields of a document. A dotted name reaches into nested objects.
 
     In the format `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
@@ -35,7 +35,7 @@ class Fields(Closed):
     )
 
 
-class EntityFields(Closed):
+class EntityFields(StrictModel):
     """Names inside one entity object, and how names of entities are located in the text."""
 
     name: str = Field("text", description="The entity's words as they occur in the text")
@@ -54,7 +54,7 @@ class EntityFields(Closed):
     ignore_case: bool = Field(False, description="For names without offsets: ignore case")
 
 
-class ParseFields(Closed):
+class ParseFields(StrictModel):
     """Names in a document of parse results, which holds a list of sentences."""
 
     sentences: str = Field("Parse", description="The list of sentences")
@@ -64,7 +64,7 @@ class ParseFields(Closed):
     repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
-class DocumentFormat(Closed):
+class DocumentFormat(StrictModel):
     """Format of a document, and the fields that hold its parts."""
 
     format: Literal["rows", "tokens", "parse"] = Field(

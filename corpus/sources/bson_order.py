@@ -46,7 +46,7 @@ def id_range_after(last_id: Any) -> dict[str, Any]:
     return {"$or": [{"_id": {"$gt": last_id}}, later]}
 
 
-def up_to(last_id: Any) -> dict[str, Any]:
+def id_range_until(last_id: Any) -> dict[str, Any]:
     """Return the filter for every `_id` that sorts up to `last_id`, included."""
     name = bson_type(last_id)
     if name == "maxKey":
@@ -61,14 +61,14 @@ def up_to(last_id: Any) -> dict[str, Any]:
     return {"$or": parts}
 
 
-def between(after: Any, last: Any) -> dict[str, Any]:
+def id_range_between(after: Any, last: Any) -> dict[str, Any]:
     """Return the filter for every `_id` that sorts after `after` and up to `last`, included.
 
     If both are of one type, the filter is a single range of the `_id` index.
     """
     if bson_type(after) == bson_type(last) and bson_type(after) not in SINGLE and not _is_nan(after):
         return {"_id": {"$gt": after, "$lte": last}}
-    return {"$and": [id_range_after(after), up_to(last)]}
+    return {"$and": [id_range_after(after), id_range_until(last)]}
 
 
 def bson_type(value: Any) -> str:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.lines import LineRows, Numbered
+from assay.corpus.sources.lines import LineRows, NumberedRow
 from assay.corpus.sources.parquet import batch_rows, read_batches
-from assay.corpus.storage.remote_files import fetch_files, is_remote, name_of
+from assay.corpus.storage.remote_files import address_of, fetch_files, is_remote
 
 TEXT_SUFFIXES = (".jsonl", ".csv")
 KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
 
 
-def iter_rows(path: Path) -> Iterator[Numbered]:
+def iter_rows(path: Path) -> Iterator[NumberedRow]:
     """Read one file row by row.
 
     A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
@@ -114,4 +114,4 @@ def _short_names(files: list[Path]) -> dict[Path, str]:
     """Return the stem of each file, or the whole path where two files have the same stem."""
     stems = {path: path.name[: -len(file_kind(path))] for path in files}
     count = Counter(stems.values())
-    return {path: stem if count[stem] == 1 else name_of(path) for path, stem in stems.items()}
+    return {path: stem if count[stem] == 1 else address_of(path) for path, stem in stems.items()}

@@ -18,7 +18,7 @@ BOM = b"\xef\xbb\xbf"
 LARGEST_CELL = 64 * 1024 * 1024
 
 Row = dict[str, Any]
-Numbered = tuple[int, Row | InvalidRow]
+NumberedRow = tuple[int, Row | InvalidRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class LineRows:
         self._packed = kind.endswith(".gz")
         self._read = self._jsonl if kind.startswith(".jsonl") else self._csv
 
-    def __iter__(self) -> Iterator[Numbered]:
+    def __iter__(self) -> Iterator[NumberedRow]:
         path = self._path
         try:
             with self._open() as file:
@@ -64,7 +64,7 @@ class LineRows:
         # A GzipFile alone yields lines in Python; the buffer around it does so in C.
         return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(self._path)), 1 << 16)
 
-    def _jsonl(self, file: BinaryIO) -> Iterator[Numbered]:
+    def _jsonl(self, file: BinaryIO) -> Iterator[NumberedRow]:
         offset, start_line = self.place.offset, self.place.line
         file.seek(offset)
         for number, line in enumerate(file, start=start_line + 1):
@@ -75,7 +75,7 @@ class LineRows:
             if line.strip():
                 yield number, _json_row(f"{self._path.name}:{number}", line)
 
-    def _csv(self, file: BinaryIO) -> Iterator[Numbered]:
+    def _csv(self, file: BinaryIO) -> Iterator[NumberedRow]:
         csv.field_size_limit(LARGEST_CELL)
         lines = _Lines(file)
         header = next(csv.reader(lines), [])

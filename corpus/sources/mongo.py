@@ -51,7 +51,7 @@ def read_mongo(query: MongoQuery) -> Iterator[Document]:
 
 def read_encoded(query: MongoQuery) -> Iterator[bytes]:
     """Yield the documents in encoded batches, as received, for other processes to decode."""
-    if refusal := refusal_of(query.filter, query.words.filter):
+    if refusal := filter_error(query.filter, query.words.filter):
         raise AssayError(refusal)
     with connect(query) as client:
         yield from _scan(open_collection(client, query), query)
@@ -75,7 +75,7 @@ def refused_operators(filter_: Any) -> list[str]:
     return []
 
 
-def refusal_of(filter_: Any, name: str) -> str | None:
+def filter_error(filter_: Any, name: str) -> str | None:
     """Return one line that says why a filter is rejected; None if all its operators are on the allow-list.
 
     Args:

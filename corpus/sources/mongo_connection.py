@@ -22,7 +22,7 @@ TIME_LIMIT_EXCEEDED = 50
 AUTHENTICATION_FAILED = 18
 
 
-class MongoWords(NamedTuple):
+class MongoSettingNames(NamedTuple):
     """Names of the settings in error messages, as the user knows them."""
 
     uri: str
@@ -30,7 +30,7 @@ class MongoWords(NamedTuple):
     timeout: str
 
 
-RECIPE_WORDS = MongoWords("source.uri", "source.filter", "source.timeout_s")
+RECIPE_WORDS = MongoSettingNames("source.uri", "source.filter", "source.timeout_s")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MongoQuery:
     fields: Sequence[str] = ()
     batch_size: int = 1000
     timeout_s: float = 30
-    words: MongoWords = RECIPE_WORDS
+    words: MongoSettingNames = RECIPE_WORDS
 
     @property
     def name(self) -> str:

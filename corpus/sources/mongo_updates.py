@@ -15,12 +15,12 @@ FIRST_PAUSE_S = 0.2
 # Two writers inserted one document at the same time: the second succeeds when it tries again.
 DUPLICATE = 11000
 
-Fields = tuple[Any, Mapping[str, Any]]
+FieldUpdate = tuple[Any, Mapping[str, Any]]
 """The `_id` of a document, and the values to set."""
 
 
 def set_fields(
-    collection: "Collection[dict[str, Any]]", query: MongoQuery, updates: Sequence[Fields], *, make: bool
+    collection: "Collection[dict[str, Any]]", query: MongoQuery, updates: Sequence[FieldUpdate], *, make: bool
 ) -> dict[int, str]:
     """Set fields of documents in bulk, and retry when the connection breaks.
 

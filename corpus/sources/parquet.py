@@ -15,7 +15,7 @@ ROWS_PER_BATCH = 1_024
 PAGE_BUFFER = 1 << 20
 
 
-def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, start: int = 0, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a file from row `start` (counted from 0) on. Earlier row groups are not opened.
 
     Raises:
@@ -26,7 +26,7 @@ def read_batches(path: Path, start: int = 0, rows_a_batch: int = ROWS_PER_BATCH)
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=PAGE_BUFFER) as file:
             _check_columns(path, file.schema_arrow.names)
             first, groups = _groups_from(file.metadata, start)
-            for batch in file.iter_batches(rows_a_batch, row_groups=groups):
+            for batch in file.iter_batches(rows_per_batch, row_groups=groups):
                 if first + batch.num_rows > start:
                     yield batch.slice(max(0, start - first))
                 first += batch.num_rows

@@ -36,7 +36,7 @@ GROUP_OF_VALIDATION = "in the group of a validation row"
 
 # Whether the ids of sentences name their document permanently, or by a position that another document may have in
 # the next run.
-DocumentIds = Literal["lasting", "positions"]
+DocumentIds = Literal["permanent", "positions"]
 
 _logger = logging.getLogger(__name__)
 

@@ -59,7 +59,7 @@ class Ledger:
         trained[known] = self._trained[positions[known]]
         return trained
 
-    def tell(
+    def record(
         self, keys: HashArray, split_of: SplitArray, *, remember: bool, seen: NDArray[np.bool_] | None = None
     ) -> None:
         """Record the splits of this run. Recording the same splits again changes nothing.
@@ -93,7 +93,7 @@ class Ledger:
         self.revision += 1
         self._write(self._path, np.arange(len(self._keys)))
 
-    def forget(self, keys: HashArray) -> int:
+    def erase(self, keys: HashArray) -> int:
         """Erase keys; return how many were in the ledger."""
         positions, known = self._find(np.unique(keys))
         if not known.any():

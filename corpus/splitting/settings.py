@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from assay.corpus.settings import Closed, Seed
+from assay.corpus.settings import Seed, StrictModel
 
 
-class Split(Closed):
+class Split(StrictModel):
     """Settings of the assignment of rows to splits."""
 
     method: Literal["stratified", "published", "time"] = Field(

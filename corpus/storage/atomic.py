@@ -68,7 +68,7 @@ def publish_folder(partial: Path, target: Path) -> None:
     shutil.rmtree(aside)
 
 
-def mend_folders(parent: Path, pattern: str) -> None:
+def recover_folders(parent: Path, pattern: str) -> None:
     """Recover from an interrupted `atomic_folder`: restore the old folder if the new one is missing, and clean up.
 
     No other process may be writing to `parent`.

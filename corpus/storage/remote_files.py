@@ -47,7 +47,7 @@ def fetch_file(address: str) -> Path:
     return paths[0]
 
 
-def name_of(path: Path) -> str:
+def address_of(path: Path) -> str:
     """Return the address of a local copy; for any other file, its path."""
     if not path.is_relative_to(copies()):
         return path.as_posix()

@@ -27,7 +27,7 @@ SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
 PAGE_COLOURS = {INK: "currentColor", LINE: "var(--line)", PAPER: "var(--paper)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     # Text stays text: it is searchable and accessible, and uses the font of the page.
     "svg.fonttype": "none",
     # A class named "$x$" is a name, not a formula.

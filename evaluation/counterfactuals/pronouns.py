@@ -39,7 +39,7 @@ def swap_pronouns(
     Returns:
         Replacements in each text; None if there is nothing to replace, or the replacement is ambiguous.
     """
-    if any(word.lower() in grammar.leave_alone for text in texts for word in _WORDS.findall(text)):
+    if any(word.lower() in grammar.unsupported for text in texts for word in _WORDS.findall(text)):
         return None
     positions_of_texts: list[list[tuple[TermMatch, TermPosition]]] = []
     for text in texts:
@@ -62,10 +62,10 @@ def _position_of(text: str, match: TermMatch, grammar: Grammar) -> TermPosition 
         return match.positions[0]
     groups = {position.group: position for position in match.positions}
     after = (word_after(text, match.end) or "").lower()
-    if not after or after in grammar.no_noun:
+    if not after or after in grammar.not_before_noun:
         return next(position for group, position in groups.items() if group != DETERMINER)
     before = (word_before(text, match.start) or "").lower()
-    if after in grammar.unclear or (OBJECT in groups and before in grammar.two_objects):
+    if after in grammar.unclear or (OBJECT in groups and before in grammar.ditransitive):
         return None
     return groups.get(DETERMINER)
 
@@ -102,7 +102,7 @@ def _verbs_stay(
 
 def _same_for_many(text: str, end: int, grammar: Grammar) -> bool:
     verb = (word_after(text, end) or "").lower()
-    return bool(_CONTRACTED.match(text, end)) or verb in grammar.same_for_many or verb.endswith("ed")
+    return bool(_CONTRACTED.match(text, end)) or verb in grammar.same_in_plural or verb.endswith("ed")
 
 
 def _replacement(

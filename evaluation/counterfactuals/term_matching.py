@@ -82,7 +82,7 @@ def choose_some(items: Sequence[Item], most: int, key: Callable[[Item], tuple[st
 
 
 def _positions(terms: TermList) -> Mapping[str, tuple[TermPosition, ...]]:
-    skipped = terms.grammar.only_put_in if terms.grammar else frozenset()
+    skipped = terms.grammar.replacement_only if terms.grammar else frozenset()
     positions: dict[str, list[TermPosition]] = defaultdict(list)
     for group in terms.groups:
         for kind, forms in terms.kinds(group).items():

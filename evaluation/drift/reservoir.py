@@ -7,7 +7,7 @@ from typing import TypeVar
 Row = TypeVar("Row")
 
 
-def draw(rows: Iterable[Row], most: int, seed: int) -> list[Row]:
+def reservoir_sample(rows: Iterable[Row], most: int, seed: int) -> list[Row]:
     """Draw at most `most` rows with equal probability, in their order; memory holds the sample only."""
     random, sample = Random(seed), list[tuple[int, Row]]()  # noqa: S311  # a sample, no secret
     for number, row in enumerate(rows):

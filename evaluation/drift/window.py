@@ -18,7 +18,7 @@ from assay.corpus.sources.files import find_files, read_files
 from assay.corpus.sources.mongo import read_mongo
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.logged_rows import PREFIX, Labels, LoggedRow, read_labels, read_log
-from assay.evaluation.drift.reservoir import draw
+from assay.evaluation.drift.reservoir import reservoir_sample
 from assay.evaluation.drift.window_statistics import WindowStatistics, row_key, window_statistics_of
 from assay.evaluation.labelled_predictions import LabelledPrediction, as_tagged
 from assay.recipes.recipe import Recipe
@@ -106,7 +106,7 @@ class WindowTally:
         )
 
 
-def observe_window(
+def read_window(
     window: Window, recipe: Recipe, engine: Engine, embedder: Embedder, known: Container[str] = ()
 ) -> tuple[WindowStatistics, WindowCounts]:
     """Read a sample of the window and compute its statistics with the champion.
@@ -125,11 +125,11 @@ def observe_window(
     labels = read_labels(window.labels, recipe) if window.labels else {}
     tally, rule = WindowTally(), recipe.monitoring
     if window.address.startswith(PREFIX):
-        logged = draw(tally.counted(_read_log(window, labels, tally)), rule.max_rows, rule.seed)
+        logged = reservoir_sample(tally.counted(_read_log(window, labels, tally)), rule.max_rows, rule.seed)
         statistics = _log_statistics(logged, engine, embedder)
     else:
         rows = tally.counted(_read(window, recipe, labels, tally))
-        examples = draw(rows if window.known else _new_rows(rows, known, tally), rule.max_rows, rule.seed)
+        examples = reservoir_sample(rows if window.known else _new_rows(rows, known, tally), rule.max_rows, rule.seed)
         of_documents = recipe.source.format == "parse"
         statistics = (
             window_statistics_of(engine, embedder, examples, of_documents=of_documents)

@@ -36,7 +36,7 @@ class Lineage:
     """The lineage of a version.
 
     `recipe` is as it was written, which the present schema may refuse. `metrics` are those on test rows. `tags` and
-    `surroundings` are those of the MLflow run. Files lie in `data` and `rows`.
+    `environment` are those of the MLflow run. Files lie in `data` and `rows`.
     """
 
     version: Version
@@ -47,7 +47,7 @@ class Lineage:
     splits: Splits
     metrics: dict[str, float]
     tags: dict[str, str]
-    surroundings: dict[str, str]
+    environment: dict[str, str]
 
     @property
     def ledger(self) -> Path:
@@ -132,7 +132,7 @@ def read_lineage(client: MlflowClient, version: Version, folder: Path) -> Lineag
         splits=Splits.load(data),
         metrics=read_metrics(client, version),
         tags=client.get_run(run_id).data.tags,
-        surroundings=from_text(fetch(ENVIRONMENT).read_text(encoding="utf-8")),
+        environment=from_text(fetch(ENVIRONMENT).read_text(encoding="utf-8")),
     )
 
 

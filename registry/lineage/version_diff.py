@@ -43,7 +43,7 @@ class VersionDiff(BaseModel):
     recipe: list[Change]
     data: list[Change]
     metrics: list[Change]
-    surroundings: list[Change]
+    environment: list[Change]
     rows: list[RowChange]
 
     @property
@@ -72,21 +72,21 @@ def diff_versions(name: str, before: str, after: str, tracking_uri: str) -> Vers
             recipe=changes(dict(_leaves(first.recipe)), dict(_leaves(second.recipe))),
             data=changes(_data(first), _data(second)),
             metrics=changes(first.metrics, second.metrics),
-            surroundings=environment_changed(first, second.surroundings, second.tags),
+            environment=environment_changed(first, second.environment, second.tags),
             rows=_rows(first.splits.split_of, second.splits.split_of),
         )
 
 
-def environment_changed(lineage: Lineage, surroundings: dict[str, str], tags: dict[str, str]) -> list[Change]:
+def environment_changed(lineage: Lineage, environment: dict[str, str], tags: dict[str, str]) -> list[Change]:
     """Return the differences of processor, threads, versions and code between a version and another run.
 
     Args:
         lineage: lineage of the version.
-        surroundings: environment of the other run.
+        environment: environment of the other run.
         tags: tags of the other MLflow run.
     """
     return changes(
-        {**_tagged_environment(lineage.tags), **lineage.surroundings}, {**_tagged_environment(tags), **surroundings}
+        {**_tagged_environment(lineage.tags), **lineage.environment}, {**_tagged_environment(tags), **environment}
     )
 
 

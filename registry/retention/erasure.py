@@ -22,9 +22,9 @@ from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splitting.duplicates import HASH_BYTES, all_keys
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
-from assay.corpus.storage.atomic import mend_folders
+from assay.corpus.storage.atomic import recover_folders
 from assay.corpus.storage.object_store import SharedStore, shared_store
-from assay.registry.retention.mlflow_erasure import Tracks, download_rows, erase_artifacts, find_tracks
+from assay.registry.retention.mlflow_erasure import MlflowMatches, download_rows, erase_artifacts, find_tracks
 from assay.registry.retention.store_erasure import (
     Copy,
     StoredCopies,
@@ -55,13 +55,13 @@ class ErasurePlan(BaseModel):
     ids: list[str]
     found: list[StoredCopies]
     copies: list[Copy]
-    tracked: list[Tracks]
+    tracked: list[MlflowMatches]
     missed: dict[str, str] = Field(default_factory=dict)
 
     @property
-    def tracks(self) -> Tracks:
+    def tracks(self) -> MlflowMatches:
         """Matches of all MLflows together."""
-        return Tracks(
+        return MlflowMatches(
             versions=[version for tracks in self.tracked for version in tracks.versions],
             runs=[run for tracks in self.tracked for run in tracks.runs],
             digests={digest for tracks in self.tracked for digest in tracks.digests},
@@ -111,19 +111,19 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
     _check_shared_store(shared_store())
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
         with _locked([run]):
-            mend_folders(run, "extract-*")
+            recover_folders(run, "extract-*")
     tracked, missed = _search(ids, store, [uri for uri in further if uri])
     plan = ErasurePlan(ids=list(ids), found=list(find_rows(store, ids)), copies=[], tracked=tracked, missed=missed)
     return plan.model_copy(update={"copies": list(find_copies(store, ids, plan.digests))})
 
 
-def _search(ids: Sequence[str], store: Path, further: Sequence[str]) -> tuple[list[Tracks], dict[str, str]]:
+def _search(ids: Sequence[str], store: Path, further: Sequence[str]) -> tuple[list[MlflowMatches], dict[str, str]]:
     """Search every MLflow.
 
     Returns:
         The matches of each, and why others could not be searched, by name.
     """
-    tracked: list[Tracks] = []
+    tracked: list[MlflowMatches] = []
     missed: dict[str, str] = {}
     seen: set[str] = set()
     for uri in tracking_addresses(store, further):
@@ -157,7 +157,7 @@ def erase(plan: ErasurePlan, store: Path) -> int:
         erased_keys = 0
         for recipe, keys in sorted(_keys(plan, store).items()):
             with open_ledger(ledger_path(store, recipe), shared) as ledger:
-                erased_keys += ledger.forget(np.frombuffer(b"".join(keys), dtype=f"S{HASH_BYTES}"))
+                erased_keys += ledger.erase(np.frombuffer(b"".join(keys), dtype=f"S{HASH_BYTES}"))
         for copy in plan.copies:
             erase_copy(copy)
         for stored in plan.found:
@@ -172,7 +172,7 @@ def erase(plan: ErasurePlan, store: Path) -> int:
     return erased_keys
 
 
-def _erase_in_mlflow(tracked: Sequence[Tracks]) -> dict[str, str]:
+def _erase_in_mlflow(tracked: Sequence[MlflowMatches]) -> dict[str, str]:
     """Erase rows from every MLflow.
 
     Returns:

@@ -29,7 +29,7 @@ class TrainedOn(BaseModel):
     split_of: dict[str, int]
 
 
-class Tracked(BaseModel):
+class MatchedRun(BaseModel):
     """A run whose data in MLflow hold rows; `artifacts` are the folders to remove, including the `snapshots`."""
 
     run_id: str
@@ -39,7 +39,7 @@ class Tracked(BaseModel):
     snapshots: list[str]
 
 
-class Tracks(BaseModel):
+class MlflowMatches(BaseModel):
     """The matches of one MLflow.
 
     `digests` are those of the snapshots that hold the rows. `copied` lists copies of versions that may hold them, made
@@ -48,7 +48,7 @@ class Tracks(BaseModel):
 
     tracking_uri: str = Field("", exclude=True, repr=False, description="It may hold a password")
     versions: list[TrainedOn] = []
-    runs: list[Tracked] = []
+    runs: list[MatchedRun] = []
     digests: set[str] = set()
     copied: list[str] = []
 
@@ -58,7 +58,7 @@ class Tracks(BaseModel):
         return without_password(self.tracking_uri)
 
 
-def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
+def find_tracks(ids: Sequence[str], tracking_uri: str) -> MlflowMatches:
     """Search the data of every run, including deleted ones, whose files MLflow keeps until `mlflow gc`."""
     client = connect(tracking_uri)
     search = _Search(client, ids)
@@ -77,7 +77,7 @@ def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
     tracked = [tracked_run for run in runs.values() if (tracked_run := search.run(run)) is not None]
     holders = {run.run_id for run in tracked}
     copied = [version for version in versions if version.address in trained or version.run_id in holders]
-    return Tracks(
+    return MlflowMatches(
         tracking_uri=tracking_uri,
         versions=list(trained.values()),
         runs=tracked,
@@ -86,7 +86,7 @@ def find_tracks(ids: Sequence[str], tracking_uri: str) -> Tracks:
     )
 
 
-def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> Iterator[tuple[str, Snapshot]]:
+def download_rows(runs: Sequence[MatchedRun], tracking_uri: str, folder: Path) -> Iterator[tuple[str, Snapshot]]:
     """Yield the snapshots of runs, each downloaded once into a folder, with the name of the recipe."""
     client = connect(tracking_uri)
     keepers = {(run.recipe, path): run.run_id for run in runs for path in run.snapshots}
@@ -98,7 +98,7 @@ def download_rows(runs: Sequence[Tracked], tracking_uri: str, folder: Path) -> I
             yield recipe, snapshot
 
 
-def erase_artifacts(runs: Sequence[Tracked], tracking_uri: str) -> None:
+def erase_artifacts(runs: Sequence[MatchedRun], tracking_uri: str) -> None:
     """Remove snapshots and predictions from MLflow."""
     client = connect(tracking_uri)
     for run in runs:
@@ -134,7 +134,7 @@ class _Search:
         split_of = self._splits_in(run_id, folder) if folder in self._folders(run_id, DATA_FOLDER) else {}
         return TrainedOn(address=version.address, split_of=split_of) if split_of else None
 
-    def run(self, run: Run) -> Tracked | None:
+    def run(self, run: Run) -> MatchedRun | None:
         """Return what has to be removed from a run, or None."""
         run_id = run.info.run_id
         known = any(self._splits_in(run_id, folder) for folder in self._folders(run_id, DATA_FOLDER))
@@ -142,7 +142,7 @@ class _Search:
         predictions = self._folders(run_id, PREDICTIONS_FOLDER) if known else []
         if not snapshots and not predictions:
             return None
-        return Tracked(
+        return MatchedRun(
             run_id=run_id,
             name=run.info.run_name or run_id,
             recipe=run.data.tags.get(RECIPE_TAG),

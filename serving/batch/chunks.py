@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.documents.values import MISSING, get_path
-from assay.corpus.sources.lines import Numbered, Row
+from assay.corpus.sources.lines import NumberedRow, Row
 from assay.serving.batch.scan import Column, plain
 
 ROWS_PER_CHUNK = 1_024
@@ -39,7 +39,7 @@ class InputChunk(Protocol):
 class RowChunk:
     """Rows as Python objects, each with its number."""
 
-    numbered: list[Numbered]
+    numbered: list[NumberedRow]
 
     def __len__(self) -> int:
         return len(self.numbered)

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
 from assay.serving.batch.chunks import InputChunk
-from assay.serving.batch.prediction_job import PredictionJob, keep_plan, plan_is_current
+from assay.serving.batch.prediction_job import PredictionJob, plan_is_current, save_plan
 from assay.serving.batch.progress import ProgressReporter
 from assay.serving.batch.scan import Scan
 from assay.serving.batch.shard_prediction import Columns, predict_chunks
-from assay.serving.batch.shards import Rejects, ShardFolder, ShardManifest, ShardWriter, locked, runs
+from assay.serving.batch.shards import Rejects, ShardFolder, ShardManifest, ShardWriter, consecutive_ranges, lock_folder
 from assay.serving.batch.targets import join_bytes
 from assay.serving.engine import Engine
 
@@ -49,15 +49,15 @@ def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressRe
     """
     if len(scan.starts) == 1 and not job.work.exists():
         return predict_whole_job(job, engine, scan, progress)
-    with locked(job.work, job.target.name):
-        keep_plan(job, engine, scan)
+    with lock_folder(job.work, job.target.name):
+        save_plan(job, engine, scan)
         finished = job.shards().finished()
         resumed_rows = sum(manifest.rows for manifest in finished.values())
         progress.resume(resumed_rows)
         missing = [shard for shard in range(len(scan.starts)) if shard not in finished]
-        for shards in runs(missing):
+        for shards in consecutive_ranges(missing):
             predict_shards(job, engine, scan, shards, progress)
-        return finish(job, engine, scan, resumed_rows)
+        return finish_job(job, engine, scan, resumed_rows)
 
 
 def predict_shards(job: PredictionJob, engine: Engine, scan: Scan, shards: range, progress: ProgressReporter) -> None:
@@ -71,7 +71,7 @@ def predict_shards(job: PredictionJob, engine: Engine, scan: Scan, shards: range
                 _predict_shard(job, engine, scan, shard, shard_chunks, shard_writer, progress)
 
 
-def finish(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0) -> PredictionCounts:
+def finish_job(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0) -> PredictionCounts:
     """Join the errors file and the output from all shards, and remove the shards.
 
     Raises:

@@ -16,7 +16,7 @@ from assay.serving.batch.prediction_job import PredictionJob, scan_job
 from assay.serving.batch.progress import ProgressReporter, rows_bar
 from assay.serving.batch.row_sources import FileSource
 from assay.serving.batch.scan import Scan
-from assay.serving.batch.shards import locked
+from assay.serving.batch.shards import lock_folder
 from assay.serving.batch.targets import FileTarget
 from assay.serving.engine import Engine
 
@@ -77,7 +77,7 @@ def predict_folder(engine: Engine, input: Path, output: Path, template: Predicti
         raise AssayError(f"--output is {output}, which lies in --input {input}; name a folder outside it")
     state = output / STATE
     files = [_file(input, output, name, template) for name in names]
-    with locked(state, output.as_posix()):
+    with lock_folder(state, output.as_posix()):
         # All files are scanned before the first is predicted, so that errors show at once.
         earlier_counts = [file.counts(engine) for file in files]
         scans = [scan_job(file.job, engine, may_be_empty=True) for file in files]

@@ -9,8 +9,8 @@ from typing import Any
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import from_extended
-from assay.corpus.sources.mongo import refusal_of
-from assay.corpus.sources.mongo_connection import MongoQuery, MongoWords
+from assay.corpus.sources.mongo import filter_error
+from assay.corpus.sources.mongo_connection import MongoQuery, MongoSettingNames
 
 ADDRESS_FORMAT = "mongo:env:VARIABLE/DATABASE/COLLECTION"
 _ADDRESS = re.compile(r"mongo:env:(?P<variable>\w+)/(?P<database>[^/]+)/(?P<collection>.+)")
@@ -49,7 +49,7 @@ def mongo_query(
         raise AssayError(f"{option} is {address}, but {variable} is not set; export {variable}=mongodb://HOST:27017")
     if find_spec("pymongo") is None:
         raise AssayError(f"{option} is {address}, but pymongo is not installed; pip install 'assay[mongo]'")
-    words = MongoWords(variable, "--filter", "--timeout")
+    words = MongoSettingNames(variable, "--filter", "--timeout")
     return MongoQuery(uri, match["database"], match["collection"], filter, fields, timeout_s=timeout_s, words=words)
 
 
@@ -86,6 +86,6 @@ def read_filter(values: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AssayError(f"{name}: {error}") from error
     if not isinstance(filter, dict):
         raise AssayError(f"{name} is a single value, {filter!r:.200}; give it under the name of its field")
-    if refusal := refusal_of(filter, name):
+    if refusal := filter_error(filter, name):
         raise AssayError(refusal)
     return filter

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from assay.corpus.documents.values import MISSING, get_path
-from assay.corpus.sources.bson_order import between, up_to
+from assay.corpus.sources.bson_order import id_range_between, id_range_until
 from assay.corpus.sources.lines import Row
 from assay.corpus.sources.mongo import id_text, read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery, bson_options, hosts
@@ -76,7 +76,7 @@ class MongoCollectionSource:
 
     def _shard_query(self, start: str) -> MongoQuery:
         after, last = _id_range(start)
-        id_filter = up_to(last) if after is MISSING else between(after, last)
+        id_filter = id_range_until(last) if after is MISSING else id_range_between(after, last)
         conditions = [dict(condition) for condition in (self.query.filter, id_filter) if condition]
         return replace(self.query, filter={"$and": conditions} if conditions else {})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import Row
 from assay.corpus.sources.mongo_connection import MongoQuery, connect, hosts, open_collection
-from assay.corpus.sources.mongo_updates import Fields, set_fields
+from assay.corpus.sources.mongo_updates import FieldUpdate, set_fields
 from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.output import Writer
 from assay.serving.batch.row_sources import Layout
@@ -98,7 +98,7 @@ class _MongoWriter:
     ) -> Mapping[int, str]:
         target = self._target
         refused: dict[int, str] = {}
-        updates: dict[int, Fields] = {}
+        updates: dict[int, FieldUpdate] = {}
         for index, row, text, prediction in zip(indices, chunk.rows(indices), texts, predictions, strict=True):
             document_id = row.get(target.id_field)
             if document_id is None and not target.from_mongo:

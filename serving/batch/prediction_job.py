@@ -18,7 +18,7 @@ from assay.serving.batch.shards import ShardFolder, clear
 from assay.serving.batch.targets import Target
 from assay.serving.engine import Engine
 
-ROWS_A_SHARD = 8_192
+ROWS_PER_SHARD = 8_192
 PLAN = "plan.json"
 
 
@@ -42,7 +42,7 @@ class PredictionJob:
     work: Path
     text_field: str = "text"
     pair_field: str | None = None
-    shard_rows: int = ROWS_A_SHARD
+    shard_rows: int = ROWS_PER_SHARD
 
     def fields(self, engine: Engine) -> list[str]:
         """Return the columns that the model reads: of the text, and of the second text for a model of pairs."""
@@ -87,7 +87,7 @@ def scan_job(job: PredictionJob, engine: Engine, *, may_be_empty: bool = False) 
     return scan
 
 
-def keep_plan(job: PredictionJob, engine: Engine, scan: Scan) -> None:
+def save_plan(job: PredictionJob, engine: Engine, scan: Scan) -> None:
     """Store the plan of a job; shards of another input, model or options are removed."""
     if plan_is_current(job, engine):
         return

@@ -16,7 +16,7 @@ from assay.corpus.storage.digest import digest_json
 from assay.corpus.storage.remote_files import fetch_file, is_remote, remove_file, send_file
 from assay.serving.batch.execution import PredictionCounts
 from assay.serving.batch.mongo_address import is_mongo
-from assay.serving.batch.request import Request, is_folder
+from assay.serving.batch.request import PredictionRequest, is_folder
 
 DONE = "done.json"
 
@@ -28,13 +28,15 @@ class _CompletionRecord(BaseModel):
     counts: PredictionCounts
 
 
-def needs_copies(request: Request) -> bool:
+def is_remote_request(request: PredictionRequest) -> bool:
     """Return whether the input or the output is an address of files."""
     return any(is_remote(address) and not is_mongo(address) for address in (request.input, request.output))
 
 
 def predict_remote(
-    request: Request, predict: Callable[[Request], PredictionCounts], key_of: Callable[[Request], str]
+    request: PredictionRequest,
+    predict: Callable[[PredictionRequest], PredictionCounts],
+    key_of: Callable[[PredictionRequest], str],
 ) -> PredictionCounts:
     """Predict on local copies, and upload the output and the errors file.
 
@@ -82,7 +84,7 @@ def _completed(work: Path, key: str) -> PredictionCounts | None:
     return record.counts.model_copy(update={"resumed": record.counts.rows}) if record.key == key else None
 
 
-def _send_errors(request: Request, counts: PredictionCounts) -> str | None:
+def _send_errors(request: PredictionRequest, counts: PredictionCounts) -> str | None:
     """Upload the errors file unless the user named a local one; remove the file of an earlier run if there is none."""
     if request.errors is not None:
         return None if counts.errors_path is None else str(counts.errors_path)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from assay.serving.batch.mongo_address import is_mongo
-from assay.serving.batch.prediction_job import ROWS_A_SHARD
+from assay.serving.batch.prediction_job import ROWS_PER_SHARD
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictionRequest:
     """The input, the output and the options of a prediction.
 
     `input` and `output` are files, folders, files at fsspec addresses (see `assay.serving.batch.remote_job`) or
@@ -37,7 +37,7 @@ class Request:
     errors: str | None = None
     text_field: str = "text"
     pair_field: str | None = None
-    shard_rows: int = ROWS_A_SHARD
+    shard_rows: int = ROWS_PER_SHARD
     state: Path = Path(".assay/predict")
     filter: Mapping[str, Any] = field(default_factory=dict)
     keep: Sequence[str] = ()
@@ -45,6 +45,6 @@ class Request:
     timeout_s: float = 30
 
 
-def is_folder(request: Request) -> bool:
+def is_folder(request: PredictionRequest) -> bool:
     """Return whether the request predicts the files of one folder into another folder."""
     return not is_mongo(request.input) and Path(request.input).is_dir()

@@ -122,7 +122,7 @@ class ShardFolder:
         return manifest if complete else None
 
 
-def runs(shards: Iterable[int]) -> list[range]:
+def consecutive_ranges(shards: Iterable[int]) -> list[range]:
     """Group rising numbers into ranges of consecutive ones, each of which one pass can read."""
     ranges: list[range] = []
     for shard in shards:
@@ -134,7 +134,7 @@ def runs(shards: Iterable[int]) -> list[range]:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def lock_folder(folder: Path, what: str) -> Iterator[None]:
     """Lock a folder of shards; the system releases the lock however the process ends.
 
     Args:

@@ -113,4 +113,4 @@ def _join_tables(parts: Sequence[Path], target: Path) -> None:
 
 def _all_batches(parts: Sequence[Path]) -> Iterator[Any]:
     for part in parts:
-        yield from read_batches(part, rows_a_batch=ROWS_PER_BATCH)
+        yield from read_batches(part, rows_per_batch=ROWS_PER_BATCH)

@@ -34,7 +34,9 @@ class BearerToken:
         return secrets.compare_digest(header, self._expected)
 
 
-def guard(token: str | None, open_paths: Collection[str] = (), more_hosts: Sequence[str] = ()) -> Middleware:
+def access_middleware(
+    token: str | None, open_paths: Collection[str] = (), more_hosts: Sequence[str] = ()
+) -> Middleware:
     """Return the middleware that controls access: by token, or by host name where no token is set.
 
     The check of the host name keeps out web pages that reach this machine under a name of their own (DNS rebinding).

@@ -75,7 +75,7 @@ def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int =
     model = ServedModel(engine, origin or Origin(bundle.manifest.name))
     try:
         smoke_test(engine)
-        engine.warm()
+        engine.warm_up()
         _measure(model)
     except AssayError:
         raise

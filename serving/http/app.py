@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from assay.serving.http import openapi, page_routes
-from assay.serving.http.access import guard, is_loopback
+from assay.serving.http.access import access_middleware, is_loopback
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.context import Context
@@ -86,7 +86,7 @@ def make_app(
 
 def _guards(settings: Settings) -> list[Middleware]:
     if settings.token or is_loopback(settings.host):
-        return [guard(settings.token, OPEN_PATHS, settings.allowed_hosts)]
+        return [access_middleware(settings.token, OPEN_PATHS, settings.allowed_hosts)]
     return []
 
 

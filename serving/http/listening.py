@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from assay.corpus.errors import AssayError
 
-LARGEST_PORT = 65_535
+MAX_PORT = 65_535
 BACKLOG = 2048  # as uvicorn has it
 # A name such as localhost resolves to several addresses, and a machine may lack some of them.
 MISSING = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
@@ -23,9 +23,9 @@ def check_port(port: int, option: str = "--port", *, least: int = 0) -> None:
     Raises:
         AssayError: the number is out of range.
     """
-    if not least <= port <= LARGEST_PORT:
+    if not least <= port <= MAX_PORT:
         free = "" if least else ", and 0 selects any free one"
-        raise AssayError(f"{option} is {port}; ports are 1 to {LARGEST_PORT}{free}")
+        raise AssayError(f"{option} is {port}; ports are 1 to {MAX_PORT}{free}")
 
 
 def bind(host: str, port: int, option: str = "--port") -> list[socket.socket]:
@@ -68,7 +68,7 @@ def listen(sockets: Sequence[socket.socket], host: str, option: str = "--port") 
 
 
 @contextmanager
-def taken(host: str, port: int, option: str = "--port") -> Iterator[list[socket.socket]]:
+def bound_sockets(host: str, port: int, option: str = "--port") -> Iterator[list[socket.socket]]:
     """Bind an address within a `with` block, and release it afterwards.
 
     Raises:
@@ -85,7 +85,7 @@ def check_free(host: str, port: int, option: str) -> None:
         AssayError: the port is invalid or in use.
     """
     check_port(port, option, least=1)
-    with taken(host, port, option):
+    with bound_sockets(host, port, option):
         pass
 
 

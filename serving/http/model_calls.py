@@ -154,9 +154,9 @@ def read_deadline(request: Request, limits: Limits) -> float:
     header = request.headers.get("x-deadline-ms")
     if header is None:
         return limits.deadline
-    if not header.isdecimal() or not 0 < int(header[:9]) <= limits.longest_deadline * 1000:
+    if not header.isdecimal() or not 0 < int(header[:9]) <= limits.max_deadline * 1000:
         raise errors.Refusal(
-            422, f"X-Deadline-Ms is {header[:40]!r}; send 1 to {limits.longest_deadline * 1000:.0f}", "invalid"
+            422, f"X-Deadline-Ms is {header[:40]!r}; send 1 to {limits.max_deadline * 1000:.0f}", "invalid"
         )
     return int(header) / 1000
 

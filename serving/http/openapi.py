@@ -68,7 +68,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _DEADLINE = {
     "name": "X-Deadline-Ms",
     "in": "header",
-    "schema": {"type": "integer", "minimum": 1, "maximum": int(Limits.longest_deadline * 1000)},
+    "schema": {"type": "integer", "minimum": 1, "maximum": int(Limits.max_deadline * 1000)},
     "description": "Maximum number of milliseconds that the request may wait for the model",
 }
 

@@ -14,7 +14,7 @@ from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.app import Background, make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
-from assay.serving.http.listening import listen, taken
+from assay.serving.http.listening import bound_sockets, listen
 from assay.serving.http.server_lifecycle import run
 from assay.serving.http.server_metrics import Metrics
 from assay.serving.http.server_settings import Settings
@@ -28,7 +28,7 @@ def serve(settings: Settings) -> None:
     Raises:
         AssayError: the address is in use, or the model is missing or does not load.
     """
-    with taken(settings.host, settings.port) as sockets:
+    with bound_sockets(settings.host, settings.port) as sockets:
         _serve(settings, sockets)
 
 

@@ -10,41 +10,41 @@ from pydantic.dataclasses import dataclass
 
 from assay.corpus.errors import AssayError
 
-SHORTEST_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 
 # Bounds of numbers; the command line uses them, too.
-LONGEST_SECONDS = 3_600
-LONGEST_DAYS = 36_500
-MOST_BYTES = 1024**3
-MOST_ROWS = 1_000_000
-MOST_TOKENS = 100_000_000
-MOST_THREADS = 1_024
-LARGEST_PORT = 65_535
+MAX_SECONDS = 3_600
+MAX_DAYS = 36_500
+MAX_BYTES = 1024**3
+MAX_ROWS = 1_000_000
+MAX_TOKENS = 100_000_000
+MAX_THREADS = 1_024
+MAX_PORT = 65_535
 
-Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits on requests and their waits."""
 
-    deadline: Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)] = 1.0
+    deadline: Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)] = 1.0
     """Seconds that a request may wait for the model; the header X-Deadline-Ms overrides it."""
-    longest_deadline: Seconds = 60.0
+    max_deadline: Seconds = 60.0
     """Maximum number of seconds in X-Deadline-Ms."""
-    body: Annotated[int, Field(ge=1, le=MOST_BYTES)] = 2 * 1024 * 1024
+    body: Annotated[int, Field(ge=1, le=MAX_BYTES)] = 2 * 1024 * 1024
     """Maximum number of bytes of a body."""
-    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1_000
+    rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = 1_000
     """Maximum number of rows per request."""
-    header: Annotated[int, Field(ge=1, le=MOST_BYTES)] = 16 * 1024
+    header: Annotated[int, Field(ge=1, le=MAX_BYTES)] = 16 * 1024
     """Maximum number of bytes of the request line and headers."""
     header_seconds: Seconds = 10.0
     """Seconds in which a client must send the headers."""
     body_seconds: Seconds = 30.0
     """Seconds in which a client must send the body."""
-    queue_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 65_536
+    queue_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 65_536
     """Maximum number of waiting tokens."""
-    batch_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 512
+    batch_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 512
     """Maximum number of tokens per batch, padding included."""
 
 
@@ -58,7 +58,7 @@ class LogSettings:
     """Share of the rows that are written, sampled at random."""
     texts: bool = False
     """Whether to write the texts; otherwise only their lengths and the predictions are written."""
-    days: Annotated[float, Field(ge=0, le=LONGEST_DAYS, allow_inf_nan=False)] = 30
+    days: Annotated[float, Field(ge=0, le=MAX_DAYS, allow_inf_nan=False)] = 30
     """Days after which files are removed."""
 
 
@@ -70,9 +70,9 @@ class Settings:
     """Folder of a bundle, models:/NAME@ALIAS or models:/NAME/VERSION."""
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: Annotated[int, Field(ge=0, le=LARGEST_PORT)] = 8080
+    port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8080
     """Port to listen on; 0 selects any free one."""
-    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
     """Number of batches that run at the same time, each on one CPU; None uses all CPUs of this process."""
     follow: Seconds = 30.0
     """Seconds between two polls of the alias; 0 disables polling."""
@@ -107,6 +107,6 @@ def read_token(address: str | None) -> str | None:
     if kind != "env" or not name:
         raise AssayError("--token is not env:NAME; put the token into a variable, and name the variable")
     token = os.environ.get(name, "")
-    if len(token) < SHORTEST_TOKEN:
-        raise AssayError(f"{name} holds {len(token)} characters; export a secret of at least {SHORTEST_TOKEN}")
+    if len(token) < MIN_TOKEN_LENGTH:
+        raise AssayError(f"{name} holds {len(token)} characters; export a secret of at least {MIN_TOKEN_LENGTH}")
     return token

@@ -2,13 +2,13 @@
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from assay.runs.prefect_artifacts import ProgressPage
+from assay.runs.prefect_artifacts import ProgressArtifact
 
 
 class PrefectProgress(TrainerCallback):
     """A callback that shows the share of completed steps."""
 
-    def __init__(self, page: ProgressPage) -> None:
+    def __init__(self, page: ProgressArtifact) -> None:
         self._page = page
 
     def on_step_end(

@@ -15,7 +15,7 @@ from assay.models.callbacks import Log, PruneTrial
 from assay.models.sample_weights import SampleWeights
 from assay.models.training_loop import train
 from assay.recipes.recipe import Tuning
-from assay.runs.prefect_artifacts import ProgressPage
+from assay.runs.prefect_artifacts import ProgressArtifact
 from assay.runs.run import Run
 from assay.tasks.training.progress_callback import PrefectProgress
 from assay.tasks.training.remote_checkpoints import PublishCheckpoints
@@ -80,7 +80,7 @@ def _callbacks(job: TrainingJob) -> Iterator[TrainerCallback]:
     if job.other_trials is not None:
         yield PruneTrial(partial(should_prune, job.other_trials.tuning, job.other_trials.trials))
     else:  # many trials may run at the same time, so they show no progress
-        yield PrefectProgress(ProgressPage("training", f"{job.run.recipe.name}: steps of the training"))
+        yield PrefectProgress(ProgressArtifact("training", f"{job.run.recipe.name}: steps of the training"))
     if job.run.shared is not None:
         yield PublishCheckpoints(job.run.shared, job.run.store)
 

@@ -62,7 +62,7 @@ def test_deployed_flows_bound_every_number(entrypoint: str) -> None:
             "assay.flows.monitoring.monitor",
             lambda value: {"model": "m", "window": {"address": "a", "timeout_s": value}},
         ),
-        ("assay.flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "most_starts": value}),
+        ("assay.flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "max_starts": value}),
         ("assay.flows.recovery.recover", lambda value: {"flow_run_id": str(uuid4()), "patience_s": value or -1}),
         (
             "assay.flows.inference.predict",

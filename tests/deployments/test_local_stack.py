@@ -41,7 +41,7 @@ from tests.servers import ROOT
 pytestmark = [
     pytest.mark.slow,  # two servers, two workers and trainings that are killed: each process imports its packages
     pytest.mark.skipif(
-        not os.environ.get("ASSAY_TEST_MACHINE"), reason="minutes of servers and trainings: make machine"
+        not os.environ.get("ASSAY_TEST_LOCAL_STACK"), reason="minutes of servers and trainings: make machine"
     ),
 ]
 

@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 
 from assay.expectations.check_definitions import Suite
+from assay.expectations.runner import meta_of
 from assay.expectations.suites import suite_for
 from assay.recipes.recipe import Recipe
 
 
 def names(suite: Suite) -> set[str]:
-    return {expectation.meta["name"] for expectation in suite.rows + suite.totals}
+    return {meta_of(expectation)["name"] for expectation in suite.rows + suite.totals}
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,4 @@ def test_suite_for_has_unique_names_and_remedies(make_recipe: Callable[..., Reci
     )
     suite = suite_for(recipe)
     assert len(names(suite)) == len(suite.rows + suite.totals)
-    assert all(expectation.meta["remedy"] and expectation.description for expectation in suite.rows + suite.totals)
+    assert all(meta_of(expectation)["remedy"] and expectation.description for expectation in suite.rows + suite.totals)

@@ -206,7 +206,7 @@ def test_graph_check_survives_any_graph(bundle: Bundle, data: bytes, at: int, fl
 def test_engine_offsets_refer_to_the_raw_text(bundle: Bundle, text: str, pair: str | None) -> None:
     encoder = TextEncoder.from_file(bundle.tokenizer_path, 16, Cleaning())
     (encoded,) = encoder.encode([text], [pair])
-    assert all(0 <= unit.start <= unit.end <= len(text) for unit in encoded.units)
+    assert all(0 <= unit.start <= unit.end <= len(text) for unit in encoded.words)
 
 
 NO_VALUES = ["$ref", "$id", "$code", "$regularExpression", "$options", "$symbol", "$dbPointer"]

@@ -14,7 +14,7 @@ from assay.corpus.sources.mongo import read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
-from assay.serving.predict import Request, predict_request
+from assay.serving.predict import PredictionRequest, predict_request
 from tests.bundles import build_bundle
 from tests.faults.counts import count, many
 from tests.faults.proxy import CuttingProxy
@@ -81,16 +81,20 @@ def test_predict_writes_every_prediction_once_after_cuts(
             # when the command is started until it ends well: a cut that it cannot bridge costs a start, no row
             for start in itertools.count(1):
                 assert start < 8
-                if predicted(engine, Request(f"{here}texts", to, shard_rows=40)):
+                if predicted(engine, PredictionRequest(f"{here}texts", to, shard_rows=40)):
                     starts += start
                     break
         cuts += proxy.done
         assert answered(mongo, target, output) == list(range(rows)), f"seed {seed}"
     assert cuts >= runs
-    count(f"MongoDB cut while answers go into a {output}", cuts, f"cuts in {runs} predictions, {starts} starts")
+    count(
+        f"MongoDB cut while answers go into a {output}",
+        cuts,
+        f"cuts in {runs} predictions, {starts} starts",
+    )
 
 
-def predicted(engine: Engine, request: Request) -> bool:
+def predicted(engine: Engine, request: PredictionRequest) -> bool:
     try:
         predict_request(engine, request)
     except AssayError:

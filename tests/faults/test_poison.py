@@ -48,7 +48,11 @@ def documents(seed: int, bad_texts: list[Any] = BAD_TEXTS) -> Iterator[tuple[dic
     """Return documents, and whether each is valid."""
     draw = random.Random(seed)
     for number in range(ROWS):
-        one: dict[str, Any] = {"_id": number, "text": f"{draw.choice(['good', 'bad'])} {number}", "label": "up"}
+        one: dict[str, Any] = {
+            "_id": number,
+            "text": f"{draw.choice(['good', 'bad'])} {number}",
+            "label": "up",
+        }
         kind = draw.randrange(7)
         if kind == 0:
             one["text"] = draw.choice(bad_texts)

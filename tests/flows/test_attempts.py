@@ -101,8 +101,8 @@ def test_best_candidate_mitigates_as_often_as_allowed(tmp_path: Path, store: Pat
     # then the south is served instead of the north, then the north again, and then it ends
     first, south, north = outcome.verdict.attempts
     assert [attempt.name for attempt in (first, south, north)] == ["first", "mitigated 1", "mitigated 2"]
-    assert first.short == north.short == ["region=south (sentence)"]
-    assert south.short == ["region=north (sentence)"]
+    assert first.below_threshold == north.below_threshold == ["region=south (sentence)"]
+    assert south.below_threshold == ["region=north (sentence)"]
     [change] = south.slices
     assert change.name == "region=south"
     assert change.after > 0.8 > 0.3 > change.before

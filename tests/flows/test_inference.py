@@ -13,10 +13,10 @@ from assay.corpus.errors import AssayError
 from assay.flows import inference
 from assay.flows.inference import ShardRange, predict, predict_part, prepare
 from assay.serving.address import BUNDLE_TAG
-from assay.serving.batch.prediction_job import keep_plan
-from assay.serving.batch.shards import locked
+from assay.serving.batch.prediction_job import save_plan
+from assay.serving.batch.shards import lock_folder
 from assay.serving.engine import Prediction, Row
-from assay.serving.predict import Request
+from assay.serving.predict import PredictionRequest
 from tests.bundles import build_bundle
 from tests.mongo import Mongo
 
@@ -142,10 +142,10 @@ def test_predict_pins_the_version_of_an_alias(
     move_alias("1")
 
     def keep_and_move(*arguments: Any) -> None:
-        keep_plan(*arguments)
+        save_plan(*arguments)
         move_alias("2")
 
-    monkeypatch.setattr("assay.flows.inference.keep_plan", keep_and_move)
+    monkeypatch.setattr("assay.flows.inference.save_plan", keep_and_move)
     source, output = write(tmp_path / "in.jsonl", 20), tmp_path / "out.jsonl"
 
     predict("models:/toy@champion", str(source), str(output), shard_rows=5, parts=4)
@@ -155,8 +155,8 @@ def test_predict_pins_the_version_of_an_alias(
 
 def test_predict_part_refuses_another_model(move_alias: Callable[[str], None], tmp_path: Path) -> None:
     move_alias("1")
-    request = Request(str(write(tmp_path / "in.jsonl", 20)), str(tmp_path / "out.jsonl"), shard_rows=5)
-    with locked(tmp_path / ".out.jsonl.shards", "out.jsonl"):
+    request = PredictionRequest(str(write(tmp_path / "in.jsonl", 20)), str(tmp_path / "out.jsonl"), shard_rows=5)
+    with lock_folder(tmp_path / ".out.jsonl.shards", "out.jsonl"):
         prepare.fn("models:/toy@champion", request, 4)
     move_alias("2")
     with pytest.raises(

@@ -126,5 +126,5 @@ def test_recover_reports_a_run_that_crashed_too_often(client: SyncPrefectClient)
     flow_run = crashed(client)
     emit_worker_event(EXECUTED, flow_run)
     # it never ran, so that Prefect has counted no start
-    assert recover.fn(flow_run, most_starts=1).action == "reported"
+    assert recover.fn(flow_run, max_starts=1).action == "reported"
     assert not started_again(client, flow_run)

@@ -16,7 +16,7 @@ from assay.corpus.storage.digest import digest_file
 from assay.evaluation.labelled_predictions import PREDICTIONS, read_predictions, write_predictions
 from assay.flows.reproduce import reproduce
 from assay.flows.training import TrainingOutcome, train
-from assay.runs.environment import surroundings, to_text
+from assay.runs.environment import current_environment, to_text
 from assay.runs.origin_record import predictions_folder
 from assay.runs.tags import REPRODUCES_TAG
 from assay.runs.tracking import ENVIRONMENT
@@ -112,7 +112,7 @@ def test_reproduce_command_names_differences_and_exits_with_4(
     answers[0] = replace(answers[0], predicted="good" if answers[0].predicted == "bad" else "bad")
     write_predictions(answers, tmp_path / PREDICTIONS)
     world.client.log_artifact(first.mlflow_run, str(tmp_path / PREDICTIONS), predictions_folder(first.verdict.bundle))
-    world.client.log_text(first.mlflow_run, to_text({**surroundings(), "processor": "An Other"}), ENVIRONMENT)
+    world.client.log_text(first.mlflow_run, to_text({**current_environment(), "processor": "An Other"}), ENVIRONMENT)
     # when
     monkeypatch.setattr(sys, "argv", ["assay", "reproduce", "models:/tiny/1", "--store", str(world.store)])
     with pytest.raises(SystemExit) as ended:

@@ -157,7 +157,7 @@ def test_encoded_rows_read_rows_of_all_chunks(tmp_path: Path, tiny_bert_folder: 
     again = _encoder(tiny_bert_folder).encode([row.text for row in rows])
     for number in (0, 4, ROWS_PER_CHUNK - 1, ROWS_PER_CHUNK, ROWS_PER_CHUNK + 2):
         assert encoded.get("ids", number).tolist() == again[number].ids
-        assert encoded.words(number) == again[number].units
+        assert encoded.words(number) == again[number].words
     assert sorted(row for batch in ordered_batches(encoded, 64) for row in batch) == list(range(len(rows)))
 
 

@@ -1,8 +1,8 @@
-from assay.runs.environment import from_text, surroundings, to_text
+from assay.runs.environment import current_environment, from_text, to_text
 
 
 def test_from_text_reads_what_to_text_wrote() -> None:
-    values = surroundings()
+    values = current_environment()
     assert {"python", "platform", "processor", "cpu", "threads", "torch==", "mlflow=="} <= set(values)
     assert from_text(to_text(values)) == values
 

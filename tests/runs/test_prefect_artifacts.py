@@ -9,7 +9,7 @@ from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from assay.runs import prefect_artifacts as pages
-from assay.runs.prefect_artifacts import ProgressPage, show_link, show_markdown
+from assay.runs.prefect_artifacts import ProgressArtifact, show_link, show_markdown
 from assay.runs.tracking import mlflow_page
 
 
@@ -28,7 +28,7 @@ def shown(key: str) -> list[Any]:
 def test_progress_page_is_one_artifact_that_always_shows_the_end(key: str) -> None:
     @flow
     def steps() -> list[Any]:
-        page = ProgressPage(key, "steps", 0.5)
+        page = ProgressArtifact(key, "steps", 0.5)
         begun = shown(key)
         for share in (0.6, 0.7, 1.0):
             page.show(share)
@@ -57,7 +57,7 @@ def test_artifacts_log_a_warning_when_the_server_is_down(
     @flow
     def run() -> str:
         show_markdown(key, "# Text", "text")
-        ProgressPage(key, "steps").show(1.0)
+        ProgressArtifact(key, "steps").show(1.0)
         return "done"
 
     monkeypatch.setattr(pages, "create_markdown_artifact", away)
@@ -67,6 +67,6 @@ def test_artifacts_log_a_warning_when_the_server_is_down(
 
 
 def test_artifacts_are_not_created_outside_of_a_run() -> None:
-    page = ProgressPage("any", "steps")
+    page = ProgressArtifact("any", "steps")
     page.show(1.0)
     show_markdown("any", "# Text", "text")

@@ -82,7 +82,7 @@ def test_open_ledger_reads_what_another_machine_wrote(tmp_path: Path) -> None:
     keys = np.array([b"0123456789abcdef"], dtype="S16")
     shared = shared_store()
     with open_ledger(ledger_path(tmp_path / "one", "tiny"), shared) as ledger:
-        ledger.tell(keys, np.array([2], dtype=np.int8), remember=True)
+        ledger.record(keys, np.array([2], dtype=np.int8), remember=True)
     with open_ledger(ledger_path(tmp_path / "two", "tiny"), shared) as ledger:
         assert ledger.split_of(keys).tolist() == [2]
 

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
-from assay.serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pinned
+from assay.serving.address import BUNDLE_TAG, ModelAddress, default_tracking_uri, open_bundle, pin_address
 from assay.serving.bundle import MODEL, Bundle
 
 
@@ -46,7 +46,7 @@ def test_open_bundle_downloads_a_model_once_by_alias_or_version(
 
 @pytest.mark.parametrize("address", ["models:/toy@champion", "models:/toy/1", "some/folder"])
 def test_pinned_replaces_an_alias_with_its_version(registry: str, address: str) -> None:
-    assert pinned(address, registry) == address.replace("@champion", "/1")
+    assert pin_address(address, registry) == address.replace("@champion", "/1")
 
 
 def test_open_bundle_keeps_changed_files_out_of_the_cache(registry: str, tmp_path: Path) -> None:

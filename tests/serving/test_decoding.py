@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.corpus.example import Entity
-from assay.serving.decoding import Transitions, bio_tags, softmax, spans, tag_words, widened
+from assay.serving.decoding import Transitions, align_to_words, bio_tags, softmax, spans, tag_words
 from assay.serving.encoding import Word
 
 
@@ -90,12 +90,12 @@ def test_bio_tags_start_with_outside_and_are_sorted_by_type() -> None:
 )
 def test_widened_takes_whole_words_and_nothing_else(entity: Entity, expected: Entity) -> None:
     words = [Word(1, 0, 5), Word(2, 6, 9), Word(3, 10, 18)]
-    assert widened("Hooli buy two words later ones", [entity], words) == (expected,)
+    assert align_to_words("Hooli buy two words later ones", [entity], words) == (expected,)
 
 
 def test_widened_makes_one_of_two_halves_of_a_type() -> None:
     halves = [Entity(0, 2, "ORG"), Entity(2, 5, "ORG"), Entity(2, 5, "PER")]
-    assert widened("Hooli", halves, [Word(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
+    assert align_to_words("Hooli", halves, [Word(1, 0, 5)]) == (Entity(0, 5, "ORG"), Entity(0, 5, "PER"))
 
 
 @st.composite
@@ -117,8 +117,8 @@ def test_widened_gives_the_entities_that_tags_represent(
     text = "x" * words[-1].end + " " * 99
     unread = [entity for entity in entities if entity.start >= words[-1].end]
     expected = spans(tag_words(entities, words), words)
-    assert widened(text, entities, words) == tuple(expected + unread)
-    assert tag_words(widened(text, entities, words), words) == tag_words(entities, words)
+    assert align_to_words(text, entities, words) == tuple(expected + unread)
+    assert tag_words(align_to_words(text, entities, words), words) == tag_words(entities, words)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_widened_gives_a_word_to_one_entity(
     text: str, edges: list[tuple[int, int]], entities: list[Entity], expected: list[tuple[int, int, str]]
 ) -> None:
     words = [Word(number, *edge) for number, edge in enumerate(edges)]
-    assert widened(text, entities, words) == tuple(Entity(*values) for values in expected)
+    assert align_to_words(text, entities, words) == tuple(Entity(*values) for values in expected)
 
 
 def test_widened_scans_a_long_word_once() -> None:
@@ -146,8 +146,8 @@ def test_widened_scans_a_long_word_once() -> None:
     text = "x" * 200_000
     entities = [Entity(at, at + 5, "ORG") for at in range(1, 199_990, 10)]
     begin = time.process_time()
-    assert widened(text, entities, [Word(1, 0, len(text))]) == (Entity(0, len(text), "ORG"),)
-    assert widened(f"{text} x", entities, [Word(1, 0, len(text) + 2)]) == tuple(entities)
+    assert align_to_words(text, entities, [Word(1, 0, len(text))]) == (Entity(0, len(text), "ORG"),)
+    assert align_to_words(f"{text} x", entities, [Word(1, 0, len(text) + 2)]) == tuple(entities)
     overlapping = [Entity(0, 9, "PER"), *(Entity(5, end, "ORG") for end in range(10, 20_000))]
-    assert len(widened(text, overlapping, [Word(1, 0, len(text))])) == 2
+    assert len(align_to_words(text, overlapping, [Word(1, 0, len(text))])) == 2
     assert time.process_time() - begin < 5

@@ -61,7 +61,7 @@ def encoder_of(kind: str, max_length: int = 64, *, windows: bool = False, **clea
 
 def _words(encoder: TextEncoder, text: str) -> list[str]:
     (encoded,) = encoder.encode([text])
-    return [text[span.start : span.end] for span in encoded.units]
+    return [text[span.start : span.end] for span in encoded.words]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,8 +79,8 @@ def _words(encoder: TextEncoder, text: str) -> list[str]:
 def test_encode_finds_a_word_in_raw_offsets(kind: str, text: str, word: str) -> None:
     (encoded,) = encoder_of(kind).encode([text])
     start = text.index(word)
-    assert start in {span.start for span in encoded.units}
-    assert start + len(word) in {span.end for span in encoded.units}
+    assert start in {span.start for span in encoded.words}
+    assert start + len(word) in {span.end for span in encoded.words}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,10 +100,10 @@ def test_encode_returns_raw_offsets_of_cleaned_text(kind: str) -> None:
 @given(text=st.text(max_size=40))
 def test_encode_returns_words_in_order_without_overlap(kind: str, text: str) -> None:
     (encoded,) = encoder_of(kind).encode([text])
-    edges = [edge for span in encoded.units for edge in (span.start, span.end)]
+    edges = [edge for span in encoded.words for edge in (span.start, span.end)]
     assert edges == sorted(edges)
-    assert all(0 <= span.start < span.end <= len(text) for span in encoded.units)
-    assert all(0 < span.token < len(encoded) - 1 for span in encoded.units)
+    assert all(0 <= span.start < span.end <= len(text) for span in encoded.words)
+    assert all(0 < span.token < len(encoded) - 1 for span in encoded.words)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\ud83d x", "\ud83d\ude00 Apple"])
@@ -120,7 +120,7 @@ def test_encode_reports_truncation() -> None:
 
 def test_encode_returns_the_words_of_the_first_text_of_a_pair() -> None:
     (encoded,) = encoder_of("wordpiece").encode(["the shares"], ["Apple fell"])
-    assert [(span.start, span.end) for span in encoded.units] == [(0, 3), (4, 10)]
+    assert [(span.start, span.end) for span in encoded.words] == [(0, 3), (4, 10)]
     assert set(encoded.type_ids) == {0, 1}
 
 

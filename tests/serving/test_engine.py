@@ -82,7 +82,7 @@ def test_warm_runs_every_length_class(build_toy: BuildToy, pair: bool, monkeypat
         return logits(batch)
 
     monkeypatch.setattr(engine, "logits", recorded)
-    engine.warm()
+    engine.warm_up()
     assert {length for _, length in shapes} >= {40}
     assert {rows for rows, _ in shapes} > {1}
 
@@ -90,7 +90,7 @@ def test_warm_runs_every_length_class(build_toy: BuildToy, pair: bool, monkeypat
 def test_warm_refuses_a_damaged_model(toy: Bundle) -> None:
     engine = Engine(_change_graph(toy, lambda model: _set_table(model, "votes", np.nan, unknown=True)), threads=1)
     with pytest.raises(AssayError, match="not finite"):
-        engine.warm()
+        engine.warm_up()
 
 
 def test_predict_accepts_no_rows_and_rows_without_words(engine: Engine) -> None:

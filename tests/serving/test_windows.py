@@ -49,11 +49,11 @@ def test_encode_puts_every_word_into_one_window(kind: str) -> None:
         text = _text(60, seed)
         (encoded,), (expected,) = windowed.encode([text]), whole.encode([text])
         assert len(encoded.windows) > 1
-        words = [(word.start, word.end) for window in encoded.windows for word in window.units]
-        assert words == [(word.start, word.end) for word in expected.units]
+        words = [(word.start, word.end) for window in encoded.windows for word in window.words]
+        assert words == [(word.start, word.end) for word in expected.words]
         for window in encoded.windows:
             assert len(window.ids) <= 24
-            assert all(0 < word.token < len(window.ids) - 1 for word in window.units)
+            assert all(0 < word.token < len(window.ids) - 1 for word in window.words)
         assert len(encoded) == sum(len(window.ids) for window in encoded.windows)
 
 
@@ -62,7 +62,7 @@ def test_encode_keeps_words_longer_than_an_overlap_in_order_without_duplicates(k
     for seed in range(20):
         text = _text(60, seed, (LONG_WORD,))
         (encoded,) = encoder_of(kind, 24, windows=True).encode([text])
-        edges = [edge for window in encoded.windows for word in window.units for edge in (word.start, word.end)]
+        edges = [edge for window in encoded.windows for word in window.words for edge in (word.start, word.end)]
         assert edges == sorted(edges)
 
 

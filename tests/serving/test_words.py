@@ -123,7 +123,7 @@ def _encoder(kind: str, max_length: int = 10_000, *, windows: bool = False) -> T
 
 
 def _words(kind: str, text: str) -> list[Word]:
-    return [span for window in _encoder(kind).encode([text])[0].windows for span in window.units]
+    return [span for window in _encoder(kind).encode([text])[0].windows for span in window.words]
 
 
 def _space_separated(text: str) -> list[tuple[int, int]]:
@@ -226,14 +226,14 @@ def test_words_of_cannot_split_a_token_across_white_space() -> None:
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["Paris is here"])
-    assert [(span.start, span.end) for span in encoded.units] == [(0, 8), (9, 13)]
+    assert [(span.start, span.end) for span in encoded.words] == [(0, 8), (9, 13)]
 
 
 def test_words_of_takes_the_letters_of_a_token_without_punctuation() -> None:
     tokenizer = Tokenizer(models.WordLevel({"(Apple,": 0, "said)": 1, "<unk>": 2}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["(Apple, said)"])
-    assert encoded.units == [Word(0, 1, 6), Word(1, 8, 12)]
+    assert encoded.words == [Word(0, 1, 6), Word(1, 8, 12)]
 
 
 def _piece_encoder(words: list[str]) -> TextEncoder:
@@ -273,8 +273,8 @@ def test_words_of_keeps_the_symbols_of_a_word_in_its_token(token: str, word: str
     text = f"in {token} in"
     (encoded,) = _piece_encoder(["▁in", f"▁{token}"]).encode([text])
     start = text.index(word)
-    assert (start, start + len(word)) in [(span.start, span.end) for span in encoded.units]
-    assert len(encoded.units) == 3
+    assert (start, start + len(word)) in [(span.start, span.end) for span in encoded.words]
+    assert len(encoded.words) == 3
 
 
 @pytest.mark.parametrize("word", ["#Brexit", "$AAPL", "@user"])
@@ -282,7 +282,7 @@ def test_words_of_keeps_the_symbols_of_an_unknown_word(word: str) -> None:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode([f"on {word}, now"])
-    assert encoded.units[1][1:] == (3, 3 + len(word))
+    assert encoded.words[1][1:] == (3, 3 + len(word))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_words_of_keeps_the_symbols_of_an_unknown_word(word: str) -> None:
 )
 def test_words_of_joins_tokens_only_between_letters_of_scripts_with_spaces(pieces: list[str], words: list[str]) -> None:
     (encoded,) = _piece_encoder([f"▁{pieces[0]}", *pieces[1:]]).encode(["".join(pieces)])
-    assert ["".join(pieces)[span.start : span.end] for span in encoded.units] == words
+    assert ["".join(pieces)[span.start : span.end] for span in encoded.words] == words
 
 
 def test_words_of_starts_a_sign_at_its_token_and_not_at_the_prefix_before_it() -> None:
@@ -308,7 +308,7 @@ def test_words_of_starts_a_sign_at_its_token_and_not_at_the_prefix_before_it() -
     tokenizer = Tokenizer(models.Unigram(vocabulary, 0))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     (encoded,) = TextEncoder(tokenizer, 64, Cleaning()).encode(["苹果在"])
-    assert encoded.units == [Word(1, 0, 2), Word(2, 2, 3)]
+    assert encoded.words == [Word(1, 0, 2), Word(2, 2, 3)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -329,6 +329,6 @@ def test_words_of_windows_returns_the_words_of_the_whole_text(kind: str, max_len
     long = ["Donaudampfschifffahrtsgesellschaft" * 3, "e\u0301" * 30, "北京大学" * 10, "किताब" * 8]
     for text in [*SENTENCES, " ".join(SENTENCES), *long, " ".join(long)]:
         (encoded,) = _encoder(kind, max_length, windows=True).encode([text])
-        windowed = [(span.start, span.end) for window in encoded.windows for span in window.units]
+        windowed = [(span.start, span.end) for window in encoded.windows for span in window.words]
         assert windowed == [(span.start, span.end) for span in _words(kind, text)]
-        assert all(0 <= span.token < len(window.ids) for window in encoded.windows for span in window.units)
+        assert all(0 <= span.token < len(window.ids) for window in encoded.windows for span in window.words)

@@ -216,8 +216,8 @@ def test_decide_has_one_winner_of_two_concurrent_decisions(world: World) -> None
     world.go("second")
     version = world.registry.version("2")
     assert version.approval is not None
-    verdict = world.registry.kept_verdict(version)
-    approved = version.approval.answered(True, "Ann")
+    verdict = world.registry.stored_verdict(version)
+    approved = version.approval.decide(True, "Ann")
     # when Bob refuses before her answer arrives,
     decide(world.registry, "2", approve=False, approver="Bob")
     # then hers is not taken.
@@ -334,7 +334,7 @@ def test_promote_refuses_an_approval_of_another_verdict(world: World) -> None:
     world.go("second")
     version = world.registry.version("2")
     assert version.approval is not None
-    approved = version.approval.answered(True, "Ann")
+    approved = version.approval.decide(True, "Ann")
     other = world.judge("second").model_copy(update={"splits": "q"})
     with pytest.raises(AssayError, match="was approved on another verdict"):
         world.registry.promote(version, other, world.registry.version("1"), "better", approval=approved)
@@ -344,10 +344,10 @@ def test_promote_refuses_an_approval_of_another_verdict(world: World) -> None:
 def test_approval_limits_texts_to_the_size_of_a_tag(world: World) -> None:
     asked = Approval.ask(world.judge("second"), "r" * 100, hours=1)
     with pytest.raises(AssayError, match="notes of 1,001 characters"):
-        asked.answered(True, "Ann", "x" * 1001)
+        asked.decide(True, "Ann", "x" * 1001)
     with pytest.raises(AssayError, match="name of 201 characters"):
-        asked.answered(True, "x" * 201)
-    longest = asked.answered(True, "ü" * 200, "ü" * 1000)
+        asked.decide(True, "x" * 201)
+    longest = asked.decide(True, "ü" * 200, "ü" * 1000)
     text = "ü" * LONGEST_TEXT
     move = AliasChange(
         number=1, kind="promotion", source="1", target="2", previous="3", reason=text, verdict="f" * 64, forced=text,
@@ -360,7 +360,7 @@ def question(world: World, number: str) -> str:
     """Return the approval question about a version."""
     version = world.registry.version(number)
     assert version.approval is not None
-    return ask_about(world.registry, world.registry.kept_verdict(version), version.approval)
+    return ask_about(world.registry, world.registry.stored_verdict(version), version.approval)
 
 
 # After a rollback

@@ -30,7 +30,15 @@ ROWS = [
 def finding(key: SliceKey, f1: float, *, failed: bool, head: Head = "sentence") -> SliceFinding:
     interval = Interval(f1, f1, f1)
     return SliceFinding(
-        head=head, key=key, rows=50, share=0.5, f1=interval, whole_f1=0.8, p_value=0.01, short=failed, failed=failed
+        head=head,
+        key=key,
+        rows=50,
+        share=0.5,
+        f1=interval,
+        whole_f1=0.8,
+        p_value=0.01,
+        below_threshold=failed,
+        failed=failed,
     )
 
 

@@ -608,7 +608,7 @@ def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
 ) -> None:
     # Given a version that was approved, promoted and rolled back,
     third, verdict = champions[-1]
-    before = Approval.ask(verdict, "run", 1).answered(approve=True, approver="Eve")
+    before = Approval.ask(verdict, "run", 1).decide(approve=True, approver="Eve")
     second = registry.version(registry.rollback(None, "insults customers").target)
     # when its bundle comes again, with or without the approval of before, then it is refused with the reason.
     again = verdict.model_copy(update={"champion": second.number})
@@ -620,7 +620,7 @@ def test_a_rolled_back_bundle_is_promoted_only_by_force_or_a_later_approval(
         with pytest.raises(AssayError, match=r"rolled back on .*insults customers; .*--force REASON"):
             registry.promote(third, again, second, "better", approval=approval)
     # A reason to force promotes it, and so does an approval that knows of the rollback.
-    after = Approval.ask(again, "run", 1).answered(approve=True, approver="Eve")
+    after = Approval.ask(again, "run", 1).decide(approve=True, approver="Eve")
     assert apply_verdict(registry, third, again, after, "run").promoted
     registry.rollback(None, "still")
     assert apply_verdict(

@@ -22,7 +22,7 @@ from assay.serving.http.context import Context, Json
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.request_body import read_body
 from assay.serving.http.requests import parse
-from assay.serving.http.server_settings import MOST_ROWS
+from assay.serving.http.server_settings import MAX_ROWS
 from assay.serving.json_objects import entity_objects
 
 Nested = list[Any]
@@ -34,7 +34,7 @@ class InputTensor(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(examples=["text"])
-    shape: list[Annotated[int, Field(ge=-MOST_ROWS, le=MOST_ROWS)]] = Field(examples=[[1]])
+    shape: list[Annotated[int, Field(ge=-MAX_ROWS, le=MAX_ROWS)]] = Field(examples=[[1]])
     datatype: str = Field(examples=["BYTES"])
     data: Nested = Field(examples=[["Nice."]])
     parameters: dict[str, Any] | None = None

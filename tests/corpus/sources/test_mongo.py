@@ -10,7 +10,7 @@ from bson import Binary, ObjectId
 from pymongo.errors import OperationFailure
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.bson_order import between, id_range_after, up_to
+from assay.corpus.sources.bson_order import id_range_after, id_range_between, id_range_until
 from assay.corpus.sources.mongo import read_mongo, refused_operators
 from assay.corpus.sources.mongo_connection import MongoQuery, user_error
 from tests.mongo import Mongo
@@ -175,7 +175,11 @@ def test_read_mongo_gives_nothing_for_a_missing_collection(mongo: Mongo) -> None
 def test_id_ranges_of_all_types_cover_each_id_once(mongo: Mongo, size: int) -> None:
     mongo.fill("mixed", [{"_id": value} for value in MIXED_IDS])
     edges = MIXED_IDS[size - 1 :: size]
-    filters = [up_to(edges[0]), *(between(after, last) for after, last in pairwise(edges)), id_range_after(edges[-1])]
+    filters = [
+        id_range_until(edges[0]),
+        *(id_range_between(after, last) for after, last in pairwise(edges)),
+        id_range_after(edges[-1]),
+    ]
 
     parts = [ids(mongo.query("mixed", filter=filter_)) for filter_ in filters]
 

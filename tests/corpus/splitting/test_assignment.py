@@ -70,7 +70,7 @@ class History:
             assignment = assign(splitting_rows, settings, ledger)
             kinds = splitting_rows.keys.kinds()
             split_of, seen = np.tile(assignment.split_of, len(kinds)), np.tile(assignment.seen, len(kinds))
-            ledger.tell(np.concatenate(kinds), split_of, remember=settings.remember, seen=seen)
+            ledger.record(np.concatenate(kinds), split_of, remember=settings.remember, seen=seen)
         return assignment
 
 
@@ -258,8 +258,8 @@ def test_assign_adds_new_sentences_to_their_document(tmp_path: Path) -> None:
         ]
 
     history = History(tmp_path)
-    first = history.run([row for n in range(60) for row in document(n, range(3))], documents="lasting")
-    second = history.run([row for n in range(60) for row in document(n, range(3, 5))], documents="lasting")
+    first = history.run([row for n in range(60) for row in document(n, range(3))], documents="permanent")
+    second = history.run([row for n in range(60) for row in document(n, range(3, 5))], documents="permanent")
     assert second.split_of[::2].tolist() == second.split_of[1::2].tolist() == first.split_of[::3].tolist()
 
 
@@ -271,7 +271,7 @@ def test_assign_keeps_sentences_of_a_document_together_despite_groups(tmp_path: 
         else dataclasses.replace(row, id=f"d{number // 4}#{number % 4}", group=f"d{number // 4}")
         for number, row in enumerate(make_rows(range(800)))
     ]
-    assignment = History(tmp_path).run(rows, documents="lasting")
+    assignment = History(tmp_path).run(rows, documents="permanent")
     ids = [row.id.partition("#")[0] for row in rows]
     assert all(len(splits) == 1 for splits in splits_of(ids, assignment).values())
     assert all(len(splits) == 1 for splits in splits_of([row.group for row in rows], assignment).values())
@@ -283,13 +283,13 @@ def test_assign_excludes_a_new_document_that_repeats_texts_of_two_splits(tmp_pat
         for number, row in enumerate(make_rows(range(200)))
     ]
     history = History(tmp_path)
-    first = history.run(rows, documents="lasting")
+    first = history.run(rows, documents="permanent")
     train, test = (int(np.flatnonzero(first.split_of == split_name)[0]) for split_name in (TRAIN, TEST))
     # given a document with the text of a training row, that of a test row, and one of its own
     texts = [rows[train].text.upper(), rows[test].text, "something else"]
     new = [Example(f"new#{n}", text, label="a", group="new") for n, text in enumerate(texts)]
     for _ in range(2):
-        second = history.run([*rows, *new], documents="lasting")
+        second = history.run([*rows, *new], documents="permanent")
         assert second.split_of[:200].tolist() == first.split_of.tolist()
         assert second.excluded == {JOINS: 3}
         assert not second.seen.any()

@@ -22,7 +22,7 @@ def split_of(*values: int) -> SplitArray:
 
 def record(path: Path, names: HashArray, values: SplitArray, *, remember: bool = True) -> None:
     with open_ledger(path) as ledger:
-        ledger.tell(names, values, remember=remember)
+        ledger.record(names, values, remember=remember)
 
 
 def test_ledger_returns_the_splits_of_known_keys_only(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_save_part_keeps_the_entries_of_its_keys(tmp_path: Path) -> None:
     record(path, keys("b", "a", "c"), split_of(TEST, TRAIN, VALIDATION))
     with open_ledger(path) as ledger:
         ledger.save_part(keys("c", "a", "a", "new"), part)
-        ledger.tell(keys("a"), split_of(TEST), remember=False)
+        ledger.record(keys("a"), split_of(TEST), remember=False)
     with open_ledger(part) as then:
         assert (then.id, then.revision) == (ledger.id, 1)
         assert then.split_of(keys("a", "b", "c", "new")).tolist() == [TRAIN, NO_SPLIT, VALIDATION, NO_SPLIT]

@@ -8,7 +8,7 @@ import pytest
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.files import find_files, read_files
-from assay.corpus.storage.remote_files import copies, fetch_file, name_of, send_file
+from assay.corpus.storage.remote_files import address_of, copies, fetch_file, send_file
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,9 @@ def test_fetch_files_serves_sources_at_an_address(bucket: str) -> None:
     put(f"{bucket}/new/one.jsonl", [1, 2])
     put(f"{bucket}/new/two.jsonl", [3])
     files = find_files({f"{bucket}/new/*.jsonl": "all"})
-    assert [name_of(path) for path in files] == [f"{bucket}/new/one.jsonl", f"{bucket}/new/two.jsonl"]
+    assert [address_of(path) for path in files] == [f"{bucket}/new/one.jsonl", f"{bucket}/new/two.jsonl"]
     assert [row.position for row in read_files(files) if isinstance(row, Document)] == ["one:1", "one:2", "two:1"]
-    assert name_of(Path("/data/rows.jsonl")) == "/data/rows.jsonl"
+    assert address_of(Path("/data/rows.jsonl")) == "/data/rows.jsonl"
     with pytest.raises(AssayError, match="there is no such file"):
         find_files({f"{bucket}/old/*.jsonl": "all"})
 

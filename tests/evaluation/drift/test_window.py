@@ -11,8 +11,8 @@ import pytest
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.evaluation.drift.embedding import Embedder
-from assay.evaluation.drift.reservoir import draw
-from assay.evaluation.drift.window import Window, WindowCounts, observe_window
+from assay.evaluation.drift.reservoir import reservoir_sample
+from assay.evaluation.drift.window import Window, WindowCounts, read_window
 from assay.evaluation.drift.window_statistics import WindowStatistics, row_key
 from assay.recipes.recipe import Recipe
 from assay.serving.engine import Engine
@@ -35,7 +35,7 @@ class Reading:
         fields = {"id": "id", "label": "label", "time": "at"}
         source = {"kind": "files", "paths": {"rows.jsonl": "all"}, "fields": fields, "label_map": {"1": "up"}}
         recipe = Recipe.model_validate(recipe_values(source=source, monitoring={"max_rows": max_rows}))
-        return observe_window(Window(address=address, **options), recipe, self.engine, self.embedder, news_to)
+        return read_window(Window(address=address, **options), recipe, self.engine, self.embedder, news_to)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def logged(name: str, digest: str, **more: Any) -> dict[str, Any]:
 
 def test_window_of_a_log_without_texts_has_predictions_of_this_version(reading: Reading, tmp_path: Path) -> None:
     own = reading.engine.digest
-    write(tmp_path / "answers-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
+    write(tmp_path / "predictions-1.jsonl", logged("a", own), logged("b", "other"), '{"id": "c", "at')
     labels = write(tmp_path / "labels.jsonl", {"id": "a", "label": "down"})
 
     statistics, counts = reading.window_statistics_of(f"log:{tmp_path}", labels=Path(labels))
@@ -176,7 +176,7 @@ def test_window_of_a_log_without_texts_has_predictions_of_this_version(reading: 
 
 
 def test_window_of_a_log_with_texts_is_predicted_again(reading: Reading, tmp_path: Path) -> None:
-    write(tmp_path / "answers-1.jsonl", logged("a", "other", text="bad Acme"))
+    write(tmp_path / "predictions-1.jsonl", logged("a", "other", text="bad Acme"))
 
     statistics, _ = reading.window_statistics_of(f"log:{tmp_path}", since="2026-11-21")
 
@@ -207,12 +207,12 @@ def test_window_strips_late_entities_like_those_of_a_source(
         # "some": one row has no text, so that the logged predictions count
         bare = [logged("8", reading.engine.digest)] if folder == "some" else []
         (tmp_path / folder).mkdir()
-        write(tmp_path / folder / "answers-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
+        write(tmp_path / folder / "predictions-1.jsonl", logged("7", digests[0], text="bad Acme good"), *bare)
         assert gold(reading.window_statistics_of(f"log:{tmp_path / folder}", labels=labels)[0])[0] == [(4, 8, "ORG")]
 
 
 def test_window_uses_late_entities_unchanged_without_texts(reading: Reading, tmp_path: Path) -> None:
-    write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest))
+    write(tmp_path / "predictions-1.jsonl", logged("7", reading.engine.digest))
     labels = {"id": 7.0, "label": None, "entities": [{"start": 0.0, "end": 3, "label": "ORG"}]}
     statistics, _ = reading.window_statistics_of(
         f"log:{tmp_path}", labels=Path(write(tmp_path / "labels.jsonl", labels))
@@ -240,7 +240,7 @@ def test_read_labels_names_impossible_entities(
     reading: Reading, tmp_path: Path, label: dict[str, Any], message: str
 ) -> None:
     labels = Path(write(tmp_path / "labels.jsonl", {"id": 7, **label}))
-    write(tmp_path / "answers-1.jsonl", logged("7", reading.engine.digest, text="bad Acme good"))
+    write(tmp_path / "predictions-1.jsonl", logged("7", reading.engine.digest, text="bad Acme good"))
     for address in (write(tmp_path / "in.jsonl", {"id": 7, "text": "bad Acme good"}), f"log:{tmp_path}"):
         with pytest.raises(AssayError, match=message) as caught:
             reading.window_statistics_of(address, labels=labels)
@@ -253,7 +253,7 @@ def test_read_log_of_a_folder_without_log_is_an_error(reading: Reading, tmp_path
 
 
 def test_draw_is_even_and_keeps_the_order() -> None:
-    drawn = [draw(range(1000), 100, seed) for seed in range(50)]
+    drawn = [reservoir_sample(range(1000), 100, seed) for seed in range(50)]
     assert all(rows == sorted(rows) and len(set(rows)) == 100 for rows in drawn)
     mean = sum(map(sum, drawn)) / 5000
     assert 480 < mean < 520
@@ -266,7 +266,7 @@ def test_window_rows_have_their_groups(reading: Reading, tmp_path: Path) -> None
     recipe = Recipe.model_validate(recipe_values(source=source))
     window = Window(address=write(tmp_path / "in.jsonl", rows[0], {**rows[1], "product": 5}, rows[2]))
 
-    statistics, _ = observe_window(window, recipe, reading.engine, reading.embedder)
+    statistics, _ = read_window(window, recipe, reading.engine, reading.embedder)
 
     one, other, none = statistics.cluster_names
     assert one == other != none
@@ -278,7 +278,7 @@ def test_window_clusters_rows_of_one_request_or_group(reading: Reading, tmp_path
     labels = write(tmp_path / "labels.jsonl", *({"id": name, "group": "g"} for name in "st"))
     for folder, more in (("bare", {}), ("texts", {"text": "good"})):
         (tmp_path / folder).mkdir()
-        write(tmp_path / folder / "answers-1.jsonl", *(logged(name, own, **more) for name in names))
+        write(tmp_path / folder / "predictions-1.jsonl", *(logged(name, own, **more) for name in names))
         for own_labels, count in ((None, 3), (Path(labels), 2)):
             statistics, _ = reading.window_statistics_of(f"log:{tmp_path / folder}", labels=own_labels)
             assert len(set(statistics.cluster_names)) == count

@@ -2,7 +2,7 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.registry.lineage.origin import comparable, lineages
-from assay.runs.environment import surroundings
+from assay.runs.environment import current_environment
 from assay.runs.origin_record import data_folder
 from tests.registry.lineage.conftest import MakeVersion
 
@@ -16,7 +16,7 @@ def test_lineages_reads_data_metrics_and_predictions(make_version: MakeVersion) 
         assert lineage.ledger.is_file()
         assert lineage.answers == made.evaluation.rows
         assert lineage.metrics == comparable(made.evaluation.metrics)
-        assert lineage.surroundings == surroundings()
+        assert lineage.environment == current_environment()
         assert lineage.snapshot.counts.rows == 60
     assert "sentence.accuracy" in lineage.metrics
     assert not any(name.startswith("latency") for name in lineage.metrics)

@@ -5,7 +5,7 @@ import pytest
 
 from assay import cli
 from assay.registry.lineage.version_diff import VersionDiff, diff_versions
-from assay.runs.environment import surroundings, to_text
+from assay.runs.environment import current_environment, to_text
 from assay.runs.tracking import ENVIRONMENT
 from tests.registry.lineage.conftest import Made, MakeVersion
 
@@ -16,7 +16,9 @@ def versions(make_version: MakeVersion) -> tuple[Made, Made]:
     first = make_version("first")
     worse, changes = {"good": "up", "bad": "up"}, {"training": {"epochs": 7}, "split": {"remember": False, "seed": 99}}
     second = make_version("second", range(5, 80), worse, **changes)
-    second.client.log_text(second.run.mlflow_run, to_text({**surroundings(), "processor": "An Other"}), ENVIRONMENT)
+    second.client.log_text(
+        second.run.mlflow_run, to_text({**current_environment(), "processor": "An Other"}), ENVIRONMENT
+    )
     return first, second
 
 
@@ -31,7 +33,7 @@ def test_diff_versions_lists_every_difference(versions: tuple[Made, Made]) -> No
     assert "ledger" not in data
     accuracy = {change.what: (change.before, change.after) for change in diff.metrics}["sentence.accuracy"]
     assert accuracy == tuple(made.evaluation.metrics["sentence.accuracy"] for made in versions)
-    assert [(change.what, change.after) for change in diff.surroundings] == [("processor", "An Other")]
+    assert [(change.what, change.after) for change in diff.environment] == [("processor", "An Other")]
 
 
 def test_diff_versions_lists_every_row_that_changed_its_split(versions: tuple[Made, Made]) -> None:

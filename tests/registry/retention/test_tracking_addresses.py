@@ -14,7 +14,7 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.registry.retention import erasure as forgetting
 from assay.registry.retention.erasure import IncompleteError, erase, plan_erasure
-from assay.registry.retention.mlflow_erasure import Tracked, erase_artifacts
+from assay.registry.retention.mlflow_erasure import MatchedRun, erase_artifacts
 from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
 from assay.runs.lifecycle import open_run
@@ -123,7 +123,7 @@ def test_erase_continues_when_one_mlflow_fails(store: Path, recipes_own: Path, m
         store / "mlflow.db": keep_in(store / "mlflow.db", store, "b"),
     }
 
-    def broken(runs: list[Tracked], uri: str) -> None:
+    def broken(runs: list[MatchedRun], uri: str) -> None:
         if uri.endswith(recipes_own.name):
             raise MlflowException("the server went away")
         erase_artifacts(runs, uri)

@@ -5,7 +5,7 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Engine
-from assay.serving.predict import PredictionCounts, Request, predict_request
+from assay.serving.predict import PredictionCounts, PredictionRequest, predict_request
 from tests.serving.batch.test_execution import InterruptedRunError, contents, interrupt_after, rows, write
 
 NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
@@ -24,7 +24,7 @@ def fill(folder: Path) -> Path:
 
 
 def predict(engine: Engine, folder: Path, output: Path) -> PredictionCounts:
-    return predict_request(engine, Request(str(folder), str(output), shard_rows=10))
+    return predict_request(engine, PredictionRequest(str(folder), str(output), shard_rows=10))
 
 
 def test_predict_request_writes_a_folder_of_the_same_names(engine: Engine, tmp_path: Path) -> None:
@@ -98,6 +98,6 @@ def test_predict_request_refuses_an_unusable_folder_before_it_writes(
     for name in files:
         Path("in", name).write_text('{"text": "good"}\n')
     with pytest.raises(AssayError, match=re.escape(message)):
-        predict_request(engine, Request("in", output, errors))
+        predict_request(engine, PredictionRequest("in", output, errors))
     assert not list(tmp_path.rglob("*.shards"))
     assert not Path("out").exists()

@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
-from assay.serving.predict import PredictionCounts, Request, predict_request
+from assay.serving.predict import PredictionCounts, PredictionRequest, predict_request
 from tests.mongo import Mongo
 from tests.serving.batch.test_execution import InterruptedRunError, interrupt_after
 
@@ -42,7 +42,9 @@ def predict(engine: Engine, mongo: Mongo, tmp_path: Path, monkeypatch: pytest.Mo
 
     def run(input: str, output: str, **options: Any) -> PredictionCounts:
         prefix = f"mongo:env:TEST_MONGO/{mongo.database}/"
-        request = Request(input.replace(">", prefix), output.replace(">", prefix), **{"shard_rows": 3, **options})
+        request = PredictionRequest(
+            input.replace(">", prefix), output.replace(">", prefix), **{"shard_rows": 3, **options}
+        )
         return predict_request(engine, request)
 
     return run
@@ -252,7 +254,7 @@ import sys, time
 from pathlib import Path
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
-from assay.serving.predict import Request, predict_request
+from assay.serving.predict import PredictionRequest, predict_request
 engine = Engine(Bundle.load(Path(sys.argv[1])), threads=1)
 predict_stream = engine.predict_stream
 def slow(texts):
@@ -260,7 +262,7 @@ def slow(texts):
         time.sleep(0.01)
         yield prediction
 engine.predict_stream = slow
-predict_request(engine, Request(sys.argv[2], sys.argv[3], shard_rows=3))
+predict_request(engine, PredictionRequest(sys.argv[2], sys.argv[3], shard_rows=3))
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from assay.corpus.errors import AssayError
-from assay.serving.http.listening import bind, check_free, listen, taken
+from assay.serving.http.listening import bind, bound_sockets, check_free, listen
 from tests.cli.calls import call
 from tests.ports import free_port
 
@@ -63,7 +63,7 @@ def test_bind_reports_that_a_port_needs_privileges(monkeypatch: pytest.MonkeyPat
 def test_commands_end_at_a_port_in_use_before_they_announce_an_address(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), taken(HOST, 0) as sockets:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), bound_sockets(HOST, 0) as sockets:
         listen(sockets, HOST)
         assert call(monkeypatch, *command.split(), str(sockets[0].getsockname()[1])) == 1
         assert capsys.readouterr().err.startswith("assay: cannot listen on 127.0.0.1:")

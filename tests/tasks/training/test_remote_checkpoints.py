@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from assay.corpus.storage.object_store import SharedStore
-from assay.models.resume import COMPLETE, is_whole, mark_complete
+from assay.models.resume import COMPLETE, is_complete, mark_complete
 from assay.models.training_loop import WORK
 from assay.runs.remote_step_cache import local_name
 from assay.tasks.training.remote_checkpoints import fetch_checkpoints
@@ -26,6 +26,6 @@ def test_fetch_checkpoints_repeats_an_interrupted_download(bucket: str, tmp_path
     (begun / "weights").write_text("wh")
     # then that has the first one whole, and not the other
     fetch_checkpoints(shared, here, here / "train")
-    assert is_whole(begun, "key")
+    assert is_complete(begun, "key")
     assert [path.parent.name for path in begun.parent.glob(f"*/{COMPLETE}")] == ["checkpoint-5"]
     assert not begun.with_name("checkpoint-10").exists()
