@@ -245,7 +245,7 @@ def test_decide_names_pending_versions(world: World) -> None:
     world.go("third one")
     with pytest.raises(AssayError, match="versions that wait for approval: 2, 3; name one with --version"):
         decide(world.registry, None, approve=True, approver="Ann")
-    with pytest.raises(AssayError, match="needs the name of who gives it"):
+    with pytest.raises(AssayError, match="needs the name of a person"):
         decide(world.registry, "3", approve=True, approver=" ")
     with pytest.raises(AssayError, match="does not wait for approval: it is passed"):
         decide(world.registry, "1", approve=True, approver="Ann")
