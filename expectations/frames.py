@@ -89,6 +89,7 @@ def schema_frame(snapshot: Snapshot) -> pd.DataFrame:
     for path in snapshot.part_paths():
         for name, fault in _column_faults(expected, pq.read_schema(path)):
             column_faults[name] = column_faults.get(name) or f"{path.name}: {fault}"
+    return pd.DataFrame({"id": list(column_faults), "fault.column": list(column_faults.values())}, dtype="object")
 
 
 def _column_faults(expected: pa.Schema, actual: pa.Schema) -> Iterator[tuple[str, str]]:
