@@ -108,7 +108,7 @@ def test_open_ledger_rejects_a_damaged_file(tmp_path: Path, damage: str) -> None
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[:-20], "not parquet": b"hello", "empty": b""}[damage])
     with (
-        pytest.raises(AssayError, match=r"l\.parquet is not the ledger .* restore it from a backup"),
+        pytest.raises(AssayError, match=r"l\.parquet is not the split ledger .* restore it from a backup"),
         open_ledger(path),
     ):
         pass
