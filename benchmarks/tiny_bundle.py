@@ -10,7 +10,7 @@ from assay.corpus.storage.digest import digest_file
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph
 from assay.models.training_loop import train
-from assay.recipes.recipe import Model, Scratch, Training
+from assay.recipes.recipe import ModelSection, Scratch, Training
 from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, write_manifest
 from assay.serving.cpu import cpu_flags
 from demo.virtual import virtual_documents
@@ -36,7 +36,7 @@ def virtual_examples(count: int, seed: int) -> list[Example]:
 
 def tiny_bundle(folder: Path) -> Bundle:
     """Train, export in float32, write the manifest."""
-    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=MAX_LENGTH)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=MAX_LENGTH)
     examples = virtual_examples(TRAINING_ROWS, seed=1)
     work, bundle = folder / "checkpoint", folder / "bundle"
     work.mkdir()

@@ -30,7 +30,7 @@ from assay.models.network import Network
 from assay.models.preparation import Data, checkpoint_manifest, encode, label_set_of, new_network
 from assay.models.tokenizer import save_tokenizer
 from assay.models.training_loop import make_trainer
-from assay.recipes.recipe import Model, Training
+from assay.recipes.recipe import ModelSection, Training
 from benchmarks.encoder import minilm_folder
 from benchmarks.results import Row, write_rows
 
@@ -99,7 +99,7 @@ class Bench:
     def __init__(self, folder: Path, steps: int) -> None:
         self._folder = folder
         self._steps = steps
-        self._model = Model(encoder=str(minilm_folder()), heads=["sentence", "tokens"], max_length=PADDED_LENGTH)
+        self._model = ModelSection(encoder=str(minilm_folder()), heads=["sentence", "tokens"], max_length=PADDED_LENGTH)
         self._training = Training(epochs=1, batch_size=BATCH_SIZE, learning_rate=5e-5)
         rows = read_snips("train")
         self._label_set = label_set_of(rows, self._model)

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from prefect import flow
 
 from assay.corpus.storage.artifact_ref import Ref
-from assay.flows.attempts import searches_first
 from assay.flows.runners import runner_from_environment, task_resources_from_environment
+from assay.flows.training_attempts import searches_first
 from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import open_run
 from assay.runs.run import Run, Step

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from assay.flows.attempts import best_candidate
-from assay.registry.lineage.origin import lineages
+from assay.flows.training_attempts import best_candidate
+from assay.registry.lineage.version_lineage import lineages
 from assay.serving.address import existing_tracking_uri
 from assay.tasks.evaluate import evaluate
 from assay.tasks.find_snapshot import find_snapshot

@@ -12,8 +12,8 @@ from assay.evaluation.verdict import Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.approval_records import VERDICT, ApprovalRecords
 from assay.registry.versions import Version, Versions
+from assay.runs.lineage_record import predictions_folder
 from assay.runs.mlflow_client import connect
-from assay.runs.origin_record import predictions_folder
 from assay.runs.search_filters import equals
 from assay.runs.tracking import mlflow_reachable, tracking_uri_for
 from assay.serving.registered_model import test_metrics

@@ -11,9 +11,9 @@ from assay.corpus.errors import AssayError
 from assay.evaluation.attempts import Attempt
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Verdict
-from assay.flows.attempts import best_candidate
 from assay.flows.run_limit import exclusive_training
 from assay.flows.runners import runner_from_environment, task_resources_from_environment
+from assay.flows.training_attempts import best_candidate
 from assay.recipes.recipe import Recipe
 from assay.registry.aliases import ChampionChanged
 from assay.registry.promotion import PromotionResult, effective_verdict

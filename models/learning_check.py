@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from assay.corpus.example import Example
-from assay.recipes.recipe import Model, Training
+from assay.recipes.recipe import ModelSection, Training
 from assay.recipes.training_section import DEFAULTS
 
 # A loss that falls by less than this share of its first value has not fallen: batches differ by as much.
@@ -15,7 +15,7 @@ FAR_OFF = 3.0
 
 
 def learning_warnings(
-    history: Mapping[str, Any], validation_rows: Sequence[Example], model: Model, training: Training
+    history: Mapping[str, Any], validation_rows: Sequence[Example], model: ModelSection, training: Training
 ) -> list[str]:
     """Return the warnings about a training, one line each; empty if the model learned.
 
@@ -57,7 +57,7 @@ def _kept_epoch(history: Mapping[str, Any]) -> Mapping[str, float]:
     return next((epoch for epoch in epochs if epoch["epoch"] == history["kept_epoch"]), epochs[-1] if epochs else {})
 
 
-def _remedy(model: Model, training: Training) -> str:
+def _remedy(model: ModelSection, training: Training) -> str:
     rate, default = training.learning_rate, DEFAULTS[model.kind]["learning_rate"]
     if rate * FAR_OFF <= default:
         return f"raise training.learning_rate ({rate:g}) to about {default:g}"

@@ -24,7 +24,7 @@ from transformers import (
 
 from assay.corpus.errors import AssayError
 from assay.models.crf import LinearChainCrf
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 
 JOINT_HEADS = "heads.safetensors"
 
@@ -120,7 +120,12 @@ class Network(nn.Module):
 
 
 def build_network(
-    model: Model, classes: int, tags: int, *, config: PretrainedConfig | None = None, attention: str | None = None
+    model: ModelSection,
+    classes: int,
+    tags: int,
+    *,
+    config: PretrainedConfig | None = None,
+    attention: str | None = None,
 ) -> Network:
     """Build the network of a recipe, with new heads.
 
@@ -174,7 +179,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def encoder_errors(model: Model) -> Iterator[None]:
+def encoder_errors(model: ModelSection) -> Iterator[None]:
     """Convert errors of transformers about an encoder that cannot be loaded into one line.
 
     Raises:
@@ -197,7 +202,7 @@ def _loader(classes: int, tags: int) -> tuple[Any, int]:
     return (AutoModelForSequenceClassification, classes) if classes else (AutoModelForTokenClassification, tags)
 
 
-def _pretrained(loader: Any, model: Model, labels: int, attention: str | None) -> PreTrainedModel:
+def _pretrained(loader: Any, model: ModelSection, labels: int, attention: str | None) -> PreTrainedModel:
     names = [f"LABEL_{number}" for number in range(labels)]
     # Otherwise the label names of a published head remain, in its order.
     named = {
@@ -231,7 +236,7 @@ def _heads(network: PreTrainedModel) -> set[str]:
     return {name for name, parameter in network.named_parameters() if id(parameter) not in encoder}
 
 
-def _check_encoder(network: PreTrainedModel, loaded: dict[str, Any], model: Model) -> None:
+def _check_encoder(network: PreTrainedModel, loaded: dict[str, Any], model: ModelSection) -> None:
     heads = _heads(network) if network.base_model is not network else set()
     for name, stored, expected in loaded["mismatched_keys"]:
         if name not in heads:
@@ -259,7 +264,7 @@ def _reads_type_ids(model: PreTrainedModel) -> bool:
     return kinds > 1 and "token_type_ids" in inspect.signature(model.forward).parameters
 
 
-def _set_dropout(body: PreTrainedModel, model: Model) -> None:
+def _set_dropout(body: PreTrainedModel, model: ModelSection) -> None:
     """Set dropout on the modules, since each architecture has other names for it in its configuration."""
     inside = set(body.base_model.modules())
     for module in (module for module in body.modules() if isinstance(module, nn.Dropout)):

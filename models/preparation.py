@@ -20,7 +20,7 @@ from assay.models.deberta_training import use_fast_attention
 from assay.models.network import Network, build_network
 from assay.models.scratch import scratch_config, train_tokenizer
 from assay.models.tokenizer import load_tokenizer
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 from assay.serving.decoding import align_to_words, bio_tags
 from assay.serving.encoding import TextEncoder
 
@@ -41,7 +41,7 @@ class Data:
     oversample: bool = False
 
 
-def label_set_of(rows: Collection[Example], model: Model) -> LabelSet:
+def label_set_of(rows: Collection[Example], model: ModelSection) -> LabelSet:
     """Return the classes and tags of the training rows, sorted, for the heads of the recipe.
 
     Raises:
@@ -65,7 +65,9 @@ def label_set_of(rows: Collection[Example], model: Model) -> LabelSet:
     return LabelSet(labels, bio_tags(sorted(types)) if "tokens" in model.heads else [])
 
 
-def new_network(rows: Iterable[Example], model: Model, label_set: LabelSet) -> tuple[Network, PreTrainedTokenizerFast]:
+def new_network(
+    rows: Iterable[Example], model: ModelSection, label_set: LabelSet
+) -> tuple[Network, PreTrainedTokenizerFast]:
     """Return the untrained network of a recipe, with its adapters if any, and its tokenizer.
 
     Raises:
@@ -149,7 +151,7 @@ def _with_whole_words(rows: Sequence[Example], encoded: EncodedRows) -> list[Exa
 
 def checkpoint_manifest(
     rows: Iterable[Example],
-    model: Model,
+    model: ModelSection,
     label_set: LabelSet,
     network: Network,
     tokenizer: PreTrainedTokenizerFast,
@@ -167,7 +169,7 @@ def checkpoint_manifest(
     )
 
 
-def _check_length(network: Network, model: Model) -> None:
+def _check_length(network: Network, model: ModelSection) -> None:
     longest = _longest_input(network)
     if longest is not None and model.max_length > longest:
         raise AssayError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from assay.corpus.example import Entity, Example
 from assay.models.scratch import train_tokenizer
 from assay.models.tokenizer import load_tokenizer
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 from assay.serving.decoding import align_to_words, spans, tag_words
 from assay.serving.encoding import EncodedText, TextEncoder
 
@@ -49,7 +49,7 @@ class TagCoverage:
                 self.examples.append(_example(row, lost[0], recovered))
 
 
-def tag_coverage(rows: list[Example], model: Model) -> TagCoverage:
+def tag_coverage(rows: list[Example], model: ModelSection) -> TagCoverage:
     """Measure the tag coverage of the recipe's tokenizer; a model from scratch trains its tokenizer on these rows.
 
     Raises:

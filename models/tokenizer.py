@@ -8,10 +8,10 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from assay.corpus.errors import AssayError
 from assay.models.network import encoder_errors, quiet
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 
 
-def load_tokenizer(model: Model) -> PreTrainedTokenizerFast:
+def load_tokenizer(model: ModelSection) -> PreTrainedTokenizerFast:
     """Load the tokenizer of the recipe's encoder.
 
     Raises:

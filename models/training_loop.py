@@ -31,7 +31,7 @@ from assay.models.tokenizer import save_tokenizer
 from assay.models.trainer import NetworkTrainer, load_trainable, trainer_arguments
 from assay.models.used_embedding import restore_embedding, train_used_rows
 from assay.models.validation_scores import crf_scores, metrics, predict
-from assay.recipes.recipe import Model, Training
+from assay.recipes.recipe import ModelSection, Training
 
 WORK = "work"
 
@@ -42,7 +42,7 @@ _logger = logging.getLogger(__name__)
 def train(
     train_rows: Collection[Example],
     validation_rows: Sequence[Example],
-    model: Model,
+    model: ModelSection,
     training: Training,
     folder: Path,
     log: Log | None = None,
@@ -102,7 +102,7 @@ def train(
 def make_trainer(
     network: Network,
     data: Data,
-    model: Model,
+    model: ModelSection,
     training: Training,
     precision: Literal["fp32", "bf16"],
     work: Path,

@@ -40,7 +40,7 @@ class Scratch(StrictModel):
         return self
 
 
-class Model(StrictModel):
+class ModelSection(StrictModel):
     """The network: an encoder, an optional adapter, and one or two heads."""
 
     encoder: str | None = Field(
@@ -75,7 +75,7 @@ class Model(StrictModel):
         return "scratch" if self.scratch is not None else "lora" if self.lora is not None else "full"
 
     @model_validator(mode="after")
-    def _one_encoder(self) -> "Model":
+    def _one_encoder(self) -> "ModelSection":
         if (self.encoder is None) == (self.scratch is None):
             raise ValueError("model needs exactly one of model.encoder and model.scratch")
         if self.lora is not None and self.scratch is not None:

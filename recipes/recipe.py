@@ -7,11 +7,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from assay.corpus.example import Head
 from assay.corpus.settings import StrictModel
-from assay.corpus.splitting.settings import Split
+from assay.corpus.splitting.split_settings import Split
 from assay.corpus.storage.digest import digest_json
 from assay.recipes.bounds import MOST_ROWS
 from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
-from assay.recipes.model_section import Lora, Model, Scratch
+from assay.recipes.model_section import Lora, ModelSection, Scratch
 from assay.recipes.monitoring_section import DriftLimits, Monitoring
 from assay.recipes.source_section import HubSource, MongoSource, Source
 from assay.recipes.training_section import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
@@ -24,7 +24,7 @@ __all__ = [
     "Head",
     "Lora",
     "Mitigation",
-    "Model",
+    "ModelSection",
     "Monitoring",
     "Range",
     "Recipe",
@@ -97,7 +97,7 @@ class Recipe(StrictModel):
     source: Source
     validation: Validation = Validation()
     split: Split = Split()
-    model: Model
+    model: ModelSection
     # A default in the schema would make forms fill in settings that depend on the model.
     training: Training = Field(default_factory=Training)
     tuning: Tuning | None = Field(None, description="Search for better settings. None: no search")
@@ -177,7 +177,7 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _tuning_tries_what_is_allowed(self) -> "Recipe":
-        sections: dict[str, Model | Training] = {"model": self.model, "training": self.training}
+        sections: dict[str, ModelSection | Training] = {"model": self.model, "training": self.training}
         for key, value in self.tuning.edges() if self.tuning else ():
             section, _, name = key.partition(".")
             try:

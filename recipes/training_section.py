@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from assay.corpus.settings import Seed, StrictModel
 from assay.recipes.bounds import Number, Whole
-from assay.recipes.model_section import Kind, Model
+from assay.recipes.model_section import Kind, ModelSection
 
 MOST_EPOCHS = 10_000
 # The value of a setting of model or training.
@@ -156,7 +156,7 @@ class Tuning(StrictModel):
     def _keys_can_be_tuned(self) -> "Tuning":
         for key, choices in self.space.items():
             section, _, name = key.partition(".")
-            fields: Mapping[str, object] = {"training": Training.model_fields, "model": Model.model_fields}.get(
+            fields: Mapping[str, object] = {"training": Training.model_fields, "model": ModelSection.model_fields}.get(
                 section, {}
             )
             if name not in fields or key in ("training.seed", "training.processes", "model.heads"):

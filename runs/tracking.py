@@ -25,9 +25,9 @@ from assay.corpus.storage.disk_errors import sqlite_remedy, writing_to
 from assay.recipes.recipe import Recipe
 from assay.runs.environment import current_environment, to_text
 from assay.runs.experiments import experiment_id
+from assay.runs.lineage_record import keep_data
 from assay.runs.mlflow_client import connect
 from assay.runs.mlflow_runs import run_exists
-from assay.runs.origin_record import keep_data
 from assay.runs.parameters import RECIPE, dataset_input, recipe_parameters
 from assay.runs.prefect_artifacts import current_flow_run
 from assay.runs.run import Run

@@ -23,7 +23,7 @@ from assay.evaluation.drift.window_statistics import REFERENCE, Reference, row_k
 from assay.evaluation.labelled_predictions import row_of
 from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
-from assay.registry.lineage.origin import Lineage, lineages
+from assay.registry.lineage.version_lineage import Lineage, lineages
 from assay.runs.lifecycle import LOCK
 from assay.runs.run import Run
 from assay.runs.software import code_digest

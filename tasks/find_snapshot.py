@@ -9,9 +9,9 @@ from prefect.cache_policies import NO_CACHE
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import MANIFEST, Snapshot, SnapshotManifest
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.registry.lineage.origin import Lineage
+from assay.registry.lineage.version_lineage import Lineage
+from assay.runs.lineage_record import snapshot_folder
 from assay.runs.mlflow_client import connect
-from assay.runs.origin_record import snapshot_folder
 from assay.runs.run import Run
 from assay.runs.tracking import mlflow_reachable
 from assay.tasks.extract import extract

@@ -20,8 +20,8 @@ from assay.registry.card_descriptions import CARD, LONGEST_NOTE, shortened_card
 from assay.registry.model_card import Card
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
+from assay.runs.lineage_record import keep_predictions
 from assay.runs.mlflow_client import connect, full_address, stored_address
-from assay.runs.origin_record import keep_predictions
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
 from assay.runs.tags import OUTCOME_TAG, RUN_TAG, VERDICT_TAG

@@ -23,8 +23,8 @@ from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.loader import parse_recipe
 from assay.registry.lineage.change import Change, changes
-from assay.registry.lineage.origin import Lineage, comparable
 from assay.registry.lineage.version_diff import environment_changed
+from assay.registry.lineage.version_lineage import Lineage, comparable
 from assay.registry.versions import Versions
 from assay.runs.environment import current_environment
 from assay.runs.lifecycle import run_lock

@@ -23,7 +23,7 @@ from assay.corpus.splitting.duplicates import (
 )
 from assay.corpus.splitting.label_sets import LabelSets, read_label_sets
 from assay.corpus.splitting.ledger import Ledger
-from assay.corpus.splitting.settings import Split
+from assay.corpus.splitting.split_settings import Split
 from assay.corpus.splitting.stratify import NO_SPLIT, TEST, TRAIN, VALIDATION, SplitArray, pseudo_random, stratify
 
 JOINS = "joins several previous assignments"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from assay.corpus.example import Head
 from assay.corpus.splits import SPLIT_NAMES
 from assay.corpus.splitting.assignment import BESIDE_TEST, BESIDE_VALIDATION, JOINS, Assignment, SplittingRows
-from assay.corpus.splitting.settings import Split
+from assay.corpus.splitting.split_settings import Split
 from assay.corpus.splitting.stratify import TEST
 
 FAR = 0.25  # relative to the share: a test share of 10 % is far off below 7.5 % and above 12.5 %

@@ -5,7 +5,7 @@ from statistics import NormalDist
 from typing import Any
 
 from assay.corpus.splits import SplitsManifest
-from assay.evaluation.gate_checks.gate_context import GateContext, RegisteredVersion
+from assay.evaluation.gate_checks.gate_context import ComparedVersion, GateContext
 from assay.evaluation.gate_checks.phrases import percent
 from assay.evaluation.labelled_predictions import classes_of, outcomes_of
 from assay.evaluation.paired_test import Comparison, compare
@@ -54,7 +54,7 @@ def _join(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def why_not_comparable(context: GateContext[Any], champion: RegisteredVersion, head: Head) -> str | None:
+def why_not_comparable(context: GateContext[Any], champion: ComparedVersion, head: Head) -> str | None:
     """Return why candidate and champion cannot be compared on the test rows; None if they can."""
     champion_manifest, candidate_manifest = context.champion_bundle.manifest, context.bundle.manifest
     if champion_manifest.pair != candidate_manifest.pair:
@@ -79,7 +79,7 @@ def _describe_difference(champion_labels: set[str], candidate_labels: set[str]) 
     return f"the label sets differ: {', '.join(only[:5])}"
 
 
-def _why_splits_unknown(champion: RegisteredVersion, snapshot: str, splits: SplitsManifest) -> str | None:
+def _why_splits_unknown(champion: ComparedVersion, snapshot: str, splits: SplitsManifest) -> str | None:
     """Return why the champion may have been trained on current test rows; None if it was not."""
     data = champion.data
     if (data.snapshot, data.splits) == (snapshot, splits.digest):

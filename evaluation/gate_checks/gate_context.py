@@ -27,7 +27,7 @@ class VersionData(NamedTuple):
     ledger: str | None
 
 
-class RegisteredVersion(Protocol):
+class ComparedVersion(Protocol):
     """Attributes of a registered version that the gate reads."""
 
     @property
@@ -43,7 +43,7 @@ class RegisteredVersion(Protocol):
         """Return the digests of its training and test data."""
 
 
-V = TypeVar("V", bound=RegisteredVersion)
+V = TypeVar("V", bound=ComparedVersion)
 
 
 class ModelVersions(Protocol[V]):

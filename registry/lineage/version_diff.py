@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.splits import SplitName
 from assay.registry.lineage.change import Change, changes
-from assay.registry.lineage.origin import Lineage, lineages
+from assay.registry.lineage.version_lineage import Lineage, lineages
 from assay.runs.tags import CODE_TAG, DEVICE_TAG, PRECISION_TAG
 
 # Tags of the MLflow run that a result may depend on, too, by their names in a diff.

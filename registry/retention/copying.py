@@ -22,7 +22,7 @@ from assay.corpus.storage.digest import digest_json
 from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval
 from assay.registry.history import AliasChange
-from assay.registry.lineage.origin import find_version
+from assay.registry.lineage.version_lineage import find_version
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.versions import Version, Versions, logged_metrics
 from assay.runs.experiments import experiment_id

@@ -15,9 +15,9 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import ROWS, Splits
 from assay.registry.retention.store_erasure import holds_rows, is_one_of
 from assay.registry.versions import Version, every_version
+from assay.runs.lineage_record import DATA_FOLDER, PREDICTIONS_FOLDER, SNAPSHOT_FOLDER, data_folder
 from assay.runs.mlflow_client import connect, every_page
 from assay.runs.mlflow_runs import find_run
-from assay.runs.origin_record import DATA_FOLDER, PREDICTIONS_FOLDER, SNAPSHOT_FOLDER, data_folder
 from assay.runs.tags import RECIPE_TAG, SPLITS_TAG
 from assay.serving.address import without_password
 

@@ -10,9 +10,9 @@ from assay.corpus.errors import AssayError
 from assay.registry.retention.store_erasure import all_snapshots
 from assay.registry.retention.tracking_addresses import in_one_line, runs_elsewhere, tracking_addresses
 from assay.registry.versions import every_version
+from assay.runs.lineage_record import snapshot_folder
 from assay.runs.mlflow_client import connect
 from assay.runs.mlflow_runs import find_run
-from assay.runs.origin_record import snapshot_folder
 from assay.runs.run_states import read_states
 from assay.runs.tags import SNAPSHOT_TAG
 

@@ -22,7 +22,7 @@ from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.protocols import mlflow, native, v2
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.http.shedding import Shedder
 
@@ -37,7 +37,7 @@ def make_app(
     settings: Settings,
     active_model: ActiveModel,
     batcher: Batcher,
-    metrics: Metrics,
+    metrics: ServerMetrics,
     background: Background | None = None,
 ) -> Starlette:
     """Return the application.

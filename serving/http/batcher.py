@@ -17,7 +17,7 @@ from assay.serving.http import error_responses as errors
 from assay.serving.http.batch_selection import select_batch
 from assay.serving.http.cost import BatchCost
 from assay.serving.http.pending_request import BatchJob, PendingRequest
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ MAX_CANDIDATES = 128
 class Batcher:
     """A queue bounded in tokens, and the threads that empty it."""
 
-    def __init__(self, threads: int, batch_tokens: int, queue_tokens: int, metrics: Metrics) -> None:
+    def __init__(self, threads: int, batch_tokens: int, queue_tokens: int, metrics: ServerMetrics) -> None:
         """Start the threads.
 
         Args:

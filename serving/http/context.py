@@ -15,7 +15,7 @@ from assay.serving.http.error_responses import Refusal
 from assay.serving.http.model_calls import ModelCalls, PredictedRows
 from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.requests import check_rows
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -26,7 +26,7 @@ class Context:
 
     active_model: ActiveModel
     model_calls: ModelCalls
-    metrics: Metrics
+    metrics: ServerMetrics
     log: PredictionLog | None = None
 
     async def predict(self, request: Request, rows: Sequence[Row]) -> PredictedRows:

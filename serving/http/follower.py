@@ -13,7 +13,7 @@ from assay.corpus.storage.atomic import atomic_path
 from assay.serving.address import default_cache
 from assay.serving.bundle import Bundle
 from assay.serving.http.active_model import ActiveModel, Origin, RefusedVersion, ServedModel, load_model
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.registered_model import ModelAddress, RegisteredVersion, RegistryClient, UnreachableError
 from assay.serving.signatures import verify
@@ -42,7 +42,7 @@ class LastServed(BaseModel):
 class Follower:
     """Polls an address of the registry, and sets the active model to the version that it names."""
 
-    def __init__(self, address: ModelAddress, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, address: ModelAddress, settings: Settings, metrics: ServerMetrics) -> None:
         """Create a client of the registry.
 
         Raises:

@@ -17,7 +17,7 @@ from assay.serving.http.active_model import ActiveModel, ServedModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.client_connection import ClientConnection
 from assay.serving.http.pending_request import PendingRequest
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits
 
 # Shorter texts are encoded on the event loop: a thread would cost more than it saves.
@@ -40,7 +40,7 @@ class PredictedRows:
 class ModelCalls:
     """Calls of the active model within the limits of the server."""
 
-    def __init__(self, active_model: ActiveModel, batcher: Batcher, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, active_model: ActiveModel, batcher: Batcher, limits: Limits, metrics: ServerMetrics) -> None:
         self.active_model = active_model
         self.limits = limits
         self._batcher = batcher

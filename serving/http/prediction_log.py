@@ -22,7 +22,7 @@ from starlette.requests import Request
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Prediction, Row
 from assay.serving.http.model_calls import PredictedRows
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import LogSettings
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _Entry:
 class PredictionLog:
     """Takes predictions on the event loop, and writes them on a thread."""
 
-    def __init__(self, settings: LogSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: LogSettings, metrics: ServerMetrics) -> None:
         """Start the thread.
 
         Raises:

@@ -16,7 +16,7 @@ from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
 from assay.serving.http.listening import bound_sockets, listen
 from assay.serving.http.server_lifecycle import run
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def serve(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    metrics = Metrics()
+    metrics = ServerMetrics()
     active_model, background = open_active_model(settings, metrics)
     limits = settings.limits
     threads = settings.threads or available_threads()
@@ -49,7 +49,7 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     run(app, settings, active_model, sockets)
 
 
-def open_active_model(settings: Settings, metrics: Metrics) -> tuple[ActiveModel, Background | None]:
+def open_active_model(settings: Settings, metrics: ServerMetrics) -> tuple[ActiveModel, Background | None]:
     """Return the first active model, and the background task that follows its alias.
 
     Raises:

@@ -11,7 +11,7 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
-class Metrics:
+class ServerMetrics:
     """Metrics of one server, in a registry of their own: scrape each replica."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from assay.serving.http.context import Json
 from assay.serving.http.error_responses import overloaded
 from assay.serving.http.headers import DEFAULTS
 from assay.serving.http.model_calls import ModelCalls
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 
 # The application decides about requests with a deadline of their own, and those that wait for 100 Continue.
 _LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect"))
@@ -22,7 +22,7 @@ class Shedder:
     are admitted in between are counted until their tasks run; otherwise far too many would be admitted.
     """
 
-    def __init__(self, model_calls: ModelCalls, metrics: Metrics) -> None:
+    def __init__(self, model_calls: ModelCalls, metrics: ServerMetrics) -> None:
         self._model_calls = model_calls
         # All other paths count as the v2 protocol.
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}

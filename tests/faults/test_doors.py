@@ -18,7 +18,7 @@ from assay.deployments.local_stack import HOST, LocalStack
 from assay.deployments.processes import Processes
 from assay.flows.api_access import check_token
 from assay.models.training_loop import WORK, train
-from assay.recipes.recipe import Model, Scratch, Training
+from assay.recipes.recipe import ModelSection, Scratch, Training
 from assay.serving.bundle import Bundle
 from assay.serving.http.server_settings import Settings
 from tests.bundles import build_bundle
@@ -172,7 +172,7 @@ def test_checkpoint_runs_no_code(tmp_path: Path, one_thread: None) -> None:
     from tests.models.test_training_loop import ROWS, _KillAt, _KilledError
 
     # given a training that was broken off, whose checkpoint somebody changed, seal and all
-    model = Model(
+    model = ModelSection(
         scratch=Scratch(layers=1, hidden=16, attention_heads=2, vocabulary=100), heads=["sentence"], max_length=32
     )
     training = Training(epochs=3, batch_size=8, learning_rate=1e-3)

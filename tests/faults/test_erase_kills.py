@@ -11,7 +11,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
 from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import is_one_of
-from assay.runs.origin_record import data_folder, snapshot_folder
+from assay.runs.lineage_record import data_folder, snapshot_folder
 from tests.faults.counts import LONG, count
 from tests.faults.victim import CONTEXT, PATIENCE_S, Point, die, set_trap
 from tests.registry.retention.test_erasure import made

@@ -17,7 +17,7 @@ from assay.evaluation.labelled_predictions import PREDICTIONS, read_predictions,
 from assay.flows.reproduce import reproduce
 from assay.flows.training import TrainingOutcome, train
 from assay.runs.environment import current_environment, to_text
-from assay.runs.origin_record import predictions_folder
+from assay.runs.lineage_record import predictions_folder
 from assay.runs.tags import REPRODUCES_TAG
 from assay.runs.tracking import ENVIRONMENT
 from assay.tasks.reproduce import Reproduction

@@ -6,7 +6,7 @@ import torch
 from assay.corpus.errors import AssayError
 from assay.models.adapters import add_adapters, merge_adapters
 from assay.models.network import Network, build_network
-from assay.recipes.recipe import Head, Lora, Model
+from assay.recipes.recipe import Head, Lora, ModelSection
 
 IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
@@ -16,7 +16,7 @@ CASES = [
 
 
 def _network(folder: Path, heads: list[Head], lora: Lora | None = None) -> Network:
-    model = Model(encoder=str(folder), heads=heads, lora=lora)
+    model = ModelSection(encoder=str(folder), heads=heads, lora=lora)
     torch.manual_seed(0)
     network = build_network(model, 3 if "sentence" in heads else 0, 5 if "tokens" in heads else 0)
     if lora is not None:

@@ -6,11 +6,11 @@ import pytest
 
 from assay.corpus.example import Entity, Example
 from assay.models.learning_check import learning_warnings
-from assay.recipes.model_section import Lora, Model, Scratch
+from assay.recipes.model_section import Lora, ModelSection, Scratch
 from assay.recipes.training_section import Training
 
-SCRATCH = Model(scratch=Scratch(), heads=["sentence", "tokens"])
-FULL = Model(encoder=".", heads=["sentence"])
+SCRATCH = ModelSection(scratch=Scratch(), heads=["sentence", "tokens"])
+FULL = ModelSection(encoder=".", heads=["sentence"])
 ROWS = [
     Example("1", "Acme rises", None, "up", (Entity(0, 4, "ORG"),), None, None, None, {}),
     Example("2", "Acme falls", None, "down", (Entity(0, 4, "ORG"),), None, None, None, {}),
@@ -51,11 +51,15 @@ def test_learning_warnings_name_the_fault(found: dict[str, Any], line: str) -> N
     [
         (SCRATCH, 5e-5, "raise training.learning_rate (5e-05) to about 0.001"),
         (FULL, 1e-3, "lower training.learning_rate (0.001) to about 5e-05"),
-        (Model(encoder=".", heads=["sentence"], lora=Lora()), 3e-5, "raise training.learning_rate (3e-05) to about"),
+        (
+            ModelSection(encoder=".", heads=["sentence"], lora=Lora()),
+            3e-5,
+            "raise training.learning_rate (3e-05) to about",
+        ),
         (SCRATCH, 1e-3, "raise training.epochs (3), add training rows, or check the labels"),
     ],
 )
-def test_learning_warnings_give_the_remedy_for_the_kind_of_model(model: Model, rate: float, remedy: str) -> None:
+def test_learning_warnings_give_the_remedy_for_the_kind_of_model(model: ModelSection, rate: float, remedy: str) -> None:
     [warning] = learning_warnings(history([1.0, 1.0], **GOOD), ROWS, model, Training(learning_rate=rate))
     assert warning.endswith(remedy) or remedy in warning
 

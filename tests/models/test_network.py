@@ -22,7 +22,7 @@ from transformers import (
 from assay.corpus.errors import AssayError
 from assay.models.network import JOINT_HEADS, build_network, load_network
 from assay.models.tokenizer import load_tokenizer
-from assay.recipes.recipe import Head, Model
+from assay.recipes.recipe import Head, ModelSection
 
 IDS = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
@@ -37,7 +37,9 @@ def test_network_with_one_head_loads_with_the_class_of_transformers(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str, loader: Any, classes: int, tags: int
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
-    network = build_network(Model(encoder=str(folder), heads=["sentence" if classes else "tokens"]), classes, tags)
+    network = build_network(
+        ModelSection(encoder=str(folder), heads=["sentence" if classes else "tokens"]), classes, tags
+    )
     network.save(tmp_path)
     ours = load_network(tmp_path, classes, tags)(IDS, MASK)
     model = loader.from_pretrained(tmp_path, dtype=torch.float32).eval()
@@ -50,7 +52,7 @@ def test_network_with_both_heads_loads_and_its_encoder_loads_alone(
     request: pytest.FixtureRequest, tmp_path: Path, encoder: str
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
-    network = build_network(Model(encoder=str(folder), heads=["tokens", "sentence"]), 3, 5).eval()
+    network = build_network(ModelSection(encoder=str(folder), heads=["tokens", "sentence"]), 3, 5).eval()
     before = network(IDS, MASK)
     network.save(tmp_path)
     after = load_network(tmp_path, 3, 5)(IDS, MASK)
@@ -63,7 +65,7 @@ def test_network_with_both_heads_loads_and_its_encoder_loads_alone(
 
 
 def test_network_predictions_do_not_depend_on_padding(tiny_bert_folder: Path) -> None:
-    network = build_network(Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"]), 3, 5).eval()
+    network = build_network(ModelSection(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"]), 3, 5).eval()
     both, alone = network(IDS, MASK), network(IDS[1:, :3], MASK[1:, :3])
     torch.testing.assert_close(both["sentence"][1:], alone["sentence"])
     torch.testing.assert_close(both["tokens"][1:, :3], alone["tokens"])
@@ -71,19 +73,19 @@ def test_network_predictions_do_not_depend_on_padding(tiny_bert_folder: Path) ->
 
 def test_build_network_converts_half_precision_weights_to_float32(tmp_path: Path, tiny_bert_folder: Path) -> None:
     BertModel.from_pretrained(tiny_bert_folder, dtype=torch.float16).save_pretrained(tmp_path)
-    network = build_network(Model(encoder=str(tmp_path), heads=["sentence"]), 2, 0)
+    network = build_network(ModelSection(encoder=str(tmp_path), heads=["sentence"]), 2, 0)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 def test_build_network_sets_head_dropout_on_the_head_only(tiny_bert_folder: Path) -> None:
-    network = build_network(Model(encoder=str(tiny_bert_folder), heads=["tokens"], head_dropout=0.4), 0, 5)
+    network = build_network(ModelSection(encoder=str(tiny_bert_folder), heads=["tokens"], head_dropout=0.4), 0, 5)
     dropouts = {name: module.p for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)}
     assert dropouts.pop("model.dropout") == 0.4
     assert set(dropouts.values()) == {0.1}
 
 
 def test_build_network_sets_dropout_on_the_encoder_only(tiny_bert_folder: Path) -> None:
-    model = Model(encoder=str(tiny_bert_folder), heads=["tokens"], dropout=0.3, head_dropout=0.4)
+    model = ModelSection(encoder=str(tiny_bert_folder), heads=["tokens"], dropout=0.3, head_dropout=0.4)
     network = build_network(model, 0, 5)
     dropouts = {name: module.p for name, module in network.named_modules() if isinstance(module, torch.nn.Dropout)}
     assert dropouts.pop("model.dropout") == 0.4
@@ -93,7 +95,7 @@ def test_build_network_sets_dropout_on_the_encoder_only(tiny_bert_folder: Path) 
 @pytest.mark.parametrize("name", ["missing/folder", "owner/no-such-model"])
 def test_encoder_errors_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    model = Model(encoder=name, revision="0" * 40, heads=["sentence"])
+    model = ModelSection(encoder=name, revision="0" * 40, heads=["sentence"])
     with pytest.raises(AssayError) as caught:
         build_network(model, 2, 0)
     assert "\n" not in str(caught.value)
@@ -103,12 +105,12 @@ def test_encoder_errors_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str)
 
 
 def test_load_tokenizer_refuses_a_tokenizer_without_padding(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    tokenizer = load_tokenizer(Model(encoder=str(tiny_bert_folder), heads=["sentence"]))
+    tokenizer = load_tokenizer(ModelSection(encoder=str(tiny_bert_folder), heads=["sentence"]))
     make: Any = PreTrainedTokenizerFast
     bare = make(tokenizer_object=tokenizer.backend_tokenizer)
     bare.save_pretrained(tmp_path)
     with pytest.raises(AssayError, match="has no padding token"):
-        load_tokenizer(Model(encoder=str(tmp_path), heads=["sentence"]))
+        load_tokenizer(ModelSection(encoder=str(tmp_path), heads=["sentence"]))
 
 
 SIZES: dict[str, Any] = {
@@ -139,7 +141,7 @@ def test_build_network_gives_new_heads_to_an_encoder_that_was_published_with_one
     stored.save_pretrained(tmp_path)
     heads: list[Head] = ["sentence"] * bool(classes) + ["tokens"] * bool(tags)  # type: ignore[assignment]
     # when
-    network = build_network(Model(encoder=str(tmp_path), heads=heads, max_length=16), classes, tags).eval()
+    network = build_network(ModelSection(encoder=str(tmp_path), heads=heads, max_length=16), classes, tags).eval()
     # then its encoder is taken over, its head and its labels are not
     kept = dict(stored.base_model.named_parameters())
     for name, parameter in network.encoder.named_parameters():
@@ -169,4 +171,4 @@ def test_build_network_refuses_weights_of_another_encoder(tiny_bert_folder: Path
         json.dumps(config | {"intermediate_size": 2 * config["intermediate_size"]})
     )
     with pytest.raises(AssayError, match="weights and configuration belong to different models"):
-        build_network(Model(encoder=str(tmp_path / "other"), heads=["sentence"]), 2, 0)
+        build_network(ModelSection(encoder=str(tmp_path / "other"), heads=["sentence"]), 2, 0)

@@ -19,7 +19,7 @@ from transformers import (
 from assay.corpus.errors import AssayError
 from assay.models.network import build_network
 from assay.models.preparation import _check_length
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,
@@ -63,7 +63,7 @@ T5_SIZES: dict[str, Any] = {
     ids=lambda value: getattr(value, "model_type", str(value)),
 )
 def test_check_length_accepts_exactly_the_tokens_that_the_encoder_reads(config: PretrainedConfig, longest: int) -> None:
-    model = Model(encoder="unused", heads=["sentence"], max_length=longest)
+    model = ModelSection(encoder="unused", heads=["sentence"], max_length=longest)
     network = build_network(model, 2, 0, config=config).train()
     _check_length(network, model)
     assert network.training
@@ -74,7 +74,7 @@ def test_check_length_accepts_exactly_the_tokens_that_the_encoder_reads(config: 
 def test_check_length_tries_a_length_that_the_configuration_does_not_limit() -> None:
     # given an encoder that claims to read more than it has positions for
     config = BertConfig(max_position_embeddings=32, **SIZES)
-    model = Model(encoder="unused", heads=["sentence"], max_length=40)
+    model = ModelSection(encoder="unused", heads=["sentence"], max_length=40)
     network = build_network(model, 2, 0, config=config)
     network.config.max_position_embeddings = 64
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_check_length_tries_a_length_that_the_configuration_does_not_limit() -> 
     ids=lambda config: config.model_type,
 )
 def test_check_length_accepts_encoders_with_a_decoder(config: PretrainedConfig, head: Any) -> None:
-    model = Model(encoder="unused", heads=[head], max_length=40)
+    model = ModelSection(encoder="unused", heads=[head], max_length=40)
     classes, tags = (2, 0) if head == "sentence" else (0, 3)
     try:
         network = build_network(model, classes, tags, config=config)
@@ -101,7 +101,7 @@ def test_check_length_accepts_encoders_with_a_decoder(config: PretrainedConfig, 
 
 def test_check_length_reports_a_failing_encoder_in_one_line() -> None:
     # given a classifier that misses its end token
-    model = Model(encoder="unused", heads=["sentence"], max_length=40)
+    model = ModelSection(encoder="unused", heads=["sentence"], max_length=40)
     network = build_network(model, 2, 0, config=BartConfig(**BART_SIZES))
     network.config.eos_token_id = None
     with pytest.raises(AssayError, match=r"the encoder fails at so many tokens \(.+\); lower it") as caught:

@@ -6,10 +6,10 @@ from assay.corpus.example import Entity, Example
 from assay.models.checkpoint import Checkpoint
 from assay.models.tag_coverage import tag_coverage
 from assay.models.training_loop import train
-from assay.recipes.recipe import Model, Scratch, Training
+from assay.recipes.recipe import ModelSection, Scratch, Training
 
 SCRATCH = Scratch(layers=1, hidden=32, attention_heads=2, vocabulary=100)
-MODEL = Model(scratch=SCRATCH, heads=["tokens"], max_length=16)
+MODEL = ModelSection(scratch=SCRATCH, heads=["tokens"], max_length=16)
 NAMES = ["Hooli", "Globex", "Initech", "Umbrella"]
 
 

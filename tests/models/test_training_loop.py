@@ -22,7 +22,7 @@ from assay.corpus.storage.digest import digest_folder
 from assay.models.callbacks import PrunedTrial, PruneTrial
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import WORK, train
-from assay.recipes.recipe import Head, Lora, Model, Scratch, Training
+from assay.recipes.recipe import Head, Lora, ModelSection, Scratch, Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -84,7 +84,7 @@ def test_train_every_pair_of_encoder_and_heads(
 ) -> None:
     folder = request.getfixturevalue(f"tiny_{encoder}_folder")
     one = TRAINING.model_copy(update={"epochs": 1})
-    train(ROWS, ROWS[:8], Model(encoder=str(folder), heads=heads, max_length=32), one, tmp_path)
+    train(ROWS, ROWS[:8], ModelSection(encoder=str(folder), heads=heads, max_length=32), one, tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
     inputs = AutoTokenizer.from_pretrained(tmp_path)(ROWS[0].text, return_tensors="pt")
     logits = checkpoint.network()(inputs["input_ids"], inputs["attention_mask"])
@@ -109,7 +109,7 @@ WEIGHTS = [1.5 if index % 3 else 1.0 for index in range(len(ROWS))]
 def test_train_resumes_a_killed_training_to_the_same_end(
     tmp_path: Path, tiny_bert_folder: Path, options: dict[str, Any], weighting: dict[str, Any]
 ) -> None:
-    model = Model(encoder=str(tiny_bert_folder), max_length=32, **options)
+    model = ModelSection(encoder=str(tiny_bert_folder), max_length=32, **options)
     straight, broken = _new(tmp_path / "straight"), _new(tmp_path / "broken")
     train(ROWS, ROWS[:8], model, TRAINING, straight, **weighting)
 
@@ -137,7 +137,7 @@ def test_train_does_not_continue_a_killed_training_that_stopped_early(
     tmp_path: Path, keep: Literal["best", "last"]
 ) -> None:
     # given steps too small to change a prediction, so that the second epoch is no better and the last one
-    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     training = TRAINING.model_copy(update={"learning_rate": 1e-5, "early_stopping": 1, "keep": keep})
     straight, broken = _new(tmp_path / "straight"), _new(tmp_path / "broken")
     train(ROWS, ROWS[:8], model, training, straight)
@@ -165,7 +165,7 @@ def _assert_equal(straight: Path, broken: Path) -> None:
 @pytest.mark.parametrize("harm", ["cut", "unmarked"])
 def test_train_skips_an_incomplete_checkpoint(tmp_path: Path, tiny_bert_folder: Path, harm: str) -> None:
     # given a training that was killed after its second epoch
-    model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=32)
+    model = ModelSection(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=32)
     with pytest.raises(_KilledError):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path, callbacks=[_KillAt(8)])
 
@@ -184,7 +184,7 @@ def test_train_skips_an_incomplete_checkpoint(tmp_path: Path, tiny_bert_folder: 
 
 
 def test_train_leaves_a_finished_checkpoint_unchanged(tmp_path: Path) -> None:
-    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16)
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
     steps: list[int] = []
     train(ROWS, ROWS[:8], model, TRAINING, tmp_path, lambda values, step: steps.append(step))
@@ -193,7 +193,7 @@ def test_train_leaves_a_finished_checkpoint_unchanged(tmp_path: Path) -> None:
 
 def test_train_keeps_the_best_epoch(tmp_path: Path) -> None:
     # given a learning rate that ruins the first epochs is unlikely to end on its best epoch
-    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     training = Training(epochs=6, batch_size=4, learning_rate=0.02, early_stopping=2)
     train(ROWS, ROWS, model, training, tmp_path)
     history = Checkpoint.load(tmp_path).history
@@ -205,7 +205,7 @@ def test_train_keeps_the_best_epoch(tmp_path: Path) -> None:
 
 
 def test_train_keeps_the_last_epoch_if_the_recipe_says_so(tmp_path: Path) -> None:
-    model = Model(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence", "tokens"], max_length=16)
     # such steps ruin the weights, so that the last epoch is not the best one
     training = Training(epochs=4, batch_size=4, learning_rate=0.2, max_grad_norm=100, keep="last")
     train(ROWS, ROWS, model, training, tmp_path)
@@ -216,7 +216,7 @@ def test_train_keeps_the_last_epoch_if_the_recipe_says_so(tmp_path: Path) -> Non
 
 
 def test_train_gives_equal_weights_for_equal_inputs(tmp_path: Path) -> None:
-    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16)
     training = Training(epochs=1, batch_size=8, class_weights="balanced", label_smoothing=0.1)
     folders = [_new(tmp_path / name) for name in ("one", "two")]
     for folder in folders:
@@ -228,7 +228,7 @@ def test_train_gives_equal_weights_for_equal_inputs(tmp_path: Path) -> None:
 def test_train_favours_rows_with_larger_weights(tmp_path: Path) -> None:
     # given rows that contradict each other, and one half of them with ten times the weight
     rows = [Example(id=str(index), text="shares rose", label=["up", "down"][index % 2]) for index in range(128)]
-    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16)
     training = Training(epochs=1, batch_size=16, learning_rate=0.02)
     for favoured, oversample in itertools.product(("up", "down"), (False, True)):
         folder = _new(tmp_path / f"{favoured}-{oversample}")
@@ -243,7 +243,7 @@ def test_train_favours_rows_with_larger_weights(tmp_path: Path) -> None:
 
 
 def test_train_prunes_a_hopeless_trial_and_reports_its_scores(tmp_path: Path) -> None:
-    model = Model(scratch=SCRATCH, heads=["sentence"], max_length=16)
+    model = ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16)
     asked: list[int] = []
 
     def hopeless(scores: Sequence[float]) -> bool:
@@ -265,7 +265,7 @@ def test_train_distinguishes_pairs_by_segment(tmp_path: Path) -> None:
         Example(id=str(number), text="does it rain", text_pair=f"it {word}", label=word)
         for number, word in enumerate(["rains", "shines"] * 8)
     ]
-    train(rows, rows[:4], Model(scratch=SCRATCH, heads=["sentence"], max_length=16), TRAINING, tmp_path)
+    train(rows, rows[:4], ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16), TRAINING, tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
     assert checkpoint.pair
     assert checkpoint.uses_type_ids
@@ -285,7 +285,7 @@ def test_train_reports_rows_that_do_not_fit_the_heads_in_one_line(
     tmp_path: Path, rows: list[Example], validation: list[Example], heads: list[Head], message: str
 ) -> None:
     with pytest.raises(AssayError, match=message):
-        train(rows, validation, Model(scratch=SCRATCH, heads=heads, max_length=16), TRAINING, tmp_path)
+        train(rows, validation, ModelSection(scratch=SCRATCH, heads=heads, max_length=16), TRAINING, tmp_path)
 
 
 def test_train_reports_a_non_finite_loss_in_one_line(tmp_path: Path) -> None:
@@ -293,11 +293,11 @@ def test_train_reports_a_non_finite_loss_in_one_line(tmp_path: Path) -> None:
     steps = {"learning_rate": 1e12, "max_grad_norm": 1e12}
     wild = Training(epochs=20, batch_size=8, warmup_ratio=0.0).model_copy(update=steps)
     with pytest.raises(AssayError, match=r"lower training\.learning_rate"):
-        train(ROWS, ROWS[:8], Model(scratch=SCRATCH, heads=["sentence"], max_length=16), wild, tmp_path)
+        train(ROWS, ROWS[:8], ModelSection(scratch=SCRATCH, heads=["sentence"], max_length=16), wild, tmp_path)
 
 
 def test_train_refuses_a_max_length_beyond_the_encoder(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    model = Model(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=256)
+    model = ModelSection(encoder=str(tiny_bert_folder), heads=["sentence"], max_length=256)
     with pytest.raises(AssayError, match=r"model\.max_length is 256: the encoder reads 128 tokens at most"):
         train(ROWS, ROWS[:8], model, TRAINING, tmp_path)
 
@@ -311,7 +311,7 @@ class _Deterministic(TrainerCallback):
 
 
 def test_train_is_deterministic_and_restores_the_mode(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=32)
+    model = ModelSection(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=32)
     training = TRAINING.model_copy(update={"epochs": 1, "deterministic": True})
     seen = _Deterministic()
     for name in ("one", "two"):

@@ -5,7 +5,7 @@ import torch
 
 from assay.models.network import Network, build_network
 from assay.models.used_embedding import UsedEmbedding, restore_embedding, train_used_rows
-from assay.recipes.recipe import Model
+from assay.recipes.recipe import ModelSection
 
 IDS = torch.tensor([[2, 7, 8, 9, 3]])
 MASK = torch.ones_like(IDS)
@@ -13,7 +13,7 @@ MASK = torch.ones_like(IDS)
 
 def _network(folder: Path) -> Network:
     torch.manual_seed(0)
-    return build_network(Model(encoder=str(folder), heads=["sentence"]), 2, 0).eval()
+    return build_network(ModelSection(encoder=str(folder), heads=["sentence"]), 2, 0).eval()
 
 
 def _step(network: Network) -> None:

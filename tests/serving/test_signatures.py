@@ -12,7 +12,7 @@ from assay.registry.model_registry import ModelRegistry
 from assay.serving.address import open_bundle
 from assay.serving.bundle import MODEL, Bundle
 from assay.serving.http.server import open_active_model
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.signatures import PUBLIC_KEY, SIGNATURE_TAG, SIGNING_KEY, sign, verify
 
@@ -86,14 +86,14 @@ def test_server_loads_signed_bundles_only(promoted: str, tmp_path: Path) -> None
         return Settings("models:/toy@champion", tracking_uri=promoted, cache=tmp_path / "cache", public_key=key)
 
     # a verified model becomes the fallback without the registry
-    active_model, _ = open_active_model(settings(PUBLIC), Metrics())
+    active_model, _ = open_active_model(settings(PUBLIC), ServerMetrics())
     assert active_model.model.origin.version == "1"
     # with another key, neither the registry nor the cache is accepted
     with pytest.raises(AssayError, match="is not signed by"):
-        open_active_model(settings(OTHER_PUBLIC), Metrics())
+        open_active_model(settings(OTHER_PUBLIC), ServerMetrics())
     # a version without a signature is not accepted either
     MlflowClient(tracking_uri=promoted).delete_model_version_tag("toy", "1", SIGNATURE_TAG)
-    active_model, _ = open_active_model(settings(PUBLIC), Metrics())
+    active_model, _ = open_active_model(settings(PUBLIC), ServerMetrics())
     assert active_model.refused is not None
     assert "carries no signature" in active_model.refused.reason
 
@@ -101,6 +101,6 @@ def test_server_loads_signed_bundles_only(promoted: str, tmp_path: Path) -> None
 def test_server_reads_the_signature_beside_a_folder(toy: Bundle) -> None:
     settings = Settings(str(toy.folder), public_key=PUBLIC)
     with pytest.raises(AssayError, match="carries no signature"):
-        open_active_model(settings, Metrics())
+        open_active_model(settings, ServerMetrics())
     toy.folder.with_name(toy.folder.name + ".sig").write_text(sign(toy, PRIVATE))
-    assert open_active_model(settings, Metrics())[0].model.digest == toy.digest
+    assert open_active_model(settings, ServerMetrics())[0].model.digest == toy.digest

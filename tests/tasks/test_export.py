@@ -17,7 +17,7 @@ from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.training_loop import train
-from assay.recipes.recipe import Gate, Lora, Model, Training
+from assay.recipes.recipe import Gate, Lora, ModelSection, Training
 from assay.runs.run import Run
 from assay.serving.bundle import MODEL, Bundle
 from assay.serving.decoding import Transitions
@@ -47,7 +47,7 @@ Trained = tuple[Run, ArtifactRef[Checkpoint], ArtifactRef[Snapshot], ArtifactRef
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Trained:
     """Train a BERT with both heads and a CRF; return run, checkpoint, snapshot and splits."""
-    model = Model(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
+    model = ModelSection(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
     return _trained(tmp_path_factory.mktemp("joint"), model, int8="off")
 
 
@@ -57,7 +57,7 @@ def joint_export(joint: Trained) -> ArtifactRef[ExportReport]:
     return export.fn(run, checkpoint, snapshot, splits)
 
 
-def _trained(folder: Path, model: Model, int8: str = "auto") -> Trained:
+def _trained(folder: Path, model: ModelSection, int8: str = "auto") -> Trained:
     snapshot = write_snapshot(folder / "snapshot", EXAMPLES)
     split_of: dict[str, SplitName] = {row.id: "validation" if int(row.id) % 3 == 0 else "train" for row in EXAMPLES}
     splits = Splits.create(split_of, snapshot=snapshot.digest, method="test")
@@ -80,7 +80,7 @@ def test_export_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Arti
 
 @pytest.mark.slow  # a training and an export
 def test_export_equals_torch_for_deberta_with_lora_and_may_ship_int8(tmp_path: Path, tiny_deberta_folder: Path) -> None:
-    model = Model(encoder=str(tiny_deberta_folder), heads=["sentence"], lora=Lora(r=4), max_length=64)
+    model = ModelSection(encoder=str(tiny_deberta_folder), heads=["sentence"], lora=Lora(r=4), max_length=64)
     folder = export.fn(*_trained(tmp_path, model)).path
     report = ExportReport.load(folder)
     assert report.parity_max_difference < 1e-4

@@ -6,8 +6,8 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
-from assay.registry.lineage.origin import lineages
-from assay.runs import origin_record as keeping
+from assay.registry.lineage.version_lineage import lineages
+from assay.runs import lineage_record as keeping
 from assay.tasks.find_snapshot import find_snapshot
 from assay.tasks.reproduce import open_reproduction
 from tests.registry.lineage.conftest import Made, MakeVersion, write_rows

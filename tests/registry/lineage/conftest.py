@@ -18,7 +18,7 @@ from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.promotion import PromotionResult, register
 from assay.registry.versions import Version
-from assay.runs.origin_record import keep_predictions
+from assay.runs.lineage_record import keep_predictions
 from assay.runs.run import Run
 from assay.runs.tracking import Tracking, record_data
 from assay.serving.bundle import Bundle

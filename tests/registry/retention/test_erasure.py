@@ -22,7 +22,7 @@ from assay.registry.promotion import PromotionResult
 from assay.registry.retention.erasure import erase, plan_erasure
 from assay.registry.retention.store_erasure import all_snapshots, is_one_of
 from assay.runs.lifecycle import run_lock
-from assay.runs.origin_record import data_folder, snapshot_folder
+from assay.runs.lineage_record import data_folder, snapshot_folder
 from assay.runs.run import Run
 from assay.runs.run_states import STATE, RunState
 from assay.tasks.report import report_decision

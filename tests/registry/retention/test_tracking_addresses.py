@@ -18,7 +18,7 @@ from assay.registry.retention.mlflow_erasure import MatchedRun, erase_artifacts
 from assay.registry.retention.protected import protected_snapshots
 from assay.registry.retention.tracking_addresses import runs_elsewhere, tracking_addresses
 from assay.runs.lifecycle import open_run
-from assay.runs.origin_record import data_folder, snapshot_folder
+from assay.runs.lineage_record import data_folder, snapshot_folder
 from assay.runs.run_states import STATE, RunState, read_state
 from tests.cli.calls import call
 from tests.registry.retention.test_erasure import made, write

@@ -17,7 +17,7 @@ from assay.serving.http.active_model import ActiveModel, Origin, load_model
 from assay.serving.http.app import make_app
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.server_lifecycle import DrainingServer, configure
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits, Settings
 from tests.waiting import wait_until
 
@@ -60,13 +60,13 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
     return Bundle.load(bundle.folder)
 
 
-def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, Metrics]:
+def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, ServerMetrics]:
     """Return the parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
     names = ("token", "host", "port", "allowed_hosts", "drain", "log")
     server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **server_options)
-    metrics = Metrics()
+    metrics = ServerMetrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
     metrics.set_model(active_model.model)
     batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
@@ -94,7 +94,7 @@ def client(serve: Serve, toy: Bundle) -> TestClient:
 class Listening:
     """A server on a socket, in a thread."""
 
-    def __init__(self, parts: tuple[Settings, ActiveModel, Batcher, Metrics]) -> None:
+    def __init__(self, parts: tuple[Settings, ActiveModel, Batcher, ServerMetrics]) -> None:
         self.settings, self.active_model, self.batcher, self.metrics = parts
         config = configure(make_app(*parts), self.settings)
         self.server = DrainingServer(config, self.active_model, self.settings.drain)

@@ -15,13 +15,13 @@ from assay.serving.http.active_model import ServedModel, load_model
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.pending_request import PendingRequest
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from tests.serving.http.conftest import rewrite
 
 
 @contextmanager
 def batching(threads: int = 1, batch_tokens: int = 2048) -> Iterator[Batcher]:
-    batcher = Batcher(threads, batch_tokens, 10**6, Metrics())
+    batcher = Batcher(threads, batch_tokens, 10**6, ServerMetrics())
     try:
         yield batcher
     finally:

@@ -19,7 +19,7 @@ from assay.serving.http.batcher import Batcher
 from assay.serving.http.follower import Follower
 from assay.serving.http.server import open_active_model
 from assay.serving.http.server_lifecycle import DrainingServer, configure
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.registered_model import BUNDLE_TAG, ModelAddress
 from tests.serving.http.conftest import LOCAL, rewrite
@@ -65,7 +65,7 @@ def settings(shelf: Shelf, tmp_path: Path) -> Settings:
 
 
 def follower(settings: Settings) -> Follower:
-    return Follower(CHAMPION, settings, Metrics())
+    return Follower(CHAMPION, settings, ServerMetrics())
 
 
 def label(active_model: ActiveModel, text: str) -> str | None:
@@ -269,7 +269,7 @@ def test_follower_changes_champions_under_load_without_a_failed_request(
     # Given a server that follows the alias, and clients that send requests without a pause,
     bundles = [build_toy(f"v{number}", max_length=16 + number) for number in range(1, 5)]
     shelf.crown(shelf.add(bundles[0]))
-    metrics = Metrics()
+    metrics = ServerMetrics()
     active_model, background = open_active_model(settings, metrics)
     app = make_app(settings, active_model, Batcher(2, 2048, 65536, metrics), metrics, background)
     server = DrainingServer(configure(app, settings), active_model, 0)

@@ -13,7 +13,7 @@ import assay.serving.http.prediction_log as prediction_log
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.http.prediction_log import PATTERN, PredictionLog
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import LogSettings
 from tests.serving.http.conftest import Serve, metric
 from tests.waiting import wait_until
@@ -122,4 +122,4 @@ def test_prediction_log_removes_its_old_files_only(serve: Serve, toy: Bundle, tm
 def test_prediction_log_refuses_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AssayError, match="name a folder that can be written to"):
-        PredictionLog(LogSettings(tmp_path / "file"), Metrics())
+        PredictionLog(LogSettings(tmp_path / "file"), ServerMetrics())

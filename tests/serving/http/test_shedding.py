@@ -14,7 +14,7 @@ from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.cost import BatchCost
 from assay.serving.http.model_calls import ModelCalls
-from assay.serving.http.server_metrics import Metrics
+from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 from tests.serving.http.conftest import Listen, Listening
@@ -98,7 +98,7 @@ def test_connection_limits_the_size_of_a_refused_body(full: Listening) -> None:
 
 def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> None:
     # Given rows that add 0.1 s each to the wait, and a limit of 0.5 s,
-    metrics = Metrics()
+    metrics = ServerMetrics()
     batcher = Batcher(1, 512, 65_536, metrics)
     model = load_model(toy)
     model.cost = BatchCost()

@@ -1,9 +1,9 @@
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.registry.lineage.origin import comparable, lineages
+from assay.registry.lineage.version_lineage import comparable, lineages
 from assay.runs.environment import current_environment
-from assay.runs.origin_record import data_folder
+from assay.runs.lineage_record import data_folder
 from tests.registry.lineage.conftest import MakeVersion
 
 

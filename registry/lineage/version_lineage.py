@@ -19,8 +19,8 @@ from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPredictio
 from assay.registry.aliases import Aliases
 from assay.registry.versions import Version, Versions, logged_metrics
 from assay.runs.environment import from_text
+from assay.runs.lineage_record import data_folder, predictions_folder
 from assay.runs.mlflow_client import connect
-from assay.runs.origin_record import data_folder, predictions_folder
 from assay.runs.parameters import RECIPE
 from assay.runs.tags import SPLITS_TAG
 from assay.runs.tracking import ENVIRONMENT, mlflow_reachable
