@@ -31,12 +31,33 @@ from assay.tasks.reproduce import Reproduction
 
 
 def run_training(
-    recipe: Recipe, store: Path, *, fresh: bool = False, from_step: str | None = None, force: str | None = None
+    recipe: Recipe,
+    store: Path = Path(".assay"),
+    *,
+    fresh: bool = False,
+    from_step: str | None = None,
+    force: str | None = None,
 ) -> TrainingOutcome:
-    """Run the training flow in this process.
+    """Run the training flow in this process: from the source to a verdict, and to a promotion if it allows one.
+
+    Args:
+        recipe: everything the run depends on.
+        store: folder of runs, of the ledger and, without a tracking server, of MLflow.
+        fresh: start a new run and reuse nothing of earlier ones.
+        from_step: repeat this step and all later ones of the newest run.
+        force: why to promote even a model that the gate refuses.
+
+    Returns:
+        The verdict, what became of the candidate, and where metrics and card are.
 
     Raises:
         AssayError: the first error that a user can fix.
+
+    Example:
+        >>> import assay
+        >>> outcome = assay.train(assay.load_recipe("my-news.yaml"))
+        >>> outcome.verdict.outcome
+        'passed'
     """
     with _prefect():
         return train(recipe, store, fresh=fresh, from_step=_step(from_step), force=force)

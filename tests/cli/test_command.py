@@ -91,11 +91,11 @@ def test_command_reports_a_store_that_is_a_file_in_one_line(
     error = capsys.readouterr().err
     assert error.startswith(f"assay: {store}/")
     assert error.endswith(
-        ": Not a directory; a file stands where a folder is needed; move it away, or name another place\n"
+        ": Not a directory; a file exists where a folder is needed; move it away, or name another place\n"
     )
 
 
-@pytest.mark.parametrize("command", ["history tiny", "rollback tiny --reason x", "forget one", "diff tiny 1 2"])
+@pytest.mark.parametrize("command", ["history tiny", "rollback tiny --reason x", "erase one", "diff tiny 1 2"])
 def test_command_reports_an_invalid_registry_database_with_the_remedy(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -112,7 +112,7 @@ def test_command_reports_an_invalid_registry_database_with_the_remedy(
     [
         (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a: Permission denied; change the permissions"),
         (OSError(errno.EROFS, "Read-only file system", "/a"), "/a: Read-only file system; mount it for writing"),
-        (OSError(errno.ENOSPC, "No space left on device"), "the disk: No space left on device; free some room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk: No space left on device; free some space"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "/a"), "/a: File name too long; use a shorter name"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "/a"), "/a: Is a directory; a folder stands where a file"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a"), "/a: No such file or directory; check"),

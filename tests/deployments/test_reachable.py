@@ -154,7 +154,7 @@ def test_database_fault_finds_missing_permissions(store: Path, place: str) -> No
 
 def test_database_fault_finds_a_folder_where_no_database_can_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "a file stands where a folder is needed" in str(database_fault(f"sqlite:///{tmp_path}/file/below/mlflow.db"))
+    assert "a file exists where a folder is needed" in str(database_fault(f"sqlite:///{tmp_path}/file/below/mlflow.db"))
     assert "too long" in str(database_fault(f"sqlite:///{tmp_path}/{'x' * 300}/mlflow.db"))
     assert database_fault(f"sqlite:///{tmp_path}/not/yet/mlflow.db") is None
     assert not (tmp_path / "not").exists()

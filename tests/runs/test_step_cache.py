@@ -109,5 +109,5 @@ def test_link_result_does_not_hide_a_full_disk(
     else:
         make = os.mkdir
         monkeypatch.setattr(os, "mkdir", lambda path, *rest: full() if "below" in str(path) else make(path, *rest))
-    with pytest.raises(AssayError, match="free some room"):
+    with pytest.raises(AssayError, match="free some space"):
         make_run(tmp_path, key="two").once("train", {}, Work(), content=CONTENT)

@@ -306,7 +306,7 @@ def test_gate_refuses_an_export_without_parity(
 
 @pytest.mark.parametrize(
     ("drop", "reason"),
-    [({"sentence": 0.001, "tokens": 0.02}, "F1 of tokens falls"), ({"sentence": 0.0}, "not measured for tokens")],
+    [({"sentence": 0.001, "tokens": 0.02}, "F1 of tokens drops"), ({"sentence": 0.0}, "not measured for tokens")],
 )
 def test_gate_refuses_int8_with_a_large_or_unmeasured_drop(
     candidate: MakeCandidate, tmp_path: Path, drop: dict[str, float], reason: str
@@ -556,8 +556,8 @@ def test_gate_passes_the_champion_itself(candidate: MakeCandidate, champion_stor
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ledger": "another"}, "may have trained on the test rows"),
-        ({"ledger": None}, "may have trained on the test rows"),
+        ({"ledger": "another"}, "may have been trained on the test rows"),
+        ({"ledger": None}, "may have been trained on the test rows"),
         ({"seen_in_training": 3}, "3 test rows were training rows of an earlier run"),
         ({"classes": ALL_CLASSES | {"so": "neutral"}}, "the label sets differ: 'neutral' only in the candidate"),
         ({"manifest": {"pair": True}, "rows": PAIRS}, "the champion reads single texts"),
@@ -637,7 +637,7 @@ def test_gate_compares_with_the_previous_champion_if_it_is_missing(
     check = checks_of(verdict)["champion: sentence"]
     assert not check.passed
     assert "(1.000 against 1.000 of version 1)" in check.measured
-    assert "version 2 was it and is gone; compared with version 1" in check.why
+    assert "version 2 was the last one and is gone; compared with version 1" in check.why
     # The promotion expects what the registry says: no champion.
     assert verdict.champion is None
 
@@ -649,7 +649,7 @@ def test_gate_compares_with_a_champion_without_alias(
     check = check_champion(candidate().context(tmp_path), "sentence")
     assert check.passed
     assert "(1.000 against 0.733 of version 2)" in check.measured
-    assert "version 2 was it and lost its alias; compared with version 2" in check.why
+    assert "version 2 was the last one and lost its alias; compared with version 2" in check.why
 
 
 @pytest.mark.parametrize("whole_model", [False, True])
@@ -666,7 +666,7 @@ def test_gate_refuses_missing_champions_unless_allowed(
     made = candidate()
     check = check_champion(made.context(tmp_path), "sentence")
     assert (check.passed, check.measured) == (False, "not comparable")
-    assert "version 2 was it, and no earlier champion is left" in check.why
+    assert "version 2 was the last one, and no earlier champion is left" in check.why
     made.run = a_run(store, {"champion": {"allow_not_comparable": True}})
     check = check_champion(made.context(tmp_path), "sentence")
     assert (check.passed, check.tested) == (True, False)

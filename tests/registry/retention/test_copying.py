@@ -79,7 +79,7 @@ def test_copy_version_leaves_nothing_after_a_failure(
 
     with monkeypatch.context() as broken:
         broken.setattr(MlflowClient, method, full)
-        with pytest.raises(AssayError, match="No space left on device; free some room"):
+        with pytest.raises(AssayError, match="No space left on device; free some space"):
             copy_version(plan, source, target)
     client = MlflowClient(tracking_uri=target.tracking_uri)
     experiment = client.get_experiment_by_name("toy")
