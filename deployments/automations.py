@@ -37,7 +37,7 @@ BLOCK_TYPES = (
     "custom-webhook",
 )
 BLOCK = "assay"
-_TAGGED = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.assay"}
+_TAGGED: dict[str, str | list[str]] = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.assay"}
 
 
 def silent_runs() -> AutomationCore:

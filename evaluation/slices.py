@@ -211,7 +211,7 @@ def _metric(slice_: Slice, rows: Sequence[LabelledPrediction], head: Head) -> Sl
         value=slice_.value,
         rows=slice_.rows,
         share=slice_.share,
-        f1=interval and interval.value,
-        low=interval and interval.low,
-        high=interval and interval.high,
+        f1=interval.value if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
     )

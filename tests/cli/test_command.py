@@ -114,7 +114,7 @@ def test_command_reports_an_invalid_registry_database_with_the_remedy(
         (OSError(errno.EROFS, "Read-only file system", "/a"), "/a: Read-only file system; mount it for writing"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk: No space left on device; free some space"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "/a"), "/a: File name too long; use a shorter name"),
-        (IsADirectoryError(errno.EISDIR, "Is a directory", "/a"), "/a: Is a directory; a folder stands where a file"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/a"), "/a: Is a directory; a folder exists where a file"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a"), "/a: No such file or directory; check"),
         (sqlite3.DatabaseError("database disk image is malformed"), "a sqlite database: database disk image"),
         (sqlite3.OperationalError("database is locked"), "a sqlite database: database is locked; another process"),

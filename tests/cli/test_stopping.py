@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 PROGRAM = """
 import os, signal, subprocess, sys, threading, time
 import assay.cli.stopping
-from assay.cli.stopping import remarking, stoppable
+from assay.cli.stopping import noting, stoppable
 assay.cli.stopping.LIMIT_S = 1.0
 assay.cli.stopping.REPEAT_S = 0.2
 
@@ -91,7 +91,7 @@ def other_handler():
     ready()
     time.sleep(60)
 
-with stoppable(), remarking("go on later"):
+with stoppable(), noting("go on later"):
     globals()[sys.argv[1]]()
 """
 WAYS = ("works", "swallows", "waits_for_a_process", "waits_for_a_thread", "leaves_a_thread", "other_handler")

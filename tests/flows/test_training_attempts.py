@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
 
 from assay.flows.training import TrainingOutcome, train
 from assay.tasks.tuning.result import TuningResult
@@ -41,8 +41,10 @@ def nested_runs(outcome: TrainingOutcome) -> dict[str, Any]:
 def task_runs(name: str) -> set[str]:
     """Return the names of the Prefect task runs of a recipe's only flow run."""
     with get_client(sync_client=True) as client:
-        [flow_run] = client.read_flow_runs(flow_run_filter=FlowRunFilter(name={"any_": [f"train-{name}"]}))
-        of_it = FlowRunFilter(id={"any_": [flow_run.id]})
+        [flow_run] = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[f"train-{name}"]))
+        )
+        of_it = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
         return {run.name for run in client.read_task_runs(flow_run_filter=of_it)}
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from bson import ObjectId
 from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
 from assay.corpus.errors import AssayError
 from assay.recipes.recipe import Recipe
@@ -31,7 +32,7 @@ def test_resolve_address_returns_a_plain_address() -> None:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_resolve_address_reads_a_secret_block() -> None:
-    Secret(value=ADDRESS).save("mongo-address")
+    Secret(value=SecretStr(ADDRESS)).save("mongo-address")
 
     assert resolve_address("block:mongo-address") == ADDRESS
     with pytest.raises(AssayError, match=r"source\.uri is block:nothing, but Prefect has no Secret block of that name"):
@@ -82,9 +83,9 @@ def test_mongo_filter_without_dates_stays_as_written() -> None:
 @pytest.mark.parametrize(
     ("filter_", "message"),
     [
-        ({"_id": {"$oid": "short"}}, "'short'} is no extended JSON"),
-        ({"at": {"$date": "yesterday"}}, "'yesterday'} is no time in ISO 8601"),
-        ({"price": {"$numberDecimal": ""}}, "''} is no extended JSON"),
+        ({"_id": {"$oid": "short"}}, "'short'} is not extended JSON"),
+        ({"at": {"$date": "yesterday"}}, "'yesterday'} is not a time in ISO 8601"),
+        ({"price": {"$numberDecimal": ""}}, "''} is not extended JSON"),
         # pymongo's reader takes these for a pattern and for a reference, whatever else stands beside it
         ({"text": {"$regex": "(a+)+$", "$minKey": 1}}, r"source\.filter holds the operator '\$(regex|minKey)'"),
         ({"a": {"$ref": "c", "$id": 1, "$where": "x", "$minKey": 1}}, r"source\.filter holds the operator"),

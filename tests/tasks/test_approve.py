@@ -311,7 +311,7 @@ def test_promote_requires_an_approval(world: World) -> None:
         world.judge("second"),
         ArtifactRef[ExportReport](path=world.bundle("second").folder.parent, digest="e"),
     )
-    with pytest.raises(AssayError, match=r"gate\.approval is required, but nobody was asked"):
+    with pytest.raises(AssayError, match=r"gate\.approval is required, but there is no approval"):
         promote.fn(world.run(), some_results(export=export), verdict)
     assert world.serves() == "1"
 
@@ -325,7 +325,7 @@ def test_approval_is_bound_to_the_verdict_and_not_to_measurements(world: World) 
     assert first.approval_key == second.approval_key
     for changes in (
         {"champion": "7"}, {"bundle": "b"}, {"snapshot": "t"}, {"splits": "q"}, {"recipe": "c"}, {"forced": "why"},
-        {"checks": [first.checks[0].model_copy(update={"judged": False})]}, {"checks": first.checks * 2},
+        {"checks": [first.checks[0].model_copy(update={"tested": False})]}, {"checks": first.checks * 2},
     ):  # fmt: skip
         assert first.model_copy(update=changes).approval_key != first.approval_key, changes
 
