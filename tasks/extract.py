@@ -87,7 +87,7 @@ def _documents(chunk: DocumentChunk) -> int:
 def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:
     """Refuse a source without rows, and one that does not suit the recipe."""
     if not counts.documents:
-        raise DataError(f"{source_name(source)} returned no document; check its name and filter")
+        raise DataError(f"{source_name(source)} is empty: it returned no document; check its name and filter")
     share = counts.rejects / max(1, counts.rows + counts.rejects)
     if counts.rows and share <= source.max_reject_share:
         return

@@ -32,7 +32,7 @@ def test_history_reports_a_store_without_runs_and_leaves_it_empty(
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, *words, "--store", tmp_path / "nothing") == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"assay: there is no {tmp_path}/nothing/mlflow.db: no run was made there")
+    assert error.startswith(f"assay: there is no {tmp_path}/nothing/mlflow.db, so the store has no runs")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

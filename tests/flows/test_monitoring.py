@@ -188,7 +188,7 @@ def test_monitor_ignores_known_rows_of_a_window(trained: Path, tmp_path: Path) -
 
     assert (report.seen, report.known, report.rows) == (580, 500, 80)
     assert report.drifted
-    left_out = "500 rows are of that snapshot, and are left out"
+    left_out = "500 rows are in that snapshot and are left out"
     assert left_out in report.page.read_text()
     assert left_out in report.markdown()
 

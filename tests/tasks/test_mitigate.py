@@ -1,6 +1,6 @@
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from assay.corpus.storage.artifact_ref import Ref
 from assay.evaluation.slice_checks import SliceFinding
 from assay.evaluation.slice_membership import SliceKey
 from assay.evaluation.statistics import Interval
-from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Gate, Head, Mitigation
 from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate, reweight
 from assay.tasks.score import VALIDATION_SCORES, ValidationScores
@@ -125,9 +124,10 @@ def test_mitigate_reweights_only_training_rows(
     scores = validation_scores(0.8, finding(SOUTH, 0.5, failed=True))
     (tmp_path / "validation_scores").mkdir()
     (tmp_path / "validation_scores" / VALIDATION_SCORES).write_text(scores.model_dump_json())
-    refs: Any = [Ref(path=tmp_path / name, digest=name) for name in ("validation_scores", "snapshot", "splits")]
+    stored = Ref(path=tmp_path / "validation_scores", digest="validation_scores").to(ValidationScores)
+    assigned = Ref(path=tmp_path / "splits", digest="splits").to(Splits)
 
-    weights = SampleWeights.load(mitigate.fn(run, *refs).path)
+    weights = mitigate.fn(run, stored, snapshot, assigned).load()
 
     assert weights.method == method
     assert weights.weights == {"1": 3, "3": 3}
