@@ -1,6 +1,7 @@
 """The `assay` application: its commands, and the output of errors."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -75,13 +76,19 @@ def main() -> None:
         app()
     except ModuleNotFoundError as error:
         # A missing module of this package is a defect; any other belongs to an extra.
-        if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
+        if error.name is None or _is_installed(error.name):
             raise
         sys.exit(print_error(f"{error.name} is not installed; this command needs pip install 'assay[train]'"))
     except Exception as error:
         if (line := user_line(error)) is None:
             raise
         sys.exit(print_error(line))
+
+
+def _is_installed(module: str) -> bool:
+    """Return whether a module belongs to an installed part of this package; the serving image leaves some out."""
+    package, _, rest = module.partition(".")
+    return package == __name__.partition(".")[0] and (Path(__file__).parents[1] / rest.partition(".")[0]).exists()
 
 
 def print_error(line: str) -> int:

@@ -42,7 +42,7 @@ class DetachedServer(SubprocessASGIServer):
             "PREFECT__SERVER_EPHEMERAL": "1",
             "PREFECT__SERVER_FINAL": "1",
         }
-        command = [sys.executable, "-m", __name__, str(self.port)]
+        command = [sys.executable, "-P", "-m", __name__, str(self.port)]
         return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603  # this very module
 
 

@@ -60,7 +60,7 @@ class ModelRegistry:
         self.name = name
         self.tracking_uri = tracking_uri
         self._lease_path = store / "locks" / f"{name}.json"
-        self._shared = shared or shared_store()
+        self._shared = shared
         self._memory = ChampionMemory(store / "champions" / f"{name}.json", tracking_uri)
         with mlflow_reachable(tracking_uri):
             self._client = client or connect(tracking_uri)
@@ -347,7 +347,7 @@ class ModelRegistry:
         """Hold the lease, and complete or undo first what a dead holder left half-way."""
         changes = self.history()
         at_least = changes[-1].number if changes else 0
-        with hold_lease(self._lease_path, self._shared, at_least=at_least) as lease:
+        with hold_lease(self._lease_path, self._shared or shared_store(), at_least=at_least) as lease:
             with mlflow_reachable(self.tracking_uri):
                 self._aliases.recover(lease)
             yield lease

@@ -66,7 +66,7 @@ def predict_file(
             writes `OUTPUT.errors.jsonl`.
         text_field: column of the text.
         pair_field: column of the second text, for a model of pairs; None reads `text_pair`.
-        shard_rows: rows per shard, see `assay.serving.batch.request.Request`.
+        shard_rows: rows per shard, see `assay.serving.batch.request.PredictionRequest`.
 
     Raises:
         AssayError: see `predict_request`.

@@ -101,7 +101,7 @@ class _Worker:
 
     def __init__(self, settings: dict[str, object]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # this very module
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment(),

@@ -166,7 +166,7 @@ def check_size(context: GateContext[Any], limit_mb: float) -> Check:
 
 
 def _run_smoke(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "assay.serving.smoke", str(folder.resolve())]
+    command = [sys.executable, "-P", "-m", "assay.serving.smoke", str(folder.resolve())]
     return subprocess.run(  # noqa: S603  # our own interpreter and module
         command,
         env=child_environment(),

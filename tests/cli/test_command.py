@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import DatabaseError
 
 from assay import cli
+from assay.cli import command
 from tests.bundles import build_bundle
 from tests.cli.calls import call
 
@@ -75,7 +76,7 @@ class Blocked:
         if name.partition(".")[0] in extras:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
-import cli
+from assay import cli
 cli.main()
 """
     command = [sys.executable, "-c", code, *map(str, words)]
@@ -144,3 +145,17 @@ def test_command_keeps_the_traceback_of_a_defect(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "argv", ["assay", "gc", "--store", str(tmp_path)])
     with pytest.raises(FileNotFoundError):
         cli.main()
+
+
+@pytest.mark.parametrize(("module", "ours"), [("assay.flows.local", True), ("assay.nothing", False), ("torch", False)])
+def test_command_names_a_part_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str, ours: bool
+) -> None:
+    def missing() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("assay.cli.command.app", missing)
+    with pytest.raises(ModuleNotFoundError if ours else SystemExit):
+        command.main()
+    line = f"assay: {module} is not installed; this command needs pip install 'assay[train]'\n"
+    assert capsys.readouterr().err == ("" if ours else line)

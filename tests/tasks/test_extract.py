@@ -169,9 +169,7 @@ def test_extract_accepts_rejects_at_the_limit(tmp_path: Path) -> None:
 
 
 def test_extract_names_an_empty_collection(tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        AssayError, match=rf"the MongoDB collection {mongo.database}\.parses is empty"
-    ):
+    with pytest.raises(AssayError, match=rf"the MongoDB collection {mongo.database}\.parses is empty"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch))
 
 
