@@ -26,9 +26,9 @@ class SliceChange(BaseModel):
 class Attempt(BaseModel):
     """One training of a run. All metrics are those of the exported bundle on validation rows.
 
-    `settings` holds the settings that differ from the recipe, `f1` the F1 of each head, and `below_threshold` the slices
-    below their threshold. `slices` holds the change of each slice that was below its threshold before. `why` is the purpose
-    of the training, `reason` the reason why it was `kept` or not.
+    `settings` holds the settings that differ from the recipe, `f1` the F1 of each head, and `below_threshold` the
+    slices below their threshold. `slices` holds the change of each slice that was below its threshold before. `why` is
+    the purpose of the training, `reason` the reason why it was `kept` or not.
     """
 
     model_config = ConfigDict(frozen=True)
