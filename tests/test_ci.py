@@ -11,7 +11,8 @@ def test_ci_run_and_workflow_have_the_same_steps() -> None:
     [workflow] = (ROOT / ".github" / "workflows").glob("*.y*ml")
     [job] = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
     steps = [step["run"] for step in job["steps"] if "run" in step]
-    assert steps == [".ci/packages", "make check", "make test"]
+    assert steps == [".ci/packages", "make PYTHON=python check", "make PYTHON=python test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert script.index(".ci/packages") < script.index("check test")
 

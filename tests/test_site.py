@@ -39,7 +39,7 @@ def test_recipe_page_shows_type_limits_default_and_meaning_of_a_key() -> None:
     assert "## `gate.champion`" in lines
     assert "## `source`, kind mongo" in lines
     [margin] = [line for line in lines if line.startswith("| `margin`")]
-    assert margin.startswith("| `margin` | number ≥ 0, < 1 | `0.01` | Non-inferior:")
+    assert margin.startswith("| `margin` | number ≥ 0, < 1 | `0.01` | Non-inferiority margin:")
     [database] = [line for line in lines if line.startswith("| `database`")]
     assert "**required**" in database
 

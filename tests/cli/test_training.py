@@ -32,4 +32,4 @@ def test_seeds_prints_that_its_run_stays_open(
     path.write_text(yaml.safe_dump(make_recipe(write_rows(tmp_path / "rows.jsonl", 4)).model_dump(mode="json")))
     monkeypatch.setattr("assay.flows.local.run_seeds", lambda *_: SeedScores(scores={0: 0.5}))
     assert call(monkeypatch, "seeds", path, "--count", "1", "--store", tmp_path) == 0
-    assert "assay run goes on with the rows of now; assay run --fresh reads" in capsys.readouterr().out
+    assert "assay run resumes it with these rows; assay run --fresh reads" in capsys.readouterr().out

@@ -6,6 +6,9 @@ import pytest
 
 from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
+from tests.versions import make_version
+
+__all__ = ["MakeBundle", "make_bundle", "make_version"]
 
 MakeBundle = Callable[..., Bundle]
 

@@ -10,7 +10,7 @@ from assay.registry.lineage.version_lineage import lineages
 from assay.runs import lineage_record as keeping
 from assay.tasks.find_snapshot import find_snapshot
 from assay.tasks.reproduce import open_reproduction
-from tests.registry.lineage.conftest import Made, MakeVersion, write_rows
+from tests.versions import Made, MakeVersion, write_rows
 
 Find = Callable[[Made], Path]
 

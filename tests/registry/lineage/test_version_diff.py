@@ -7,7 +7,7 @@ from assay import cli
 from assay.registry.lineage.version_diff import VersionDiff, diff_versions
 from assay.runs.environment import current_environment, to_text
 from assay.runs.tracking import ENVIRONMENT
-from tests.registry.lineage.conftest import Made, MakeVersion
+from tests.versions import Made, MakeVersion
 
 
 @pytest.fixture

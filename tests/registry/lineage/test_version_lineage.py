@@ -4,7 +4,7 @@ from assay.corpus.errors import AssayError
 from assay.registry.lineage.version_lineage import comparable, lineages
 from assay.runs.environment import current_environment
 from assay.runs.lineage_record import data_folder
-from tests.registry.lineage.conftest import MakeVersion
+from tests.versions import MakeVersion
 
 
 def test_lineages_reads_data_metrics_and_predictions(make_version: MakeVersion) -> None:

@@ -49,5 +49,5 @@ def test_protected_snapshots_needs_an_mlflow(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert protected_snapshots(tmp_path) == set()
     add_run(tmp_path, "first", 50)
-    with pytest.raises(AssayError, match=r"name its store .* or MLFLOW_TRACKING_URI"):
+    with pytest.raises(AssayError, match=r"name another store .* or set MLFLOW_TRACKING_URI"):
         protected_snapshots(tmp_path)
