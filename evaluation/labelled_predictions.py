@@ -87,7 +87,7 @@ def predict_rows(
 
 
 def as_tagged(engine: Engine, examples: Sequence[Example]) -> list[Example]:
-    """Return the examples with their entities widened to whole words (see `assay.serving.decoding.widened`)."""
+    """Return the examples with their entities widened to whole words (see `assay.serving.decoding.align_to_words`)."""
     rows = list(examples)
     numbers_with_entities = [number for number, row in enumerate(rows) if row.entities] if engine.tags else []
     for begin in range(0, len(numbers_with_entities), ROWS_PER_CHUNK):

@@ -20,7 +20,7 @@ IDS = ["7", "12#two"]
 POINTS = (
     Point("before MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts"),
     Point("after MLflow's artifacts", "assay.registry.retention.erasure:erase_artifacts", after=True),
-    Point("after the ledger", "assay.corpus.splitting.ledger:Ledger.forget", after=True, often=True),
+    Point("after the ledger", "assay.corpus.splitting.ledger:Ledger.erase", after=True, often=True),
     Point("after the results derived from a snapshot", "assay.registry.retention.erasure:erase_derived", after=True),
     Point("the new snapshot, not published", "assay.corpus.storage.atomic:publish_folder"),
     Point(

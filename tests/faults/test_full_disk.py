@@ -22,7 +22,7 @@ BALLAST = "ballast"
 POINTS = (
     Point("snapshot", "assay.corpus.snapshot:SnapshotWriter.finish", often=True),
     Point("splits", "assay.corpus.splits:Splits.save"),
-    Point("checkpoint", "assay.models.resume:seal", after=True),
+    Point("checkpoint", "assay.models.resume:mark_complete", after=True),
     Point("bundle", "assay.serving.bundle:write_manifest"),
     Point("upload to MLflow", "mlflow:MlflowClient.log_model_artifacts", often=True),
 )

@@ -29,7 +29,7 @@ class Point(NamedTuple):
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
-    return Point(f"{step}, complete but not published", "assay.runs.run:publish_folder", about=f"/{step}-", often=often)
+    return Point(f"{step}, complete but not published", "assay.runs.step_cache:publish_folder", about=f"/{step}-", often=often)
 
 
 POINTS = (
@@ -37,7 +37,7 @@ POINTS = (
     _unnamed("extract"),
     _unnamed("validate"),
     _unnamed("split"),
-    Point("training, after its second checkpoint", "assay.models.resume:seal", nth=2, after=True, often=True),
+    Point("training, after its second checkpoint", "assay.models.resume:mark_complete", nth=2, after=True, often=True),
     _unnamed("train", often=True),
     Point("export, before the manifest", "assay.serving.bundle:write_manifest", often=True),
     _unnamed("export"),

@@ -173,8 +173,8 @@ def test_launch_training_resumes_after_a_kill_with_equal_results(
     # and, begun again, the process that started them
     (tmp_path / "job.json").write_text(broken.model_dump_json())
     code = (
-        "import sys; from pathlib import Path; from tests.tasks.training.test_launcher import Job, do; "
-        "do(Job.model_validate_json(Path(sys.argv[1]).read_bytes()))"
+        "import sys; from pathlib import Path; from tests.tasks.training.test_launcher import TrainingJob, do; "
+        "do(TrainingJob.model_validate_json(Path(sys.argv[1]).read_bytes()))"
     )
     reached = max(int(path.name.rpartition("-")[2]) for path in (broken.folder / "work").glob("checkpoint-*"))
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "job.json")]) as parent:
