@@ -29,7 +29,7 @@ from assay.serving.encoding import TextEncoder
 class Data:
     """Data of a training: encoded training and validation rows, and the validation rows themselves for scoring.
 
-    Entities of the validation rows are widened to whole words (`assay.serving.decoding.align_to_words`), as on the test rows.
+    Entities of the validation rows are widened to whole words (`decoding.align_to_words`), as on the test rows.
     With `oversample`, the weights of the training rows are numbers of repeats, otherwise sample weights.
     """
 

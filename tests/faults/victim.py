@@ -29,7 +29,9 @@ class Point(NamedTuple):
 
 
 def _unnamed(step: str, *, often: bool = False) -> Point:
-    return Point(f"{step}, complete but not published", "assay.runs.step_cache:publish_folder", about=f"/{step}-", often=often)
+    return Point(
+        f"{step}, complete but not published", "assay.runs.step_cache:publish_folder", about=f"/{step}-", often=often
+    )
 
 
 POINTS = (

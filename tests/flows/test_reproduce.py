@@ -120,7 +120,7 @@ def test_reproduce_command_names_differences_and_exits_with_4(
     # then
     assert ended.value.code == DIFFERS
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"in 1 of {len(answers)} answers" in shown
+    assert f"in 1 of {len(answers)} predictions" in shown
     assert "An Other" in shown
     [run] = world.client.search_runs([world.experiment], f"tags.`{REPRODUCES_TAG}` = 'models:/tiny/1'")
     path = world.client.download_artifacts(run.info.run_id, "reproduction.json", str(tmp_path))
