@@ -23,13 +23,13 @@ class BearerToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on requests with the token, and respond with 401 to all others."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_authorized(scope):
+        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_authorised(scope):
             content = {"error": "send the header Authorization: Bearer TOKEN"}
             await JSONResponse(content, 401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_authorized(self, scope: Scope) -> bool:
+    def _is_authorised(self, scope: Scope) -> bool:
         header = Headers(scope=scope).get("authorization", "").encode("latin-1")
         return secrets.compare_digest(header, self._expected)
 
