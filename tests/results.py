@@ -6,5 +6,5 @@ from assay.evaluation.run_results import RunResults
 
 
 def some_results(**references: Any) -> RunResults:
-    """The results named; whoever reads another one fails."""
+    """Return the named results; reading another one fails."""
     return RunResults.model_construct(**references)

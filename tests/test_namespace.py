@@ -64,7 +64,7 @@ def test_no_module_imports_a_package_by_its_bare_name() -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A folder with packages of the user's own that have the names of ours; whoever imports one fails."""
+    """A folder with packages of the user's own that have the names of ours; importing one fails."""
     for name in (*PACKAGES, "demo", "tools", "benchmarks"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(f'raise ImportError("this is the {name} of somebody else")\n')

@@ -119,7 +119,7 @@ def test_register_keeps_the_bundle_unchanged(
     assert version.tags["assay.snapshot"] == "s"
     assert version.run_id == mlflow_run
     assert version.address == "models:/toy/1"
-    # and its bytes are those of the bundle, for the gate and for whoever serves.
+    # and its bytes are those of the bundle, for the gate and for the server.
     assert registry.fetch(version, tmp_path / "fetched").digest == bundle.digest
     assert open_bundle("models:/toy/1", tmp_path / "cache", registry.tracking_uri).digest == bundle.digest
 
