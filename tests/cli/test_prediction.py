@@ -89,7 +89,7 @@ def test_predict_resumes_after_sigterm(tmp_path: Path) -> None:
     ]
     words += ["--shard-rows", "100"]
     work = tmp_path / ".out.jsonl.shards"
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while not (work / "0000003.json").exists():
             assert process.poll() is None
