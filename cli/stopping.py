@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,10 +60,12 @@ def stoppable() -> Iterator[None]:
     fd_before = signal.set_wakeup_fd(stopper.listen(), warn_on_full_buffer=False)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         stopper.hear()
         if stopper.number is None:
             raise
+        # A signal between a block and its generator leaves the generator suspended: its frame is what still holds it.
+        traceback.clear_frames(error.__traceback__)
         # The exception may be of another kind, if a process of the command has ended first.
         stopper.echo()
         raise SystemExit(128 + stopper.number) from None

@@ -25,9 +25,9 @@ def atomic_path(target: Path, folder: Path | None = None) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=folder)
-    os.close(handle)
     partial = Path(name)
     try:
+        os.close(handle)
         yield partial
         _flush(partial)
         # mkstemp makes the file private; an output gets the permissions of any new file.
