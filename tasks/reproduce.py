@@ -135,7 +135,7 @@ def compare(
         matches=[
             Match(what="splits", then=lineage.splits.digest, now=splits.load().digest),
             _match_networks(then, Bundle.load(export.path / BUNDLE)),
-            _match_predictions(lineage.answers, now.rows),
+            _match_predictions(lineage.predictions, now.rows),
             _match_metrics(lineage.metrics, comparable(now.metrics)),
         ],
         environment=changes(recipe, {"recipe": run.recipe.digest})

@@ -55,7 +55,7 @@ class Lineage:
         return self.data / LEDGER
 
     @property
-    def answers(self) -> list[LabelledPrediction]:
+    def predictions(self) -> list[LabelledPrediction]:
         """Predictions on the test rows of the version."""
         return read_predictions(self.rows)
 

@@ -14,7 +14,7 @@ def test_lineages_reads_data_metrics_and_predictions(make_version: MakeVersion) 
         assert lineage.recipe == made.run.recipe.model_dump(mode="json")
         assert lineage.splits.split_of == made.splits.split_of
         assert lineage.ledger.is_file()
-        assert lineage.answers == made.evaluation.rows
+        assert lineage.predictions == made.evaluation.rows
         assert lineage.metrics == comparable(made.evaluation.metrics)
         assert lineage.environment == current_environment()
         assert lineage.snapshot.counts.rows == 60
