@@ -19,11 +19,12 @@ PATIENCE_S = 300  # a busy machine is no fault of the server
 class Server:
     """A server on a port of its own that can be killed and started again."""
 
-    def __init__(self, bundle: Path, log: Path, *options: str, **environment: str) -> None:
+    def __init__(self, bundle: Path, log: Path, *options: str, cwd: Path | None = None, **environment: str) -> None:
         self.port = free_port()
         self.log = log
         self._command = ["serve", "--model", str(bundle), "--port", str(self.port), "--threads", "1", *options]
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -35,7 +36,11 @@ class Server:
         """Start it, and wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "assay.cli", *self._command], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", "assay.cli", *self._command],
+                cwd=self._cwd,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
             )
         until = time.monotonic() + PATIENCE_S
         while not self._ready():
@@ -63,9 +68,9 @@ class Server:
 
 
 @contextmanager
-def serving(bundle: Path, log: Path, *options: str, **environment: str) -> Iterator[Server]:
+def serving(bundle: Path, log: Path, *options: str, cwd: Path | None = None, **environment: str) -> Iterator[Server]:
     """A server that is ready, and ended behind the block."""
-    server = Server(bundle, log, *options, **environment)
+    server = Server(bundle, log, *options, cwd=cwd, **environment)
     try:
         server.start()
         yield server

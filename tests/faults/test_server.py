@@ -185,9 +185,11 @@ def test_server_leaks_no_memory_or_files_while_the_champion_changes(store: Path,
         )
     shelf.crown("1")
     words = ["--follow", "0.1", "--deadline", "60"]
-    environment = {"MLFLOW_TRACKING_URI": shelf.uri, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    cache = str(tmp_path / "cache")
     statuses, versions = Counter[int](), Counter[str]()
-    with serving(Path("models:/toy@champion"), tmp_path / "log", *words, **environment) as server:
+    with serving(
+        Path("models:/toy@champion"), tmp_path / "log", *words, MLFLOW_TRACKING_URI=shelf.uri, XDG_CACHE_HOME=cache
+    ) as server:
         process = process_of(server)
         measured: list[tuple[int, int]] = []
         line = threading.Barrier(2, lambda: measured.append((process.memory_info().rss, process.num_fds())))
