@@ -1,10 +1,14 @@
 """Shared parts of the commands: the console, exit codes, and common options."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 REFUSED = 3  # exit code: the run ended without an error, but the gate refused the model
 DIFFERS = 4  # exit code: a reproduction differs from the version
@@ -21,6 +25,9 @@ Store = Annotated[
     Path, typer.Option(help="Folder of runs, split ledger and, without a server, MLflow.", envvar="ASSAY_STORE")
 ]
 
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead; its schema is in the documentation.")
+]
 
 # A larger count on the command line is a typing error.
 MOST = 1_000_000_000
@@ -29,6 +36,11 @@ MOST = 1_000_000_000
 def echo(line: str) -> None:
     """Print one line as it is, without colours and without wrapping at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)
+
+
+def print_json(result: "BaseModel") -> None:
+    """Print a result as one JSON document, for scripts."""
+    sys.stdout.write(result.model_dump_json(indent=2) + "\n")
 
 
 def registry_uri(model: str, store: Path) -> str | None:

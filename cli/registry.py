@@ -1,13 +1,12 @@
 """`assay history`, `approve`, `rollback`, `reproduce` and `diff`: the versions of a model."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from assay.cli.console import DIFFERS, Store, echo, out
+from assay.cli.console import DIFFERS, AsJson, Store, echo, out, print_json
 from assay.corpus.errors import AssayError
 
 
@@ -91,7 +90,7 @@ def diff(
     name: str,
     before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the first version.")],
     after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the second version.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, with the id of each row.")] = False,
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Compare two versions of a model: recipe, data, metrics, environment, and rows that changed splits."""
@@ -101,7 +100,7 @@ def diff(
 
     comparison = diff_versions(name, before, after, existing_tracking_uri(store))
     if as_json:
-        sys.stdout.write(comparison.model_dump_json(indent=2) + "\n")
+        print_json(comparison)
         return
     tables = list(diff_tables(comparison))
     for table in tables:
