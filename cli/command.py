@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from assay.cli import data, monitoring, operations, prediction, registry, retention, serving, training
+from assay.cli import data, init, monitoring, operations, prediction, registry, retention, serving, training
 from assay.corpus.storage.disk_errors import user_line
 
 BAD_USE = 2  # exit code: an invalid option or value
@@ -45,6 +45,7 @@ app = typer.Typer(
 )
 # In the order of the help; the name of a function is the name of its command.
 COMMANDS = (
+    init.init,
     training.run,
     training.seeds,
     data.validate,

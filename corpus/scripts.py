@@ -4,6 +4,7 @@ Chinese, Japanese, Thai and others are written without spaces between words, so 
 letters. In all other scripts a word is a run of letters and digits, with the marks that combine with them.
 """
 
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ WITHOUT_SPACES = (
     (0x20000, 0x3FFFF),  # Han
 )
 # Letters of Han and Kana in brackets, circles and squares.
+_RUN = re.compile(r"[^\W_]+|\S")
 _SQUARED = (0x3200, 0x33FF)
 _STARTS = [start for start, _ in WITHOUT_SPACES]
 # Letters by category that are the vowels and final consonants of a decomposed Hangul syllable, or voice a Katakana.
@@ -129,3 +131,18 @@ def _kind(character: str) -> Kind:
     block = bisect_right(_STARTS, code) - 1
     signs = block >= 0 and code <= WITHOUT_SPACES[block][1] and category != "Nd"
     return Kind.SIGN if signs else Kind.LETTER
+
+
+def plain_words(text: str) -> list[tuple[int, int]]:
+    """Return the spans of words and signs of a text, without a tokenizer.
+
+    A word is a run of letters and digits; a letter of a script without spaces, and any other character, stands alone.
+    """
+    spans: list[tuple[int, int]] = []
+    for match in _RUN.finditer(text):
+        start, end = match.span()
+        if any(KINDS[character] is Kind.SIGN for character in match.group()):
+            spans += [(place, place + 1) for place in range(start, end)]
+        else:
+            spans.append((start, end))
+    return spans

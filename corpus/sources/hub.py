@@ -148,3 +148,31 @@ def _object_renamer(renames: Mapping[str, Callable[[Any], Any]]) -> Callable[[An
 
 def _brief(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def published_names(path: str, revision: str | None = None, config: str | None = None) -> list[str]:
+    """Return the names of the published splits of a data set.
+
+    Raises:
+        AssayError: the data set could not be downloaded, or has no such configuration.
+    """
+    return list(_load(path, revision, config, None))
+
+
+def newest_commit(path: str) -> str:
+    """Return the commit that the main branch of a hub data set is at.
+
+    Raises:
+        AssayError: the hub cannot be reached, or has no such data set.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        commit = HfApi().dataset_info(path, timeout=30).sha
+    except (ConnectionError, HfHubHTTPError, OSError) as error:
+        raise AssayError(
+            f"{path} is no local file or folder, and no data set of the hub that can be reached ({_brief(error)}); "
+            "check the path or name and the network"
+        ) from error
+    return str(commit)

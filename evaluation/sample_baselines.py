@@ -1,0 +1,94 @@
+"""F1 of simple models on a sample of rows, by cross-validation: what a first threshold can be set by.
+
+They read texts without the tokenizer of a model.
+"""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+
+from assay.corpus.example import Example
+from assay.corpus.scripts import plain_words
+from assay.serving.decoding import OUTSIDE, spans, tag_words
+from assay.serving.words import Word
+
+MOST_ROWS = 3_000  # seconds, not minutes
+FOLDS = 3
+MOST_FEATURES = 50_000
+SEED = 13
+Labels = npt.NDArray[np.str_]
+
+
+def class_baselines(rows: Sequence[Example]) -> tuple[float, float] | None:
+    """Return the macro-F1 of the most frequent class, and of TF-IDF with logistic regression.
+
+    Returns:
+        None if a class has fewer rows than there are folds in all, so that nothing can be said.
+    """
+    labelled = _thinned([row for row in rows if row.label is not None])
+    labels = np.array([str(row.label) for row in labelled])
+    names, counts = np.unique(labels, return_counts=True)
+    frequent = np.isin(labels, names[counts >= FOLDS])
+    if len(names[counts >= FOLDS]) < 2:
+        return None
+    labels = labels[frequent]
+    texts = [f"{row.text} {row.text_pair or ''}" for row, enough in zip(labelled, frequent, strict=True) if enough]
+    # Letters instead of words, so that scripts without spaces are read, too.
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=MOST_FEATURES)
+    model = make_pipeline(letters, LogisticRegression(max_iter=300))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        predicted = cross_val_predict(model, texts, labels, cv=StratifiedKFold(FOLDS, shuffle=True, random_state=SEED))
+    most_frequent = np.full(len(labels), names[counts.argmax()])
+    return _macro_f1(labels, most_frequent), _macro_f1(labels, predicted)
+
+
+def entity_baseline(rows: Sequence[Example]) -> float | None:
+    """Return the strict F1 of entities where each word gets its most frequent tag in the other rows.
+
+    Returns:
+        None if no row has entities.
+    """
+    labelled = _thinned([row for row in rows if row.entities is not None])
+    correct = predicted = gold = 0
+    for fold in range(FOLDS):
+        tags = _majority_tags(row for number, row in enumerate(labelled) if number % FOLDS != fold)
+        for row in labelled[fold::FOLDS]:
+            words = _words(row.text)
+            answers = set(spans([tags.get(row.text[word.start : word.end], OUTSIDE) for word in words], words))
+            truth = set(row.entities or ())
+            correct += len(answers & truth)
+            predicted += len(answers)
+            gold += len(truth)
+    return 2 * correct / (predicted + gold) if gold else None
+
+
+def _majority_tags(rows: Iterable[Example]) -> dict[str, str]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        words = _words(row.text)
+        for word, tag in zip(words, tag_words(row.entities or (), words), strict=True):
+            counts[row.text[word.start : word.end]][tag] += 1
+    return {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
+
+
+def _words(text: str) -> list[Word]:
+    return [Word(number, start, end) for number, (start, end) in enumerate(plain_words(text))]
+
+
+def _macro_f1(labels: Labels, predicted: Labels) -> float:
+    return float(f1_score(labels, predicted, average="macro", zero_division=0))
+
+
+def _thinned(rows: list[Example]) -> list[Example]:
+    step = max(1, -(-len(rows) // MOST_ROWS))
+    return rows[::step]

@@ -1,0 +1,107 @@
+"""The source of a recipe from an address as people type it: files, a folder, a collection, a data set of the hub."""
+
+import glob
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assay.corpus.documents.document_reader import SPLIT_ALIASES
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import file_kind
+from assay.corpus.sources.hub import SAVED_BY_DATASETS
+from assay.corpus.storage.remote_files import is_remote
+
+FORMS = (
+    "a file, a folder, a glob, owner/name of the hub (with @COMMIT), mongo:env:VARIABLE/DATABASE/COLLECTION, or "
+    "mongodb://HOST/DATABASE.COLLECTION"
+)
+_MONGO_BY_VARIABLE = re.compile(r"(?:mongo:)?(?P<uri>env:\w+)/(?P<database>[^/.]+)[/.](?P<collection>.+)")
+_MONGO = re.compile(r"(?P<uri>mongodb(?:\+srv)?://[^/]+)/(?P<database>[^/.?]+)[/.](?P<collection>[^?]+)")
+_HUB = re.compile(r"(?:hub:)?(?P<path>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+def source_at(address: str) -> dict[str, Any]:
+    """Return the keys of the source section that name the data; hub data sets without a revision.
+
+    Raises:
+        AssayError: there is nothing at the address, or it holds a password.
+    """
+    for pattern in (_MONGO_BY_VARIABLE, _MONGO):
+        if match := pattern.fullmatch(address):
+            return {"kind": "mongo", **_without_password(match.groupdict())}
+    path = Path(address).expanduser()
+    if path.is_dir():
+        if any((path / name).is_file() for name in SAVED_BY_DATASETS):
+            return {"kind": "hub", "path": address}
+        return {"kind": "files", "paths": _split_of_files(_files_in(path))}
+    if path.is_file() or is_remote(address):
+        return {"kind": "files", "paths": {address: "all"}}
+    if any(character in address for character in "*?["):
+        files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())  # noqa: PTH207  # Path.glob rejects absolute patterns
+        if files:
+            return {"kind": "files", "paths": _split_of_files(files, pattern=address)}
+    elif match := _HUB.fullmatch(address):
+        return {"kind": "hub", **{key: value for key, value in match.groupdict().items() if value}}
+    raise AssayError(f"{address}: there is no such data; name {FORMS}")
+
+
+def split_of_name(name: str) -> str | None:
+    """Return the split that a file or published split is named after, such as `train` for `atis.train.csv`."""
+    words = [SPLIT_ALIASES[word] for word in _WORDS.split(name.lower()) if word in SPLIT_ALIASES]
+    return words[0] if len(words) == 1 else None
+
+
+def recipe_name(address: str) -> str:
+    """Return a name for a recipe, after the last part of the address without its ending."""
+    last = re.split(r"[/.]", address)[-1] if address.startswith(("mongo", "env:")) else Path(address.split("@")[0]).name
+    stem = last.partition(".")[0] or last
+    return _WORDS.sub("-", stem.lower()).strip("-")[:100] or "recipe"
+
+
+def published_splits(names: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the splits of files or published splits by name; None if they name no training and test rows.
+
+    Names of no split are left out. Without a test split, validation rows are the test rows: validation rows are then
+    held out from training.
+    """
+    splits = {name: split for name, split in names.items() if split != "all"}
+    if "train" not in splits.values():
+        return None
+    if "test" not in splits.values():
+        if "validation" not in splits.values():
+            return None
+        return {name: "test" if split == "validation" else split for name, split in splits.items()}
+    return splits
+
+
+def _files_in(folder: Path) -> list[str]:
+    files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and _is_readable(path)]
+    if not files:
+        raise AssayError(f"{folder} holds no file of a known kind; name {FORMS}")
+    return files
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        file_kind(path)
+    except AssayError:
+        return False
+    return not path.name.startswith(".")
+
+
+def _split_of_files(files: list[str], pattern: str | None = None) -> dict[str, str]:
+    names = {file: split_of_name(Path(file).name) or split_of_name(Path(file).parent.name) or "all" for file in files}
+    if published := published_splits(names):
+        return published
+    return {pattern: "all"} if pattern else dict.fromkeys(files, "all")
+
+
+def _without_password(parts: dict[str, Any]) -> dict[str, Any]:
+    if "@" in parts["uri"]:
+        raise AssayError(
+            "the address of MongoDB holds a password, which would stand in the recipe; put it into an environment "
+            f"variable and name the data by env:VARIABLE/{parts['database']}.{parts['collection']}"
+        )
+    return parts

@@ -1,0 +1,180 @@
+"""The layout of documents: rows, words with tags, or documents of sentences, and the fields that each needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assay.corpus.documents.fields import DocumentFormat, EntityFields
+from assay.corpus.documents.values import get_path
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Head
+from assay.recipes.proposal.entity_layout import entity_settings
+from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, last_part
+from assay.recipes.proposal.questions import NONE, ask
+
+Documents = Sequence[Mapping[str, Any]]
+TOKEN_NAMES = ("tokens", "words", "token", "word")
+TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
+# Share of the documents that must fit a layout.
+MOST = 0.9
+LISTS = ("objects", "list", "words")
+
+
+@dataclass(frozen=True)
+class DocumentLayout:
+    """How documents become rows, and what each field is used as."""
+
+    format: DocumentFormat
+    heads: tuple[Head, ...]
+    roles: RowRoles
+    used: Mapping[str, str] = field(default_factory=dict)  # field -> what it is used as, for words, tags and entities
+
+
+def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
+    """Return the layout of a sample.
+
+    Raises:
+        AmbiguousError: the sample can be read in more than one way.
+        AssayError: there is no text, or nothing to learn.
+    """
+    profiles = profile_fields(documents)
+    choices.check(profiles)
+    if (words := _words_and_tags(documents, profiles)) is not None:
+        return _tagged_layout(profiles, choices, *words)
+    if (sentences := _sentences(documents, profiles)) is not None:
+        return _parse_layout(documents, profiles, choices, sentences)
+    return _row_layout(documents, profiles, choices)
+
+
+def _words_and_tags(documents: Documents, profiles: Mapping[str, FieldProfile]) -> tuple[str, str | None] | None:
+    """Return the fields of words and of their tags, or None if no field holds words."""
+    lists = [name for name, profile in profiles.items() if profile.kind in ("words", "list") and profile.share >= MOST]
+    words = next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
+    if words is None:
+        return None
+    tags = [name for name in lists if name != words and _same_lengths(documents, words, name)]
+    if not tags:
+        return None
+    named = [name for wanted in TAG_NAMES for name in tags if last_part(name) == wanted]
+    if not named and len(tags) > 1:
+        raise ask("the tags of the words", "--entities", [profiles[name] for name in tags])
+    return words, (named or tags)[0]
+
+
+def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
+    pairs = [(get_path(document, words), get_path(document, tags)) for document in documents]
+    same = sum(isinstance(a, list) and isinstance(b, list) and len(a) == len(b) for a, b in pairs)
+    return same >= MOST * len(pairs)
+
+
+def _tagged_layout(
+    profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str | None
+) -> DocumentLayout:
+    tags = choices.entities or tags
+    roles = find_roles(_without(profiles, words, tags), choices, has_entities=tags != NONE)
+    fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
+    used = {words: "words", **({str(tags): "tags"} if tags != NONE else {})}
+    return DocumentLayout(
+        DocumentFormat.model_validate({"format": "tokens", "fields": fields}), _heads(roles, tags != NONE), roles, used
+    )
+
+
+def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> str | None:
+    """Return the field that holds a list of sentences, objects with a text that is longer than a name."""
+    for name, profile in profiles.items():
+        if profile.kind == "objects" and profile.share >= MOST:
+            inner = profile_fields(_objects(documents, name))
+            if _text_of_sentence(inner) is not None and not _has_text(profiles):
+                return name
+    return None
+
+
+def _has_text(profiles: Mapping[str, FieldProfile]) -> bool:
+    return any(last_part(name) == "text" and profile.kind == "text" for name, profile in profiles.items())
+
+
+def _text_of_sentence(inner: Mapping[str, FieldProfile]) -> str | None:
+    texts = [name for name, profile in inner.items() if profile.kind == "text" and profile.mean_length >= 15]
+    return next((name for name in texts if last_part(name) in ("text", "sentence", "content")), None)
+
+
+def _parse_layout(
+    documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices, name: str
+) -> DocumentLayout:
+    sentences = _objects(documents, name)
+    inner = profile_fields(sentences)
+    text = str(_text_of_sentence(inner))
+    entities, entity = _entity_field(sentences, inner, text, choices)
+    roles = find_roles(_without(inner, text, entities), choices, has_entities=entity is not None)
+    outer = find_roles(_without(profiles, name), Choices(label=NONE), has_entities=True)
+    parse = {"sentences": name, "text": text, **({"entities": entities} if entities else {})}
+    parse |= {"label": roles.label} if roles.label else {}
+    layout = {"format": "parse", "fields": _label_and_columns(outer), "parse": parse}
+    used = {name: "sentences", f"{name}[].{text}": "text"}
+    used |= {f"{name}[].{entities}": "entities"} if entities else {}
+    used |= {f"{name}[].{roles.label}": "class"} if roles.label else {}
+    return DocumentLayout(_with_entity(layout, entity), _heads(roles, entity is not None), outer, used)
+
+
+def _row_layout(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
+    text, pair = find_texts(profiles, choices)
+    entities, entity = _entity_field(documents, profiles, text, choices)
+    singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
+    roles = find_roles(_without(singles, text, pair), choices, has_entities=entity is not None)
+    texts = {"text": text, **({"text_pair": pair} if pair else {}), **({"entities": entities} if entities else {})}
+    layout = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
+    used = {text: "text"} | ({pair: "second text"} if pair else {}) | ({entities: "entities"} if entities else {})
+    return DocumentLayout(_with_entity(layout, entity), _heads(roles, entity is not None), roles, used)
+
+
+def _entity_field(
+    documents: Documents, profiles: Mapping[str, FieldProfile], text: str, choices: Choices
+) -> tuple[str | None, EntityFields | None]:
+    """Return the field that holds entities and the layout of its objects; None where no field does."""
+    if choices.entities == NONE:
+        return None, None
+    layouts: dict[str, EntityFields] = {}
+    for name, profile in profiles.items():
+        if profile.kind == "objects" and choices.entities in (None, name):
+            layout = entity_settings(_texts_with_lists(documents, text, name))
+            if layout is not None:
+                layouts[name] = layout
+    if choices.entities is not None and not layouts:
+        raise AssayError(
+            f"--entities {choices.entities}: its values are no lists of objects with offsets or words of the text; "
+            "name another field, or none"
+        )
+    if len(layouts) > 1:
+        raise ask("the entities of a row", "--entities", [profiles[name] for name in layouts], optional=True)
+    return next(iter(layouts.items()), (None, None))
+
+
+def _texts_with_lists(documents: Documents, text: str, name: str) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    pairs = ((get_path(document, text), get_path(document, name)) for document in documents)
+    return [(str(value), items) for value, items in pairs if isinstance(value, str) and isinstance(items, list)]
+
+
+def _objects(documents: Documents, name: str) -> list[Mapping[str, Any]]:
+    lists = (get_path(document, name) for document in documents)
+    return [item for items in lists if isinstance(items, list) for item in items if isinstance(item, Mapping)]
+
+
+def _with_entity(layout: dict[str, Any], entity: EntityFields | None) -> DocumentFormat:
+    entity_keys = {} if entity is None else entity.model_dump(exclude_defaults=True)
+    return DocumentFormat.model_validate({**layout, "entity": entity_keys})
+
+
+def _label_and_columns(roles: RowRoles) -> dict[str, Any]:
+    columns = {"label": roles.label, "id": roles.id, "group": roles.group, "time": roles.time, "split": roles.split}
+    slices = {last_part(name): name for name in roles.slices}
+    return {key: name for key, name in columns.items() if name} | ({"slices": slices} if slices else {})
+
+
+def _heads(roles: RowRoles, entities: bool) -> tuple[Head, ...]:
+    heads: list[Head] = ["sentence"] if roles.label is not None else []
+    return (*heads, *(["tokens"] if entities else []))  # type: ignore[arg-type]  # literals of a head
+
+
+def _without(profiles: Mapping[str, FieldProfile], *names: str | None) -> dict[str, FieldProfile]:
+    return {name: profile for name, profile in profiles.items() if name not in names}

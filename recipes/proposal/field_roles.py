@@ -1,0 +1,239 @@
+"""Which field is the text, the class, the id, the group, the time and the published split of a row."""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from assay.corpus.documents.document_reader import SPLIT_ALIASES
+from assay.corpus.errors import AssayError
+from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
+from assay.recipes.proposal.questions import NONE, ask
+
+Profiles = Mapping[str, FieldProfile]
+
+# Names in the order of preference; compared without case, and by the last part of a dotted name.
+TEXT_NAMES = ("text", "sentence", "content", "body", "tweet", "review", "review_text", "comment", "headline",
+              "message", "utterance", "document", "sms", "post", "title", "summary", "satz", "texte", "texto", "inhalt")  # fmt: skip
+PAIR_NAMES = (("question", "passage"), ("question", "context"), ("question", "sentence"), ("query", "passage"),
+              ("query", "document"), ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text1", "text2"),
+              ("question1", "question2"), ("text_a", "text_b"), ("sentence_a", "sentence_b"))  # fmt: skip
+LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "sentiment", "intent", "target", "polarity",
+               "rating", "stars", "emotion", "topic", "stance", "gold", "gold_label", "answer", "y", "label_text",
+               "klasse", "kategorie", "stimmung", "bewertung", "etikett", "categorie", "etiqueta")  # fmt: skip
+ID_NAMES = ("id", "_id", "uid", "uuid", "guid", "row_id", "idx", "key", "nr", "no")
+GROUP_NAMES = ("group", "group_id", "document", "doc", "document_id", "doc_id", "docid", "article_id", "thread_id",
+               "conversation_id", "dialog_id", "dialogue_id", "session_id", "user", "user_id", "userid",
+               "author", "author_id", "speaker", "speaker_id", "patient_id", "customer_id", "case_id", "ticket_id",
+               "url")  # fmt: skip
+TIME_NAMES = ("time", "date", "timestamp", "created_at", "created", "published", "published_at", "at", "datum", "when")
+SPLIT_NAMES = ("split", "set", "partition", "fold", "subset")
+MOST_CLASSES = 300
+# Labels repeat: with fewer rows per value, a field is a text or a name.
+MIN_ROWS_PER_CLASS = 2.0
+MOST_SLICE_VALUES = 20
+LEAST_MEAN_TEXT = 12  # characters
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Roles that the user has named; `none` says that no field has the role."""
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+    entities: str | None = None
+    group: str | None = None
+
+    def check(self, names: Collection[str]) -> None:
+        """Refuse names that no document has.
+
+        Raises:
+            AssayError: a named field does not exist.
+        """
+        for option, name in vars(self).items():
+            if name is not None and name != NONE and name not in names:
+                raise AssayError(f"--{option} {name}: no document has this field; fields are {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class RowRoles:
+    """Fields beside the text and the entities by their role; None where no field has it."""
+
+    label: str | None = None
+    id: str | None = None
+    group: str | None = None
+    time: str | None = None
+    split: str | None = None
+    slices: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = field(default=(), compare=False)
+
+
+def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> RowRoles:
+    """Return the role of each field beside the text and the entities.
+
+    Args:
+        profiles: fields of the sample that have no role yet.
+        choices: what the user has decided.
+        has_entities: whether the rows hold entities, so that a class is not required.
+
+    Raises:
+        AmbiguousError: several fields may have one role.
+        AssayError: neither classes nor entities were found.
+    """
+    free = profiles
+    split = _named(free, SPLIT_NAMES, _is_split)
+    row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
+    free = _without(free, split, row_id)
+    label = _label(free, choices, has_entities=has_entities)
+    free = _without(free, label)
+    time = _time(free)
+    group = _group(_without(free, time), choices)
+    free = _without(free, time, group)
+    slices = tuple(name for name, profile in free.items() if _is_slice(profile))
+    ignored = tuple(name for name in free if name not in slices)
+    return RowRoles(label, row_id, group, time, split, slices, ignored)
+
+
+def find_texts(profiles: Profiles, choices: Choices) -> tuple[str, str | None]:
+    """Return the field of the text, and of the second text where rows are pairs.
+
+    Raises:
+        AmbiguousError: several fields may be the text.
+        AssayError: no field holds texts.
+    """
+    if choices.text is not None:
+        return choices.text, _given(choices.pair)
+    candidates = {name: profile for name, profile in profiles.items() if _is_text(profile)}
+    by_last = {last_part(name): name for name in reversed(candidates)}
+    if choices.pair is None:
+        for first, second in PAIR_NAMES:
+            if first in by_last and second in by_last:
+                return by_last[first], by_last[second]
+    return _single_text(profiles, candidates, by_last), _given(choices.pair)
+
+
+def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str, str]) -> str:
+    if "text" in by_last:
+        return by_last["text"]
+    named = [by_last[name] for name in TEXT_NAMES if name in by_last]
+    if len(candidates) > 1 and len(named) != 1:
+        raise ask("the text of a row", "--text", list(candidates.values()))
+    if not candidates:
+        raise AssayError(
+            f"no field holds texts; the fields are {', '.join(profiles) or 'none'}: name the text with --text FIELD"
+        )
+    return (named or list(candidates))[0]
+
+
+def _label(profiles: Profiles, choices: Choices, *, has_entities: bool) -> str | None:
+    if choices.label is not None:
+        return _given(choices.label)
+    candidates = [profile for profile in profiles.values() if is_class(profile)]
+    named = [profile for profile in candidates if _is_named(profile.name, LABEL_NAMES)]
+    if len(named) == 1:
+        return named[0].name
+    if named:
+        exact = [profile for profile in named if profile.name.lower() in ("label", "labels")]
+        if len(exact) == 1:
+            return exact[0].name
+        raise ask("the class of a row", "--label", named, optional=has_entities)
+    if has_entities or not candidates:
+        if not has_entities:
+            raise AssayError(_no_class(profiles))
+        return None
+    if len(candidates) > 1:
+        raise ask("the class of a row", "--label", candidates)
+    return candidates[0].name
+
+
+def _no_class(profiles: Profiles) -> str:
+    single = [
+        profile for profile in profiles.values() if profile.distinct == 1 and _is_named(profile.name, LABEL_NAMES)
+    ]
+    if single:
+        return (
+            f"field {single[0].name} holds one class only, {next(iter(single[0].counts))!r}; a model needs two: add rows "
+            "of another class"
+        )
+    many = [profile for profile in profiles.values() if profile.kind == "number" and profile.distinct > MOST_CLASSES]
+    numbers = f"; {many[0].name} holds {many[0].distinct}+ different numbers, which are no classes" if many else ""
+    names = ", ".join(profiles) or "none"
+    return f"no field holds classes or entities{numbers}; the remaining fields are {names}: name it with --label FIELD"
+
+
+def _group(profiles: Profiles, choices: Choices) -> str | None:
+    if choices.group is not None:
+        return _given(choices.group)
+    candidates = [profile for profile in profiles.values() if _is_group(profile)]
+    if len(candidates) > 1:
+        raise ask("rows that belong together (one split for each value)", "--group", candidates, optional=True)
+    return candidates[0].name if candidates else None
+
+
+def _time(profiles: Profiles) -> str | None:
+    times = [name for name, profile in profiles.items() if profile.kind == "time" and profile.share == 1]
+    named = [name for name in times if _is_named(name, TIME_NAMES)]
+    return (named or times or [None])[0] if len(named or times) == 1 else None
+
+
+def is_class(profile: FieldProfile) -> bool:
+    """Return whether the values of a field may be classes: short, few, and each on several rows."""
+    return (
+        profile.kind in ("text", "number", "boolean")
+        and 2 <= profile.distinct <= MOST_CLASSES
+        and profile.repeats >= MIN_ROWS_PER_CLASS
+        and max(map(len, profile.counts)) <= LONGEST_CLASS
+        and not (profile.kind == "number" and any("." in value for value in profile.counts))
+    )
+
+
+def last_part(name: str) -> str:
+    """Return the last part of a dotted name in lower case, without separators around it."""
+    return name.rpartition(".")[2].strip(" _-").lower() or name
+
+
+def _is_named(name: str, names: Sequence[str]) -> bool:
+    """Return whether the name of a field is one of these, or ends with one after a separator."""
+    last = last_part(name)
+    return last in names or re.split(r"[ _-]", last)[-1] in names
+
+
+def _is_text(profile: FieldProfile) -> bool:
+    varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present)
+    wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
+    return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
+
+
+def _is_split(profile: FieldProfile) -> bool:
+    values = {value.lower() for value in profile.counts}
+    return {"train", "test"} <= {SPLIT_ALIASES[value] for value in values if value in SPLIT_ALIASES} and values <= set(
+        SPLIT_ALIASES
+    )
+
+
+def _is_group(profile: FieldProfile) -> bool:
+    named = _is_named(profile.name, GROUP_NAMES) or last_part(profile.name).endswith(("_id", "_key", "uuid"))
+    return named and profile.kind in ("text", "number", "id") and profile.distinct >= 10 and profile.repeats >= 1.1
+
+
+def _is_slice(profile: FieldProfile) -> bool:
+    few = 2 <= profile.distinct <= MOST_SLICE_VALUES and profile.repeats >= 10
+    return few and profile.kind in ("text", "number", "boolean") and max(map(len, profile.counts)) <= LONGEST_CLASS
+
+
+def _named(profiles: Profiles, names: Sequence[str], suits: Callable[[FieldProfile], bool]) -> str | None:
+    by_last = {last_part(name): name for name in reversed(profiles)}
+    by_name = {name.lower(): name for name in profiles}
+    for name in names:
+        field_name = by_name.get(name) or by_last.get(name.strip("_"))
+        if field_name is not None and suits(profiles[field_name]):
+            return field_name
+    return None
+
+
+def _given(name: str | None) -> str | None:
+    return None if name == NONE else name
+
+
+def _without(profiles: Profiles, *names: str | None) -> dict[str, FieldProfile]:
+    return {name: profile for name, profile in profiles.items() if name not in names}
