@@ -13,7 +13,8 @@ Profiles = Mapping[str, FieldProfile]
 
 # Names in the order of preference; compared without case, and by the last part of a dotted name.
 TEXT_NAMES = ("text", "sentence", "content", "body", "tweet", "review", "review_text", "comment", "headline",
-              "message", "utterance", "document", "sms", "post", "title", "summary", "satz", "texte", "texto", "inhalt")  # fmt: skip
+              "message", "utterance", "document", "sms", "post", "title", "summary", "satz", "texte", "texto",
+              "inhalt")  # fmt: skip
 PAIR_NAMES = (("question", "passage"), ("question", "context"), ("question", "sentence"), ("query", "passage"),
               ("query", "document"), ("premise", "hypothesis"), ("sentence1", "sentence2"), ("text1", "text2"),
               ("question1", "question2"), ("text_a", "text_b"), ("sentence_a", "sentence_b"))  # fmt: skip
@@ -147,14 +148,10 @@ def _label(profiles: Profiles, choices: Choices, *, has_entities: bool) -> str |
 
 
 def _no_class(profiles: Profiles) -> str:
-    single = [
-        profile for profile in profiles.values() if profile.distinct == 1 and _is_named(profile.name, LABEL_NAMES)
-    ]
-    if single:
-        return (
-            f"field {single[0].name} holds one class only, {next(iter(single[0].counts))!r}; a model needs two: add rows "
-            "of another class"
-        )
+    named = [profile for profile in profiles.values() if _is_named(profile.name, LABEL_NAMES)]
+    if single := next((profile for profile in named if profile.distinct == 1), None):
+        only = next(iter(single.counts))
+        return f"field {single.name} holds one class only, {only!r}; a model needs two: add rows of another class"
     many = [profile for profile in profiles.values() if profile.kind == "number" and profile.distinct > MOST_CLASSES]
     numbers = f"; {many[0].name} holds {many[0].distinct}+ different numbers, which are no classes" if many else ""
     names = ", ".join(profiles) or "none"

@@ -94,6 +94,8 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
         if section == "fields" and proposal.layout.format.format == "rows":
             keys = {"text": proposal.layout.format.fields.text, **keys}
         if keys:
+            if section == "fields" and proposal.facts.classes and all(map(str.isdigit, proposal.facts.classes)):
+                comments = {**comments, "label": "the class, a number: source.label_map can name the classes"}
             lines.append(Line(section, children=tuple(Line(key, keys[key], comments.get(key, "")) for key in keys)))
     if proposal.reject_share > 0:
         comment = "a larger share of unreadable rows stops the run"
@@ -135,11 +137,10 @@ def _split(proposal: Proposal) -> Line:
 def _model(proposal: Proposal) -> tuple[Line, ...]:
     heads = list(proposal.layout.heads)
     lines = [*_encoder(proposal), Line("heads", heads, _HEAD_COMMENTS[tuple(heads)])]
-    length = max_length(proposal.facts)
-    lines.append(
-        Line("max_length", length, f"tokens; 99 % of the rows have up to {proposal.facts.words} words and signs")
-    )
-    if settings := cleaning(proposal.facts):
+    facts = proposal.facts
+    comment = f"tokens; {facts.words_share:.0%} of the rows have at most {facts.words} words and signs"
+    lines.append(Line("max_length", max_length(facts), comment))
+    if settings := cleaning(facts):
         lines.append(Line("cleaning", settings, "in training and serving alike"))
     return tuple(lines)
 
@@ -163,7 +164,7 @@ def _encoder(proposal: Proposal) -> list[Line]:
 def _training(proposal: Proposal) -> list[Line]:
     settings: list[Line] = []
     if proposal.encoder is None:
-        passes = epochs(proposal.rows)
+        passes = epochs(proposal.facts)
         settings.append(Line("epochs", passes, "passes; the one with the best validation F1 is kept"))
     if is_unbalanced(proposal.facts):
         counts = proposal.facts.classes
@@ -173,13 +174,18 @@ def _training(proposal: Proposal) -> list[Line]:
 
 
 def _gate(proposal: Proposal) -> tuple[Line, ...]:
-    scores, minimum, comments = proposal.scores, {}, []
+    scores = proposal.scores
+    lines = []
     if "sentence" in proposal.layout.heads:
-        minimum["sentence"] = sentence_threshold(scores)
+        comment = "macro-F1 of the classes"
         if scores.most_frequent is not None and scores.tfidf is not None:
-            comments.append(f"classes: the most frequent one {scores.most_frequent:.2f}, TF-IDF {scores.tfidf:.2f}")
+            comment += (
+                f"; in the sample, TF-IDF reaches {scores.tfidf:.2f}, one class for all {scores.most_frequent:.2f}"
+            )
+        lines.append(Line("sentence", sentence_threshold(scores), comment))
     if "tokens" in proposal.layout.heads:
-        minimum["tokens"] = entity_threshold(scores)
+        comment = "strict F1 of the entities"
         if scores.majority_tags is not None:
-            comments.append(f"entities: majority tag per word {scores.majority_tags:.2f}")
-    return (Line("min_f1", minimum, "; ".join(comments)),)
+            comment += f"; in the sample, the most frequent tag of each word reaches {scores.majority_tags:.2f}"
+        lines.append(Line("tokens", entity_threshold(scores), comment))
+    return (Line("min_f1", comment="on test rows; raise it to what your model reaches", children=tuple(lines)),)

@@ -6,6 +6,7 @@ from typing import Any
 
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_profile import MAX_VALUES, FieldProfile, profile_fields
+from assay.recipes.proposal.field_roles import MOST_SLICE_VALUES
 from assay.recipes.proposal.proposed_recipe import Proposal
 
 SHOWN = 5
@@ -23,7 +24,7 @@ _HOLDS = {
 def summary_lines(proposal: Proposal, documents: int, *, whole: bool) -> Iterator[str]:
     """Yield what the sample is: documents, rows, splits, classes and entity types."""
     facts = proposal.facts
-    yield f"read {'all' if whole else 'the first'} {documents:,} documents: {facts.rows:,} rows"
+    yield f"{'all' if whole else 'a sample of'} {documents:,} documents: {facts.rows:,} rows"
     if facts.splits:
         yield f"published splits: {_counted(facts.splits)}"
     if facts.classes:
@@ -52,7 +53,7 @@ def _content(profile: FieldProfile) -> str:
     if profile.distinct <= SHOWN:
         return ", ".join(profile.counts) + missing
     number = f"{profile.distinct:,}{'+' if profile.distinct >= MAX_VALUES else ''} different"
-    if kind == "text" and profile.with_spaces > 0.3 * profile.present:
+    if kind == "text" and profile.distinct > MOST_SLICE_VALUES and profile.with_spaces > 0.3 * profile.present:
         return f"texts of {profile.mean_length:.0f} characters{missing}"
     return f"{number} {'numbers' if kind == 'number' else 'values'}{missing}"
 

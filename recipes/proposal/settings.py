@@ -8,8 +8,8 @@ from assay.recipes.proposal.row_facts import RowFacts
 LENGTHS = (32, 64, 128, 256, 512)
 # Tokens per word of a vocabulary of sub-words, and the tokens at both ends.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 2
-# Rows that a small model from scratch reads in all: minutes on two cores.
-ROWS_READ = 80_000
+# Words that a small model from scratch reads in all: minutes on two cores.
+WORDS_READ = 2_000_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 SMALL = 2_000  # with fewer rows, a tenth is too small a test split
 LEAST_SHARE = 0.01  # of texts with HTML or URLs, from which on they are cleaned
@@ -27,14 +27,15 @@ class SampleScores:
 
 
 def max_length(facts: RowFacts) -> int:
-    """Return the smallest usual length, in tokens, that 99 % of the rows fit into."""
+    """Return the smallest usual length, in tokens, that nearly all rows fit into."""
     tokens = facts.words * TOKENS_PER_WORD + SPECIAL_TOKENS
     return next((length for length in LENGTHS if tokens <= length), LENGTHS[-1])
 
 
-def epochs(rows: int) -> int:
-    """Return the passes over so many rows that a model from scratch needs."""
-    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(ROWS_READ / max(1, rows))))
+def epochs(facts: RowFacts) -> int:
+    """Return the passes over the rows that a model from scratch needs: more of them where there are few words."""
+    passes = round(WORDS_READ / (facts.rows * max(1.0, facts.mean_words)))
+    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, passes))
 
 
 def shares(rows: int) -> dict[str, float]:
@@ -64,8 +65,8 @@ def sentence_threshold(scores: SampleScores) -> float:
 
 
 def entity_threshold(scores: SampleScores) -> float:
-    """Return the F1 of the majority tags, rounded down, or 0.5 without one."""
-    return 0.5 if scores.majority_tags is None else _rounded_down(scores.majority_tags)
+    """Return four fifths of the F1 of the majority tags, since near-duplicates raise it, or 0.5 without one."""
+    return 0.5 if scores.majority_tags is None else _rounded_down(0.8 * scores.majority_tags)
 
 
 def _rounded_down(score: float) -> float:
