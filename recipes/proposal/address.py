@@ -32,16 +32,16 @@ def source_at(address: str) -> dict[str, Any]:
         if match := pattern.fullmatch(address):
             return {"kind": "mongo", **_without_password(match.groupdict())}
     path = Path(address).expanduser()
-    if path.is_dir():
+    if address and path.is_dir():
         if any((path / name).is_file() for name in SAVED_BY_DATASETS):
             return {"kind": "hub", "path": address}
-        return {"kind": "files", "paths": _split_of_files(_files_in(path))}
+        return {"kind": "files", "paths": _split_of_files(_files_in(path), path)}
     if path.is_file() or is_remote(address):
         return {"kind": "files", "paths": {address: "all"}}
     if any(character in address for character in "*?["):
         files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())  # noqa: PTH207  # Path.glob rejects absolute patterns
         if files:
-            return {"kind": "files", "paths": _split_of_files(files, pattern=address)}
+            return {"kind": "files", "paths": published_splits(_named_splits(files)) or {address: "all"}}
     elif match := _HUB.fullmatch(address):
         return {"kind": "hub", **{key: value for key, value in match.groupdict().items() if value}}
     raise AssayError(f"{address}: there is no such data; name {FORMS}")
@@ -91,11 +91,18 @@ def _is_readable(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def _split_of_files(files: list[str], pattern: str | None = None) -> dict[str, str]:
-    names = {file: split_of_name(Path(file).name) or split_of_name(Path(file).parent.name) or "all" for file in files}
-    if published := published_splits(names):
-        return published
-    return {pattern: "all"} if pattern else dict.fromkeys(files, "all")
+def _split_of_files(files: list[str], folder: Path) -> dict[str, str]:
+    return published_splits(_named_splits(files, folder)) or dict.fromkeys(files, "all")
+
+
+def _named_splits(files: list[str], folder: Path | None = None) -> dict[str, str]:
+    """Return the split that each file, or the folder inside `folder` that holds it, is named after."""
+    splits: dict[str, str] = {}
+    for file in files:
+        path = Path(file)
+        inner = path.parent.name if folder is not None and path.parent != folder else ""
+        splits[file] = split_of_name(path.name) or split_of_name(inner) or "all"
+    return splits
 
 
 def _without_password(parts: dict[str, Any]) -> dict[str, Any]:

@@ -40,20 +40,24 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     """
     profiles = profile_fields(documents)
     choices.check(profiles)
-    if (words := _words_and_tags(documents, profiles)) is not None:
+    if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
     if (sentences := _sentences(documents, profiles)) is not None:
         return _parse_layout(documents, profiles, choices, sentences)
     return _row_layout(documents, profiles, choices)
 
 
-def _words_and_tags(documents: Documents, profiles: Mapping[str, FieldProfile]) -> tuple[str, str | None] | None:
+def _words_and_tags(
+    documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices
+) -> tuple[str, str] | None:
     """Return the fields of words and of their tags, or None if no field holds words."""
     lists = [name for name, profile in profiles.items() if profile.kind in ("words", "list") and profile.share >= MOST]
     words = next((name for wanted in TOKEN_NAMES for name in lists if last_part(name) == wanted), None)
     if words is None:
         return None
     tags = [name for name in lists if name != words and _same_lengths(documents, words, name)]
+    if choices.entities in (*tags, NONE) and tags:
+        return words, choices.entities or NONE
     if not tags:
         return None
     named = [name for wanted in TAG_NAMES for name in tags if last_part(name) == wanted]
@@ -68,13 +72,10 @@ def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
     return same >= MOST * len(pairs)
 
 
-def _tagged_layout(
-    profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str | None
-) -> DocumentLayout:
-    tags = choices.entities or tags
+def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str) -> DocumentLayout:
     roles = find_roles(_without(profiles, words, tags), choices, has_entities=tags != NONE)
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
-    used = {words: "words", **({str(tags): "tags"} if tags != NONE else {})}
+    used = {words: "words", **({tags: "tags"} if tags != NONE else {})}
     return DocumentLayout(
         DocumentFormat.model_validate({"format": "tokens", "fields": fields}), _heads(roles, tags != NONE), roles, used
     )

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.recipes.proposal.address import published_splits, recipe_name, source_at, split_of_name
+
+
+def test_source_at_a_file(tmp_path: Path) -> None:
+    (tmp_path / "news.jsonl").touch()
+    assert source_at(f"{tmp_path}/news.jsonl") == {"kind": "files", "paths": {f"{tmp_path}/news.jsonl": "all"}}
+
+
+def test_source_at_a_folder_of_splits_leaves_other_files_out(tmp_path: Path) -> None:
+    for name in ("atis.train.jsonl", "atis-dev.jsonl", "atis_test.csv", "more.jsonl", "README.md"):
+        (tmp_path / name).touch()
+    assert source_at(str(tmp_path))["paths"] == {
+        f"{tmp_path}/atis.train.jsonl": "train",
+        f"{tmp_path}/atis-dev.jsonl": "validation",
+        f"{tmp_path}/atis_test.csv": "test",
+    }
+
+
+def test_source_at_folders_of_splits(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.jsonl").touch()
+    assert sorted(source_at(str(tmp_path))["paths"].values()) == ["test", "train"]
+
+
+def test_source_at_a_folder_without_splits(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).touch()
+    assert set(source_at(str(tmp_path))["paths"].values()) == {"all"}
+    assert source_at(f"{tmp_path}/*.jsonl")["paths"] == {f"{tmp_path}/*.jsonl": "all"}
+
+
+def test_source_at_a_saved_data_set(tmp_path: Path) -> None:
+    (tmp_path / "dataset_dict.json").touch()
+    assert source_at(str(tmp_path)) == {"kind": "hub", "path": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("owner/name", {"kind": "hub", "path": "owner/name"}),
+        ("hub:owner/name@abc123", {"kind": "hub", "path": "owner/name", "revision": "abc123"}),
+        ("mongo:env:URI/shop/news", {"kind": "mongo", "uri": "env:URI", "database": "shop", "collection": "news"}),
+        ("env:URI/shop.news.v2", {"kind": "mongo", "uri": "env:URI", "database": "shop", "collection": "news.v2"}),
+        (
+            "mongodb://localhost:27017/shop.news",
+            {"kind": "mongo", "uri": "mongodb://localhost:27017", "database": "shop", "collection": "news"},
+        ),
+    ],
+)
+def test_source_at_an_address(address: str, source: dict[str, str]) -> None:
+    assert source_at(address) == source
+
+
+def test_source_at_refuses_a_password_and_does_not_show_it() -> None:
+    with pytest.raises(AssayError, match=r"name the data by env:VARIABLE/shop\.news$") as error:
+        source_at("mongodb://me:secret@host/shop.news")
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["missing.jsonl", "missing/*.jsonl", "", "a b"])
+def test_source_at_nothing(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AssayError, match="there is no such data; name a file, a folder"):
+        source_at(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train.jsonl", "train"),
+        ("snips_dev.jsonl.gz", "validation"),
+        ("emerging.test.annotated.csv", "test"),
+        ("train-test.jsonl", None),
+        ("trainer.jsonl", None),
+        ("news.jsonl", None),
+    ],
+)
+def test_split_of_name(name: str, split: str | None) -> None:
+    assert split_of_name(name) == split
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        ({"a": "train", "b": "test"}, {"a": "train", "b": "test"}),
+        ({"a": "train", "b": "validation"}, {"a": "train", "b": "test"}),
+        ({"a": "train", "b": "validation", "c": "test", "d": "all"}, {"a": "train", "b": "validation", "c": "test"}),
+        ({"a": "train"}, None),
+        ({"a": "all", "b": "test"}, None),
+    ],
+)
+def test_published_splits(names: dict[str, str], splits: dict[str, str] | None) -> None:
+    assert published_splits(names) == splits
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("data/My News (2024).jsonl.gz", "my-news-2024"),
+        ("owner/Some_Set@abc", "some-set"),
+        ("mongo:env:URI/shop/news", "news"),
+        ("mongodb://host/shop.news", "news"),
+        ("/", "recipe"),
+        ("我.jsonl", "recipe"),
+    ],
+)
+def test_recipe_name(address: str, name: str) -> None:
+    assert recipe_name(address) == name

@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.recipes.proposal.document_layout import find_layout
+from assay.recipes.proposal.field_roles import Choices
+from assay.recipes.proposal.questions import NONE, AmbiguousError
+
+WORDS = ["Acme", "opens", "in", "New", "York"]
+TAGS = ["B-ORG", "O", "O", "B-LOC", "I-LOC"]
+
+
+def test_find_layout_of_tagged_words() -> None:
+    documents = [{"id": row, "words": WORDS, "ner_tags": TAGS, "pos_tags": WORDS} for row in range(20)]
+    layout = find_layout(documents, Choices())
+    assert layout.heads == ("tokens",)
+    assert layout.format.format == "tokens"
+    assert (layout.format.fields.tokens, layout.format.fields.tags, layout.format.fields.id) == (
+        "words",
+        "ner_tags",
+        "id",
+    )
+
+
+def test_find_layout_of_words_with_a_class() -> None:
+    documents = [{"tokens": WORDS, "tags": TAGS, "intent": ("buy", "sell")[row % 2]} for row in range(20)]
+    layout = find_layout(documents, Choices())
+    assert layout.heads == ("sentence", "tokens")
+    assert layout.format.fields.label == "intent"
+    assert find_layout(documents, Choices(entities=NONE)).heads == ("sentence",)
+
+
+def test_find_layout_asks_which_tags() -> None:
+    documents = [{"tokens": WORDS, "chunks": TAGS, "types": TAGS} for _ in range(20)]
+    with pytest.raises(AmbiguousError, match="--entities chunks or types"):
+        find_layout(documents, Choices())
+    assert find_layout(documents, Choices(entities="types")).format.fields.tags == "types"
+
+
+def sentence(row: int) -> dict[str, Any]:
+    return {
+        "Text": f"Acme opens plant {row} in Ulm",
+        "sentiment": ("good", "bad")[row % 2],
+        "Entities": [{"EntityName": "Acme", "type": "ORG"}],
+    }
+
+
+def test_find_layout_of_parse_results() -> None:
+    documents = [{"_id": row, "source": ("web", "print")[row % 2], "Parse": [sentence(row)]} for row in range(30)]
+    layout = find_layout(documents, Choices())
+    assert (layout.heads, layout.format.format) == (("sentence", "tokens"), "parse")
+    assert layout.format.entity.model_dump(exclude_defaults=True) == {"name": "EntityName", "label": "type"}
+    assert (layout.format.fields.id, layout.format.fields.slices) == ("_id", {"source": "source"})
+
+
+def test_find_layout_of_rows_with_entities() -> None:
+    documents = [
+        {"text": f"Acme opens plant {row}", "spans": [{"start": 0, "end": 4, "label": "ORG"}]} for row in range(20)
+    ]
+    layout = find_layout(documents, Choices())
+    assert (layout.heads, layout.format.fields.entities) == (("tokens",), "spans")
+
+
+def test_find_layout_refuses_entities_that_are_none() -> None:
+    documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2], "n": [1]} for row in range(20)]
+    with pytest.raises(AssayError, match=r"^--entities n: its values are no lists of objects with offsets"):
+        find_layout(documents, Choices(entities="n"))

@@ -1,0 +1,141 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.recipes.proposal.field_profile import profile_fields
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts
+from assay.recipes.proposal.questions import NONE, AmbiguousError
+
+CITIES = ("Ulm", "Bern", "Graz", "Lyon", "Turin")
+
+
+def documents(**columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """Forty documents; a column repeats its values, and `{}` in a text is the number of the row."""
+    return [
+        {
+            name: values[row % len(values)].format(row)
+            if isinstance(values[row % len(values)], str)
+            else values[row % len(values)]
+            for name, values in columns.items()
+        }
+        for row in range(40)
+    ]
+
+
+def roles(*, has_entities: bool = False, choices: Choices = Choices(), **columns: Sequence[Any]) -> RowRoles:  # noqa: B008  # frozen
+    return find_roles(profile_fields(documents(**columns)), choices, has_entities=has_entities)
+
+
+def texts(choices: Choices = Choices(), **columns: Sequence[Any]) -> tuple[str, str | None]:  # noqa: B008  # frozen
+    return find_texts(profile_fields(documents(**columns)), choices)
+
+
+SENTENCES = ["Acme opens plant {}"]
+
+
+@pytest.mark.parametrize("name", ["text", "Text", "tweet", "review_text", "data.text", "Beschreibung"])
+def test_find_texts_takes_the_only_text(name: str) -> None:
+    assert texts(**{name: SENTENCES, "label": ["good", "bad"]}) == (name, None)
+
+
+def test_find_texts_prefers_a_field_of_the_usual_name() -> None:
+    assert texts(title=SENTENCES, text=SENTENCES, remark=SENTENCES) == ("text", None)
+
+
+def test_find_texts_asks_between_two() -> None:
+    with pytest.raises(AmbiguousError, match=r"^2 fields may hold the text of a row: title \(.*--text title or body$"):
+        texts(title=SENTENCES, body=SENTENCES)
+    assert texts(Choices(text="body"), title=SENTENCES, body=SENTENCES) == ("body", None)
+
+
+@pytest.mark.parametrize("names", [("premise", "hypothesis"), ("question", "passage"), ("Sentence1", "Sentence2")])
+def test_find_texts_finds_pairs(names: tuple[str, str]) -> None:
+    assert texts(**dict.fromkeys(names, SENTENCES)) == names
+
+
+def test_find_texts_needs_texts() -> None:
+    with pytest.raises(AssayError, match="no field holds texts; the fields are label"):
+        texts(label=["good", "bad"])
+
+
+def test_find_texts_reads_scripts_without_spaces() -> None:
+    assert texts(inhalt=["我在北京工作我在北京工作第{}号"], label=["a", "b"]) == ("inhalt", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("label", ["good", "bad"]),
+        ("Sentiment", ["positive", "negative", "neutral"]),
+        ("rating", [1, 2, 3, 4, 5]),
+        ("label", [1.0, 2.0]),
+        ("is_spam", [True, False]),
+        ("stars", ["1", "5"]),
+        ("Bewertung", ["gut", "schlecht"]),
+    ],
+)
+def test_find_roles_takes_the_only_class(name: str, values: Sequence[Any]) -> None:
+    assert roles(**{name: values, "weight": [0.5, 0.25]}).label == name
+
+
+def test_find_roles_prefers_a_field_called_label() -> None:
+    assert roles(label=["good", "bad"], topic=["a", "b", "c"]).label == "label"
+
+
+def test_find_roles_asks_between_two_classes() -> None:
+    with pytest.raises(
+        AmbiguousError, match=r"rating \(1, 2\); category \(a, b, c\). Which is it\? Add --label rating or"
+    ):
+        roles(rating=[1, 2], category=["a", "b", "c"])
+    assert roles(choices=Choices(label="rating"), rating=[1, 2], category=["a", "b", "c"]).label == "rating"
+
+
+def test_find_roles_needs_no_class_beside_entities() -> None:
+    assert roles(has_entities=True, source=["web", "print"]).label is None
+    assert roles(has_entities=True, source=["web", "print"]).slices == ("source",)
+    assert roles(has_entities=True, choices=Choices(label=NONE), label=["a", "b"]).label is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": ["good"]}, "field label holds one class only, 'good'"),
+        ({"label": ["{}"]}, "no field holds classes or entities; the remaining fields are label"),
+        ({"score": [number / 7 for number in range(40)]}, "no field holds classes or entities"),
+    ],
+)
+def test_find_roles_needs_something_to_learn(columns: Mapping[str, Sequence[Any]], message: str) -> None:
+    with pytest.raises(AssayError, match=message):
+        roles(**columns)
+
+
+def test_find_roles_finds_id_group_time_split_and_slices() -> None:
+    found = roles(
+        label=["good", "bad"],
+        _id=["row-{}"],
+        user_id=[f"user-{number}" for number in range(15)],
+        created_at=[f"2024-05-{day:02}" for day in range(1, 31)],
+        split=["train", "train", "dev", "test"],
+        language=["de", "en"],
+        city=CITIES,
+    )
+    assert found == RowRoles("label", "_id", "user_id", "created_at", "split", ("language",))
+    assert found.ignored == ("city",)
+
+
+def test_find_roles_asks_between_two_groups() -> None:
+    columns = {"user_id": [f"u{number}" for number in range(15)], "thread_id": [f"t{number}" for number in range(20)]}
+    with pytest.raises(AmbiguousError, match="--group user_id or thread_id or none"):
+        roles(label=["good", "bad"], **columns)
+    assert roles(label=["good", "bad"], choices=Choices(group=NONE), **columns).group is None
+
+
+def test_find_roles_takes_no_id_that_repeats() -> None:
+    assert roles(label=["good", "bad"], id=[f"{number}" for number in range(39)]).id is None
+
+
+def test_choices_check_names_the_fields_that_exist() -> None:
+    with pytest.raises(AssayError, match=r"^--label lable: no document has this field; fields are text, label$"):
+        Choices(label="lable").check(["text", "label"])
