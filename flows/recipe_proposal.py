@@ -19,13 +19,13 @@ from assay.corpus.sources.hub import newest_commit, published_names
 from assay.corpus.storage.atomic import atomic_path
 from assay.evaluation.sample_baselines import class_baselines, entity_baseline
 from assay.recipes.loader import load_recipe
-from assay.recipes.proposal.address import published_splits, recipe_name, source_at, split_of_name
+from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
 from assay.recipes.proposal.document_layout import DocumentLayout, find_layout
 from assay.recipes.proposal.field_roles import Choices
 from assay.recipes.proposal.proposed_recipe import Encoder, Proposal, recipe_lines
 from assay.recipes.proposal.recipe_file import recipe_text
 from assay.recipes.proposal.row_facts import facts_of
-from assay.recipes.proposal.settings import SampleScores
+from assay.recipes.proposal.suitable_settings import SampleScores
 from assay.recipes.source_section import Source
 from assay.runs.source_access import open_source, source_name
 
@@ -159,8 +159,8 @@ def _read_rows(sample: Sample, layout: DocumentLayout) -> tuple[list[Example], l
 def _proposal(
     name: str, sample: Sample, layout: DocumentLayout, rows: Sequence[Example], rejected: int, encoder: Encoder | None
 ) -> Proposal:
-    class_scores = class_baselines(rows) if "sentence" in layout.heads else None
-    scores = SampleScores(*(class_scores or (None, None)), entity_baseline(rows) if "tokens" in layout.heads else None)
+    most_frequent, tfidf = (class_baselines(rows) if "sentence" in layout.heads else None) or (None, None)
+    scores = SampleScores(most_frequent, tfidf, entity_baseline(rows) if "tokens" in layout.heads else None)
     facts = facts_of(rows)
     share = rejected / (rejected + len(rows))
     return Proposal(

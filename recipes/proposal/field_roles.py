@@ -20,7 +20,7 @@ PAIR_NAMES = (("question", "passage"), ("question", "context"), ("question", "se
               ("question1", "question2"), ("text_a", "text_b"), ("sentence_a", "sentence_b"))  # fmt: skip
 LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "sentiment", "intent", "target", "polarity",
                "rating", "stars", "emotion", "topic", "stance", "gold", "gold_label", "answer", "y", "label_text",
-               "klasse", "kategorie", "stimmung", "bewertung", "etikett", "categorie", "etiqueta")  # fmt: skip
+               "klasse", "kategorie", "stimmung", "bewertung", "etikett", "etiqueta")  # fmt: skip
 ID_NAMES = ("id", "_id", "uid", "uuid", "guid", "row_id", "idx", "key", "nr", "no")
 GROUP_NAMES = ("group", "group_id", "document", "doc", "document_id", "doc_id", "docid", "article_id", "thread_id",
                "conversation_id", "dialog_id", "dialogue_id", "session_id", "user", "user_id", "userid",
@@ -170,7 +170,8 @@ def _group(profiles: Profiles, choices: Choices) -> str | None:
 def _time(profiles: Profiles) -> str | None:
     times = [name for name, profile in profiles.items() if profile.kind == "time" and profile.share == 1]
     named = [name for name in times if _is_named(name, TIME_NAMES)]
-    return (named or times or [None])[0] if len(named or times) == 1 else None
+    candidates = named or times
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def is_class(profile: FieldProfile) -> bool:
@@ -196,7 +197,7 @@ def _is_named(name: str, names: Sequence[str]) -> bool:
 
 
 def _is_text(profile: FieldProfile) -> bool:
-    varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present)
+    varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present) or last_part(profile.name) in TEXT_NAMES
     wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
 
@@ -219,7 +220,7 @@ def _is_slice(profile: FieldProfile) -> bool:
 
 
 def _named(profiles: Profiles, names: Sequence[str], suits: Callable[[FieldProfile], bool]) -> str | None:
-    by_last = {last_part(name): name for name in reversed(profiles)}
+    by_last = {last_part(name): name for name in reversed(list(profiles))}
     by_name = {name.lower(): name for name in profiles}
     for name in names:
         field_name = by_name.get(name) or by_last.get(name.strip("_"))

@@ -7,7 +7,7 @@ from typing import Any
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.recipe_file import Line
 from assay.recipes.proposal.row_facts import RowFacts
-from assay.recipes.proposal.settings import (
+from assay.recipes.proposal.suitable_settings import (
     SampleScores,
     cleaning,
     entity_threshold,

@@ -36,7 +36,12 @@ def test_value_text(value: Any, text: str) -> None:
 
 
 def test_profile_fields_counts_values_and_gaps() -> None:
-    documents = [{"label": "good", "n": 1}, {"label": "bad", "n": 2}, {"label": None, "n": 3}, {"label": " ", "n": 4}]
+    documents: list[dict[str, Any]] = [
+        {"label": "good", "n": 1},
+        {"label": "bad", "n": 2},
+        {"label": None, "n": 3},
+        {"label": " ", "n": 4},
+    ]
     profiles = profile_fields(documents)
     assert list(profiles) == ["label", "n"]
     assert (profiles["label"].present, profiles["label"].share, profiles["label"].distinct) == (2, 0.5, 2)

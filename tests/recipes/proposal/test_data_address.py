@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.recipes.proposal.address import published_splits, recipe_name, source_at, split_of_name
+from assay.recipes.proposal.data_address import published_splits, recipe_name, source_at, split_of_name
 
 
 def test_source_at_a_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from assay.corpus.example import Entity, Example
 from assay.recipes.proposal.row_facts import RowFacts, facts_of
-from assay.recipes.proposal.settings import (
+from assay.recipes.proposal.suitable_settings import (
     SampleScores,
     cleaning,
     entity_threshold,

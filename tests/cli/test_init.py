@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calls import call
+
+
+def write_news(folder: Path, fields: str = "text,label") -> None:
+    rows = [
+        f"Acme {('praises', 'mourns')[n % 2]} {chr(97 + n % 26)}{chr(97 + n // 26)},{('good', 'bad')[n % 2]}"
+        for n in range(60)
+    ]
+    (folder / "news.csv").write_text("\n".join([fields, *rows]) + "\n")
+
+
+def test_init_writes_a_recipe_that_validates_and_says_what_it_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_news(tmp_path)
+    assert call(monkeypatch, "init", "news.csv") == 0
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        "all 60 documents: 60 rows",
+        "classes: good 30, bad 30",
+        "field  holds                   used as",
+        "text   texts of 14 characters  text",
+        "label  good, bad               class",
+        "wrote news.yaml",
+        "next: assay validate news.yaml",
+        "      assay run news.yaml",
+    ]
+    assert call(monkeypatch, "validate", "news.yaml") == 0
+
+
+def test_init_asks_one_question_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"Acme opens plant {chr(97 + n % 26)},{n % 5 + 1},{('a', 'b', 'c')[n % 3]}\n" for n in range(60)]
+    (tmp_path / "news.csv").write_text("text,rating,category\n" + "".join(rows))
+    assert call(monkeypatch, "init", "news.csv") == 1
+    assert capsys.readouterr().err == (
+        "assay: 2 fields may hold the class of a row: rating (1, 2, 3, 4, …); category (a, b, c). Which is it? "
+        "Add --label rating or category\n"
+    )
+    assert not (tmp_path / "news.yaml").exists()
+    assert call(monkeypatch, "init", "news.csv", "--label", "rating") == 0
+
+
+def test_init_names_the_fields_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_news(tmp_path)
+    assert call(monkeypatch, "init", "news.csv", "--label", "lable") == 1
+    assert capsys.readouterr().err == "assay: --label lable: no document has this field; fields are text, label\n"

@@ -1,0 +1,239 @@
+"""Recipes that `assay init` writes: for data of each form they load, and read the data without a reject."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from assay.corpus.errors import AssayError, DataError
+from assay.flows.data_check import check_data
+from assay.flows.recipe_proposal import ProposedRecipe, propose_recipe
+from assay.recipes.loader import load_recipe
+from assay.recipes.proposal.field_roles import Choices
+from assay.recipes.proposal.proposed_recipe import Encoder
+from assay.recipes.recipe import Recipe
+from tests.mongo import Mongo
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+NAMES = ("Acme", "Globex", "Initech", "Umbrella")
+PLACES = ("Ulm", "New York", "Oslo")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, which the recipes are written into."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def word(number: int) -> str:
+    """A word for each number: texts that differ in digits alone are near-duplicates."""
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in range(4))
+
+
+def row(number: int) -> dict[str, Any]:
+    name, place = NAMES[number % 4], PLACES[number % 3]
+    text = f"{name} {('praises', 'mourns')[number % 2]} plant {word(number)} in {place}"
+    begin = len(text) - len(place)
+    entities = [
+        {"start": 0, "end": len(name), "label": "ORG", "text": name},
+        {"start": begin, "end": len(text), "label": "LOC", "text": place},
+    ]
+    return {"id": f"r{number}", "text": text, "label": ("good", "bad")[number % 2], "entities": entities}
+
+
+def without(number: int, *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in row(number).items() if key not in keys}
+
+
+def tagged(number: int) -> dict[str, Any]:
+    words = row(number)["text"].split()
+    tags = ["B-ORG", *["O"] * 4, "B-LOC", *["I-LOC"] * (len(words) - 6)]
+    return {"tokens": words, "tags": tags, "intent": ("good", "bad")[number % 2]}
+
+
+def parse(number: int) -> dict[str, Any]:
+    entities = [{"EntityName": entity["text"], "type": entity["label"]} for entity in row(number)["entities"]]
+    sentence = {"Text": row(number)["text"], "sentiment": row(number)["label"], "Entities": entities}
+    return {"_id": number, "isRepost": None, "Parse": [sentence, {**sentence, "Text": sentence["Text"] + " again"}]}
+
+
+def write_jsonl(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+
+
+def write_csv(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(documents[0]))
+        writer.writeheader()
+        writer.writerows(documents)
+
+
+def proposed(address: str, **settings: Any) -> tuple[ProposedRecipe, Recipe]:
+    """Write a recipe and check the data with it, as `assay init` and `assay validate` do."""
+    result = propose_recipe(address, **settings)
+    recipe = load_recipe(result.path)
+    report, rows, _ = check_data(recipe, Path("store"))
+    assert not report.critical_failed
+    assert rows == result.proposal.rows
+    return result, recipe
+
+
+Rows = Callable[[int], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("document", "heads", "fields"),
+    [
+        (row, ["sentence", "tokens"], {"id": "id", "text": "text", "label": "label", "entities": "entities"}),
+        (lambda n: without(n, "entities"), ["sentence"], {"id": "id", "text": "text", "label": "label"}),
+        (lambda n: without(n, "label"), ["tokens"], {"id": "id", "text": "text", "entities": "entities"}),
+        (tagged, ["sentence", "tokens"], {"tokens": "tokens", "tags": "tags", "label": "intent"}),
+        (parse, ["sentence", "tokens"], {"id": "_id"}),
+        (
+            lambda n: {"premise": f"premise about {word(n)}", "hypothesis": f"hypothesis of {word(n)}", "label": n % 3},
+            ["sentence"],
+            {"text": "premise", "text_pair": "hypothesis", "label": "label"},
+        ),
+        (
+            lambda n: {"data": {"body": row(n)["text"]}, "meta": {"stars": float(n % 2 + 1), "user_id": n // 2}},
+            ["sentence"],
+            {"text": "data.body", "label": "meta.stars", "group": "meta.user_id"},
+        ),
+    ],
+)
+def test_propose_recipe_for_jsonl(folder: Path, document: Rows, heads: list[str], fields: dict[str, str]) -> None:
+    write_jsonl(folder / "news.jsonl", [document(number) for number in range(80)])
+    _, recipe = proposed("news.jsonl")
+    assert (recipe.name, recipe.registry.name, list(recipe.heads)) == ("news", "news", heads)
+    assert recipe.source.fields.model_dump(exclude_defaults=True) == {
+        key: name for key, name in fields.items() if (key, name) not in _DEFAULTS
+    }
+
+
+_DEFAULTS = {("text", "text"), ("tokens", "tokens"), ("tags", "tags")}
+
+
+def test_propose_recipe_for_csv(folder: Path) -> None:
+    write_csv(folder / "news.csv", [without(number, "entities") for number in range(60)])
+    _, recipe = proposed("news.csv")
+    assert (recipe.heads, recipe.source.fields.label) == (["sentence"], "label")
+
+
+def test_propose_recipe_for_a_folder_of_splits(folder: Path) -> None:
+    for name, numbers in (("train", range(60)), ("dev", range(60, 80)), ("test", range(80, 100))):
+        write_jsonl(folder / "atis" / f"{name}.jsonl", [tagged(number) for number in numbers])
+    result, recipe = proposed("atis")
+    assert result.sample.whole
+    assert recipe.split.method == "published"
+
+
+def test_propose_recipe_for_a_field_of_splits(folder: Path) -> None:
+    splits = ("train", "train", "train", "dev", "test")
+    write_jsonl(folder / "news.jsonl", [{**row(number), "split": splits[number // 2 % 5]} for number in range(100)])
+    _, recipe = proposed("news.jsonl")
+    assert (recipe.split.method, recipe.source.fields.split) == ("published", "split")
+
+
+def test_propose_recipe_for_a_saved_data_set(folder: Path) -> None:
+    labels = datasets.ClassLabel(names=["bad", "good"])
+    features = datasets.Features({"text": datasets.Value("string"), "label": labels})
+    parts = {
+        name: datasets.Dataset.from_dict(
+            {"text": [row(n)["text"] for n in numbers], "label": [n % 2 for n in numbers]}, features=features
+        )
+        for name, numbers in (("train", range(60)), ("test", range(60, 80)))
+    }
+    datasets.DatasetDict(parts).save_to_disk(folder / "set")
+    result, recipe = proposed("set")
+    assert recipe.split.method == "published"
+    assert set(result.proposal.facts.classes) == {"bad", "good"}
+
+
+def test_propose_recipe_for_a_collection(mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    mongo.fill("news", [parse(number) for number in range(40)])
+    monkeypatch.setenv("NEWS_URI", mongo.uri)
+    _, recipe = proposed(f"env:NEWS_URI/{mongo.database}.news")
+    assert recipe.source.kind == "mongo"
+    assert (recipe.source.uri, recipe.source.format) == ("env:NEWS_URI", "parse")
+
+
+def test_propose_recipe_with_an_encoder(folder: Path) -> None:
+    write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
+    _, recipe = proposed("news.jsonl", encoder=Encoder("owner/encoder", "abc"), name="other")
+    assert (recipe.model.encoder, recipe.model.revision, recipe.model.scratch) == ("owner/encoder", "abc", None)
+    assert (folder / "other.yaml").exists()
+
+
+def test_propose_recipe_allows_the_rejects_of_the_sample(folder: Path) -> None:
+    documents = [row(number) for number in range(100)]
+    documents[7]["label"] = documents[9]["label"] = None
+    write_jsonl(folder / "news.jsonl", documents)
+    result, recipe = proposed("news.jsonl")
+    assert len(result.rejects) == 2
+    assert recipe.source.max_reject_share == 0.03
+
+
+@pytest.fixture
+def missing_labels(folder: Path) -> None:
+    """A file where every fourth row has no label."""
+    documents = [row(number) | ({"label": None} if number % 4 == 0 else {}) for number in range(100)]
+    write_jsonl(folder / "news.jsonl", [{key: document[key] for key in ("text", "label")} for document in documents])
+
+
+@pytest.mark.usefixtures("missing_labels")
+def test_propose_recipe_refuses_data_with_many_rejects(folder: Path) -> None:
+    message = r"^25 of 100 rows of the sample cannot be read, most often \(25\): row news:1: label is null; "
+    with pytest.raises(DataError, match=message):
+        propose_recipe("news.jsonl")
+    assert not (folder / "news.yaml").exists()
+
+
+def test_propose_recipe_overwrites_nothing_unasked(folder: Path) -> None:
+    write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
+    (folder / "news.yaml").write_text("mine")
+    with pytest.raises(AssayError, match=r"^news\.yaml exists; choose another --output or --name, or add --overwrite$"):
+        propose_recipe("news.jsonl")
+    assert (folder / "news.yaml").read_text() == "mine"
+    propose_recipe("news.jsonl", overwrite=True)
+    assert load_recipe(folder / "news.yaml").name == "news"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"^the files news\.jsonl is empty: it has no rows to look at"),
+        ("{\n", r"^no row of the files news\.jsonl could be read; row news\.jsonl:1: not valid JSON"),
+        ("[1]\n", r"^no row of the files news\.jsonl could be read; row news\.jsonl:1: not a JSON object"),
+    ],
+)
+def test_propose_recipe_needs_rows(folder: Path, text: str, message: str) -> None:
+    (folder / "news.jsonl").write_text(text)
+    with pytest.raises(DataError, match=message):
+        propose_recipe("news.jsonl")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="reads real data sets that are not part of the project")
+@pytest.mark.parametrize(
+    ("name", "choices", "heads", "method"),
+    [
+        ("sentfin/sentfin_train.jsonl", Choices(), ["sentence", "tokens"], "stratified"),
+        ("sentfin", Choices(), ["sentence", "tokens"], "published"),
+        ("snips", Choices(), ["sentence", "tokens"], "published"),
+        ("wnut17", Choices(), ["tokens"], "published"),
+        ("twitter_financial", Choices(), ["sentence"], "published"),
+        ("boolq", Choices(), ["sentence"], "published"),
+        ("med_de", Choices(), ["tokens"], "stratified"),
+        ("amazon_reviews", Choices(label="rating"), ["sentence"], "stratified"),
+    ],
+)
+def test_propose_recipe_for_real_data(name: str, choices: Choices, heads: list[str], method: str) -> None:
+    result = propose_recipe(str(SHARED / name), choices=choices)
+    recipe = load_recipe(result.path)
+    assert (list(recipe.heads), recipe.split.method) == (heads, method)
+    assert not result.rejects
