@@ -1,80 +1,88 @@
 """The `assay` application: its commands, and the output of errors."""
 
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from typer.core import TyperGroup
 
-from assay.cli import data, init, monitoring, operations, prediction, registry, retention, serving, training
+from assay.cli import (
+    browser,
+    data,
+    init,
+    model_list,
+    monitoring,
+    operations,
+    prediction,
+    registry,
+    retention,
+    serving,
+    training,
+)
+from assay.cli.command_group import CommandGroup, error_line
+from assay.cli.exit_codes import ExitCode
 from assay.corpus.storage.disk_errors import user_line
 
-BAD_USE = 2  # exit code: an invalid option or value
+# The name of a function is the name of its command; help lists the themes in this order.
+THEMES: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start": (init.init, data.validate, training.run, serving.serve),
+    "Predict": (prediction.predict, monitoring.monitor),
+    "Models": (
+        model_list.models,
+        model_list.show,
+        registry.history,
+        registry.diff,
+        registry.approve,
+        registry.rollback,
+        registry.reproduce,
+    ),
+    "Train": (training.seeds, data.bio),
+    "Keep and erase": (retention.copy, retention.gc, retention.erase),
+    "Services": (browser.ui, operations.doctor, operations.up, operations.down, operations.deploy, operations.api),
+}
 
-
-class _OneLineGroup(TyperGroup):
-    """A group of commands that prints an invalid value of an option in one line, like any other error."""
-
-    def invoke(self, ctx: Any) -> Any:  # typer.Context is not the class that typer's own code expects
-        """Call the command that the user named."""
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            print_error(_line(error))
-            raise typer.Exit(BAD_USE) from error
-
-
-def _line(error: typer.BadParameter) -> str:
-    """Return one line with option, value and, for a number, its range: typer omits some of them."""
-    option, cause = error.param, error.__cause__
-    least, most = getattr(option, "min", None), getattr(option, "max", None)
-    if option is None or not isinstance(cause, ValidationError) or least is None or most is None:
-        return " ".join(error.format_message().split())
-    return f"{option.opts[0]} is {cause.errors()[0]['input']}; it takes a number from {least} to {most}"
-
-
+CommandGroup.themes = {theme: [command.__name__ for command in commands] for theme, commands in THEMES.items()}
 app = typer.Typer(
-    cls=_OneLineGroup,
-    help="Train, assay, promote and serve NLP models.",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=CommandGroup,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-# In the order of the help; the name of a function is the name of its command.
-COMMANDS = (
-    init.init,
-    training.run,
-    training.seeds,
-    data.validate,
-    data.bio,
-    prediction.predict,
-    serving.serve,
-    monitoring.monitor,
-    registry.history,
-    registry.approve,
-    registry.rollback,
-    registry.reproduce,
-    registry.diff,
-    retention.copy,
-    retention.gc,
-    retention.erase,
-    operations.api,
-    operations.up,
-    operations.down,
-    operations.deploy,
-    operations.doctor,
-)
-for command in COMMANDS:
+for command in (command for commands in THEMES.values() for command in commands):
     app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"assay {version('assay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def assay(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, assay, promote and serve NLP models.
+
+    The first three commands: assay init DATA, assay run RECIPE, assay serve --model models:/NAME@champion.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the application: an error that a user can fix is one line on stderr, with exit code 1."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        print_error(error_line(error))
+        sys.exit(ExitCode.BAD_USE)
     except ModuleNotFoundError as error:
         # A missing module of this package is a defect; any other belongs to an extra.
         if error.name is None or _is_installed(error.name):
@@ -95,4 +103,4 @@ def _is_installed(module: str) -> bool:
 def print_error(line: str) -> int:
     """Print an error line on stderr and return the exit code."""
     sys.stderr.write(f"assay: {line}\n")
-    return 1
+    return ExitCode.ERROR

@@ -10,10 +10,6 @@ from rich.console import Console
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-REFUSED = 3  # exit code: the run ended without an error, but the gate refused the model
-DIFFERS = 4  # exit code: a reproduction differs from the version
-PENDING = 5  # exit code: the gate passed the model, which waits for approval
-
 # The output quotes texts and labels: their brackets and colons must not be read as markup.
 out = Console(markup=False, emoji=False)
 

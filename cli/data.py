@@ -13,9 +13,9 @@ def validate(
     recipe: RecipePath,
     overrides: Overrides = None,
     store: Store = Path(".assay"),
-    recipe_only: Annotated[bool, typer.Option(help="Check only the recipe, not the data.")] = False,
+    recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Check only the recipe, not the data.")] = False,
 ) -> None:
-    """Check a recipe, then read its source and check the data, without training or registering anything."""
+    """Check a recipe and its data, without training."""
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
@@ -45,7 +45,10 @@ def bio(
     ] = None,
     store: Store = Path(".assay"),
 ) -> None:
-    """Write the rows of the newest run of a recipe as words with BIO tags."""
+    """Write the rows of a recipe as words with BIO tags.
+
+    The rows are those of its newest run.
+    """
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])

@@ -38,7 +38,9 @@ def init(
     config: Annotated[str | None, typer.Option(help="Configuration of a hub data set.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a recipe for your data: look at a sample, and decide fields, heads, splits and thresholds.
+    """Write a recipe for your data.
+
+    The command looks at a sample, and decides fields, heads, splits and thresholds.
 
     Where the data can be read in two ways, the command asks which one, and writes nothing.
     """

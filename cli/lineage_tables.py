@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from assay.cli.table_layout import plain_table
 from assay.registry.lineage.change import ABSENT, Change
 from assay.registry.lineage.version_diff import VersionDiff
 
@@ -26,7 +27,7 @@ def diff_tables(diff: VersionDiff) -> Iterator[Table]:
 
 def reproduction_tables(reproduction: "Reproduction") -> Iterator[Table]:
     """Yield a table of the compared results, and one of the differences in the environment."""
-    table = Table(
+    table = plain_table(
         "result", "then", "now", "", title=f"{reproduction.model}, trained again: {reproduction.steps:,} steps"
     )
     for match in reproduction.matches:
@@ -37,7 +38,7 @@ def reproduction_tables(reproduction: "Reproduction") -> Iterator[Table]:
 
 
 def _changes(title: str, lines: Sequence[Change], before: str, after: str) -> Table:
-    table = Table("", before, after, title=title)
+    table = plain_table("", before, after, title=title)
     for line in lines:
         table.add_row(*line.cells)
     return table
@@ -45,7 +46,7 @@ def _changes(title: str, lines: Sequence[Change], before: str, after: str) -> Ta
 
 def _rows(diff: VersionDiff) -> Table:
     """Return a table with the number of rows per change of split, and the first few of them."""
-    table = Table(
+    table = plain_table(
         f"version {diff.before}", f"version {diff.after}", "rows", "examples", title=f"{diff.name}: splits of rows"
     )
     for (before, after), count in diff.rows_by_change.most_common():

@@ -1,13 +1,17 @@
 """`assay monitor`: compare new rows with the data that the champion was trained on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import REFUSED, Store, echo, out
+from assay.cli.console import AsJson, Store, echo, out, print_json
+from assay.cli.exit_codes import ExitCode
+from assay.cli.table_layout import plain_table, print_block
 from assay.corpus.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.evaluation.drift.drift_report import DriftReport
 
 
 def monitor(
@@ -36,11 +40,12 @@ def monitor(
         bool | None,
         typer.Option(help="Train the recipe again if a limit is exceeded. [default: as the recipe says]"),
     ] = None,
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Compare a window of new rows with the snapshot that a version was trained on, and write a report.
+    """Compare new rows with those that a version was trained on.
 
-    Exit code 0: no drift; 3: a limit was exceeded; 1: an error.
+    The command writes a report with plots.     Exit code 0: no drift; 6: a limit was exceeded; 1: an error.
     """
     from pydantic import ValidationError
 
@@ -60,14 +65,24 @@ def monitor(
     from assay.flows.local import run_monitoring
 
     report = run_monitoring(model, rows, store, retrain=retrain)
-    table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
+    if as_json:
+        print_json(report)
+    else:
+        _show(report)
+    if report.drifted:
+        raise typer.Exit(ExitCode.DRIFTED)
+
+
+def _show(report: "DriftReport") -> None:
+    table = plain_table("signal", "effect", "limit", "p", "drift", title=report.model)
     for finding in report.findings:
         numbers = (finding.effect, finding.limit, finding.p_value)
         cells = ("" if value is None else f"{value:.3g}" for value in numbers)
         drift = "YES" if finding.drifted else "not tested" if finding.effect is None else "no"
-        table.add_row(finding.name, finding.reference, finding.window, *cells, drift)
+        table.add_row(finding.name, *cells, drift)
     out.print(table)
+    for finding in report.findings:
+        if finding.drifted:
+            print_block(finding.name, [f"reference: {finding.reference}", f"window: {finding.window}"])
     echo(report.summary)
     echo(f"report: {report.page}")
-    if report.drifted:
-        raise typer.Exit(REFUSED)

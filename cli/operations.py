@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import Overrides, Store, echo, out
+from assay.cli.console import AsJson, Overrides, Store, echo, print_json
+from assay.cli.exit_codes import ExitCode
 from assay.cli.stopping import noting
+from assay.cli.table_layout import print_block
 from assay.serving.http.listening import check_port
 
 
@@ -20,7 +21,9 @@ def api(
     ] = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Serve an HTTP API that starts deployed recipes (POST /runs) and shows their runs (GET /runs/ID).
+    """Serve an HTTP API that starts deployed recipes.
+
+    POST /runs starts one, GET /runs/ID shows it.
 
     Clients send the token in ASSAY_API_TOKEN. Runs are started through the Prefect server in PREFECT_API_URL.
     """
@@ -37,7 +40,9 @@ def up(
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
     store: Store = Path(".assay"),
 ) -> None:
-    """Start a Prefect server, an MLflow server and a worker for each pool on this machine, and deploy everything.
+    """Start Prefect, MLflow and workers on this machine.
+
+    The command starts a server of each, a worker for each pool, and deploys everything.
 
     They listen on the loopback address only, and keep running after this command until `assay down`. Their logs are in
     the folder `services` of the store. To use PostgreSQL instead of sqlite, set PREFECT_API_DATABASE_CONNECTION_URL
@@ -58,7 +63,10 @@ def up(
 
 @noting("run the same command to stop the rest")
 def down(store: Store = Path(".assay")) -> None:
-    """Stop the services that `assay up` started, and runs in progress; these resume after the next `assay up`."""
+    """Stop what assay up started.
+
+    Runs in progress stop, too, and resume after the next assay up.
+    """
     from assay.deployments.local_stack import services
 
     stopped = services(store.resolve()).stop()
@@ -68,10 +76,10 @@ def down(store: Store = Path(".assay")) -> None:
 def deploy(
     recipes: Annotated[list[str] | None, typer.Argument(metavar="[RECIPE]...", help="Your own recipe files.")] = None,
 ) -> None:
-    """Put work pools, deployments and automations on the Prefect server in PREFECT_API_URL.
+    """Put deployments and automations on the Prefect server.
 
-    With recipes: deploy their trainings, on demand, on a schedule and on drift. Without recipes: deploy all of
-    deployments/prefect.yaml.
+    The server is that of PREFECT_API_URL; work pools are made, too. With recipes: deploy their trainings, on demand, on
+    a schedule and on drift. Without recipes: deploy all of deployments/prefect.yaml.
     """
     from assay.deployments.deploy import deploy as deploy_recipes
 
@@ -82,20 +90,24 @@ def deploy(
 def doctor(
     recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Recipe to check for.")] = None,
     overrides: Overrides = None,
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Check what is reachable (store, MLflow, Prefect, MongoDB, hub, GPU), and show a remedy for each problem.
+    """Check what is reachable, with a remedy for each problem.
+
+    It looks at store, MLflow, Prefect, MongoDB, hub and GPU.
 
     Exit code 0: everything needed by the recipe, or without one by store and environment, is available; 1: it is not.
     """
-    from assay.deployments.doctor import examine
+    from assay.deployments.doctor import Diagnoses, examine
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or []) if recipe is not None else None
-    table = Table("what", "state", "details")
     findings = list(examine(store, loaded))
-    for finding in findings:
-        table.add_row(finding.what, "ok" if finding.ok else "NO", finding.details)
-    out.print(table)
+    if as_json:
+        print_json(Diagnoses(findings))
+    else:
+        for finding in findings:
+            print_block(f"{'ok' if finding.ok else 'NO'}  {finding.what}", [finding.details])
     if any(finding.needed and not finding.ok for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.ERROR)

@@ -1,33 +1,52 @@
 """`assay history`, `approve`, `rollback`, `reproduce` and `diff`: the versions of a model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import DIFFERS, AsJson, Store, echo, out, print_json
+from assay.cli.console import AsJson, Store, echo, out, print_json
+from assay.cli.exit_codes import ExitCode
+from assay.cli.table_layout import print_block
 from assay.corpus.errors import AssayError
 
+if TYPE_CHECKING:
+    from assay.registry.history import AliasChange
 
-def history(name: str, store: Store = Path(".assay")) -> None:
-    """Show every change of a model's champion alias: time, versions, reason and run."""
+
+def history(name: str, as_json: AsJson = False, store: Store = Path(".assay")) -> None:
+    """Show every change of a model's champion, with its reason."""
+    from assay.registry.history import AliasChanges
     from assay.registry.model_registry import ModelRegistry
     from assay.serving.address import existing_tracking_uri, without_password
 
     registry = ModelRegistry(name, existing_tracking_uri(store), store)
-    table = Table("when", "from", "to", "why", "run", "forced", "approved by", "state", title=f"champion of {name}")
-    alias_changes = registry.history()
-    if not alias_changes:
+    changes = registry.history()
+    if not changes:
         raise AssayError(
-            f"no version of {name!r} was ever champion in {without_password(registry.tracking_uri)}; see assay run"
+            f"no version of {name!r} was ever champion in {without_password(registry.tracking_uri)}; see assay models"
         )
-    for change in alias_changes:
-        when = f"{change.when:%Y-%m-%d %H:%M:%S}"
-        forced, approver = "FORCED" if change.forced else "", (change.approval and change.approval.approver) or ""
-        versions = change.source or "-", change.target
-        table.add_row(when, *versions, change.reason, change.run or "-", forced, approver, change.state)
-    out.print(table)
+    if as_json:
+        print_json(AliasChanges(changes))
+        return
+    echo(f"champion of {name}, the newest change last")
+    for change in changes:
+        print_block(*_described(change))
+
+
+def _described(change: "AliasChange") -> tuple[str, list[str]]:
+    """Return the first line about a change of the champion, and further lines."""
+    state = "" if change.state == "done" else f"  ({change.state})"
+    versions = f"version {change.source or 'none'} -> version {change.target}"
+    lines = [change.reason] if change.reason else []
+    if change.forced:
+        lines.append(f"FORCED: {change.forced}")
+    if change.approval and change.approval.approver:
+        notes = f": {change.approval.notes}" if change.approval.notes else ""
+        lines.append(f"approved by {change.approval.approver}{notes}")
+    if change.run:
+        lines.append(f"run {change.run}")
+    return f"{change.when:%Y-%m-%d %H:%M:%S}  {change.kind}  {versions}{state}", lines
 
 
 def approve(
@@ -38,7 +57,7 @@ def approve(
     notes: Annotated[str, typer.Option(help="Your reasons, recorded in the history.")] = "",
     store: Store = Path(".assay"),
 ) -> None:
-    """Approve or refuse a model that the gate has passed and that waits for approval.
+    """Approve or refuse a model that waits for approval.
 
     Exit code 0: done; 1: an error, for example if the time to decide is over or the champion has changed.
     """
@@ -65,10 +84,12 @@ def rollback(
 
 def reproduce(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Train a version again from its rows in an empty store, and compare splits, network, predictions and metrics.
+    """Train a version again, and compare every result.
 
+    It trains from the rows of the version in an empty store, and compares splits, network, predictions and metrics.
     Nothing is registered. Exit code 0: equal to the last digit; 4: a result differs; 1: an error.
     """
     from assay.flows.logs import join_prefect_logs
@@ -79,11 +100,15 @@ def reproduce(
     from assay.flows.local import run_reproduction
 
     result = run_reproduction(model, store)
-    for table in reproduction_tables(result):
-        out.print(table)
+    if as_json:
+        print_json(result)
+    else:
+        for table in reproduction_tables(result):
+            out.print(table)
     if not result.equal:
-        echo(f"the new results are in {result.folder}")
-        raise typer.Exit(DIFFERS)
+        if not as_json:
+            echo(f"the new results are in {result.folder}")
+        raise typer.Exit(ExitCode.DIFFERS)
 
 
 def diff(
@@ -93,7 +118,10 @@ def diff(
     as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Compare two versions of a model: recipe, data, metrics, environment, and rows that changed splits."""
+    """Compare two versions of a model.
+
+    The comparison covers recipe, data, metrics, environment, and rows that changed splits.
+    """
     from assay.cli.lineage_tables import diff_tables
     from assay.registry.lineage.version_diff import diff_versions
     from assay.serving.address import existing_tracking_uri

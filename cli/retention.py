@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import MOST, Store, echo, out
+from assay.cli.console import MOST, AsJson, Store, echo, out, print_json
+from assay.cli.table_layout import plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from assay.registry.retention.erasure import ErasurePlan
     from assay.registry.retention.mlflow_erasure import MlflowMatches
 
 
@@ -34,7 +35,10 @@ def copy(
     yes: Yes = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Copy a version to another registry, with its bundle, run, verdict and lineage."""
+    """Copy a version to another registry.
+
+    Its bundle, run, verdict and lineage go with it.
+    """
     from assay.registry.retention.copying import CopyTarget, copy_version, plan_copy, promote_copy
     from assay.serving.address import existing_tracking_uri
 
@@ -64,15 +68,22 @@ def gc(
         float, typer.Option(min=0, max=36_500, help="Age in days up to which runs are kept.")
     ] = 30,
     yes: Yes = False,
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Remove snapshots, checkpoints and results of old closed runs, except data needed to reproduce a version."""
+    """Remove results of old runs that nothing needs.
+
+    These are snapshots, checkpoints and results of closed runs; data needed to reproduce a version stay.
+    """
     from assay.registry.retention import garbage_collection
     from assay.registry.retention.protected import protected_snapshots
 
     plan = garbage_collection.plan_collection(store, keep_runs, older_than_days, protected_snapshots(store))
     folders = garbage_collection.collect(plan, store) if yes else plan
-    table = Table("run", "what", "days", "MiB")
+    if as_json:
+        print_json(garbage_collection.CollectionReport(removed=yes, folders=folders))
+        return
+    table = plain_table("run", "what", "days", "MiB")
     for folder in folders:
         table.add_row(folder.run, folder.what, f"{folder.days:.0f}", f"{folder.bytes / MIB:.1f}")
     if folders:
@@ -90,16 +101,45 @@ def erase(
         typer.Option(metavar="ADDRESS", help="Another MLflow to search; can be repeated."),
     ] = None,
     yes: Yes = False,
+    as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Erase rows from snapshots, MLflow and split ledger, and list the versions trained on them.
+    """Erase rows everywhere, and list the versions trained on them.
 
-    The command searches every MLflow that a run of the store has written to. Exit code 1: one of them is not
-    responding, or a run is in none of them; the rest is erased, and the same command completes the erasure.
+    Everywhere is: snapshots, MLflow and split ledger. The command searches every MLflow that a run of the store has
+    written to. Exit code 1: one of them is not responding, or a run is in none of them; the rest is erased, and the
+    same command completes the erasure.
     """
     from assay.registry.retention import erasure
 
     plan = erasure.plan_erasure(ids, store, *(mlflow or ()))
+    if not as_json:
+        _show_plan(plan, store)
+    if plan.empty or not yes:
+        line = f"no snapshot of {store} and no version holds {', '.join(ids)}" if plan.empty else NOT_DONE
+        if as_json:
+            print_json(erasure.ErasureReport(erased=False, plan=plan))
+        plan.check_complete(line)
+        if not as_json:
+            echo(line)
+        return
+    try:
+        keys = erasure.erase(plan, store)
+    except erasure.IncompleteError:
+        if not as_json:
+            _echo_versions(plan.tracks)
+        raise
+    if as_json:
+        print_json(erasure.ErasureReport(erased=True, plan=plan, ledger_keys=keys))
+        return
+    echo(
+        f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
+        f"{len(plan.tracks.runs)} runs in MLflow, and {keys} keys from the split ledger"
+    )
+    _echo_versions(plan.tracks)
+
+
+def _show_plan(plan: "ErasurePlan", store: Path) -> None:
     tracks = plan.tracks
     _show("snapshot", ((hit.run, f"{len(hit.rows)} rows, {hit.reject_lines} rejects") for hit in plan.found))
     _show("copy", ((copied.path.relative_to(store).as_posix(), copied.what) for copied in plan.copies))
@@ -107,25 +147,6 @@ def erase(
     _show("version", ((version.address, _row_counts(version.split_of)) for version in tracks.versions))
     for address in tracks.copied:
         echo(f"{address} may hold them, too; erase them there")
-    if plan.empty:
-        line = f"no snapshot of {store} and no version holds {', '.join(ids)}"
-        plan.check_complete(line)
-        echo(line)
-        return
-    if not yes:
-        plan.check_complete(NOT_DONE)
-        echo(NOT_DONE)
-        return
-    try:
-        keys = erasure.erase(plan, store)
-    except erasure.IncompleteError:
-        _echo_versions(tracks)
-        raise
-    echo(
-        f"erased from {len(plan.found)} snapshots and their results, {len(plan.copies)} copies and "
-        f"{len(tracks.runs)} runs in MLflow, and {keys} keys from the split ledger"
-    )
-    _echo_versions(tracks)
 
 
 def _echo_versions(tracks: "MlflowMatches") -> None:
@@ -142,7 +163,7 @@ def _row_counts(count_of_split: dict[str, int]) -> str:
 
 
 def _show(what: str, rows: "Iterable[tuple[str, str]]") -> None:
-    table = Table(what, "holds")
+    table = plain_table(what, "holds")
     for row in rows:
         table.add_row(*row)
     if table.row_count:

@@ -82,7 +82,9 @@ def serve(
     log_days: Annotated[float, typer.Option(min=0, max=MAX_DAYS, help="Days after which logs are removed.")] = 30,
     store: Store = Path(".assay"),
 ) -> None:
-    """Serve a model: /predict, Open Inference Protocol (/v2), MLflow (/invocations), a page at /, metrics at /metrics.
+    """Serve a model over HTTP, with a web page.
+
+    Paths: /predict, Open Inference Protocol (/v2), MLflow (/invocations), the page at /, metrics at /metrics.
 
     SIGTERM shuts the server down gracefully: it stops being ready, completes the requests in flight, and exits with
     code 143. Ctrl-C skips the wait before that and exits with code 130.

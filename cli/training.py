@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import PENDING, REFUSED, Overrides, RecipePath, Store, echo, out
+from assay.cli.console import Overrides, RecipePath, Store, echo, out
+from assay.cli.exit_codes import ExitCode
 from assay.cli.stopping import noting
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def run(
     overrides: Overrides = None,
     store: Store = Path(".assay"),
     fresh: Annotated[
-        bool, typer.Option(help="Start a new run without reusing results; after an interruption, resume it.")
+        bool, typer.Option("--fresh", help="Start a new run without reusing results; after an interruption, resume it.")
     ] = False,
     from_step: Annotated[
         str | None,
@@ -34,17 +35,19 @@ def run(
     until: Annotated[
         str | None, typer.Option(metavar="STEP", help="Stop after STEP, without running the gate; the run stays open.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Compute everything, but register and promote nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compute everything, but register and promote nothing.")
+    ] = False,
     force: Annotated[
         str | None,
         typer.Option(metavar="REASON", help="Promote the model even if the gate refuses it; recorded permanently."),
     ] = None,
 ) -> None:
-    """Run a recipe from its source to a verdict, and promote the model if it passes the gate.
+    """Train a recipe, test the model, and promote it if it passes.
 
-    After a kill, the same command resumes the run. If the recipe requires approval, the command asks for it on a
-    terminal. Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits for assay approve; 1: an error;
-    130: Ctrl-C; 143: SIGTERM.
+    The run goes from the source to a verdict. After a kill, the same command resumes the run. If the recipe requires
+    approval, the command asks for it on a terminal. Exit code 0: promoted (or a passed dry run); 3: refused; 5: waits
+    for assay approve; 1: an error; 130: Ctrl-C; 143: SIGTERM.
     """
     from assay.recipes.loader import load_recipe
 
@@ -69,10 +72,10 @@ def run(
         with noting("the model still waits for approval; see assay approve"):
             promotion = ask_on_terminal(outcome, store)
         if promotion.pending:
-            raise typer.Exit(PENDING)
+            raise typer.Exit(ExitCode.PENDING)
         echo(promotion.why)
     if not promotion.promoted and (promotion.version or outcome.verdict.outcome != "passed"):
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @noting(SAVED)
@@ -82,11 +85,11 @@ def seeds(
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Number of seeds, starting at 0.")] = 5,
     store: Store = Path(".assay"),
 ) -> None:
-    """Train a recipe with several seeds, and show the spread of its validation scores, without running the gate.
+    """Train a recipe with several seeds, and show the spread.
 
-    ASSAY_RUNNER sets how many trainings run at a time and where, such as threads:2, ray, or ray:auto. The run stays
-    open, so that more seeds train on the same rows. assay run resumes it with these rows; with --fresh, it reads the
-    source again.
+    The spread is that of the validation scores; the gate does not run. ASSAY_RUNNER sets how many trainings run at a
+    time and where, such as threads:2, ray, or ray:auto. The run stays open, so that more seeds train on the same rows.
+    assay run resumes it with these rows; with --fresh, it reads the source again.
     """
     from assay.recipes.loader import load_recipe
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from pydantic import RootModel
+
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.disk_errors import disk_line
 from assay.deployments import reachable
@@ -30,6 +32,10 @@ class Diagnosis(NamedTuple):
     ok: bool
     details: str
     needed: bool = True
+
+
+class Diagnoses(RootModel[list[Diagnosis]]):
+    """The results of all checks, as `assay doctor --json` prints them: what, ok, details, needed."""
 
 
 def examine(store: Path, recipe: Recipe | None = None) -> Iterator[Diagnosis]:

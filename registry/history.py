@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from mlflow import MlflowClient
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from assay.registry.approvals import Approval
 from assay.runs.tags import ALIAS_CHANGE_TAG
@@ -39,6 +39,10 @@ class AliasChange(BaseModel):
     approval: Approval | None = Field(None, description="Approval by a person, if the recipe requires one")
     run: str | None = Field(None, description="Key of the run that asked for it")
     state: Literal["begun", "done", "undone"] = "begun"
+
+
+class AliasChanges(RootModel[list[AliasChange]]):
+    """All changes of the champion of a model, the oldest first."""
 
 
 def read_alias_changes(client: MlflowClient, name: str) -> list[AliasChange]:

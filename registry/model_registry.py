@@ -71,11 +71,22 @@ class ModelRegistry:
 
     def champion(self) -> Version | None:
         """Return the version that serves, or None."""
-        return self._aliased(CHAMPION)
+        return self.aliased(CHAMPION)
 
     def previous(self) -> Version | None:
         """Return the champion before the present one, or None."""
-        return self._aliased(PREVIOUS)
+        return self.aliased(PREVIOUS)
+
+    def aliased(self, alias: str) -> Version | None:
+        """Return the version that an alias points to, or None."""
+        with mlflow_reachable(self.tracking_uri):
+            version = self._aliases.get(alias)
+        return Version.of(version) if version else None
+
+    def newest(self) -> Version | None:
+        """Return the version with the highest number, or None."""
+        with mlflow_reachable(self.tracking_uri):
+            return self._versions.newest()
 
     def version(self, number: str) -> Version:
         """Return a version by its number.
@@ -359,11 +370,6 @@ class ModelRegistry:
             if key := signing_key():
                 with mlflow_reachable(self.tracking_uri):
                     self._client.set_model_version_tag(self.name, version.number, SIGNATURE_TAG, sign(bundle, key))
-
-    def _aliased(self, alias: str) -> Version | None:
-        with mlflow_reachable(self.tracking_uri):
-            version = self._aliases.get(alias)
-        return Version.of(version) if version else None
 
 
 def failed_names(verdict: Verdict) -> str:

@@ -129,6 +129,10 @@ class Versions:
             raise AssayError(f"{self.name} has no version {number}; see assay history {self.name}")
         return version
 
+    def newest(self) -> Version | None:
+        """Return the version with the highest number, or None."""
+        return next(reversed(self._search()), None)
+
     def look_up(self, number: str) -> Version | None:
         """Return a version by its number, or None if it is deleted."""
         try:

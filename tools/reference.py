@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.cli import get_docs_for_click
 
+from assay.cli.exit_codes import MEANINGS
+from assay.cli.json_outputs import JSON_OUTPUTS, json_model
 from assay.recipes.recipe import Recipe
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
@@ -22,6 +24,19 @@ COMMANDS_HEAD = """# Commands
 
 <!-- Written by `make docs` from the commands themselves (cli/): change their docstrings. -->
 
+"""
+JSON_HEAD = """# JSON of the commands
+
+<!-- Written by `make docs` from the models behind `--json` (cli/json_outputs.py): change their docstrings. -->
+
+With `--json`, a command prints one JSON document and nothing else on stdout. Errors are a line on stderr, and the
+[exit codes](exit-codes.md) stay the same. Each schema is a JSON Schema.
+"""
+EXIT_CODES_HEAD = """# Exit codes
+
+<!-- Written by `make docs` from cli/exit_codes.py: change it there. -->
+
+Each code means one thing in all commands.
 """
 LIMITS = {
     "minimum": "≥ {}",
@@ -51,10 +66,29 @@ def commands_page() -> str:
     return COMMANDS_HEAD + text.partition("\n\n")[2].rstrip() + "\n"
 
 
+def json_page() -> str:
+    """Return the page of the documents that `--json` prints, from the models behind them."""
+    parts = [JSON_HEAD]
+    for command in JSON_OUTPUTS:
+        model = json_model(command)
+        schema = json.dumps(model.model_json_schema(mode="serialization"), indent=2, ensure_ascii=False)
+        summary = (model.__doc__ or "").strip().partition("\n")[0]
+        parts.append(f"## assay {command} --json\n\n{summary}\n\n```json\n{schema}\n```\n")
+    return "\n".join(parts)
+
+
+def exit_codes_page() -> str:
+    """Return the page of the exit codes."""
+    rows = [f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items()]
+    return "\n".join([EXIT_CODES_HEAD, "| code | meaning |", "|---|---|", *rows]) + "\n"
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     (PAGES / "recipe.md").write_text(recipe_page(), encoding="utf-8")
     (PAGES / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (PAGES / "json.md").write_text(json_page(), encoding="utf-8")
+    (PAGES / "exit-codes.md").write_text(exit_codes_page(), encoding="utf-8")
 
 
 def _section(path: str, section: Schema, defs: dict[str, Schema], done: set[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ LENGTHS = (32, 64, 128, 256, 512)
 # Tokens per word of a vocabulary of sub-words, and the tokens at both ends.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 2
 # Words that a small model from scratch reads in all: minutes on two cores.
-WORDS_READ = 2_000_000
+WORDS_READ = 1_000_000
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 SMALL = 2_000  # with fewer rows, a tenth is too small a test split
 LEAST_SHARE = 0.01  # of texts with HTML or URLs, from which on they are cleaned

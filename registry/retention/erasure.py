@@ -92,6 +92,14 @@ class ErasurePlan(BaseModel):
             raise IncompleteError(f"{done}, but not searched: {missed}; run the same command again once it responds")
 
 
+class ErasureReport(BaseModel):
+    """What `assay erase --json` prints: where the rows are, and whether they were erased from there."""
+
+    erased: bool
+    plan: ErasurePlan
+    ledger_keys: int | None = Field(None, description="Number of keys erased from the split ledger")
+
+
 def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> ErasurePlan:
     """Search for rows in every snapshot of a store, in copies of them and in every MLflow.
 

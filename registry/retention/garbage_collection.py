@@ -33,6 +33,13 @@ class Removal(BaseModel):
     bytes: int
 
 
+class CollectionReport(BaseModel):
+    """What `assay gc --json` prints: the folders, and whether they were removed."""
+
+    removed: bool
+    folders: list[Removal]
+
+
 def plan_collection(
     store: Path, keep_runs: int, older_than_days: float, protected: Iterable[str] = (), now: datetime | None = None
 ) -> list[Removal]:

@@ -13,9 +13,10 @@ from tests.cli.calls import call
 # `assay.serving.http.listening.check_port` says what these take.
 PORTS = [
     ("assay serve", "--port"),
-    ("assay api", "--port"),
+    ("assay ui", "--port"),
     ("assay up", "--prefect-port"),
     ("assay up", "--mlflow-port"),
+    ("assay api", "--port"),
 ]
 
 
@@ -51,7 +52,7 @@ def test_command_reports_a_missing_option_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "serve") == 2
-    assert capsys.readouterr().err == "assay: Missing option '--model'.\n"
+    assert capsys.readouterr().err == "assay: Missing option '--model'; see assay serve --help\n"
 
 
 @pytest.mark.parametrize(("command", "option"), PORTS)

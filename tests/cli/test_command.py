@@ -151,7 +151,7 @@ def test_command_keeps_the_traceback_of_a_defect(monkeypatch: pytest.MonkeyPatch
 def test_command_names_a_part_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str, ours: bool
 ) -> None:
-    def missing() -> None:
+    def missing(standalone_mode: bool) -> None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr("assay.cli.command.app", missing)

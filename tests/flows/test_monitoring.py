@@ -165,7 +165,7 @@ def test_monitor_command_exits_with_3_on_drift(
     with pytest.raises(SystemExit) as ended:
         cli.main()
 
-    assert ended.value.code == 3
+    assert ended.value.code == 6
     shown = capsys.readouterr().out
     assert "drift in 80 rows" in shown
     assert "drift.html" in shown

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 
 from assay import cli
-from assay.cli.console import DIFFERS
+from assay.cli.exit_codes import ExitCode
 from assay.corpus.splitting.ledger import ledger_path
 from assay.corpus.storage.digest import digest_file
 from assay.evaluation.labelled_predictions import PREDICTIONS, read_predictions, write_predictions
@@ -118,7 +118,7 @@ def test_reproduce_command_names_differences_and_exits_with_4(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     # then
-    assert ended.value.code == DIFFERS
+    assert ended.value.code == ExitCode.DIFFERS
     shown = " ".join(capsys.readouterr().out.split())
     assert f"in 1 of {len(answers)} predictions" in shown
     assert "An Other" in shown
