@@ -181,7 +181,7 @@ def _predict(engine: Engine, folder: Path, rows: list[dict[str, Any]], **options
         ([], {}, "holds no rows"),
         (ROWS, {"output": Path("in.jsonl")}, "--output is in.jsonl, the same file as --input"),
         (ROWS, {"errors": Path("out.jsonl")}, "--errors is out.jsonl, the same file as --output"),
-        (ROWS, {"output": Path("out.xlsx")}, "unknown kind"),
+        (ROWS, {"output": Path("out.xlsx")}, "out.xlsx cannot be written"),
     ],
 )
 def test_predict_file_refuses_unusable_arguments_and_writes_nothing(
