@@ -59,7 +59,7 @@ def brat_notes(folder: Path) -> tuple[str, ...]:
         with open_stream(path) as file:
             counts.update(OTHER[mark] for line in file if (mark := chr(line[0])) in OTHER)
     documents = f"{len(paths)} document{'s' if len(paths) != 1 else ''}"
-    unread = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    unread = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     return (documents, f"not read: {unread}") if unread else (documents,)
 
 

@@ -41,7 +41,7 @@ class _Sentence:
     def __init__(self, name: str, layout: ConllLayout) -> None:
         self._name = name
         self._layout = layout
-        self._document: str | None = None
+        self._document = "0"  # of sentences above the first line of a document
         self._documents = 0
         self._begin()
 
@@ -68,7 +68,7 @@ class _Sentence:
         number, row_id = self._first, f"{self._name}:{self._first}"
         lists = {name: [row[index] for row in self._rows] for name, index in self._layout.columns.items()}
         row: Row = {**self._comments, **lists}
-        if self._layout.documents and self._document is not None:
+        if self._layout.documents:
             row[DOCUMENT] = self._document
         fault = self._fault or _encoding_fault(row)
         self._begin()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from assay.corpus.errors import AssayError, first_line
+from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import NumberedRow, Row
 
 
@@ -28,7 +28,9 @@ def docbin_rows(path: Path) -> Iterator[NumberedRow]:
         for number, document in enumerate(DocBin().from_disk(path).get_docs(vocabulary), start=1):
             yield number, _row(document)
     except Exception as error:  # of zlib, of msgpack and of spaCy
-        raise AssayError(f"{path} is damaged or no DocBin of spaCy: {first_line(error)}; write it again") from error
+        raise AssayError(
+            f"{path} is damaged or no DocBin of spaCy; write it again, or convert it by spacy convert"
+        ) from error
 
 
 def _row(document: Any) -> Row:

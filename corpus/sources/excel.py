@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError, first_line
@@ -22,15 +22,16 @@ def excel_rows(path: Path, sheet: str | None) -> Iterator[NumberedRow]:
     Raises:
         AssayError: openpyxl is not installed, the workbook is damaged, or it has no such sheet or no column names.
     """
-    workbook = _open(path)
-    try:
-        yield from _rows(path, _sheet(path, workbook, sheet))
-    except AssayError:
-        raise
-    except Exception as error:  # of the XML parser; a sheet is read row by row
-        raise AssayError(f"{path} is damaged: {first_line(error)}; save it again") from error
-    finally:
-        workbook.close()
+    with path.open("rb") as file:
+        workbook = _open(path, file)
+        try:
+            yield from _rows(path, _sheet(path, workbook, sheet))
+        except AssayError:
+            raise
+        except Exception as error:  # of the XML parser; a sheet is read row by row
+            raise AssayError(f"{path} is damaged: {first_line(error)}; save it again") from error
+        finally:
+            workbook.close()
 
 
 def _rows(path: Path, worksheet: Any) -> Iterator[NumberedRow]:
@@ -49,7 +50,7 @@ def _rows(path: Path, worksheet: Any) -> Iterator[NumberedRow]:
         raise AssayError(f"{path} has no cells in the sheet {worksheet.title!r}; name another in source.file.sheet")
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, file: BinaryIO) -> Any:
     try:
         import openpyxl
     except ImportError:
@@ -58,7 +59,7 @@ def _open(path: Path) -> Any:
         with warnings.catch_warnings():
             # openpyxl warns of parts that it does not keep, such as data validation.
             warnings.simplefilter("ignore")
-            return openpyxl.load_workbook(path, read_only=True, data_only=True)
+            return openpyxl.load_workbook(file, read_only=True, data_only=True)
     except Exception as error:  # of zipfile, of the XML parser and its own
         raise AssayError(f"{path} is damaged or no workbook: {first_line(error)}; save it again") from error
 

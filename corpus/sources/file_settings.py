@@ -36,7 +36,8 @@ class FileSettings(StrictModel):
     )
     rows: str | None = Field(
         None,
-        description="The list of rows in a JSON object, such as data or result.items. None: the only list of it",
+        description="The list of rows in a JSON object, such as data or result.items; . for the object itself. "
+        "None: the only list",
     )
     columns: dict[str, int] = Field(
         default_factory=dict,

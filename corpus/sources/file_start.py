@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_settings import FileSettings, same_encoding
-from assay.corpus.sources.text_stream import BLOCK, LONGEST_LINE, UTF_8, open_stream
+from assay.corpus.sources.text_stream import BLOCK, UTF_8, open_stream
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -107,24 +107,15 @@ class FileStart:
         """Return the lines of the start as text; bytes that are invalid become lone surrogates.
 
         Raises:
-            AssayError: the file is not in this encoding, or its first line never ends.
+            AssayError: the file is not in this encoding.
         """
         with open_stream(self.path, packed=self.packed, encoding=encoding) as file:
-            content = self._lines(file.read(BLOCK), file.read(1) == b"")
-            if not content:
-                file.seek(0)
-                if len(file.readline(LONGEST_LINE)) == LONGEST_LINE:
-                    raise AssayError(
-                        f"{self.path} has a first line of more than {LONGEST_LINE >> 20} MiB; write one row per line"
-                    )
-                content = self.content if encoding == UTF_8 else b""
-        content = content.removeprefix(codecs.BOM_UTF8)
+            block = file.read(BLOCK)
+            # Without a line end, the start of the only line has to do.
+            content = (block if not file.read(1) else _whole_lines(block) or block).removeprefix(codecs.BOM_UTF8)
         if encoding == UTF_8:
             self._check_utf8(content)
         return content.decode(UTF_8, "surrogateescape")
-
-    def _lines(self, content: bytes, whole: bool) -> bytes:
-        return content if whole else content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]
 
     def _check_text(self) -> None:
         """Refuse a file with more control characters than a text has by damage."""
@@ -148,6 +139,10 @@ class FileStart:
                 f"{self.path} is not UTF-8 (as Windows-1252 it reads {excerpt!r}); name its encoding, such as "
                 "source.file.encoding: windows-1252"
             )
+
+
+def _whole_lines(content: bytes) -> bytes:
+    return content[: max(content.rfind(b"\n"), content.rfind(b"\r")) + 1]
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -115,12 +115,15 @@ def read_files(
                 "set source.format: tokens"
             )
         name, part = names[path], None if split_name == "all" else split_name
+        has_groups = description.conll is not None and description.conll.documents
         for number, row in open_rows(path, description, unwrap=True):
             if isinstance(row, InvalidRow):
                 yield row
-                continue
-            group = f"{name}:{row[DOCUMENT]}" if description.conll and DOCUMENT in row else None
-            yield Document(f"{name}:{number}", row, part, group, filtered=bool(accepts and not accepts(row)))
+            elif accepts is None and not has_groups:
+                yield Document(f"{name}:{number}", row, part)
+            else:
+                group = f"{name}:{row[DOCUMENT]}" if has_groups else None
+                yield Document(f"{name}:{number}", row, part, group, filtered=bool(accepts and not accepts(row)))
 
 
 def _matches(pattern: str, split_name: str) -> Iterator[tuple[Path, str]]:

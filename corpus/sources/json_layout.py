@@ -9,6 +9,7 @@ from typing import Any
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import JsonLayout
 
+ITSELF = "."  # in place of the name of a list: the object is a row
 MOST_LINES = 20
 MOST_NAMES = 8
 LINES = "jsonl"
@@ -35,7 +36,7 @@ def recognise_json(path: Path, text: str, rows: str | None, *, whole: bool) -> J
     if not start.startswith("{") and not ARRAY.match(start):
         return LINES if name.endswith(".jsonl") and any(isinstance(value, dict) for value in values) else None
     if rows is not None and not start.startswith("["):
-        return JsonLayout(form="object", rows=rows)
+        return JsonLayout(form="sequence") if rows == ITSELF else JsonLayout(form="object", rows=rows)
     first = _parse(lines[0])
     if first is not None:
         return _from_line(path, first, is_json=name.endswith(".json"), alone=len(lines) == 1, several=len(values) > 1)
@@ -59,7 +60,7 @@ def no_list(path: Path, names: Sequence[str], rows: str | None = None) -> AssayE
     problem = f"no list {rows!r}" if rows else "no list of rows"
     return AssayError(
         f"{path} holds an object with {problem}; its fields are {', '.join(names[:MOST_NAMES])}; "
-        "name the list in source.file.rows, such as data or result.items"
+        "name the list in source.file.rows, such as data or result.items; write . where the object is a row itself"
     )
 
 

@@ -9,7 +9,7 @@ from assay.corpus.sources.conll_layout import SUFFIXES as CONLL_SUFFIXES
 from assay.corpus.sources.file_description import FileDescription, JsonLayout
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.file_start import FileStart
-from assay.corpus.sources.folders import describe_folder
+from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.json_layout import LINES, recognise_json
 from assay.corpus.sources.table_layout import is_table, recognise_table
 from assay.corpus.sources.text_stream import open_stream
@@ -28,7 +28,8 @@ def describe_file(path: Path, settings: FileSettings = DEFAULT) -> FileDescripti
             like and the remedy.
     """
     if path.is_dir():
-        return describe_folder(path)
+        parts = list(parts_of(path, "all"))
+        return describe_folder(path) if parts == [path] else _describe_parts(parts)
     if not path.is_file():
         raise AssayError(f"{path} is not a file; check the path")
     start = FileStart.of(path)
@@ -36,6 +37,11 @@ def describe_file(path: Path, settings: FileSettings = DEFAULT) -> FileDescripti
         return _describe_empty(path, settings)
     binary = _describe_binary(start, settings)
     return binary or _describe_text(start, settings)
+
+
+def _describe_parts(parts: list[Path]) -> FileDescription:
+    description = describe_file(parts[0])
+    return description.model_copy(update={"notes": (*description.notes, ", ".join(path.name for path in parts))})
 
 
 def plain_name(path: Path) -> str:
@@ -127,11 +133,12 @@ def _describe_table(start: FileStart, text: str, settings: FileSettings, common:
     if layout and (is_expected or is_table(layout, text, whole=start.whole)):
         notes = _note(name, *TABLE_SUFFIXES, ".txt")
         return FileDescription(kind="table", table=layout, notes=notes, **common)
-    line = text.strip().splitlines()[0]
+    begins = f"it begins with {text.strip().splitlines()[0][:50]!r}"
     if name.endswith(JSON_SUFFIXES):
-        raise AssayError(f"{path} holds no JSON: it begins with {line!r:.60}; check the file, or set source.file.kind")
+        raise AssayError(f"{path} holds no JSON: {begins}; check the file, or set source.file.kind")
     raise AssayError(
-        f"{path} is of an unknown kind: it begins with {line!r:.60}; set source.file.kind, or name one of {READ}"
+        f"{path} is of an unknown kind: {begins}; set source.file.kind (table, if that line holds column names), or "
+        f"name a file of {READ}"
     )
 
 

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -58,13 +59,20 @@ def lines_of(file: BinaryIO, path: Path, line: int = 0) -> Iterator[bytes]:
     Raises:
         AssayError: a line is longer than `LONGEST_LINE`.
     """
-    for content in iter(lambda: file.readline(LONGEST_LINE), b""):
-        line += 1
-        if len(content) == LONGEST_LINE and not content.endswith(b"\n"):
-            raise AssayError(
-                f"{path} has a line of more than {LONGEST_LINE >> 20} MiB, line {line}; write one row per line"
-            )
+    for number, content in enumerate(bounded_lines(file), start=line + 1):
+        if len(content) == LONGEST_LINE:
+            raise long_line(path, number)
         yield content
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Return the lines of a stream; one of `LONGEST_LINE` bytes is the start of a longer one."""
+    return iter(partial(file.readline, LONGEST_LINE), b"")
+
+
+def long_line(path: Path, line: int) -> AssayError:
+    """Return the error for a line of `LONGEST_LINE` bytes or more."""
+    return AssayError(f"{path} has a line of {LONGEST_LINE >> 20} MiB or more, line {line}; write one row per line")
 
 
 class _Converted(io.RawIOBase):
