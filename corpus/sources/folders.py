@@ -65,7 +65,7 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     dumps = [] if parts else _dumps(folder)
     if len(dumps) > 1:
         names = ", ".join(path.name for path in dumps)
-        raise AssayError(f"{folder} holds several collections: {names}; name one of these files in source.paths")
+        raise AssayError(f"{folder} holds several collections: {names}; name one of them in source.paths")
     return parts or dict.fromkeys(dumps, split_name) or {folder: split_name}
 
 

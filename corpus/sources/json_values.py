@@ -100,7 +100,8 @@ class JsonText:
                     return value, start, end
             if len(self._text) > LARGEST_VALUE:
                 limit = f"a value of more than {LARGEST_VALUE >> 20} MiB"
-                raise AssayError(f"{self.path} holds {limit}, from line {self._line} on; divide it into rows")
+                line, _ = self._place(self._position)
+                raise AssayError(f"{self.path} holds {limit}, from line {line} on; divide it into rows")
             block *= 2
 
     def is_invalid(self, start: int, end: int) -> bool:

@@ -16,6 +16,8 @@ from assay.corpus.sources.text_stream import open_stream
 
 JSON_SUFFIXES = (".jsonl", ".json")
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
+SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *CONLL_SUFFIXES, ".parquet", ".xlsx", ".bson", ".spacy")
+CONTRADICTION = "not what its name says"
 READ = "JSON lines, JSON, CSV, TSV, CoNLL, Parquet, .xlsx, .bson, .spacy"
 DEFAULT = FileSettings()
 
@@ -87,8 +89,7 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
     if json_layout == LINES:
         return FileDescription(kind="jsonl", notes=_note(name, *JSON_SUFFIXES), **common)
     if isinstance(json_layout, JsonLayout):
-        notes = () if name.endswith(".json") else ("not what its name says",)
-        return FileDescription(kind="json", json_layout=json_layout, notes=notes, **common)
+        return FileDescription(kind="json", json_layout=json_layout, notes=_note(name, ".json"), **common)
     if described := _describe_conll(start, text, settings, common):
         return described
     return _describe_table(start, text, settings, common)
@@ -154,5 +155,5 @@ def _has_documents(start: FileStart, encoding: str) -> bool:
 
 
 def _note(name: str, *suffixes: str) -> tuple[str, ...]:
-    """Return a note if the name says something else than one of these suffixes."""
-    return () if name.endswith(suffixes) or "." not in name else ("not what its name says",)
+    """Return a note if the name says something else than these suffixes; one that says nothing is no contradiction."""
+    return () if name.endswith(suffixes) or not name.endswith(SUFFIXES) else (CONTRADICTION,)

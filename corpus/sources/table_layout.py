@@ -16,6 +16,7 @@ NO_SEPARATOR = "\x1f"
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 MOST_RECORDS = 200
 PLAIN_SHARE = 0.9
+QUOTED = re.compile(r'"([^"]|"")*"')
 NUMBER = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?")
 
 Records = Sequence[Sequence[str]]
@@ -117,12 +118,10 @@ def _share(records: Records) -> float:
 
 
 def _is_plain(text: str, separator: str, whole: bool) -> bool:
-    """Return whether quotation marks in a text are characters: records fit only if they are read so."""
-    return (
-        '"' in text
-        and _share(read_records(text, separator, False, whole)) == 1.0
-        and _share(read_records(text, separator, True, whole)) < 1.0
-    )
+    """Return whether quotation marks are characters: all lines fit without quotes, and some are not paired."""
+    records = read_records(text, separator, False, whole)
+    cells = (cell for record in records for cell in record if cell.startswith('"'))
+    return bool(records) and _share(records) == 1.0 and not all(map(QUOTED.fullmatch, cells))
 
 
 def _decimal_columns(names: Sequence[str], records: Records, decimal: str | None) -> tuple[str, ...]:
