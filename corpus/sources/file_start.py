@@ -125,7 +125,10 @@ class FileStart:
             return
         for name, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
             if zeros.count(0) > len(zeros) // 2:
-                raise AssayError(f"{self.path} looks like UTF-16 without its mark; set source.file.encoding: {name}")
+                raise AssayError(
+                    f"{self.path} looks like UTF-16 without its mark; set source.file.encoding (assay predict: "
+                    f"--encoding) to {name}"
+                )
         what = "holds NUL characters" if b"\0" in content else "holds control characters"
         raise AssayError(f"{self.path} {what}: it is binary or damaged; name a file of text, Parquet or .xlsx")
 
@@ -136,8 +139,8 @@ class FileStart:
         if len(invalid) >= 2 and len(invalid) > len(lines) // 2:
             excerpt = invalid[0][:60].decode("cp1252", "replace")
             raise AssayError(
-                f"{self.path} is not UTF-8 (as Windows-1252 it reads {excerpt!r}); name its encoding, such as "
-                "source.file.encoding: windows-1252"
+                f"{self.path} is not UTF-8 (as Windows-1252 it reads {excerpt!r}); set source.file.encoding (assay "
+                "predict: --encoding), such as windows-1252"
             )
 
 

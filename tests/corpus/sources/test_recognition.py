@@ -123,12 +123,16 @@ def test_describe_file_follows_the_settings(
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel file of before 2007; save it as .xlsx or as CSV"),
         ("a.csv", bytes(range(1, 256)) * 3, "holds control characters: it is binary or damaged; name a file of text"),
         ("a.csv", b"text,\0\0\0\n" * 9, "holds NUL characters: it is binary or damaged; name a file of text, Parquet"),
-        ("a.csv", "text;a\nb;c\n".encode("utf-16-be"), "without its mark; set source.file.encoding: utf-16-be"),
+        (
+            "a.csv",
+            "text;a\nb;c\n".encode("utf-16-be"),
+            "set source.file.encoding (assay predict: --encoding) to utf-16-be",
+        ),
         (
             "a.csv",
             "text;label\nschön;a\nübel;b\n".encode("cp1252"),
-            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); name its encoding, such as source.file.encoding: "
-            "windows-1252",
+            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (assay predict: --encoding), such "
+            "as windows-1252",
         ),
         ("a.parquet", b"text,label\n", "is damaged or not Parquet: it does not begin with PAR1; write it again"),
         ("a.csv", b"text,label,text\n", "has the column 'text' more than once; its first line must name each column"),
