@@ -40,9 +40,11 @@ def recognise_json(path: Path, text: str, rows: str | None, *, whole: bool) -> J
     first = _parse(lines[0])
     if first is not None:
         return _from_line(path, first, is_json=name.endswith(".json"), alone=len(lines) == 1, several=len(values) > 1)
-    if start.startswith("[") and (not name.endswith(".jsonl") or lines[0].rstrip().endswith(("[", ","))):
-        return JsonLayout(form="array")
-    if any(isinstance(value, dict) for value in values) or (name.endswith(".jsonl") and _are_objects(lines)):
+    is_named_lines, goes_on = name.endswith(".jsonl"), lines[0].rstrip().endswith(("{", "[", ","))
+    has_objects = any(isinstance(value, dict) for value in values)
+    if is_named_lines and (_are_objects(lines) or (has_objects and not goes_on)):
+        return LINES
+    if start.startswith("{") and has_objects and not goes_on:
         return LINES
     if start.startswith("["):
         return JsonLayout(form="array")

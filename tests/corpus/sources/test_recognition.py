@@ -37,6 +37,8 @@ def describe(tmp_path: Path, name: str, data: bytes, **settings: object) -> str:
         ("a.jsonl", b'[{"text": "a"},\n{"text": "b"}]', "JSON array, not what its name says"),
         ("a.json", b'{"version": "1", "data": [{"text": "a"}]}', "JSON, the list 'data'"),
         ("a.json", json.dumps({"n": [1], "data": [{"text": "a"}]}, indent=1).encode(), "JSON, the list 'data'"),
+        ("a.json", b'{"n": 1, "data": [\n{"text": "a"},\n{"text": "b"}\n]}\n', "JSON, the list 'data'"),
+        ("a.json", b'{"text": \n{"text": "b"}\n', "JSON lines"),
         ("a.json", b'{\n"text": "a"\n}\n{\n"text": "b"\n}\n', "JSON objects, several lines each"),
         ("a.jsonl", b'{"text": "a", "entities": [{"start": 0}]}\n', "JSON lines"),
         ("a.csv", b"text,label\na,b\n", "CSV, separator ','"),
@@ -131,8 +133,8 @@ def test_describe_file_follows_the_settings(
         (
             "a.csv",
             "text;label\nschön;a\nübel;b\n".encode("cp1252"),
-            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (assay predict: --encoding), such "
-            "as windows-1252",
+            "is not UTF-8 (as Windows-1252 it reads 'schön;a'); set source.file.encoding (assay predict: --encoding), "
+            "such as windows-1252",
         ),
         ("a.parquet", b"text,label\n", "is damaged or not Parquet: it does not begin with PAR1; write it again"),
         ("a.csv", b"text,label,text\n", "has the column 'text' more than once; its first line must name each column"),
