@@ -38,6 +38,11 @@ def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow
 class _Sentence:
     """The lines of one sentence; `end` returns its row and begins the next one."""
 
+    _rows: list[list[str]]
+    _comments: dict[str, str]
+    _first: int
+    _fault: str | None
+
     def __init__(self, name: str, layout: ConllLayout) -> None:
         self._name = name
         self._layout = layout
@@ -75,10 +80,8 @@ class _Sentence:
         return number, InvalidRow(row_id, fault, shorten(row)) if fault else row
 
     def _begin(self) -> None:
-        self._rows: list[list[str]] = []
-        self._comments: dict[str, str] = {}
-        self._first = 0
-        self._fault: str | None = None
+        self._rows, self._comments = [], {}
+        self._first, self._fault = 0, None
 
     def _start_document(self, line: str) -> None:
         """Take the name in brackets, as in `-DOCSTART- (1 EU)`; other lines are counted."""

@@ -39,7 +39,9 @@ def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: 
         return None
     if not required and not (_is_tag(rows[0][-1]) and _are_tags(rows, -1)):
         return None
-    return ConllLayout(width=width, columns=_columns(path, rows, settings), tabs=tabs)
+    columns = _columns(path, rows, settings)
+    has_tags = "tags" in columns and _are_tags(rows, columns["tags"])
+    return ConllLayout(width=width, columns=columns, tabs=tabs, has_tags=has_tags)
 
 
 def split_line(line: str, tabs: bool) -> list[str]:
@@ -52,7 +54,9 @@ def is_comment(line: str, layout: ConllLayout) -> bool:
     if not line.startswith("#"):
         return False
     cells = split_line(line, layout.tabs)
-    return len(cells) != layout.width or bool(COMMENT.match(line)) or not _is_tag(cells[layout.columns["tags"]])
+    if len(cells) != layout.width or COMMENT.match(line):
+        return True
+    return layout.has_tags and not _is_tag(cells[layout.columns["tags"]])
 
 
 def _is_token_line(line: str) -> bool:

@@ -42,12 +42,14 @@ class TableLayout(_Frozen):
 class ConllLayout(_Frozen):
     """Layout of a CoNLL file: the number of its columns, the index of each by name, and whether tabs separate them.
 
-    `documents` says whether `-DOCSTART-` lines divide the file, which takes two of them.
+    `has_tags` says whether the tags look like B-TYPE and O, so that a line without one is a comment. `documents` says
+    whether `-DOCSTART-` lines divide the file, which takes two of them.
     """
 
     width: int
     columns: dict[str, int]
     tabs: bool
+    has_tags: bool = True
     documents: bool = False
 
 

@@ -1,18 +1,19 @@
 """How files are read, where neither their content nor their name says it."""
 
 import codecs
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from assay.corpus.settings import StrictModel
 
 FileKind = Literal["jsonl", "json", "table", "conll"]
+MOST_COLUMNS = 1000
 SEPARATORS = (",", ";", "\t", "|")
 
 
 class FileSettings(StrictModel):
-    """How the files of a source are read. None: as the content of each file says."""
+    """How the files of a source are read; what is not set is recognised by the content of each file."""
 
     kind: FileKind | None = Field(
         None,
@@ -39,7 +40,7 @@ class FileSettings(StrictModel):
         description="The list of rows in a JSON object, such as data or result.items; . for the object itself. "
         "None: the only list",
     )
-    columns: dict[str, int] = Field(
+    columns: dict[str, Annotated[int, Field(ge=-MOST_COLUMNS, le=MOST_COLUMNS)]] = Field(
         default_factory=dict,
         description="Columns of a CoNLL file: name -> number, from 1, or from -1 backwards. Empty: tokens in the first "
         "column, tags in the last",

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from assay.corpus.errors import AssayError
@@ -60,9 +60,8 @@ def is_table(layout: TableLayout, text: str, *, whole: bool) -> bool:
 
 def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[list[str]]:
     """Return the first records of a text; the last one is left out where the text may end inside it."""
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting)
     records = []
+    reader = table_reader(io.StringIO(text, newline=""), separator, quotes)
     try:
         for record in reader:
             if record:
@@ -72,6 +71,11 @@ def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[l
     except csv.Error:  # the reader of rows names the line
         return records
     return records if whole or len(records) < 2 else records[:-1]
+
+
+def table_reader(lines: Iterable[str], separator: str, quotes: bool) -> Iterator[list[str]]:
+    """Return the records of lines of text."""
+    return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
 
 
 def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:

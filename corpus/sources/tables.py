@@ -3,13 +3,13 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from assay.corpus.documents.raw_document import InvalidRow, shorten
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import FileDescription, TableLayout
 from assay.corpus.sources.lines import BOM, START, LinePosition, NumberedRow, Row
-from assay.corpus.sources.table_layout import column_names, fits, with_point
+from assay.corpus.sources.table_layout import column_names, fits, table_reader, with_point
 from assay.corpus.sources.text_stream import lines_of, open_stream
 
 # The csv module rejects cells above 128 Ki characters by default.
@@ -44,7 +44,7 @@ class TableRows:
     def _header(self, lines: "_Lines") -> tuple[str, ...]:
         if self._layout.separator_line:
             next(iter(lines))
-        cells = next(self._reader(lines), [])
+        cells: list[str] = next(self._reader(lines), [])
         if self._layout.quotes and lines.ended_inside(cells):
             raise AssayError(f"{self._path} opens a quote in its first line that is never closed; close it")
         return column_names(self._path, cells)
@@ -73,9 +73,8 @@ class TableRows:
                         cells[index] = with_point(cells[index])
                 yield place.line, _table_row(f"{name}:{place.line}", header, cells)
 
-    def _reader(self, lines: "_Lines") -> Any:
-        quoting = csv.QUOTE_MINIMAL if self._layout.quotes else csv.QUOTE_NONE
-        return csv.reader(lines, delimiter=self._layout.separator, quoting=quoting)
+    def _reader(self, lines: "_Lines") -> Iterator[list[str]]:
+        return table_reader(lines, self._layout.separator, self._layout.quotes)
 
 
 class _Lines:

@@ -86,6 +86,11 @@ def test_conll_rows_read_comments_as_values(tmp_path: Path) -> None:
     ]
 
 
+def test_conll_rows_keep_hash_signs_whose_tag_is_a_number(tmp_path: Path) -> None:
+    assert read(tmp_path, "# 1\nnow 0\n") == [(1, {"tokens": ["#", "now"], "tags": ["1", "0"]})]
+    assert read(tmp_path, "# NN\nnow RB\n", columns={"tokens": 1}) == [(1, {"tokens": ["#", "now"]})]
+
+
 def test_conll_rows_reject_a_sentence_with_another_number_of_columns(tmp_path: Path) -> None:
     text = "a O\nb\nc O\n\n" + "d O\n" * 60
 
