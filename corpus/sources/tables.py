@@ -10,7 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_description import FileDescription, TableLayout
 from assay.corpus.sources.lines import BOM, START, LinePosition, NumberedRow, Row
 from assay.corpus.sources.table_layout import column_names, fits, table_reader, with_point
-from assay.corpus.sources.text_stream import lines_of, open_stream
+from assay.corpus.sources.text_stream import LONGEST_LINE, bounded_lines, long_line, open_stream
 
 # The csv module rejects cells above 128 Ki characters by default.
 LARGEST_CELL = 64 * 1024 * 1024
@@ -82,7 +82,7 @@ class _Lines:
 
     def __init__(self, file: BinaryIO, path: Path, start: LinePosition = START) -> None:
         file.seek(start.offset)
-        self._blocks = lines_of(file, path, start.line)
+        self._file, self._path = file, path
         self._offset, self._line = start.offset, start.line
         self._lines = self._read()
         self._ended = False
@@ -108,7 +108,9 @@ class _Lines:
         return self._lines
 
     def _read(self) -> Iterator[str]:
-        for block in self._blocks:
+        for block in bounded_lines(self._file):
+            if len(block) == LONGEST_LINE:
+                raise long_line(self._path, self._line + 1)
             # A lone carriage return also ends a line; the csv module joins quoted lines again.
             for line in block.splitlines(keepends=True) if b"\r" in block else (block,):
                 text = line.removeprefix(BOM) if not self._offset else line

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources import text_stream
+from assay.corpus.sources import tables, text_stream
 from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import iter_rows, open_rows
 from assay.corpus.sources.recognition import describe_file
@@ -80,7 +80,8 @@ def test_table_rows_reject_bytes_that_the_encoding_lacks(tmp_path: Path) -> None
 
 
 def test_table_rows_refuse_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_stream, "LONGEST_LINE", 1 << 20)
+    for module in (text_stream, tables):
+        monkeypatch.setattr(module, "LONGEST_LINE", 1 << 20)
 
     with pytest.raises(AssayError, match=r"a\.csv has a line of 1 MiB or more, line 3; write one row per line"):
         read(tmp_path, "text\na\n" + "x" * (1 << 20))
