@@ -17,12 +17,13 @@ from assay.corpus.storage.remote_files import address_of
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
 
-def open_source(source: Source, fields: list[str]) -> Iterator[Document | InvalidRow]:
+def open_source(source: Source, fields: list[str], *, check_format: bool = True) -> Iterator[Document | InvalidRow]:
     """Yield the documents of a source, up to its limit.
 
     Args:
         source: section of the recipe.
         fields: top-level fields that a database has to send.
+        check_format: whether to refuse files that the document format of the source cannot read.
     """
     documents: Iterator[Document | InvalidRow]
     if isinstance(source, MongoSource):
@@ -32,7 +33,8 @@ def open_source(source: Source, fields: list[str]) -> Iterator[Document | Invali
             source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
         )
     else:
-        documents = read_files(find_files(source.paths), source.file, source.filter, source.format)
+        document_format = source.format if check_format else None
+        documents = read_files(find_files(source.paths), source.file, source.filter, document_format)
     return _limited(documents, source.limit)
 
 

@@ -46,6 +46,11 @@ def _describe_parts(parts: list[Path]) -> FileDescription:
     return description.model_copy(update={"notes": (*description.notes, ", ".join(path.name for path in parts))})
 
 
+def has_known_name(path: Path) -> bool:
+    """Return whether the name of a file says that it holds rows."""
+    return plain_name(path).endswith(SUFFIXES)
+
+
 def plain_name(path: Path) -> str:
     """Return the name of a file in lower case, without `.gz`."""
     return path.name.lower().removesuffix(".gz")
