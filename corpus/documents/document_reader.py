@@ -60,7 +60,10 @@ class DocumentReader:
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
             raise AssayError("the sentence head predicts classes: name their field in source.fields.label")
         if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
-            raise AssayError("the token head predicts entities: name their field in source.fields.entities")
+            raise AssayError(
+                "the token head predicts entities: name their field in source.fields.entities, or set source.format: "
+                "tokens for words with tags"
+            )
 
     def read(self, document: Document) -> tuple[list[Example], list[Reject]]:
         """Return the rows of a document, and (id, reason, excerpt) for each part that cannot be used.

@@ -55,7 +55,9 @@ def is_table(layout: TableLayout, text: str, *, whole: bool) -> bool:
     """Return whether nearly all records of a text have a cell for each of at least two columns."""
     text = text[5:] if layout.separator_line else text
     records = read_records(text, layout.separator, layout.quotes, whole)
-    return len(layout.columns) > 1 and len(records) > 1 and _share(records) >= PLAIN_SHARE
+    # A sentence or two of text may hold a comma each; hardly one holds tabs.
+    least = 2 if layout.separator == "\t" else 3
+    return len(layout.columns) > 1 and len(records) >= least and _share(records) >= PLAIN_SHARE
 
 
 def read_records(text: str, separator: str, quotes: bool, whole: bool) -> list[list[str]]:

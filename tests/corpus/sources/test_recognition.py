@@ -145,6 +145,11 @@ def test_describe_file_follows_the_settings(
             b"hello there\nthis is text\n",
             "is of an unknown kind: it begins with 'hello there'; set source.file",
         ),
+        (
+            "a.md",
+            b"Small inputs, of today\nThey fail, still\n",
+            "is of an unknown kind: it begins with 'Small inputs, of",
+        ),
         ("a.jsonl", b"hello\n", "holds no JSON: it begins with 'hello'; check the file, or set source.file.kind"),
         (
             "a.conll",
