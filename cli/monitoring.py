@@ -19,12 +19,13 @@ def monitor(
     window: Annotated[
         str,
         typer.Option(
-            help="New rows: a file or glob (JSONL, CSV, Parquet), mongo:env:VARIABLE/DATABASE/COLLECTION, "
-            "or the prediction log of a server, log:FOLDER."
+            help="New rows: a file, folder or glob of any kind that a recipe reads, "
+            "mongo:env:VARIABLE/DATABASE/COLLECTION, or the prediction log of a server, log:FOLDER."
         ),
     ],
     filter: Annotated[
-        str | None, typer.Option(help="Filter for the documents of a collection, in extended JSON.")
+        str | None,
+        typer.Option(help="Filter for the documents of a collection or the rows of files, in extended JSON."),
     ] = None,
     since: Annotated[
         str | None, typer.Option(help="Only rows of this time or later, ISO 8601; UTC without an offset.")

@@ -15,14 +15,15 @@ def predict(
     input: Annotated[
         str,
         typer.Option(
-            help="JSONL, CSV or Parquet file, optionally gzipped, also s3://BUCKET/FILE; a folder of them; "
-            "or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
+            help="File of any kind that a recipe reads (JSON lines, CSV, Excel, Parquet, ...), also s3://BUCKET/FILE; "
+            "a folder of files; or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
         ),
     ],
     output: Annotated[
         str,
         typer.Option(
-            help="File or s3://BUCKET/FILE, in the format of its extension; for a folder, a folder; or a collection."
+            help="File or s3://BUCKET/FILE, in the format of its extension (.jsonl, .csv, .tsv, .parquet); "
+            "for a folder, a folder; or a collection."
         ),
     ],
     errors: Annotated[str | None, typer.Option(help="File for invalid rows. [default: next to the output]")] = None,
@@ -41,6 +42,12 @@ def predict(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds to wait for MongoDB before the command fails.")
     ] = 30,
+    separator: Annotated[
+        str | None, typer.Option(help="Separator of the cells of a table, a character or tab. [default: recognised]")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
+    ] = None,
     store: Store = Path(".assay"),
 ) -> None:
     """Predict every row of a file, folder or collection.
@@ -50,6 +57,7 @@ def predict(
     """
     from assay.serving.address import open_bundle
     from assay.serving.batch.mongo_address import parse_filter
+    from assay.serving.batch.request import file_settings
     from assay.serving.engine import Engine
     from assay.serving.predict import PredictionRequest, predict_request
 
@@ -65,6 +73,7 @@ def predict(
         keep=keep or [],
         id_field=id,
         timeout_s=timeout,
+        file=file_settings(separator, encoding),
     )
     uri = registry_uri(model, store)
     engine = Engine(open_bundle(model, tracking_uri=uri))

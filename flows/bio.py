@@ -63,7 +63,7 @@ def dump_bio(recipe: Recipe, store: Path, output: Path, split_name: SplitName | 
     )
     count = 0
     with atomic_path(output) as partial, partial.open("w", encoding="utf-8") as file:
-        write = _writer(output)
+        write = bio_writer(output)
         for row in rows:
             file.write(write(row))
             count += 1
@@ -99,7 +99,8 @@ def bio_row(example: Example, word: re.Pattern[str] = WORDS, split_name: SplitNa
     }
 
 
-def _writer(output: Path) -> Callable[[dict[str, Any]], str]:
+def bio_writer(output: Path) -> Callable[[dict[str, Any]], str]:
+    """Return the function that turns a row into the text for a file of this name."""
     return _json_line if output.suffix == ".jsonl" else lambda row: "".join(_conll_lines(row))
 
 

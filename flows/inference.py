@@ -12,6 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel, Field
 
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.file_settings import FileSettings
 from assay.flows.runners import runner_from_environment, task_resources_from_environment
 from assay.recipes.bounds import MOST_ROWS
 from assay.runs.prefect_artifacts import ProgressArtifact
@@ -21,6 +22,7 @@ from assay.serving.batch.mongo_address import read_filter
 from assay.serving.batch.prediction_job import ROWS_PER_SHARD, plan_is_current, save_plan, scan_job
 from assay.serving.batch.progress import NoProgress
 from assay.serving.batch.remote_job import is_remote_request
+from assay.serving.batch.row_sources import UNCHANGED
 from assay.serving.batch.shards import consecutive_ranges, lock_folder
 from assay.serving.engine import Engine
 from assay.serving.http.server_settings import MAX_THREADS
@@ -69,6 +71,7 @@ def predict(
     shard_rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = ROWS_PER_SHARD,
     parts: Annotated[int, Field(ge=1, le=10_000)] = PARTS,
     threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None,
+    file: FileSettings = UNCHANGED,
 ) -> PredictionCounts:
     """Predict every row of a source; invalid rows are written to the errors file with the reason.
 
@@ -77,7 +80,7 @@ def predict(
     Args:
         model: `models:/NAME@champion`, `models:/NAME/VERSION`, or a bundle folder. An alias is resolved once: all tasks
             use the version that it names when the run starts.
-        input: JSONL, CSV or Parquet file, optionally gzipped; a folder of them or an address such as
+        input: a file of any kind that a recipe reads; a folder of files or an address such as
             `s3://bucket/new.parquet` (predicted by a single task); or `mongo:env:VARIABLE/DATABASE/COLLECTION`.
         output: a file in the format of its extension, written atomically; a folder; or a collection.
         errors: file for the invalid rows. None: next to the output.
@@ -90,6 +93,7 @@ def predict(
         parts: approximate number of tasks.
         threads: threads of the engine per process. None: all cores. Use 1 with a runner that runs several parts at the
             same time.
+        file: how input files are read, for example their separator and encoding.
     """
     request = PredictionRequest(
         input=input,
@@ -101,6 +105,7 @@ def predict(
         state=store / "predict",
         filter=read_filter(filter or {}, "filter"),
         keep=keep,
+        file=file,
     )
     model = pin_address(model)
     if is_remote_request(request) or is_folder(request):

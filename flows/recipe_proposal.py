@@ -110,7 +110,7 @@ def read_sample(source: Mapping[str, Any], config: str | None = None) -> Sample:
     invalid: list[InvalidRow] = []
     whole = True
     for part in _parts(source):
-        taken = list(itertools.islice(open_source(part, []), SAMPLE + 1))
+        taken = list(itertools.islice(open_source(part, [], check_format=False), SAMPLE + 1))
         whole = whole and len(taken) <= SAMPLE
         documents += [item for item in taken[:SAMPLE] if isinstance(item, Document)]
         invalid += [item for item in taken[:SAMPLE] if isinstance(item, InvalidRow)]

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.sources.extended_json import MongoFilter
+from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.mongo import filter_error
+from assay.corpus.sources.row_filter import row_filter_error
 from assay.recipes.bounds import MOST_ROWS
 
 PARSE_REMEDIES = {
@@ -72,7 +74,23 @@ class MongoSource(SourceBase):
         return self
 
 
-class HubSource(SourceBase):
+class FilteredSource(SourceBase):
+    """The keys of sources that are filtered row by row as they are read."""
+
+    filter: MongoFilter = Field(
+        default_factory=dict,
+        description="Only rows with these values of fields, such as {lang: en, label: {$in: [a, b]}}; also $ne, $nin "
+        "and $exists. The others are counted as filtered",
+    )
+
+    @model_validator(mode="after")
+    def _filter_can_be_applied(self) -> Self:
+        if refusal := row_filter_error(self.filter, "source.filter"):
+            raise ValueError(refusal)
+        return self
+
+
+class HubSource(FilteredSource):
     """A data set on the Hugging Face hub, or a local folder that `datasets` can load."""
 
     kind: Literal["hub"] = Field(description="Read a Hugging Face data set")
@@ -100,14 +118,15 @@ class HubSource(SourceBase):
         return self
 
 
-class FilesSource(SourceBase):
-    """JSONL, CSV or Parquet files, optionally gzipped (.gz)."""
+class FilesSource(FilteredSource):
+    """Files and folders of rows, recognised by their content; see `source.file`."""
 
     kind: Literal["files"] = Field(description="Read files")
     paths: dict[str, Literal["train", "validation", "test", "all"]] = Field(
         min_length=1,
-        description="File, glob or s3://… -> train, validation or test; `all` lets Assay split the rows",
+        description="File, folder, glob or s3://… -> train, validation or test; `all` lets Assay split the rows",
     )
+    file: FileSettings = FileSettings()
 
 
 def _any_of(schema: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Documents of a recipe's source: the reader of its kind, and the address of its database."""
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +17,25 @@ from assay.corpus.storage.remote_files import address_of
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
 
-def open_source(source: Source, fields: list[str]) -> Iterator[Document | InvalidRow]:
+def open_source(source: Source, fields: list[str], *, check_format: bool = True) -> Iterator[Document | InvalidRow]:
     """Yield the documents of a source, up to its limit.
 
     Args:
         source: section of the recipe.
         fields: top-level fields that a database has to send.
+        check_format: whether to refuse files that the document format of the source cannot read.
     """
     documents: Iterator[Document | InvalidRow]
     if isinstance(source, MongoSource):
         documents = read_mongo(mongo_query(source, fields))
     elif isinstance(source, HubSource):
-        documents = read_hub(source.path, source.revision, source.config, source.splits, source.files)
+        documents = read_hub(
+            source.path, source.revision, source.config, source.splits, source.files, filter_=source.filter
+        )
     else:
-        documents = read_files(find_files(source.paths))
-    return itertools.islice(documents, source.limit)
+        document_format = source.format if check_format else None
+        documents = read_files(find_files(source.paths), source.file, source.filter, document_format)
+    return _limited(documents, source.limit)
 
 
 def describe_source(source: Source) -> dict[str, Any]:
@@ -41,12 +44,26 @@ def describe_source(source: Source) -> dict[str, Any]:
         keys = {"kind", "uri", "database", "collection", "filter", "limit"}
         return source.model_dump(mode="json", include=keys)
     if isinstance(source, HubSource):
-        keys = {"kind", "path", "revision", "config", "splits", "files", "limit"}
+        keys = {"kind", "path", "revision", "config", "splits", "files", "filter", "limit"}
         description = source.model_dump(mode="json", include=keys)
         folder = Path(source.path).expanduser()
         return description | ({"sha256": digest_json(digest_folder(folder))} if folder.is_dir() else {})
-    files = {address_of(path): digest_file(path) for path in find_files(source.paths)}
-    return {"kind": source.kind, "files": files, "limit": source.limit}
+    files = {address_of(path): _digest(path) for path in find_files(source.paths)}
+    return {"kind": source.kind, "files": files, **source.model_dump(mode="json", include={"file", "filter", "limit"})}
+
+
+def _digest(path: Path) -> str:
+    return digest_json(digest_folder(path)) if path.is_dir() else digest_file(path)
+
+
+def _limited(documents: Iterator[Document | InvalidRow], limit: int | None) -> Iterator[Document | InvalidRow]:
+    """Yield documents until as many as the limit have passed the filter."""
+    passed = 0
+    for document in documents:
+        yield document
+        passed += isinstance(document, InvalidRow) or not document.filtered
+        if passed == limit:
+            return
 
 
 def source_name(source: Source) -> str:

@@ -6,7 +6,8 @@ Invalid rows go to an errors file with the reason, and all other rows are predic
 from pathlib import Path
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.files import check_file, file_kind, iter_rows
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import iter_rows
 from assay.corpus.sources.mongo_connection import hosts
 from assay.corpus.storage.digest import digest_json
 from assay.corpus.storage.remote_files import is_remote
@@ -15,6 +16,7 @@ from assay.serving.batch.folder import predict_folder
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
 from assay.serving.batch.mongo_source import MongoCollectionSource
 from assay.serving.batch.mongo_target import MongoTarget
+from assay.serving.batch.output import output_suffix
 from assay.serving.batch.prediction_job import ROWS_PER_SHARD, PredictionJob, scan_job, text_fields
 from assay.serving.batch.progress import rows_bar
 from assay.serving.batch.remote_job import is_remote_request, predict_remote
@@ -59,7 +61,7 @@ def predict_file(
 
     Args:
         engine: the model.
-        input: JSONL, CSV or Parquet, possibly gzipped.
+        input: a file of any kind that is read, see `assay.corpus.sources.files`.
         output: in the format of its extension: all input columns and the prediction (see
             `assay.serving.batch.output`). The file appears when it is complete.
         errors: JSON lines with number, id and reason per invalid row, written only if there are invalid rows; None
@@ -99,7 +101,7 @@ def make_job(request: PredictionRequest, engine: Engine) -> PredictionJob:
 
 def _source(request: PredictionRequest, engine: Engine) -> Source:
     if not is_mongo(request.input):
-        return FileSource(Path(request.input))
+        return FileSource(Path(request.input), request.file)
     texts = text_fields(engine, request.text_field, request.pair_field)
     fields = list(dict.fromkeys([*texts, *request.keep]))
     return MongoCollectionSource(mongo_query("--input", request.input, request.filter, fields, request.timeout_s))
@@ -110,16 +112,15 @@ def _target(request: PredictionRequest) -> Target:
         return FileTarget(Path(request.output))
     query = mongo_query("--output", request.output, {}, [], request.timeout_s)
     if not is_mongo(request.input):
-        id_field = request.id_field or _id_column(Path(request.input))
+        id_field = request.id_field or _id_column(Path(request.input), request.file)
         return MongoTarget(query, id_field, from_mongo=False)
     source = mongo_query("--input", request.input, {}, [], request.timeout_s)
     return MongoTarget(query, in_place=(hosts(source.uri), source.name) == (hosts(query.uri), query.name))
 
 
-def _id_column(path: Path) -> str:
+def _id_column(path: Path, settings: FileSettings) -> str:
     """Return `_id` if the first row has that column, else `id`."""
-    check_file(path)
-    first = next((row for _, row in iter_rows(path) if isinstance(row, dict)), {})
+    first = next((row for _, row in iter_rows(path, settings) if isinstance(row, dict)), {})
     return "_id" if "_id" in first else "id"
 
 
@@ -151,7 +152,7 @@ def _check_options(request: PredictionRequest) -> None:
 
 
 def _check_paths(input: str, output: Path, errors: Path) -> None:
-    file_kind(output)
+    output_suffix(output)
     paths = {"--output": output, "--errors": errors}
     if not is_mongo(input):
         paths = {"--input": Path(input), **paths}

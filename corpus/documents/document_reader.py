@@ -60,13 +60,18 @@ class DocumentReader:
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
             raise AssayError("the sentence head predicts classes: name their field in source.fields.label")
         if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
-            raise AssayError("the token head predicts entities: name their field in source.fields.entities")
+            raise AssayError(
+                "the token head predicts entities: name their field in source.fields.entities, or set source.format: "
+                "tokens for words with tags"
+            )
 
     def read(self, document: Document) -> tuple[list[Example], list[Reject]]:
         """Return the rows of a document, and (id, reason, excerpt) for each part that cannot be used.
 
         A document that the recipe leaves out gives neither.
         """
+        if document.filtered:
+            return [], []
         try:
             document_id = self._document_id(document)
         except UnreadableError as error:
@@ -182,7 +187,7 @@ class DocumentReader:
         """Return split, group, time and slices, each from the first mapping that has the field."""
         fields = self._document_format.fields
         if not self._has_columns:
-            return {"split": document.split_name}
+            return {"split": document.split_name, "group": document.group}
 
         def find(name: str | None) -> Any:
             if name is not None:
@@ -195,7 +200,7 @@ class DocumentReader:
             "split": _split_name(find(fields.split), fields.split) or document.split_name
             if fields.split
             else document.split_name,
-            "group": column(find(fields.group), fields.group) if fields.group else None,
+            "group": column(find(fields.group), fields.group) if fields.group else document.group,
             "time": iso_time(find(fields.time), fields.time) if fields.time else None,
             "slices": {name: slice_value(source, find, document.position) for name, source in fields.slices.items()},
         }

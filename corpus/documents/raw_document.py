@@ -15,12 +15,15 @@ class Document:
     """One object of the source.
 
     `position` is its place in the source, and its id where the recipe names no id field. `split_name` is the
-    published split, where the file or published split of the object implies it.
+    published split, where the file or published split of the object implies it. `group` is the group of the row where
+    the recipe names no field of it. A `filtered` document is one that the recipe's filter leaves out.
     """
 
     position: str
     values: Mapping[str, Any]
     split_name: str | None = None
+    group: str | None = None
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

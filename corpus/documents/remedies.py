@@ -49,9 +49,20 @@ _REMEDIES = (
         "write it as 2024-05-31T12:00:00Z at the source, or set source.fields.time to another",
     ),
     (r".* is not a Unix time", "write seconds or milliseconds since 1970 at the source, or set source.fields.slices"),
-    (r".* holds a NUL character|.* is not valid Unicode|not valid UTF-8", "save the source again as UTF-8 without NUL"),
+    (
+        r"not valid UTF-8",
+        "save the file again as UTF-8, or name its encoding in source.file.encoding, such as windows-1252",
+    ),
+    (r".* holds a NUL character|.* is not valid Unicode", "save the source again as UTF-8 without NUL"),
     (r"not valid JSON|not a JSON object", "write one JSON object per line at the source"),
-    (r"not valid CSV|a quote is never closed|wrong number of cells", "correct the quotes and commas of that line"),
+    (r"not valid extended JSON", "export the collection again with mongoexport"),
+    (
+        r"not valid CSV|a quote is never closed|wrong number of cells",
+        "correct the quotes and separators of that line, or set source.file.separator",
+    ),
+    (r"wrong number of columns", "write as many columns in each line of the sentence, or a blank line after it"),
+    (r"entity is discontinuous", "give the entity one start and one end at the source"),
+    (r"not a line of brat", "write the line as brat does: T1, a tab, the label, start and end, a tab, the text"),
     (r"not readable", "write the file again: the value cannot be decoded"),
 )
 _PATTERNS = [(re.compile(pattern, re.DOTALL), remedy) for pattern, remedy in _REMEDIES]

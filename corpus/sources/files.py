@@ -1,107 +1,145 @@
-"""Streams of rows from JSONL, CSV and Parquet files: memory holds one line or one record batch."""
+"""The rows of files of every kind that is read: `recognition` says what a file is, and a module per kind reads it."""
 
 import glob
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.lines import LineRows, NumberedRow
-from assay.corpus.sources.parquet import batch_rows, read_batches
+from assay.corpus.sources.brat import brat_rows
+from assay.corpus.sources.bson_files import bson_rows
+from assay.corpus.sources.conll import DOCUMENT, conll_rows
+from assay.corpus.sources.docbin import docbin_rows
+from assay.corpus.sources.excel import excel_rows
+from assay.corpus.sources.file_description import FileDescription
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.folders import jointbert_rows, parts_of
+from assay.corpus.sources.json_values import json_rows
+from assay.corpus.sources.lines import START, CountedRows, JsonLines, LinePosition, NumberedRow, RowReader
+from assay.corpus.sources.parquet import parquet_rows
+from assay.corpus.sources.recognition import DEFAULT, describe_file
+from assay.corpus.sources.row_filter import RowFilter
+from assay.corpus.sources.tables import TableRows
 from assay.corpus.storage.remote_files import address_of, fetch_files, is_remote
 
-TEXT_SUFFIXES = (".jsonl", ".csv")
-KNOWN_SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
 
-
-def iter_rows(path: Path) -> Iterator[NumberedRow]:
+def iter_rows(path: Path, settings: FileSettings = DEFAULT) -> Iterator[NumberedRow]:
     """Read one file row by row.
 
-    A line that is not valid UTF-8 or not a JSON object, or a CSV row with more or fewer cells than the
-    header, comes as an `InvalidRow`, and reading continues after it. Blank lines are skipped. CSV cells are text,
-    and an empty cell is an empty text.
+    A row that cannot be read, such as a line that is not valid UTF-8 or not a JSON object, comes as an `InvalidRow`,
+    and reading continues after it. Blank lines are skipped. The cells of a table of text are text, and an empty cell is
+    an empty text.
 
     Yields:
-        Number of the line (JSONL; CSV: last line of the row) or row (Parquet), from 1, and the row.
+        Number of the row, from 1, and the row. The number is that of a line (JSON lines; tables of text: last line of
+        the row; CoNLL: first line of the sentence), else that of the row.
 
     Raises:
-        AssayError: the file is missing, unreadable, of an unknown kind, damaged as a whole, a CSV without a header,
-            or has two columns of one name.
+        AssayError: the file is missing, unreadable, of an unknown kind or damaged as a whole; see `describe_file`.
     """
-    kind = check_file(path)
-    if kind != ".parquet":
-        yield from LineRows(path, kind)
-        return
-    number = 0
-    for batch in read_batches(path):
-        for row in batch_rows(path, number, batch):
-            number += 1
-            yield number, row
+    yield from open_rows(path, describe_file(path, settings))
 
 
-def check_file(path: Path) -> str:
-    """Return `file_kind` of a file that must exist.
+def open_rows(
+    path: Path, description: FileDescription, start: LinePosition = START, *, unwrap: bool = False
+) -> RowReader:
+    """Return the reader of a file, from a position on.
 
-    Raises:
-        AssayError: there is no such file, or it is of an unknown kind.
+    Args:
+        path: a file or folder.
+        description: what `describe_file` says of it.
+        start: `place` of a reader of the same file.
+        unwrap: whether to decode extended JSON, as mongoexport writes it.
     """
-    kind = file_kind(path)
-    if not path.is_file():
-        raise AssayError(f"{path} is not a file; check the path")
-    return kind
-
-
-def file_kind(path: Path) -> str:
-    """Return the suffix that determines how a file is read, `.gz` included.
-
-    Raises:
-        AssayError: the suffix is not one of `KNOWN_SUFFIXES`.
-    """
-    name = path.name.lower()
-    for suffix in KNOWN_SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise AssayError(f"{path} is of an unknown kind; the name must end with one of {', '.join(KNOWN_SUFFIXES)}")
+    match description.kind:
+        case "jsonl":
+            return JsonLines(path, description, start, unwrap=unwrap)
+        case "table":
+            return TableRows(path, description, start)
+    readers: dict[str, Callable[[], Iterable[NumberedRow]]] = {
+        "json": partial(json_rows, path, description, unwrap=unwrap),
+        "conll": partial(conll_rows, path, description),
+        "parquet": partial(parquet_rows, path),
+        "excel": partial(excel_rows, path, description.sheet),
+        "bson": partial(bson_rows, path, description),
+        "docbin": partial(docbin_rows, path),
+        "jointbert": partial(jointbert_rows, path),
+        "brat": partial(brat_rows, path),
+    }
+    return CountedRows(readers[description.kind], start)
 
 
 def find_files(paths: Mapping[str, str]) -> dict[Path, str]:
-    """Resolve `{file or glob: split}` to `{file: split}`, globs in sorted order; an address resolves to local copies.
+    """Resolve `{file, folder or glob: split}` to `{path: split}`, globs in sorted order.
+
+    An address resolves to local copies, and a folder to the sets of rows that it stands for.
 
     Raises:
-        AssayError: no file matches, a kind is unknown, or two entries with different splits name one file.
+        AssayError: no file matches, or two entries with different splits name one file.
     """
     splits: dict[Path, str] = {}
     for pattern, split_name in paths.items():
-        for path in _matches(pattern):
-            file_kind(path)
-            if splits.setdefault(path, split_name) != split_name:
-                raise AssayError(
-                    f"source.paths names {path} as {splits[path]} and as {split_name}; a file has one split"
-                )
+        for path, split in _matches(pattern, split_name):
+            if splits.setdefault(path, split) != split:
+                raise AssayError(f"source.paths names {path} as {splits[path]} and as {split}; a file has one split")
     return splits
 
 
-def read_files(files: Mapping[Path, str]) -> Iterator[Document | InvalidRow]:
-    """Yield the documents of all files, in order; the position of a row is `STEM:NUMBER`."""
+def read_files(
+    files: Mapping[Path, str],
+    settings: FileSettings = DEFAULT,
+    filter_: Mapping[str, Any] | None = None,
+    document_format: str | None = None,
+) -> Iterator[Document | InvalidRow]:
+    """Yield the documents of all files, in order; the position of a row is `STEM:NUMBER`.
+
+    Args:
+        files: path -> split.
+        settings: how the files are read.
+        filter_: filter on rows; a document that it leaves out is marked as filtered.
+        document_format: format that the documents are read in; None checks nothing.
+
+    Raises:
+        AssayError: a file cannot be read, or holds words and tags although the format is not `tokens`.
+    """
     names = _short_names(list(files))
+    accepts = RowFilter(filter_).accepts if filter_ else None
     for path, split_name in files.items():
-        for number, row in iter_rows(path):
+        description = describe_file(path, settings)
+        if description.has_tokens and document_format not in (None, "tokens"):
+            raise AssayError(
+                f"{path} is {description}, whose rows are words and tags, but source.format is {document_format}; "
+                "set source.format: tokens"
+            )
+        name, part = names[path], None if split_name == "all" else split_name
+        has_groups = description.conll is not None and description.conll.documents
+        for number, row in open_rows(path, description, unwrap=True):
             if isinstance(row, InvalidRow):
                 yield row
+            elif accepts is None and not has_groups:
+                yield Document(f"{name}:{number}", row, part)
             else:
-                yield Document(f"{names[path]}:{number}", row, None if split_name == "all" else split_name)
+                group = f"{name}:{row[DOCUMENT]}" if has_groups else None
+                yield Document(f"{name}:{number}", row, part, group, filtered=bool(accepts and not accepts(row)))
 
 
-def _matches(pattern: str) -> list[Path]:
+def _matches(pattern: str, split_name: str) -> Iterator[tuple[Path, str]]:
     if is_remote(pattern):
-        return _require_match(pattern, fetch_files(pattern))
+        yield from ((path, split_name) for path in _require_match(pattern, fetch_files(pattern)))
+        return
     path = Path(pattern).expanduser()
     if path.is_file():
-        return [path]
-    # Path.glob rejects absolute patterns.
-    names = glob.glob(str(path), recursive=True)  # noqa: PTH207
-    return _require_match(pattern, sorted(file for file in map(Path, names) if file.is_file()))
+        yield path, split_name
+    elif path.is_dir():
+        yield from parts_of(path, split_name).items()
+    else:
+        # Path.glob rejects absolute patterns.
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207
+        paths = sorted(file for file in map(Path, names) if file.is_file())
+        yield from ((path, split_name) for path in _require_match(pattern, paths))
 
 
 def _require_match(pattern: str, paths: list[Path]) -> list[Path]:
@@ -112,6 +150,11 @@ def _require_match(pattern: str, paths: list[Path]) -> list[Path]:
 
 def _short_names(files: list[Path]) -> dict[Path, str]:
     """Return the stem of each file, or the whole path where two files have the same stem."""
-    stems = {path: path.name[: -len(file_kind(path))] for path in files}
+    stems = {path: path.name if path.is_dir() else _stem(path) for path in files}
     count = Counter(stems.values())
     return {path: stem if count[stem] == 1 else address_of(path) for path, stem in stems.items()}
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    return Path(name[:-3] if name.lower().endswith(".gz") else name).stem

@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.row_filter import RowFilter
 from assay.corpus.storage.digest import digest_folder, digest_json
 
 ROWS_PER_BATCH = 1_000
@@ -23,6 +24,7 @@ def read_hub(
     config: str | None = None,
     splits: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
+    filter_: Mapping[str, Any] | None = None,
 ) -> Iterator[Document]:
     """Yield the rows of published splits in the given order; the position of a row is `SPLIT:NUMBER`.
 
@@ -34,6 +36,7 @@ def read_hub(
         config: its configuration.
         splits: published split -> split; `all` leaves its rows unassigned. None reads every published split as `all`.
         files: name -> file of the data set, read as splits of those names instead of the published ones.
+        filter_: filter on rows; a document that it leaves out is marked as filtered.
 
     Raises:
         AssayError: the data set could not be downloaded, or has no such configuration, split or file.
@@ -43,9 +46,11 @@ def read_hub(
     for name in splits:
         if name not in tables:
             raise AssayError(f"source.splits names {name!r}, but {path} has the splits {', '.join(sorted(tables))}")
+    accepts = RowFilter(filter_).accepts if filter_ else None
     for name, split_name in splits.items():
+        part = None if split_name == "all" else split_name
         for index, row in enumerate(_rows(tables[name])):
-            yield Document(f"{name}:{index}", row, None if split_name == "all" else split_name)
+            yield Document(f"{name}:{index}", row, part, filtered=bool(accepts and not accepts(row)))
 
 
 def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:

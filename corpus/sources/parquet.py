@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.lines import NumberedRow
 
 ROWS_PER_BATCH = 1_024
 PAGE_BUFFER = 1 << 20
@@ -19,7 +20,7 @@ def read_batches(path: Path, start: int = 0, rows_per_batch: int = ROWS_PER_BATC
     """Yield the batches of a file from row `start` (counted from 0) on. Earlier row groups are not opened.
 
     Raises:
-            AssayError: during iteration: the file is damaged, not Parquet, or has two columns of one name.
+        AssayError: during iteration: the file is damaged, not Parquet, or has two columns of one name.
     """
     try:
         # Without pre_buffer and with a small buffer, a row group of many GB is read page by page.
@@ -32,6 +33,19 @@ def read_batches(path: Path, start: int = 0, rows_per_batch: int = ROWS_PER_BATC
                 first += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}") from error
+
+
+def parquet_rows(path: Path) -> Iterator[NumberedRow]:
+    """Yield the rows of a file, each with its number, from 1.
+
+    Raises:
+        AssayError: see `read_batches`.
+    """
+    number = 0
+    for batch in read_batches(path):
+        for row in batch_rows(path, number, batch):
+            number += 1
+            yield number, row
 
 
 def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | InvalidRow]:

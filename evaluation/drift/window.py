@@ -11,17 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import UnreadableError, iso_time
-from assay.corpus.errors import DataError
+from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
 from assay.corpus.sources.extended_json import MongoFilter
+from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.sources.files import find_files, read_files
 from assay.corpus.sources.mongo import read_mongo
+from assay.corpus.sources.row_filter import row_filter_error
 from assay.evaluation.drift.embedding import Embedder
 from assay.evaluation.drift.logged_rows import PREFIX, Labels, LoggedRow, read_labels, read_log
 from assay.evaluation.drift.reservoir import reservoir_sample
 from assay.evaluation.drift.window_statistics import WindowStatistics, row_key, window_statistics_of
 from assay.evaluation.labelled_predictions import LabelledPrediction, as_tagged
 from assay.recipes.recipe import Recipe
+from assay.recipes.source_section import FilesSource, Source
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
 from assay.serving.engine import Engine
 
@@ -35,11 +38,12 @@ class Window(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     address: str = Field(
-        description="JSONL, CSV or Parquet file, possibly gzipped, or a glob; a collection "
+        description="File, folder or glob, of any kind that a recipe reads; a collection "
         "(mongo:env:VARIABLE/DATABASE/COLLECTION); the prediction log of a server (log:FOLDER)"
     )
     filter: MongoFilter = Field(
-        default_factory=dict, description="Filter on the documents of a collection, in extended JSON"
+        default_factory=dict,
+        description="Filter on the documents of a collection, or on the rows of files, in extended JSON",
     )
     since: str | None = Field(
         None,
@@ -194,7 +198,7 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
         needs_entities="tokens" in recipe.heads and (source.format != "rows" or source.fields.entities is not None),
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
-    for document in _documents(window, labelled.field_names()):
+    for document in _documents(window, source, labelled.field_names()):
         if isinstance(document, InvalidRow):
             tally.add_fault(document.reason)
             continue
@@ -219,10 +223,13 @@ def _with_label(example: Example, labels: Labels) -> Example:
     return replace(example, label=label.label or example.label, entities=entities, group=group)
 
 
-def _documents(window: Window, fields: list[str]) -> Iterable[Document | InvalidRow]:
+def _documents(window: Window, source: Source, fields: list[str]) -> Iterable[Document | InvalidRow]:
     if is_mongo(window.address):
         return read_mongo(mongo_query("--window", window.address, window.filter, fields, window.timeout_s))
-    return read_files(find_files({window.address: "all"}))
+    settings = source.file if isinstance(source, FilesSource) else FileSettings()
+    if refusal := row_filter_error(window.filter, "--filter"):
+        raise AssayError(refusal)
+    return read_files(find_files({window.address: "all"}), settings, window.filter, source.format)
 
 
 def _is_in_time_range(time: str | None, window: Window) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from assay.corpus.documents.document_reader import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.files import file_kind
+from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.hub import SAVED_BY_DATASETS
+from assay.corpus.sources.recognition import describe_file, has_known_name
 from assay.corpus.storage.remote_files import is_remote
 
 FORMS = (
@@ -35,7 +36,7 @@ def source_at(address: str) -> dict[str, Any]:
     if address and path.is_dir():
         if any((path / name).is_file() for name in SAVED_BY_DATASETS):
             return {"kind": "hub", "path": address}
-        return {"kind": "files", "paths": _split_of_files(_files_in(path), path)}
+        return {"kind": "files", "paths": _set_of_rows(path) or _split_of_files(_files_in(path), path)}
     if path.is_file() or is_remote(address):
         return {"kind": "files", "paths": {address: "all"}}
     if any(character in address for character in "*?["):
@@ -76,6 +77,18 @@ def published_splits(names: Mapping[str, str]) -> dict[str, str] | None:
     return splits
 
 
+def _set_of_rows(folder: Path) -> dict[str, str] | None:
+    """Return the parts of a folder that is a set of rows itself, such as JointBERT's, with their splits; else None."""
+    parts = parts_of(folder, "all")
+    if folder in parts:
+        try:
+            describe_folder(folder)
+        except AssayError:
+            return None
+    names = {str(part): split for part, split in parts.items()}
+    return published_splits(names) or dict.fromkeys(names, "all")
+
+
 def _files_in(folder: Path) -> list[str]:
     files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file() and _is_readable(path)]
     if not files:
@@ -84,11 +97,15 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _is_readable(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    if has_known_name(path):
+        return True
     try:
-        file_kind(path)
+        describe_file(path)
     except AssayError:
         return False
-    return not path.name.startswith(".")
+    return True
 
 
 def _split_of_files(files: list[str], folder: Path) -> dict[str, str]:

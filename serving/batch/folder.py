@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.files import file_kind
+from assay.corpus.sources.file_settings import FileSettings
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_file
 from assay.serving.batch.execution import PredictionCounts, run_job
+from assay.serving.batch.output import output_suffix
 from assay.serving.batch.prediction_job import PredictionJob, scan_job
 from assay.serving.batch.progress import ProgressReporter, rows_bar
 from assay.serving.batch.row_sources import FileSource
@@ -58,7 +59,7 @@ class _File:
 
 
 def predict_folder(engine: Engine, input: Path, output: Path, template: PredictionJob) -> PredictionCounts:
-    """Predict all JSONL, CSV and Parquet files below `input`, except hidden files and those named `_...`.
+    """Predict all JSON lines, CSV, TSV and Parquet files below `input`, except hidden files and those named `_...`.
 
     Invalid rows go to `NAME.errors.jsonl` beside each output. The folder `.shards` in `output` keeps finished shards
     and completion records until all files are predicted.
@@ -100,15 +101,21 @@ def _names(folder: Path) -> Iterator[Path]:
     if not names:
         raise AssayError(f"{folder} holds no files; nothing to predict")
     for name in names:
-        file_kind(folder / name)
+        output_suffix(folder / name)  # the output has the same name
     return iter(names)
 
 
 def _file(input: Path, output: Path, name: Path, template: PredictionJob) -> _File:
     target, state = output / name, output / STATE / name
     errors = target.with_name(f"{name.name}.errors.jsonl")
-    job = replace(template, source=FileSource(input / name), target=FileTarget(target), errors=errors, work=state)
+    source = FileSource(input / name, _settings(template))
+    job = replace(template, source=source, target=FileTarget(target), errors=errors, work=state)
     return _File(job, state.with_name(f"{name.name}.done.json"))
+
+
+def _settings(template: PredictionJob) -> FileSettings:
+    assert isinstance(template.source, FileSource)  # noqa: S101  # narrows the type
+    return template.source.settings
 
 
 def _sum(counts: list[PredictionCounts], output: Path) -> PredictionCounts:

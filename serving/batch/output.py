@@ -1,4 +1,4 @@
-"""Output files: the input columns and the prediction of each row, as JSONL, CSV or Parquet."""
+"""Output files: the input columns and the prediction of each row, as JSON lines, CSV, TSV or Parquet."""
 
 import csv
 import gzip
@@ -11,12 +11,15 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 import pyarrow as pa
 
+from assay.corpus.errors import AssayError
 from assay.serving.batch.chunks import InputChunk, to_json
 from assay.serving.batch.row_groups import RowGroups, open_table
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
 from assay.serving.json_objects import as_object, entity_objects
 
+TEXT_SUFFIXES = (".jsonl", ".csv", ".tsv")
+SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
 _ENTITY = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string()), ("score", pa.float64())]
 )
@@ -37,6 +40,19 @@ class Writer(Protocol):
         """
 
 
+def output_suffix(path: Path) -> str:
+    """Return the suffix that determines how a file is written, `.gz` included.
+
+    Raises:
+        AssayError: files of this suffix are not written.
+    """
+    name = path.name.lower()
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            return suffix
+    raise AssayError(f"{path} cannot be written: the name must end with one of {', '.join(SUFFIXES)}")
+
+
 @contextmanager
 def open_writer(
     kind: str, path: Path, engine: Engine, columns: Sequence[Column], *, header: bool = True
@@ -44,8 +60,8 @@ def open_writer(
     """Open a writer of one file.
 
     An input column whose name the prediction needs becomes `input.NAME` (or `input.input.NAME`, if that is taken), so
-    that a gold label is never overwritten. Tables (CSV, Parquet) have one column `probability.CLASS` per class; CSV
-    holds entities as JSON.
+    that a gold label is never overwritten. Tables (CSV, TSV, Parquet) have one column `probability.CLASS` per class;
+    CSV and TSV hold entities as JSON.
 
     Args:
         kind: kind of file, such as `.csv.gz`.
@@ -57,9 +73,10 @@ def open_writer(
     with _open(path, compressed=kind.endswith(".gz")) as file:
         if kind.startswith(".jsonl"):
             yield _JsonlWriter(file, engine, columns)
-        elif kind.startswith(".csv"):
+        elif kind.startswith((".csv", ".tsv")):
+            separator = "\t" if kind.startswith(".tsv") else ","
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
-                yield _CsvWriter(text, engine, columns, header)
+                yield _CsvWriter(text, engine, columns, header, separator)
         else:
             fields = _prediction_fields(engine)
             names = _free_names(columns, fields)
@@ -102,10 +119,12 @@ class _JsonlWriter:
 
 
 class _CsvWriter:
-    def __init__(self, file: io.TextIOWrapper, engine: Engine, columns: Sequence[Column], header: bool) -> None:
+    def __init__(
+        self, file: io.TextIOWrapper, engine: Engine, columns: Sequence[Column], header: bool, separator: str
+    ) -> None:
         self._engine = engine
         self._columns = [column.name for column in columns]
-        self._csv = csv.writer(file, lineterminator="\n")
+        self._csv = csv.writer(file, delimiter=separator, lineterminator="\n")
         fields = _prediction_fields(engine)
         if header:
             self._csv.writerow([*_free_names(columns, fields).values(), *fields])

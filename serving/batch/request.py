@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.file_settings import FileSettings
 from assay.serving.batch.mongo_address import is_mongo
 from assay.serving.batch.prediction_job import ROWS_PER_SHARD
+from assay.serving.batch.row_sources import UNCHANGED
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class PredictionRequest:
         id_field: column of an input file that becomes the `_id` of a document; None takes `_id` if the file has that
             column, else `id`.
         timeout_s: seconds until an unreachable MongoDB server is an error.
+        file: how input files are read.
     """
 
     input: str
@@ -43,6 +49,30 @@ class PredictionRequest:
     keep: Sequence[str] = ()
     id_field: str | None = None
     timeout_s: float = 30
+    file: FileSettings = UNCHANGED
+
+
+def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
+    """Return how input files are read, from the options of a command.
+
+    Args:
+        separator: a character, or `tab`; None: recognised.
+        encoding: name of an encoding; None: recognised.
+
+    Raises:
+        AssayError: one of them is unknown.
+    """
+    character = "\t" if separator == "tab" else separator
+    try:
+        return FileSettings(separator=character, encoding=encoding, decimal=UNCHANGED.decimal)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = fault["loc"][0]
+        raise AssayError(
+            f"--{name} is {fault['input']!r}; write one character such as ';' or tab"
+            if name == "separator"
+            else f"--{name} is {fault['input']!r}, which is no text encoding; write one such as windows-1252 or utf-16"
+        ) from error
 
 
 def is_folder(request: PredictionRequest) -> bool:

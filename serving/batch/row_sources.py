@@ -11,13 +11,17 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.files import check_file
-from assay.corpus.sources.lines import LineRows
+from assay.corpus.sources.file_description import FileDescription
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import open_rows
 from assay.corpus.sources.parquet import batch_rows, read_batches
+from assay.corpus.sources.recognition import describe_file
 from assay.serving.batch.chunks import ROWS_PER_CHUNK, BatchChunk, InputChunk, RowChunk
 from assay.serving.batch.scan import Scan, line_position, scan_file
 
 EDGE_BYTES = 1 << 20
+# Input columns go into the output as they are, decimal commas included.
+UNCHANGED = FileSettings(decimal=".")
 
 Layout = Literal["json", "table", "raw"]
 """How a target wants the values: as JSON types, as typed columns, or as unchanged documents."""
@@ -46,9 +50,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class FileSource:
-    """One JSONL, CSV or Parquet file."""
+    """One file of any kind that is read, and how it is read."""
 
     path: Path
+    settings: FileSettings = UNCHANGED
 
     @property
     def name(self) -> str:
@@ -65,7 +70,7 @@ class FileSource:
 
         A digest of all bytes would take minutes for a file of 100 GB.
         """
-        check_file(self.path)
+        self._describe()
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -76,21 +81,32 @@ class FileSource:
             raise AssayError(
                 f"{self.path} cannot be read: {error.strerror}; check its permissions and its disk"
             ) from error
-        return {"size": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest()}
+        settings = self.settings.model_dump(exclude_none=True)
+        return {"size": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest(), "file": settings}
 
     def scan(self, shard_rows: int, layout: Layout) -> Scan:
         """Read the file once; of a Parquet file, read only the footer."""
-        return scan_file(self.path, shard_rows, with_types=layout == "table")
+        return scan_file(self.path, self._describe(), shard_rows, with_types=layout == "table")
 
     def chunks(self, scan: Scan, shards: range, layout: Layout) -> Iterator[tuple[int, InputChunk]]:
         """Read from the start of the first shard to the end of the last one."""
-        kind = check_file(self.path)
-        if kind == ".parquet":
+        description = self._describe()
+        if description.kind == "parquet":
             return self._batches(scan, shards, layout)
-        return self._lines(kind, scan, shards)
+        return self._rows(description, scan, shards)
 
-    def _lines(self, kind: str, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
-        rows = iter(LineRows(self.path, kind, line_position(scan.starts[shards.start])))
+    def _describe(self) -> FileDescription:
+        """Return what the file is.
+
+        Raises:
+            AssayError: see `describe_file`; also for a folder, which is predicted file by file.
+        """
+        if self.path.is_dir():
+            raise AssayError(f"{self.path} is not a file; check the path")
+        return describe_file(self.path, self.settings)
+
+    def _rows(self, description: FileDescription, scan: Scan, shards: range) -> Iterator[tuple[int, InputChunk]]:
+        rows = iter(open_rows(self.path, description, line_position(scan.starts[shards.start])))
         for shard in shards:
             remaining = scan.shard_rows
             while remaining and (numbered := list(islice(rows, min(ROWS_PER_CHUNK, remaining)))):

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from assay.corpus.documents.raw_document import InvalidRow
-from assay.corpus.sources.files import check_file, iter_rows
-from assay.corpus.sources.lines import LinePosition, LineRows
+from assay.corpus.sources.file_description import FileDescription
+from assay.corpus.sources.files import iter_rows, open_rows
+from assay.corpus.sources.lines import LinePosition
 
 ROWS_PER_READ = 1_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -72,26 +73,26 @@ class ScanRecord(BaseModel):
         return Scan(self.rows, columns, self.shard_rows, self.starts)
 
 
-def scan_file(path: Path, shard_rows: int, *, with_types: bool = True) -> Scan:
+def scan_file(path: Path, description: FileDescription, shard_rows: int, *, with_types: bool = True) -> Scan:
     """Scan a file. Memory holds one chunk of it.
 
     Args:
-        path: JSONL, CSV or Parquet.
+        path: the file.
+        description: what `describe_file` says of it.
         shard_rows: rows per shard.
         with_types: whether the types of the columns are needed; if not, they are arbitrary.
 
     Raises:
-        AssayError: the file is missing, damaged, or of an unknown kind.
+        AssayError: the file cannot be read, or is damaged.
     """
-    kind = check_file(path)
-    if kind == ".parquet":
+    if description.kind == "parquet":
         return _parquet_scan(path, shard_rows)
-    reader = LineRows(path, kind)
+    reader = open_rows(path, description)
     rows = iter(reader)
     types: dict[str, pa.DataType | None] = {}
     starts: list[str] = []
     total = 0
-    merge = _merge_types if with_types and not kind.startswith(".csv") else _merge_names
+    merge = _merge_types if with_types and description.kind != "table" else _merge_names
     while True:
         offset = total % shard_rows
         position = reader.place

@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from assay.corpus.sources.files import file_kind
 from assay.corpus.sources.parquet import read_batches
 from assay.corpus.storage.atomic import atomic_path
-from assay.serving.batch.output import Writer, open_writer
+from assay.serving.batch.output import Writer, open_writer, output_suffix
 from assay.serving.batch.row_groups import open_table
 from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column
@@ -71,7 +70,7 @@ class FileTarget:
     @property
     def suffix(self) -> str:
         """Return the suffix of the file, which its shards share."""
-        return file_kind(self.path)
+        return output_suffix(self.path)
 
     def identity(self) -> dict[str, Any]:
         """Return the format; the name of the file may change."""

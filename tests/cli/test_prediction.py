@@ -30,6 +30,24 @@ def toy_bundle(folder: Path) -> Path:
     return build_bundle(folder / "bundle", {"good": "up", "bad": "down"}, {}).folder
 
 
+def test_predict_reads_a_table_in_the_encoding_of_its_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, rows, output = toy_bundle(tmp_path), tmp_path / "rows.csv", tmp_path / "out.tsv"
+    rows.write_bytes("text~n\nschön good~1\nübel bad~2\n".encode("cp1252"))
+    command = ("predict", "--model", bundle, "--input", rows, "--output", output, "--separator", "~")
+
+    assert call(monkeypatch, *command) == 1
+    assert "is not UTF-8 (as Windows-1252 it reads 'schön good~1'); set source.file" in capsys.readouterr().err
+    assert not output.exists()
+    assert call(monkeypatch, *command, "--encoding", "windows-1252") == 0
+    assert [line.split("\t")[:3] for line in output.read_text(encoding="utf-8").splitlines()] == [
+        ["text", "n", "label"],
+        ["schön good", "1", "up"],
+        ["übel bad", "2", "down"],
+    ]
+
+
 def test_predict_refuses_a_password_without_repeating_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ from assay.corpus.documents.fields import DocumentFormat, Fields
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import VALUES
-from assay.corpus.sources.lines import LineRows
+from assay.corpus.sources.files import iter_rows
 from assay.corpus.sources.mongo import ALLOWED_OPERATORS, refused_operators
 from assay.serving.batch.mongo_address import read_filter
 from assay.serving.bundle import Bundle
@@ -137,11 +137,11 @@ LINES = st.one_of(
 @often
 @given(lines=st.lists(LINES, max_size=5))
 def test_file_reader_survives_any_line(tmp_path: Path, lines: list[bytes]) -> None:
-    for kind in (".jsonl", ".csv"):
-        path = tmp_path / f"rows{kind}"
+    for suffix in (".jsonl", ".csv", ".tsv", ".json", ".conll", ".bson", ".txt"):
+        path = tmp_path / f"rows{suffix}"
         path.write_bytes(b"\n".join(lines))
         try:
-            list(LineRows(path, kind))
+            list(iter_rows(path))
         except AssayError as error:
             check_line(error)
 

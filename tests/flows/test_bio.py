@@ -8,7 +8,8 @@ from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
-from assay.flows.bio import JOINED_WORDS, bio_row, dump_bio, parse_split
+from assay.corpus.sources.files import read_files
+from assay.flows.bio import JOINED_WORDS, bio_row, bio_writer, dump_bio, parse_split
 from tests.flows.tiny import make_recipe
 
 
@@ -35,6 +36,27 @@ def test_bio_row_keeps_given_words() -> None:
     row = json.loads(json.dumps(bio_row(example, JOINED_WORDS)))
     assert {name: row[name] for name in values} == values
     assert reader.read(Document("rows:1", row))[0] == [example]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.conll", "rows.txt", "rows.tsv"])
+def test_bio_writer_writes_what_files_read(tmp_path: Path, name: str) -> None:
+    examples = [
+        Example("a", "Acme # opens", label="up it", entities=(Entity(0, 4, "ORG"), Entity(5, 6, "X")), split="train"),
+        Example("b:2", "nothing in here", label="down", entities=(), split="test"),
+    ]
+    path = tmp_path / name
+    rows = [bio_row(example, JOINED_WORDS, example.split) for example in examples]  # type: ignore[arg-type]
+    path.write_text("".join(map(bio_writer(path), rows)), encoding="utf-8")
+    form = DocumentFormat.model_validate(
+        {"format": "tokens", "fields": {"id": "id", "label": "label", "split": "split"}}
+    )
+    reader = DocumentReader(form, needs_label=True, needs_entities=True)
+
+    documents = list(read_files({path: "all"}, document_format="tokens"))
+
+    assert [reader.read(document) for document in documents if isinstance(document, Document)] == [
+        ([example], []) for example in examples
+    ]
 
 
 def test_parse_split_reports_an_unknown_split_in_one_line() -> None:

@@ -125,6 +125,18 @@ def test_propose_recipe_for_csv(folder: Path) -> None:
     assert (recipe.heads, recipe.source.fields.label) == (["sentence"], "label")
 
 
+def test_propose_recipe_for_conll_files(folder: Path) -> None:
+    lines = [
+        "".join(f"{token} {tag}\n" for token, tag in zip(document["tokens"], document["tags"], strict=True))
+        for document in map(tagged, range(60))
+    ]
+    (folder / "news.txt").write_text("\n".join(lines))
+
+    _, recipe = proposed("news.txt")
+
+    assert (recipe.source.format, recipe.heads) == ("tokens", ["tokens"])
+
+
 def test_propose_recipe_for_a_folder_of_splits(folder: Path) -> None:
     for name, numbers in (("train", range(60)), ("dev", range(60, 80)), ("test", range(80, 100))):
         write_jsonl(folder / "atis" / f"{name}.jsonl", [tagged(number) for number in numbers])

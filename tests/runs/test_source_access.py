@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from bson import ObjectId
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from assay.corpus.documents.raw_document import Document
 from assay.corpus.errors import AssayError
 from assay.recipes.recipe import Recipe
-from assay.recipes.source_section import MongoSource
-from assay.runs.source_access import mongo_query, resolve_address
+from assay.recipes.source_section import FilesSource, MongoSource
+from assay.runs.source_access import describe_source, mongo_query, open_source, resolve_address
 from tests.snapshots import recipe_values
 
 ADDRESS = "mongodb://anna:geheim@db.example:27017"
@@ -37,6 +39,38 @@ def test_resolve_address_reads_a_secret_block() -> None:
     assert resolve_address("block:mongo-address") == ADDRESS
     with pytest.raises(AssayError, match=r"source\.uri is block:nothing, but Prefect has no Secret block of that name"):
         resolve_address("block:nothing")
+
+
+def test_open_source_counts_the_limit_after_the_filter(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"row {number}", "lang": "de" if number % 2 else "en"}) for number in range(20)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    source = FilesSource(kind="files", paths={str(tmp_path / "rows.jsonl"): "all"}, filter={"lang": "de"}, limit=3)
+
+    documents = [document for document in open_source(source, []) if isinstance(document, Document)]
+
+    assert [document.position for document in documents if not document.filtered] == ["rows:2", "rows:4", "rows:6"]
+    assert len(documents) == 6
+
+
+def test_describe_source_changes_with_the_settings_and_the_content_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    for name, text in {"seq.in": "a b\n", "seq.out": "O O\n", "label": "x\n"}.items():
+        (folder / name).write_text(text)
+    source = FilesSource(kind="files", paths={str(folder): "train"}, format="tokens")
+    before = describe_source(source)
+
+    (folder / "label").write_text("y\n")
+
+    assert describe_source(source)["files"].keys() == {folder.as_posix()}
+    assert describe_source(source) != before
+    filtered = source.model_copy(update={"filter": {"label": "x"}})
+    assert describe_source(filtered)["filter"] == {"label": "x"}
+
+
+def test_recipe_refuses_operators_that_rows_of_files_do_not_know() -> None:
+    with pytest.raises(ValueError, match=r"source\.filter holds the operator '\$gt'; of files and hub data"):
+        FilesSource(kind="files", paths={"a.csv": "all"}, filter={"year": {"$gt": 3}})
 
 
 def test_recipe_refuses_operators_that_run_code() -> None:

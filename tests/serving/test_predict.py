@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.file_settings import FileSettings
+from assay.serving.batch.request import file_settings
+from assay.serving.batch.row_sources import FileSource
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
-from assay.serving.predict import PredictionCounts, predict_file
+from assay.serving.predict import PredictionCounts, PredictionRequest, predict_file, predict_request
 from tests.serving.conftest import BuildToy
 
 ROWS: list[dict[str, Any]] = [
@@ -29,9 +32,9 @@ ROWS: list[dict[str, Any]] = [
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(list(rows)), path)
-    elif ".csv" in path.name:
+    elif ".csv" in path.name or ".tsv" in path.name:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]), delimiter=_separator(path))
             writer.writeheader()
             writer.writerows(rows)
     else:
@@ -45,7 +48,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
         return list(pq.read_table(path).to_pylist())
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     text = data.decode("utf-8")
-    return list(csv.DictReader(text.splitlines())) if ".csv" in path.name else [*map(json.loads, text.splitlines())]
+    if ".jsonl" in path.name:
+        return [*map(json.loads, text.splitlines())]
+    return list(csv.DictReader(text.splitlines(), delimiter=_separator(path)))
+
+
+def _separator(path: Path) -> str:
+    return "\t" if ".tsv" in path.name else ","
 
 
 def _as_list(entities: Any) -> list[dict[str, Any]]:
@@ -53,8 +62,8 @@ def _as_list(entities: Any) -> list[dict[str, Any]]:
     return parsed
 
 
-@pytest.mark.parametrize("source", ["in.jsonl", "in.jsonl.gz", "in.csv", "in.parquet"])
-@pytest.mark.parametrize("target", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("source", ["in.jsonl", "in.jsonl.gz", "in.csv", "in.tsv", "in.parquet"])
+@pytest.mark.parametrize("target", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.tsv.gz", "out.parquet"])
 def test_predict_file_writes_every_format_from_every_format_with_all_columns(
     engine: Engine, tmp_path: Path, source: str, target: str
 ) -> None:
@@ -71,6 +80,64 @@ def test_predict_file_writes_every_format_from_every_format_with_all_columns(
     assert 0.5 < up < 1
     assert str(first["truncated"]).lower() == "false"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted([source, target])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options"),
+    [
+        ("in.csv", "id;text;n\na;gut – good;1,5\nb;bad;2,5\n".encode("cp1252"), {"encoding": "windows-1252"}),
+        ("in.csv", "id;text;n\na;gut – good;1,5\nb;bad;2,5\n".encode("utf-16"), {}),
+        ("in.txt", "id~text~n\na~gut – good~1,5\nb~bad~2,5\n".encode(), {"separator": "~"}),
+        ("in.json", json.dumps([{"id": "a", "text": "gut – good", "n": "1,5"}, {"text": "bad"}]).encode(), {}),
+    ],
+)
+def test_predict_request_reads_files_as_people_have_them(
+    engine: Engine, tmp_path: Path, name: str, data: bytes, options: dict[str, str]
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    settings = file_settings(options.get("separator"), options.get("encoding"))
+    request = PredictionRequest(str(tmp_path / name), str(tmp_path / "out.tsv"), file=settings)
+
+    assert predict_request(engine, request).rows == 2
+
+    first, second = _read(tmp_path / "out.tsv")
+    assert (first["id"], first["text"], first["n"], first["label"]) == ("a", "gut – good", "1,5", "up")
+    assert (second["text"], second["label"]) == ("bad", "down")
+
+
+def test_file_settings_name_the_option_at_fault() -> None:
+    with pytest.raises(AssayError, match="--separator is 'semicolon'; write one character such as ';' or tab"):
+        file_settings("semicolon", None)
+    with pytest.raises(AssayError, match="--encoding is 'latin-x', which is no text encoding; write one such as"):
+        file_settings(None, "latin-x")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "settings"),
+    [
+        ("in.csv", "text;n\n" + "".join(f'"ä\n{n}";{n}\n' for n in range(9)), {"encoding": "windows-1252"}),
+        ("in.tsv", "text\tn\n" + "".join(f"ä\t{n}\n" for n in range(9)), {"encoding": "utf-16"}),
+        ("in.json", json.dumps([{"text": f"ä {n}"} for n in range(9)]), {}),
+    ],
+)
+def test_file_source_reads_each_shard_alone(tmp_path: Path, name: str, data: str, settings: dict[str, str]) -> None:
+    (tmp_path / name).write_bytes(data.encode(settings.get("encoding", "utf-8")))
+    source = FileSource(tmp_path / name, FileSettings.model_validate(settings))
+    scan = source.scan(4, "json")
+
+    whole = [text for _, chunk in source.chunks(scan, range(3), "json") for text in chunk.column("text")]
+    single = [
+        text
+        for shard in range(3)
+        for _, chunk in source.chunks(scan, range(shard, shard + 1), "json")
+        for text in chunk.column("text")
+    ]
+
+    assert (scan.rows, len(scan.starts)) == (9, 3)
+    assert whole == single
+    assert whole[8].startswith("ä")
+    changed = FileSource(tmp_path / name, source.settings.model_copy(update={"quotes": True}))
+    assert source.identity() != changed.identity()
 
 
 def test_predict_file_keeps_the_types_of_parquet_columns(engine: Engine, tmp_path: Path) -> None:
@@ -181,7 +248,7 @@ def _predict(engine: Engine, folder: Path, rows: list[dict[str, Any]], **options
         ([], {}, "holds no rows"),
         (ROWS, {"output": Path("in.jsonl")}, "--output is in.jsonl, the same file as --input"),
         (ROWS, {"errors": Path("out.jsonl")}, "--errors is out.jsonl, the same file as --output"),
-        (ROWS, {"output": Path("out.xlsx")}, "unknown kind"),
+        (ROWS, {"output": Path("out.xlsx")}, "out.xlsx cannot be written"),
     ],
 )
 def test_predict_file_refuses_unusable_arguments_and_writes_nothing(

@@ -52,6 +52,12 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+def test_read_hub_marks_documents_that_the_filter_leaves_out(saved: Path) -> None:
+    documents = read_hub(str(saved), splits={"train": "all"}, filter_={"label": {"$in": ["bullish", None]}})
+
+    assert [document.filtered for document in documents] == [False, True, False]
+
+
 def test_read_hub_gives_class_names_at_every_depth(saved: Path) -> None:
     rows: list[Any] = [document.values for document in read_hub(str(saved), splits={"train": "all"})]
 

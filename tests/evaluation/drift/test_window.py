@@ -88,6 +88,17 @@ def test_window_filters_rows_by_time(reading: Reading, tmp_path: Path) -> None:
         reading.window_statistics_of(write(tmp_path / "no.jsonl", {"id": "a", "text": "good"}), since="2026-11-04")
 
 
+def test_window_filters_rows_of_files_of_any_kind(reading: Reading, tmp_path: Path) -> None:
+    path = tmp_path / "in.tsv"
+    path.write_text("id\ttext\tlang\na\tgood\ten\nb\tbad\tde\nc\tbad\ten\n")
+
+    assert len(reading.window_statistics_of(str(path), filter={"lang": "en"})[0]) == 2
+    with pytest.raises(
+        AssayError, match=r"--filter holds the operator '\$gt'; of files and hub data sets, allowed are"
+    ):
+        reading.window_statistics_of(str(path), filter={"lang": {"$gt": "en"}})
+
+
 @pytest.mark.parametrize(
     ("since", "until", "days"),
     [

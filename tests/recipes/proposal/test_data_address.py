@@ -28,6 +28,26 @@ def test_source_at_folders_of_splits(tmp_path: Path) -> None:
     assert sorted(source_at(str(tmp_path))["paths"].values()) == ["test", "train"]
 
 
+def test_source_at_a_folder_of_conll_files_without_other_texts(tmp_path: Path) -> None:
+    for name in ("train.txt", "dev.txt", "test.txt"):
+        (tmp_path / name).write_text("EU B-ORG\nrejects O\n")
+    (tmp_path / "licence.txt").write_text("All rights\nreserved by all\n")
+    assert [Path(name).name for name in source_at(str(tmp_path))["paths"]] == ["dev.txt", "test.txt", "train.txt"]
+
+
+def test_source_at_a_folder_that_is_a_set_of_rows(tmp_path: Path) -> None:
+    for name in ("train", "dev", "test"):
+        (tmp_path / "snips" / name).mkdir(parents=True)
+        for file in ("seq.in", "seq.out", "label"):
+            (tmp_path / "snips" / name / file).write_text("O\n")
+    assert source_at(f"{tmp_path}/snips")["paths"] == {
+        f"{tmp_path}/snips/dev": "validation",
+        f"{tmp_path}/snips/test": "test",
+        f"{tmp_path}/snips/train": "train",
+    }
+    assert source_at(f"{tmp_path}/snips/dev")["paths"] == {f"{tmp_path}/snips/dev": "all"}
+
+
 def test_source_at_a_folder_without_splits(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).touch()

@@ -78,7 +78,7 @@ def test_predict_request_predicts_changed_files_of_a_folder_again(
     ("files", "output", "errors", "message"),
     [
         ([], "out", None, "in holds no files; nothing to predict"),
-        (["notes.txt"], "out", None, "in/notes.txt is of an unknown kind"),
+        (["notes.txt"], "out", None, "in/notes.txt cannot be written"),
         (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside it"),
         (["a.jsonl"], "in", None, "--output is in, which lies in --input in"),
         (["a.jsonl"], "out", "e.jsonl", "--errors is e.jsonl, one file, but --input is a folder; leave it out"),

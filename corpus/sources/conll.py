@@ -1,0 +1,96 @@
+"""Sentences of CoNLL files: one token per line, a blank line after each sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from assay.corpus.documents.raw_document import InvalidRow, shorten
+from assay.corpus.sources.conll_layout import COMMENT, DOCUMENT_LINE, is_comment, split_line
+from assay.corpus.sources.file_description import ConllLayout, FileDescription
+from assay.corpus.sources.lines import NumberedRow, Row
+from assay.corpus.sources.text_stream import lines_of, open_stream
+
+DOCUMENT = "document"
+
+
+def conll_rows(path: Path, description: FileDescription) -> Iterator[NumberedRow]:
+    """Yield the sentences of a file, each with the number of its first token's line.
+
+    A sentence has the list of each column, the values of comments such as `# id = 7` before it, and `document`, the id
+    or number of the `-DOCSTART-` line above it where the file has several.
+
+    Raises:
+        AssayError: the file cannot be read.
+    """
+    layout = description.conll
+    assert layout is not None  # noqa: S101  # narrows the type
+    with open_stream(path, packed=description.packed, encoding=description.encoding) as file:
+        sentence = _Sentence(path.name, layout)
+        for number, line in enumerate(lines_of(file, path), start=1):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+            if text.strip():
+                sentence.add(number, text)
+            elif sentence.has_tokens:
+                yield sentence.end()
+        if sentence.has_tokens:
+            yield sentence.end()
+
+
+class _Sentence:
+    """The lines of one sentence; `end` returns its row and begins the next one."""
+
+    _rows: list[list[str]]
+    _comments: dict[str, str]
+    _first: int
+    _fault: str | None
+
+    def __init__(self, name: str, layout: ConllLayout) -> None:
+        self._name = name
+        self._layout = layout
+        self._document = "0"  # of sentences above the first line of a document
+        self._documents = 0
+        self._begin()
+
+    @property
+    def has_tokens(self) -> bool:
+        return self._first > 0
+
+    def add(self, number: int, line: str) -> None:
+        if line.startswith(DOCUMENT_LINE):
+            self._start_document(line)
+            return
+        if is_comment(line, self._layout):
+            if (match := COMMENT.match(line.strip())) is not None:
+                self._comments[match[1]] = match[2].strip()
+            return
+        self._first = self._first or number
+        cells = split_line(line, self._layout.tabs)
+        if len(cells) == self._layout.width:
+            self._rows.append([cell.strip() for cell in cells])
+        elif self._fault is None:
+            self._fault = f"wrong number of columns: {len(cells)} in line {number}, the file has {self._layout.width}"
+
+    def end(self) -> NumberedRow:
+        number, row_id = self._first, f"{self._name}:{self._first}"
+        lists = {name: [row[index] for row in self._rows] for name, index in self._layout.columns.items()}
+        row: Row = {**self._comments, **lists}
+        if self._layout.documents:
+            row[DOCUMENT] = self._document
+        fault = self._fault or _encoding_fault(row)
+        self._begin()
+        return number, InvalidRow(row_id, fault, shorten(row)) if fault else row
+
+    def _begin(self) -> None:
+        self._rows, self._comments = [], {}
+        self._first, self._fault = 0, None
+
+    def _start_document(self, line: str) -> None:
+        """Take the name in brackets, as in `-DOCSTART- (1 EU)`; other lines are counted."""
+        self._documents += 1
+        _, bracket, rest = line.partition("(")
+        self._document = rest.strip().removesuffix(")") if bracket else str(self._documents)
+
+
+def _encoding_fault(row: Row) -> str | None:
+    texts = [text for value in row.values() for text in (value if isinstance(value, list) else [value])]
+    invalid = any("\udc80" <= character <= "\udcff" for text in texts if not text.isascii() for character in text)
+    return "not valid UTF-8" if invalid else None

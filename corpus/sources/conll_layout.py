@@ -1,0 +1,88 @@
+"""The layout of a CoNLL file from its first lines: columns, separator, where tokens and tags stand."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.file_description import ConllLayout
+from assay.corpus.sources.file_settings import FileSettings
+
+DOCUMENT_LINE = "-DOCSTART-"
+COMMENT = re.compile(r"#\s*([\w.-]+) = (.*)")
+TAG = re.compile(r"O|[BIESLUMW]-\S+")
+SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".bioes")
+NEARLY_ALL = 0.95
+
+
+def recognise_conll(path: Path, text: str, settings: FileSettings, *, required: bool) -> ConllLayout | None:
+    """Return the layout of a CoNLL file; None if the lines are none of one.
+
+    Args:
+        path: the file, for messages.
+        text: whole lines from its start.
+        settings: what the user has set.
+        required: whether the name or the settings say that the file is one, so that the tags need not look like tags.
+
+    Raises:
+        AssayError: the settings name a column that the file lacks.
+    """
+    lines = [line for line in text.split("\n") if _is_token_line(line)]
+    if not lines:
+        return None
+    tabs = all("\t" in line for line in lines)
+    rows = [split_line(line, tabs) for line in lines]
+    width, count = Counter(map(len, rows)).most_common(1)[0]
+    rows = [row for row in rows if len(row) == width]
+    if width < 2 or count < NEARLY_ALL * len(lines):
+        return None
+    if not required and not (_is_tag(rows[0][-1]) and _are_tags(rows, -1)):
+        return None
+    columns = _columns(path, rows, settings)
+    has_tags = "tags" in columns and _are_tags(rows, columns["tags"])
+    return ConllLayout(width=width, columns=columns, tabs=tabs, has_tags=has_tags)
+
+
+def split_line(line: str, tabs: bool) -> list[str]:
+    """Return the cells of a line."""
+    return line.rstrip("\r\n").split("\t") if tabs else line.split()
+
+
+def is_comment(line: str, layout: ConllLayout) -> bool:
+    """Return whether a line is a comment: `# name = value`, or `#` and not what stands in a line of a token."""
+    if not line.startswith("#"):
+        return False
+    cells = split_line(line, layout.tabs)
+    if len(cells) != layout.width or COMMENT.match(line):
+        return True
+    return layout.has_tags and not _is_tag(cells[layout.columns["tags"]])
+
+
+def _is_token_line(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith(("#", DOCUMENT_LINE))
+
+
+def _columns(path: Path, rows: Sequence[Sequence[str]], settings: FileSettings) -> dict[str, int]:
+    width = len(rows[0])
+    if settings.columns:
+        return {name: _index(path, name, number, width) for name, number in settings.columns.items()}
+    numbered = width > 2 and rows[0][0] in ("0", "1") and all(row[0].isdecimal() for row in rows)
+    # GermEval numbers its tokens, and gives nested entities a second column of tags.
+    nested = numbered and width == 4 and _are_tags(rows, 2) and _are_tags(rows, 3)
+    return {"tokens": 1 if numbered else 0, "tags": 2 if nested else width - 1}
+
+
+def _index(path: Path, name: str, number: int, width: int) -> int:
+    index = number - 1 if number > 0 else width + number
+    if not 0 <= index < width:
+        raise AssayError(f"source.file.columns.{name} is {number}, but {path} has {width} columns; name one of them")
+    return index
+
+
+def _is_tag(cell: str) -> bool:
+    return TAG.fullmatch(cell.strip()) is not None
+
+
+def _are_tags(rows: Sequence[Sequence[str]], index: int) -> bool:
+    return sum(_is_tag(row[index]) for row in rows) >= NEARLY_ALL * len(rows)

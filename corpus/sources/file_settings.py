@@ -1,0 +1,80 @@
+"""How files are read, where neither their content nor their name says it."""
+
+import codecs
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from assay.corpus.settings import StrictModel
+
+FileKind = Literal["jsonl", "json", "table", "conll"]
+MOST_COLUMNS = 1000
+SEPARATORS = (",", ";", "\t", "|")
+
+
+class FileSettings(StrictModel):
+    """How the files of a source are read; what is not set is recognised by the content of each file."""
+
+    kind: FileKind | None = Field(
+        None,
+        description="jsonl: one JSON object per line. json: one array of objects, or an object that holds one. table: "
+        "CSV, TSV and the like, with a line of column names. conll: one token per line, a blank line after each "
+        "sentence. None: recognised",
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of text files, such as windows-1252. None: UTF-8, or UTF-16 with its mark"
+    )
+    separator: str | None = Field(
+        None, min_length=1, max_length=1, description='Separator of the cells of a table, such as ";" or "\\t"'
+    )
+    quotes: bool | None = Field(
+        None, description='Whether a " at the start of a cell of a table opens a quoted cell. None: recognised'
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None,
+        description="Decimal sign of the numbers of a table; a number with a comma is read as one with a point. None: "
+        "a comma in the columns that hold nothing but such numbers",
+    )
+    rows: str | None = Field(
+        None,
+        description="The list of rows in a JSON object, such as data or result.items; . for the object itself. "
+        "None: the only list",
+    )
+    columns: dict[str, Annotated[int, Field(ge=-MOST_COLUMNS, le=MOST_COLUMNS)]] = Field(
+        default_factory=dict,
+        description="Columns of a CoNLL file: name -> number, from 1, or from -1 backwards. Empty: tokens in the first "
+        "column, tags in the last",
+    )
+    sheet: str | None = Field(None, description="Sheet of an Excel file. None: the first one")
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str | None) -> str | None:
+        try:
+            if name is None or "".encode(name) is not None:
+                return name
+        except LookupError:
+            pass
+        raise ValueError(f"source.file.encoding is {name!r}, which is no text encoding; write windows-1252 or utf-16")
+
+    @field_validator("separator")
+    @classmethod
+    def _separator_separates(cls, character: str | None) -> str | None:
+        if character is not None and (character in '"\r\n' or character.isalnum()):
+            raise ValueError(f'source.file.separator is {character!r}; write one of , ; | or "\\t"')
+        return character
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_count_from_one(cls, columns: dict[str, int]) -> dict[str, int]:
+        if columns and "tokens" not in columns:
+            raise ValueError("source.file.columns names no tokens; write {tokens: 1, tags: -1}")
+        for name, number in columns.items():
+            if number == 0:
+                raise ValueError(f"source.file.columns.{name} is 0; columns are counted from 1, or from -1 backwards")
+        return columns
+
+
+def same_encoding(name: str, other: str) -> bool:
+    """Return whether two names mean the same encoding."""
+    return codecs.lookup(name).name == codecs.lookup(other).name

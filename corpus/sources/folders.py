@@ -1,0 +1,101 @@
+"""Folders that are one set of rows: JointBERT's seq.in, seq.out and label, brat's pairs, a dump of one collection."""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.brat import brat_notes
+from assay.corpus.sources.file_description import FileDescription
+from assay.corpus.sources.lines import NumberedRow
+from assay.corpus.sources.text_stream import lines_of, open_stream
+
+TOKENS, TAGS, LABEL = "seq.in", "seq.out", "label"
+SPLIT_FOLDERS = {"train": "train", "dev": "validation", "valid": "validation", "validation": "validation"}
+SPLIT_FOLDERS |= {"val": "validation", "test": "test"}
+DUMPS = (".bson", ".bson.gz")
+SYSTEM = "system."  # collections that MongoDB keeps for itself
+
+
+def describe_folder(folder: Path) -> FileDescription:
+    """Return what a folder is.
+
+    Raises:
+        AssayError: it is none of the folders that are read.
+    """
+    if is_jointbert(folder):
+        return FileDescription(kind="jointbert", notes=() if (folder / LABEL).is_file() else ("without label",))
+    if any(folder.glob("*.ann")):
+        return FileDescription(kind="brat", notes=brat_notes(folder))
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    holds = f"it holds {', '.join(names[:3])}" if names else "it holds no files"
+    raise AssayError(
+        f"{folder} is a folder, and no JointBERT or brat folder: {holds}; name its files, such as {folder}/*.jsonl"
+    )
+
+
+def is_jointbert(folder: Path) -> bool:
+    """Return whether a folder holds the words and the tags of JointBERT's data."""
+    return (folder / TOKENS).is_file() and (folder / TAGS).is_file()
+
+
+def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
+    """Return the sets of rows that a folder stands for, each with its split.
+
+    The sub-folders `train`, `dev` and `test` of JointBERT's data are splits; the dump of a database stands for its
+    collection.
+
+    Args:
+        folder: a folder of a source.
+        split_name: the split that the recipe gives the folder.
+
+    Raises:
+        AssayError: the sub-folders contradict the split, or the dump holds several collections.
+    """
+    if is_jointbert(folder):
+        return {folder: split_name}
+    parts = {path: SPLIT_FOLDERS[path.name] for path in sorted(folder.iterdir()) if path.name in SPLIT_FOLDERS}
+    parts = {path: name for path, name in parts.items() if is_jointbert(path)}
+    if parts and split_name != "all":
+        raise AssayError(
+            f"source.paths names {folder} as {split_name}, but it holds {', '.join(path.name for path in parts)}; "
+            "write all, or name one of these"
+        )
+    dumps = [] if parts else _dumps(folder)
+    if len(dumps) > 1:
+        names = ", ".join(path.name for path in dumps)
+        raise AssayError(f"{folder} holds several collections: {names}; name one of them in source.paths")
+    return parts or dict.fromkeys(dumps, split_name) or {folder: split_name}
+
+
+def jointbert_rows(folder: Path) -> Iterator[NumberedRow]:
+    """Yield the rows of a JointBERT folder, each with the number of its line.
+
+    Raises:
+        AssayError: the files cannot be read, or have different numbers of lines.
+    """
+    names = [TOKENS, TAGS] + ([LABEL] if (folder / LABEL).is_file() else [])
+    for number, lines in enumerate(zip_longest(*(_lines(folder / name) for name in names)), start=1):
+        if None in lines:
+            counts = ", ".join(f"{name} {sum(1 for _ in _lines(folder / name))}" for name in names)
+            raise AssayError(f"the files in {folder} differ in their numbers of lines: {counts}; export them again")
+        if any(line.strip() for line in lines):
+            yield number, _row(f"{folder.name}:{number}", lines)
+
+
+def _row(row_id: str, lines: Sequence[bytes]) -> dict[str, object] | InvalidRow:
+    try:
+        tokens, tags, *label = (line.decode("utf-8-sig").strip() for line in lines)
+    except UnicodeDecodeError:
+        return InvalidRow(row_id, "not valid UTF-8", repr(lines[0])[:200])
+    return {"tokens": tokens.split(), "tags": tags.split(), **({"label": label[0]} if label else {})}
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with open_stream(path) as file:
+        yield from lines_of(file, path)
+
+
+def _dumps(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.name.endswith(DUMPS) and not path.name.startswith(SYSTEM)]

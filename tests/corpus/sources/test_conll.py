@@ -1,0 +1,127 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import find_files, iter_rows, read_files
+
+CONLL_2003 = """-DOCSTART- -X- -X- O
+
+EU NNP B-NP B-ORG
+rejects VBZ B-VP O
+
+-DOCSTART- -X- -X- O
+
+Peter NNP B-NP B-PER
+Blackburn NNP I-NP I-PER
+"""
+CONLL_2002 = "Melbourne NP B-LOC\n( Fpa O\n\nAñil NC O\n"
+GERMEVAL = """#\thttp://de.wikipedia.org/wiki/Manfred_Korfmann\t[2009-10-17]
+1\tAufgrund\tO\tO
+2\tder\tO\tO
+3\tdeutschen\tB-LOCderiv\tO
+
+#\thttp://de.wikipedia.org/wiki/Fink\t[2009-11-10]
+1\t#\tO\tO
+2\tBayern\tB-ORG\tB-LOC
+"""
+WNUT = '@paulwalk\tO\n#Empire\tB-location\nState\tI-location\n\t\nFrom\tO\n"\tO\n\n\n'
+
+
+def read(tmp_path: Path, text: str, name: str = "a.conll", written: str = "utf-8", **settings: Any) -> list[Any]:
+    path = tmp_path / name
+    path.write_bytes(text.encode(written))
+    return list(iter_rows(path, FileSettings(**settings)))
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.txt", "a.bio", "eng.train", "a.tsv"])
+def test_conll_rows_of_conll_2003_have_the_document(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, CONLL_2003, name) == [
+        (3, {"tokens": ["EU", "rejects"], "tags": ["B-ORG", "O"], "document": "1"}),
+        (8, {"tokens": ["Peter", "Blackburn"], "tags": ["B-PER", "I-PER"], "document": "2"}),
+    ]
+
+
+def test_conll_rows_take_the_name_of_a_document_and_ignore_a_single_one(tmp_path: Path) -> None:
+    text = CONLL_2003.replace("-DOCSTART- -X- -X- O", "-DOCSTART- (12 EU)", 1)
+
+    assert [row["document"] for _, row in read(tmp_path, text)] == ["12 EU", "2"]
+    assert "document" not in read(tmp_path, CONLL_2003.rpartition("-DOCSTART-")[0])[0][1]
+
+
+def test_conll_rows_of_conll_2002_are_read_in_their_encoding(tmp_path: Path) -> None:
+    assert read(tmp_path, CONLL_2002, "esp.train", "latin-1", encoding="latin-1") == [
+        (1, {"tokens": ["Melbourne", "("], "tags": ["B-LOC", "O"]}),
+        (4, {"tokens": ["Añil"], "tags": ["O"]}),
+    ]
+
+
+def test_conll_rows_of_germeval_leave_out_numbers_and_nested_tags(tmp_path: Path) -> None:
+    assert read(tmp_path, GERMEVAL, "a.tsv") == [
+        (2, {"tokens": ["Aufgrund", "der", "deutschen"], "tags": ["O", "O", "B-LOCderiv"]}),
+        (7, {"tokens": ["#", "Bayern"], "tags": ["O", "B-ORG"]}),
+    ]
+    inner = read(tmp_path, GERMEVAL, "a.tsv", columns={"tokens": 2, "tags": 4, "outer": 3})
+    assert inner[1][1] == {"tokens": ["#", "Bayern"], "tags": ["O", "B-LOC"], "outer": ["O", "B-ORG"]}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_conll_rows_of_wnut_keep_hash_signs_and_quotes(tmp_path: Path, end: str) -> None:
+    assert read(tmp_path, WNUT.replace("\n", end), "a.txt") == [
+        (1, {"tokens": ["@paulwalk", "#Empire", "State"], "tags": ["O", "B-location", "I-location"]}),
+        (5, {"tokens": ["From", '"'], "tags": ["O", "O"]}),
+    ]
+
+
+def test_conll_rows_read_comments_as_values(tmp_path: Path) -> None:
+    text = "# id = 7\n# label = a b\n# text, free\n# = \tO\nnow\tO\n\n# id = 8\nthen\tO\n"
+
+    assert read(tmp_path, text) == [
+        (4, {"id": "7", "label": "a b", "tokens": ["# =", "now"], "tags": ["O", "O"]}),
+        (8, {"id": "8", "tokens": ["then"], "tags": ["O"]}),
+    ]
+
+
+def test_conll_rows_keep_hash_signs_whose_tag_is_a_number(tmp_path: Path) -> None:
+    assert read(tmp_path, "# 1\nnow 0\n") == [(1, {"tokens": ["#", "now"], "tags": ["1", "0"]})]
+    assert read(tmp_path, "# NN\nnow RB\n", columns={"tokens": 1}) == [(1, {"tokens": ["#", "now"]})]
+
+
+def test_conll_rows_reject_a_sentence_with_another_number_of_columns(tmp_path: Path) -> None:
+    text = "a O\nb\nc O\n\n" + "d O\n" * 60
+
+    (_, invalid), (number, row) = read(tmp_path, text)
+
+    assert invalid.id == "a.conll:1"
+    assert invalid.reason == "wrong number of columns: 1 in line 2, the file has 2"
+    assert (number, len(row["tokens"])) == (5, 60)
+
+
+def test_conll_rows_reject_invalid_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_bytes(b"caf\xe9 O\n\nok O\n")
+
+    (_, invalid), (_, row) = iter_rows(path)
+
+    assert isinstance(invalid, InvalidRow)
+    assert (invalid.reason, row) == ("not valid UTF-8", {"tokens": ["ok"], "tags": ["O"]})
+
+
+def test_read_files_groups_sentences_by_their_document(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text(CONLL_2003)
+    documents = [*read_files(find_files({str(tmp_path / "a.conll"): "train"}))]
+    reader = DocumentReader(DocumentFormat(format="tokens"), needs_label=False, needs_entities=True)
+
+    rows = [row for document in documents if isinstance(document, Document) for row in reader.read(document)[0]]
+
+    assert [(row.id, row.text, row.group, row.split) for row in rows] == [
+        ("a:3", "EU rejects", "a:1", "train"),
+        ("a:8", "Peter Blackburn", "a:2", "train"),
+    ]
+    named = DocumentFormat.model_validate({"format": "tokens", "fields": {"group": "tags.0", "slices": {"s": "$part"}}})
+    [row], _ = DocumentReader(named, needs_label=False, needs_entities=False).read(documents[0])  # type: ignore[arg-type]
+    assert row.group is None

@@ -1,0 +1,122 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.corpus.sources import tables, text_stream
+from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.files import iter_rows, open_rows
+from assay.corpus.sources.recognition import describe_file
+
+
+def read(tmp_path: Path, text: str, written: str = "utf-8", name: str = "a.csv", **settings: Any) -> list[Any]:
+    path = tmp_path / name
+    path.write_bytes(text.encode(written))
+    return [row for _, row in iter_rows(path, FileSettings(**settings))]
+
+
+ROWS = [{"text": "schön, und\n“gut”", "label": "a"}, {"text": "übel", "label": "b"}]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_table_rows_are_equal_in_every_dialect(tmp_path: Path, separator: str, encoding: str, end: str) -> None:
+    lines = ["text{0}label", '"schön, und\n“gut”"{0}a', "übel{0}b"]
+    text = "".join(line.format(separator) + end for line in lines)
+
+    assert read(tmp_path, text, encoding, encoding="cp1252" if encoding == "cp1252" else None) == ROWS
+
+
+def test_table_rows_take_the_separator_of_the_sep_line(tmp_path: Path) -> None:
+    assert read(tmp_path, "sep=;\r\ntext;label\r\na,b;c\r\n") == [{"text": "a,b", "label": "c"}]
+
+
+def test_table_rows_ignore_trailing_separators_and_blanks_around_names(tmp_path: Path) -> None:
+    text = " text ; label ;;\na;b;;\nc;d\ne;f;g;\n"
+
+    *rows, invalid = read(tmp_path, text)
+
+    assert rows == [{"text": "a", "label": "b"}, {"text": "c", "label": "d"}]
+    assert invalid.reason == "wrong number of cells: 4, the header has 2"
+
+
+def test_table_rows_read_decimal_commas_in_columns_of_numbers(tmp_path: Path) -> None:
+    text = "text;price;label\n1,5 litres;1.234,50;1,a\n2,5;-3;2\n;;\n"
+
+    assert read(tmp_path, text) == [
+        {"text": "1,5 litres", "price": "1234.50", "label": "1,a"},
+        {"text": "2,5", "price": "-3", "label": "2"},
+        {"text": "", "price": "", "label": ""},
+    ]
+
+
+def test_table_rows_keep_quotation_marks_of_tab_separated_texts(tmp_path: Path) -> None:
+    rows = [{"text": '"open', "label": "a"}, {"text": 'she said "hi"', "label": "b"}]
+    text = 'text\tlabel\n"open\ta\nshe said "hi"\tb\n'
+
+    assert read(tmp_path, text, name="a.tsv") == rows
+    assert read(tmp_path, 'text\tlabel\n"a ""b"""\tc\n', name="a.tsv") == [{"text": 'a "b"', "label": "c"}]
+    assert read(tmp_path, 'text\tlabel\n"a"\tc\n', name="a.tsv", quotes=False) == [{"text": '"a"', "label": "c"}]
+
+
+def test_table_rows_of_one_column_hold_whole_lines(tmp_path: Path) -> None:
+    assert read(tmp_path, "text\nhello, world; again\n") == [{"text": "hello, world; again"}]
+
+
+def test_table_rows_reject_bytes_that_the_encoding_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text;label\nsch\xf6n;a\nbad \x81;b\n\xfcbel;c\n")
+
+    rows = [row for _, row in iter_rows(path, FileSettings(encoding="windows-1252"))]
+
+    assert [row if isinstance(row, dict) else row.reason for row in rows] == [
+        {"text": "schön", "label": "a"},
+        "not valid UTF-8",
+        {"text": "übel", "label": "c"},
+    ]
+
+
+def test_table_rows_refuse_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (text_stream, tables):
+        monkeypatch.setattr(module, "LONGEST_LINE", 1 << 20)
+
+    with pytest.raises(AssayError, match=r"a\.csv has a line of 1 MiB or more, line 3; write one row per line"):
+        read(tmp_path, "text\na\n" + "x" * (1 << 20))
+
+
+def test_table_rows_name_a_cut_utf_16_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text;label\na;b\n".encode("utf-16")[:-1])
+
+    with pytest.raises(AssayError, match=r"a\.csv is damaged: .*truncated data; copy the file again"):
+        list(iter_rows(path))
+
+
+CASES: Sequence[tuple[str, bytes, dict[str, Any]]] = [
+    ("a.csv", 'sep=;\ntext;n\n"ä\nb";1\nc;2\n\nd;3,5\n'.encode(), {}),
+    ("a.csv", 'text;n\r\n"ä\r\nb";1\r\nc;2\r\n'.encode("utf-16"), {}),
+    ("a.tsv", "text\tn\nä\t1\nö\t2\nü\t3\n".encode("cp1252"), {"encoding": "cp1252"}),
+    ("a.jsonl", '{"text": "ä"}\n\n{"text": "b"}\n{"te'.encode(), {}),
+    ("a.jsonl", '{"text": "ä"}\n{"text": "b"}\n'.encode("utf-16"), {}),
+    ("a.json", b'[{"text": "a"}, 3, {"text": "b"}]', {}),
+    ("a.conll", b"a O\n\nb B-X\nc I-X\n\nd O\n", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "settings"), CASES)
+def test_open_rows_resumes_after_every_row(tmp_path: Path, name: str, data: bytes, settings: dict[str, Any]) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    description = describe_file(path, FileSettings(**settings))
+    reader = open_rows(path, description)
+    places, rows = [reader.place], []
+    for numbered in reader:
+        rows.append(numbered)
+        places.append(reader.place)
+
+    assert len(rows) >= 2
+    for index, place in enumerate(places):
+        assert list(open_rows(path, description, place)) == rows[index:]
