@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from assay.cli.table_layout import plain_table
+from assay.cli.terminal_layout import plain_table
 from assay.registry.lineage.change import ABSENT, Change
 from assay.registry.lineage.version_diff import VersionDiff
 

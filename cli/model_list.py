@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from assay.cli.console import AsJson, Store, echo, out, print_json
-from assay.cli.table_layout import print_block, print_facts
+from assay.cli.terminal_layout import print_block, print_facts
 
 if TYPE_CHECKING:
     from assay.registry.model_overview import ModelOverview

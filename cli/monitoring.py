@@ -7,7 +7,7 @@ import typer
 
 from assay.cli.console import AsJson, Store, echo, out, print_json
 from assay.cli.exit_codes import ExitCode
-from assay.cli.table_layout import plain_table, print_block
+from assay.cli.terminal_layout import plain_table, print_block
 from assay.corpus.errors import AssayError
 
 if TYPE_CHECKING:

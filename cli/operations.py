@@ -8,7 +8,7 @@ import typer
 from assay.cli.console import AsJson, Overrides, Store, echo, print_json
 from assay.cli.exit_codes import ExitCode
 from assay.cli.stopping import noting
-from assay.cli.table_layout import print_block
+from assay.cli.terminal_layout import print_block
 from assay.serving.http.listening import check_port
 
 

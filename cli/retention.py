@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay.cli.console import MOST, AsJson, Store, echo, out, print_json
-from assay.cli.table_layout import plain_table
+from assay.cli.terminal_layout import plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -45,7 +45,7 @@ def test_history_cuts_no_date_and_no_reason(
     world.go("second")
     assert call(monkeypatch, "approve", "toy", "--approver", "Ann", "--notes", "word " * 40, "--store", store) == 0
     capsys.readouterr()
-    monkeypatch.setattr("assay.cli.table_layout.out._width", columns)
+    monkeypatch.setattr("assay.cli.terminal_layout.out._width", columns)
     assert call(monkeypatch, "history", "toy", "--store", store) == 0
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= columns
