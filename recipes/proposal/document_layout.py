@@ -10,7 +10,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Head
 from assay.recipes.proposal.entity_layout import entity_settings
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, last_part
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part
 from assay.recipes.proposal.questions import NONE, ask
 
 Documents = Sequence[Mapping[str, Any]]
@@ -18,6 +18,7 @@ TOKEN_NAMES = ("tokens", "words", "token", "word")
 TAG_NAMES = ("ner_tags", "tags", "labels", "ner", "bio", "slots", "tag")
 # Share of the documents that must fit a layout.
 MOST = 0.9
+SHORTEST = 5  # characters of a sentence in the mean; Chinese ones are short
 LISTS = ("objects", "list", "words")
 
 
@@ -82,21 +83,18 @@ def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words
 
 
 def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> str | None:
-    """Return the field that holds a list of sentences, objects with a text that is longer than a name."""
+    """Return the field that holds a list of sentences: objects with a text, in documents that have none themselves."""
+    if any(is_text(profile) for profile in profiles.values()):
+        return None
     for name, profile in profiles.items():
         if profile.kind == "objects" and profile.share >= MOST:
-            inner = profile_fields(_objects(documents, name))
-            if _text_of_sentence(inner) is not None and not _has_text(profiles):
+            if _text_of_sentence(profile_fields(_objects(documents, name))) is not None:
                 return name
     return None
 
 
-def _has_text(profiles: Mapping[str, FieldProfile]) -> bool:
-    return any(last_part(name) == "text" and profile.kind == "text" for name, profile in profiles.items())
-
-
 def _text_of_sentence(inner: Mapping[str, FieldProfile]) -> str | None:
-    texts = [name for name, profile in inner.items() if profile.kind == "text" and profile.mean_length >= 15]
+    texts = [name for name, profile in inner.items() if profile.kind == "text" and profile.mean_length >= SHORTEST]
     return next((name for name in texts if last_part(name) in ("text", "sentence", "content")), None)
 
 

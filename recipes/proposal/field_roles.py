@@ -104,7 +104,7 @@ def find_texts(profiles: Profiles, choices: Choices) -> tuple[str, str | None]:
     """
     if choices.text is not None:
         return choices.text, _given(choices.pair)
-    candidates = {name: profile for name, profile in profiles.items() if _is_text(profile)}
+    candidates = {name: profile for name, profile in profiles.items() if is_text(profile)}
     by_last = {last_part(name): name for name in reversed(candidates)}
     if choices.pair is None:
         for first, second in PAIR_NAMES:
@@ -196,7 +196,8 @@ def _is_named(name: str, names: Sequence[str]) -> bool:
     return last in names or re.split(r"[ _-]", last)[-1] in names
 
 
-def _is_text(profile: FieldProfile) -> bool:
+def is_text(profile: FieldProfile) -> bool:
+    """Return whether the values of a field may be texts: long, varied, of several words or in a script without spaces."""
     varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present) or last_part(profile.name) in TEXT_NAMES
     wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
