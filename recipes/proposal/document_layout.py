@@ -87,9 +87,9 @@ def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> st
     if any(is_text(profile) for profile in profiles.values()):
         return None
     for name, profile in profiles.items():
-        if profile.kind == "objects" and profile.share >= MOST:
-            if _text_of_sentence(profile_fields(_objects(documents, name))) is not None:
-                return name
+        inner = profile_fields(_objects(documents, name)) if profile.kind == "objects" else {}
+        if profile.share >= MOST and _text_of_sentence(inner) is not None:
+            return name
     return None
 
 

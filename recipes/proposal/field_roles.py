@@ -197,7 +197,7 @@ def _is_named(name: str, names: Sequence[str]) -> bool:
 
 
 def is_text(profile: FieldProfile) -> bool:
-    """Return whether the values of a field may be texts: long, varied, of several words or in a script without spaces."""
+    """Return whether a field may hold texts: long, varied, and of several words or in a script without spaces."""
     varied = profile.distinct >= min(MAX_VALUES, 0.5 * profile.present) or last_part(profile.name) in TEXT_NAMES
     wordy = profile.with_spaces >= 0.3 * profile.present or not max(profile.counts, default="").isascii()
     return profile.kind == "text" and profile.mean_length >= LEAST_MEAN_TEXT and varied and wordy
