@@ -1,0 +1,130 @@
+"""The first hour of a stranger: from a file to a served champion, in a terminal of 80 columns, without a surprise."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.mongo import Mongo
+from tests.ports import free_port
+from tests.terminals import CONTROL, Terminal, check_stopped, terminal
+
+pytestmark = pytest.mark.slow  # trains three networks and starts a server
+
+ROWS = 600
+COLUMNS = 80
+NOUNS = ("Lieferung", "Bestellung", "Beratung", "Verpackung", "Qualität", "Hotline", "Rücksendung", "Größe")
+GOOD = ("schön", "großartig", "günstig", "zuverlässig", "höflich")
+BAD = ("kläglich", "unmöglich", "überteuert", "fürchterlich", "träge")
+PLACES = ("München", "Köln", "Nürnberg", "Lübeck")
+NOISE = re.compile(r"Traceback|Warning:|WARNING|\.py:\d+|DeprecationWarning|alembic", re.IGNORECASE)
+
+
+def words_of(row: int) -> tuple[list[str], str, str]:
+    """Return the words of a row, its class and its place; no two rows are near-duplicates."""
+    mood = row % 2
+    adjective = (BAD, GOOD)[mood][row // 2 % 5]
+    letters = "".join(chr(ord("a") + row // 26**power % 26) for power in range(3))
+    place = PLACES[row % 4]
+    words = ["Die", NOUNS[row % 8], f"von{letters}", "in", place, "war", adjective, "und", NOUNS[row // 3 % 8]]
+    return words, ("schlecht", "gut")[mood], place
+
+
+def write_csv(folder: Path) -> None:
+    lines = [f'"{" ".join(words)}; sagt {place}";{label}' for words, label, place in map(words_of, range(ROWS))]
+    text = "Bewertung;Stimmung\r\n" + "\r\n".join(lines) + "\r\n"
+    (folder / "bewertungen.csv").write_bytes(text.encode("utf-8-sig"))
+
+
+def write_tokens(folder: Path) -> None:
+    rows = [
+        {"tokens": words, "tags": ["B-ORT" if word == place else "O" for word in words]}
+        for words, _, place in map(words_of, range(ROWS))
+    ]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "orte.jsonl").write_text(text, encoding="utf-8")
+
+
+def shown_by(folder: Path, *words: str, code: int = 0, **environment: str) -> str:
+    """Run a command to its end and return what a person has seen, checked for noise."""
+    with terminal(list(words), folder, COLUMNS=str(COLUMNS), **environment) as opened:
+        assert opened.wait() == code, opened.shown
+        return seen(opened)
+
+
+def seen(opened: Terminal) -> str:
+    """Return the text on the terminal, without what progress bars have erased."""
+    shown = "\n".join(CONTROL.sub("", line).rpartition("\r")[2] for line in opened.shown.split("\n"))
+    assert not NOISE.search(shown), shown
+    return shown
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def champion(folder: Path) -> Iterator[str]:
+    """Go from a stranger's CSV to a champion."""
+    write_csv(folder)
+    shown = shown_by(folder, "init", "bewertungen.csv")
+    assert "classes: schlecht 300, gut 300" in shown
+    assert re.search(r"^Bewertung +texts of \d+ characters +text", shown, re.MULTILINE)
+    assert re.search(r"^Stimmung +schlecht, gut +class", shown, re.MULTILINE)
+    assert "ready: assay run bewertungen.yaml" in shown_by(folder, "validate", "bewertungen.yaml")
+    shown = shown_by(folder, "run", "bewertungen.yaml")
+    assert "assay serve --model models:/bewertungen@champion" in shown
+    yield "models:/bewertungen@champion"
+
+
+def test_first_hour_with_a_csv_of_semicolons_and_umlauts(folder: Path, champion: str) -> None:
+    (folder / "neu.jsonl").write_text('{"text": "Die Hotline in Köln war großartig"}\n', encoding="utf-8")
+    shown_by(folder, "predict", "--model", champion, "--input", "neu.jsonl", "--output", "antworten.jsonl")
+    [answer] = map(json.loads, (folder / "antworten.jsonl").read_text(encoding="utf-8").splitlines())
+    assert answer["label"] == "gut"
+    assert "version none -> version 1" in shown_by(folder, "history", "bewertungen")
+    assert "bewertungen" in shown_by(folder, "models")
+    assert "models:/bewertungen/1 (champion): passed" in shown_by(folder, "show", "bewertungen")
+    port = free_port()
+    with terminal(["serve", "--model", champion, "--port", str(port)], folder, COLUMNS=str(COLUMNS)) as opened:
+        opened.wait_until(lambda: responds(port))
+        body = {"text": "Die Beratung war fürchterlich"}
+        response = httpx.post(f"http://127.0.0.1:{port}/predict", json=body).json()
+        assert "schlecht" in json.dumps(response)
+        check_stopped(opened, opened.press_ctrl_c, signal.SIGINT, "requests in flight are completed")
+        seen(opened)
+
+
+def test_first_hour_with_words_and_tags(folder: Path) -> None:
+    write_tokens(folder)
+    assert "entity types: ORT 600" in shown_by(folder, "init", "orte.jsonl")
+    assert "ready: assay run orte.yaml" in shown_by(folder, "validate", "orte.yaml")
+    # A table of words finds every place here, so that no model is better than that baseline.
+    shown = shown_by(folder, "run", "orte.yaml", "--set", "gate.baseline=off")
+    assert "assay serve --model models:/orte@champion" in shown
+
+
+def test_first_hour_with_a_collection(folder: Path, mongo: Mongo) -> None:
+    documents = [
+        {"_id": row, "text": " ".join(words), "mood": label}
+        for row, (words, label, _) in enumerate(map(words_of, range(ROWS)))
+    ]
+    mongo.fill("feedback", documents)
+    address = {"NEWS_URI": mongo.uri}
+    shown = shown_by(folder, "init", f"env:NEWS_URI/{mongo.database}.feedback", **address)
+    assert "classes: schlecht 300, gut 300" in shown
+    assert "ready: assay run feedback.yaml" in shown_by(folder, "validate", "feedback.yaml", **address)
+    assert "models:/feedback@champion" in shown_by(folder, "run", "feedback.yaml", **address)
+
+
+def responds(port: int) -> bool:
+    """Return whether the server is ready."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v2/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
