@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -69,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def champion(folder: Path) -> Iterator[str]:
+def champion(folder: Path) -> str:
     """Go from a stranger's CSV to a champion."""
     write_csv(folder)
     shown = shown_by(folder, "init", "bewertungen.csv")
@@ -79,7 +78,7 @@ def champion(folder: Path) -> Iterator[str]:
     assert "ready: assay run bewertungen.yaml" in shown_by(folder, "validate", "bewertungen.yaml")
     shown = shown_by(folder, "run", "bewertungen.yaml")
     assert "assay serve --model models:/bewertungen@champion" in shown
-    yield "models:/bewertungen@champion"
+    return "models:/bewertungen@champion"
 
 
 def test_first_hour_with_a_csv_of_semicolons_and_umlauts(folder: Path, champion: str) -> None:

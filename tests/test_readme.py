@@ -33,9 +33,17 @@ def test_shipped_recipes_load_and_show_their_run_command(name: str) -> None:
 def test_readme_commands_exist_with_their_options() -> None:
     commands = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines() if line]
     assay_commands = [words for words in commands if words[0] == "assay"]
-    assert {words[1] for words in assay_commands} == set(
-        ["init", "run", "serve", "validate", "predict", "models", "history", "ui", "doctor"]
-    )
+    assert {words[1] for words in assay_commands} == {
+        "init",
+        "run",
+        "serve",
+        "validate",
+        "predict",
+        "models",
+        "history",
+        "ui",
+        "doctor",
+    }
     for words in assay_commands:
         shown = CliRunner().invoke(cli.app, [words[1], "--help"]).output
         for option in (word for word in words if word.startswith("--")):
