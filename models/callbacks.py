@@ -9,24 +9,12 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from assay.corpus.errors import AssayError
+from assay.models.training_stops import NonFiniteLoss, PrunedTrial
 
 Log = Callable[[dict[str, float], int], None]
 SCORE = "eval_score"
 
 _logger = logging.getLogger(__name__)
-
-
-class NonFiniteLoss(AssayError):  # noqa: N818  # named by its event; a search for settings handles it
-    """The training loss is not finite."""
-
-
-class PrunedTrial(Exception):  # noqa: N818  # named by its event; the caller of the training handles it
-    """A trial was pruned; `scores` are the scores of its epochs."""
-
-    def __init__(self, scores: Sequence[float]) -> None:
-        super().__init__(f"pruned after {len(scores)} epochs")
-        self.scores = list(scores)
 
 
 class MetricLogging(TrainerCallback):

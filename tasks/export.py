@@ -18,13 +18,9 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
-from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, choose_precision
+from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, Int8Comparison, choose_precision
 from assay.evaluation.labelled_predictions import row_of
-from assay.evaluation.parity import Int8Comparison, compare_precisions, compare_with_torch
-from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
-from assay.models.deberta import optimised_for_export
-from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
 from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
@@ -97,6 +93,12 @@ def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
 
 def export_bundle(source: _Source, folder: Path) -> ExportReport:
     """Write the bundle that ships to `folder / BUNDLE`."""
+    # Imported here, since torch takes seconds to import and a finished step does not need it.
+    from assay.evaluation.parity import compare_with_torch
+    from assay.models.bert import pruned_for_export
+    from assay.models.deberta import optimised_for_export
+    from assay.models.export.onnx_graph import export_graph
+
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
@@ -159,6 +161,9 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
 def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8Comparison | None:
     if source.recipe.gate.int8 == "off" or not source.rows:
         return None
+    from assay.evaluation.parity import compare_precisions
+    from assay.models.export.onnx_graph import quantize_graph
+
     small.mkdir()
     quantize_graph(plain / MODEL, small / MODEL)
     return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)

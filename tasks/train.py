@@ -17,7 +17,6 @@ from assay.corpus.storage.atomic import PARTIAL
 from assay.evaluation.attempts import FIRST
 from assay.evaluation.tag_check import encoder_digest
 from assay.models.checkpoint import Checkpoint
-from assay.models.hardware import numeric_environment
 from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.metric_logging import MetricLog, metric_log, nested_metric_log
@@ -94,6 +93,9 @@ def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: Ar
 
     Device, number format, threads and instruction set of the processor change the weights, so they are included.
     """
+    # Imported here, since torch takes seconds to import, and the steps before the training do not need it.
+    from assay.models.hardware import numeric_environment
+
     rows = {"snapshot": snapshot.load().digest, "splits": splits.load().digest}
     environment = numeric_environment(recipe.training.precision)
     return {**training_inputs(recipe, snapshot, splits), **rows, "environment": environment}

@@ -22,7 +22,6 @@ from assay.runs.tracking import mlflow_reachable
 from assay.tasks.train import training_inputs
 from assay.tasks.trial import Plan, run_trial
 from assay.tasks.tuning.result import TUNING, Trial, TuningResult
-from assay.tasks.tuning.search import propose
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +72,8 @@ def tune(
 def _search(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, count: int
 ) -> list[Trial]:
+    from assay.tasks.tuning.search import propose  # imports Optuna, which only a search needs
+
     trials: list[Trial] = []
     while len(trials) < count:
         proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, count - len(trials)))

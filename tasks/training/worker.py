@@ -9,9 +9,8 @@ from pathlib import Path
 
 from assay.models import distributed as processes
 from assay.tasks.training.exit_reason import record_exit
-from assay.tasks.training.training_job import TrainingJob, run_training_job
-
-ATTACHED = "--attached"
+from assay.tasks.training.job_runner import run_training_job
+from assay.tasks.training.training_job import ATTACHED, TrainingJob
 
 
 def main(file: Path) -> None:
