@@ -22,6 +22,7 @@ from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, Int8Com
 from assay.evaluation.labelled_predictions import row_of
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.recipe import Recipe
+from assay.runs.progress import current_step, reported
 from assay.runs.run import Run
 from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from assay.serving.cpu import cpu_flags
@@ -50,6 +51,7 @@ class _Source:
 
 
 @task(name="export", cache_policy=NO_CACHE)
+@reported("export")
 def export(
     run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ExportReport]:
@@ -74,7 +76,11 @@ def export(
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
     # The precision that ships and the golden rows depend on the instruction set of the processor.
-    return run.once("export", inputs, make, content={**inputs, **rows, "cpu_flags": cpu_flags()}).to(ExportReport)
+    content = {**inputs, **rows, "cpu_flags": cpu_flags()}
+    result = run.once("export", inputs, make, content=content).to(ExportReport)
+    report = result.load()
+    current_step().conclude(f"{report.precision}, {report.size_mb:.1f} MB")
+    return result
 
 
 def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
@@ -102,7 +108,11 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
-        with _timed("graph"), optimised_for_export(network, source.checkpoint.max_length), pruned_for_export(network):
+        with (
+            _timed("writing the graph"),
+            optimised_for_export(network, source.checkpoint.max_length),
+            pruned_for_export(network),
+        ):
             plain.mkdir()
             export_graph(
                 network,
@@ -111,9 +121,9 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
                 max_length=source.checkpoint.max_length,
             )
         engine = _finish_bundle(source, plain, "fp32")
-        with _timed("parity"):
+        with _timed("comparing with torch"):
             parity = compare_with_torch(network, engine, _parity_rows(source))
-        with _timed("int8"):
+        with _timed("trying int8"):
             comparison = _try_int8(source, plain, small, engine)
         precision, why = choose_precision(source.recipe.gate, comparison, source.recipe.heads)
         shipped = plain if precision == "fp32" else small
@@ -203,6 +213,7 @@ def _spread(rows: Sequence[Example], count: int) -> list[Example]:
 
 @contextmanager
 def _timed(what: str) -> Iterator[None]:
+    current_step().show(what)
     start = time.perf_counter()
     yield
     _log.info("export, %s: %.1f s", what, time.perf_counter() - start)

@@ -13,6 +13,7 @@ from assay.evaluation.baselines import (
     most_frequent_class,
 )
 from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.gate_checks.low_score_causes import low_score_causes
 from assay.evaluation.gate_checks.phrases import percent
 from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of
 from assay.evaluation.paired_test import compare
@@ -80,7 +81,7 @@ def _check(
     elif perfect:
         why = "finds every entity of these rows and no other"
     else:
-        why = f"not shown to be better than {baseline}: {REMEDY}"
+        why = "; ".join([f"not shown to be better than {baseline}", *low_score_causes(rows, head), REMEDY])
     kind = suffix.strip(" ()")
     return Check(
         name=f"baseline: {head}{suffix}",

@@ -13,7 +13,7 @@ from assay.models.callbacks import Log, PruneTrial
 from assay.models.sample_weights import SampleWeights
 from assay.models.training_loop import train
 from assay.runs.prefect_artifacts import ProgressArtifact
-from assay.tasks.training.progress_callback import PrefectProgress
+from assay.tasks.training.progress_callback import TrainingProgress
 from assay.tasks.training.remote_checkpoints import PublishCheckpoints
 from assay.tasks.training.training_job import TrainingJob
 from assay.tasks.tuning.search import should_prune
@@ -45,7 +45,7 @@ def _callbacks(job: TrainingJob) -> Iterator[TrainerCallback]:
     if job.other_trials is not None:
         yield PruneTrial(partial(should_prune, job.other_trials.tuning, job.other_trials.trials))
     else:  # many trials may run at the same time, so they show no progress
-        yield PrefectProgress(ProgressArtifact("training", f"{job.run.recipe.name}: steps of the training"))
+        yield TrainingProgress(ProgressArtifact("training", f"{job.run.recipe.name}: steps of the training"))
     if job.run.shared is not None:
         yield PublishCheckpoints(job.run.shared, job.run.store)
 

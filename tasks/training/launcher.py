@@ -20,6 +20,7 @@ from assay.corpus.errors import AssayError
 from assay.runs.metric_logging import MetricLog
 from assay.serving.cpu import available_threads
 from assay.tasks.training.exit_reason import read_exit
+from assay.tasks.training.progress_pipe import take_progress
 from assay.tasks.training.training_job import ATTACHED, TrainingJob
 
 WORKER = "assay.tasks.training.worker"
@@ -135,7 +136,8 @@ def _run(command: list[str], local: int, stderr: Path) -> int:
         ) as process,
     ):
         for line in process.stdout or ():
-            _log.info("%s", line.rstrip())
+            if not take_progress(line):
+                _log.info("%s", line.rstrip())
         return process.wait()
 
 
