@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import REFUSED, Store, echo, out
+from assay.cli.console import REFUSED, Store, Verbose, echo, out
 from assay.corpus.errors import AssayError
 
 
@@ -36,6 +36,7 @@ def monitor(
         bool | None,
         typer.Option(help="Train the recipe again if a limit is exceeded. [default: as the recipe says]"),
     ] = None,
+    verbose: Verbose = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Compare a window of new rows with the snapshot that a version was trained on, and write a report.
@@ -53,13 +54,12 @@ def monitor(
         faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise AssayError("; ".join(f"--{fault}" for fault in faults)) from error
 
-    from assay.flows.logs import join_prefect_logs
+    from assay.cli.story import told
 
-    join_prefect_logs()
+    with told(verbose=verbose):
+        from assay.flows.local import run_monitoring
 
-    from assay.flows.local import run_monitoring
-
-    report = run_monitoring(model, rows, store, retrain=retrain)
+        report = run_monitoring(model, rows, store, retrain=retrain)
     table = Table("signal", "reference", "window", "effect", "limit", "p", "drift", title=report.model)
     for finding in report.findings:
         numbers = (finding.effect, finding.limit, finding.p_value)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from assay.cli.console import DIFFERS, AsJson, Store, echo, out, print_json
+from assay.cli.console import DIFFERS, AsJson, Store, Verbose, echo, out, print_json
 from assay.corpus.errors import AssayError
 
 
@@ -65,20 +65,22 @@ def rollback(
 
 def reproduce(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    verbose: Verbose = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Train a version again from its rows in an empty store, and compare splits, network, predictions and metrics.
 
     Nothing is registered. Exit code 0: equal to the last digit; 4: a result differs; 1: an error.
     """
-    from assay.flows.logs import join_prefect_logs
+    from assay.cli.story import told
 
-    join_prefect_logs()
+    with told(verbose=verbose):
+        from assay.flows.local import run_reproduction
+
+        result = run_reproduction(model, store)
 
     from assay.cli.lineage_tables import reproduction_tables
-    from assay.flows.local import run_reproduction
 
-    result = run_reproduction(model, store)
     for table in reproduction_tables(result):
         out.print(table)
     if not result.equal:

@@ -1,6 +1,8 @@
 """The end of `assay run` on a terminal: the outcome, the decisive scores, the checks, and the next commands."""
 
+import os
 import shlex
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +15,8 @@ from assay.cli.run_summary import RunSummary
 from assay.evaluation.decisive_scores import DecisiveScore
 from assay.evaluation.verdict import Check
 
+WIDTH = 10  # of the names in front of texts and commands
+NO_BREAK = "\N{NO-BREAK SPACE}"  # between an option and its value
 HELP = "docs/howto/refused.md"
 # Checks of one group share the part of their name before the colon.
 GROUPS = {
@@ -40,7 +44,7 @@ def show_summary(summary: RunSummary, store: Path) -> None:
         _show_failed(check)
     out.print()
     for name, command in next_commands(summary, store):
-        echo(f"{name:10}  {command}")
+        _show_command(name, command)
 
 
 def next_commands(summary: RunSummary, store: Path) -> Iterator[tuple[str, str]]:
@@ -52,10 +56,27 @@ def next_commands(summary: RunSummary, store: Path) -> Iterator[tuple[str, str]]
         yield "predict", f"assay predict --model {summary.address} --input ROWS.csv --output OUT.csv{place}"
     if summary.outcome == "promoted":
         yield "serve", f"assay serve --model {summary.address}{place}"
-    yield "open", summary.card
-    yield "metrics", f"assay ui{place}"
+    yield "MLflow", f"assay ui{place}"
+    yield "card", _short_path(summary.card)
     if summary.failed:
         yield "help", HELP
+
+
+def _short_path(path: str) -> str:
+    """Return a path as relative to the working directory where that is shorter."""
+    return min(path, os.path.relpath(path), key=len)
+
+
+def _show_command(name: str, command: str) -> None:
+    """Print a command or a path so that it can be copied: on a terminal, a long command continues on the next line."""
+    indent = " " * (WIDTH + 2)
+    if not out.is_terminal or len(indent) + len(command) <= out.width:
+        echo(f"{name:{WIDTH}}  {command}")
+    elif " --" not in command:
+        echo(f"{name}\n  {command}")
+    else:
+        lines = textwrap.wrap(command.replace(" --", "\n--").replace(" ", NO_BREAK).replace("\n", " "), out.width - 16)
+        echo(f"{name:{WIDTH}}  " + f" \\\n{indent}  ".join(lines).replace(NO_BREAK, " "))
 
 
 def _score_table(summary: RunSummary) -> Table:
@@ -84,9 +105,13 @@ def _number(value: float | None) -> str:
 
 
 def _show_rows(rows: Iterable[tuple[str, str]]) -> None:
-    """Print names and texts; a text wraps at words, behind its name."""
+    """Print names and texts; on a terminal, a text wraps at words, behind its name."""
+    if not out.is_terminal:
+        for name, text in rows:
+            echo(f"{name:{WIDTH}}  {text}")
+        return
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    grid.add_column(width=10)
+    grid.add_column(width=WIDTH)
     grid.add_column()
     for name, text in rows:
         grid.add_row(Text(name), Text(text))

@@ -52,6 +52,8 @@ class RunSummary(BaseModel):
     def headline(self) -> str:
         """Return name, version and outcome in one line."""
         name = f"{self.model} version {self.version}" if self.version else f"{self.model} (nothing registered)"
+        if self.outcome == "refused" and self.failed:
+            return f"{name}: refused, {len(self.failed)} of {len(self.checks)} checks failed"
         return f"{name}: {self.why}"
 
 

@@ -153,7 +153,8 @@ class Attempts:
             kept=accepted,
             reason=reason,
         )
-        note(str(attempt))
+        if kind != "first":
+            note(str(attempt))
         self.history.append(attempt)
         self.best = candidate if accepted else self.best
 

@@ -39,7 +39,7 @@ def promote(
         AssayError: MLflow cannot be reached, an approval is missing, or a step failed and was rolled back.
     """
     result = _promote(run, results, verdict, approval)
-    current_step().conclude(result.why)
+    current_step().conclude(result.why.partition(": ")[0])
     return result
 
 
