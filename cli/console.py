@@ -25,6 +25,9 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead; its schema is in the documentation.")
 ]
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the outcome in one line, and nothing else.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print the log of Prefect, MLflow and Assay.")]
+
 # A larger count on the command line is a typing error.
 MOST = 1_000_000_000
 

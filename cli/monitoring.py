@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.console import AsJson, Store, echo, out, print_json
+from assay.cli.console import AsJson, Store, Verbose, echo, out, print_json
 from assay.cli.exit_codes import ExitCode
 from assay.cli.terminal_layout import plain_table, print_block
 from assay.corpus.errors import AssayError
@@ -42,11 +42,12 @@ def monitor(
         typer.Option(help="Train the recipe again if a limit is exceeded. [default: as the recipe says]"),
     ] = None,
     as_json: AsJson = False,
+    verbose: Verbose = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Compare new rows with those that a version was trained on.
 
-    The command writes a report with plots.     Exit code 0: no drift; 6: a limit was exceeded; 1: an error.
+    The command writes a report with plots. Exit code 0: no drift; 6: a limit was exceeded; 1: an error.
     """
     from pydantic import ValidationError
 
@@ -59,13 +60,12 @@ def monitor(
         faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise AssayError("; ".join(f"--{fault}" for fault in faults)) from error
 
-    from assay.flows.logs import join_prefect_logs
+    from assay.cli.story import told
 
-    join_prefect_logs()
+    with told(verbose=verbose):
+        from assay.flows.local import run_monitoring
 
-    from assay.flows.local import run_monitoring
-
-    report = run_monitoring(model, rows, store, retrain=retrain)
+        report = run_monitoring(model, rows, store, retrain=retrain)
     if as_json:
         print_json(report)
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.console import AsJson, Store, echo, out, print_json
+from assay.cli.console import AsJson, Store, Verbose, echo, out, print_json
 from assay.cli.exit_codes import ExitCode
 from assay.cli.terminal_layout import print_block
 from assay.corpus.errors import AssayError
@@ -85,6 +85,7 @@ def rollback(
 def reproduce(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
     as_json: AsJson = False,
+    verbose: Verbose = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Train a version again, and compare every result.
@@ -92,14 +93,15 @@ def reproduce(
     It trains from the rows of the version in an empty store, and compares splits, network, predictions and metrics.
     Nothing is registered. Exit code 0: equal to the last digit; 4: a result differs; 1: an error.
     """
-    from assay.flows.logs import join_prefect_logs
+    from assay.cli.story import told
 
-    join_prefect_logs()
+    with told(verbose=verbose):
+        from assay.flows.local import run_reproduction
+
+        result = run_reproduction(model, store)
 
     from assay.cli.lineage_tables import reproduction_tables
-    from assay.flows.local import run_reproduction
 
-    result = run_reproduction(model, store)
     if as_json:
         print_json(result)
     else:

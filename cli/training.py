@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import Overrides, RecipePath, Store, echo, out
+from assay.cli.console import AsJson, Overrides, Quiet, RecipePath, Store, Verbose, echo, print_json
 from assay.cli.exit_codes import ExitCode
 from assay.cli.stopping import noting
 
 if TYPE_CHECKING:
     from assay.flows.training import TrainingOutcome
+    from assay.recipes.recipe import Recipe
 
 SAVED = "progress is saved; run the same command to resume"
 
@@ -42,6 +42,9 @@ def run(
         str | None,
         typer.Option(metavar="REASON", help="Promote the model even if the gate refuses it; recorded permanently."),
     ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a recipe, test the model, and promote it if it passes.
 
@@ -52,28 +55,30 @@ def run(
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
+    begun = _begin(loaded, store, from_step, until)
+    from assay.cli.story import told
 
-    from assay.flows.logs import join_prefect_logs
+    with told(verbose=verbose, quiet=quiet or as_json) as story:
+        story.line("recipe", begun)
 
-    join_prefect_logs()
+        from assay.flows.local import run_steps, run_training
 
-    from assay.flows.local import run_steps, run_training
-
-    if until is not None:
-        for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
-            echo(f"{step}: {path}")
-        return
-    outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
-    show_outcome(outcome)
+        if until is not None:
+            for step, path in run_steps(loaded, store, until, fresh=fresh, from_step=from_step).items():
+                echo(f"{step}: {path}")
+            return
+        outcome = run_training(loaded, store, fresh=fresh, from_step=from_step, force=force)
     promotion = outcome.promotion
-    if promotion.pending:
+    _show(outcome, loaded, store, quiet=quiet, as_json=as_json)
+    if promotion.pending and not as_json:
         from assay.cli.approval_dialogue import ask_on_terminal
 
         with noting("the model still waits for approval; see assay approve"):
             promotion = ask_on_terminal(outcome, store)
-        if promotion.pending:
-            raise typer.Exit(ExitCode.PENDING)
-        echo(promotion.why)
+        if not promotion.pending:
+            echo(promotion.why)
+    if promotion.pending:
+        raise typer.Exit(ExitCode.PENDING)
     if not promotion.promoted and (promotion.version or outcome.verdict.outcome != "passed"):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -84,6 +89,7 @@ def seeds(
     overrides: Overrides = None,
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Number of seeds, starting at 0.")] = 5,
     store: Store = Path(".assay"),
+    verbose: Verbose = False,
 ) -> None:
     """Train a recipe with several seeds, and show the spread.
 
@@ -95,30 +101,47 @@ def seeds(
 
     loaded = load_recipe(recipe, overrides or [])
 
-    from assay.flows.logs import join_prefect_logs
+    begun = _begin(loaded, store, None, None)
+    from assay.cli.story import told
 
-    join_prefect_logs()
+    with told(verbose=verbose) as story:
+        story.line("recipe", begun)
 
-    from assay.flows.local import run_seeds
+        from assay.flows.local import run_seeds
 
-    result = run_seeds(loaded, range(count), store)
+        result = run_seeds(loaded, range(count), store)
     for seed, score in result.scores.items():
         echo(f"seed {seed}: {score:.4f}")
     echo(f"mean {result.mean:.4f}, standard deviation {result.deviation:.4f}")
     echo("the run stays open: assay run resumes it with these rows; assay run --fresh reads the source again")
 
 
-def show_outcome(outcome: "TrainingOutcome") -> None:
-    """Print the verdict as a table, the attempts, the reasons of a refusal, and the path of the model card."""
-    title = f"{outcome.verdict.recipe}: {outcome.verdict.outcome}"
-    table = Table("check", "measured", "required", "passed", title=title)
-    for check in outcome.verdict.checks:
-        passed = ("yes" if check.passed else "NO") if check.tested else "not tested"
-        table.add_row(check.name, check.measured, check.required, passed)
-    out.print(table)
-    for attempt in outcome.verdict.attempts:
-        echo(str(attempt))
-    for check in outcome.verdict.failed:
-        echo(f"refused by {check.name}: {check.why}")
-    echo(outcome.promotion.why)
-    echo(f"model card: {outcome.card}")
+def _begin(recipe: "Recipe", store: Path, from_step: str | None, until: str | None) -> str:
+    """Check the store and the names of steps, and return the first line.
+
+    Raises:
+        AssayError: the store cannot be written to, or there is no such step.
+    """
+    from assay.runs.redo import parse_last_step, parse_step
+    from assay.runs.source_access import source_name
+    from assay.runs.store_folder import check_store
+
+    parse_step(from_step)
+    if until is not None:
+        parse_last_step(until)
+    check_store(store)
+    return f"{recipe.name}: {' and '.join(recipe.heads)} from {source_name(recipe.source)}"
+
+
+def _show(outcome: "TrainingOutcome", recipe: "Recipe", store: Path, *, quiet: bool, as_json: bool) -> None:
+    """Print the outcome: in full, in one line, or as JSON."""
+    from assay.cli.run_report import show_summary
+    from assay.cli.run_summary import summarise
+
+    summary = summarise(outcome, recipe.name, recipe.registry.name, recipe.gate)
+    if as_json:
+        print_json(summary)
+    elif quiet:
+        echo(summary.headline)
+    else:
+        show_summary(summary, store)

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
@@ -22,6 +20,9 @@ from assay.serving.bundle import TOKENIZER, Bundle
 from assay.serving.decoding import OUTSIDE, spans, tag_words
 from assay.serving.encoding import TextEncoder, Word
 from assay.serving.predictions import ScoredEntity
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 # Limits of the rows and the word n-grams of a baseline: more of them cost minutes and change little.
 MOST_ROWS = 20_000
@@ -158,7 +159,11 @@ class TfidfClassifier:
         return [replace(prediction, predicted=label) for prediction, label in zip(predictions, predicted, strict=True)]
 
 
-def _pipeline() -> Pipeline:
+def _pipeline() -> "Pipeline":
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     words = TfidfVectorizer(
         tokenizer=list,
         preprocessor=list,

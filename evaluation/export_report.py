@@ -7,11 +7,21 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.storage.completion_manifest import read_manifest
-from assay.evaluation.parity import Int8Comparison
 from assay.recipes.recipe import Gate, Head
 
 REPORT = "export.json"
 BUNDLE = "bundle"  # folder beside the report
+
+
+class Int8Comparison(BaseModel):
+    """F1 of each head with float32 and with int8 weights on validation rows, and the drop from one to the other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    f1_fp32: dict[Head, float]
+    f1_int8: dict[Head, float]
+    drop: dict[Head, float]
+    rows: int
 
 
 class ExportReport(BaseModel):

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic import BaseModel, Field
-from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
 from assay.evaluation.statistics import Bools, Floats
@@ -104,6 +103,8 @@ def _add_sentence(result: Metrics, rows: Sequence[LabelledPrediction], labels: S
     if not rows:
         result.left_out["sentence"] = "no row has a class"
         return
+    from sklearn.metrics import confusion_matrix  # scikit-learn takes seconds to import
+
     gold, predicted = gold_and_predicted(rows)
     classes = [*labels, *sorted(set(classes_of(rows)) - set(labels))]
     scores = sentence_scores(gold, predicted, classes)
@@ -131,6 +132,8 @@ def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, la
     if undefined:
         result.left_out["sentence.roc_auc"] = f"all rows or no rows have the class {undefined[0]!r}"
         return
+    from sklearn.metrics import roc_auc_score
+
     areas = (float(roc_auc_score(member, probabilities[:, column])) for column, member in enumerate(members))
     result.metrics["sentence.roc_auc"] = _mean(areas)
 

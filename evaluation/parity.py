@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from assay.corpus.example import Entity, Example
+from assay.evaluation.export_report import Int8Comparison
 from assay.evaluation.labelled_predictions import as_tagged, row_of
 from assay.models.scores import entity_scores, sentence_scores
 from assay.recipes.recipe import Head
@@ -26,17 +26,6 @@ class Parity:
 
     max_difference: float
     predictions_equal: bool
-    rows: int
-
-
-class Int8Comparison(BaseModel):
-    """F1 of each head with float32 and with int8 weights on validation rows, and the drop from one to the other."""
-
-    model_config = ConfigDict(frozen=True)
-
-    f1_fp32: dict[Head, float]
-    f1_int8: dict[Head, float]
-    drop: dict[Head, float]
     rows: int
 
 

@@ -17,8 +17,6 @@ from math import prod, sqrt
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
-from scipy.stats import norm
-from scipy.stats import t as student
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -289,6 +287,9 @@ def _expanded(level: float, clusters: int | None) -> float:
     """Return the expanded level of a percentile; with clusters None, the level itself."""
     if clusters is None:
         return level
+    from scipy.stats import norm  # takes a second to import
+    from scipy.stats import t as student
+
     return float(norm.cdf(student.ppf(level, clusters - 1) * sqrt(clusters / (clusters - 1))))
 
 
@@ -296,6 +297,9 @@ def _for_clusters(p_value: float, clusters: int) -> float:
     """Convert a p-value of percentiles to that of expanded percentiles; with one cluster it is 1."""
     if clusters < 2:
         return 1.0
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
     return float(student.cdf(norm.ppf(p_value) * sqrt((clusters - 1) / clusters), clusters - 1))
 
 

@@ -1,33 +1,30 @@
-"""Run flows from a terminal: in this process, with one-line errors."""
+"""Run flows from a terminal: in this process, with one-line errors.
+
+Each flow is imported by the function that runs it, after the temporary server has been started: both take seconds.
+"""
 
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-    temporary_settings,
-)
-from prefect.settings.legacy import Setting
-
-from assay.corpus.choice import choose
 from assay.corpus.storage.disk_errors import user_line
-from assay.evaluation.drift.drift_report import DriftReport
-from assay.evaluation.drift.window import Window
-from assay.flows.monitoring import monitor
-from assay.flows.partial_run import SINGLE_STEPS, run_until
-from assay.flows.reproduce import reproduce
-from assay.flows.seeds import SeedScores, train_across_seeds
-from assay.flows.training import TrainingOutcome, train
+from assay.flows import ephemeral
 from assay.recipes.recipe import Recipe
-from assay.runs.redo import STEPS
-from assay.runs.run import Step
-from assay.tasks.reproduce import Reproduction
+from assay.runs.redo import parse_last_step, parse_step
+from assay.runs.step_progress import step_progress
+
+if TYPE_CHECKING:
+    from assay.evaluation.drift.drift_report import DriftReport
+    from assay.evaluation.drift.window import Window
+    from assay.flows.seeds import SeedScores
+    from assay.flows.training import TrainingOutcome
+    from assay.tasks.reproduce import Reproduction
+
+# A busy machine needs longer than the 20 s that Prefect allows.
+STARTUP_S = 180.0
 
 
 def run_training(
@@ -37,7 +34,7 @@ def run_training(
     fresh: bool = False,
     from_step: str | None = None,
     force: str | None = None,
-) -> TrainingOutcome:
+) -> "TrainingOutcome":
     """Run the training flow in this process: from the source to a verdict, and to a promotion if it allows one.
 
     Args:
@@ -59,8 +56,11 @@ def run_training(
         >>> outcome.verdict.outcome
         'passed'
     """
-    with _prefect():
-        return train(recipe, store, fresh=fresh, from_step=_step(from_step), force=force)
+    step = parse_step(from_step)
+    with _starting():
+        from assay.flows.training import train
+    with _on_server():
+        return train(recipe, store, fresh=fresh, from_step=step, force=force)
 
 
 def run_steps(
@@ -74,65 +74,81 @@ def run_steps(
     Raises:
         AssayError: there is no such step, or the first error that a user can fix.
     """
-    names = ", ".join(SINGLE_STEPS)
-    refusal = f"--until {until}: the steps to stop after are {names}; to run the gate without promotion, use --dry-run"
-    last = choose(until, SINGLE_STEPS, refusal)
-    with _prefect():
-        return run_until(recipe, last, store, fresh=fresh, from_step=_step(from_step))
+    last, step = parse_last_step(until), parse_step(from_step)
+    with _starting():
+        from assay.flows.partial_run import run_until
+    with _on_server():
+        return run_until(recipe, last, store, fresh=fresh, from_step=step)
 
 
-def run_seeds(recipe: Recipe, seeds: Sequence[int], store: Path) -> SeedScores:
+def run_seeds(recipe: Recipe, seeds: Sequence[int], store: Path) -> "SeedScores":
     """Train with several seeds in this process.
 
     Raises:
         AssayError: the first error that a user can fix.
     """
-    with _prefect():
+    with _starting():
+        from assay.flows.seeds import train_across_seeds
+    with _on_server():
         return train_across_seeds(recipe, seeds, store)
 
 
-def run_reproduction(model: str, store: Path) -> Reproduction:
+def run_reproduction(model: str, store: Path) -> "Reproduction":
     """Reproduce a version in this process.
 
     Raises:
         AssayError: the first error that a user can fix.
     """
-    with _prefect():
+    with _starting():
+        from assay.flows.reproduce import reproduce
+    with _on_server():
         return reproduce(model, store)
 
 
-def run_monitoring(model: str, window: Window, store: Path, *, retrain: bool | None = None) -> DriftReport:
+def run_monitoring(model: str, window: "Window", store: Path, *, retrain: bool | None = None) -> "DriftReport":
     """Compare a window with the data of a version in this process.
 
     Raises:
         AssayError: the first error that a user can fix.
     """
-    with _prefect():
+    with _starting():
+        from assay.flows.monitoring import monitor
+    with _on_server():
         return monitor(model, window, retrain, store)
 
 
 @contextmanager
-def _prefect() -> Iterator[None]:
-    """Run flows in the block, without a configured server on a temporary one that Ctrl-C does not end too early."""
-    log_one_line_errors()
-    if not PREFECT_API_URL.value():
-        from assay.flows.ephemeral import DetachedServer  # seconds of imports that a configured server does not need
+def _starting() -> Iterator[None]:
+    """Start the temporary server while the block imports a flow, and wait for it; do nothing with a configured one.
 
-        DetachedServer()
-    with temporary_settings(_ephemeral_settings()):
-        yield
-
-
-def _ephemeral_settings() -> dict[Setting, Any]:
-    """Return settings for Prefect's temporary server: a long startup timeout and no analytics.
-
-    Settings of the environment take precedence.
+    Raises:
+        AssayError: the temporary server does not start.
     """
-    defaults: dict[Setting, Any] = {
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180,
-        PREFECT_SERVER_ANALYTICS_ENABLED: False,
-    }
-    return {setting: value for setting, value in defaults.items() if setting.name not in os.environ}
+    with step_progress("start") as step:
+        ephemeral.start_early()
+        step.show("loading Prefect and MLflow")
+        yield
+        log_one_line_errors()
+        from prefect import settings
+
+        if settings.PREFECT_API_URL.value() or not settings.PREFECT_SERVER_ALLOW_EPHEMERAL_MODE.value():
+            ephemeral.stop()
+            step.conclude("a configured Prefect server")
+            return
+        step.show("starting a temporary Prefect server")
+        timeout = settings.PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
+        ephemeral.start().wait(timeout.value() if timeout.name in os.environ else STARTUP_S)
+        step.conclude("a temporary Prefect server")
+
+
+@contextmanager
+def _on_server() -> Iterator[None]:
+    """Run flows in the block on the temporary server, if one was started."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    address = ephemeral.address()
+    with temporary_settings({} if address is None else {PREFECT_API_URL: address}):
+        yield
 
 
 def log_one_line_errors() -> None:
@@ -155,7 +171,3 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 def _first_line(record: logging.LogRecord) -> bool:
     record.msg, record.args, record.exc_info = record.getMessage().partition("\n")[0], (), None
     return True
-
-
-def _step(name: str | None) -> Step | None:
-    return None if name is None else choose(name, STEPS, f"--from {name}: no such step; steps are {', '.join(STEPS)}")

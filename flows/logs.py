@@ -1,9 +1,21 @@
-"""Add the log records of this package to the log of the flow run, on the terminal and in Prefect."""
+"""The logs of a command: the records of this package join those of the flow run, those of libraries can be hidden.
+
+Prefect and MLflow read these settings when they are imported. Settings of the environment take precedence.
+"""
 
 import logging
 import os
 
 PACKAGE = "assay"
+# Prefect's records still reach its server; only the terminal shows none.
+HIDDEN = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "DO_NOT_TRACK": "1",  # Prefect would print a notice
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+}
 
 
 def join_prefect_logs() -> None:
@@ -12,3 +24,9 @@ def join_prefect_logs() -> None:
     logger = logging.getLogger(PACKAGE)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
+
+
+def hide_library_logs() -> None:
+    """Show no records and no progress bars of libraries on the terminal. Call it before they are imported."""
+    for variable, value in HIDDEN.items():
+        os.environ.setdefault(variable, value)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
 
 from prefect import flow
 
@@ -11,7 +10,7 @@ from assay.flows.runners import runner_from_environment, task_resources_from_env
 from assay.flows.training_attempts import searches_first
 from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import open_run
-from assay.runs.run import Run, Step
+from assay.runs.run import Run, SingleStep, Step
 from assay.runs.tracking import record_data
 from assay.tasks.evaluate import evaluate
 from assay.tasks.export import export
@@ -20,9 +19,6 @@ from assay.tasks.split import split
 from assay.tasks.train import train
 from assay.tasks.tune import tune
 from assay.tasks.validate import validate
-
-SingleStep = Literal["extract", "validate", "split", "tune", "train", "export", "evaluate"]
-SINGLE_STEPS: tuple[SingleStep, ...] = get_args(SingleStep)
 
 
 @flow(

@@ -12,6 +12,7 @@ from assay.flows.runners import runner_from_environment, task_resources_from_env
 from assay.recipes.recipe import Recipe
 from assay.recipes.training_section import Tuning
 from assay.runs.lifecycle import open_run
+from assay.runs.step_progress import step_progress
 from assay.tasks.extract import extract
 from assay.tasks.split import split
 from assay.tasks.trial import Plan, run_trial
@@ -67,7 +68,13 @@ def train_across_seeds(recipe: Recipe, seeds: Sequence[int], store: Path = Path(
         snapshot = extract(run)
         splits = split(run, snapshot)
         shared = [unmapped(value) for value in (run, snapshot, splits, tuning)]
-        trials: list[Trial] = run_trial.map(*shared, plans).result()
+        trials: list[Trial] = []
+        with step_progress("train") as progress:
+            futures = run_trial.map(*shared, plans)
+            for number, future in enumerate(futures, start=1):
+                progress.show(f"seed {number} of {len(plans)}", (number - 1) / len(plans))
+                trials.append(future.result())
+            progress.conclude(f"{len(trials)} seeds")
     scores = {}
     for trial in trials:
         if trial.score is None:

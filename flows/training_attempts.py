@@ -4,7 +4,6 @@ All decisions are based on validation rows. There are at most `retrigger.max_att
 of an attempt is a step of the run, so that a killed run resumes within it, and the verdict reports every attempt.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
@@ -20,6 +19,7 @@ from assay.models.checkpoint import Checkpoint
 from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
+from assay.runs.step_progress import note
 from assay.tasks.export import export
 from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate
 from assay.tasks.record_attempts import record_attempts
@@ -30,8 +30,6 @@ from assay.tasks.tuning.result import TuningResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,8 @@ class Attempts:
             kept=accepted,
             reason=reason,
         )
-        _log.info("%s", attempt)
+        if kind != "first":
+            note(str(attempt))
         self.history.append(attempt)
         self.best = candidate if accepted else self.best
 

@@ -1,32 +1,18 @@
-"""Trainer callbacks: metric logging, early stopping, pruning of trials, progress bar."""
+"""Trainer callbacks: metric logging, early stopping, pruning of trials."""
 
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from assay.corpus.errors import AssayError
+from assay.models.training_stops import NonFiniteLoss, PrunedTrial
 
 Log = Callable[[dict[str, float], int], None]
 SCORE = "eval_score"
 
 _logger = logging.getLogger(__name__)
-
-
-class NonFiniteLoss(AssayError):  # noqa: N818  # named by its event; a search for settings handles it
-    """The training loss is not finite."""
-
-
-class PrunedTrial(Exception):  # noqa: N818  # named by its event; the caller of the training handles it
-    """A trial was pruned; `scores` are the scores of its epochs."""
-
-    def __init__(self, scores: Sequence[float]) -> None:
-        super().__init__(f"pruned after {len(scores)} epochs")
-        self.scores = list(scores)
 
 
 class MetricLogging(TrainerCallback):
@@ -108,47 +94,3 @@ class PruneTrial(TrainerCallback):
 def scores_of(state: TrainerState) -> list[float]:
     """Return the score of each epoch so far."""
     return [entry[SCORE] for entry in state.log_history if SCORE in entry]
-
-
-class Progress(TrainerCallback):
-    """Callback that shows a progress bar over all steps, with the latest loss and score."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._shown: dict[str, str] = {}
-        self._due = 0.0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Open the bar at the first step of the training."""
-        # disable=None: no bar unless stderr is a terminal.
-        self._bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="training", unit="step", leave=False, disable=None
-        )
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Store the latest loss and score."""
-        for name, value in (logs or {}).items():
-            if name in ("loss", SCORE):
-                self._shown[name.removeprefix("eval_")] = f"{value:.4f}"
-        if self._bar is not None and time.monotonic() >= self._due:
-            self._due = time.monotonic() + 0.5
-            self._bar.set_postfix(self._shown, refresh=False)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Advance the bar."""
-        self._bar.update()
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Close the bar."""
-        self._bar.close()

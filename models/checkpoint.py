@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from assay.corpus.cleaning import Cleaning
 from assay.corpus.errors import AssayError
-from assay.models.network import Network, load_network
 from assay.models.weight_files import weights_written_to
 from assay.serving.bundle import Crf
+
+if TYPE_CHECKING:
+    from assay.models.network import Network
 
 MANIFEST = "checkpoint.json"
 TOKENIZER = "tokenizer.json"
@@ -55,7 +57,7 @@ class Checkpoint:
             raise AssayError(f"{path} is of another version; run with --from train") from error
 
     @classmethod
-    def save(cls, folder: Path, network: Network, manifest: CheckpointManifest) -> Self:
+    def save(cls, folder: Path, network: "Network", manifest: CheckpointManifest) -> Self:
         """Write the weights, then the manifest. The tokenizer must already be in the folder."""
         if not (folder / TOKENIZER).is_file():
             raise AssayError(f"{folder} holds no {TOKENIZER}; save the tokenizer before the checkpoint")
@@ -120,10 +122,13 @@ class Checkpoint:
         history: dict[str, Any] = json.loads((self.folder / HISTORY).read_text(encoding="utf-8"))
         return history
 
-    def network(self, attention: str | None = None) -> Network:
+    def network(self, attention: str | None = None) -> "Network":
         """Load the network in eval mode and float32, with merged adapters.
 
         Args:
             attention: `eager` for export, or `sdpa`; None uses the fastest that the encoder supports.
         """
+        # Imported here, since torch takes seconds to import and a look at the manifest does not need it.
+        from assay.models.network import load_network
+
         return load_network(self.folder, len(self.labels), len(self.tags), attention)

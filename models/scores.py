@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
 from assay.corpus.example import Entity
 
 
@@ -40,6 +38,8 @@ class EntityScores:
 
 def sentence_scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> SentenceScores:
     """Score classes row by row; `labels` fixes the order of the breakdown."""
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support  # scikit-learn takes seconds
+
     values = precision_recall_fscore_support(gold, predicted, labels=list(labels), zero_division=0)
     by_label = {
         label: Score(float(precision), float(recall), float(f1), int(support))

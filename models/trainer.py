@@ -19,7 +19,7 @@ from assay.corpus.errors import AssayError
 from assay.models import distributed as processes
 from assay.models import resume
 from assay.models.batching import Batch, BucketLoader
-from assay.models.callbacks import EarlyStopping, Log, MetricLogging, Progress
+from assay.models.callbacks import EarlyStopping, Log, MetricLogging
 from assay.models.hardware import training_device
 from assay.models.loss import HeadsLoss
 from assay.models.network import Network
@@ -68,7 +68,6 @@ class NetworkTrainer(Trainer):
         self.network = network
         self.key = key
         self.remove_callback(PrinterCallback)
-        self.add_callback(Progress())
         self.add_callback(MetricLogging(log))
         if training.early_stopping is not None:
             self.add_callback(EarlyStopping(training.early_stopping))

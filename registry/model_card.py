@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from assay.corpus.snapshot import SnapshotManifest
 from assay.corpus.splits import SplitsManifest
 from assay.evaluation.bundle_evaluation import Evaluation
-from assay.evaluation.card.card_plots import calibration_plot, confusion_plot, curves_plot, slices_plot
 from assay.evaluation.card.templates import template_environment
 from assay.evaluation.export_report import ExportReport
 from assay.evaluation.gate_checks.baseline import METRIC
@@ -128,6 +127,9 @@ class Card(BaseModel):
     @property
     def plots(self) -> dict[str, Markup]:
         """Plots as SVG by name, where there are data for them."""
+        # Imported here, since matplotlib takes seconds to import and only the last step needs it.
+        from assay.evaluation.card.card_plots import calibration_plot, confusion_plot, curves_plot, slices_plot
+
         evaluation = self.evaluation
         plots = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
         if evaluation.confusion:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from assay.corpus.choice import choose
 from assay.corpus.errors import AssayError
 from assay.recipes.gate_section import SliceRule
 from assay.recipes.recipe import Recipe
-from assay.runs.run import Step
+from assay.runs.run import SingleStep, Step
 
 STEPS: tuple[Step, ...] = get_args(Step)
+SINGLE_STEPS: tuple[SingleStep, ...] = get_args(SingleStep)
 # The longest prefix of a key counts. A key without one is read by the gate, or only recorded.
 FIRST_STEPS: dict[str, Step] = {
     "source": "extract",
@@ -87,3 +89,23 @@ def _has_tokens(recipe: Mapping[str, Any]) -> bool:
 
 def _mitigates(recipe: Mapping[str, Any]) -> bool:
     return SliceRule.model_validate(recipe["gate"]["slices"]).active and recipe["retrigger"]["max_attempts"] > 0
+
+
+def parse_step(name: str | None) -> Step | None:
+    """Return the step to begin at, as a person types it; None for None.
+
+    Raises:
+        AssayError: there is no such step.
+    """
+    return None if name is None else choose(name, STEPS, f"--from {name}: no such step; steps are {', '.join(STEPS)}")
+
+
+def parse_last_step(name: str) -> SingleStep:
+    """Return the step to stop after, as a person types it.
+
+    Raises:
+        AssayError: a run cannot stop after it, or there is no such step.
+    """
+    names = ", ".join(SINGLE_STEPS)
+    refusal = f"--until {name}: the steps to stop after are {names}; to run the gate without promotion, use --dry-run"
+    return choose(name, SINGLE_STEPS, refusal)

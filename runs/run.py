@@ -27,6 +27,8 @@ Step = Literal[
     "gate",
     "promote",
 ]
+# The steps that a run may stop after.
+SingleStep = Literal["extract", "validate", "split", "tune", "train", "export", "evaluate"]
 
 
 class Run(BaseModel):

@@ -19,6 +19,7 @@ from assay.corpus.storage.digest import digest_folder, digest_json
 from assay.corpus.storage.disk_errors import writing_to
 from assay.runs.remote_step_cache import RemoteStepCache
 from assay.runs.software import code_digest, package_versions
+from assay.runs.step_progress import mark_reused
 from assay.runs.step_result import STEP_MANIFEST, finished_result, read_step_manifest
 from assay.runs.step_reuse import link_result
 
@@ -81,9 +82,11 @@ class StepCache:
             content_digest = digest_json({"step": step, "content": content, **made_by})
         folder = self._folder / f"{step}-{key[:16]}"
         if (result := self._look_up(step, folder)) is not None:
+            mark_reused(step)
             return result
         with writing_to(folder):
             if content_digest is not None and (result := self._take(step, folder, content_digest)) is not None:
+                mark_reused(step)
                 reused(result.path)
                 return self._publish(folder, again=False) or result
             redo = self._redo if step in self._fresh_steps else None

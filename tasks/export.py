@@ -18,15 +18,12 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
-from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, choose_precision
+from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, Int8Comparison, choose_precision
 from assay.evaluation.labelled_predictions import row_of
-from assay.evaluation.parity import Int8Comparison, compare_precisions, compare_with_torch
-from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
-from assay.models.deberta import optimised_for_export
-from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from assay.serving.cpu import cpu_flags
 from assay.serving.engine import Engine, Row
@@ -54,6 +51,7 @@ class _Source:
 
 
 @task(name="export", cache_policy=NO_CACHE)
+@reported("export")
 def export(
     run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ExportReport]:
@@ -78,7 +76,11 @@ def export(
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
     # The precision that ships and the golden rows depend on the instruction set of the processor.
-    return run.once("export", inputs, make, content={**inputs, **rows, "cpu_flags": cpu_flags()}).to(ExportReport)
+    content = {**inputs, **rows, "cpu_flags": cpu_flags()}
+    result = run.once("export", inputs, make, content=content).to(ExportReport)
+    report = result.load()
+    current_step().conclude(f"{report.precision}, {report.size_mb:.1f} MB")
+    return result
 
 
 def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
@@ -97,10 +99,20 @@ def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
 
 def export_bundle(source: _Source, folder: Path) -> ExportReport:
     """Write the bundle that ships to `folder / BUNDLE`."""
+    # Imported here, since torch takes seconds to import and a finished step does not need it.
+    from assay.evaluation.parity import compare_with_torch
+    from assay.models.bert import pruned_for_export
+    from assay.models.deberta import optimised_for_export
+    from assay.models.export.onnx_graph import export_graph
+
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         plain, small = Path(scratch) / "fp32", Path(scratch) / "int8"
         network = source.checkpoint.network(attention="eager")
-        with _timed("graph"), optimised_for_export(network, source.checkpoint.max_length), pruned_for_export(network):
+        with (
+            _timed("writing the graph"),
+            optimised_for_export(network, source.checkpoint.max_length),
+            pruned_for_export(network),
+        ):
             plain.mkdir()
             export_graph(
                 network,
@@ -109,9 +121,9 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
                 max_length=source.checkpoint.max_length,
             )
         engine = _finish_bundle(source, plain, "fp32")
-        with _timed("parity"):
+        with _timed("comparing with torch"):
             parity = compare_with_torch(network, engine, _parity_rows(source))
-        with _timed("int8"):
+        with _timed("trying int8"):
             comparison = _try_int8(source, plain, small, engine)
         precision, why = choose_precision(source.recipe.gate, comparison, source.recipe.heads)
         shipped = plain if precision == "fp32" else small
@@ -159,6 +171,9 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
 def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8Comparison | None:
     if source.recipe.gate.int8 == "off" or not source.rows:
         return None
+    from assay.evaluation.parity import compare_precisions
+    from assay.models.export.onnx_graph import quantize_graph
+
     small.mkdir()
     quantize_graph(plain / MODEL, small / MODEL)
     return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
@@ -198,6 +213,7 @@ def _spread(rows: Sequence[Example], count: int) -> list[Example]:
 
 @contextmanager
 def _timed(what: str) -> Iterator[None]:
+    current_step().show(what)
     start = time.perf_counter()
     yield
     _log.info("export, %s: %.1f s", what, time.perf_counter() - start)

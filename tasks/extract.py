@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -21,15 +20,15 @@ from assay.corpus.sources.parallel_reader import read_chunks
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import MongoSource, Source
-from assay.runs.loop_progress import with_progress
 from assay.runs.run import Run
 from assay.runs.source_access import describe_source, mongo_query, open_source, source_name
+from assay.runs.step_progress import count, current_step, reported
 
-logger = logging.getLogger(__name__)
 DOCUMENTS_PER_CHUNK = 1_000
 
 
 @task(name="extract", cache_policy=NO_CACHE)
+@reported("extract")
 def extract(run: Run) -> ArtifactRef[Snapshot]:
     """Read the source of the recipe into a snapshot.
 
@@ -53,17 +52,20 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
             raise
 
     ref = run.once("extract", inputs, make).to(Snapshot)
-    counts = Snapshot.load(ref.path).manifest.counts
-    logger.info(
-        "%d documents: %d used, %d filtered, %d rejected; %d rows, %d rejects",
-        *(counts.documents, counts.used, counts.filtered, counts.rejected, counts.rows, counts.rejects),
-    )
+    current_step().conclude(_summary(Snapshot.load(ref.path).manifest.counts))
     return ref
+
+
+def _summary(counts: Counts) -> str:
+    """Return the counts in a few words; those of documents too, where some of them became no row."""
+    rows = f"{counts.rows:,} rows" + (f", {counts.rejects:,} rejected" if counts.rejects else "")
+    filtered = f", {counts.filtered:,} filtered out" if counts.filtered else ""
+    return rows if counts.rows == counts.documents else f"{rows} of {counts.documents:,} documents{filtered}"
 
 
 def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
     needs = {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
-    for chunk in with_progress(_chunks(recipe, needs), "documents read", recipe.source.limit, _documents):
+    for chunk in count(_chunks(recipe, needs), "documents", recipe.source.limit, _documents):
         writer.add_chunk(chunk)
 
 

@@ -27,6 +27,7 @@ from assay.registry.lineage.version_lineage import Lineage, lineages
 from assay.runs.lifecycle import LOCK
 from assay.runs.run import Run
 from assay.runs.software import code_digest
+from assay.runs.step_progress import current_step, reported
 from assay.serving.address import open_bundle
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
@@ -61,6 +62,7 @@ class Champion(BaseModel):
 
 
 @task(name="find-champion", cache_policy=NO_CACHE)
+@reported("find")
 def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion, ArtifactRef[Reference]]:
     """Return the version of an address, and its reference for windows, which is created once per version.
 
@@ -77,6 +79,7 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
         with FileLock(folder / LOCK):  # two windows at the same time create the reference only once
             if not (target / REFERENCE).is_file():
                 _make(target, champion, lineage, store)
+    current_step().conclude(champion.address)
     return champion, ArtifactRef[Reference](path=target, digest=digest_json(inputs))
 
 

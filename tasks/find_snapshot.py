@@ -1,6 +1,5 @@
 """Find the snapshot of a registered version: in MLflow, in the store, or by reading the source again."""
 
-import logging
 from pathlib import Path
 
 from prefect import task
@@ -13,13 +12,13 @@ from assay.registry.lineage.version_lineage import Lineage
 from assay.runs.lineage_record import snapshot_folder
 from assay.runs.mlflow_client import connect
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tracking import mlflow_reachable
 from assay.tasks.extract import extract
 
-logger = logging.getLogger(__name__)
-
 
 @task(name="find-snapshot", cache_policy=NO_CACHE)
+@reported("find")
 def find_snapshot(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapshot]:
     """Return the verified snapshot that a version was made from.
 
@@ -34,7 +33,7 @@ def find_snapshot(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapsh
     manifest = lineage.snapshot
     for path in (_from_mlflow(run, lineage), _from_store(store, manifest)):
         if path is not None:
-            logger.info("the rows of %s: %s", lineage.version.address, path)
+            current_step().conclude(f"{manifest.counts.rows:,} rows of {lineage.version.address}")
             Snapshot(path, manifest).verify()
             return ArtifactRef[Snapshot](path=path, digest=manifest.digest)
     return _from_source(run, lineage, store)

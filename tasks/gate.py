@@ -37,6 +37,7 @@ from assay.evaluation.verdict import Check, Verdict, verdict_markdown
 from assay.registry.promotion import registry_of
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ NamedCheck = tuple[str, Callable[[], Check | Sequence[Check]]]
 
 
 @task(name="gate", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
+@reported("gate")
 def gate(run: Run, results: RunResults, attempts: Sequence[Attempt] = ()) -> Verdict:
     """Check the candidate by the rules of the recipe. Changes neither aliases nor files.
 
@@ -58,13 +60,23 @@ def gate(run: Run, results: RunResults, attempts: Sequence[Attempt] = ()) -> Ver
     with tempfile.TemporaryDirectory() as folder:
         context = GateContext(run.recipe, results, registry_of(run), Path(folder))
         verdict = run_checks(context).model_copy(update={"attempts": list(attempts)})
+    current_step().conclude(_summary(verdict))
     show_markdown("verdict", verdict_markdown(verdict), f"{run.recipe.name}: {verdict.outcome}")
     return verdict
 
 
+def _summary(verdict: Verdict) -> str:
+    """Return the outcome in a few words."""
+    checks, failed = len(verdict.checks), len(verdict.failed)
+    return f"refused: {failed} of {checks} checks failed" if failed else f"{checks} checks passed"
+
+
 def run_checks(context: GateContext[Any]) -> Verdict:
     """Compute every check that the recipe asks for."""
-    checks = [check for name, compute in _named_checks(context) for check in _run_check(name, compute)]
+    checks: list[Check] = []
+    for name, compute in _named_checks(context):
+        current_step().show(name)
+        checks += _run_check(name, compute)
     return Verdict(
         recipe=context.recipe.digest,
         bundle=context.bundle.digest,

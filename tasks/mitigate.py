@@ -17,10 +17,12 @@ from assay.evaluation.slice_membership import slice_members
 from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Gate, Mitigation
 from assay.runs.run import Run
+from assay.runs.step_progress import reported
 from assay.tasks.score import ValidationScores
 
 
 @task(name="mitigate", cache_policy=NO_CACHE)
+@reported("mitigate")
 def mitigate(
     run: Run,
     validation_scores: ArtifactRef[ValidationScores],

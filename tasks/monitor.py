@@ -1,6 +1,5 @@
 """The steps of monitoring: compare a window with the reference, record the report, and emit the drift event."""
 
-import logging
 import time
 from pathlib import Path
 
@@ -17,16 +16,16 @@ from assay.evaluation.drift.window_statistics import Reference
 from assay.runs.events import DRIFTED, emit, model_resource
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tracking import mlflow_reachable
 from assay.serving.engine import Engine
 from assay.tasks.find_reference import Champion
 
 ARTIFACTS, METRIC = "monitoring", "drift."
 
-_logger = logging.getLogger(__name__)
-
 
 @task(name="compare-window", cache_policy=NO_CACHE)
+@reported("compare")
 def compare_window(champion: Champion, reference: ArtifactRef[Reference], window: Window, store: Path) -> DriftReport:
     """Read a window, test every signal, and write the report.
 
@@ -53,7 +52,7 @@ def compare_window(champion: Champion, reference: ArtifactRef[Reference], window
         **counts.model_dump(),
     )
     report = write_report(report, expected, observed, store.resolve() / "monitoring" / champion.name)
-    _logger.info("%s; see %s", report.summary, report.page)
+    current_step().conclude(f"{report.rows:,} rows with {report.reference_rows:,} of the snapshot")
     return report
 
 

@@ -12,10 +12,12 @@ from assay.registry.promotion import PromotionResult, apply_verdict, register, r
 from assay.registry.versions import Version
 from assay.runs.events import PENDING, REFUSED, emit, model_resource
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import RUN_TAG
 
 
 @task(name="promote", cache_policy=NO_CACHE)
+@reported("promote")
 def promote(
     run: Run,
     results: RunResults,
@@ -36,8 +38,15 @@ def promote(
         ChampionChanged: the verdict was about another champion; the gate must run again.
         AssayError: MLflow cannot be reached, an approval is missing, or a step failed and was rolled back.
     """
+    result = _promote(run, results, verdict, approval)
+    current_step().conclude(result.why.partition(": ")[0])
+    return result
+
+
+def _promote(run: Run, results: RunResults, verdict: Verdict, approval: Approval | None) -> PromotionResult:
     if run.recipe.run_mode == "dry_run":
         return PromotionResult(version=None, promoted=False, why=f"dry run: {verdict.outcome}, nothing registered")
+    current_step().show("uploading the model")
     registry = registry_of(run)
     champion = registry.champion()
     if champion is not None and champion.bundle == verdict.bundle:

@@ -24,6 +24,7 @@ from assay.runs.lineage_record import keep_predictions
 from assay.runs.mlflow_client import connect, full_address, stored_address
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import OUTCOME_TAG, RUN_TAG, VERDICT_TAG
 from assay.runs.tracking import mlflow_page, mlflow_reachable
 from assay.serving.bundle import Bundle
@@ -35,6 +36,7 @@ _logger = logging.getLogger(__name__)
 
 
 @task(name="report", cache_policy=NO_CACHE)
+@reported("report")
 def report(
     run: Run,
     results: RunResults,
@@ -67,6 +69,7 @@ def report(
         verdict=verdict,
         promotion=promotion,
     )
+    current_step().show("writing the model card")
     markdown = _publish(card)
     if promotion.pending:
         # The address of MLflow may hold a password, which must not be written to a file.
@@ -86,6 +89,7 @@ def report(
         name = f"{version.name} version {version.number}"
         show_link("model-version", address, name, f"{name} in MLflow: {card.outcome}")
     show_markdown("model-card", markdown, f"{run.recipe.name}: {card.outcome}")
+    current_step().conclude("model card")
     return run.folder / card.folder / HTML
 
 

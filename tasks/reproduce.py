@@ -31,6 +31,7 @@ from assay.runs.lifecycle import run_lock
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import RECIPE_DIGEST_TAG, REPRODUCES_TAG
 from assay.runs.tracking import Tracking, mlflow_reachable
 from assay.serving.bundle import MODEL, Bundle
@@ -110,6 +111,7 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
 
 
 @task(name="compare", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
+@reported("compare")
 def compare(
     run: Run,
     lineage: Lineage,
@@ -144,6 +146,8 @@ def compare(
         mlflow_run=run.mlflow_run,
         folder=run.store,
     )
+    equal = sum(match.equal for match in reproduction.matches)
+    current_step().conclude(f"{equal} of {len(reproduction.matches)} results equal")
     markdown = reproduction_markdown(reproduction)
     with mlflow_reachable(run.tracking_uri):
         client.log_text(run.mlflow_run, markdown, "reproduction.md")

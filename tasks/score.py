@@ -22,6 +22,7 @@ from assay.evaluation.labelled_predictions import outcomes_of, predict_rows
 from assay.evaluation.slice_checks import SliceFinding, find_slices
 from assay.recipes.recipe import Gate, Head
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 
@@ -62,6 +63,7 @@ class ValidationScores(BaseModel):
 
 
 @task(name="score", cache_policy=NO_CACHE)
+@reported("score")
 def score(
     run: Run, export: ArtifactRef[ExportReport], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ValidationScores]:
@@ -95,7 +97,10 @@ def score(
         )
         (folder / VALIDATION_SCORES).write_text(scores.model_dump_json(indent=2), encoding="utf-8")
 
-    return run.once("score", inputs, make).to(ValidationScores)
+    result = run.once("score", inputs, make).to(ValidationScores)
+    f1 = ", ".join(f"{head} {value:.3f}" for head, value in result.load().f1.items())
+    current_step().conclude(f"F1 on validation rows: {f1}")
+    return result
 
 
 def score_on_validation(

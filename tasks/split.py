@@ -20,6 +20,7 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.runs import prefect_artifacts as pages
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 
 PAGE = "split.md"
 LABELS_SHOWN = 60
@@ -28,6 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 @task(name="split", cache_policy=NO_CACHE)
+@reported("split")
 def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
     """Split a snapshot into train, validation and test.
 
@@ -49,8 +51,16 @@ def split(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Splits]:
         "heads": run.recipe.heads,
     }
     result = run.once("split", inputs, lambda folder: _make(folder, run, snapshot.load())).to(Splits)
+    current_step().conclude(_summary(result.load()))
     pages.show_markdown("split", (result.path / PAGE).read_text(encoding="utf-8"), "Rows and labels per split")
     return result
+
+
+def _summary(splits: Splits) -> str:
+    """Return the rows of each split, and the number of excluded rows, in a few words."""
+    counts, excluded = splits.manifest.counts, sum(splits.manifest.excluded.values())
+    rows = ", ".join(f"{counts[split_name]:,} {split_name}" for split_name in SPLIT_NAMES)
+    return f"{rows}, {excluded:,} excluded" if excluded else rows
 
 
 def _make(folder: Path, run: Run, snapshot: Snapshot) -> None:
@@ -72,8 +82,6 @@ def _make(folder: Path, run: Run, snapshot: Snapshot) -> None:
         (folder / PAGE).write_text(_page(splits, rows, assignment), encoding="utf-8")
         remember = recipe.split.remember and recipe.split.method != "published"
         _update_ledger(ledger, rows, assignment, remember=remember)
-    counts = splits.manifest.counts
-    _logger.info("split: %s; excluded: %s", counts, splits.manifest.excluded or "none")
     for warning in warnings:
         _logger.warning("split: %s", warning)
 

@@ -1,6 +1,7 @@
 """The training step: train the network of the recipe and log its metrics to MLflow."""
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from assay.corpus.storage.atomic import PARTIAL
 from assay.evaluation.attempts import FIRST
 from assay.evaluation.tag_check import encoder_digest
 from assay.models.checkpoint import Checkpoint
-from assay.models.hardware import numeric_environment
 from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.metric_logging import MetricLog, metric_log, nested_metric_log
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import DEVICE_TAG, PRECISION_TAG, TRAINING_WARNINGS_TAG
 from assay.tasks.training.launcher import launch_training
 from assay.tasks.training.training_job import TrainingJob
@@ -31,6 +32,7 @@ LONGEST_PARAMETER = 500
 
 
 @task(name="train", cache_policy=NO_CACHE)
+@reported("train")
 def train(
     run: Run,
     snapshot: ArtifactRef[Snapshot],
@@ -86,7 +88,18 @@ def train(
             _log_history(log, Checkpoint.load(folder))
 
     content = None if weights is not None else training_content(recipe, snapshot, splits)
-    return run.once("train", inputs, make, resumable=True, content=content, reused=reused).to(Checkpoint)
+    checkpoint = run.once("train", inputs, make, resumable=True, content=content, reused=reused).to(Checkpoint)
+    current_step().conclude(_summary(checkpoint.load().history))
+    return checkpoint
+
+
+def _summary(history: Mapping[str, Any]) -> str:
+    """Return the epoch that was kept, and its score, in a few words."""
+    epochs = history["epochs"]
+    kept = [epoch for epoch in epochs if epoch["epoch"] == history["kept_epoch"]]
+    if not kept:
+        return f"{len(epochs)} epochs"
+    return f"score {kept[0]['score']:.3f} on validation rows, epoch {kept[0]['epoch']:g} of {len(epochs)}"
 
 
 def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> dict[str, Any]:
@@ -94,6 +107,9 @@ def training_content(recipe: Recipe, snapshot: ArtifactRef[Snapshot], splits: Ar
 
     Device, number format, threads and instruction set of the processor change the weights, so they are included.
     """
+    # Imported here, since torch takes seconds to import, and the steps before the training do not need it.
+    from assay.models.hardware import numeric_environment
+
     rows = {"snapshot": snapshot.load().digest, "splits": splits.load().digest}
     environment = numeric_environment(recipe.training.precision)
     return {**training_inputs(recipe, snapshot, splits), **rows, "environment": environment}

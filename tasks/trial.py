@@ -11,8 +11,8 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.atomic import PARTIAL
-from assay.models.callbacks import NonFiniteLoss, PrunedTrial
 from assay.models.checkpoint import Checkpoint
+from assay.models.training_stops import NonFiniteLoss, PrunedTrial
 from assay.recipes.recipe import Tuning
 from assay.recipes.training_section import Setting
 from assay.recipes.tuned_settings import apply_settings

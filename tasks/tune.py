@@ -1,6 +1,5 @@
 """The tuning step: search for better settings of model and training. Only validation rows are used for scoring."""
 
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +16,16 @@ from assay.recipes.recipe import Tuning
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import in_prefect_run
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, note, reported
 from assay.runs.tags import BEST_TRIAL_TAG, TUNED_TAG
 from assay.runs.tracking import mlflow_reachable
 from assay.tasks.train import training_inputs
 from assay.tasks.trial import Plan, run_trial
 from assay.tasks.tuning.result import TUNING, Trial, TuningResult
-from assay.tasks.tuning.search import propose
-
-_log = logging.getLogger(__name__)
 
 
 @task(name="tune", cache_policy=NO_CACHE)
+@reported("tune")
 def tune(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], attempt: int = 0
 ) -> ArtifactRef[TuningResult]:
@@ -61,18 +59,20 @@ def tune(
     def make(folder: Path) -> None:
         result = TuningResult.of(_search(run, snapshot, splits, tuning, count))
         result.save(folder)
-        _log.info(
-            "best of %d trials: score %.4f with %s",
-            *(count, result.best.score, " ".join(f"--set {override}" for override in result.overrides)),
-        )
         _log_result(run, result, folder / TUNING)
 
-    return run.once("tune", inputs, make).to(TuningResult)
+    tuned = run.once("tune", inputs, make).to(TuningResult)
+    result = tuned.load()
+    note(f"best settings of {count} trials: " + " ".join(f"--set {override}" for override in result.overrides))
+    current_step().conclude(f"score {result.best.score:.3f}, the best of {count} trials")
+    return tuned
 
 
 def _search(
     run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], tuning: Tuning, count: int
 ) -> list[Trial]:
+    from assay.tasks.tuning.search import propose  # imports Optuna, which only a search needs
+
     trials: list[Trial] = []
     while len(trials) < count:
         proposals = propose(run.recipe, tuning, trials, min(tuning.parallel, count - len(trials)))
@@ -80,8 +80,17 @@ def _search(
             Plan(number=number, settings=settings, other_trials=trials)
             for number, settings in enumerate(proposals, start=len(trials))
         ]
+        current_step().show(_position(trials, len(plans), count), len(trials) / count)
         trials += _run_trials(run, snapshot, splits, tuning, plans)
     return trials
+
+
+def _position(trials: Sequence[Trial], running: int, count: int) -> str:
+    """Return which trials are running, and the best score so far, in a few words."""
+    first, last = len(trials) + 1, len(trials) + running
+    numbers = f"trial {first}" if running == 1 else f"trials {first} to {last}"
+    scores = [trial.score for trial in trials if trial.score is not None]
+    return f"{numbers} of {count}" + (f"  best score {max(scores):.3f}" if scores else "")
 
 
 def _run_trials(

@@ -18,6 +18,7 @@ from assay.recipes.recipe import Recipe
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import TAG_CHECK_TAG
 from assay.runs.tracking import mlflow_reachable
 
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @task(cache_policy=NO_CACHE)
+@reported("validate")
 def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[ValidationReport]:
     """Check a snapshot by the rules of the recipe, and measure how many entities its tokenizer can represent.
 
@@ -43,6 +45,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
         from assay.expectations.snapshot_check import check_snapshot
 
         rows = snapshot.load()
+        current_step().show(f"checking {len(rows):,} rows")
         report = check_snapshot(rows, run.recipe, folder / DOCS)
         if not report.critical_failed and (tags := tag_check(run.recipe, rows)) is not None:
             check, metrics = tags
@@ -53,12 +56,19 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
     report = ValidationReport.load(result.path)
     if report.metrics and run.mlflow_run:  # a data check has no MLflow run
         _log_metrics(run, report)
+    current_step().conclude(_summary(report))
     show_markdown("validation", report.markdown(), f"Data checks of {run.recipe.name}")
     for check in report.warnings:
         _log.warning("validation: %s", check.why)
     if (line := report.stop_line()) is not None:
         raise DataError(line)
     return result
+
+
+def _summary(report: ValidationReport) -> str:
+    """Return the number of passed checks in a few words."""
+    passed, checks = sum(check.passed for check in report.checks), len(report.checks)
+    return f"{checks} checks passed" if passed == checks else f"{passed} of {checks} checks passed"
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -114,7 +115,7 @@ def test_first_hour_with_a_collection(folder: Path, mongo: Mongo) -> None:
         for row, (words, label, _) in enumerate(map(words_of, range(ROWS)))
     ]
     mongo.fill("feedback", documents)
-    address = {"NEWS_URI": mongo.uri}
+    address: dict[str, Any] = {"NEWS_URI": mongo.uri}
     shown = shown_by(folder, "init", f"env:NEWS_URI/{mongo.database}.feedback", **address)
     assert "classes: schlecht 300, gut 300" in shown
     assert "ready: assay run feedback.yaml" in shown_by(folder, "validate", "feedback.yaml", **address)

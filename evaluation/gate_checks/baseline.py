@@ -13,6 +13,7 @@ from assay.evaluation.baselines import (
     most_frequent_class,
 )
 from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.gate_checks.low_score_causes import low_score_causes
 from assay.evaluation.gate_checks.phrases import percent
 from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of
 from assay.evaluation.paired_test import compare
@@ -80,7 +81,7 @@ def _check(
     elif perfect:
         why = "finds every entity of these rows and no other"
     else:
-        why = f"not shown to be better than {baseline}: {REMEDY}"
+        why = "; ".join([f"not shown to be better than {baseline}", *_causes(context, head, suffix), REMEDY])
     kind = suffix.strip(" ()")
     return Check(
         name=f"baseline: {head}{suffix}",
@@ -92,3 +93,10 @@ def _check(
         why=why,
         metrics={f"{METRIC}_{head}" if not kind else f"{METRIC}_{head}_{kind}": baseline_outcomes.f1()},
     )
+
+
+def _causes(context: GateContext[Any], head: Head, suffix: str) -> list[str]:
+    """Return what is conspicuous about the predictions, unless the check of the score or of a simpler baseline does."""
+    interval = context.evaluation.intervals.get(head)
+    reported = interval is None or interval.value < context.rules.min_f1[head] or suffix
+    return [] if reported else low_score_causes(context.evaluation.rows, head)

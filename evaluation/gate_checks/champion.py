@@ -16,6 +16,7 @@ from assay.serving.bundle import BundleManifest
 
 # Power at which a difference counts as detectable, see docs/gate.md.
 POWER = 0.8
+METRIC = "champion_f1"
 
 
 def check_champion(context: GateContext[Any], head: Head) -> Check:
@@ -120,6 +121,7 @@ def _compare(context: GateContext[Any], head: Head, improve: bool, name: str, re
         required=required,
         passed=passed,
         why=_why(result, candidate, passed, threshold, confidence) + _multiplicity_note(context, passed and improve),
+        metrics={f"{METRIC}_{head}": champion.f1()},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from assay.corpus.child_process import child_environment
 from assay.evaluation.batch_sensitivity import measure_sensitivity
 from assay.evaluation.gate_checks.gate_context import GateContext
+from assay.evaluation.gate_checks.low_score_causes import low_score_causes
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.metrics import HEAD_F1
 from assay.evaluation.verdict import Check
@@ -40,7 +41,8 @@ def check_score(context: GateContext[Any], head: Head) -> Check:
         return Check(name=f"score: {head}", measured="no metric", required=required, passed=False, why=why)
     passed = interval.value >= threshold
     gap = f"below gate.min_f1.{head} by {threshold - interval.value:.3f}"
-    why = "reaches the threshold" if passed else "; ".join([gap, *context.export.training_warnings])
+    causes = [*low_score_causes(context.evaluation.rows, head), *context.export.training_warnings]
+    why = "reaches the threshold" if passed else "; ".join([gap, *causes])
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.storage.atomic import atomic_path
-from assay.models.callbacks import NonFiniteLoss, PrunedTrial
+from assay.models.training_stops import NonFiniteLoss, PrunedTrial
 
 EXIT_FILE = "exit-{rank}.json"
 # The most specific class first: the last one is a base class of the others.

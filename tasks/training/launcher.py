@@ -15,17 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from assay.corpus.child_process import child_environment
 from assay.corpus.errors import AssayError
 from assay.runs.metric_logging import MetricLog
 from assay.serving.cpu import available_threads
-from assay.tasks.training import worker
 from assay.tasks.training.exit_reason import read_exit
-from assay.tasks.training.remote_checkpoints import fetch_checkpoints
-from assay.tasks.training.training_job import TrainingJob, run_training_job
+from assay.tasks.training.progress_pipe import take_progress
+from assay.tasks.training.training_job import ATTACHED, TrainingJob
 
+WORKER = "assay.tasks.training.worker"
 FOLDER, JOB, STDERR = "processes", "job.json", "stderr.log"
 LAST_LINES = 5
 
@@ -45,9 +43,13 @@ def launch_training(job: TrainingJob, log: MetricLog) -> None:
     if job.run.shared is not None and (remote_steps := job.run.remote_steps) is not None:
         for needed in (ref.path for ref in (job.snapshot, job.splits) if not ref.path.exists()):
             remote_steps.fetch(needed)  # made by the machine that handed the job out
+        from assay.tasks.training.remote_checkpoints import fetch_checkpoints
+
         fetch_checkpoints(job.run.shared, job.run.store, job.folder)
     processes = job.run.recipe.training.processes
     if processes == 1 and threading.current_thread() is threading.main_thread():
+        from assay.tasks.training.job_runner import run_training_job  # imports torch
+
         run_training_job(job, log.add)
     else:
         _train_in_subprocesses(job, processes)
@@ -84,6 +86,8 @@ def _local_processes(processes: int) -> int:
     Raises:
         AssayError: the processes cannot be divided evenly among the machines, or outnumber the GPUs.
     """
+    import torch
+
     machines = _machines()
     if processes % machines:
         raise AssayError(
@@ -116,7 +120,7 @@ def _torchrun_command(local: int, file: Path) -> list[str]:
 
 
 def _worker_command(file: Path) -> list[str]:
-    return [sys.executable, "-m", worker.__name__, str(file), worker.ATTACHED]
+    return [sys.executable, "-m", WORKER, str(file), ATTACHED]
 
 
 def _run(command: list[str], local: int, stderr: Path) -> int:
@@ -132,7 +136,8 @@ def _run(command: list[str], local: int, stderr: Path) -> int:
         ) as process,
     ):
         for line in process.stdout or ():
-            _log.info("%s", line.rstrip())
+            if not take_progress(line):
+                _log.info("%s", line.rstrip())
         return process.wait()
 
 

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from assay.models import distributed as processes
+from assay.runs.step_progress import displayed_by, step_progress
 from assay.tasks.training.exit_reason import record_exit
-from assay.tasks.training.training_job import TrainingJob, run_training_job
-
-ATTACHED = "--attached"
+from assay.tasks.training.job_runner import run_training_job
+from assay.tasks.training.progress_pipe import PipeDisplay
+from assay.tasks.training.training_job import ATTACHED, TrainingJob
 
 
 def main(file: Path) -> None:
@@ -26,6 +27,8 @@ def main(file: Path) -> None:
                 metric_log,
             )  # MLflow takes seconds to import; the others do not need it
 
+            stack.enter_context(displayed_by(PipeDisplay()))
+            stack.enter_context(step_progress("train"))
             run_training_job(job, stack.enter_context(metric_log(job.run)).add)
         else:
             run_training_job(job, lambda values, step: None)

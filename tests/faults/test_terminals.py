@@ -24,7 +24,7 @@ def statuses(store: Path) -> list[str]:
 
 
 def has_server(opened: Terminal) -> bool:
-    return any("assay.flows.ephemeral" in one.cmdline() for one in opened.family() if lives(one))
+    return any("assay.flows.server_process" in one.cmdline() for one in opened.family() if lives(one))
 
 
 @pytest.mark.slow  # four starts of a run, each of which imports its packages and starts Prefect's temporary server

@@ -19,9 +19,10 @@ from transformers import (
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
 from assay.corpus.storage.digest import digest_folder
-from assay.models.callbacks import PrunedTrial, PruneTrial
+from assay.models.callbacks import PruneTrial
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import WORK, train
+from assay.models.training_stops import PrunedTrial
 from assay.recipes.recipe import Head, Lora, ModelSection, Scratch, Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")

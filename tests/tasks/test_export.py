@@ -11,8 +11,7 @@ from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.evaluation.export_report import BUNDLE, ExportReport, choose_precision
-from assay.evaluation.parity import Int8Comparison
+from assay.evaluation.export_report import BUNDLE, ExportReport, Int8Comparison, choose_precision
 from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph

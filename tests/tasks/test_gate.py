@@ -15,7 +15,7 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation
-from assay.evaluation.export_report import ExportReport
+from assay.evaluation.export_report import ExportReport, Int8Comparison
 from assay.evaluation.gate_checks.baseline import check_baseline
 from assay.evaluation.gate_checks.champion import check_champion
 from assay.evaluation.gate_checks.gate_context import GateContext
@@ -28,7 +28,6 @@ from assay.evaluation.gate_checks.standard import (
     check_size,
     check_smoke,
 )
-from assay.evaluation.parity import Int8Comparison
 from assay.evaluation.row_sample import sample_rows
 from assay.evaluation.run_results import RunResults
 from assay.evaluation.slice_checks import check_slices

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from assay.corpus.errors import AssayError, DataError
-from assay.models.callbacks import NonFiniteLoss, PrunedTrial
+from assay.models.training_stops import NonFiniteLoss, PrunedTrial
 from assay.tasks.training.exit_reason import read_exit, record_exit
 
 
