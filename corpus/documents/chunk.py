@@ -1,5 +1,6 @@
 """Chunks of converted documents, ready to be written: rows as Arrow columns, reject lines, counts."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,13 +9,16 @@ from typing import Any, Self
 import pyarrow as pa
 from pydantic import BaseModel
 
+from assay.corpus.documents.annotators.recognised import format_remedy, recognised_format
 from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.errors import DataError
 from assay.corpus.example import Example, arrow_schema, to_batch
 
 METADATA = b"assay"
+SAMPLE = 100
 
 
 class Counts(BaseModel):
@@ -88,9 +92,18 @@ class ChunkReader:
         """
         self._reader = DocumentReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
         self._schema = arrow_schema(document_format.fields.slices)
+        self._is_checked = "format" in document_format.model_fields_set
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
-        """Return rows, rejects and counts of some documents."""
+        """Return rows, rejects and counts of some documents.
+
+        Raises:
+            DataError: the recipe names no format, and the first documents are those of an annotation tool.
+        """
+        if not self._is_checked:
+            documents = list(documents)
+            _check_format(documents)
+            self._is_checked = True
         builder = ChunkBuilder()
         for document in documents:
             if isinstance(document, InvalidRow):
@@ -98,6 +111,13 @@ class ChunkReader:
             else:
                 builder.add(*self._reader.read(document))
         return replace(builder.build(self._schema), label_keys=frozenset(self._reader.label_keys))
+
+
+def _check_format(documents: Iterable[Document | InvalidRow]) -> None:
+    """Refuse documents of a tool, whose rejected or disputed annotations would be read as gold."""
+    first = itertools.islice((item.values for item in documents if isinstance(item, Document)), SAMPLE)
+    if (tool := recognised_format(list(first))) is not None:
+        raise DataError(f"{format_remedy(tool)}, or format: rows to read them as they are")
 
 
 class ChunkBuilder:

@@ -1,11 +1,14 @@
-"""Conversion of documents to examples, in the formats `rows`, `tokens` and `parse`."""
+"""Conversion of documents to examples, in the formats `rows`, `tokens` and `parse` and those of annotation tools."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from assay.corpus.documents.annotators.annotated_row import Needs
+from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.entity_spans import bio_entities, read_entities
-from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import Document, shorten
 from assay.corpus.documents.slice_values import slice_field, slice_value
@@ -57,6 +60,11 @@ class DocumentReader:
         self._plain = plain if PlainParse.fits(document_format) else None
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
+        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities)
+        self._tool = READERS.get(document_format.format)
+        self._tool_entity = _tool_entity(document_format.entity)
+        if self._tool is not None:
+            return
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
             raise AssayError("the sentence head predicts classes: name their field in source.fields.label")
         if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
@@ -85,13 +93,20 @@ class DocumentReader:
         if self._document_format.format == "parse":
             return self._read_parse(document, document_id)
         try:
+            if self._tool is not None:
+                return self._annotated(document, document_id), []
             return [self._row(document, document_id)], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
 
     def field_names(self) -> list[str]:
-        """Return the top-level fields that are read, sorted: a database need not send any others."""
+        """Return the top-level fields that are read, sorted: a database need not send any others.
+
+        Without names it sends them all, as the documents of a tool need.
+        """
         document_format, fields = self._document_format, self._document_format.fields
+        if self._tool is not None:
+            return []
         names = [fields.id, fields.group, fields.time, fields.split, *map(slice_field, fields.slices.values())]
         if document_format.format == "parse":
             names += [document_format.parse.sentences, document_format.parse.repost]
@@ -157,6 +172,41 @@ class DocumentReader:
             **self._columns(document, values),
         )
 
+    def _annotated(self, document: Document, document_id: str) -> list[Example]:
+        """Return the row of a tool's document, or none if the document was not annotated or not accepted."""
+        row = None if self._tool is None else self._tool(document.values, self._needs)
+        if row is None:
+            return []
+        fields = self._document_format.fields
+        text = plain_text(row.text, fields.text)
+        label = None
+        if self._needs_label:
+            label = class_label(row.label, fields.label or "label", self._document_format.label_map, self.label_keys)
+        entities = self._entities_of(text, row.entities) if self._needs_entities else None
+        pair = fields.text_pair
+        return [
+            Example(
+                id=document_id,
+                text=text,
+                text_pair=None if pair is None else plain_text(get_path(document.values, pair), pair),
+                label=label,
+                entities=entities,
+                **self._columns(document, document.values),
+            )
+        ]
+
+    def _entities_of(self, text: str, items: Any) -> tuple[Entity, ...]:
+        name = self._document_format.fields.entities or "entities"
+        if items is MISSING or items is None:
+            raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
+        entities = read_entities(text, items, self._tool_entity)
+        for left, right in itertools.pairwise(entities):
+            if right.start < left.end:
+                raise UnreadableError(
+                    "entities overlap", f"{text[left.start : left.end]} and {text[right.start : right.end]}"
+                )
+        return entities
+
     def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
         fields = self._document_format.fields
         tokens = [plain_text(token, "token") for token in _list(get_path(values, fields.tokens), fields.tokens)]
@@ -209,6 +259,12 @@ class DocumentReader:
 def document_of(sentence_id: str) -> str:
     """Return the id of the document that contains a sentence of the format `parse`."""
     return sentence_id.rpartition(SENTENCE_SEPARATOR)[0] or sentence_id
+
+
+def _tool_entity(entity: EntityFields) -> EntityFields:
+    """Return the layout of entities as the readers of tools give them, with the settings of the recipe."""
+    names = {key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans")}
+    return entity.model_copy(update=names)
 
 
 def _grouped(sentences: list[Example], document_id: str) -> list[Example]:

@@ -64,16 +64,39 @@ class ParseFields(StrictModel):
     repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
+class AnnotationRules(StrictModel):
+    """What counts where an annotation tool holds more than a row can (formats of tools)."""
+
+    disagreement: Literal["reject", "first", "latest"] = Field(
+        "reject",
+        description="Several people annotated a text and differ: reject the row, or read the first or latest of them",
+    )
+    relations: Literal["reject", "ignore"] = Field(
+        "reject", description="Relations between entities: reject the row, or read its entities alone"
+    )
+
+
+Layout = Literal["rows", "tokens", "parse", "label_studio", "doccano", "prodigy", "spacy", "argilla"]
+
+
 class DocumentFormat(StrictModel):
     """Format of a document, and the fields that hold its parts."""
 
-    format: Literal["rows", "tokens", "parse"] = Field(
+    format: Layout = Field(
         "rows",
-        description="rows: one object per row. tokens: words and BIO tags. parse: parse results, many sentences each",
+        description="rows: one object per row. tokens: words and BIO tags. parse: parse results, many sentences each. "
+        "label_studio, doccano, prodigy, spacy, argilla: documents as that tool exports them, in which `fields.label` "
+        "and `fields.entities` are needed only where a document has several",
     )
     fields: Fields = Fields()
+    annotations: AnnotationRules = AnnotationRules()
     entity: EntityFields = EntityFields()
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
         default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
     )
+
+    @property
+    def is_of_tool(self) -> bool:
+        """Whether documents are those of an annotation tool, which says itself where classes and entities are."""
+        return self.format not in ("rows", "tokens", "parse")
