@@ -44,13 +44,15 @@ class Counts(BaseModel):
 class DocumentChunk:
     """Rows and rejects of some documents, in their order.
 
-    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones.
+    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones, `tag_marks`
+    what shows the scheme of their tags.
     """
 
     batch: pa.RecordBatch
     reject_lines: list[str]
     counts: Counts
     label_keys: frozenset[str] = frozenset()
+    tag_marks: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """Return an Arrow stream for another process; rejects and counts are in the metadata of its schema."""
@@ -59,6 +61,7 @@ class DocumentChunk:
                 "reject_lines": self.reject_lines,
                 "counts": self.counts.model_dump(),
                 "label_keys": sorted(self.label_keys),
+                "tag_marks": sorted(self.tag_marks),
             }
         )
         sink = pa.BufferOutputStream()
@@ -78,6 +81,7 @@ class DocumentChunk:
             metadata["reject_lines"],
             Counts(**metadata["counts"]),
             frozenset(metadata["label_keys"]),
+            frozenset(metadata["tag_marks"]),
         )
 
 
@@ -110,7 +114,11 @@ class ChunkReader:
                 builder.add([], [(document.id, document.reason, document.row)])
             else:
                 builder.add(*self._reader.read(document))
-        return replace(builder.build(self._schema), label_keys=frozenset(self._reader.label_keys))
+        return replace(
+            builder.build(self._schema),
+            label_keys=frozenset(self._reader.label_keys),
+            tag_marks=frozenset(self._reader.tag_marks),
+        )
 
 
 def _check_format(documents: Iterable[Document | InvalidRow]) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from assay.corpus.documents.annotators.annotated_row import Needs
 from assay.corpus.documents.annotators.recognised import READERS
-from assay.corpus.documents.entity_spans import bio_entities, read_entities
+from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import Document, shorten
 from assay.corpus.documents.slice_values import slice_field, slice_value
+from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
     MISSING,
     UnreadableError,
@@ -19,6 +20,7 @@ from assay.corpus.documents.values import (
     column,
     get_path,
     iso_time,
+    list_of,
     plain_text,
     row_id,
 )
@@ -54,6 +56,7 @@ class DocumentReader:
         self._needs_label = needs_label
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
+        self._words = TaggedWords(document_format)
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
@@ -99,6 +102,11 @@ class DocumentReader:
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
 
+    @property
+    def tag_marks(self) -> set[str]:
+        """What shows the scheme of the tags read so far (see `tag_schemes`)."""
+        return self._words.marks
+
     def field_names(self) -> list[str]:
         """Return the top-level fields that are read, sorted: a database need not send any others.
 
@@ -115,7 +123,7 @@ class DocumentReader:
         if document_format.format == "rows":
             names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
         if document_format.format == "tokens":
-            names += [fields.tokens, fields.tags if self._needs_entities else None]
+            names += [fields.tokens, fields.tags if self._needs_entities else None, document_format.tagging.space_after]
         return sorted({name.partition(".")[0] for name in names if name})
 
     def _document_id(self, document: Document) -> str:
@@ -129,7 +137,7 @@ class DocumentReader:
         try:
             if _is_true(get_path(document.values, parse.repost), parse.repost):
                 return [], []
-            sentences = _list(get_path(document.values, parse.sentences), parse.sentences)
+            sentences = list_of(get_path(document.values, parse.sentences), parse.sentences)
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
         examples: list[Example] = []
@@ -158,7 +166,7 @@ class DocumentReader:
     def _row(self, document: Document, document_id: str) -> Example:
         fields, values = self._document_format.fields, document.values
         if self._document_format.format == "tokens":
-            text, entities = self._tagged(values)
+            text, entities = self._words.read(values, needs_entities=self._needs_entities)
         else:
             text = plain_text(get_path(values, fields.text), fields.text)
             entities = self._entities(text, values, fields.entities)
@@ -206,19 +214,6 @@ class DocumentReader:
                     "entities overlap", f"{text[left.start : left.end]} and {text[right.start : right.end]}"
                 )
         return entities
-
-    def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
-        fields = self._document_format.fields
-        tokens = [plain_text(token, "token") for token in _list(get_path(values, fields.tokens), fields.tokens)]
-        text = plain_text(" ".join(tokens), fields.tokens)
-        if not self._needs_entities:
-            return text, None
-        tags = [plain_text(tag, "tag") for tag in _list(get_path(values, fields.tags), fields.tags)]
-        if len(tags) != len(tokens):
-            raise UnreadableError(
-                f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
-            )
-        return text, bio_entities(tokens, tags)
 
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
@@ -287,12 +282,4 @@ def _is_true(value: Any, name: str) -> bool:
         return False
     if not isinstance(value, bool):
         raise UnreadableError(f"{name} is neither true nor false", value)
-    return value
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if value is MISSING or value is None:
-        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
-    if not isinstance(value, list):
-        raise UnreadableError(f"{name} is not a list", value)
     return value

@@ -1,7 +1,7 @@
-"""Entity spans from the annotations of a source: offsets, names without offsets, BIO tags."""
+"""Entity spans from the annotations of a source: offsets, and names without offsets."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from assay.corpus.documents.fields import EntityFields
@@ -87,33 +87,6 @@ def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tupl
     return [(start, end) for start, end in _spans_of(text, name, ignore_case) if stands_alone(text, start, end)]
 
 
-def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
-    """Return the entities of BIO tags as spans over the tokens joined with single spaces.
-
-    An `I-` tag that does not continue an entity of its type begins one, as in seqeval's default mode. White space and
-    other invisible characters at the edges of a token are not part of an entity.
-
-    Raises:
-        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is only white space.
-    """
-    entities: list[Entity] = []
-    open_label = None
-    start = 0
-    for token, tag in zip(tokens, tags, strict=True):
-        prefix, _, label = tag.partition("-")
-        if tag != "O" and (prefix not in ("B", "I") or not label):
-            raise UnreadableError("tag is neither O nor B-TYPE nor I-TYPE", tag)
-        end = start + len(token)
-        if prefix == "I" and label == open_label:
-            entities[-1] = Entity(entities[-1].start, end, label)
-        elif tag != "O":
-            entities.append(Entity(start, end, label))
-        open_label = label or None
-        start = end + 1
-    text = " ".join(tokens)
-    return tuple(_bare(text, entity) for entity in entities)
-
-
 def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
     """Return the type of an entity; the lists of some annotation tools must hold one type only."""
     label = get_path(item, fields.label)
@@ -145,10 +118,10 @@ def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields
     name = get_path(item, fields.name)
     if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
-    return _bare(text, Entity(start, end, label))
+    return bare(text, Entity(start, end, label))
 
 
-def _bare(text: str, entity: Entity) -> Entity:
+def bare(text: str, entity: Entity) -> Entity:
     """Return the entity without invisible characters at its edges, which no tag can express."""
     start, end = without_space(text, entity.start, entity.end)
     if start == end:

@@ -21,7 +21,9 @@ class Fields(StrictModel):
     label: str | None = Field(None, description="Class of the sentence; None for a token model")
     entities: str | None = Field(None, description="List of entities (format `rows`)")
     tokens: str = Field("tokens", description="List of words (format `tokens`)")
-    tags: str = Field("tags", description="List of BIO tags, one per word (format `tokens`)")
+    tags: str = Field(
+        "tags", description="List of tags, one per word, in the scheme of `source.tagging` (format `tokens`)"
+    )
     group: str | None = Field(
         None,
         description="Rows of one group stay in one split; None: in format parse, the sentences of a document are one",
@@ -64,6 +66,28 @@ class ParseFields(StrictModel):
     repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
+TagScheme = Literal["io", "iob1", "iob2", "bioes", "bilou", "bmewo"]
+
+
+class Tagging(StrictModel):
+    """How words and tags are read (format `tokens`)."""
+
+    scheme: TagScheme | None = Field(
+        None,
+        description="Scheme of the tags, whose other tags are then rejected. None: by their prefixes, which the "
+        "validation report names; `io`, in which a tag is a bare type, must be set",
+    )
+    names: list[str] | dict[str, str] = Field(
+        default_factory=list,
+        description="Names of tags that are numbers, in their order or by number: [O, B-PER, I-PER]",
+    )
+    join: Literal[" ", ""] = Field(" ", description="What stands between words in the text")
+    space_after: str | None = Field(
+        None,
+        description="List with what follows each word: true or false, Yes or No (SpaceAfter), or the white space itself",
+    )
+
+
 class AnnotationRules(StrictModel):
     """What counts where an annotation tool holds more than a row can (formats of tools)."""
 
@@ -84,11 +108,12 @@ class DocumentFormat(StrictModel):
 
     format: Layout = Field(
         "rows",
-        description="rows: one object per row. tokens: words and BIO tags. parse: parse results, many sentences each. "
+        description="rows: one object per row. tokens: words and tags. parse: parse results, many sentences each. "
         "label_studio, doccano, prodigy, spacy, argilla: documents as that tool exports them, in which `fields.label` "
         "and `fields.entities` are needed only where a document has several",
     )
     fields: Fields = Fields()
+    tagging: Tagging = Tagging()
     annotations: AnnotationRules = AnnotationRules()
     entity: EntityFields = EntityFields()
     parse: ParseFields = ParseFields()

@@ -42,7 +42,19 @@ _REMEDIES = (
         r"entity lies outside the text|entity differs from the text",
         "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true",
     ),
-    (r"tag is neither O nor .*", "write the tags as O, B-TYPE and I-TYPE at the source"),
+    (
+        r"tag is neither O nor .*",
+        "write the tags as O, B-TYPE and I-TYPE, or in another scheme of source.tagging.scheme",
+    ),
+    (
+        r"tag has no prefix",
+        "set source.tagging.scheme: io if each run of equal tags is one entity, else add the prefixes",
+    ),
+    (r"tag is not of source.tagging.scheme", "set source.tagging.scheme to the scheme of the tags, or leave it out"),
+    (r"tag is a number", "name the tags in their order: source.tagging.names: [O, B-PER, I-PER]"),
+    (r"tag is not in source.tagging.names", "add the tag to source.tagging.names"),
+    (r".* holds no spacing", "set source.tagging.space_after to a list of true and false, Yes and No, or white space"),
+    (r".* does not match .*", "write one value per word at the source; see source.tagging.space_after"),
     (r".* do not match .*", "write one tag per token at the source; see source.fields.tokens and source.fields.tags"),
     (
         r"id of the document is .*|_?id is (missing|null|empty)",
