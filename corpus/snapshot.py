@@ -33,8 +33,8 @@ class SnapshotPart(BaseModel):
 class SnapshotManifest(BaseModel):
     """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
-    `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags. `erased` counts rows that were erased
-    later on request; the other counts in `counts` are as of extraction.
+    `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags.
+    `erased` counts rows that were erased later on request; the other counts in `counts` are as of extraction.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -18,6 +18,7 @@ from assay.corpus.documents.values import (
     UnreadableError,
     class_label,
     column,
+    folded,
     get_path,
     iso_time,
     list_of,
@@ -39,6 +40,10 @@ SPLIT_ALIASES = {
 }
 
 
+class NoLabelError(Exception):
+    """Error for a row whose class means that it has none."""
+
+
 class DocumentReader:
     """Converter of documents of one format to examples.
 
@@ -57,6 +62,8 @@ class DocumentReader:
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
         self._words = TaggedWords(document_format)
+        # An empty cell is None in column().
+        self._no_label: set[str | None] = {None, *document_format.no_label} if document_format.no_label else set()
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
@@ -99,6 +106,8 @@ class DocumentReader:
             if self._tool is not None:
                 return self._annotated(document, document_id), []
             return [self._row(document, document_id)], []
+        except NoLabelError:
+            return [], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
 
@@ -146,6 +155,8 @@ class DocumentReader:
             sentence_id = f"{document_id}{SENTENCE_SEPARATOR}{index}"
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
+            except NoLabelError:
+                continue
             except UnreadableError as error:
                 rejects.append((sentence_id, str(error), shorten(sentence)))
         return _grouped(examples, document_id), rejects
@@ -189,7 +200,7 @@ class DocumentReader:
         text = plain_text(row.text, fields.text)
         label = None
         if self._needs_label:
-            label = class_label(row.label, fields.label or "label", self._document_format.label_map, self.label_keys)
+            label = self._class(row.label, fields.label or "label")
         entities = self._entities_of(text, row.entities) if self._needs_entities else None
         pair = fields.text_pair
         return [
@@ -218,7 +229,22 @@ class DocumentReader:
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return class_label(get_path(values, name), name, self._document_format.label_map, self.label_keys)
+        return self._class(get_path(values, name), name)
+
+    def _class(self, value: Any, name: str) -> str:
+        """Return the class of a value.
+
+        Raises:
+            NoLabelError: the value means that there is none.
+            UnreadableError: the value is no class.
+        """
+        names = self._document_format.label_map
+        if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
+            raise NoLabelError
+        label = class_label(value, name, names, self.label_keys)
+        if self._document_format.fold_labels and label not in names.values():
+            label = class_label(folded(label), name, names, self.label_keys)
+        return label
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:
@@ -258,7 +284,9 @@ def document_of(sentence_id: str) -> str:
 
 def _tool_entity(entity: EntityFields) -> EntityFields:
     """Return the layout of entities as the readers of tools give them, with the settings of the recipe."""
-    names = {key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans")}
+    names = {
+        key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans", "offsets")
+    }
     return entity.model_copy(update=names)
 
 

@@ -8,7 +8,7 @@ from assay.corpus.settings import StrictModel
 
 
 class Fields(StrictModel):
-    """Names of the fields of a document. A dotted name reaches into nested objects.
+    """Names of the fields of a document. A dotted name reaches into objects and lists: `annotations.0.result`.
 
     In the format `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
     the sentence if it has the field, else from the document. Sentences of one document stay in one split
@@ -21,14 +21,12 @@ class Fields(StrictModel):
     label: str | None = Field(None, description="Class of the sentence; None for a token model")
     entities: str | None = Field(None, description="List of entities (format `rows`)")
     tokens: str = Field("tokens", description="List of words (format `tokens`)")
-    tags: str = Field(
-        "tags", description="List of tags, one per word, in the scheme of `source.tagging` (format `tokens`)"
-    )
+    tags: str = Field("tags", description="List of tags, one per word (format `tokens`; see `source.tagging`)")
     group: str | None = Field(
         None,
         description="Rows of one group stay in one split; None: in format parse, the sentences of a document are one",
     )
-    time: str | None = Field(None, description="Time of the row, ISO 8601, for a split by time")
+    time: str | None = Field(None, description="Time of the row, ISO 8601 or Unix, for a split by time")
     split: str | None = Field(None, description="Published split of the row: train, validation or test")
     slices: dict[str, str] = Field(
         default_factory=dict,
@@ -47,6 +45,13 @@ class EntityFields(StrictModel):
     spans: str | None = Field(
         None,
         description="List in the entity object whose objects hold name, start and end; None: it holds them itself",
+    )
+    offsets: str | None = Field(
+        None, description="List of [start, end] in the entity object, as in BigBIO; None: start and end are fields"
+    )
+    offset_unit: Literal["characters", "utf16", "bytes"] = Field(
+        "characters",
+        description="What offsets count: characters, units of UTF-16 (JavaScript, Java), or bytes of UTF-8",
     )
     default_label: str = Field("ENTITY", description="Type of an entity without a type")
     end_inclusive: bool = Field(False, description="The end offset names the last character itself")
@@ -84,7 +89,7 @@ class Tagging(StrictModel):
     join: Literal[" ", ""] = Field(" ", description="What stands between words in the text")
     space_after: str | None = Field(
         None,
-        description="List with what follows each word: true or false, Yes or No (SpaceAfter), or the white space itself",
+        description="List with what follows each word: true or false, Yes or No (SpaceAfter), or white space itself",
     )
 
 
@@ -119,6 +124,14 @@ class DocumentFormat(StrictModel):
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
         default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
+    )
+    fold_labels: bool = Field(
+        False, description="Read classes in lower case without surplus white space, so that 'Good ' is 'good'"
+    )
+    no_label: list[str] = Field(
+        default_factory=list,
+        description="Values of a class that mean none, such as '-1' or unlabelled. Rows with them, or with an empty "
+        "class, are then filtered out. Empty: a row with an empty class is rejected",
     )
 
     @property

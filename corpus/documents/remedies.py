@@ -17,6 +17,9 @@ _REMEDIES = (
     (r"entity\.\w.* is not a list of objects", "set source.entity.spans to the list that holds the offsets"),
     (r"entity\.\w.* is not text", "set source.entity.label and source.entity.name to fields that hold text"),
     (r"entities are not a list|entity is not an object", "set source.fields.entities to a list of objects"),
+    (r"entity begins or ends inside a character", "set source.entity.offset_unit to what the offsets count"),
+    (r"lists of entities differ in length", "write one value per entity in each list at the source"),
+    (r"entity\..* is not a list of offsets", "set source.entity.offsets to the list of [start, end] in an entity"),
     (r"entity has two types", "give each name one type at the source, or give offsets"),
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
     (
@@ -40,15 +43,15 @@ _REMEDIES = (
     (r"entity covers white space alone", "drop the entity at the source, or correct its offsets"),
     (
         r"entity lies outside the text|entity differs from the text",
-        "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true",
+        "count offsets in characters with the end exclusive, or set source.entity.end_inclusive: true or offset_unit",
     ),
     (
         r"tag is neither O nor .*",
-        "write the tags as O, B-TYPE and I-TYPE, or in another scheme of source.tagging.scheme",
+        "write the tags as O, B-TYPE and I-TYPE, or in a scheme of source.tagging.scheme",
     ),
     (
         r"tag has no prefix",
-        "set source.tagging.scheme: io if each run of equal tags is one entity, else add the prefixes",
+        "set source.tagging.scheme: io if a run of equal tags is one entity, else add prefixes",
     ),
     (r"tag is not of source.tagging.scheme", "set source.tagging.scheme to the scheme of the tags, or leave it out"),
     (r"tag is a number", "name the tags in their order: source.tagging.names: [O, B-PER, I-PER]"),

@@ -118,8 +118,10 @@ class TagDecoder:
             self.marks.add(BARE)
             return Place.INSIDE, label if prefix == "I" and label else tag
         place = PREFIXES.get(prefix)
+        if not dash:
+            raise UnreadableError("tag has no prefix", tag)
         if place is None or not label:
-            raise UnreadableError("tag has no prefix" if not dash else "tag is neither O nor PREFIX-TYPE", tag)
+            raise UnreadableError("tag is neither O nor PREFIX-TYPE", tag)
         if self._scheme is not None and prefix not in SCHEMES[self._scheme]:
             raise UnreadableError("tag is not of source.tagging.scheme", f"{tag} in {self._scheme}")
         self.marks.add(prefix)

@@ -31,6 +31,8 @@ _RECOGNISERS = {
     "spacy": is_spacy,
     "argilla": is_argilla,
 }
+# Lists that show a tool by their members: empty ones may be anybody's.
+_EVIDENCE = {"doccano": ("label", "labels", "entities"), "spacy": ("entities", "ents", "cats", "annotations")}
 
 
 def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
@@ -38,7 +40,11 @@ def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
     if not documents:
         return None
     formats = [name for name, recognise in _RECOGNISERS.items() if all(map(recognise, documents))]
-    return formats[0] if len(formats) == 1 else None
+    if len(formats) != 1:
+        return None
+    evidence = _EVIDENCE.get(formats[0])
+    is_shown = evidence is None or any(document.get(name) for document in documents for name in evidence)
+    return formats[0] if is_shown else None
 
 
 def format_remedy(tool: str) -> str:

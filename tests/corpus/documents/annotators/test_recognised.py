@@ -51,6 +51,8 @@ def test_recognised_format_tells_the_tool(documents: list[dict[str, Any]], tool:
         [{"_id": 1, "Parse": [{"Text": TEXT}]}],
         [{"question": "q", "passage": "p", "answer": True}],
         [{"data": {"a": 1}, "text": TEXT}],
+        [{"text": TEXT, "entities": []}],
+        [{"text": TEXT, "label": []}],
         [{"text": TEXT, "entities": [[0, 6, "ORG"]]}, {"text": TEXT, "label": "good"}],
     ],
 )
