@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-from assay.corpus.documents.entity_spans import bio_entities
+from assay.corpus.documents.document_reader import DocumentReader
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.raw_document import Document
 from assay.corpus.example import Example
 from assay.models.checkpoint import TOKENIZER
 from assay.models.hardware import choose_precision, has_bf16, training_device
@@ -197,16 +199,11 @@ def read_snips(split_name: str) -> Sequence[Example]:
     path = DATA / f"snips_{split_name}.jsonl"
     if not path.is_file():
         raise SystemExit(f"{path} is absent: this benchmark reads real rows from there")
+    tokens = DocumentFormat.model_validate({"format": "tokens", "fields": {"label": "intent"}})
+    reader = DocumentReader(tokens, needs_label=True, needs_entities=True)
     with path.open(encoding="utf-8") as lines:
-        return [
-            Example(
-                id=f"{split_name}-{number}",
-                text=" ".join(row["tokens"]),
-                label=row["intent"],
-                entities=bio_entities(row["tokens"], row["tags"]),
-            )
-            for number, row in enumerate(map(json.loads, lines))
-        ]
+        documents = [Document(f"{split_name}-{number}", json.loads(line)) for number, line in enumerate(lines)]
+    return [row for document in documents for row in reader.read(document)[0]]
 
 
 def _ignore(values: dict[str, float], step: int) -> None:

@@ -33,8 +33,8 @@ class SnapshotPart(BaseModel):
 class SnapshotManifest(BaseModel):
     """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
-    `label_keys` are the keys of the source's label map that matched a label. `erased` counts rows that were erased
-    later on request; the other counts in `counts` are as of extraction.
+    `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags.
+    `erased` counts rows that were erased later on request; the other counts in `counts` are as of extraction.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +47,7 @@ class SnapshotManifest(BaseModel):
     entity_labels: dict[str, int]
     source: dict[str, Any]
     label_keys: list[str] = []
+    tag_marks: list[str] = []
     erased: int = 0
 
 
@@ -127,6 +128,7 @@ class SnapshotWriter:
         self._labels: Counter[str] = Counter()
         self._entity_labels: Counter[str] = Counter()
         self._label_keys: set[str] = set()
+        self._tag_marks: set[str] = set()
         self._hash = ContentHash()
         self._chunk = ChunkBuilder()
         self._part: pq.ParquetWriter | None = None
@@ -169,6 +171,7 @@ class SnapshotWriter:
             entity_labels=dict(sorted(self._entity_labels.items())),
             source=self._source,
             label_keys=sorted(self._label_keys),
+            tag_marks=sorted(self._tag_marks),
         )
         (self._folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         return manifest
@@ -182,6 +185,7 @@ class SnapshotWriter:
         self._rejects.writelines(chunk.reject_lines)
         self._counts += chunk.counts
         self._label_keys |= chunk.label_keys
+        self._tag_marks |= chunk.tag_marks
         batch = chunk.batch
         if not len(batch):
             return

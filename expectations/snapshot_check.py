@@ -9,8 +9,10 @@ from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.label_map import label_map_checks
+from assay.expectations.label_variants import label_variant_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
 from assay.expectations.suites import suite_for
+from assay.expectations.tag_scheme import tag_scheme_checks
 from assay.expectations.totals import ALL_ROWS, NO_TOTALS, Totals, TotalsCounter
 from assay.expectations.validation_report import CheckResult, ValidationReport, describe_ids
 from assay.recipes.recipe import Recipe
@@ -39,6 +41,8 @@ def check_snapshot(
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
+    results += tag_scheme_checks(snapshot)
+    results += label_variant_checks(snapshot)
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)
 
 

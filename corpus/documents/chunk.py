@@ -1,5 +1,6 @@
 """Chunks of converted documents, ready to be written: rows as Arrow columns, reject lines, counts."""
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,13 +9,16 @@ from typing import Any, Self
 import pyarrow as pa
 from pydantic import BaseModel
 
+from assay.corpus.documents.annotators.recognised import format_remedy, recognised_format
 from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.errors import DataError
 from assay.corpus.example import Example, arrow_schema, to_batch
 
 METADATA = b"assay"
+SAMPLE = 100
 
 
 class Counts(BaseModel):
@@ -40,13 +44,15 @@ class Counts(BaseModel):
 class DocumentChunk:
     """Rows and rejects of some documents, in their order.
 
-    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones.
+    `label_keys` are the keys of the label map that matched labels of these documents or of earlier ones, `tag_marks`
+    what shows the scheme of their tags.
     """
 
     batch: pa.RecordBatch
     reject_lines: list[str]
     counts: Counts
     label_keys: frozenset[str] = frozenset()
+    tag_marks: frozenset[str] = frozenset()
 
     def to_bytes(self) -> bytes:
         """Return an Arrow stream for another process; rejects and counts are in the metadata of its schema."""
@@ -55,6 +61,7 @@ class DocumentChunk:
                 "reject_lines": self.reject_lines,
                 "counts": self.counts.model_dump(),
                 "label_keys": sorted(self.label_keys),
+                "tag_marks": sorted(self.tag_marks),
             }
         )
         sink = pa.BufferOutputStream()
@@ -74,6 +81,7 @@ class DocumentChunk:
             metadata["reject_lines"],
             Counts(**metadata["counts"]),
             frozenset(metadata["label_keys"]),
+            frozenset(metadata["tag_marks"]),
         )
 
 
@@ -88,16 +96,36 @@ class ChunkReader:
         """
         self._reader = DocumentReader(document_format, needs_label=needs_label, needs_entities=needs_entities)
         self._schema = arrow_schema(document_format.fields.slices)
+        self._is_checked = "format" in document_format.model_fields_set
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
-        """Return rows, rejects and counts of some documents."""
+        """Return rows, rejects and counts of some documents.
+
+        Raises:
+            DataError: the recipe names no format, and the first documents are those of an annotation tool.
+        """
+        if not self._is_checked:
+            documents = list(documents)
+            _check_format(documents)
+            self._is_checked = True
         builder = ChunkBuilder()
         for document in documents:
             if isinstance(document, InvalidRow):
                 builder.add([], [(document.id, document.reason, document.row)])
             else:
                 builder.add(*self._reader.read(document))
-        return replace(builder.build(self._schema), label_keys=frozenset(self._reader.label_keys))
+        return replace(
+            builder.build(self._schema),
+            label_keys=frozenset(self._reader.label_keys),
+            tag_marks=frozenset(self._reader.tag_marks),
+        )
+
+
+def _check_format(documents: Iterable[Document | InvalidRow]) -> None:
+    """Refuse documents of a tool, whose rejected or disputed annotations would be read as gold."""
+    first = itertools.islice((item.values for item in documents if isinstance(item, Document)), SAMPLE)
+    if (tool := recognised_format(list(first))) is not None:
+        raise DataError(f"{format_remedy(tool)}, or format: rows to read them as they are")
 
 
 class ChunkBuilder:

@@ -1,21 +1,27 @@
-"""Conversion of documents to examples, in the formats `rows`, `tokens` and `parse`."""
+"""Conversion of documents to examples, in the formats `rows`, `tokens` and `parse` and those of annotation tools."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.corpus.documents.entity_spans import bio_entities, read_entities
-from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.annotators.annotated_row import Needs
+from assay.corpus.documents.annotators.recognised import READERS
+from assay.corpus.documents.entity_spans import read_entities
+from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import Document, shorten
 from assay.corpus.documents.slice_values import slice_field, slice_value
+from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
     MISSING,
     UnreadableError,
     class_label,
     column,
+    folded,
     get_path,
     iso_time,
+    list_of,
     plain_text,
     row_id,
 )
@@ -32,6 +38,10 @@ SPLIT_ALIASES = {
     "dev": "validation",
     "test": "test",
 }
+
+
+class NoLabelError(Exception):
+    """Error for a row whose class means that it has none."""
 
 
 class DocumentReader:
@@ -51,12 +61,20 @@ class DocumentReader:
         self._needs_label = needs_label
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
+        self._words = TaggedWords(document_format)
+        # An empty cell is None in column().
+        self._no_label: set[str | None] = {None, *document_format.no_label} if document_format.no_label else set()
         plain = PlainParse(
             document_format, needs_label=needs_label, needs_entities=needs_entities, label_keys=self.label_keys
         )
         self._plain = plain if PlainParse.fits(document_format) else None
         fields = document_format.fields
         self._has_columns = any((fields.split, fields.group, fields.time, fields.slices))
+        self._needs = Needs(fields, document_format.annotations, needs_label, needs_entities)
+        self._tool = READERS.get(document_format.format)
+        self._tool_entity = _tool_entity(document_format.entity)
+        if self._tool is not None:
+            return
         if needs_label and document_format.format != "parse" and document_format.fields.label is None:
             raise AssayError("the sentence head predicts classes: name their field in source.fields.label")
         if needs_entities and document_format.format == "rows" and document_format.fields.entities is None:
@@ -85,13 +103,27 @@ class DocumentReader:
         if self._document_format.format == "parse":
             return self._read_parse(document, document_id)
         try:
+            if self._tool is not None:
+                return self._annotated(document, document_id), []
             return [self._row(document, document_id)], []
+        except NoLabelError:
+            return [], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
 
+    @property
+    def tag_marks(self) -> set[str]:
+        """What shows the scheme of the tags read so far (see `tag_schemes`)."""
+        return self._words.marks
+
     def field_names(self) -> list[str]:
-        """Return the top-level fields that are read, sorted: a database need not send any others."""
+        """Return the top-level fields that are read, sorted: a database need not send any others.
+
+        Without names it sends them all, as the documents of a tool need.
+        """
         document_format, fields = self._document_format, self._document_format.fields
+        if self._tool is not None:
+            return []
         names = [fields.id, fields.group, fields.time, fields.split, *map(slice_field, fields.slices.values())]
         if document_format.format == "parse":
             names += [document_format.parse.sentences, document_format.parse.repost]
@@ -100,7 +132,7 @@ class DocumentReader:
         if document_format.format == "rows":
             names += [fields.text, fields.text_pair, fields.entities if self._needs_entities else None]
         if document_format.format == "tokens":
-            names += [fields.tokens, fields.tags if self._needs_entities else None]
+            names += [fields.tokens, fields.tags if self._needs_entities else None, document_format.tagging.space_after]
         return sorted({name.partition(".")[0] for name in names if name})
 
     def _document_id(self, document: Document) -> str:
@@ -114,7 +146,7 @@ class DocumentReader:
         try:
             if _is_true(get_path(document.values, parse.repost), parse.repost):
                 return [], []
-            sentences = _list(get_path(document.values, parse.sentences), parse.sentences)
+            sentences = list_of(get_path(document.values, parse.sentences), parse.sentences)
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
         examples: list[Example] = []
@@ -123,6 +155,8 @@ class DocumentReader:
             sentence_id = f"{document_id}{SENTENCE_SEPARATOR}{index}"
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
+            except NoLabelError:
+                continue
             except UnreadableError as error:
                 rejects.append((sentence_id, str(error), shorten(sentence)))
         return _grouped(examples, document_id), rejects
@@ -143,7 +177,7 @@ class DocumentReader:
     def _row(self, document: Document, document_id: str) -> Example:
         fields, values = self._document_format.fields, document.values
         if self._document_format.format == "tokens":
-            text, entities = self._tagged(values)
+            text, entities = self._words.read(values, needs_entities=self._needs_entities)
         else:
             text = plain_text(get_path(values, fields.text), fields.text)
             entities = self._entities(text, values, fields.entities)
@@ -157,23 +191,60 @@ class DocumentReader:
             **self._columns(document, values),
         )
 
-    def _tagged(self, values: Mapping[str, Any]) -> tuple[str, tuple[Entity, ...] | None]:
+    def _annotated(self, document: Document, document_id: str) -> list[Example]:
+        """Return the row of a tool's document, or none if the document was not annotated or not accepted."""
+        row = None if self._tool is None else self._tool(document.values, self._needs)
+        if row is None:
+            return []
         fields = self._document_format.fields
-        tokens = [plain_text(token, "token") for token in _list(get_path(values, fields.tokens), fields.tokens)]
-        text = plain_text(" ".join(tokens), fields.tokens)
-        if not self._needs_entities:
-            return text, None
-        tags = [plain_text(tag, "tag") for tag in _list(get_path(values, fields.tags), fields.tags)]
-        if len(tags) != len(tokens):
-            raise UnreadableError(
-                f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
+        text = plain_text(row.text, fields.text)
+        label = None
+        if self._needs_label:
+            label = self._class(row.label, fields.label or "label")
+        entities = self._entities_of(text, row.entities) if self._needs_entities else None
+        pair = fields.text_pair
+        return [
+            Example(
+                id=document_id,
+                text=text,
+                text_pair=None if pair is None else plain_text(get_path(document.values, pair), pair),
+                label=label,
+                entities=entities,
+                **self._columns(document, document.values),
             )
-        return text, bio_entities(tokens, tags)
+        ]
+
+    def _entities_of(self, text: str, items: Any) -> tuple[Entity, ...]:
+        name = self._document_format.fields.entities or "entities"
+        if items is MISSING or items is None:
+            raise UnreadableError(f"{name} is {'missing' if items is MISSING else 'null'}")
+        entities = read_entities(text, items, self._tool_entity)
+        for left, right in itertools.pairwise(entities):
+            if right.start < left.end:
+                raise UnreadableError(
+                    "entities overlap", f"{text[left.start : left.end]} and {text[right.start : right.end]}"
+                )
+        return entities
 
     def _label(self, values: Mapping[str, Any], name: str | None) -> str | None:
         if not self._needs_label or name is None:
             return None
-        return class_label(get_path(values, name), name, self._document_format.label_map, self.label_keys)
+        return self._class(get_path(values, name), name)
+
+    def _class(self, value: Any, name: str) -> str:
+        """Return the class of a value.
+
+        Raises:
+            NoLabelError: the value means that there is none.
+            UnreadableError: the value is no class.
+        """
+        names = self._document_format.label_map
+        if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
+            raise NoLabelError
+        label = class_label(value, name, names, self.label_keys)
+        if self._document_format.fold_labels and label not in names.values():
+            label = class_label(folded(label), name, names, self.label_keys)
+        return label
 
     def _entities(self, text: str, values: Mapping[str, Any], name: str | None) -> tuple[Entity, ...] | None:
         if not self._needs_entities or name is None:
@@ -211,6 +282,14 @@ def document_of(sentence_id: str) -> str:
     return sentence_id.rpartition(SENTENCE_SEPARATOR)[0] or sentence_id
 
 
+def _tool_entity(entity: EntityFields) -> EntityFields:
+    """Return the layout of entities as the readers of tools give them, with the settings of the recipe."""
+    names = {
+        key: EntityFields.model_fields[key].default for key in ("name", "start", "end", "label", "spans", "offsets")
+    }
+    return entity.model_copy(update=names)
+
+
 def _grouped(sentences: list[Example], document_id: str) -> list[Example]:
     """Give each sentence without a group the group of the document: its id where no sentence has a group."""
     group = next((sentence.group for sentence in sentences if sentence.group is not None), document_id)
@@ -231,12 +310,4 @@ def _is_true(value: Any, name: str) -> bool:
         return False
     if not isinstance(value, bool):
         raise UnreadableError(f"{name} is neither true nor false", value)
-    return value
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if value is MISSING or value is None:
-        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
-    if not isinstance(value, list):
-        raise UnreadableError(f"{name} is not a list", value)
     return value

@@ -1,10 +1,11 @@
-"""Entity spans from the annotations of a source: offsets, names without offsets, BIO tags."""
+"""Entity spans from the annotations of a source: offsets, and names without offsets."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from assay.corpus.documents.fields import EntityFields
+from assay.corpus.documents.offset_units import to_characters
 from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is_missing, plain_text, whole_number
 from assay.corpus.example import Entity
 from assay.corpus.scripts import KINDS, ZERO_WIDTH_JOINER, Kind, after_joiners, base_kind, is_invisible
@@ -24,7 +25,7 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
             white space, or its name is not in the text as a word.
     """
     if not isinstance(items, list):
-        raise UnreadableError("entities are not a list", items)
+        items = _rows_of_columns(items)
     placed: list[Entity] = []
     names: dict[str, str] = {}
     start, end = fields.start, fields.end
@@ -32,6 +33,8 @@ def read_entities(text: str, items: Any, fields: EntityFields) -> tuple[Entity, 
         # Readers of databases give dicts, for which isinstance is faster than for other mappings.
         if not isinstance(item, dict) and not isinstance(item, Mapping):
             raise UnreadableError("entity is not an object", item)
+        if fields.offsets is not None:
+            item = _with_offsets(item, fields.offsets, fields)
         label = _label(item, fields)
         for span in (item,) if fields.spans is None else _spans(item, fields.spans):
             if is_missing(get_path(span, start)) and is_missing(get_path(span, end)):
@@ -87,31 +90,28 @@ def whole_words(text: str, name: str, *, ignore_case: bool = False) -> list[tupl
     return [(start, end) for start, end in _spans_of(text, name, ignore_case) if stands_alone(text, start, end)]
 
 
-def bio_entities(tokens: Sequence[str], tags: Sequence[str]) -> tuple[Entity, ...]:
-    """Return the entities of BIO tags as spans over the tokens joined with single spaces.
+def _rows_of_columns(items: Any) -> list[dict[str, Any]]:
+    """Return entities that are given as an object of lists, as `datasets` writes a sequence of objects."""
+    if not isinstance(items, Mapping) or not items or not all(isinstance(values, list) for values in items.values()):
+        raise UnreadableError("entities are not a list", items)
+    if len({len(values) for values in items.values()}) > 1:
+        raise UnreadableError("lists of entities differ in length", items)
+    return [dict(zip(items, values, strict=True)) for values in zip(*items.values(), strict=True)]
 
-    An `I-` tag that does not continue an entity of its type begins one, as in seqeval's default mode. White space and
-    other invisible characters at the edges of a token are not part of an entity.
 
-    Raises:
-        UnreadableError: a tag is neither `O` nor `B-TYPE` nor `I-TYPE`, or an entity is only white space.
-    """
-    entities: list[Entity] = []
-    open_label = None
-    start = 0
-    for token, tag in zip(tokens, tags, strict=True):
-        prefix, _, label = tag.partition("-")
-        if tag != "O" and (prefix not in ("B", "I") or not label):
-            raise UnreadableError("tag is neither O nor B-TYPE nor I-TYPE", tag)
-        end = start + len(token)
-        if prefix == "I" and label == open_label:
-            entities[-1] = Entity(entities[-1].start, end, label)
-        elif tag != "O":
-            entities.append(Entity(start, end, label))
-        open_label = label or None
-        start = end + 1
-    text = " ".join(tokens)
-    return tuple(_bare(text, entity) for entity in entities)
+def _with_offsets(item: Mapping[str, Any], name: str, fields: EntityFields) -> dict[str, Any]:
+    """Return an entity with start and end from its list of offsets, and its words from a list of one part."""
+    parts = get_path(item, name)
+    if not isinstance(parts, list) or not parts:
+        raise UnreadableError(f"entity.{name} is not a list of offsets", "missing" if parts is MISSING else parts)
+    if isinstance(parts[0], list) and len(parts) > 1:
+        raise UnreadableError("entity is discontinuous", parts)
+    pair = parts[0] if isinstance(parts[0], list) else parts
+    if len(pair) != 2:
+        raise UnreadableError(f"entity.{name} is not a list of offsets", parts)
+    words = get_path(item, fields.name)
+    words = words[0] if isinstance(words, list) and len(words) == 1 else words
+    return {**item, fields.start: pair[0], fields.end: pair[1], **({} if words is MISSING else {fields.name: words})}
 
 
 def _label(item: Mapping[str, Any], fields: EntityFields) -> str:
@@ -140,15 +140,17 @@ def _order(entity: Entity) -> tuple[int, int, str]:
 def _placed(text: str, item: Mapping[str, Any], label: str, fields: EntityFields) -> Entity:
     start, end = (_offset(get_path(item, name), f"entity.{name}") for name in (fields.start, fields.end))
     end += fields.end_inclusive
+    if fields.offset_unit != "characters":
+        start, end = (to_characters(text, offset, fields.offset_unit) for offset in (start, end))
     if not 0 <= start < end <= len(text):
         raise UnreadableError("entity lies outside the text", f"{start}:{end} in {len(text)} characters")
     name = get_path(item, fields.name)
     if not is_missing(name) and text[start:end] != name and stripped(text[start:end]) != _stripped(name):
         raise UnreadableError("entity differs from the text", f"{name!r} against {text[start:end]!r} at {start}:{end}")
-    return _bare(text, Entity(start, end, label))
+    return bare(text, Entity(start, end, label))
 
 
-def _bare(text: str, entity: Entity) -> Entity:
+def bare(text: str, entity: Entity) -> Entity:
     """Return the entity without invisible characters at its edges, which no tag can express."""
     start, end = without_space(text, entity.start, entity.end)
     if start == end:

@@ -8,7 +8,7 @@ from assay.corpus.settings import StrictModel
 
 
 class Fields(StrictModel):
-    """Names of the fields of a document. A dotted name reaches into nested objects.
+    """Names of the fields of a document. A dotted name reaches into objects and lists: `annotations.0.result`.
 
     In the format `parse`, `id` is a field of the document; `group`, `time`, `split` and `slices` are read from
     the sentence if it has the field, else from the document. Sentences of one document stay in one split
@@ -21,12 +21,12 @@ class Fields(StrictModel):
     label: str | None = Field(None, description="Class of the sentence; None for a token model")
     entities: str | None = Field(None, description="List of entities (format `rows`)")
     tokens: str = Field("tokens", description="List of words (format `tokens`)")
-    tags: str = Field("tags", description="List of BIO tags, one per word (format `tokens`)")
+    tags: str = Field("tags", description="List of tags, one per word (format `tokens`; see `source.tagging`)")
     group: str | None = Field(
         None,
         description="Rows of one group stay in one split; None: in format parse, the sentences of a document are one",
     )
-    time: str | None = Field(None, description="Time of the row, ISO 8601, for a split by time")
+    time: str | None = Field(None, description="Time of the row, ISO 8601 or Unix, for a split by time")
     split: str | None = Field(None, description="Published split of the row: train, validation or test")
     slices: dict[str, str] = Field(
         default_factory=dict,
@@ -46,6 +46,13 @@ class EntityFields(StrictModel):
         None,
         description="List in the entity object whose objects hold name, start and end; None: it holds them itself",
     )
+    offsets: str | None = Field(
+        None, description="List of [start, end] in the entity object, as in BigBIO; None: start and end are fields"
+    )
+    offset_unit: Literal["characters", "utf16", "bytes"] = Field(
+        "characters",
+        description="What offsets count: characters, units of UTF-16 (JavaScript, Java), or bytes of UTF-8",
+    )
     default_label: str = Field("ENTITY", description="Type of an entity without a type")
     end_inclusive: bool = Field(False, description="The end offset names the last character itself")
     occurrences: Literal["all", "first"] = Field(
@@ -64,16 +71,70 @@ class ParseFields(StrictModel):
     repost: str = Field("isRepost", description="Documents where this is true are filtered out")
 
 
+TagScheme = Literal["io", "iob1", "iob2", "bioes", "bilou", "bmewo"]
+
+
+class Tagging(StrictModel):
+    """How words and tags are read (format `tokens`)."""
+
+    scheme: TagScheme | None = Field(
+        None,
+        description="Scheme of the tags, whose other tags are then rejected. None: by their prefixes, which the "
+        "validation report names; `io`, in which a tag is a bare type, must be set",
+    )
+    names: list[str] | dict[str, str] = Field(
+        default_factory=list,
+        description="Names of tags that are numbers, in their order or by number: [O, B-PER, I-PER]",
+    )
+    join: Literal[" ", ""] = Field(" ", description="What stands between words in the text")
+    space_after: str | None = Field(
+        None,
+        description="List with what follows each word: true or false, Yes or No (SpaceAfter), or white space itself",
+    )
+
+
+class AnnotationRules(StrictModel):
+    """What counts where an annotation tool holds more than a row can (formats of tools)."""
+
+    disagreement: Literal["reject", "first", "latest"] = Field(
+        "reject",
+        description="Several people annotated a text and differ: reject the row, or read the first or latest of them",
+    )
+    relations: Literal["reject", "ignore"] = Field(
+        "reject", description="Relations between entities: reject the row, or read its entities alone"
+    )
+
+
+Layout = Literal["rows", "tokens", "parse", "label_studio", "doccano", "prodigy", "spacy", "argilla"]
+
+
 class DocumentFormat(StrictModel):
     """Format of a document, and the fields that hold its parts."""
 
-    format: Literal["rows", "tokens", "parse"] = Field(
+    format: Layout = Field(
         "rows",
-        description="rows: one object per row. tokens: words and BIO tags. parse: parse results, many sentences each",
+        description="rows: one object per row. tokens: words and tags. parse: parse results, many sentences each. "
+        "label_studio, doccano, prodigy, spacy, argilla: documents as that tool exports them, in which `fields.label` "
+        "and `fields.entities` are needed only where a document has several",
     )
     fields: Fields = Fields()
+    tagging: Tagging = Tagging()
+    annotations: AnnotationRules = AnnotationRules()
     entity: EntityFields = EntityFields()
     parse: ParseFields = ParseFields()
     label_map: dict[str, str] = Field(
         default_factory=dict, description="New names of the source's labels, e.g. '0': bearish"
     )
+    fold_labels: bool = Field(
+        False, description="Read classes in lower case without surplus white space, so that 'Good ' is 'good'"
+    )
+    no_label: list[str] = Field(
+        default_factory=list,
+        description="Values of a class that mean none, such as '-1' or unlabelled. Rows with them, or with an empty "
+        "class, are then filtered out. Empty: a row with an empty class is rejected",
+    )
+
+    @property
+    def is_of_tool(self) -> bool:
+        """Whether documents are those of an annotation tool, which says itself where classes and entities are."""
+        return self.format not in ("rows", "tokens", "parse")

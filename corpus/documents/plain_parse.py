@@ -55,7 +55,16 @@ class PlainParse:
         names = [parse.sentences, parse.repost, parse.text, parse.label, parse.entities]
         names += [entity.name, entity.start, entity.end, entity.label, *fields.slices.values()]
         simple = not any("." in name or name == PART or name.endswith(YEAR) for name in names)
-        unsupported = (fields.group, fields.time, fields.split, entity.spans, entity.ignore_case or None)
+        unsupported = (
+            fields.group,
+            fields.time,
+            fields.split,
+            entity.spans,
+            entity.offsets,
+            entity.ignore_case or None,
+        )
+        simple = simple and entity.offset_unit == "characters"
+        simple = simple and not document_format.no_label and not document_format.fold_labels
         return document_format.format == "parse" and simple and all(value is None for value in unsupported)
 
     def read(self, document_id: str, values: Mapping[str, Any], split_name: str | None) -> list[Example] | None:

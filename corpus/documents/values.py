@@ -1,6 +1,7 @@
 """Single values of a document, strictly checked: no guesses, and every rejection quotes the value."""
 
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 MAX_TEXT_LENGTH = 1_000_000
 UNIX_MILLISECONDS = 1e11
+_UNIX = re.compile(r"\d{10}(\d{3})?", re.ASCII)
 # A larger double is a measurement, not a count; `int` of a decimal may have a million digits.
 LARGEST_WHOLE = 10**30
 
@@ -35,16 +37,19 @@ class UnreadableError(ValueError):
 
 
 def get_path(values: Mapping[str, Any], name: str) -> Any:
-    """Return the field with the given name; a dotted name that is not a field reaches into nested objects."""
+    """Return a field; a dotted name that is not a field reaches into nested objects, and into lists by number."""
     if name in values:
         return values[name]
     if "." not in name:
         return MISSING
     node: Any = values
     for part in name.split("."):
-        if not isinstance(node, Mapping) or part not in node:
+        if isinstance(node, Mapping) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        else:
             return MISSING
-        node = node[part]
     return node
 
 
@@ -76,6 +81,19 @@ def plain_text(value: Any, name: str, *, default: str | None = None) -> str:
     if len(value) > MAX_TEXT_LENGTH:
         raise UnreadableError(f"{name} is too long", f"{len(value)} characters, at most {MAX_TEXT_LENGTH}")
     _check_characters(value, name)
+    return value
+
+
+def list_of(value: Any, name: str) -> list[Any]:
+    """Return a list.
+
+    Raises:
+        UnreadableError: missing, null or no list.
+    """
+    if value is MISSING or value is None:
+        raise UnreadableError(f"{name} is {'missing' if value is MISSING else 'null'}")
+    if not isinstance(value, list):
+        raise UnreadableError(f"{name} is not a list", value)
     return value
 
 
@@ -130,6 +148,11 @@ def class_label(value: Any, name: str, names: Mapping[str, str], used: set[str] 
     return names[key]
 
 
+def folded(label: str) -> str:
+    """Return a label in lower case, with single spaces between its words and none at its edges."""
+    return " ".join(label.split()).lower()
+
+
 def column(value: Any, name: str) -> str | None:
     """Return a value to group by, as text; None if missing, null, NaN or empty. 5 and 5.0 are the same value.
 
@@ -166,13 +189,16 @@ def row_id(value: Any, name: str) -> str:
 def iso_time(value: Any, name: str) -> str | None:
     """Return a time in ISO 8601 that sorts as text, in UTC if it has an offset; None if missing or null.
 
-    A date becomes its midnight.
+    A date becomes its midnight. A number, or a text of 10 or 13 digits, is a Unix time.
 
     Raises:
         UnreadableError: neither a time nor ISO 8601.
     """
-    if value is MISSING or value is None or value == "":
+    if is_missing(value) or value == "":
         return None
+    number = float(value) if isinstance(value, str) and _UNIX.fullmatch(value) else _real(value)
+    if number is not None:
+        return _unix_time(number, value, name).isoformat()
     if isinstance(value, date) and not isinstance(value, datetime):  # a DATE column of Parquet
         value = datetime(value.year, value.month, value.day)
     try:
@@ -194,9 +220,13 @@ def year(value: Any, name: str) -> str | None:
     if number is None:
         time = iso_time(value, name)
         return time and time[:4]
+    return str(_unix_time(number, value, name).year)
+
+
+def _unix_time(number: int | float | Decimal, value: Any, name: str) -> datetime:
     try:
         seconds = float(number) / (1 if -UNIX_MILLISECONDS < number < UNIX_MILLISECONDS else 1000)
-        return str(datetime.fromtimestamp(seconds, UTC).year)
+        return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         raise UnreadableError(f"{name} is not a Unix time", value) from None
 

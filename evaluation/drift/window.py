@@ -194,7 +194,8 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
     source = recipe.source
     labelled = DocumentReader(
         source,
-        needs_label="sentence" in recipe.heads and (source.format == "parse" or source.fields.label is not None),
+        needs_label="sentence" in recipe.heads
+        and (source.format == "parse" or source.is_of_tool or source.fields.label is not None),
         needs_entities="tokens" in recipe.heads and (source.format != "rows" or source.fields.entities is not None),
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from assay.corpus.documents.annotators.recognised import recognised_format
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.values import get_path
 from assay.corpus.errors import AssayError
@@ -12,6 +13,7 @@ from assay.recipes.proposal.entity_layout import entity_settings
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
 from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part
 from assay.recipes.proposal.questions import NONE, ask
+from assay.recipes.proposal.tool_layout import tool_layout
 
 Documents = Sequence[Mapping[str, Any]]
 TOKEN_NAMES = ("tokens", "words", "token", "word")
@@ -41,6 +43,8 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     """
     profiles = profile_fields(documents)
     choices.check(profiles)
+    if (tool := recognised_format(documents)) is not None:
+        return DocumentLayout(*tool_layout(documents, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
         return _tagged_layout(profiles, choices, *words)
     if (sentences := _sentences(documents, profiles)) is not None:

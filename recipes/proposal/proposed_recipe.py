@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assay.corpus.documents.annotators.recognised import NAMES
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.recipe_file import Line
 from assay.recipes.proposal.row_facts import RowFacts
@@ -112,6 +113,7 @@ _FORMAT_COMMENTS = {
     "rows": "one object per row",
     "tokens": "words and a tag for each word",
     "parse": "documents with many sentences each",
+    **{tool: f"the data are {name}" for tool, name in NAMES.items()},
 }
 
 

@@ -163,7 +163,8 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
             manifest = writer.finish()
         counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
         erased = old.manifest.erased + len(old) - manifest.counts.rows
-        updates = {"counts": counts, "erased": erased, "label_keys": old.manifest.label_keys}
+        unchanged = {"label_keys": old.manifest.label_keys, "tag_marks": old.manifest.tag_marks}
+        updates = {"counts": counts, "erased": erased, **unchanged}
         manifest = manifest.model_copy(update=updates)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:

@@ -7,9 +7,8 @@ import pytest
 from bson import Decimal128, Int64
 from hypothesis import given
 from hypothesis import strategies as st
-from seqeval.metrics.sequence_labeling import get_entities
 
-from assay.corpus.documents.entity_spans import bio_entities, find_names, read_entities, whole_words
+from assay.corpus.documents.entity_spans import find_names, read_entities, whole_words
 from assay.corpus.documents.fields import EntityFields
 from assay.corpus.documents.values import UnreadableError
 from assay.corpus.example import Entity
@@ -189,28 +188,6 @@ def test_read_entities_rejects_invalid_entities(items: object, reason: str) -> N
         read_entities("Bo sings", items, EntityFields())
 
 
-TAGS = st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])
-
-
-@given(st.lists(TAGS, min_size=1, max_size=12))
-def test_bio_entities_equal_those_of_seqeval(tags: list[str]) -> None:
-    tokens = ["x" * (number % 3 + 1) for number in range(len(tags))]
-    text = " ".join(tokens)
-
-    entities = bio_entities(tokens, tags)
-
-    begins = [sum(map(len, tokens[:number])) + number for number in range(len(tokens))]
-    expected = [(begins[a], begins[b] + len(tokens[b]), label) for label, a, b in get_entities(tags)]
-    assert [(entity.start, entity.end, entity.label) for entity in entities] == expected
-    assert all(text[entity.start : entity.end].strip("x ") == "" for entity in entities)
-
-
-@pytest.mark.parametrize("tag", ["X-A", "B-", "B", "3", "o", "S-A"])
-def test_bio_entities_reject_unknown_tags(tag: str) -> None:
-    with pytest.raises(UnreadableError, match=f"tag is neither O nor B-TYPE nor I-TYPE: {tag}"):
-        bio_entities(["a"], [tag])
-
-
 INVISIBLE = ["\u200e", "\u200f", "\ufeff", "\u2060", "\u2068", "\u2069", "\u200c", "\u200d", "\u00ad", "\x96"]
 
 
@@ -222,7 +199,6 @@ def test_read_entities_leaves_out_invisible_characters_at_the_edges(edge: str) -
     for item in ({"start": 3, "end": 13}, {"start": 3, "end": 13, "text": inner}, {"text": inner},
                  {"start": 3, "end": 13, "text": inner.strip(edge)}):  # fmt: skip
         assert read_entities(text, [{"label": "X", **item}], EntityFields()) == wanted
-    assert bio_entities(["at", f"{edge}Tim", f"Cook{edge}"], ["O", "B-X", "I-X"]) == (Entity(4, 12, "X"),)
     with pytest.raises(UnreadableError, match="entity covers white space alone"):
         read_entities(text, [{"start": 14, "end": 16}], EntityFields())
 
@@ -236,12 +212,6 @@ def test_read_entities_leaves_out_white_space_at_the_edges(space: str) -> None:
     for item in ({"start": start, "end": end}, {"start": start, "end": end, "text": inner}, {"text": inner},
                  {"start": start, "end": end, "text": "Hooli"}):  # fmt: skip
         assert read_entities(text, [{"label": "X", **item}], EntityFields()) == wanted
-
-
-def test_bio_entities_leave_out_white_space_at_the_edges_of_tokens() -> None:
-    assert bio_entities(["at", " Hooli\u00a0", "now"], ["O", "B-X", "O"]) == (Entity(4, 9, "X"),)
-    with pytest.raises(UnreadableError, match="entity covers white space alone"):
-        bio_entities(["at", "\u200b"], ["O", "B-X"])
 
 
 @pytest.mark.parametrize(

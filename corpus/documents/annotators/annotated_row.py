@@ -1,0 +1,110 @@
+"""What the reader of a tool returns for a document, and the rules that all of them share."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from assay.corpus.documents.fields import AnnotationRules, Fields
+from assay.corpus.documents.values import MISSING, UnreadableError
+
+Values = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a recipe reads of a document: the names of its fields, its rules, and the parts that its heads need."""
+
+    fields: Fields
+    rules: AnnotationRules
+    label: bool
+    entities: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedRow:
+    """Text, class and entities of a document, as the tool wrote their values; MISSING where it wrote none.
+
+    Entities are objects with `start`, `end`, `label` and perhaps `text`.
+    """
+
+    text: Any
+    label: Any = MISSING
+    entities: Any = MISSING
+
+
+def single_class(classes: Iterable[Any]) -> Any:
+    """Return the only class, or MISSING where there is none.
+
+    Raises:
+        UnreadableError: there are several.
+    """
+    names = list(dict.fromkeys(classes))
+    if len(names) > 1:
+        raise UnreadableError("text has several classes", names)
+    return names[0] if names else MISSING
+
+
+def only_name(names: Iterable[str], named: str | None, kind: str) -> str | None:
+    """Return the name that the recipe gives, or the only one; None where there is none.
+
+    Raises:
+        UnreadableError: there are several and the recipe names none; `kind` begins the reason.
+    """
+    if named is not None:
+        return named
+    candidates = sorted(set(names))
+    if len(candidates) > 1:
+        raise UnreadableError(kind, candidates)
+    return candidates[0] if candidates else None
+
+
+def agreed(annotations: Sequence[tuple[str, T]], rules: AnnotationRules) -> T:
+    """Return the annotation of several people that counts, each given with its time.
+
+    Raises:
+        UnreadableError: they differ, and the rules reject that.
+    """
+    first = annotations[0][1]
+    if rules.disagreement == "latest":
+        return max(enumerate(annotations), key=lambda item: (item[1][0], item[0]))[1][1]
+    if rules.disagreement == "reject" and any(annotation != first for _, annotation in annotations):
+        raise UnreadableError("annotators disagree", [annotation for _, annotation in annotations])
+    return first
+
+
+def check_relations(relations: Any, rules: AnnotationRules) -> None:
+    """Refuse relations between entities, unless the rules leave them out.
+
+    Raises:
+        UnreadableError: there are relations.
+    """
+    if relations and rules.relations == "reject":
+        raise UnreadableError("relations are not read", f"{len(relations)} of them")
+
+
+def triples(items: Any) -> Any:
+    """Return entities written as [start, end, label] as objects; a value that is no list is returned as it is.
+
+    Raises:
+        UnreadableError: a list has another length.
+    """
+    if not isinstance(items, list):
+        return items
+    return [_entity(item) if isinstance(item, list | tuple) else item for item in items]
+
+
+def is_triple(item: Any) -> bool:
+    """Return whether a value is [start, end, label]."""
+    return (
+        isinstance(item, list | tuple)
+        and len(item) == 3
+        and all(isinstance(value, int) and not isinstance(value, bool) for value in item[:2])
+        and isinstance(item[2], str)
+    )
+
+
+def _entity(item: Sequence[Any]) -> dict[str, Any]:
+    if len(item) != 3:
+        raise UnreadableError("entity is not [start, end, label]", item)
+    return dict(zip(("start", "end", "label"), item, strict=True))

@@ -1,0 +1,113 @@
+"""Records of Argilla: version 2 (`to_list`, nested or flat), feedback data sets of version 1, and its older records."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values, agreed, only_name, single_class
+from assay.corpus.documents.values import MISSING, get_path
+
+FLAT = ".responses"
+Responses = dict[str, list[Any]]  # question -> submitted values
+
+
+def is_argilla(document: Values) -> bool:
+    """Return whether a document has the structure of a record."""
+    if isinstance(document.get("fields"), Mapping):
+        return isinstance(document.get("responses"), Mapping | list)
+    old = {"annotation", "annotation_agent", "status"} <= document.keys()
+    return old or any(name.endswith(FLAT) for name in document) or bool(_questions_in_columns(document))
+
+
+def read_argilla(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a record; None if nobody has submitted a response. Suggestions are not read.
+
+    Raises:
+        UnreadableError: responses disagree, or a text has several classes.
+    """
+    if "annotation_agent" in document:
+        return _old_row(document, needs)
+    responses = {name: values for name, values in _responses(document).items() if values}
+    if not responses:
+        return None
+    fields = document.get("fields")
+    text = get_path(fields, needs.fields.text) if isinstance(fields, Mapping) else MISSING
+    return AnnotatedRow(
+        get_path(document, needs.fields.text) if text is MISSING else text,
+        _class(responses, needs) if needs.label else MISSING,
+        _entities(responses, needs) if needs.entities else MISSING,
+    )
+
+
+def _responses(document: Values) -> Responses:
+    responses = document.get("responses")
+    if isinstance(responses, list):  # of the server: one object per user, with the values of all questions
+        questions: Responses = {}
+        for user in responses:
+            for name, value in (user.get("values") or {}).items() if _is_submitted(user.get("status")) else ():
+                questions.setdefault(name, []).append(value["value"] if isinstance(value, Mapping) else value)
+        return questions
+    columns = responses if isinstance(responses, Mapping) else _questions_in_columns(document)
+    if columns:
+        return {name: _submitted(values) for name, values in columns.items() if isinstance(values, list)}
+    return {
+        name.removesuffix(FLAT): [
+            value
+            for value, status in zip(values, document.get(f"{name}.status") or [None] * len(values), strict=False)
+            if _is_submitted(status)
+        ]
+        for name, values in document.items()
+        if name.endswith(FLAT) and isinstance(values, list)
+    }
+
+
+def _questions_in_columns(document: Values) -> Values:
+    """Return the columns of version 1: a list of objects with value, user and status."""
+    return {
+        name: values
+        for name, values in document.items()
+        if isinstance(values, list)
+        and values
+        and all(isinstance(item, Mapping) and {"value", "user_id"} <= item.keys() for item in values)
+    }
+
+
+def _submitted(values: list[Any]) -> list[Any]:
+    return [item["value"] for item in values if _is_submitted(item.get("status"))]
+
+
+def _is_submitted(status: Any) -> bool:
+    return status in (None, "submitted")
+
+
+def _class(responses: Responses, needs: Needs) -> Any:
+    names = (name for name, values in responses.items() if not any(map(_is_spans, values)))
+    name = only_name(names, needs.fields.label, "text has several classifications")
+    if name not in responses:
+        return MISSING
+    value = agreed([("", value) for value in responses[name]], needs.rules)
+    return single_class(value) if isinstance(value, list) else value
+
+
+def _entities(responses: Responses, needs: Needs) -> Any:
+    names = (name for name, values in responses.items() if any(map(_is_spans, values)))
+    name = only_name(names, needs.fields.entities, "text has several kinds of spans")
+    if name not in responses:
+        return MISSING
+    return agreed([("", value) for value in responses[name]], needs.rules)
+
+
+def _is_spans(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) and "start" in item for item in value)
+
+
+def _old_row(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a record of version 1, whose annotation is validated."""
+    annotation = document.get("annotation")
+    if document.get("status") != "Validated":
+        return None
+    inputs = document.get("inputs")
+    text = get_path(document, needs.fields.text)
+    if text in (MISSING, None) and isinstance(inputs, Mapping):
+        text = get_path(inputs, needs.fields.text)
+    label = single_class(annotation) if needs.label and isinstance(annotation, list) else annotation
+    return AnnotatedRow(text, label, annotation)

@@ -1,0 +1,78 @@
+"""Documents of doccano as JSON lines: classes, spans, spans with classes (slot filling) and the form of relations."""
+
+from typing import Any
+
+from assay.corpus.documents.annotators.annotated_row import (
+    AnnotatedRow,
+    Needs,
+    Values,
+    check_relations,
+    is_triple,
+    single_class,
+    triples,
+)
+from assay.corpus.documents.values import MISSING, get_path
+
+TEXTS = ("text", "data")
+LABELS = ("label", "labels")
+OFFSETS = ("start_offset", "end_offset")
+
+
+def is_doccano(document: Values) -> bool:
+    """Return whether a document has labels as doccano writes them."""
+    return any(isinstance(document.get(name), str) for name in TEXTS) and _has_labels(document)
+
+
+def _has_labels(document: Values) -> bool:
+    entities, cats = document.get("entities"), document.get("cats")
+    if isinstance(entities, list):
+        objects = all(isinstance(item, dict) and set(OFFSETS) <= item.keys() for item in entities)
+        return (objects and isinstance(document.get("relations"), list)) or (
+            isinstance(cats, list) and all(map(is_triple, entities))
+        )
+    return any(
+        isinstance(labels := document.get(name), list)
+        and (all(map(is_triple, labels)) or all(isinstance(item, str) for item in labels))
+        for name in LABELS
+    )
+
+
+def read_doccano(document: Values, needs: Needs) -> AnnotatedRow:
+    """Return the row of a document.
+
+    Raises:
+        UnreadableError: it has several classes or relations.
+    """
+    text = get_path(document, needs.fields.text)
+    if needs.entities:
+        check_relations(document.get("relations"), needs.rules)
+    return AnnotatedRow(
+        get_path(document, "data") if text is MISSING else text,
+        _class(document, needs) if needs.label else MISSING,
+        _entities(document, needs) if needs.entities else MISSING,
+    )
+
+
+def _class(document: Values, needs: Needs) -> Any:
+    names = ("cats", *LABELS) if needs.fields.label is None else (needs.fields.label,)
+    labels = _first(document, *names)
+    if not isinstance(labels, list):
+        return labels
+    return single_class(item for item in labels if not isinstance(item, list | dict))
+
+
+def _entities(document: Values, needs: Needs) -> Any:
+    names = ("entities", *LABELS) if needs.fields.entities is None else (needs.fields.entities,)
+    items = _first(document, *names)
+    if not isinstance(items, list):
+        return items
+    return triples([_renamed(item) if isinstance(item, dict) else item for item in items])
+
+
+def _renamed(item: Values) -> Values:
+    start, end = (item[name] if name in item else item.get(name.removesuffix("_offset")) for name in OFFSETS)
+    return {"start": start, "end": end, "label": item.get("label")}
+
+
+def _first(document: Values, *names: str) -> Any:
+    return next((value for name in names if (value := get_path(document, name)) is not MISSING), MISSING)

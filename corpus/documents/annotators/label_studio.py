@@ -1,0 +1,153 @@
+"""Tasks of Label Studio 1: JSON with annotations, and JSON-MIN or CSV, which have a column per control."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from assay.corpus.documents.annotators.annotated_row import (
+    AnnotatedRow,
+    Needs,
+    Values,
+    agreed,
+    check_relations,
+    only_name,
+    single_class,
+)
+from assay.corpus.documents.values import MISSING, UnreadableError, get_path
+
+# Spans of HTML and of dialogues count offsets in an element, not in the text.
+OTHER_SPANS = ("hypertextlabels", "paragraphlabels")
+# Columns that Label Studio adds to the flat forms.
+ADDED = {"annotation_id", "annotator", "lead_time"}
+
+
+def is_task(document: Values) -> bool:
+    """Return whether a document has the structure of a task, in any of the three forms."""
+    if isinstance(document.get("data"), dict):
+        return isinstance(document.get("annotations"), list)
+    return len(ADDED & document.keys()) >= 2 or any(map(holds_spans, document.values()))
+
+
+def read_task(document: Values, needs: Needs) -> AnnotatedRow | None:
+    """Return the row of a task; None if nobody has annotated it. Predictions are not read.
+
+    Raises:
+        UnreadableError: annotations disagree, or cannot be represented.
+    """
+    if "annotations" not in document:
+        return _flat_row(document, needs)
+    data = document.get("data")
+    text = get_path(data, needs.fields.text) if isinstance(data, dict) else MISSING
+    if text is MISSING:
+        text = get_path(document, needs.fields.text)
+    annotations = [
+        (str(item.get("updated_at") or item.get("created_at") or ""), _annotation(_results(item), needs))
+        for item in _objects(document["annotations"])
+        if not item.get("was_cancelled")
+    ]
+    if not annotations:
+        return None
+    label, entities = agreed(annotations, needs.rules)
+    return AnnotatedRow(text, label, entities)
+
+
+def _annotation(results: Sequence[Values], needs: Needs) -> tuple[Any, Any]:
+    """Return class and entities of one annotation."""
+    if needs.entities:
+        check_relations([item for item in results if item.get("type") == "relation"], needs.rules)
+    return _class(results, needs) if needs.label else MISSING, _entities(results, needs) if needs.entities else MISSING
+
+
+def _class(results: Sequence[Values], needs: Needs) -> Any:
+    """Return the class of the text; classes of regions, which have a start, are not one."""
+    choices = [item for item in results if item.get("type") == "choices" and "start" not in _value(item)]
+    names = (str(item.get("from_name")) for item in choices)
+    name = only_name(names, needs.fields.label, "text has several classifications")
+    return single_class(
+        choice for item in choices if item.get("from_name") == name for choice in _value(item).get("choices") or ()
+    )
+
+
+def _entities(results: Sequence[Values], needs: Needs) -> list[Values]:
+    for item in results:
+        if item.get("type") in OTHER_SPANS:
+            raise UnreadableError("span is not of plain text", item["type"])
+    spans = [item for item in results if item.get("type") == "labels"]
+    names = (str(item.get("from_name")) for item in spans)
+    name = only_name(names, needs.fields.entities, "text has several kinds of spans")
+    return sorted((_span(_value(item)) for item in spans if item.get("from_name") == name), key=repr)
+
+
+def _span(value: Values) -> dict[str, Any]:
+    return {
+        "start": value.get("start"),
+        "end": value.get("end"),
+        "label": value.get("labels"),
+        "text": value.get("text"),
+    }
+
+
+def _flat_row(document: Values, needs: Needs) -> AnnotatedRow:
+    """Return the row of JSON-MIN or CSV. A task without spans has no column of them."""
+    return AnnotatedRow(
+        get_path(document, needs.fields.text),
+        _flat_class(document, needs) if needs.label else MISSING,
+        _flat_entities(document, needs) if needs.entities else MISSING,
+    )
+
+
+def _flat_class(document: Values, needs: Needs) -> Any:
+    if needs.fields.label is None:
+        raise UnreadableError("control of the class is not named", sorted(document))
+    value = _decoded(get_path(document, needs.fields.label))
+    return single_class(value.get("choices") or ()) if isinstance(value, dict) else value
+
+
+def _flat_entities(document: Values, needs: Needs) -> list[Values]:
+    columns = {name: _decoded(value) for name, value in document.items()}
+    names = (name for name, value in columns.items() if _is_spans(value))
+    name = only_name(names, needs.fields.entities, "text has several kinds of spans")
+    spans = MISSING if name is None else _decoded(get_path(document, name))
+    if spans is MISSING or spans is None or spans == "":
+        return []
+    if not _is_spans(spans):
+        raise UnreadableError("control of the spans holds none", spans)
+    return [_span(span) for span in spans]
+
+
+def holds_spans(cell: Any) -> bool:
+    """Return whether a column of the flat forms holds spans of this document."""
+    return _is_spans(_decoded(cell))
+
+
+def _is_spans(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and {"start", "end", "labels"} <= item.keys() for item in value)
+    )
+
+
+def _decoded(value: Any) -> Any:
+    """Return the value of a cell: CSV holds lists and objects as JSON."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _results(annotation: Values) -> list[Values]:
+    return list(_objects(annotation.get("result")))
+
+
+def _value(result: Values) -> Values:
+    value = result.get("value")
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(items: Any) -> Iterator[Values]:
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise UnreadableError("annotations are not a list of objects", items)
+    yield from items

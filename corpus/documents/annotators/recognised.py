@@ -1,0 +1,52 @@
+"""The tools whose documents are read, and which of them wrote the documents of a sample."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs, Values
+from assay.corpus.documents.annotators.argilla import is_argilla, read_argilla
+from assay.corpus.documents.annotators.doccano import is_doccano, read_doccano
+from assay.corpus.documents.annotators.label_studio import is_task, read_task
+from assay.corpus.documents.annotators.prodigy import is_prodigy, read_prodigy
+from assay.corpus.documents.annotators.spacy_examples import is_spacy, read_spacy
+
+READERS: Mapping[str, Callable[[Values, Needs], AnnotatedRow | None]] = {
+    "label_studio": read_task,
+    "doccano": read_doccano,
+    "prodigy": read_prodigy,
+    "spacy": read_spacy,
+    "argilla": read_argilla,
+}
+NAMES = {
+    "label_studio": "tasks of Label Studio",
+    "doccano": "documents of doccano",
+    "prodigy": "examples of Prodigy",
+    "spacy": "training examples of spaCy",
+    "argilla": "records of Argilla",
+}
+_RECOGNISERS = {
+    "label_studio": is_task,
+    "doccano": is_doccano,
+    "prodigy": is_prodigy,
+    "spacy": is_spacy,
+    "argilla": is_argilla,
+}
+# Lists that show a tool by their members: empty ones may be anybody's.
+_EVIDENCE = {"doccano": ("label", "labels", "entities"), "spacy": ("entities", "ents", "cats", "annotations")}
+
+
+def recognised_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the value of `source.format` for documents that one tool alone writes; None for any other documents."""
+    if not documents:
+        return None
+    formats = [name for name, recognise in _RECOGNISERS.items() if all(map(recognise, documents))]
+    if len(formats) != 1:
+        return None
+    evidence = _EVIDENCE.get(formats[0])
+    is_shown = evidence is None or any(document.get(name) for document in documents for name in evidence)
+    return formats[0] if is_shown else None
+
+
+def format_remedy(tool: str) -> str:
+    """Return what the documents of a tool are, and the key to set."""
+    return f"these are {NAMES[tool]}; set source.format: {tool}"

@@ -1,0 +1,73 @@
+"""Words with tags: the text that the words make up, and its entities."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from assay.corpus.documents.fields import DocumentFormat
+from assay.corpus.documents.tag_schemes import TagDecoder
+from assay.corpus.documents.values import UnreadableError, get_path, list_of, plain_text
+from assay.corpus.example import Entity
+
+# Values of a field of spacing that say whether a space follows a word: booleans, and the words of CoNLL-U.
+_SPACES = {True: " ", False: "", "Yes": " ", "_": " ", "SpaceAfter=Yes": " ", "No": "", "SpaceAfter=No": ""}
+
+
+class TaggedWords:
+    """Reader of the format `tokens`; `marks` are those of its tag decoder."""
+
+    def __init__(self, document_format: DocumentFormat) -> None:
+        """Take a format."""
+        self._fields, self._tagging = document_format.fields, document_format.tagging
+        self._decoder = TagDecoder(self._tagging.scheme, self._tagging.names)
+
+    @property
+    def marks(self) -> set[str]:
+        """What shows the scheme of the tags read so far."""
+        return self._decoder.marks
+
+    def read(self, values: Mapping[str, Any], *, needs_entities: bool) -> tuple[str, tuple[Entity, ...] | None]:
+        """Return text and entities; None in place of entities that are not needed.
+
+        Raises:
+            UnreadableError: words, tags or spaces are malformed, or their numbers differ.
+        """
+        fields = self._fields
+        tokens = [plain_text(token, "token") for token in list_of(get_path(values, fields.tokens), fields.tokens)]
+        text, starts = self._join(tokens, values)
+        if not needs_entities:
+            return text, None
+        tags = list_of(get_path(values, fields.tags), fields.tags)
+        if len(tags) != len(tokens):
+            raise UnreadableError(
+                f"{fields.tags} do not match {fields.tokens}", f"{len(tags)} tags, {len(tokens)} tokens"
+            )
+        return text, self._decoder.entities(text, tokens, starts, tags)
+
+    def _join(self, tokens: Sequence[str], values: Mapping[str, Any]) -> tuple[str, Iterable[int]]:
+        """Return the text of the words and the offset of each."""
+        name, space = self._tagging.space_after, self._tagging.join
+        if name is not None:
+            return self._spaced(tokens, list_of(get_path(values, name), name), name)
+        text = plain_text(space.join(tokens), self._fields.tokens)
+        gap = len(space)
+        return text, itertools.accumulate((len(token) + gap for token in tokens[:-1]), initial=0)
+
+    def _spaced(self, tokens: Sequence[str], spaces: Sequence[Any], name: str) -> tuple[str, Iterable[int]]:
+        if len(spaces) != len(tokens):
+            raise UnreadableError(
+                f"{name} does not match {self._fields.tokens}", f"{len(spaces)} spaces, {len(tokens)} tokens"
+            )
+        gaps = [_space(space, name) for space in spaces]
+        parts = [token + gap for token, gap in zip(tokens, gaps, strict=True)]
+        text = plain_text("".join(parts).removesuffix(gaps[-1] if gaps else ""), self._fields.tokens)
+        return text, itertools.accumulate(map(len, parts[:-1]), initial=0)
+
+
+def _space(value: Any, name: str) -> str:
+    """Return what follows a word: white space as it stands, or by a word or boolean."""
+    if isinstance(value, str) and not value.strip():
+        return value
+    if isinstance(value, str | bool) and value in _SPACES:
+        return _SPACES[value]
+    raise UnreadableError(f"{name} holds no spacing", value)

@@ -1,0 +1,36 @@
+"""The check that no two labels differ by white space or case alone."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from assay.corpus.documents.values import folded
+from assay.corpus.snapshot import Snapshot
+from assay.expectations.validation_report import CheckResult
+
+NAME = "label variants"
+
+
+def label_variant_checks(snapshot: Snapshot) -> list[CheckResult]:
+    """Return one failed check, a warning, if labels differ by white space or case alone, else none."""
+    classes, types = _variants(snapshot.manifest.labels), _variants(snapshot.manifest.entity_labels)
+    if not classes and not types:
+        return []
+    parts = [f"{names}; set source.fold_labels: true to read them as one" for names in classes]
+    parts += [f"{names}; give the type one name at the source" for names in types]
+    return [
+        CheckResult(
+            name=NAME,
+            severity="warning",
+            passed=False,
+            measured=f"{len(classes) + len(types)} labels with variants",
+            required="labels that differ by more than white space and case (source.fold_labels)",
+            why="; ".join(parts),
+        )
+    ]
+
+
+def _variants(counts: Mapping[str, int]) -> list[str]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for label, count in counts.items():
+        groups[folded(label)].append(f"{label!r} ({count})")
+    return [" and ".join(names) for names in groups.values() if len(names) > 1]

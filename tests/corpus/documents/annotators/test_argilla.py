@@ -1,0 +1,90 @@
+from typing import Any
+
+import pytest
+
+from tests.corpus.documents.reading import counts_of, entities_of, labels_of, reject_of
+
+SOURCE: dict[str, Any] = {"format": "argilla"}
+TEXT = "Globex buys land in Rome"
+ORG = {"label": "ORG", "start": 0, "end": 6}
+USERS = ["4f0e7a9e-7f50-4a0c-9f2b-6f6b8a0f0a01", "4f0e7a9e-7f50-4a0c-9f2b-6f6b8a0f0a02"]
+# As `dataset.records.to_list()` of Argilla 2 writes a record.
+RECORD: dict[str, Any] = {
+    "id": "r1",
+    "fields": {"text": TEXT},
+    "metadata": {},
+    "suggestions": {"sentiment": {"value": "bad", "score": 0.9, "agent": "m1"}},
+    "responses": {
+        "sentiment": [{"value": "good", "user_id": USERS[0]}],
+        "spans": [{"value": [ORG], "user_id": USERS[0]}],
+    },
+    "vectors": {},
+    "status": "completed",
+    "_server_id": "b8e6a4a0-2a2a-4b0a-8b0a-0a0a0a0a0a0a",
+}
+# The same by `to_list(flatten=True)`.
+FLAT: dict[str, Any] = {
+    "id": "r1",
+    "status": "completed",
+    "_server_id": "b8e6a4a0-2a2a-4b0a-8b0a-0a0a0a0a0a0a",
+    "text": TEXT,
+    "sentiment.responses": ["good"],
+    "sentiment.responses.users": USERS[:1],
+    "sentiment.responses.status": ["submitted"],
+    "sentiment.suggestion": "bad",
+    "spans.responses": [[ORG]],
+    "spans.responses.users": USERS[:1],
+    "spans.responses.status": ["submitted"],
+}
+# A feedback data set of version 1 on the Hugging Face hub.
+FEEDBACK: dict[str, Any] = {
+    "text": TEXT,
+    "sentiment": [{"user_id": USERS[0], "value": "good", "status": "submitted"}],
+    "sentiment-suggestion": "bad",
+    "spans": [{"user_id": USERS[0], "value": [ORG], "status": "submitted"}],
+    "external_id": None,
+    "metadata": "{}",
+}
+SERVER: dict[str, Any] = {
+    "fields": {"text": TEXT},
+    "responses": [
+        {"values": {"sentiment": {"value": "good"}, "spans": {"value": [ORG]}}, "status": "submitted"},
+        {"values": {"sentiment": {"value": "bad"}}, "status": "discarded"},
+    ],
+}
+OLD: dict[str, Any] = {"text": TEXT, "annotation": "good", "annotation_agent": "anna", "status": "Validated"}
+
+
+@pytest.mark.parametrize("document", [RECORD, FLAT, FEEDBACK, SERVER])
+def test_read_argilla_reads_responses_of_each_version(document: dict[str, Any]) -> None:
+    assert labels_of(SOURCE, document) == ["good"]
+    assert entities_of(SOURCE, document) == [[("Globex", "ORG")]]
+
+
+def test_read_argilla_reads_records_before_feedback_data_sets() -> None:
+    spans = {**OLD, "annotation": [{**ORG, "score": 1.0}]}
+
+    assert labels_of(SOURCE, OLD, {**OLD, "text": None, "inputs": {"text": TEXT}}) == ["good", "good"]
+    assert entities_of(SOURCE, spans) == [[("Globex", "ORG")]]
+    assert counts_of(SOURCE, spans, {**spans, "status": "Default"}, {**spans, "status": "Discarded"}) == (1, 2, 0)
+
+
+def test_read_argilla_leaves_out_records_without_a_submitted_response() -> None:
+    draft = {**FLAT, "spans.responses.status": ["draft"], "sentiment.responses.status": ["discarded"]}
+
+    assert counts_of(SOURCE, RECORD, {**RECORD, "responses": {}}, draft) == (1, 2, 0)
+
+
+def test_read_argilla_settles_disagreement_by_the_rule() -> None:
+    disagreed = {**FLAT, "sentiment.responses": ["good", "bad"], "sentiment.responses.status": ["submitted"] * 2}
+
+    assert reject_of(SOURCE, disagreed, label=True) == "annotators disagree: ['good', 'bad']"
+    assert labels_of({**SOURCE, "annotations": {"disagreement": "first"}}, disagreed) == ["good"]
+
+
+def test_read_argilla_asks_which_of_several_questions() -> None:
+    several = {**FLAT, "topic.responses": [["land"]]}
+
+    assert reject_of(SOURCE, several, label=True) == "text has several classifications: ['sentiment', 'topic']"
+    assert labels_of({**SOURCE, "fields": {"label": "topic"}}, several) == ["land"]
+    assert reject_of({**SOURCE, "fields": {"label": "tone"}}, several, label=True) == "tone is missing"

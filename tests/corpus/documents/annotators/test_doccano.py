@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from tests.corpus.documents.reading import entities_of, labels_of, reject_of
+
+SOURCE: dict[str, Any] = {"format": "doccano"}
+TEXT = "Globex buys land in Rome"
+SPANS = [("Globex", "ORG"), ("Rome", "LOC")]
+TRIPLES = [[0, 6, "ORG"], [20, 24, "LOC"]]
+# As doccano 1.8 exports a project of sequence labelling with relations.
+RELATION_FORM: dict[str, Any] = {
+    "id": 7,
+    "text": TEXT,
+    "entities": [
+        {"id": 1, "label": "ORG", "start_offset": 0, "end_offset": 6},
+        {"id": 2, "label": "LOC", "start_offset": 20, "end_offset": 24},
+    ],
+    "relations": [],
+    "Comments": [],
+}
+RELATION = {"id": 1, "from_id": 1, "to_id": 2, "type": "in"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"id": 7, "text": TEXT, "label": TRIPLES, "Comments": []},
+        {"id": 7, "text": TEXT, "labels": TRIPLES, "meta": {}, "annotation_approver": None},
+        {"id": 7, "data": TEXT, "label": TRIPLES},
+        {"text": TEXT, "entities": TRIPLES, "cats": ["Deal"]},
+        RELATION_FORM,
+    ],
+)
+def test_read_doccano_reads_spans_of_each_version(document: dict[str, Any]) -> None:
+    assert entities_of(SOURCE, document) == [SPANS]
+
+
+def test_read_doccano_reads_classes() -> None:
+    documents: list[dict[str, Any]] = [
+        {"id": 7, "text": TEXT, "label": ["good"], "Comments": []},
+        {"id": 7, "text": TEXT, "labels": ["bad"]},
+        {"text": TEXT, "entities": TRIPLES, "cats": ["Deal"]},
+        {"text": TEXT, "label": "plain"},
+    ]
+
+    assert labels_of(SOURCE, *documents) == ["good", "bad", "Deal", "plain"]
+
+
+def test_read_doccano_reads_a_text_without_spans() -> None:
+    assert entities_of(SOURCE, {"text": TEXT, "label": []}, {**RELATION_FORM, "entities": []}) == [[], []]
+
+
+def test_read_doccano_leaves_out_relations_by_rule() -> None:
+    related = {**RELATION_FORM, "relations": [RELATION]}
+
+    assert reject_of(SOURCE, related) == "relations are not read: 1 of them"
+    assert entities_of({**SOURCE, "annotations": {"relations": "ignore"}}, related) == [SPANS]
+
+
+@pytest.mark.parametrize(
+    ("document", "label", "reason"),
+    [
+        ({"text": TEXT, "label": ["a", "b"]}, True, "text has several classes: ['a', 'b']"),
+        ({"text": TEXT, "label": []}, True, "label is missing"),
+        ({"text": TEXT}, False, "entities is missing"),
+        ({"text": TEXT, "label": [[0, 6]]}, False, "entity is not [start, end, label]: [0, 6]"),
+        ({"text": TEXT, "label": [[0, 6, "A"], [3, 11, "B"]]}, False, "entities overlap: Globex and bex buys"),
+        ({"text": TEXT, "label": [[0, 60, "A"]]}, False, "entity lies outside the text: 0:60 in 24 characters"),
+        ({"label": []}, False, "text is missing"),
+    ],
+)
+def test_read_doccano_rejects_what_a_row_cannot_hold(document: dict[str, Any], label: bool, reason: str) -> None:
+    assert reject_of(SOURCE, document, label=label) == reason

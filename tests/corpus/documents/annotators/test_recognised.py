@@ -1,0 +1,65 @@
+import json
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.annotators.recognised import NAMES, READERS, format_remedy, recognised_format
+from tests.corpus.documents.annotators import test_argilla as argilla
+from tests.corpus.documents.annotators import test_doccano as doccano
+from tests.corpus.documents.annotators import test_label_studio as label_studio
+from tests.corpus.documents.annotators import test_prodigy as prodigy
+from tests.corpus.documents.annotators import test_spacy_examples as spacy_examples
+
+TEXT = "Globex buys land"
+FLAT = label_studio.FLAT
+CELLS = {name: json.dumps(value) if isinstance(value, list) else str(value) for name, value in FLAT.items()}
+
+
+@pytest.mark.parametrize(
+    ("documents", "tool"),
+    [
+        ([label_studio.TASK, {**label_studio.TASK, "annotations": []}], "label_studio"),
+        ([label_studio.FLAT], "label_studio"),
+        ([{"id": 0, "text": TEXT, "label": label_studio.FLAT["label"], "sentiment": "good"}], "label_studio"),
+        ([CELLS], "label_studio"),
+        ([doccano.RELATION_FORM], "doccano"),
+        ([{"id": 1, "text": TEXT, "label": [[0, 6, "ORG"]]}, {"id": 2, "text": TEXT, "label": []}], "doccano"),
+        ([{"id": 1, "text": TEXT, "label": ["good"], "Comments": []}], "doccano"),
+        ([{"text": TEXT, "entities": [[0, 6, "ORG"]], "cats": ["Deal"]}], "doccano"),
+        ([prodigy.EXAMPLE, {**prodigy.EXAMPLE, "answer": "reject"}], "prodigy"),
+        ([prodigy.CHOICE], "prodigy"),
+        ([{"text": TEXT, "label": "GOOD", "answer": "accept"}], "prodigy"),
+        ([{"text": TEXT, "entities": [[0, 6, "ORG"]]}], "spacy"),
+        ([spacy_examples.DOC], "spacy"),
+        ([argilla.RECORD], "argilla"),
+        ([argilla.FLAT], "argilla"),
+        ([argilla.FEEDBACK], "argilla"),
+        ([argilla.OLD], "argilla"),
+    ],
+)
+def test_recognised_format_tells_the_tool(documents: list[dict[str, Any]], tool: str) -> None:
+    assert recognised_format(documents) == tool
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        [],
+        [{"text": TEXT, "label": "good"}],
+        [{"text": TEXT, "label": 1, "ents": [{"start": 0, "end": 6, "label": "ORG"}]}],
+        [{"tokens": ["Globex"], "tags": ["B-ORG"]}],
+        [{"_id": 1, "Parse": [{"Text": TEXT}]}],
+        [{"question": "q", "passage": "p", "answer": True}],
+        [{"data": {"a": 1}, "text": TEXT}],
+        [{"text": TEXT, "entities": []}],
+        [{"text": TEXT, "label": []}],
+        [{"text": TEXT, "entities": [[0, 6, "ORG"]]}, {"text": TEXT, "label": "good"}],
+    ],
+)
+def test_recognised_format_says_nothing_of_other_documents(documents: list[dict[str, Any]]) -> None:
+    assert recognised_format(documents) is None
+
+
+def test_format_remedy_names_tool_and_key() -> None:
+    assert format_remedy("label_studio") == "these are tasks of Label Studio; set source.format: label_studio"
+    assert NAMES.keys() == READERS.keys()
