@@ -81,7 +81,7 @@ def _path(fault: Any, values: Any) -> tuple[int | str, ...]:
     if location[:1] == [SOURCE]:  # its second part is the kind of source
         location[1:2] = []
     for number, part in enumerate(location):
-        if isinstance(values, Mapping) and part in values or isinstance(values, list) and isinstance(part, int):
+        if (isinstance(values, Mapping) and part in values) or (isinstance(values, list) and isinstance(part, int)):
             path.append(part)
             values = values[part]  # type: ignore[index]  # a mapping or a list
         elif fault["type"] == "missing" and number == len(location) - 1:

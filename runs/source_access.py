@@ -2,10 +2,11 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from assay.corpus.documents.document_diagnosis import SAMPLE
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import to_extended
@@ -33,6 +34,14 @@ def open_source(source: Source, fields: list[str]) -> Iterator[Document | Invali
     else:
         documents = read_files(find_files(source.paths))
     return itertools.islice(documents, source.limit)
+
+
+def sample_documents(source: Source, count: int = SAMPLE) -> list[Mapping[str, Any]]:
+    """Return the first documents of a source with all their fields."""
+    if isinstance(source, MongoSource):
+        source = source.model_copy(update={"batch_size": min(source.batch_size, count)})
+    documents = itertools.islice(open_source(source, []), count)
+    return [document.values for document in documents if isinstance(document, Document)]
 
 
 def describe_source(source: Source) -> dict[str, Any]:

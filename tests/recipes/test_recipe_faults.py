@@ -5,14 +5,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from assay.corpus.errors import AssayError
-from assay.recipes.loader import load_recipe, parse_recipe
+from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
 from assay.recipes.recipe_faults import shown
 
@@ -44,7 +42,8 @@ REMEDIES = re.compile(
 )
 PYDANTIC = re.compile(
     r"Input should|valid (integer|string|number|boolean|dictionary|list)|Field required|Extra inputs|type=|union_tag"
-    r"|discriminator|Value error|validation error|instance of|unable to parse|\[key\]|constrained|(Files|Hub|Mongo)Source"
+    r"|discriminator|Value error|validation error|instance of|unable to parse|\[key\]|constrained"
+    r"|(Files|Hub|Mongo)Source"
     r"|Section|StrictModel|pydantic|Traceback|literal_error|should (have|match|be)|CounterfactualRule|DriftLimits"
 )
 
