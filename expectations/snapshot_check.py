@@ -9,6 +9,7 @@ from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.label_map import label_map_checks
+from assay.expectations.plausible_fields import plausibility_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
 from assay.expectations.suites import suite_for
 from assay.expectations.totals import ALL_ROWS, NO_TOTALS, Totals, TotalsCounter
@@ -39,6 +40,8 @@ def check_snapshot(
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
+    # The cause comes before what follows from it, such as classes of one row.
+    results = plausibility_checks(snapshot, recipe) + results if suite.rows else results
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)
 
 

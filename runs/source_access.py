@@ -10,13 +10,16 @@ from assay.corpus.documents.document_diagnosis import SAMPLE
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import to_extended
-from assay.corpus.sources.files import find_files, read_files
+from assay.corpus.sources.files import file_kind, find_files, read_files
 from assay.corpus.sources.hub import read_hub
 from assay.corpus.sources.mongo import read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery
 from assay.corpus.storage.digest import digest_file, digest_folder, digest_json
 from assay.corpus.storage.remote_files import address_of
+from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
+
+KINDS = {".jsonl": "JSON lines", ".csv": "CSV with a header", ".parquet": "Parquet"}
 
 
 def open_source(source: Source, fields: list[str]) -> Iterator[Document | InvalidRow]:
@@ -67,6 +70,35 @@ def source_name(source: Source) -> str:
         return f"the data set {source.path}"
     assert isinstance(source, FilesSource)  # noqa: S101  # narrows the type
     return f"the files {', '.join(source.paths)}"
+
+
+def source_lines(source: Source) -> list[str]:
+    """Return what a source was taken for, one line per file."""
+    if isinstance(source, FilesSource):
+        try:
+            files = find_files(source.paths)
+        except AssayError:  # reading the source reports it
+            return [source_name(source)]
+        return [f"{address_of(path)}: {KINDS[file_kind(path).removesuffix('.gz')]}" for path in files]
+    revision = f" at {source.revision}" if isinstance(source, HubSource) and source.revision else ""
+    return [source_name(source) + revision]
+
+
+def reading_of(recipe: Recipe) -> str:
+    """Return how the documents of a recipe become rows: the format, and the fields that are read."""
+    source, fields, parse = recipe.source, recipe.source.fields, recipe.source.parse
+    names: dict[str, str | None]
+    if source.format == "parse":
+        names = {"sentences": parse.sentences, "text": parse.text}
+        names |= {"label": parse.label if "sentence" in recipe.heads else None}
+        names |= {"entities": parse.entities if "tokens" in recipe.heads else None}
+    else:
+        names = {"tokens": fields.tokens} if source.format == "tokens" else {"text": fields.text}
+        names |= {"text_pair": fields.text_pair, "label": fields.label if "sentence" in recipe.heads else None}
+        entities = {"tags": fields.tags} if source.format == "tokens" else {"entities": fields.entities}
+        names |= entities if "tokens" in recipe.heads else {}
+    read = ", ".join(f"{part} from {name!r}" for part, name in names.items() if name)
+    return f"{source.format}: {read}"
 
 
 def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:

@@ -1,10 +1,8 @@
 """The extraction step: read the source into a snapshot."""
 
 import itertools
-import json
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.documents.chunk import ChunkReader, DocumentChunk
 from assay.corpus.documents.document_diagnosis import diagnose, field_names, nearest_name
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import SLICE_PREFIX
 from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
@@ -170,30 +167,3 @@ def _filter_remedy(source: Source) -> str:
     if source.format != "parse":
         return "change the filter"
     return f"{source.parse.repost!r} is true in all of them, or they hold no sentence; see source.parse"
-
-
-class RejectReason(BaseModel):
-    """A kind of reason for rejected rows, with its count, its first row and the remedy."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: str
-    count: int
-    example: str
-    remedy: str
-
-
-def frequent_reasons(rejects: Path, most: int = 3) -> list[RejectReason]:
-    """Return the most frequent kinds of reasons in a file of rejected rows."""
-    count: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    with rejects.open(encoding="utf-8") as lines:
-        for line in lines:
-            reject = json.loads(line)
-            kind = reject["reason"].partition(": ")[0]
-            count[kind] += 1
-            example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
-    return [
-        RejectReason(kind=kind, count=number, example=example[kind], remedy=remedy_of(kind))
-        for kind, number in count.most_common(most)
-    ]

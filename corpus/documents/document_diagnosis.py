@@ -123,8 +123,12 @@ def _is_list_of(value: Any, kind: type) -> bool:
 def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
     names = field_names(documents)
     shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
-    checked = f"none of the first {len(documents)} documents has" if len(documents) > 1 else "the document does not have"
-    return f"{key} is {name!r}, which {checked}{_nearest(name, kind, names, documents)}; their fields: {shown or 'none'}"
+    checked = (
+        f"none of the first {len(documents)} documents has" if len(documents) > 1 else "the document does not have"
+    )
+    return (
+        f"{key} is {name!r}, which {checked}{_nearest(name, kind, names, documents)}; their fields: {shown or 'none'}"
+    )
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
