@@ -42,7 +42,7 @@ def _sample(row: Example, cleaning: Cleaning) -> SampleRow:
 
 
 def _covering(rows: list[Example], count: int) -> list[Example]:
-    """Choose rows that add a class, then rows that add an entity type, then the first others; rows with entities first."""
+    """Choose rows that add a class, then rows that add an entity type, then others; rows with entities first."""
     chosen: list[int] = []
     with_entities = [position for position, row in enumerate(rows) if row.entities]
     for labels_of in (_classes, _types):

@@ -10,7 +10,9 @@ from assay.recipes.model_section import ModelSection
 
 TIMEOUT_S = 5.0  # of one answer of the hub
 PATIENCE_S = 10.0  # in all: looking up the name of a host has no timeout
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+CONFIG = "config.json"
+# The first is what the error asks for; transformers converts the others.
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "spiece.model", "sentencepiece.bpe.model")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -37,9 +39,8 @@ def encoder_access(model: ModelSection) -> EncoderAccess:
 
 
 def _in_folder(encoder: str, folder: Path) -> EncoderAccess:
-    missing = [name for name in (CONFIG, TOKENIZER) if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        missing.append(WEIGHTS[0])
+    choices = ((CONFIG,), WEIGHTS, TOKENIZERS)
+    missing = [names[0] for names in choices if not any((folder / name).is_file() for name in names)]
     if missing:
         return EncoderAccess(
             available=False, detail=f"the folder model.encoder {encoder!r} lacks {', '.join(missing)}; add them"
@@ -54,7 +55,7 @@ def _is_cached(model: ModelSection) -> bool:
         return isinstance(try_to_load_from_cache(str(model.encoder), name, revision=model.revision), str)
 
     try:
-        return cached(CONFIG) and cached(TOKENIZER) and any(map(cached, WEIGHTS))
+        return cached(CONFIG) and any(map(cached, WEIGHTS)) and any(map(cached, TOKENIZERS))
     except ValueError:  # not a name of the hub
         return False
 
@@ -82,7 +83,7 @@ def _ask(model: ModelSection, name: str) -> EncoderAccess:
         why = "has no such revision; copy the commit from its page on the hub to model.revision"
     except (RepositoryNotFoundError, HFValidationError):
         why = "is neither a folder nor a model of the hub; correct model.encoder, or set HF_TOKEN if it is private"
-    except Exception as error:  # of the HTTP client, the proxy, the network
+    except Exception as error:  # noqa: BLE001  # of the HTTP client, a proxy, the network: each has its own kind
         return _unreachable(name, first_line(error, 100))
     else:
         return EncoderAccess(available=True, detail=f"{name} is on the hub; the run downloads it")
