@@ -82,7 +82,7 @@ def _rows(report: "DataReport") -> Iterator[str]:
     if report.contradictions:
         yield f"{report.contradictions:,} have the text of another row and other labels"
     if report.near_duplicates:
-        yield f"{report.near_duplicates:,} repeat an earlier text but for case, digits and the like"
+        yield f"{report.near_duplicates:.1%} repeat an earlier text but for case, digits and the like"
 
 
 def _label_map(report: "DataReport") -> Iterator[str]:

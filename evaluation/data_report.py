@@ -67,6 +67,6 @@ class DataReport(_Frozen):
     tags: TagRecovery | None = None
     label_map: LabelMapUse | None = Field(None, description="Null without source.label_map")
     contradictions: int | None = Field(None, description="Rows with the text of another row and other labels")
-    near_duplicates: int | None = Field(None, description="Rows that repeat the text of an earlier row")
+    near_duplicates: float | None = Field(None, description="Share of rows that repeat the text of an earlier row")
     checks: list[CheckResult] = Field([], description="Checks of Great Expectations and of the tags")
     warnings: list[str] = Field([], description="Warnings of the split")

@@ -37,7 +37,7 @@ def of_checks(report: ValidationReport, snapshot: Snapshot, recipe: Recipe) -> d
         "tags": tags,
         "label_map": _label_map(snapshot, recipe),
         "contradictions": counts.get("contradictions"),
-        "near_duplicates": counts.get("duplicates"),
+        "near_duplicates": _share(report, "duplicates"),
     }
 
 
@@ -60,6 +60,12 @@ def of_encoding(snapshot: Snapshot, recipe: Recipe) -> dict[str, Any]:
     step = max(1, len(snapshot) // MOST_ENCODED)
     rows = list(itertools.islice(snapshot.examples(), 0, None, step))
     return {"truncation": measure_truncation(rows, recipe.model)}
+
+
+def _share(report: ValidationReport, name: str) -> float | None:
+    """Return the share that a check measured, which is written in per cent."""
+    measured = next((check.measured for check in report.checks if check.name == name), "")
+    return round(float(measured.removesuffix("%")) / 100, 4) if measured.endswith("%") else None
 
 
 def _label_map(snapshot: Snapshot, recipe: Recipe) -> LabelMapUse | None:

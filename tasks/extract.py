@@ -117,7 +117,8 @@ def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | 
     too_many = not counts.rows or share > source.max_reject_share
     if not counts.rejects and too_many:
         return f"{name} has no rows: all {counts.documents} documents are filtered out; {_filter_remedy(source)}"
-    cause = _diagnosis(recipe) if too_many or _empty_columns(manifest, rejects.parent, source) else None
+    suspicious = too_many or _empty_columns(manifest, rejects.parent, source)
+    cause = _diagnosis(recipe, columns=not too_many) if suspicious else None
     if not too_many:
         return cause
     refused = f"{counts.rejects:,} of {counts.rows + counts.rejects:,} rows of {name} were rejected"
@@ -132,8 +133,8 @@ def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | 
     )
 
 
-def _diagnosis(recipe: Recipe) -> str | None:
-    return diagnose(recipe.source, sample_documents(recipe.source), **_needs(recipe))
+def _diagnosis(recipe: Recipe, *, columns: bool) -> str | None:
+    return diagnose(recipe.source, sample_documents(recipe.source), **_needs(recipe), columns=columns)
 
 
 def _empty_columns(manifest: SnapshotManifest, folder: Path, source: Source) -> bool:

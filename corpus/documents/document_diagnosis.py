@@ -5,6 +5,7 @@ and names the cause in one line.
 """
 
 import difflib
+import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +21,12 @@ Documents = Sequence[Mapping[str, Any]]
 
 
 def diagnose(
-    document_format: DocumentFormat, documents: Documents, *, needs_label: bool, needs_entities: bool
+    document_format: DocumentFormat,
+    documents: Documents,
+    *,
+    needs_label: bool,
+    needs_entities: bool,
+    columns: bool = True,
 ) -> str | None:
     """Return one line with key, value and remedy; None if every field that the recipe names exists.
 
@@ -29,12 +35,16 @@ def diagnose(
         documents: a sample of whole documents.
         needs_label: whether the recipe has a sentence head.
         needs_entities: whether the recipe has a token head.
+        columns: whether to look also for group, time, split and slices, without which rows can be read.
     """
     if not documents:
         return None
     if line := _other_format(document_format, documents):
         return line
-    for key, name, kind in _named(document_format, needs_label=needs_label, needs_entities=needs_entities):
+    named = _named(document_format, needs_label=needs_label, needs_entities=needs_entities)
+    # In the format parse, columns may also be fields of a sentence.
+    optional = _columns(document_format.fields) if columns and document_format.format != "parse" else ()
+    for key, name, kind in itertools.chain(named, optional):
         if _is_missing(documents, name):
             return _missing(key, name, kind, documents)
     return None
@@ -59,7 +69,7 @@ def _names(values: Mapping[str, Any], prefix: str = "", depth: int = 2) -> Itera
 def _named(
     document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield key, field and kind of value of everything that the recipe reads."""
+    """Yield key, field and kind of value of everything that each row needs."""
     fields, form = document_format.fields, document_format.format
     if form == "rows":
         yield "source.fields.text", fields.text, "text"
@@ -75,13 +85,13 @@ def _named(
         yield "source.parse.sentences", document_format.parse.sentences, "list"
     elif needs_label and fields.label:
         yield "source.fields.label", fields.label, "label"
-    # In the format parse, these may also be fields of a sentence.
-    yield from _columns(fields) if form != "parse" else ()
+    if fields.id:
+        yield "source.fields.id", fields.id, "any"
 
 
 def _columns(fields: Fields) -> Iterator[tuple[str, str, str]]:
     """Yield the columns that may be empty in a row, but not in all."""
-    for key in ("id", "group", "time", "split"):
+    for key in ("group", "time", "split"):
         if name := getattr(fields, key):
             yield f"source.fields.{key}", name, "any"
     for key, source in fields.slices.items():

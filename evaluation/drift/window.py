@@ -152,7 +152,7 @@ def _diagnosis(window: Window, recipe: Recipe) -> str | None:
     """Return why no document of the window gives a row, if the name of a field or the format is wrong."""
     documents = itertools.islice(_documents(window, []), SAMPLE)
     sample = [document.values for document in documents if isinstance(document, Document)]
-    return diagnose(recipe.source, sample, needs_label=False, needs_entities=False)
+    return diagnose(recipe.source, sample, needs_label=False, needs_entities=False, columns=False)
 
 
 def _new_rows(rows: Iterable[Example], known: Container[str], tally: WindowTally) -> Iterator[Example]:

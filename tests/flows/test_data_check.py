@@ -97,5 +97,4 @@ def test_check_data_counts_contradictions_and_near_duplicates(tmp_path: Path) ->
     documents += [{**documents[0], "id": "again", "label": "bad" if documents[0]["label"] == "good" else "good"}]
     report = report_of(tmp_path, documents)
     assert report.contradictions == 2
-    assert report.near_duplicates is not None
-    assert report.near_duplicates >= 1
+    assert report.near_duplicates == 0.016  # 1 of 61

@@ -51,6 +51,7 @@ def test_encoder_access_says_offline_without_asking(tmp_path: Path, monkeypatch:
 def test_encoder_access_waits_no_longer_than_its_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a look-up of the host that hangs
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(3))
     monkeypatch.setattr(access, "PATIENCE_S", 0.2)
     found = encoder_access(model("owner/name"))

@@ -192,9 +192,9 @@ def test_extract_names_the_key_of_a_filter_that_no_document_has(
 ) -> None:
     mongo.fill("parses", DOCUMENTS)
 
-    with pytest.raises(DataError, match="source.filter names 'sorce', which no document has; did you mean 'source'"):
+    with pytest.raises(DataError, match=r"source\.filter names 'sorce', which no document has; did you mean 'source'"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"sorce": "blog"}))
-    with pytest.raises(DataError, match="without source.filter it holds documents; correct the values of the filter"):
+    with pytest.raises(DataError, match=r"without source\.filter it holds documents; correct the values of the filter"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"source": "radio"}))
 
 

@@ -29,7 +29,8 @@ def said(documents: list[dict[str, Any]], **values: Any) -> str | None:
         ),
         (
             {"text": "contnt"},
-            f"source.fields.text is 'contnt', which none of the first 10 documents has; did you mean 'content'?{FIELDS}",
+            "source.fields.text is 'contnt', which none of the first 10 documents has; did you mean 'content'?"
+            f"{FIELDS}",
         ),
         (
             {"text": "content", "label": "klass"},
