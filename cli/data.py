@@ -11,6 +11,7 @@ import typer
 
 from assay.cli.console import AsJson, Overrides, RecipePath, Store, echo, print_json
 from assay.cli.data_report_view import print_report
+from assay.cli.exit_codes import ExitCode
 from assay.cli.stages import Stages
 
 
@@ -46,7 +47,7 @@ def validate(
     else:
         print_report(report)
     if not report.ready:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.ERROR)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,13 +25,21 @@ def print_report(report: "DataReport") -> None:
     facts.add_column(overflow="fold", max_width=width - _NAMES - 1)
     for name, line in _facts(report):
         facts.add_row(name, Text(line))
-    out.print(facts)
+    _print_table(facts, width)
     for title, labels in (("class", report.classes), ("entity type", report.entity_types)):
         if labels:
-            out.print(Padding(_labels(title, labels, report.splits), (1, 0, 0, 0)), width=width)
+            out.print()
+            _print_table(_labels(title, labels, report.splits), width)
     _print_samples(report, width)
     _print_checks(report, width)
     _print_end(report)
+
+
+def _print_table(table: Table, width: int) -> None:
+    """Print a table without the blanks that fill up its last column, so that it can be copied and compared."""
+    with out.capture() as captured:
+        out.print(table, width=width)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _facts(report: "DataReport") -> Iterator[tuple[str, str]]:
@@ -70,7 +77,7 @@ def _documents(report: "DataReport") -> Iterator[str]:
         f"{counts.documents:,}: {counts.used:,} used, {counts.filtered:,} filtered out, {counts.rejected:,} rejected"
     )
     for reason in report.rejects:
-        yield f"- {reason.count:,} rejected: {reason.example}; {reason.remedy}"
+        yield f"- {reason.count:,} rows rejected: {reason.example}; {reason.remedy}"
 
 
 def _rows(report: "DataReport") -> Iterator[str]:
@@ -127,7 +134,7 @@ def _print_samples(report: "DataReport", width: int) -> None:
     for row in report.samples:
         text = row.text if len(row.text) <= MOST_CHARACTERS else row.text[: MOST_CHARACTERS - 1] + "…"
         rows.add_row(*([Text(row.label or "")] if names else []), Text(text))
-    out.print(rows)
+    _print_table(rows, width)
 
 
 def _print_checks(report: "DataReport", width: int) -> None:

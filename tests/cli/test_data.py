@@ -54,7 +54,8 @@ def test_validate_refuses_json_without_the_data(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "validate", recipe, "--json", "--recipe-only") == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("leave out --recipe-only")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("assay: --json is the report on the data; leave out --recipe-only")
 
 
 def test_validate_says_what_to_mend_first_and_keeps_the_pages(
