@@ -1,37 +1,77 @@
 """`assay validate` and `assay bio`: check and export the rows of a recipe."""
 
+import logging
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from assay.cli.console import Overrides, RecipePath, Store, echo, out
+from assay.cli.console import AsJson, Overrides, RecipePath, Store, echo, print_json
+from assay.cli.data_report_view import print_report
+from assay.cli.exit_codes import ExitCode
+from assay.cli.stages import Stages
 
 
 def validate(
+    ctx: typer.Context,
     recipe: RecipePath,
     overrides: Overrides = None,
     store: Store = Path(".assay"),
     recipe_only: Annotated[bool, typer.Option("--recipe-only", help="Check only the recipe, not the data.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Check a recipe and its data, without training."""
+    """Check a recipe and its data, without training.
+
+    The last line says that the recipe is ready, with the command that runs it, or what to mend first (exit code 1).
+    """
+    if recipe_only and as_json:
+        raise typer.BadParameter("--json is the report on the data; leave out --recipe-only")
     from assay.recipes.loader import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
-    echo(f"recipe {loaded.name}: every key is known and agrees with the others")
+    if not as_json:
+        echo(f"recipe {loaded.name}: every key is known and agrees with the others")
     if recipe_only:
         return
 
     from assay.flows.data_check import check_data
 
-    validation, rows, warnings = check_data(loaded, store)
-    table = Table("check", "severity", "passed", "result", title=f"{rows:,} rows")
-    for check in validation.checks:
-        table.add_row(check.name, check.severity, "yes" if check.passed else "NO", check.why)
-    out.print(table)
-    for warning in warnings:
-        echo(f"warning: {warning}")
+    with _without_logs(), Stages() as say:
+        report = check_data(loaded, store, say)
+    report = report.model_copy(update={"command": shlex.join(["assay", "run", *_arguments(ctx)])})
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report)
+    if not report.ready:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Silence the steps: the report holds what they log."""
+    logger = logging.getLogger("assay")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _arguments(ctx: typer.Context) -> list[str]:
+    """Return recipe, overrides and store as the user typed them."""
+    values = ctx.params
+    arguments = [values["recipe"]]
+    for override in values["overrides"] or ():
+        arguments += ["--set", override]
+    source = ctx.get_parameter_source("store")
+    if source is not None and source.name == "COMMANDLINE":
+        arguments += ["--store", str(values["store"])]
+    return arguments
 
 
 def bio(

@@ -18,7 +18,8 @@ class ExitCode(IntEnum):
 # What each code says, for the reference.
 MEANINGS = {
     ExitCode.DONE: "done: the model is promoted, the rows are predicted, nothing needed is missing",
-    ExitCode.ERROR: "an error, described in one line on stderr; or `doctor` misses something that is needed",
+    ExitCode.ERROR: "an error, described in one line on stderr; or `doctor` misses something that is needed, or "
+    "`validate` finds that a recipe is not ready",
     ExitCode.BAD_USE: "an unknown command or option, or an invalid value of one; nothing was begun",
     ExitCode.REFUSED: "the gate refused the model",
     ExitCode.DIFFERS: "a reproduction differs from its version",

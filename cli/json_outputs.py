@@ -7,6 +7,7 @@ from pydantic import BaseModel
 # Command -> module and class; the modules are imported only to describe them.
 JSON_OUTPUTS = {
     "run": ("cli.run_summary", "RunSummary"),
+    "validate": ("evaluation.data_report", "DataReport"),
     "models": ("registry.model_overview", "ModelList"),
     "show": ("registry.version_summary", "VersionSummary"),
     "history": ("registry.history", "AliasChanges"),

@@ -10,6 +10,7 @@ from assay.expectations.check_definitions import CheckText, Suite, schema_checks
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.label_map import label_map_checks
 from assay.expectations.label_variants import label_variant_checks
+from assay.expectations.plausible_fields import plausibility_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
 from assay.expectations.suites import suite_for
 from assay.expectations.tag_scheme import tag_scheme_checks
@@ -43,6 +44,8 @@ def check_snapshot(
     results += label_map_checks(snapshot, recipe)
     results += tag_scheme_checks(snapshot)
     results += label_variant_checks(snapshot)
+    # The cause comes before what follows from it, such as classes of one row.
+    results = plausibility_checks(snapshot, recipe) + results if suite.rows else results
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)
 
 

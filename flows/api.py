@@ -144,7 +144,7 @@ def read_request(body: bytes) -> RunRequest:
     try:
         return RunRequest.model_validate_json(body)
     except ValidationError as error:
-        raise FaultyParametersError(faults_of(error)) from error
+        raise FaultyParametersError(faults_of(error, RunRequest)) from error
 
 
 async def find_deployment(client: PrefectClient, recipe: str) -> DeploymentResponse:

@@ -2,13 +2,15 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from assay.recipes.bounds import OUT_OF_BOUNDS, allowed_range
+from assay.recipes.allowed_values import allowed
 from assay.recipes.recipe import Recipe
+from assay.recipes.recipe_faults import schema_of
+from assay.recipes.schema_nodes import nodes_at
 from assay.recipes.training_section import Training
 
 SECTION = "training"
@@ -31,6 +33,8 @@ ALLOWED = (
     "seed",
     "deterministic",
 )
+
+_REASONS = {"missing": "is missing; add it", "extra_forbidden": "is unknown; remove it"}
 
 
 class Fault(BaseModel):
@@ -73,16 +77,19 @@ def override(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
         Training.model_validate(settings, strict=True)
         return Recipe.model_validate({**recipe, SECTION: settings}).model_dump(mode="json")
     except ValidationError as error:
-        raise FaultyParametersError(faults_of(error, SECTION if error.title == Training.__name__ else "")) from error
+        of_section = error.title == Training.__name__
+        raise FaultyParametersError(
+            faults_of(error, Training if of_section else Recipe, SECTION if of_section else "")
+        ) from error
 
 
-def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
-    """Convert the errors of pydantic to faults with dotted parameter names."""
+def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Fault]:
+    """Convert the errors of pydantic about a model to faults with dotted parameter names, in the words of a recipe."""
     return [
         Fault(
             parameter=".".join(str(part) for part in (prefix, *fault["loc"]) if part != "") or "body",
             value=_plain(fault["input"]),
-            reason=fault["msg"].removeprefix("Value error, ") + _allowed(fault["type"], (prefix, *fault["loc"])),
+            reason=_reason(fault, model),
         )
         for fault in error.errors(include_url=False, include_context=False)
     ]
@@ -93,13 +100,16 @@ def _faults(key: str, value: Any) -> Iterator[Fault]:
     if section != SECTION or name not in ALLOWED:
         yield Fault(parameter=key, value=_plain(value), reason=_not_open(name if section == SECTION else key))
     elif isinstance(value, float) and not math.isfinite(value):
-        reason = f"Input should be a finite number{_allowed('finite_number', (section, name))}"
+        reason = f"must be {allowed(nodes_at(schema_of(Training), [name]))}"
         yield Fault(parameter=key, value=str(value), reason=reason)
 
 
-def _allowed(kind: str, location: Sequence[int | str]) -> str:
-    allowed = allowed_range(Recipe.model_json_schema(), location) if kind in OUT_OF_BOUNDS else None
-    return f" (allowed: {allowed})" if allowed else ""
+def _reason(fault: Any, model: type[BaseModel]) -> str:
+    if fault["type"] in _REASONS:
+        return _REASONS[fault["type"]]
+    if fault["type"] in ("value_error", "json_invalid"):
+        return str(fault["msg"].removeprefix("Value error, "))
+    return f"must be {allowed(nodes_at(schema_of(model), fault['loc']))}"
 
 
 def _not_open(name: str) -> str:

@@ -154,7 +154,8 @@ class CounterfactualRule(StrictModel):
         """
         if pair and self.templates:
             raise ValueError(
-                "gate.counterfactual.templates are single sentences, but the model reads pairs; remove them"
+                "gate.counterfactual.templates are single sentences, but the model reads pairs "
+                "(source.fields.text_pair); remove them"
             )
 
 

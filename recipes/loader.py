@@ -1,24 +1,20 @@
 """Read a recipe file, apply `--set` overrides, and report every fault in one line."""
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from assay.corpus.errors import AssayError
-from assay.recipes.bounds import OUT_OF_BOUNDS, allowed_range
 from assay.recipes.recipe import Recipe
+from assay.recipes.recipe_faults import boolean_faults, fault_lines, schema_of
+from assay.recipes.schema_nodes import has_free_keys, nodes_at
+from assay.recipes.yaml_faults import describe_yaml_error
 from assay.recipes.yaml_values import YamlError, read_yaml
 
 SHIPPED = Path(__file__).parent
-# Pydantic adds the member of a union that it tried to the location of an error.
-_UNION_MEMBER = re.compile(r"mongo|hub|files|constrained-\w+|str|bool|[a-z-]+\[.*\]")
-_CREDENTIALS = re.compile(r"//[^/\s]+@")
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -33,7 +29,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except YamlError as error:
         raise AssayError(f"{file}, {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AssayError(f"{file} is not valid YAML: {_one_line(error)}") from error
+        raise AssayError(f"{file} is not valid YAML: {describe_yaml_error(error)}") from error
     if not isinstance(values, dict):
         raise AssayError(f"{file} is not a mapping of keys; see the shipped recipes in {SHIPPED}")
     for override in overrides:
@@ -52,12 +48,17 @@ def parse_recipe(values: Mapping[str, Any], where: str) -> Recipe:
         AssayError: a key is unknown or a value is wrong; the error lists all faults.
     """
     try:
-        return Recipe.model_validate(_texts_as_keys(values))
-    except ValidationError as error:
-        faults = "; ".join(map(_describe, _clearest(error.errors(include_url=False))))
-        raise AssayError(f"{where}: {faults}") from error
+        texts = _texts_as_keys(values)
+        faults = list(boolean_faults(texts, Recipe))
+        try:
+            recipe = Recipe.model_validate(texts)
+        except ValidationError as error:
+            faults += fault_lines(error, Recipe, texts)
     except RecursionError as error:
         raise AssayError(f"{where}: keys, lists or mappings are nested too deeply; remove levels") from error
+    if faults:
+        raise AssayError(f"{where}: {'; '.join(faults)}")
+    return recipe
 
 
 def find_recipe(path: str | Path) -> Path:
@@ -81,7 +82,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AssayError(f"--set {override!r} is not KEY=VALUE, for example --set training.epochs=3")
-    *parents, last = key.split(".")
+    *parents, last = _parts(key)
     node = values
     for name in parents:
         child = node.setdefault(name, {})
@@ -95,43 +96,16 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     except YamlError as error:
         raise AssayError(f"--set {override!r}, {error}") from error
     except yaml.YAMLError as error:
-        raise AssayError(f"--set {override!r}: {text!r} is not a YAML value: {_one_line(error)}") from error
+        raise AssayError(f"--set {override!r}: {text!r} is not a YAML value: {describe_yaml_error(error)}") from error
 
 
-def _clearest(faults: Sequence[Any]) -> list[Any]:
-    """Drop faults about other types of a choice in `tuning.space` when one says that the choice is out of bounds."""
-    bounded = {fault["loc"][:3] for fault in faults if fault["type"] in OUT_OF_BOUNDS and fault["loc"][0] == "tuning"}
-    return [fault for fault in faults if fault["loc"][:3] not in bounded or fault["type"] in OUT_OF_BOUNDS]
-
-
-def _describe(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
-    value = _CREDENTIALS.sub("//***@", repr(fault["input"]))
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r} (value {value}){_nearest(key)}"
-    if fault["type"] == "missing":
-        return f"key {key!r} is missing; add it"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
-        return f"{key}: {message}" if key and key not in message else message
-    if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
-        return _not_a_text(key, fault["input"])
-    allowed = allowed_range(_schema(), fault["loc"]) if fault["type"] in OUT_OF_BOUNDS else None
-    return f"{key!r} is {value}: {message}" + (f" (allowed: {allowed})" if allowed else "")
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
-
-
-def _not_a_text(key: str, value: Any) -> str:
-    """Describe a value that should be text, without quoting it: 0123 in the file has become 123."""
-    if value is None:
-        return f"{key!r} is empty or null, but must be text; write a text, or remove the key"
-    kinds = {bool: "boolean", int: "number", float: "number"}
-    kind = kinds.get(type(value), type(value).__name__)
-    return f"{key!r} is a {kind}, but must be text; put it in quotes"
+def _parts(key: str) -> list[str]:
+    """Return the keys of a dotted key; behind a mapping of any keys, such as `tuning.space`, the rest is one key."""
+    parts = key.split(".")
+    for number in range(1, len(parts)):
+        if has_free_keys(nodes_at(schema_of(Recipe), parts[:number])):
+            return [*parts[:number], ".".join(parts[number:])]
+    return parts
 
 
 def _texts_as_keys(values: Any) -> Any:
@@ -145,34 +119,3 @@ def _text_of_key(key: Any) -> Any:
     if isinstance(key, bool):
         return str(key).lower()
     return str(key) if isinstance(key, int) else key
-
-
-def _nearest(key: str) -> str:
-    """Suggest the known key that is closest to an unknown one, or to remove the unknown one."""
-    known = sorted(_known_keys(Recipe))
-    last = {name.rpartition(".")[2]: name for name in reversed(known)}
-    if key in known:  # such as a key of another kind of source
-        return "; it does not go with the other keys, remove it"
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.75) or [
-        last[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1, cutoff=0.6)
-    ]
-    return f"; did you mean {close[0]!r}?" if close else "; remove it"
-
-
-def _known_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
-    keys = set()
-    for name, field in model.model_fields.items():
-        keys.add(prefix + name)
-        for part in _models_in(field.annotation):
-            keys |= _known_keys(part, f"{prefix}{name}.")
-    return keys
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

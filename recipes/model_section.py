@@ -77,7 +77,9 @@ class ModelSection(StrictModel):
     @model_validator(mode="after")
     def _one_encoder(self) -> "ModelSection":
         if (self.encoder is None) == (self.scratch is None):
-            raise ValueError("model needs exactly one of model.encoder and model.scratch")
+            raise ValueError(
+                "model needs exactly one of model.encoder and model.scratch; set one, and remove the other"
+            )
         if self.lora is not None and self.scratch is not None:
             raise ValueError("model.lora freezes the encoder, but model.scratch starts from random weights; use one")
         if self.crf and "tokens" not in self.heads:

@@ -13,6 +13,7 @@ from assay.recipes.bounds import MOST_ROWS
 from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
 from assay.recipes.model_section import Lora, ModelSection, Scratch
 from assay.recipes.monitoring_section import DriftLimits, Monitoring
+from assay.recipes.recipe_faults import fault_lines, shown
 from assay.recipes.source_section import HubSource, MongoSource, Source
 from assay.recipes.training_section import DEFAULTS, Mitigation, Range, Retrigger, Training, Tuning
 
@@ -181,10 +182,11 @@ class Recipe(StrictModel):
         for key, value in self.tuning.edges() if self.tuning else ():
             section, _, name = key.partition(".")
             try:
-                type(sections[section]).model_validate({**sections[section].model_dump(), name: value})
+                values = {**sections[section].model_dump(), name: value}
+                type(sections[section]).model_validate(values)
             except ValidationError as error:
-                why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-                raise ValueError(f"tuning.space.{key} would try {value!r}: {why}") from error
+                why = fault_lines(error, type(sections[section]), values, section)[0]
+                raise ValueError(f"tuning.space.{key} would try {shown(value)}: {why}") from error
         return self
 
     @model_validator(mode="after")

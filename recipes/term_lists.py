@@ -93,7 +93,7 @@ def check_template(template: str, lists: Mapping[str, TermList]) -> None:
         ValueError: it has no slot, a slot with an unknown list or group, or slots that do not go together.
     """
     slots = slots_of(template)
-    prefix = f"gate.counterfactual.templates: {template!r}"
+    prefix = f"gate.counterfactual.templates: {template!r:.80}"
     if not slots:
         raise ValueError(f"{prefix} has no slot; write {{{next(iter(lists), 'names')}}} where the terms belong")
     for name, group in slots:

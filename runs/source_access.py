@@ -1,10 +1,12 @@
 """Documents of a recipe's source: the reader of its kind, and the address of its database."""
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from assay.corpus.documents.document_diagnosis import SAMPLE
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.extended_json import to_extended
@@ -12,8 +14,10 @@ from assay.corpus.sources.files import find_files, read_files
 from assay.corpus.sources.hub import read_hub
 from assay.corpus.sources.mongo import read_mongo
 from assay.corpus.sources.mongo_connection import MongoQuery
+from assay.corpus.sources.recognition import describe_file
 from assay.corpus.storage.digest import digest_file, digest_folder, digest_json
 from assay.corpus.storage.remote_files import address_of
+from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import FilesSource, HubSource, MongoSource, Source
 
 
@@ -36,6 +40,14 @@ def open_source(source: Source, fields: list[str], *, check_format: bool = True)
         document_format = source.format if check_format else None
         documents = read_files(find_files(source.paths), source.file, source.filter, document_format)
     return _limited(documents, source.limit)
+
+
+def sample_documents(source: Source, count: int = SAMPLE) -> list[Mapping[str, Any]]:
+    """Return the first documents of a source with all their fields."""
+    if isinstance(source, MongoSource):
+        source = source.model_copy(update={"batch_size": min(source.batch_size, count)})
+    documents = itertools.islice(open_source(source, [], check_format=False), count)
+    return [document.values for document in documents if isinstance(document, Document)]
 
 
 def describe_source(source: Source) -> dict[str, Any]:
@@ -75,6 +87,37 @@ def source_name(source: Source) -> str:
         return f"the data set {source.path}"
     assert isinstance(source, FilesSource)  # noqa: S101  # narrows the type
     return f"the files {', '.join(source.paths)}"
+
+
+def source_lines(source: Source) -> list[str]:
+    """Return what a source was taken for, one line per file."""
+    if isinstance(source, FilesSource):
+        try:
+            files = find_files(source.paths)
+        except AssayError:  # reading the source reports it
+            return [source_name(source)]
+        return [f"{address_of(path)}: {describe_file(path, source.file)}" for path in files]
+    revision = f" at {source.revision}" if isinstance(source, HubSource) and source.revision else ""
+    return [source_name(source) + revision]
+
+
+def reading_of(recipe: Recipe) -> str:
+    """Return how the documents of a recipe become rows: the format, and the fields that are read."""
+    source, fields, parse = recipe.source, recipe.source.fields, recipe.source.parse
+    names: dict[str, str | None]
+    if source.format not in ("rows", "tokens", "parse"):
+        return source.format
+    if source.format == "parse":
+        names = {"sentences": parse.sentences, "text": parse.text}
+        names |= {"label": parse.label if "sentence" in recipe.heads else None}
+        names |= {"entities": parse.entities if "tokens" in recipe.heads else None}
+    else:
+        names = {"tokens": fields.tokens} if source.format == "tokens" else {"text": fields.text}
+        names |= {"text_pair": fields.text_pair, "label": fields.label if "sentence" in recipe.heads else None}
+        entities = {"tags": fields.tags} if source.format == "tokens" else {"entities": fields.entities}
+        names |= entities if "tokens" in recipe.heads else {}
+    read = ", ".join(f"{part} from {name!r}" for part, name in names.items() if name)
+    return f"{source.format}: {read}"
 
 
 def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:

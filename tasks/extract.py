@@ -1,27 +1,29 @@
 """The extraction step: read the source into a snapshot."""
 
 import itertools
-import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
+from assay.corpus.documents.document_diagnosis import diagnose, field_names, nearest_name
 from assay.corpus.documents.document_reader import DocumentReader
-from assay.corpus.documents.remedies import remedy_of
+from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
-from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotWriter
+from assay.corpus.example import SLICE_PREFIX
+from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
 from assay.corpus.sources.mongo import read_encoded
 from assay.corpus.sources.parallel_reader import read_chunks
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import MongoSource, Source
 from assay.runs.run import Run
-from assay.runs.source_access import describe_source, mongo_query, open_source, source_name
+from assay.runs.source_access import describe_source, mongo_query, open_source, sample_documents, source_name
 from assay.runs.step_progress import count, current_step, reported
 
 DOCUMENTS_PER_CHUNK = 1_000
@@ -42,10 +44,10 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
 
     def make(folder: Path) -> None:
         try:
-            with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
-                _read_into(writer, recipe)
-                counts = writer.finish().counts
-            _check_share(counts, recipe.source, folder, run.folder)
+            manifest = read_rows(recipe, folder, description)
+            if (line := refusal(manifest, recipe, folder / REJECTS)) is not None:
+                shutil.copyfile(folder / REJECTS, run.folder / REJECTS)
+                raise DataError(f"{line}; see {run.folder / REJECTS}" if manifest.counts.rejects else line)
         except AssayError:
             # An incomplete folder must not be mistaken for a snapshot.
             shutil.rmtree(folder)
@@ -63,8 +65,23 @@ def _summary(counts: Counts) -> str:
     return rows if counts.rows == counts.documents else f"{rows} of {counts.documents:,} documents{filtered}"
 
 
+def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any]) -> SnapshotManifest:
+    """Read the source into an empty folder, and return the manifest of its rows, of which there may be none.
+
+    Raises:
+        AssayError: the source cannot be read.
+    """
+    with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
+        _read_into(writer, recipe)
+        return writer.finish()
+
+
+def _needs(recipe: Recipe) -> dict[str, bool]:
+    return {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
+
+
 def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
-    needs = {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
+    needs = _needs(recipe)
     for chunk in count(_chunks(recipe, needs), "documents", recipe.source.limit, _documents):
         writer.add_chunk(chunk)
 
@@ -86,36 +103,70 @@ def _documents(chunk: DocumentChunk) -> int:
     return chunk.counts.documents
 
 
-def _check_share(counts: Counts, source: Source, folder: Path, keep: Path) -> None:
-    """Refuse a source without rows, and one that does not suit the recipe."""
+def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | None:
+    """Return one line that says why the rows that were read cannot be used, or None.
+
+    Args:
+        manifest: manifest of the rows.
+        recipe: the recipe.
+        rejects: file of the rejected rows, which the line names.
+    """
+    counts, source = manifest.counts, recipe.source
+    name = source_name(source)
     if not counts.documents:
-        raise DataError(f"{source_name(source)} is empty: it returned no document; check its name and filter")
+        return f"{name} is empty: it returned no document; {_empty_remedy(source)}"
     share = counts.rejects / max(1, counts.rows + counts.rejects)
-    if counts.rows and share <= source.max_reject_share:
-        return
-    if not counts.rejects:
-        raise DataError(
-            f"{source_name(source)} has no rows: all {counts.documents} documents are filtered out; change the filters"
-        )
-    rejects = keep / REJECTS
-    shutil.copyfile(folder / REJECTS, rejects)
-    raise DataError(
-        f"{counts.rejects} of {counts.rows + counts.rejects} rows of {source_name(source)} were rejected: "
-        f"{share:.1%}, source.max_reject_share is {source.max_reject_share:.1%}; "
-        f"most often: {_frequent_reasons(rejects)}; see {rejects}"
+    too_many = not counts.rows or share > source.max_reject_share
+    if not counts.rejects and too_many:
+        return f"{name} has no rows: all {counts.documents} documents are filtered out; {_filter_remedy(source)}"
+    suspicious = too_many or _empty_columns(manifest, rejects.parent, source)
+    cause = _diagnosis(recipe, columns=not too_many) if suspicious else None
+    if not too_many:
+        return cause
+    refused = f"{counts.rejects:,} of {counts.rows + counts.rejects:,} rows of {name} were rejected"
+    if cause is not None and not counts.rows:
+        return f"{cause} ({refused})"
+    reasons = "; ".join(
+        f"{reason.example} ({reason.count} in all), {reason.remedy}" for reason in frequent_reasons(rejects)
+    )
+    return (
+        f"{f'{cause}; ' if cause else ''}{refused}: {share:.1%}, source.max_reject_share is "
+        f"{source.max_reject_share:.1%}; most often: {reasons}"
     )
 
 
-def _frequent_reasons(rejects: Path, most: int = 3) -> str:
-    """Return the most frequent kinds of reasons, each with its first row and the remedy."""
-    count: Counter[str] = Counter()
-    example: dict[str, str] = {}
-    with rejects.open(encoding="utf-8") as lines:
-        for line in lines:
-            reject = json.loads(line)
-            kind = reject["reason"].partition(": ")[0]
-            count[kind] += 1
-            example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
-    return "; ".join(
-        f"{example[kind]} ({number} in all), {remedy_of(kind)}" for kind, number in count.most_common(most)
-    )
+def _diagnosis(recipe: Recipe, *, columns: bool) -> str | None:
+    return diagnose(recipe.source, sample_documents(recipe.source), **_needs(recipe), columns=columns)
+
+
+def _empty_columns(manifest: SnapshotManifest, folder: Path, source: Source) -> bool:
+    """Return whether a column that the recipe names is empty in every row, such as a group with a typing error."""
+    named = [key for key in ("group", "time", "split") if getattr(source.fields, key) is not None]
+    columns = named + [SLICE_PREFIX + name for name in manifest.slices]
+    filled = dict.fromkeys(columns, 0)
+    for part in manifest.parts if columns else ():
+        metadata = pq.read_metadata(folder / part.name)
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for column in map(group.column, range(group.num_columns)):
+                if column.path_in_schema in filled:
+                    filled[column.path_in_schema] += column.statistics.num_values if column.statistics else 1
+    return not all(filled.values())
+
+
+def _empty_remedy(source: Source) -> str:
+    if not isinstance(source, MongoSource) or not source.filter:
+        return "check its name and content"
+    sample = sample_documents(source.model_copy(update={"filter": {}}))
+    if not sample:
+        return "check its name: without the filter it is empty, too"
+    names = field_names(sample)
+    unknown = [key for key in source.filter if not key.startswith("$") and key not in names]
+    if not unknown:
+        return "without source.filter it holds documents; correct the values of the filter"
+    return f"source.filter names {unknown[0]!r}, which no document has{nearest_name(unknown[0], names)}"
+
+
+def _filter_remedy(source: Source) -> str:
+    if source.format != "parse":
+        return "change the filter"
+    return f"{source.parse.repost!r} is true in all of them, or they hold no sentence; see source.parse"

@@ -25,6 +25,12 @@ def blocks() -> list[str]:
     return re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
 
 
+def shown_report() -> str:
+    """Return the report of `assay validate` as the page shows it."""
+    [block] = re.findall(r"```text\n(recipe tutorial.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    return str(block)
+
+
 class Terminal:
     """A shell in one folder, with the `assay` command on its path."""
 
@@ -96,7 +102,7 @@ def test_tutorial_commands_have_the_described_results(tmp_path: Path) -> None:
     data, recipe, run, serve, curl, predict, worse, force, back = commands
 
     assert '"Parse"' in terminal.type(data)
-    terminal.type(recipe)
+    assert terminal.type(recipe) == shown_report()
     terminal.type(run)
     assert list(tmp_path.glob(".assay/runs/*/**/card.html"))
     server = terminal.start(f"exec {serve}")

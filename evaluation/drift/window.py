@@ -1,5 +1,6 @@
 """A window of incoming rows: rows in the document format of the recipe, or the prediction log of a server."""
 
+import itertools
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from assay.corpus.documents.document_diagnosis import SAMPLE, diagnose
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.documents.values import UnreadableError, iso_time
@@ -143,13 +145,18 @@ def read_window(
         logged = []
     counts = tally.counts(other_versions=max(0, len(logged) - len(statistics)))
     if not len(statistics) and not counts.known:  # a window without new rows is not an error
-        why = (
-            f"{counts.other_versions} rows of other versions"
-            if counts.other_versions
-            else counts.faults or "it is empty"
-        )
+        cause = None if window.address.startswith(PREFIX) else _diagnosis(window, recipe)
+        other_versions = f"{counts.other_versions} rows of other versions" if counts.other_versions else ""
+        why = other_versions or cause or counts.faults or "it is empty"
         raise DataError(f"the window {window.address} has no rows to compare: {why}")
     return statistics, counts
+
+
+def _diagnosis(window: Window, recipe: Recipe) -> str | None:
+    """Return why no document of the window gives a row, if the name of a field or the format is wrong."""
+    documents = itertools.islice(_documents(window, recipe.source, []), SAMPLE)
+    sample = [document.values for document in documents if isinstance(document, Document)]
+    return diagnose(recipe.source, sample, needs_label=False, needs_entities=False, columns=False)
 
 
 def _new_rows(rows: Iterable[Example], known: Container[str], tally: WindowTally) -> Iterator[Example]:

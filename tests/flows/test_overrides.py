@@ -32,13 +32,33 @@ def test_override_allows_only_existing_settings() -> None:
         ({"model.encoder": "/etc"}, "model.encoder", "cannot be changed by clients; choose from training.epochs, "),
         ({"source.uri": "mongodb://evil"}, "source.uri", "cannot be changed by clients"),
         ({"training": {}}, "training", "cannot be changed by clients"),
-        ({"training.batch_size": "8"}, "training.batch_size", "valid integer"),
-        ({"training.batch_size": 8.5}, "training.batch_size", "valid integer"),
-        ({"training.batch_size": True}, "training.batch_size", "valid integer"),
-        ({"training.batch_size": 0}, "training.batch_size", "greater than or equal to 1"),
-        ({"training.epochs": math.inf}, "training.epochs", "finite"),
-        ({"training.learning_rate": [1e-4]}, "training.learning_rate", "valid number"),
-        ({"training.class_weights": "some"}, "training.class_weights", "'none' or 'balanced'"),
+        (
+            {"training.batch_size": "8"},
+            "training.batch_size",
+            "must be a whole number (allowed: at least 1, at most 65,536)",
+        ),
+        (
+            {"training.batch_size": 8.5},
+            "training.batch_size",
+            "must be a whole number (allowed: at least 1, at most 65,536)",
+        ),
+        (
+            {"training.batch_size": True},
+            "training.batch_size",
+            "must be a whole number (allowed: at least 1, at most 65,536)",
+        ),
+        (
+            {"training.batch_size": 0},
+            "training.batch_size",
+            "must be a whole number (allowed: at least 1, at most 65,536)",
+        ),
+        ({"training.epochs": math.inf}, "training.epochs", "must be a number (allowed: above 0, at most 10,000)"),
+        (
+            {"training.learning_rate": [1e-4]},
+            "training.learning_rate",
+            "must be a number (allowed: above 0, at most 1)",
+        ),
+        ({"training.class_weights": "some"}, "training.class_weights", "must be one of none, balanced"),
     ],
 )
 def test_override_names_a_refused_parameter(overrides: dict[str, Any], parameter: str, reason: str) -> None:

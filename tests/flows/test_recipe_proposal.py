@@ -78,9 +78,10 @@ def proposed(address: str, **settings: Any) -> tuple[ProposedRecipe, Recipe]:
     """Write a recipe and check the data with it, as `assay init` and `assay validate` do."""
     result = propose_recipe(address, **settings)
     recipe = load_recipe(result.path)
-    report, rows, _ = check_data(recipe, Path("store"))
-    assert not report.critical_failed
-    assert rows == result.proposal.rows
+    report = check_data(recipe, Path("store"))
+    assert report.problems == []
+    assert report.counts is not None
+    assert report.counts.rows == result.proposal.rows
     return result, recipe
 
 

@@ -157,7 +157,10 @@ def test_load_recipe_reads_numbers_without_a_point(tmp_path: Path) -> None:
         (f"{SOURCE}, label_map: {{a: x, a: x}}}}{REST}", "the key 'a' is already in line 1"),
         (f"{SOURCE}, label_map: {{~: a}}}}{REST}", "a key is empty or null; name it"),
         (f"{SOURCE}, label_map: {{? [a, b] : c}}}}{REST}", "a list or mapping cannot be a key"),
-        (f"{SOURCE}, label_map: &m {{a: *m}}}}{REST}", "is not valid YAML: found unconstructable recursive node"),
+        (
+            f"{SOURCE}, label_map: &m {{a: *m}}}}{REST}",
+            "is not valid YAML: line 1: a reference to the list or mapping that it is in; remove it",
+        ),
         (f"{SOURCE}, label_map: {{a: 2026-13-45}}}}{REST}", "if it is text, put it in quotes"),
         (f"{SOURCE}}}{REST}1: x", "unknown key '1' (value 'x')"),
         (f"{SOURCE}}}{REST}validation: {{labels: [1, 2]}}", "'validation.labels.0' is a number, but must be text"),
@@ -177,9 +180,9 @@ def test_load_recipe_refuses_ambiguous_yaml_in_one_line(tmp_path: Path, text: st
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("&a {b: *a}", "found unconstructable recursive node"),
-        ("&a [*a]", "found unconstructable recursive node"),
-        ("&a {b: [*a]}", "found unconstructable recursive node"),
+        ("&a {b: *a}", "a reference to the list or mapping that it is in"),
+        ("&a [*a]", "a reference to the list or mapping that it is in"),
+        ("&a {b: [*a]}", "a reference to the list or mapping that it is in"),
         ("[" * 3000, "nested too deeply; remove levels"),
         ("[" * 3000 + "]" * 3000, "nested too deeply; remove levels"),
         ("{a: " * 3000 + "1" + "}" * 3000, "nested too deeply; remove levels"),
@@ -250,8 +253,69 @@ def test_load_recipe_asks_for_quotes(tmp_path: Path, value: str, kind: str) -> N
 def test_load_recipe_asks_for_a_missing_text(tmp_path: Path, key: str, value: str) -> None:
     with pytest.raises(AssayError) as caught:
         load_recipe(written(tmp_path, f"{SOURCE}}}{REST}"), [f"{key}={value}"])
-    message = f"'{key}' is empty or null, but must be text; write a text, or remove the key"
-    assert str(caught.value).endswith(message)
+    message = f"'{key}' is empty or null, but must be text; write a text"
+    assert str(caught.value).endswith(message + (", or remove it" if key == "source.label_map.a" else ""))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name: a\n\tsource: b\n", "line 2: a tab begins a value; indent with spaces"),
+        ("name: 'a\nsource: {}\n", "line 3: the quote that opens in line 1 is never closed; close it"),
+        ('name: a\ndescription: "b\n', "line 3: the quote that opens in line 2 is never closed; close it"),
+        ("description: a: b\n", "line 1: a colon where no key may be; indent keys of one section alike"),
+        ("name: a\nsource\nmodel: {}\n", "line 3: a line without KEY: VALUE; add the colon"),
+        ("name: a\nlabels: [a, b\nmodel: x\n", "line 3: the list that opens in line 2 is not closed; add ]"),
+        ("name: a\nsource: {kind: files\n", "line 3: the mapping that opens in line 2 is not closed; add }"),
+        ("name: 'a' b\n", "line 1: a value that does not continue the section of line 1; indent its keys alike"),
+        ("name: @a\n", "line 1: a value begins with a character that YAML keeps; put it in quotes"),
+        ("name: *a\n", "line 1: * begins a reference to a name that is not defined"),
+        ("name: a\x00\n", "holds the control character"),
+    ],
+)
+def test_load_recipe_names_the_line_that_is_not_yaml(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(AssayError, match=r"written\.yaml is not valid YAML: ") as caught:
+        load_recipe(written(tmp_path, content))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_load_recipe_reads_yes_and_no_as_names_of_classes(tmp_path: Path) -> None:
+    text = f"{SOURCE}}}{REST}validation: {{labels: [yes, no, on, off]}}"
+    assert load_recipe(written(tmp_path, text)).validation.labels == ["yes", "no", "on", "off"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("source=null", "run `assay init DATA`, which writes a recipe for your data"),
+        ("source={paths: {a.jsonl: all}}", "key 'source.kind' is missing; add one of mongo, hub, files"),
+        ("source={kind: file}", "'source.kind' is 'file', but must be one of mongo, hub, files; did you mean 'files'?"),
+        ("split.method=strat", "must be one of stratified, published, time; did you mean 'stratified'?"),
+        ("gate.min_f1={sentnce: 0.5}", "unknown key 'gate.min_f1.sentnce'; allowed: sentence, tokens; did you mean"),
+        ("training.epochs=true", "'training.epochs' is true, but must be a number (allowed: above 0, at most 10,000)"),
+        ("tuning.space.training.epochs=5", "'tuning.space.training.epochs' is 5, but must be"),
+        ("tuning.space.training.epochs=[{a: 1}]", "'tuning.space.training.epochs.0' is {'a': 1}, but must be a number"),
+        ("validation.labels=a", "'validation.labels' is 'a', but must be a list of texts or null"),
+    ],
+)
+def test_load_recipe_says_what_a_key_takes(file: Path, override: str, message: str) -> None:
+    with pytest.raises(AssayError) as caught:
+        load_recipe(file, [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_load_recipe_says_how_to_begin_without_a_source(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="key 'source' is missing; run `assay init DATA`, which writes a recipe"):
+        load_recipe(written(tmp_path, REST))
+
+
+def test_load_recipe_takes_a_dotted_name_as_one_key_of_a_mapping_of_names(file: Path) -> None:
+    recipe = load_recipe(file, ["tuning.space.training.epochs=[1, 2]", "source.paths.more.jsonl=all"])
+    assert recipe.tuning is not None
+    assert recipe.tuning.space == {"training.epochs": [1, 2]}
+    assert recipe.source.model_dump()["paths"] == {"rows.jsonl": "all", "more.jsonl": "all"}
 
 
 MONGO = "kind: mongo, database: d, collection: c"

@@ -125,9 +125,15 @@ def test_recipe_heads_are_ordered_and_the_first_is_primary() -> None:
         ({"gate.min_f1": [0.1]}, "tuning.space names 'gate.min_f1'"),
         ({"training.speed": [1]}, "tuning.space names 'training.speed'"),
         ({"training.batch_size": []}, "tuning.space.training.batch_size has no choices"),
-        ({"training.batch_size": [8, 0]}, "tuning.space.training.batch_size would try 0: Input should be greater"),
-        ({"training.warmup_ratio": {"low": 0.1, "high": 1.0}}, "would try 1.0: Input should be less than 1"),
-        ({"model.crf": [True]}, "tuning.space.model.crf would try True: model.crf needs the token head"),
+        (
+            {"training.batch_size": [8, 0]},
+            "tuning.space.training.batch_size would try 0: 'training.batch_size' is 0, but must be",
+        ),
+        (
+            {"training.warmup_ratio": {"low": 0.1, "high": 1.0}},
+            "is 1.0, but must be a number (allowed: at least 0, below 1)",
+        ),
+        ({"model.crf": [True]}, "tuning.space.model.crf would try true: model.crf needs the token head"),
         ({"training.learning_rate": {"low": 1, "high": 1}}, "low 1 is not below high 1"),
         ({"training.learning_rate": {"low": 0, "high": 1, "log": True}}, "a logarithmic range starts above 0"),
     ],

@@ -31,7 +31,7 @@ def refused(rule: dict[str, Any], **parts: Any) -> str:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"lists": ["ages"]}, "'names', 'pronouns', 'nationalities' or 'religions'"),
+        ({"lists": ["ages"]}, "one of names, pronouns, nationalities, religions; did you mean 'names'?"),
         ({"lists": []}, "gate.counterfactual has neither lists nor terms"),
         ({"terms": {"names": [["Anna", "Fatma"]]}}, "terms names 'names', which is a shipped list"),
         ({"terms": {"towns": [["Rome"]]}}, "gate.counterfactual.terms.towns holds the group ['Rome']"),
@@ -53,7 +53,9 @@ def test_counterfactual_rule_refuses_invalid_terms_and_templates(rule: dict[str,
 
 def test_counterfactual_rule_refuses_templates_for_pairs() -> None:
     source = {"kind": "files", "paths": {"r.jsonl": "all"}, "fields": {"label": "label", "text_pair": "passage"}}
-    assert "the model reads pairs; remove them" in refused({"templates": ["{names} is here."]}, source=source)
+    assert "the model reads pairs (source.fields.text_pair); remove them" in refused(
+        {"templates": ["{names} is here."]}, source=source
+    )
 
 
 def test_counterfactual_rule_adds_own_lists_to_shipped_ones() -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay.corpus.documents.chunk import Counts
-from assay.corpus.errors import AssayError
+from assay.corpus.errors import AssayError, DataError
 from assay.corpus.snapshot import Snapshot
 from assay.runs.run import Run
 from assay.tasks.extract import extract
@@ -160,6 +160,42 @@ def test_extract_stops_at_too_many_rejects_and_keeps_them(tmp_path: Path) -> Non
     assert "\n" not in line
     assert len(rejects(run.folder)) == 5
     assert not list(tmp_path.rglob("snapshot.json"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"label": "lable"}, "source.fields.label is 'lable', which none of the first 3 documents has; did you mean"),
+        ({"label": "label", "group": "autor"}, "source.fields.group is 'autor', which none of the first 3 documents"),
+        ({"label": "label", "slices": {"at": "wen"}}, "source.fields.slices.at is 'wen', which none of the first 3"),
+    ],
+)
+def test_extract_names_a_field_that_no_document_has(tmp_path: Path, fields: dict[str, Any], cause: str) -> None:
+    lines = ['{"text": "a", "label": "x", "author": "b", "when": 1}'] * 3
+
+    with pytest.raises(DataError) as caught:
+        extract.fn(file_run(tmp_path, lines, fields=fields))
+
+    assert str(caught.value).startswith(cause)
+    assert "their fields: text, label, author, when" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_extract_accepts_a_column_that_is_null_in_every_row(tmp_path: Path) -> None:
+    run = file_run(tmp_path, ['{"text": "a", "label": "x", "by": null}'], fields={"label": "label", "group": "by"})
+
+    assert len(Snapshot.load(extract.fn(run).path)) == 1
+
+
+def test_extract_names_the_key_of_a_filter_that_no_document_has(
+    tmp_path: Path, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mongo.fill("parses", DOCUMENTS)
+
+    with pytest.raises(DataError, match=r"source\.filter names 'sorce', which no document has; did you mean 'source'"):
+        extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"sorce": "blog"}))
+    with pytest.raises(DataError, match=r"without source\.filter it holds documents; correct the values of the filter"):
+        extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"source": "radio"}))
 
 
 def test_extract_accepts_rejects_at_the_limit(tmp_path: Path) -> None:

@@ -126,8 +126,12 @@ def test_window_names_a_bound_that_is_not_a_time(bound: str) -> None:
 
 
 def test_window_without_rows_is_an_error_with_its_reasons(reading: Reading, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no rows to compare: text is missing"):
-        reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c"}))
+    with pytest.raises(DataError, match="has no rows to compare: text is empty"):
+        reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c", "text": ""}))
+    with pytest.raises(
+        DataError, match=r"source\.fields\.text is 'text', which the document does not have; did you mean"
+    ):
+        reading.window_statistics_of(write(tmp_path / "in.jsonl", {"id": "c", "texts": "good"}))
 
 
 def test_window_reads_a_collection(reading: Reading, mongo: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""A source whose documents do not suit the recipe is explained by one cause."""
+
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.document_diagnosis import diagnose, field_names
+from assay.corpus.documents.fields import DocumentFormat
+
+NEWS = [
+    {"id": f"n{number}", "content": f"A long text about {number}", "mood": ["good", "bad"][number % 2], "ents": [{}]}
+    for number in range(10)
+]
+TAGGED = [{"words": ["Acme", "opens"], "tags": ["B-ORG", "O"]}] * 3
+FIELDS = "; their fields: id, content, mood, ents"
+
+
+def said(documents: list[dict[str, Any]], **values: Any) -> str | None:
+    return diagnose(DocumentFormat.model_validate(values), documents, needs_label=True, needs_entities=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"label": "mood"},
+            "source.fields.text is 'text', which none of the first 10 documents has; the longest texts are in "
+            f"'content', set it if that is meant{FIELDS}",
+        ),
+        (
+            {"text": "contnt"},
+            "source.fields.text is 'contnt', which none of the first 10 documents has; did you mean 'content'?"
+            f"{FIELDS}",
+        ),
+        (
+            {"text": "content", "label": "klass"},
+            "source.fields.label is 'klass', which none of the first 10 documents has; few values that repeat are in "
+            f"'mood', set it if that is meant{FIELDS}",
+        ),
+        (
+            {"text": "content", "label": "mood", "entities": "spans"},
+            "source.fields.entities is 'spans', which none of the first 10 documents has; a list is in 'ents', set it "
+            f"if that is meant{FIELDS}",
+        ),
+        (
+            {"text": "content", "label": "mood", "group": "Ids"},
+            f"source.fields.group is 'Ids', which none of the first 10 documents has; did you mean 'id'?{FIELDS}",
+        ),
+        (
+            {"text": "content", "label": "mood", "slices": {"at": "when:year"}},
+            f"source.fields.slices.at is 'when', which none of the first 10 documents has; correct it{FIELDS}",
+        ),
+    ],
+)
+def test_diagnose_names_a_missing_field_the_nearest_and_all_that_exist(fields: dict[str, Any], message: str) -> None:
+    assert said(NEWS, fields=fields) == message
+
+
+@pytest.mark.parametrize(
+    ("form", "document", "message"),
+    [
+        (
+            "rows",
+            {"tokens": ["a"], "tags": ["O"]},
+            "source.format is rows, which reads 'text', but the documents hold the list of words 'tokens' instead; set "
+            "source.format: tokens",
+        ),
+        (
+            "rows",
+            {"Parse": [{"Text": "a"}]},
+            "source.format is rows, which reads 'text', but the documents hold the list of sentences 'Parse' instead; "
+            "set source.format: parse",
+        ),
+        (
+            "tokens",
+            {"text": "a"},
+            "source.format is tokens, which reads 'tokens', but the documents hold the text 'text' instead; set "
+            "source.format: rows",
+        ),
+    ],
+)
+def test_diagnose_names_the_format_that_the_documents_have(form: str, document: dict[str, Any], message: str) -> None:
+    assert said([document], format=form) == message
+
+
+def test_diagnose_names_the_list_of_words() -> None:
+    assert said(TAGGED, format="tokens") == (
+        "source.fields.tokens is 'tokens', which none of the first 3 documents has; a list is in 'words', set it if "
+        "that is meant; their fields: words, tags"
+    )
+
+
+def test_diagnose_is_none_where_every_field_exists_or_nothing_was_read() -> None:
+    assert said(NEWS, fields={"text": "content", "label": "mood", "entities": "ents", "id": "id"}) is None
+    assert said([]) is None
+
+
+def test_field_names_are_dotted_inside_objects() -> None:
+    assert field_names([{"data": {"text": "a", "meta": {"by": "b"}}, "id": 1}, {"more": {}}]) == [
+        "data.text",
+        "data.meta.by",
+        "id",
+        "more",
+    ]
