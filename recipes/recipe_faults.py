@@ -83,7 +83,7 @@ def _path(fault: Any, values: Any) -> tuple[int | str, ...]:
     for number, part in enumerate(location):
         if (isinstance(values, Mapping) and part in values) or (isinstance(values, list) and isinstance(part, int)):
             path.append(part)
-            values = values[part]  # type: ignore[index]  # a mapping or a list
+            values = values[part]
         elif fault["type"] == "missing" and number == len(location) - 1:
             path.append(part)
     return tuple(path)

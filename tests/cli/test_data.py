@@ -16,7 +16,7 @@ def test_validate_says_that_a_recipe_is_ready_and_keeps_nothing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "my store"
-    words = ["--set", "source.label_map={good: good, bad: bad}", "--store", store]
+    words = ["--set", "source.label_map={good: good, bad: bad}", "--store", str(store)]
     assert call(monkeypatch, "validate", recipe, *words) == 0
     shown = capsys.readouterr()
     lines = shown.out.splitlines()

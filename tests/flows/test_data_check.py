@@ -69,7 +69,7 @@ def test_check_data_names_the_wrong_field_and_keeps_the_rejected_rows(tmp_path: 
         "fields: id, text, label, entities, region (30 of 30 rows of the files "
         f"{tmp_path / 'rows.jsonl'} were rejected)"
     )
-    assert report.classes == report.samples == []
+    assert (report.classes, report.samples) == ([], [])
     assert (tmp_path / "store" / "checks" / "tiny" / "runs" / "check" / "rejects.jsonl").is_file()
 
 
