@@ -166,7 +166,10 @@ def test_extract_stops_at_too_many_rejects_and_keeps_them(tmp_path: Path) -> Non
     ("fields", "cause"),
     [
         ({"label": "lable"}, "source.fields.label is 'lable', which none of the first 3 documents has; did you mean"),
-        ({"label": "label", "group": "autor"}, "source.fields.group is 'autor', which none of the first 3 documents"),
+        (
+            {"label": "label", "group": "authors"},
+            "source.fields.group is 'authors', which none of the first 3 documents",
+        ),
         ({"label": "label", "slices": {"at": "wen"}}, "source.fields.slices.at is 'wen', which none of the first 3"),
     ],
 )
@@ -192,8 +195,10 @@ def test_extract_names_the_key_of_a_filter_that_no_document_has(
 ) -> None:
     mongo.fill("parses", DOCUMENTS)
 
-    with pytest.raises(DataError, match=r"source\.filter names 'sorce', which no document has; did you mean 'source'"):
-        extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"sorce": "blog"}))
+    with pytest.raises(
+        DataError, match=r"source\.filter names 'sources', which no document has; did you mean 'source'"
+    ):
+        extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"sources": "blog"}))
     with pytest.raises(DataError, match=r"without source\.filter it holds documents; correct the values of the filter"):
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"source": "radio"}))
 

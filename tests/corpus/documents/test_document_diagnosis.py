@@ -28,8 +28,8 @@ def said(documents: list[dict[str, Any]], **values: Any) -> str | None:
             f"'content', set it if that is meant{FIELDS}",
         ),
         (
-            {"text": "contnt"},
-            "source.fields.text is 'contnt', which none of the first 10 documents has; did you mean 'content'?"
+            {"text": "contents"},
+            "source.fields.text is 'contents', which none of the first 10 documents has; did you mean 'content'?"
             f"{FIELDS}",
         ),
         (
