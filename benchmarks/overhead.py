@@ -1,7 +1,7 @@
 """Overhead of the pipeline over bare training and evaluation, and the start of `assay run` (`make bench-train`).
 
-First, `assay run` is started as a command of its own with a tiny recipe, and stopped once its flow has begun: the seconds
-to its first line and to the begun flow, the median of three.
+First, `assay run` is started as a command of its own with a tiny recipe, and stopped once its flow has begun: the
+seconds to its first line and to the begun flow, the median of three.
 
 Then one process runs the whole flow on SNIPS (extraction, validation, split, training, export, evaluation, gate,
 registration, model card), and trains and evaluates the same network on the same rows without the pipeline. Packages are
