@@ -38,6 +38,8 @@ from assay.serving.address import default_tracking_uri, without_password
 
 PARAMETERS_PER_BATCH = 100
 ENVIRONMENT = "environment.txt"
+# MLflow opens a page in its view for language models, unless the address names that for trainings.
+TRAINING_VIEW = "workflowType=machine_learning"
 # Error codes of an MLflow that works and refuses a value, and of one that requires credentials.
 NOT_ACCEPTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
 NOT_ALLOWED = {"PERMISSION_DENIED", "UNAUTHENTICATED"}
@@ -83,7 +85,7 @@ def _line(error: MlflowException, uri: str) -> str:
 
 def mlflow_page(uri: str, path: str) -> str | None:
     """Return the address of a page of MLflow without a password, or None for a database without a server."""
-    return f"{re.sub('//[^/]+@', '//', uri)}/#/{path}" if uri.startswith("http") else None
+    return f"{re.sub('//[^/]+@', '//', uri)}/#/{path}?{TRAINING_VIEW}" if uri.startswith("http") else None
 
 
 class Tracking:

@@ -45,7 +45,7 @@ def test_show_link_creates_an_artifact_for_an_address(key: str) -> None:
         show_link(key, mlflow_page("http://me:secret@host:5000", "models/m"), "m", "a page")
 
     links()
-    assert shown(key) == ["[m](http://host:5000/#/models/m)"]
+    assert shown(key) == ["[m](http://host:5000/#/models/m?workflowType=machine_learning)"]
 
 
 def test_artifacts_log_a_warning_when_the_server_is_down(
