@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from assay.cli.story import Story, clock, ended, running, told
-from assay.runs.progress import StepProgress, note, step_progress
+from assay.runs.step_progress import StepProgress, note, step_progress
 
 
 def console(*, terminal: bool) -> Console:

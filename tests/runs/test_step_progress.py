@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from assay.runs import progress
-from assay.runs.progress import (
+from assay.runs.step_progress import (
     StepProgress,
     count,
     current_step,
@@ -99,7 +99,7 @@ def test_seconds_left_starts_at_the_share_of_a_resumed_step(monkeypatch: pytest.
 
 
 def test_log_display_logs_the_result_of_a_step(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "assay.runs.progress")
+    caplog.set_level(logging.INFO, "assay.runs.step_progress")
     with step_progress("extract") as step:
         step.conclude("400 rows")
         step.reused = True
