@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from assay.runs import step_progress as step_progress_module
 from assay.runs.step_progress import (
     StepProgress,
     count,
@@ -92,7 +91,7 @@ def test_current_step_outside_of_a_step_shows_nothing() -> None:
 def test_seconds_left_starts_at_the_share_of_a_resumed_step(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 10.0, 20.0])
     step = StepProgress("train", began=0.0)
-    monkeypatch.setattr(step_progress_module.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr("assay.runs.step_progress.time.monotonic", lambda: next(now))
     step.resumed_at, step.resumed, step.share = 0.5, 0.0, 0.75
     assert step.seconds_left == 0.0  # no time has passed
     assert step.seconds_left == pytest.approx(10.0)  # a quarter took ten seconds
