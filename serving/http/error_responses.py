@@ -34,6 +34,11 @@ def deadline_exceeded() -> Refusal:
     return Refusal(504, "the deadline passed before the model was free; try again, or send X-Deadline-Ms", "deadline")
 
 
+def too_large(limit: int) -> Refusal:
+    """Return the 413 for a body of more bytes than the limit."""
+    return Refusal(413, f"the body is larger than {limit} bytes; send less per request", "too_large")
+
+
 def client_disconnected() -> Refusal:
     """Return the refusal that the metrics count when a client disconnects; 499 is the status that nginx uses."""
     return Refusal(499, "the client disconnected", "gone")

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from assay.serving.http.context import Json
 from assay.serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
 from assay.serving.http.protocols.native import PredictRequest, PredictResponse
-from assay.serving.http.protocols.v2 import InferRequest, InferResponse
+from assay.serving.http.protocols.tensors import InferRequest, InferResponse
 from assay.serving.http.server_settings import Limits
 
 

@@ -6,6 +6,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from assay.serving.http import error_responses as errors
 from assay.serving.http.client_connection import CLIENT_CONNECTION
+from assay.serving.http.content_coding import decompress
 from assay.serving.http.server_settings import Limits
 
 # Browsers send these types to another site without a preflight request; no such page may use this server.
@@ -14,22 +15,29 @@ _JSON_TYPE = "application/json"
 
 
 async def read_body(request: Request, limits: Limits, *, require_json: bool = False) -> bytes:
-    """Return the body of a request.
+    """Return the body of a request, unpacked if the client has compressed it.
 
     Args:
         request: request to read.
-        limits: limits on the bytes of the body and the seconds to send it.
+        limits: limits on the bytes of the body, compressed or not, and the seconds to send it.
         require_json: accept the content type JSON only; otherwise accept all types but those of forms.
 
     Raises:
-        Refusal: 408 too slow, 413 too large, 415 another content type, 499 the client disconnected.
+        Refusal: 400 a damaged compressed body, 408 too slow, 413 too large, 415 another content type or coding, 499
+            the client disconnected.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in _FORM_TYPES or (require_json and content_type != _JSON_TYPE):
         raise errors.Refusal(415, "send the header Content-Type: application/json", "invalid")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > limits.body:
-        raise _too_large(limits)
+        raise errors.too_large(limits.body)
+    body = await _receive_in_time(request, limits)
+    coding = request.headers.get("content-encoding")
+    return body if coding is None else decompress(body, coding, limits.body)
+
+
+async def _receive_in_time(request: Request, limits: Limits) -> bytes:
     try:
         # The connection has received the whole body already, and needs no timeout.
         if CLIENT_CONNECTION in request.scope.get("state", ()):
@@ -48,10 +56,6 @@ async def _receive(request: Request, limits: Limits) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > limits.body:
-            raise _too_large(limits)
+            raise errors.too_large(limits.body)
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _too_large(limits: Limits) -> errors.Refusal:
-    return errors.Refusal(413, f"the body is larger than {limits.body} bytes; send less per request", "too_large")

@@ -1,6 +1,7 @@
 """Rows of requests: JSON parsed by a schema, and rows checked against the model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +11,11 @@ from assay.serving.http import error_responses as errors
 from assay.serving.row_texts import text_fault
 
 Schema = TypeVar("Schema", bound=BaseModel)
+
+# Keys of lists with one element per row.
+ROW_KEYS: frozenset[int | str] = frozenset(
+    ("texts", "rows", "dataframe_records", "instances", "inputs", "data", "text_pair", "text")
+)
 
 
 class TextRow(BaseModel):
@@ -21,8 +27,13 @@ class TextRow(BaseModel):
     text_pair: str | None = Field(None, description="The second text, for a model of text pairs")
 
 
-def parse(schema: type[Schema], body: bytes) -> Schema:
+def parse(schema: type[Schema], body: bytes, row_keys: Collection[int | str] = ROW_KEYS) -> Schema:
     """Parse the body of a request by a schema.
+
+    Args:
+        schema: schema of the body.
+        body: JSON.
+        row_keys: keys of lists with one element per row, for the number of the row at fault.
 
     Raises:
         Refusal: 400 the body is not JSON, 422 it does not match the schema.
@@ -30,21 +41,35 @@ def parse(schema: type[Schema], body: bytes) -> Schema:
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise _refusal(error, row_keys) from None
     except RecursionError:
         raise errors.Refusal(400, "the body is nested too deeply", "invalid") from None
 
 
-def _refusal(error: ValidationError) -> errors.Refusal:
-    fault = error.errors(include_url=False, include_context=False)[0]
+def _refusal(error: ValidationError, row_keys: Collection[int | str]) -> errors.Refusal:
+    # The alternatives of a union fail each by itself: the one that came furthest is the one that the client means.
+    fault = max(error.errors(include_url=False, include_context=False), key=lambda fault: len(fault["loc"]))
     if fault["type"] == "json_invalid":
         return errors.Refusal(400, f"the body is not JSON: {fault['msg'].removeprefix('Invalid JSON: ')}", "invalid")
-    location = [part for part in fault["loc"] if part not in ("str", "list[str]", "TextRow")]
-    row = next((part for part in location if isinstance(part, int)), None)
+    location = [part for part in fault["loc"] if not _is_type(part)]
+    row = _row_number(location, row_keys)
     key = ".".join(map(str, location)) or "body"
     reason = fault["msg"].removeprefix("Value error, ")
     line = f"row {row}: {key}: {reason}" if row is not None else f"{key}: {reason}"
     return errors.Refusal(422, line, "invalid", row=row)
+
+
+def _is_type(part: int | str) -> bool:
+    """Return whether a part of a location is the alternative of a union, and no key."""
+    return isinstance(part, str) and (part in ("str", "TextRow") or "[" in part)
+
+
+def _row_number(location: Sequence[int | str], row_keys: Collection[int | str]) -> int | None:
+    """Return the number of the row at a location; a number below another key counts tensors or columns."""
+    for key, number in pairwise(location):
+        if key in row_keys and isinstance(number, int):
+            return number
+    return None
 
 
 def check_rows(rows: Sequence[Row], *, pair: bool) -> None:

@@ -1,5 +1,6 @@
 """Tests by the protocol: kserve/open-inference-protocol, specification/protocol/inference_rest.md."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,8 @@ from starlette.testclient import TestClient
 
 from assay.serving.bundle import Bundle
 from assay.serving.http.active_model import Origin
-from assay.serving.http.protocols.v2 import InferResponse
-from tests.serving.http.conftest import Serve
+from assay.serving.http.protocols.tensors import InferResponse
+from tests.serving.http.conftest import Serve, metric
 
 TEXT = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["good Apple", "bad"]}
 
@@ -23,7 +24,7 @@ def test_health_and_metadata_have_the_fields_of_the_protocol(client: TestClient,
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
     server = client.get("/v2").json()
-    assert (server["name"], server["extensions"]) == ("assay", [])
+    assert (server["name"], server["extensions"]) == ("assay", ["binary_tensor_data", "model_repository"])
     assert server["version"]
     for path in ("/v2/models/toy", "/v2/models/toy/versions/3"):
         assert client.get(f"{path}/ready").json() == {"name": "toy", "ready": True}
@@ -124,3 +125,49 @@ def test_infer_reads_pairs_from_two_tensors(serve: Serve, build_toy: Callable[..
 def test_infer_removes_line_breaks_of_names_from_errors(client: TestClient) -> None:
     response = infer(client, "/v2/models/to%0Ay/infer")
     assert (response.status_code, response.json()["error"]) == (404, "there is no model to y; request toy version 3")
+
+
+@pytest.mark.parametrize("place", ["tensor", "request"])
+def test_infer_decodes_texts_in_base64_as_mlserver_sends_them(client: TestClient, place: str) -> None:
+    tensor = {**TEXT, "data": [base64.b64encode(text.encode()).decode() for text in ("good München", "bad")]}
+    parameters: dict[str, Any] = {"parameters": {"content_type": "base64"}}
+    response = infer(client, inputs=[tensor | parameters]) if place == "tensor" else infer(
+        client, inputs=[tensor], **parameters
+    )  # fmt: skip
+    outputs = {tensor["name"]: tensor["data"] for tensor in response.json()["outputs"]}
+    assert outputs["label"] == ["up", "down"]
+    assert json.loads(outputs["entities"][0])[0]["text"] == "München"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "error", "row"),
+    [
+        ("base64", ["Z29vZA==", "!"], "row 1: text is not a text in base64", 1),
+        ("datetime", ["good", "bad"], "input text: content_type is 'datetime'; send str or base64", None),
+    ],
+)
+def test_infer_refuses_other_content_types(
+    client: TestClient, content_type: str, data: list[str], error: str, row: int | None
+) -> None:
+    response = infer(client, inputs=[{**TEXT, "data": data, "parameters": {"content_type": content_type}}])
+    assert (response.status_code, response.json().get("row")) == (422, row)
+    assert error in response.json()["error"]
+
+
+def test_infer_refuses_unknown_outputs_before_any_work(client: TestClient) -> None:
+    before = metric(client, "assay_inference_exec_count_total")
+    assert infer(client, outputs=[{"name": "logits"}]).status_code == 422
+    assert metric(client, "assay_inference_exec_count_total") == before
+
+
+def test_infer_counts_no_tensor_as_a_row(client: TestClient) -> None:
+    response = infer(client, inputs=[TEXT, {**TEXT, "shape": ["two"]}])
+    assert response.status_code == 422
+    assert response.json() == {"error": "inputs.1.shape.0: Input should be a valid integer, unable to parse string "
+                               "as an integer"}  # fmt: skip
+
+
+def test_infer_accepts_the_codecs_of_mlserver(client: TestClient) -> None:
+    codecs = pytest.importorskip("mlserver.codecs", reason="mlserver is not installed")
+    tensor = codecs.StringCodec.encode_input("text", ["good Apple", "bad"], use_bytes=False)
+    assert infer(client, inputs=[json.loads(tensor.model_dump_json(exclude_none=True))]).status_code == 200

@@ -1,0 +1,198 @@
+"""The tensors of the Open Inference Protocol: schemas of its bodies, rows of a request, outputs of a response."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+
+from assay.serving.engine import Row
+from assay.serving.http import error_responses as errors
+from assay.serving.http.active_model import ServedModel
+from assay.serving.http.model_calls import PredictedRows
+from assay.serving.http.server_settings import MAX_ROWS
+from assay.serving.json_objects import entity_objects
+
+# The codecs of MLServer whose tensors are plain texts; base64 is decoded, any other is refused.
+_TEXT_CONTENT = (None, "str", "np", "pd")
+
+Nested = list[Any]
+
+
+class InputTensor(BaseModel):
+    """A tensor of the request: `data` is flat in row-major order, or nested as in the shape."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(examples=["text"])
+    shape: list[Annotated[int, Field(ge=-MAX_ROWS, le=MAX_ROWS)]] = Field(examples=[[1]])
+    datatype: str = Field(examples=["BYTES"])
+    data: Nested | None = Field(None, description="Absent if the tensor is binary", examples=[["Nice."]])
+    parameters: dict[str, Any] = Field(
+        {}, description="`binary_data_size` of a binary tensor; `content_type` of MLServer: str or base64"
+    )
+
+
+class RequestedOutput(BaseModel):
+    """An output that the client requests."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    parameters: dict[str, Any] = Field({}, description="`binary_data`: whether to return the tensor as binary data")
+
+
+class InferRequest(BaseModel):
+    """Body of `/v2/models/NAME/infer`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str | None = Field(None, description="Returned in the response")
+    inputs: list[InputTensor]
+    outputs: list[RequestedOutput] | None = Field(None, description="Outputs to return; null returns all")
+    parameters: dict[str, Any] = Field(
+        {}, description="`binary_data_output`: whether to return all tensors as binary data"
+    )
+
+
+class OutputTensor(BaseModel):
+    """A tensor of the response; `data` is flat, and absent if the tensor is binary."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class InferResponse(BaseModel):
+    """Response of `/v2/models/NAME/infer`."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
+def read_rows(request: InferRequest, *, pair: bool) -> list[Row]:
+    """Return the rows of the input tensors.
+
+    Raises:
+        Refusal: 422, a tensor is missing or unknown, or does not match its shape.
+    """
+    names = ["text", "text_pair"] if pair else ["text"]
+    tensors = {tensor.name: tensor for tensor in request.inputs}
+    if sorted(tensors) != names or len(request.inputs) != len(names):
+        given = ", ".join(tensor.name for tensor in request.inputs) or "none"
+        raise errors.Refusal(422, f"inputs are {given[:200]}; this model takes {' and '.join(names)}", "invalid")
+    content_type = request.parameters.get("content_type")
+    columns = [_texts(tensors[name], content_type) for name in names]
+    if len({len(column) for column in columns}) > 1:
+        raise errors.Refusal(
+            422, "text and text_pair differ in their number of elements; send a pair per row", "invalid"
+        )
+    return [Row(*row) for row in zip(*columns, strict=True)]
+
+
+def _texts(tensor: InputTensor, default_content: Any) -> list[str]:
+    if tensor.datatype != "BYTES":
+        raise errors.Refusal(422, f"input {tensor.name}: datatype is {tensor.datatype[:20]!r}; send BYTES", "invalid")
+    if tensor.data is None:
+        raise errors.Refusal(422, f"input {tensor.name}: data is missing; send one text per row", "invalid")
+    data = list(_flat(tensor.data))
+    _check_shape(tensor, len(data))
+    for number, value in enumerate(data):
+        if not isinstance(value, str):
+            raise errors.Refusal(422, f"row {number}: {tensor.name} is not a text; send strings", "invalid", row=number)
+    return _decode_content(tensor, data, tensor.parameters.get("content_type", default_content))
+
+
+def _check_shape(tensor: InputTensor, elements: int) -> None:
+    count = 1
+    for size in tensor.shape:
+        count *= size
+    if len(tensor.shape) not in (1, 2) or tensor.shape[1:] not in ([], [1]) or count != elements:
+        raise errors.Refusal(
+            422,
+            f"input {tensor.name}: shape is {tensor.shape[:5]}, but there are {elements} elements; "
+            f"send shape [{elements}]",
+            "invalid",
+        )
+
+
+def _decode_content(tensor: InputTensor, data: list[str], content_type: Any) -> list[str]:
+    """Decode texts as MLServer's `content_type` says."""
+    if content_type in _TEXT_CONTENT:
+        return data
+    if content_type != "base64":
+        raise errors.Refusal(
+            422, f"input {tensor.name}: content_type is {str(content_type)[:40]!r}; send str or base64", "invalid"
+        )
+    return [_from_base64(value, tensor.name, number) for number, value in enumerate(data)]
+
+
+def _from_base64(value: str, name: str, number: int) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise errors.Refusal(
+            422, f"row {number}: {name} is not a text in base64, as its content_type says", "invalid", row=number
+        ) from None
+
+
+def _flat(data: Nested) -> Iterator[Any]:
+    for value in data:
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def output_names(model: ServedModel) -> list[str]:
+    """Return the names of all outputs of a model, in their order."""
+    engine = model.engine
+    heads = [*(["label", "probabilities"] if engine.labels else []), *(["entities"] if engine.tags else [])]
+    return [*heads, "truncated"]
+
+
+def requested_outputs(request: InferRequest, model: ServedModel) -> dict[str, bool]:
+    """Return the names of the outputs to send, each with whether it is sent as binary data.
+
+    Raises:
+        Refusal: 422, there is no such output, or it is requested in a way that this server does not support.
+    """
+    names = output_names(model)
+    binary = request.parameters.get("binary_data_output") is True
+    if request.outputs is None:
+        return dict.fromkeys(names, binary)
+    for output in request.outputs:
+        if output.name not in names:
+            raise errors.Refusal(
+                422, f"there is no output {output.name[:80]!r}; request some of {', '.join(names)}", "invalid"
+            )
+        if unsupported := {"classification", "shared_memory_region"} & output.parameters.keys():
+            raise errors.Refusal(
+                422, f"output {output.name}: {min(unsupported)} is not supported; leave the parameter out", "invalid"
+            )
+    return {output.name: output.parameters.get("binary_data", binary) is True for output in request.outputs}
+
+
+def output_tensors(predicted: PredictedRows) -> Iterator[dict[str, Any]]:
+    """Yield all outputs of the model."""
+    engine, predictions = predicted.model.engine, predicted.predictions
+    count = len(predictions)
+    if engine.labels:
+        yield _tensor("label", "BYTES", [count], [prediction.label for prediction in predictions])
+        flat = [probability for prediction in predictions for probability in prediction.probabilities]
+        yield _tensor("probabilities", "FP32", [count, len(engine.labels)], flat)
+    if engine.tags:
+        pairs = zip(predicted.rows, predictions, strict=True)
+        entities = [to_json(entity_objects(row.text, prediction)).decode() for row, prediction in pairs]
+        yield _tensor("entities", "BYTES", [count], entities)
+    yield _tensor("truncated", "BOOL", [count], [prediction.truncated for prediction in predictions])
+
+
+def _tensor(name: str, datatype: str, shape: list[int], data: Sequence[Any]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
