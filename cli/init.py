@@ -36,6 +36,11 @@ def init(
         typer.Option(help="Published encoder: folder, or NAME@COMMIT. [default: a small model from scratch]"),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of a hub data set.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of files, such as windows-1252.")] = None,
+    tag_scheme: Annotated[str | None, typer.Option(help="Scheme of the tags, such as io.")] = None,
+    tag_names: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME,...", help="Names of tags that are numbers, in their order.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a recipe for your data.
@@ -49,13 +54,17 @@ def init(
     from assay.recipes.proposal.proposed_recipe import Encoder
 
     path, _, revision = (encoder or "").partition("@")
+    names = tuple(tag_names.split(",")) if tag_names else ()
     proposed = propose_recipe(
         data,
         output,
         name=name,
-        choices=Choices(text, pair, label, entities, group),
+        choices=Choices(
+            text, pair, label, entities, group, tag_scheme, tuple(tag_names.split(",") if tag_names else ())
+        ),
         encoder=Encoder(path, revision or None) if path else None,
         config=config,
+        encoding=encoding,
         overwrite=overwrite,
     )
     _show(proposed)

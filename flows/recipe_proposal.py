@@ -67,6 +67,7 @@ def propose_recipe(
     choices: Choices = Choices(),  # noqa: B008  # frozen
     encoder: Encoder | None = None,
     config: str | None = None,
+    encoding: str | None = None,
     overwrite: bool = False,
 ) -> ProposedRecipe:
     """Write a recipe for the data at an address.
@@ -78,6 +79,7 @@ def propose_recipe(
         choices: fields whose role the user has decided.
         encoder: a published encoder. None: a small model from scratch.
         config: configuration of a hub data set.
+        encoding: encoding of files that are not UTF-8.
         overwrite: whether to replace an existing file.
 
     Raises:
@@ -88,7 +90,10 @@ def propose_recipe(
     output = output or Path(f"{name}.yaml")
     if output.exists() and not overwrite:
         raise AssayError(f"{output} exists; choose another --output or --name, or add --overwrite")
-    sample = read_sample(source_at(address), config)
+    source = source_at(address)
+    if encoding is not None and source["kind"] == "files":
+        source["file"] = {"encoding": encoding}
+    sample = read_sample(source, config)
     if not sample.documents:
         raise DataError(_nothing_read(sample))
     layout = find_layout(sample.values, choices)

@@ -81,9 +81,8 @@ def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words
     roles = find_roles(_without(profiles, words, tags), choices, has_entities=tags != NONE)
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
     used = {words: "words", **({tags: "tags"} if tags != NONE else {})}
-    return DocumentLayout(
-        DocumentFormat.model_validate({"format": "tokens", "fields": fields}), _heads(roles, tags != NONE), roles, used
-    )
+    layout = {"format": "tokens", "fields": fields, "tagging": choices.tagging}
+    return DocumentLayout(DocumentFormat.model_validate(layout), _heads(roles, tags != NONE), roles, used)
 
 
 def _sentences(documents: Documents, profiles: Mapping[str, FieldProfile]) -> str | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from assay.corpus.documents.document_reader import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
@@ -44,6 +45,14 @@ class Choices:
     label: str | None = None
     entities: str | None = None
     group: str | None = None
+    tag_scheme: str | None = None
+    tag_names: tuple[str, ...] = ()
+
+    @property
+    def tagging(self) -> dict[str, Any]:
+        """Keys of `source.tagging`: the scheme of the tags, and names of tags that are numbers."""
+        scheme = {"scheme": self.tag_scheme} if self.tag_scheme else {}
+        return scheme | ({"names": list(self.tag_names)} if self.tag_names else {})
 
     def check(self, names: Collection[str]) -> None:
         """Refuse names that no document has.
@@ -51,7 +60,8 @@ class Choices:
         Raises:
             AssayError: a named field does not exist.
         """
-        for option, name in vars(self).items():
+        for option in ("text", "pair", "label", "entities", "group"):
+            name: str | None = getattr(self, option)
             if name is not None and name != NONE and name not in names:
                 raise AssayError(f"--{option} {name}: no document has this field; fields are {', '.join(names)}")
 

@@ -90,7 +90,7 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
     document_format = proposal.layout.format.model_dump(exclude_defaults=True)
     lines = [Line(key, value, _SOURCE_COMMENTS.get(key, "")) for key, value in proposal.source.items()]
     lines.append(Line("format", proposal.layout.format.format, _FORMAT_COMMENTS[proposal.layout.format.format]))
-    for section, comments in (("fields", _FIELD_COMMENTS), ("entity", _ENTITY_COMMENTS), ("parse", _PARSE_COMMENTS)):
+    for section, comments in _SECTIONS:
         keys = document_format.get(section, {})
         if section == "fields" and proposal.layout.format.format == "rows":
             keys = {"text": proposal.layout.format.fields.text, **keys}
@@ -104,7 +104,14 @@ def _source(proposal: Proposal) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+_SECTIONS = (
+    ("fields", _FIELD_COMMENTS),
+    ("entity", _ENTITY_COMMENTS),
+    ("parse", _PARSE_COMMENTS),
+    ("tagging", {"scheme": "scheme of the tags", "names": "names of the tags 0, 1, 2, …"}),
+)
 _SOURCE_COMMENTS = {
+    "file": "how the files are read",
     "paths": "file -> split; all: Assay splits the rows",
     "splits": "published split -> split; all: Assay splits the rows",
     "revision": "the commit, so that a rerun reads the same rows",
