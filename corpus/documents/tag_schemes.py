@@ -37,6 +37,8 @@ SCHEMES: Mapping[str, str] = {"iob1": "BI", "iob2": "BI", "bioes": "BIES", "bilo
 I_BEGINS = "I begins"
 B_BEGINS = "B begins"  # not directly after an entity of its type, where IOB1 writes I
 BARE = "bare"  # a type without a prefix
+# Names of the module are looked up faster than members of an enumeration.
+_OUTSIDE = Place.OUTSIDE
 _CONTINUES = (Place.INSIDE, Place.LAST)
 _ENDS = (Place.LAST, Place.SINGLE)
 
@@ -71,9 +73,13 @@ class TagDecoder:
         """
         entities: list[Entity] = []
         open_label = last_label = None
+        known = self._known
         for token, start, tag in zip(tokens, starts, tags, strict=True):
-            place, label = self._decode(tag)
-            if place is Place.OUTSIDE:
+            try:
+                place, label = known[tag]
+            except (KeyError, TypeError):  # a new tag, or a list
+                place, label = self._decode(tag)
+            if place is _OUTSIDE:
                 open_label = last_label = None
                 continue
             end = start + len(token)
@@ -90,13 +96,9 @@ class TagDecoder:
         return tuple([bare(text, entity) for entity in entities])
 
     def _decode(self, tag: Any) -> tuple[Place, str]:
-        try:
-            known = self._known.get(tag)
-        except TypeError:  # a list
-            known = None
-        if known is None:
-            known = self._known[tag] = self._read(self._named(tag))
-        return known
+        decoded = self._read(self._named(tag))
+        self._known[tag] = decoded
+        return decoded
 
     def _named(self, tag: Any) -> str:
         """Return the tag as text, by the names of the recipe where it gives some."""

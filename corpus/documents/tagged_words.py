@@ -50,8 +50,11 @@ class TaggedWords:
         if name is not None:
             return self._spaced(tokens, list_of(get_path(values, name), name), name)
         text = plain_text(space.join(tokens), self._fields.tokens)
-        gap = len(space)
-        return text, itertools.accumulate((len(token) + gap for token in tokens[:-1]), initial=0)
+        starts, start, gap = [], 0, len(space)
+        for token in tokens:
+            starts.append(start)
+            start += len(token) + gap
+        return text, starts
 
     def _spaced(self, tokens: Sequence[str], spaces: Sequence[Any], name: str) -> tuple[str, Iterable[int]]:
         if len(spaces) != len(tokens):

@@ -40,7 +40,9 @@ def tool_layout(
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = DocumentFormat.model_validate({"format": tool, "fields": fields})
     heads = _heads(documents, document_format, choices)
-    used = {text: "text"} | {name: key for key, name in fields.items() if key in ("label", "entities")}
+    inner = _INNER.get(tool, "")
+    name = f"{inner}.{text}" if isinstance(documents[0].get(inner), Mapping) else text
+    used = {name: "text"} | {field: key for key, field in fields.items() if key in ("label", "entities")}
     return document_format, heads, roles, used
 
 

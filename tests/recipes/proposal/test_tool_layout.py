@@ -27,7 +27,7 @@ def test_tool_layout_of_tasks() -> None:
 def test_tool_layout_finds_the_text_in_a_task() -> None:
     layout = find_layout([task(row, "article") for row in range(20)], Choices(label=NONE))
 
-    assert (layout.format.fields.text, layout.heads, layout.used) == ("article", ("tokens",), {"article": "text"})
+    assert (layout.format.fields.text, layout.heads, layout.used) == ("article", ("tokens",), {"data.article": "text"})
 
 
 def test_tool_layout_names_the_class_of_json_min() -> None:
