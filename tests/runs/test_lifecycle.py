@@ -408,3 +408,10 @@ def test_read_state_names_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / STATE).write_text('{"key": 1}')
     with pytest.raises(AssayError, match=r"run\.json: is damaged; restore it from a backup"):
         read_state(tmp_path)
+
+
+def test_open_run_creates_an_experiment_that_mlflow_shows_as_training(store: Path) -> None:
+    run = run_to_the_end(store, with_values(registry={"name": "tiny", "experiment": "trainings"}))
+    client = MlflowClient(tracking_uri=run.tracking_uri)
+    experiment = client.get_experiment(client.get_run(run.mlflow_run).info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
