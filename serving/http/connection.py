@@ -7,6 +7,8 @@ They are therefore sent here, as soon as the headers are parsed and before an AS
 import asyncio
 from typing import Any
 
+import httptools
+from pydantic_core import to_json
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -16,6 +18,16 @@ from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
 _GRACE_SECONDS = 0.3
+_INVALID = b"400 Bad Request"
+_SLOW = b"408 Request Timeout"
+_LARGE_BODY = b"413 Content Too Large"
+_LARGE_HEADERS = b"431 Request Header Fields Too Large"
+_DETAILS = {
+    _INVALID: "the request is not valid HTTP; send it again by an HTTP client",
+    _SLOW: "the headers came too slowly; send the request again",
+    _LARGE_BODY: "the body is too large; send less per request",
+    _LARGE_HEADERS: "the headers are too large; send less in them",
+}
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -40,6 +52,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None  # response to the current request, if that is refused
         self._refused_bytes = 0
+        self._upgrading = False  # the client offers another protocol with the current request
         self._client_connection = ClientConnection()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -56,35 +69,73 @@ class GuardedConnection(HttpToolsProtocol):
             self._start_header_timer()
         if self._header_bytes is not None:
             self._header_bytes += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._header_bytes is not None and self._header_bytes > self.limits.header:
-            self._close_with(b"431 Request Header Fields Too Large")
+            self._close_with(_LARGE_HEADERS)
         elif self._in_body:
             self._start_body_timer()
 
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._upgrading:
+                self._ignore_upgrade(data[upgrade.args[0] :])
+            else:
+                self._close_with(_INVALID)  # CONNECT
+        except httptools.HttpParserError:
+            self._close_with(_INVALID)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse the request again without its header Upgrade, which a server may ignore (RFC 9110, section 7.8).
+
+        The parser expects another protocol after the headers, so that it would lose the body. Clients that prefer
+        HTTP/2 offer it in this way: Java's HttpClient, `curl --http2`.
+        """
+        self._upgrading = False
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(b"".join([*head, b"\r\n", rest]))
+
     def on_headers_complete(self) -> None:
         """Stop the timer, and start the request unless its headers are too large or it is refused."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._upgrading = True
+            return
         self._header_bytes = None
         self._in_body = True
         self._stop_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.limits.header:
-            self._close_with(b"431 Request Header Fields Too Large")
+            self._close_with(_LARGE_HEADERS)
             return
         self._refusal = self._refuse()
         if self._refusal is None:
             super().on_headers_complete()
+            self._keep_alive_for_http_1_0()
+
+    def _keep_alive_for_http_1_0(self) -> None:
+        """Keep the connection open for a client of HTTP/1.0 that asks for it, such as `ab -k`."""
+        if self.scope["http_version"] == "1.0" and self.parser.should_keep_alive():
+            self.cycle.keep_alive = True
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of a body; discard it if the request is refused."""
         if self._refusal is not None:
             self._refused_bytes += len(body)
             if self._refused_bytes > self.limits.body:
-                self._close_with(b"413 Content Too Large")
+                self._close_with(_LARGE_BODY)
         elif not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Complete the request, or send its refusal."""
+        if self._upgrading:
+            return
         self._in_body = False
         self._stop_timer()
         if self._refusal is None:
@@ -111,6 +162,8 @@ class GuardedConnection(HttpToolsProtocol):
             return None
         if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
             return None
+        if self.parser.get_http_version() != "1.1":
+            return None
         return self.shedder.refuse(self.url, self.headers)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -128,7 +181,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _start_header_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.limits.header_seconds, self._close_with, b"408 Request Timeout")
+            self._timer = self.loop.call_later(self.limits.header_seconds, self._close_with, _SLOW)
 
     def _start_body_timer(self) -> None:
         """Close the connection if a body never ends; a running application has sent its 408 before."""
@@ -143,5 +196,7 @@ class GuardedConnection(HttpToolsProtocol):
     def _close_with(self, status: bytes) -> None:
         self._stop_timer()
         if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            body = to_json({"error": _DETAILS[status]})
+            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head + body)
             self.transport.close()

@@ -165,9 +165,3 @@ def test_infer_counts_no_tensor_as_a_row(client: TestClient) -> None:
     assert response.status_code == 422
     assert response.json() == {"error": "inputs.1.shape.0: Input should be a valid integer, unable to parse string "
                                "as an integer"}  # fmt: skip
-
-
-def test_infer_accepts_the_codecs_of_mlserver(client: TestClient) -> None:
-    codecs = pytest.importorskip("mlserver.codecs", reason="mlserver is not installed")
-    tensor = codecs.StringCodec.encode_input("text", ["good Apple", "bad"], use_bytes=False)
-    assert infer(client, inputs=[json.loads(tensor.model_dump_json(exclude_none=True))]).status_code == 200
