@@ -20,7 +20,7 @@ def raw_deflate(body: bytes) -> bytes:
     ("coding", "body"),
     [
         ("gzip", gzip.compress(BODY, mtime=0)),
-        ("GZIP", gzip.compress(BODY[:5], mtime=0) + gzip.compress(BODY[5:])),
+        ("GZIP", gzip.compress(BODY[:5], mtime=0) + gzip.compress(BODY[5:], mtime=0)),
         ("deflate", zlib.compress(BODY)),
         ("deflate", raw_deflate(BODY)),
         ("identity", BODY),
@@ -37,11 +37,26 @@ def test_decompress_reads_each_coding(client: TestClient, coding: str, body: byt
     [
         ("br", BODY, 415, "Content-Encoding is 'br'; send gzip or deflate, or no coding"),
         ("gzip", BODY, 400, "the body is not gzip, as Content-Encoding says; send it again"),
-        ("gzip", gzip.compress(BODY, mtime=0)[:-9], 400, "the body is not gzip, as Content-Encoding says; send it again"),
+        (
+            "gzip",
+            gzip.compress(BODY, mtime=0)[:-9],
+            400,
+            "the body is not gzip, as Content-Encoding says; send it again",
+        ),
         ("deflate", b"", 400, "the body is not deflate, as Content-Encoding says; send it again"),
         ("gzip", gzip.compress(b" " * 1401, mtime=0), 413, "the body is larger than 1400 bytes; send less per request"),
-        ("gzip", gzip.compress(b"", mtime=0) * 65, 400, "the body is not gzip, as Content-Encoding says; send it again"),
-        ("gzip", gzip.compress(b" " * 800, mtime=0) * 2, 413, "the body is larger than 1400 bytes; send less per request"),
+        (
+            "gzip",
+            gzip.compress(b"", mtime=0) * 65,
+            400,
+            "the body is not gzip, as Content-Encoding says; send it again",
+        ),
+        (
+            "gzip",
+            gzip.compress(b" " * 800, mtime=0) * 2,
+            413,
+            "the body is larger than 1400 bytes; send less per request",
+        ),
     ],
 )
 def test_decompress_refuses_other_codings_damage_and_large_contents(
