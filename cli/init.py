@@ -59,9 +59,7 @@ def init(
         data,
         output,
         name=name,
-        choices=Choices(
-            text, pair, label, entities, group, tag_scheme, tuple(tag_names.split(",") if tag_names else ())
-        ),
+        choices=Choices(text, pair, label, entities, group, tag_scheme, names),
         encoder=Encoder(path, revision or None) if path else None,
         config=config,
         encoding=encoding,

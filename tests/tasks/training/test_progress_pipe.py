@@ -2,7 +2,7 @@
 
 import pytest
 
-from assay.runs.progress import displayed_by, step_progress
+from assay.runs.step_progress import displayed_by, step_progress
 from assay.tasks.training.progress_pipe import PipeDisplay, take_progress
 
 
