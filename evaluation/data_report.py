@@ -24,7 +24,7 @@ class LabelCount(_Frozen):
 
 
 class SampleRow(_Frozen):
-    """A row as the model reads it: cleaned, with its entities marked as in `[Acme](ORG) opens a plant`."""
+    """A row as the model reads it: cleaned, each entity in brackets with its type behind it in parentheses."""
 
     id: str
     label: str | None

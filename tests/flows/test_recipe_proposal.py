@@ -178,9 +178,28 @@ def test_propose_recipe_for_a_collection(mongo: Mongo, monkeypatch: pytest.Monke
 
 def test_propose_recipe_with_an_encoder(folder: Path) -> None:
     write_jsonl(folder / "news.jsonl", [row(number) for number in range(60)])
-    _, recipe = proposed("news.jsonl", encoder=Encoder("owner/encoder", "abc"), name="other")
+    recipe = load_recipe(propose_recipe("news.jsonl", encoder=Encoder("owner/encoder", "abc"), name="other").path)
     assert (recipe.model.encoder, recipe.model.revision, recipe.model.scratch) == ("owner/encoder", "abc", None)
     assert (folder / "other.yaml").exists()
+
+
+def test_propose_recipe_for_another_encoding(folder: Path) -> None:
+    lines = [f"schön {word(number)} war es;{('gut', 'schlecht')[number % 2]}" for number in range(60)]
+    (folder / "news.csv").write_bytes("\n".join(["Satz;Label", *lines]).encode("windows-1252"))
+    with pytest.raises(AssayError, match=r"news\.csv is not UTF-8"):
+        propose_recipe("news.csv")
+    _, recipe = proposed("news.csv", encoding="windows-1252")
+    assert recipe.source.fields.text == "Satz"
+
+
+def test_propose_recipe_for_tags_without_prefixes(folder: Path) -> None:
+    documents = [tagged(number) for number in range(60)]
+    bare = [{**document, "tags": [tag[2:] or "O" for tag in document["tags"]]} for document in documents]
+    write_jsonl(folder / "news.jsonl", bare)
+    with pytest.raises(DataError, match=r"set source\.tagging\.scheme: io"):
+        propose_recipe("news.jsonl")
+    _, recipe = proposed("news.jsonl", choices=Choices(tag_scheme="io"))
+    assert recipe.source.tagging.scheme == "io"
 
 
 def test_propose_recipe_allows_the_rejects_of_the_sample(folder: Path) -> None:

@@ -119,7 +119,7 @@ def test_window_normalises_its_bounds(
     assert [prediction.id for prediction in statistics.predictions] == days
 
 
-@pytest.mark.parametrize("bound", ["yesterday", "2026-13-01", "", "1763712000"])
+@pytest.mark.parametrize("bound", ["yesterday", "2026-13-01", ""])
 def test_window_names_a_bound_that_is_not_a_time(bound: str) -> None:
     with pytest.raises(ValueError, match=r"until is '.*', which is not an ISO 8601 time; write 2026-11-14"):
         Window(address="in.jsonl", until=bound)
