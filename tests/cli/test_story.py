@@ -74,6 +74,10 @@ def test_told_shows_own_warnings_and_no_library(
 ) -> None:
     for variable in ("PREFECT_LOGGING_EXTRA_LOGGERS", "MLFLOW_LOGGING_LEVEL", "DO_NOT_TRACK"):
         monkeypatch.setenv(variable, "")  # restored after the test
+    for name in ("assay", "prefect", "prefect.task_runs"):  # Prefect's own handlers, from earlier tests of the process
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+        monkeypatch.setattr(logging.getLogger(name), "propagate", False)
+    monkeypatch.setattr(logging.getLogger("assay.tasks.split"), "disabled", False)
     with told(quiet=quiet), step_progress("split") as step:
         logging.getLogger("assay.tasks.split").warning("split: few rows")
         logging.getLogger("prefect.task_runs").info("Finished in state Completed()")
