@@ -76,7 +76,7 @@ def tweets(draw: random.Random, count: int) -> Iterable[dict[str, Any]]:
 
 
 def test_printed_recipes_all_have_a_test() -> None:
-    assert set(printed()) == {"my-news", "my-tweets", "my-headlines"}
+    assert set(printed()) == {"my-news", "my-tweets", "my-headlines", "my-reviews"}
 
 
 @pytest.mark.parametrize("real", [False, True], ids=["generated", "real"])
