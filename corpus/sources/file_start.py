@@ -133,7 +133,12 @@ class FileStart:
         raise AssayError(f"{self.path} {what}: it is binary or damaged; name a file of text, Parquet or .xlsx")
 
     def _check_utf8(self, content: bytes) -> None:
-        """Refuse a text in another encoding, as opposed to one with single damaged lines."""
+        """Refuse a text in another encoding, as opposed to one with single damaged lines.
+
+        JSON is UTF-8 by definition (RFC 8259), so that its lines in any other are damaged and rejected one by one.
+        """
+        if content.lstrip()[:1] in (b"{", b"["):
+            return
         lines = [line for line in content.splitlines() if not line.isascii()]
         invalid = [line for line in lines if not _is_utf8(line)]
         if len(invalid) >= 2 and len(invalid) > len(lines) // 2:
