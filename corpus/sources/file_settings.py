@@ -55,7 +55,7 @@ class FileSettings(StrictModel):
                 return name
         except LookupError:
             pass
-        raise ValueError(f"source.file.encoding is {name!r}, which is no text encoding; write windows-1252 or utf-16")
+        raise ValueError(f"source.file.encoding is {name!r:.100}, which is no text encoding; write windows-1252 or utf-16")
 
     @field_validator("separator")
     @classmethod
