@@ -55,7 +55,8 @@ class FileSettings(StrictModel):
                 return name
         except LookupError:
             pass
-        raise ValueError(f"source.file.encoding is {name!r:.100}, which is no text encoding; write windows-1252 or utf-16")
+        shown = repr(name)[:100]
+        raise ValueError(f"source.file.encoding is {shown}, which is no text encoding; write windows-1252 or utf-16")
 
     @field_validator("separator")
     @classmethod

@@ -137,9 +137,10 @@ class FileStart:
 
         JSON is UTF-8 by definition (RFC 8259), so that its lines in any other are damaged and rejected one by one.
         """
-        if content.lstrip()[:1] in (b"{", b"["):
+        every_line = [line for line in content.splitlines() if line.strip()]
+        if sum(line.lstrip()[:1] in (b"{", b"[") for line in every_line) > len(every_line) // 2:
             return
-        lines = [line for line in content.splitlines() if not line.isascii()]
+        lines = [line for line in every_line if not line.isascii()]
         invalid = [line for line in lines if not _is_utf8(line)]
         if len(invalid) >= 2 and len(invalid) > len(lines) // 2:
             excerpt = invalid[0][:60].decode("cp1252", "replace")
