@@ -40,9 +40,12 @@ def check_score(context: GateContext[Any], head: Head) -> Check:
         why = context.evaluation.left_out.get(head, "the bundle has no such head")
         return Check(name=f"score: {head}", measured="no metric", required=required, passed=False, why=why)
     passed = interval.value >= threshold
-    gap = f"below gate.min_f1.{head} by {threshold - interval.value:.3f}"
-    causes = [*low_score_causes(context.evaluation.rows, head), *context.export.training_warnings]
-    why = "reaches the threshold" if passed else "; ".join([gap, *causes])
+    if passed:
+        why = "reaches the threshold"
+    else:
+        gap = f"below gate.min_f1.{head} by {threshold - interval.value:.3f}"
+        causes = low_score_causes(context.evaluation.rows, head)
+        why = "; ".join([gap, *causes, *context.export.training_warnings])
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 
