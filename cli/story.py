@@ -65,6 +65,10 @@ class Story:
         self._live: Live | None = None
         self._due = 0.0
 
+    def head(self, text: str) -> None:
+        """Print the first line: what is run."""
+        self.line("recipe", text)
+
     def begin(self, step: StepProgress) -> None:
         """Show the step as the current one."""
         self._steps.append(step)
@@ -126,6 +130,9 @@ class Story:
 
 class QuietStory(Story):
     """A display of warnings only."""
+
+    def head(self, text: str) -> None:
+        """Show nothing."""
 
     def begin(self, step: StepProgress) -> None:
         """Show nothing."""

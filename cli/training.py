@@ -59,7 +59,7 @@ def run(
     from assay.cli.story import told
 
     with told(verbose=verbose, quiet=quiet or as_json) as story:
-        story.line("recipe", begun)
+        story.head(begun)
 
         from assay.flows.local import run_steps, run_training
 
@@ -105,7 +105,7 @@ def seeds(
     from assay.cli.story import told
 
     with told(verbose=verbose) as story:
-        story.line("recipe", begun)
+        story.head(begun)
 
         from assay.flows.local import run_seeds
 

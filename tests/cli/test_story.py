@@ -68,7 +68,7 @@ def test_clock_shows_hours_where_there_are_any(seconds: float, text: str) -> Non
     assert clock(seconds) == text
 
 
-@pytest.mark.parametrize(("quiet", "lines"), [(False, 3), (True, 1)])
+@pytest.mark.parametrize(("quiet", "lines"), [(False, 4), (True, 1)])
 def test_told_shows_own_warnings_and_no_library(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, quiet: bool, lines: int
 ) -> None:
@@ -78,7 +78,8 @@ def test_told_shows_own_warnings_and_no_library(
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
         monkeypatch.setattr(logging.getLogger(name), "propagate", False)
     monkeypatch.setattr(logging.getLogger("assay.tasks.split"), "disabled", False)
-    with told(quiet=quiet), step_progress("split") as step:
+    with told(quiet=quiet) as story, step_progress("split") as step:
+        story.head("tiny: sentence from a file")
         logging.getLogger("assay.tasks.split").warning("split: few rows")
         logging.getLogger("prefect.task_runs").info("Finished in state Completed()")
         note("a note")
