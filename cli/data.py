@@ -12,7 +12,6 @@ import typer
 from assay.cli.console import AsJson, Overrides, RecipePath, Store, echo, print_json
 from assay.cli.data_report_view import print_report
 from assay.cli.exit_codes import ExitCode
-from assay.cli.stages import Stages
 
 
 def validate(
@@ -37,10 +36,11 @@ def validate(
     if recipe_only:
         return
 
+    from assay.cli.stages import Stages
     from assay.flows.data_check import check_data
 
-    with _without_logs(), Stages() as say:
-        report = check_data(loaded, store, say)
+    with _without_logs(), Stages():
+        report = check_data(loaded, store)
     report = report.model_copy(update={"command": shlex.join(["assay", "run", *_arguments(ctx)])})
     if as_json:
         print_json(report)

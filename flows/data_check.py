@@ -20,16 +20,16 @@ from assay.recipes.recipe import Recipe
 from assay.runs.lifecycle import run_lock
 from assay.runs.run import Run
 from assay.runs.source_access import describe_source, reading_of, source_lines
+from assay.runs.step_progress import step_progress
 from assay.runs.step_result import newest_result
 from assay.tasks.extract import read_rows, refusal
 from assay.tasks.split import split
 from assay.tasks.validate import DOCS, ValidationReport, validate
 
-Say = Callable[[str], None]
 T = TypeVar("T")
 
 
-def check_data(recipe: Recipe, store: Path, say: Say = lambda _: None) -> DataReport:
+def check_data(recipe: Recipe, store: Path) -> DataReport:
     """Ask for the encoder, then read, check and split the rows as a run would, without Prefect or MLflow.
 
     Everything that can be found out is in the report, also if the recipe is not ready. If a critical check fails, its
@@ -38,7 +38,6 @@ def check_data(recipe: Recipe, store: Path, say: Say = lambda _: None) -> DataRe
     Args:
         recipe: the recipe.
         store: store of the runs, whose split ledger is read and left as it is.
-        say: takes what is being done, for a person who waits.
 
     Raises:
         AssayError: another process is already checking this recipe.
@@ -50,7 +49,7 @@ def check_data(recipe: Recipe, store: Path, say: Say = lambda _: None) -> DataRe
         (run.folder / REJECTS).unlink(missing_ok=True)
         _copy_ledger(store, run)
         try:
-            return _Check(run, say).report(folder / DOCS)
+            return _Check(run).report(folder / DOCS)
         finally:
             # The rejected rows stay, since the report points to them.
             for path in (run.store / "ledger", *run.folder.glob("*/")):
@@ -60,23 +59,22 @@ def check_data(recipe: Recipe, store: Path, say: Say = lambda _: None) -> DataRe
 class _Check:
     """A check in progress: the parts of the report so far, and the problems, the first first."""
 
-    def __init__(self, run: Run, say: Say) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._recipe = run.recipe
-        self._say = say
         self._parts: dict[str, Any] = {}
         self._problems: list[str] = []
 
     def report(self, docs: Path) -> DataReport:
         """Do every step that the steps before allow, and return the report."""
-        self._say("looking for the encoder")
-        encoder = encoder_access(self._recipe.model)
+        with step_progress("looking for the encoder"):
+            encoder = encoder_access(self._recipe.model)
         if (snapshot := self._attempt(self._read)) is not None:
             self._add(of_rows(snapshot.load(), self._recipe))
             self._check(snapshot, docs)
             if encoder.available:
-                self._say("encoding a sample of the rows")
-                self._add(self._attempt(lambda: of_encoding(snapshot.load(), self._recipe)))
+                with step_progress("encoding a sample of the rows"):
+                    self._add(self._attempt(lambda: of_encoding(snapshot.load(), self._recipe)))
         if not encoder.available:
             self._problems.append(encoder.detail)
         return DataReport(
@@ -91,10 +89,10 @@ class _Check:
 
     def _read(self) -> ArtifactRef[Snapshot] | None:
         """Read the source; None if there is no row."""
-        self._say("")  # the read shows its own progress
         folder = self._run.folder / "rows"
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = read_rows(self._recipe, folder, describe_source(self._recipe.source))
+        with step_progress("reading the source"):
+            manifest = read_rows(self._recipe, folder, describe_source(self._recipe.source))
         if manifest.counts.rejects:
             shutil.copyfile(folder / REJECTS, self._run.folder / REJECTS)
         if (line := refusal(manifest, self._recipe, folder / REJECTS)) is not None:
@@ -104,13 +102,11 @@ class _Check:
 
     def _check(self, snapshot: ArtifactRef[Snapshot], docs: Path) -> None:
         """Check and split the rows; rows that fail a check are split all the same, to show as much as possible."""
-        self._say(f"checking {len(snapshot.load()):,} rows")
         report = self._attempt(lambda: _validate(self._run, snapshot, docs))
         if report is None and (result := newest_result(self._run.folder, "validate")) is not None:
             report = ValidationReport.load(result)
         if report is not None:
             self._add(of_checks(report, snapshot.load(), self._recipe))
-        self._say(f"splitting {len(snapshot.load()):,} rows")
         splits = self._attempt(lambda: Splits.load(split.fn(self._run, snapshot).path))
         self._add(of_splits(snapshot.load(), splits))
 

@@ -94,9 +94,9 @@ def source_lines(source: Source) -> list[str]:
     if isinstance(source, FilesSource):
         try:
             files = find_files(source.paths)
+            return [f"{address_of(path)}: {describe_file(path, source.file)}" for path in files]
         except AssayError:  # reading the source reports it
             return [source_name(source)]
-        return [f"{address_of(path)}: {describe_file(path, source.file)}" for path in files]
     revision = f" at {source.revision}" if isinstance(source, HubSource) and source.revision else ""
     return [source_name(source) + revision]
 

@@ -154,8 +154,22 @@ def _empty_columns(manifest: SnapshotManifest, folder: Path, source: Source) -> 
 
 
 def _empty_remedy(source: Source) -> str:
+    # Documents of files and of the hub are read before they are filtered.
     if not isinstance(source, MongoSource) or not source.filter:
         return "check its name and content"
+    return _remedy_of_filter(source)
+
+
+def _filter_remedy(source: Source) -> str:
+    if source.filter and not isinstance(source, MongoSource):
+        return _remedy_of_filter(source)
+    if source.format == "parse":
+        return f"{source.parse.repost!r} is true in all of them, or they hold no sentence; see source.parse"
+    return "the annotation tool marks them as rejected or ignored; accept some"
+
+
+def _remedy_of_filter(source: Source) -> str:
+    """Return what is wrong with a filter that no document passes."""
     sample = sample_documents(source.model_copy(update={"filter": {}}))
     if not sample:
         return "check its name: without the filter it is empty, too"
@@ -164,9 +178,3 @@ def _empty_remedy(source: Source) -> str:
     if not unknown:
         return "without source.filter it holds documents; correct the values of the filter"
     return f"source.filter names {unknown[0]!r}, which no document has{nearest_name(unknown[0], names)}"
-
-
-def _filter_remedy(source: Source) -> str:
-    if source.format != "parse":
-        return "change the filter"
-    return f"{source.parse.repost!r} is true in all of them, or they hold no sentence; see source.parse"

@@ -18,11 +18,10 @@ def report_of(folder: Path, documents: list[dict[str, Any]], **changes: Any) -> 
 def test_check_data_reports_everything_of_a_ready_recipe(tmp_path: Path) -> None:
     documents = rows(100, 1)
     del documents[3]["label"]
-    stages: list[str] = []
     corpus = tmp_path / "rows.jsonl"
     corpus.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
 
-    report = check_data(make_recipe(corpus), tmp_path / "store", stages.append)
+    report = check_data(make_recipe(corpus), tmp_path / "store")
 
     assert (report.ready, report.problems) == (True, [])
     assert report.source == [f"{corpus}: JSON lines"]
@@ -45,7 +44,6 @@ def test_check_data_reports_everything_of_a_ready_recipe(tmp_path: Path) -> None
     assert (report.tags.entities, report.tags.recovered) == (99, 1.0)
     assert report.label_map is None
     assert all(check.passed or check.severity != "critical" for check in report.checks)
-    assert stages == ["looking for the encoder", "", "checking 99 rows", "splitting 99 rows", *stages[-1:]]
     assert not list((tmp_path / "store").rglob("*.parquet"))
 
 
@@ -99,3 +97,12 @@ def test_check_data_counts_contradictions_and_near_duplicates(tmp_path: Path) ->
     report = report_of(tmp_path, documents)
     assert report.contradictions == 2
     assert report.near_duplicates == 0.016  # 1 of 61
+
+
+def test_check_data_reports_a_file_that_is_nothing_to_read(tmp_path: Path) -> None:
+    corpus = tmp_path / "rows.jsonl"
+    corpus.write_bytes(bytes(range(256)) * 8)
+    report = check_data(make_recipe(corpus), tmp_path / "store")
+    assert not report.ready
+    assert str(corpus) in report.problems[0]
+    assert report.source == [f"the files {corpus}"]

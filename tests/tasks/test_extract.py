@@ -203,6 +203,24 @@ def test_extract_names_the_key_of_a_filter_that_no_document_has(
         extract.fn(mongo_run(tmp_path, mongo, monkeypatch, filter={"source": "radio"}))
 
 
+@pytest.mark.parametrize(
+    ("condition", "remedy"),
+    [
+        ({"lang": "de"}, "without source.filter it holds documents; correct the values of the filter"),
+        ({"langs": "en"}, "source.filter names 'langs', which no document has; did you mean 'lang'?"),
+    ],
+)
+def test_extract_says_why_no_row_of_a_file_passes_the_filter(
+    tmp_path: Path, condition: dict[str, str], remedy: str
+) -> None:
+    lines = ['{"text": "a", "label": "x", "lang": "en"}'] * 3
+
+    with pytest.raises(DataError) as caught:
+        extract.fn(file_run(tmp_path, lines, filter=condition))
+
+    assert str(caught.value).endswith(f"has no rows: all 3 documents are filtered out; {remedy}")
+
+
 def test_extract_accepts_rejects_at_the_limit(tmp_path: Path) -> None:
     lines = ['{"text": "a", "label": "x"}', '{"text": ""}']
 
