@@ -15,6 +15,7 @@ from assay.recipes.schema_nodes import nodes_at
 
 SOURCE = "source"
 MOST_CHARACTERS = 80
+_LONG_QUOTE = re.compile(rf"'([^']{{{MOST_CHARACTERS}}})[^']+'")
 _CREDENTIALS = re.compile(r"//[^/\s]+@")
 _TEXT_TYPES = ("string_type", "string_unicode")
 _KINDS: dict[type, str] = {bool: "boolean", int: "number", float: "number", datetime: "datetime", date: "date"}
@@ -96,7 +97,7 @@ class _Fault:
         self.kind: str = fault["type"]
         self.value = fault["input"]
         self.key = ".".join(map(str, (*filter(None, [prefix]), *path)))
-        self.message = fault["msg"].removeprefix("Value error, ")
+        self.message = _LONG_QUOTE.sub(r"'\1…'", fault["msg"].removeprefix("Value error, "))
         self.is_key = fault["loc"][-1:] == ("[key]",)
         self.model = model
         schema = schema_of(model)
