@@ -10,7 +10,6 @@ from assay.recipes.proposal.recipe_file import Line
 from assay.recipes.proposal.row_facts import RowFacts
 from assay.recipes.proposal.suitable_settings import (
     SampleScores,
-    batch_size,
     cleaning,
     entity_threshold,
     epochs,
@@ -176,8 +175,6 @@ def _training(proposal: Proposal) -> list[Line]:
     if proposal.encoder is None:
         passes = epochs(proposal.facts)
         settings.append(Line("epochs", passes, "passes; the one with the best validation F1 is kept"))
-        if (size := batch_size(proposal.rows)) is not None:
-            settings.append(Line("batch_size", size, "rows per step; few rows need small steps"))
     if is_unbalanced(proposal.facts):
         counts = proposal.facts.classes
         comment = f"{max(counts, key=lambda name: counts[name])!r} is much more frequent than others"

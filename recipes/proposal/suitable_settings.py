@@ -10,9 +10,8 @@ LENGTHS = (32, 64, 128, 256, 512)
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 2
 # Words that a small model from scratch reads in all: minutes on two cores.
 WORDS_READ = 1_000_000
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 15
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 30
 SMALL = 2_000  # with fewer rows, a tenth is too small a test split
-SMALL_BATCH = 8
 LEAST_SHARE = 0.01  # of texts with HTML or URLs, from which on they are cleaned
 BALANCE_RATIO = 3.0
 THRESHOLD_STEP = 0.05
@@ -37,11 +36,6 @@ def epochs(facts: RowFacts) -> int:
     """Return the passes over the rows that a model from scratch needs: more of them where there are few words."""
     passes = round(WORDS_READ / (facts.rows * max(1.0, facts.mean_words)))
     return max(FEWEST_EPOCHS, min(MOST_EPOCHS, passes))
-
-
-def batch_size(rows: int) -> int | None:
-    """Return the rows per step for few rows, which need more steps than the default gives them; None: the default."""
-    return SMALL_BATCH if rows < SMALL else None
 
 
 def shares(rows: int) -> dict[str, float]:

@@ -6,7 +6,6 @@ from assay.corpus.example import Entity, Example
 from assay.recipes.proposal.row_facts import RowFacts, facts_of
 from assay.recipes.proposal.suitable_settings import (
     SampleScores,
-    batch_size,
     cleaning,
     entity_threshold,
     epochs,
@@ -36,14 +35,9 @@ def test_max_length(words: int, length: int) -> None:
 
 
 def test_epochs_are_more_for_fewer_words() -> None:
-    assert epochs(facts(*["a b c"] * 100)) == 15
+    assert epochs(facts(*["a b c"] * 100)) == 30
     assert epochs(facts(*["word " * 100] * 2000)) == 5
     assert epochs(facts(*["word " * 1000] * 2000)) == 3
-
-
-def test_batch_size_is_small_for_few_rows() -> None:
-    assert batch_size(400) == 8
-    assert batch_size(20_000) is None
 
 
 def test_cleaning_only_where_texts_need_it() -> None:
