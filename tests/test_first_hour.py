@@ -1,8 +1,10 @@
 """The first hour of a stranger: from a file to a served champion, in a terminal of 80 columns, without a surprise."""
 
 import json
+import random
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +19,41 @@ pytestmark = pytest.mark.slow  # trains three networks and starts a server
 
 ROWS = 600
 COLUMNS = 80
-NOUNS = ("Lieferung", "Bestellung", "Beratung", "Verpackung", "Qualität", "Hotline", "Rücksendung", "Größe")
-GOOD = ("schön", "großartig", "günstig", "zuverlässig", "höflich")
-BAD = ("kläglich", "unmöglich", "überteuert", "fürchterlich", "träge")
-PLACES = ("München", "Köln", "Nürnberg", "Lübeck")
+NOUNS = ("Lieferung", "Bestellung", "Beratung", "Verpackung", "Qualität", "Hotline", "Rücksendung", "Größe", "Kasse")
+MOODS = {
+    "gut": ("schön", "großartig", "günstig", "zuverlässig", "höflich"),
+    "schlecht": ("kläglich", "unmöglich", "überteuert", "fürchterlich", "träge"),
+}
+PLACES = ("München", "Köln", "Nürnberg", "Lübeck", "Göttingen", "Zürich")
 NOISE = re.compile(r"Traceback|Warning:|WARNING|\.py:\d+|DeprecationWarning|alembic", re.IGNORECASE)
 
 
-def words_of(row: int) -> tuple[list[str], str, str]:
-    """Return the words of a row, its class and its place; no two rows are near-duplicates."""
-    mood = row % 2
-    adjective = (BAD, GOOD)[mood][row // 2 % 5]
-    letters = "".join(chr(ord("a") + row // 26**power % 26) for power in range(3))
-    place = PLACES[row % 4]
-    words = ["Die", NOUNS[row % 8], f"von{letters}", "in", place, "war", adjective, "und", NOUNS[row // 3 % 8]]
-    return words, ("schlecht", "gut")[mood], place
+def rows() -> Iterator[tuple[list[str], str, str]]:
+    """Yield words, class and place of each row, in sentences of several lengths.
+
+    The name of a place is also a family name, so that looking words up does not find the places.
+    """
+    draw = random.Random(7)
+    for _ in range(ROWS):
+        mood, (place, family) = draw.choice(list(MOODS)), draw.sample(PLACES, 2)
+        opening = draw.sample(NOUNS, draw.randrange(1, 4))
+        closing = draw.sample(NOUNS, draw.randrange(1, 4))
+        first, second = draw.sample(MOODS[mood], 2)
+        words = [*opening, "in", place, "war", first, "und", second, "sagt", "Frau", family, "zu", *closing]
+        yield words, mood, place
 
 
 def write_csv(folder: Path) -> None:
-    lines = [f'"{" ".join(words)}; sagt {place}";{label}' for words, label, place in map(words_of, range(ROWS))]
+    lines = [f'"{" ".join(words)}; {place}";{label}' for words, label, place in rows()]
     text = "Bewertung;Stimmung\r\n" + "\r\n".join(lines) + "\r\n"
     (folder / "bewertungen.csv").write_bytes(text.encode("utf-8-sig"))
 
 
 def write_tokens(folder: Path) -> None:
-    rows = [
-        {"tokens": words, "tags": ["B-ORT" if word == place else "O" for word in words]}
-        for words, _, place in map(words_of, range(ROWS))
+    tagged = [
+        {"tokens": words, "tags": ["B-ORT" if word == place else "O" for word in words]} for words, _, place in rows()
     ]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in tagged)
     (folder / "orte.jsonl").write_text(text, encoding="utf-8")
 
 
@@ -73,9 +81,9 @@ def champion(folder: Path) -> str:
     """Go from a stranger's CSV to a champion."""
     write_csv(folder)
     shown = shown_by(folder, "init", "bewertungen.csv")
-    assert "classes: schlecht 300, gut 300" in shown
+    assert re.search(r"^classes: (gut|schlecht) 3\d\d, (gut|schlecht) 2\d\d$", shown, re.MULTILINE)
     assert re.search(r"^Bewertung +texts of \d+ characters +text", shown, re.MULTILINE)
-    assert re.search(r"^Stimmung +schlecht, gut +class", shown, re.MULTILINE)
+    assert re.search(r"^Stimmung +(gut, schlecht|schlecht, gut) +class", shown, re.MULTILINE)
     assert "ready: assay run bewertungen.yaml" in shown_by(folder, "validate", "bewertungen.yaml")
     shown = shown_by(folder, "run", "bewertungen.yaml")
     assert "assay serve --model models:/bewertungen@champion" in shown
@@ -104,20 +112,16 @@ def test_first_hour_with_words_and_tags(folder: Path) -> None:
     write_tokens(folder)
     assert "entity types: ORT 600" in shown_by(folder, "init", "orte.jsonl")
     assert "ready: assay run orte.yaml" in shown_by(folder, "validate", "orte.yaml")
-    # A table of words finds every place here, so that no model is better than that baseline.
-    shown = shown_by(folder, "run", "orte.yaml", "--set", "gate.baseline=off")
+    shown = shown_by(folder, "run", "orte.yaml")
     assert "assay serve --model models:/orte@champion" in shown
 
 
 def test_first_hour_with_a_collection(folder: Path, mongo: Mongo) -> None:
-    documents = [
-        {"_id": row, "text": " ".join(words), "mood": label}
-        for row, (words, label, _) in enumerate(map(words_of, range(ROWS)))
-    ]
+    documents = [{"_id": row, "text": " ".join(words), "mood": label} for row, (words, label, _) in enumerate(rows())]
     mongo.fill("feedback", documents)
     address: dict[str, Any] = {"NEWS_URI": mongo.uri}
     shown = shown_by(folder, "init", f"env:NEWS_URI/{mongo.database}.feedback", **address)
-    assert "classes: schlecht 300, gut 300" in shown
+    assert re.search(r"^mood +(gut, schlecht|schlecht, gut) +class", shown, re.MULTILINE)
     assert "ready: assay run feedback.yaml" in shown_by(folder, "validate", "feedback.yaml", **address)
     assert "models:/feedback@champion" in shown_by(folder, "run", "feedback.yaml", **address)
 
