@@ -75,7 +75,7 @@ def _show(proposed: "ProposedRecipe") -> None:
     for line in summary_lines(proposed.proposal, len(proposed.sample.documents), whole=proposed.sample.whole):
         echo(line)
     table = Table("field", "holds", "used as", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for cells in field_lines(proposed.sample.values, proposed.proposal.layout):
+    for cells in field_lines(proposed.proposal.layout):
         table.add_row(*cells)
     out.print(table)
     echo(f"wrote {proposed.path}")

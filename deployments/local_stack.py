@@ -13,11 +13,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from assay.corpus.errors import AssayError
 from assay.deployments.deploy import POOLS, deploy
 from assay.deployments.leftovers import crash_leftovers
+from assay.deployments.mlflow_page import HOST, server_command, server_settings
 from assay.deployments.processes import TERM_S, Processes
 from assay.serving.address import SQLITE
 from assay.serving.http.listening import check_free
 
-HOST = "127.0.0.1"
 PREFECT_PORT, MLFLOW_PORT = "--prefect-port", "--mlflow-port"
 START_S = 300.0  # the machine may be busy, and the first start creates tables
 POLL_S = 2
@@ -100,16 +100,12 @@ class LocalStack(NamedTuple):
 
         With MLFLOW_AUTH_ADMIN_PASSWORD in the environment, the server requires passwords.
         """
-        command = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
-        command += ["--artifacts-destination", str(self.store / "mlartifacts")]
-        # In the environment: other users can read commands, and addresses of databases contain passwords.
-        database = os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db"
-        # Jobs evaluate prompts: they would be two more processes that the stack does not need.
-        settings = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        command = server_command(self.store, self.mlflow_port)
+        settings = server_settings(os.environ.get("MLFLOW_BACKEND_STORE_URI") or f"{SQLITE}{self.store}/mlflow.db")
         if os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"):
             command += ["--app-name", "basic-auth"]
             settings["MLFLOW_AUTH_CONFIG_PATH"] = os.environ.get("MLFLOW_AUTH_CONFIG_PATH") or str(self._mlflow_users())
-        self.processes.start("mlflow", [sys.executable, "-m", *command], settings)
+        self.processes.start("mlflow", [sys.executable, *command], settings)
 
     def _mlflow_users(self) -> Path:
         """Write the file with the address of the user database, which by default is in the working folder."""

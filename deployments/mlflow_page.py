@@ -21,6 +21,21 @@ END_S = 5.0
 LAST_LINES = 5
 
 
+def server_command(store: Path, port: int) -> list[str]:
+    """Return the arguments of Python that start an MLflow server on the loopback address."""
+    address = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    return ["-m", "mlflow", "server", *address, "--artifacts-destination", str(store / "mlartifacts")]
+
+
+def server_settings(database: str) -> dict[str, str]:
+    """Return the environment variables of an MLflow server.
+
+    The database is no argument, since other users can read commands, and addresses of databases contain passwords.
+    Jobs evaluate prompts: they would be two more processes that nobody needs.
+    """
+    return {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
 @contextmanager
 def mlflow_server(database: str, store: Path, port: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Run an MLflow server in the block.
@@ -37,13 +52,8 @@ def mlflow_server(database: str, store: Path, port: int) -> Iterator[tuple[str, 
         AssayError: the port is in use, or the server does not start; the line ends with its last output.
     """
     check_free(HOST, port, "--port")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(store.resolve() / "mlartifacts")]
-    environment = {
-        **child_environment(),
-        "MLFLOW_BACKEND_STORE_URI": database,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # jobs evaluate prompts
-    }
+    command = [sys.executable, *server_command(store.resolve(), port)]
+    environment = {**child_environment(), **server_settings(database)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603  # our own command
         try:

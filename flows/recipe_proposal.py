@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter
 
 from assay.corpus.documents.document_reader import DocumentReader, Reject
 from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.reject_reasons import count_reasons
 from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Example
@@ -202,11 +202,8 @@ def _nothing_read(sample: Sample) -> str:
 
 def _too_many_rejects(sample: Sample, rows: Sequence[Example], rejects: Sequence[Reject]) -> str:
     reasons = [(row_id, reason) for row_id, reason, _ in rejects] + [(row.id, row.reason) for row in sample.invalid]
-    kinds = Counter(reason.partition(": ")[0] for _, reason in reasons)
-    kind, count = kinds.most_common(1)[0]
-    row_id, reason = next(pair for pair in reasons if pair[1].partition(": ")[0] == kind)
-    total = len(rows) + len(reasons)
+    [reason] = count_reasons(reasons, most=1)
     return (
-        f"{len(reasons)} of {total} rows of the sample cannot be read, most often ({count}): row {row_id}: {reason}; "
-        f"{remedy_of(kind)}"
+        f"{len(reasons)} of {len(rows) + len(reasons)} rows of the sample cannot be read, most often ({reason.count}): "
+        f"{reason.example}; {reason.remedy}"
     )

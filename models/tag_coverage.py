@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from assay.corpus.example import Entity, Example
-from assay.models.scratch import train_tokenizer
-from assay.models.tokenizer import load_tokenizer
+from assay.models.untrained_encoder import untrained_encoder
 from assay.recipes.recipe import ModelSection
 from assay.serving.decoding import align_to_words, spans, tag_words
-from assay.serving.encoding import EncodedText, TextEncoder
+from assay.serving.encoding import EncodedText
 
 # Longer than any text, since truncation does not matter for tag coverage.
 WHOLE = 10_000_000
@@ -55,12 +54,7 @@ def tag_coverage(rows: list[Example], model: ModelSection) -> TagCoverage:
     Raises:
         AssayError: the encoder's tokenizer could not be loaded.
     """
-    if model.scratch is None:
-        tokenizer = load_tokenizer(model)
-    else:
-        texts = (model.cleaning.apply(row.text).text for row in rows)
-        tokenizer = train_tokenizer(texts, model.scratch.vocabulary)
-    encoder = TextEncoder(tokenizer.backend_tokenizer, WHOLE, model.cleaning)
+    encoder = untrained_encoder((row.text for row in rows), model, WHOLE)
     coverage = TagCoverage()
     for begin in range(0, len(rows), ROWS_PER_CHUNK):
         chunk = rows[begin : begin + ROWS_PER_CHUNK]

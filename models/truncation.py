@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.example import Example
 from assay.recipes.model_section import ModelSection
-from assay.serving.encoding import TextEncoder
 
 ROWS_PER_CHUNK = 1_000
 
@@ -33,15 +32,10 @@ def measure_truncation(rows: Sequence[Example], model: ModelSection) -> Truncati
         AssayError: the encoder's tokenizer could not be loaded.
     """
     # Imported here because transformers takes seconds to import, and a report is read without it.
-    from assay.models.scratch import train_tokenizer
-    from assay.models.tokenizer import load_tokenizer
+    from assay.models.untrained_encoder import untrained_encoder
 
-    if model.scratch is None:
-        tokenizer = load_tokenizer(model)
-    else:
-        texts = (text for row in rows for text in (row.text, row.text_pair) if text is not None)
-        tokenizer = train_tokenizer(map(model.cleaning.text, texts), model.scratch.vocabulary)
-    encoder = TextEncoder(tokenizer.backend_tokenizer, model.max_length, model.cleaning)
+    texts = (text for row in rows for text in (row.text, row.text_pair) if text is not None)
+    encoder = untrained_encoder(texts, model, model.max_length)
     truncated = 0
     for begin in range(0, len(rows), ROWS_PER_CHUNK):
         chunk = rows[begin : begin + ROWS_PER_CHUNK]

@@ -1,7 +1,6 @@
 """What a key of a recipe takes, in words, from the JSON schema: `a number (allowed: above 0, at most 1)`."""
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.recipes.bounds import range_of
@@ -43,13 +42,6 @@ def choices_of(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
     words = [str(choice) for node in nodes for choice in node.get("enum", [node["const"]] if "const" in node else [])]
     nulls = ["null" for node in nodes if node.get("type") == "null"]
     return list(dict.fromkeys(words + nulls)) if words else []
-
-
-def nearest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return `; did you mean 'WORD'?` with the choice that is closest to a word, or nothing."""
-    by_case = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(word.lower(), list(by_case), n=1, cutoff=cutoff)
-    return f"; did you mean {by_case[close[0]]!r}?" if close else ""
 
 
 def _words(node: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from assay.recipes.allowed_values import allowed, choices_of, nearest
+from assay.corpus.choice import nearest
+from assay.recipes.allowed_values import allowed, choices_of
 from assay.recipes.bounds import OUT_OF_BOUNDS
 from assay.recipes.known_keys import nearest_key
 from assay.recipes.schema_nodes import nodes_at

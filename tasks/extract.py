@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.choice import nearest
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
-from assay.corpus.documents.document_diagnosis import diagnose, field_names, nearest_name
+from assay.corpus.documents.document_diagnosis import diagnose, field_names
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
@@ -177,4 +178,4 @@ def _remedy_of_filter(source: Source) -> str:
     unknown = [key for key in source.filter if not key.startswith("$") and key not in names]
     if not unknown:
         return "without source.filter it holds documents; correct the values of the filter"
-    return f"source.filter names {unknown[0]!r}, which no document has{nearest_name(unknown[0], names)}"
+    return f"source.filter names {unknown[0]!r}, which no document has{nearest(unknown[0], names)}"

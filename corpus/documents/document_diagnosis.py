@@ -4,15 +4,15 @@ A source that gives no row rejects every document for the same reason. This modu
 and names the cause in one line.
 """
 
-import difflib
 import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from assay.corpus.choice import nearest
 from assay.corpus.documents.fields import DocumentFormat, Fields
 from assay.corpus.documents.slice_values import slice_field
-from assay.corpus.documents.values import MISSING, get_path
+from assay.corpus.documents.values import MISSING, get_path, named_values
 
 SAMPLE = 200
 # In the others, the annotation tool decides the names.
@@ -56,16 +56,8 @@ def field_names(documents: Documents) -> list[str]:
     """Return the names of the fields, dotted for those of nested objects, in their order."""
     names: dict[str, None] = {}
     for document in documents:
-        names |= dict.fromkeys(_names(document))
+        names |= dict.fromkeys(name for name, _ in named_values(document))
     return list(names)
-
-
-def _names(values: Mapping[str, Any], prefix: str = "", depth: int = 2) -> Iterator[str]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value and depth:
-            yield from _names(value, f"{prefix}{name}.", depth - 1)
-        else:
-            yield f"{prefix}{name}"
 
 
 def _named(
@@ -143,15 +135,8 @@ def _missing(key: str, name: str, kind: str, documents: Documents) -> str:
     )
 
 
-def nearest_name(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean 'NAME'?` with the field that is closest to a name, or nothing."""
-    by_case = {candidate.lower(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.lower(), list(by_case), n=1, cutoff=0.6)
-    return f"; did you mean {by_case[close[0]]!r}?" if close else ""
-
-
 def _nearest(name: str, kind: str, names: Sequence[str], documents: Documents) -> str:
-    if near := nearest_name(name, names):
+    if near := nearest(name, names):
         return near
     if likely := _likely(kind, names, documents):
         return f"; {likely}, set it if that is meant"

@@ -10,7 +10,7 @@ from assay.corpus.documents.annotators.recognised import READERS
 from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
-from assay.corpus.documents.raw_document import Document, shorten
+from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
 from assay.corpus.documents.slice_values import slice_field, slice_value
 from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
@@ -30,14 +30,6 @@ from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
 SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
-SPLIT_ALIASES = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 
 
 class NoLabelError(Exception):

@@ -8,6 +8,15 @@ from typing import Any
 MAX_TEXT = 500
 MAX_ITEMS = 50
 MAX_DEPTH = 6
+# Names of the splits, as published data sets write them.
+SPLIT_ALIASES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)

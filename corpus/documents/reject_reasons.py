@@ -1,7 +1,8 @@
-"""The most frequent reasons in a file of rejected rows."""
+"""The most frequent reasons for which rows were rejected."""
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,14 +23,18 @@ class RejectReason(BaseModel):
 
 def frequent_reasons(rejects: Path, most: int = 3) -> list[RejectReason]:
     """Return the most frequent kinds of reasons in a file of rejected rows."""
+    with rejects.open(encoding="utf-8") as lines:
+        return count_reasons(((reject["id"], reject["reason"]) for reject in map(json.loads, lines)), most)
+
+
+def count_reasons(rejects: Iterable[tuple[str, str]], most: int) -> list[RejectReason]:
+    """Return the most frequent kinds of reasons of rejected rows, given as id and reason."""
     count: Counter[str] = Counter()
     example: dict[str, str] = {}
-    with rejects.open(encoding="utf-8") as lines:
-        for line in lines:
-            reject = json.loads(line)
-            kind = reject["reason"].partition(": ")[0]
-            count[kind] += 1
-            example.setdefault(kind, f"row {reject['id']}: {reject['reason']}")
+    for row_id, reason in rejects:
+        kind = reason.partition(": ")[0]
+        count[kind] += 1
+        example.setdefault(kind, f"row {row_id}: {reason}")
     return [
         RejectReason(kind=kind, count=number, example=example[kind], remedy=remedy_of(kind))
         for kind, number in count.most_common(most)

@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -11,6 +11,8 @@ from numbers import Integral, Real
 from typing import Any, Final
 
 MAX_TEXT_LENGTH = 1_000_000
+# Nested objects are read down to this many names, such as data.text.
+MAX_NAMES = 3
 UNIX_MILLISECONDS = 1e11
 _UNIX = re.compile(r"\d{10}(\d{3})?", re.ASCII)
 # A larger double is a measurement, not a count; `int` of a decimal may have a million digits.
@@ -51,6 +53,16 @@ def get_path(values: Mapping[str, Any], name: str) -> Any:
         else:
             return MISSING
     return node
+
+
+def named_values(values: Mapping[str, Any], prefix: str = "", depth: int = MAX_NAMES) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a document with their values; those of nested objects by dotted names."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value and depth > 1:
+            yield from named_values(value, f"{name}.", depth - 1)
+        else:
+            yield name, value
 
 
 def plain_text(value: Any, name: str, *, default: str | None = None) -> str:

@@ -14,7 +14,7 @@ ZIP = b"PK\x03\x04"
 # Files that are not read, by their first bytes: what they are, and the remedy.
 FOREIGN = (
     (b"PK\x05\x06", "an empty zip archive", "name the file that it should hold"),
-    (b"PK\x03\x04", "a zip archive", "unpack it and name the file in it"),
+    (ZIP, "a zip archive", "unpack it and name the file in it"),
     (b"BZh", "compressed by bzip2", "unpack it, or compress it by gzip"),
     (b"\xfd7zXZ\x00", "compressed by xz", "unpack it, or compress it by gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it, or compress it by gzip"),

@@ -136,10 +136,13 @@ def _matches(pattern: str, split_name: str) -> Iterator[tuple[Path, str]]:
     elif path.is_dir():
         yield from parts_of(path, split_name).items()
     else:
-        # Path.glob rejects absolute patterns.
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207
-        paths = sorted(file for file in map(Path, names) if file.is_file())
-        yield from ((path, split_name) for path in _require_match(pattern, paths))
+        yield from ((path, split_name) for path in _require_match(pattern, glob_files(str(path))))
+
+
+def glob_files(pattern: str) -> list[Path]:
+    """Return the files that a pattern matches, sorted."""
+    # Path.glob rejects absolute patterns.
+    return sorted(file for file in map(Path, glob.glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
 
 
 def _require_match(pattern: str, paths: list[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.documents.raw_document import SPLIT_ALIASES, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.brat import brat_notes
 from assay.corpus.sources.file_description import FileDescription
@@ -12,8 +12,6 @@ from assay.corpus.sources.lines import NumberedRow
 from assay.corpus.sources.text_stream import lines_of, open_stream
 
 TOKENS, TAGS, LABEL = "seq.in", "seq.out", "label"
-SPLIT_FOLDERS = {"train": "train", "dev": "validation", "valid": "validation", "validation": "validation"}
-SPLIT_FOLDERS |= {"val": "validation", "test": "test"}
 DUMPS = (".bson", ".bson.gz")
 SYSTEM = "system."  # collections that MongoDB keeps for itself
 
@@ -55,7 +53,7 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     """
     if is_jointbert(folder):
         return {folder: split_name}
-    parts = {path: SPLIT_FOLDERS[path.name] for path in sorted(folder.iterdir()) if path.name in SPLIT_FOLDERS}
+    parts = {path: SPLIT_ALIASES[path.name] for path in sorted(folder.iterdir()) if path.name in SPLIT_ALIASES}
     parts = {path: name for path, name in parts.items() if is_jointbert(path)}
     if parts and split_name != "all":
         raise AssayError(

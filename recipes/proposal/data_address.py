@@ -1,13 +1,13 @@
 """The source of a recipe from an address as people type it: files, a folder, a collection, a data set of the hub."""
 
-import glob
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.corpus.documents.document_reader import SPLIT_ALIASES
+from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.files import glob_files
 from assay.corpus.sources.folders import describe_folder, parts_of
 from assay.corpus.sources.hub import SAVED_BY_DATASETS
 from assay.corpus.sources.recognition import describe_file, has_known_name
@@ -40,8 +40,7 @@ def source_at(address: str) -> dict[str, Any]:
     if path.is_file() or is_remote(address):
         return {"kind": "files", "paths": {address: "all"}}
     if any(character in address for character in "*?["):
-        files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())  # noqa: PTH207  # Path.glob rejects absolute patterns
-        if files:
+        if files := list(map(str, glob_files(str(path)))):
             return {"kind": "files", "paths": published_splits(_named_splits(files)) or {address: "all"}}
     elif match := _HUB.fullmatch(address):
         return {"kind": "hub", **{key: value for key, value in match.groupdict().items() if value}}

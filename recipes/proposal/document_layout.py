@@ -1,7 +1,7 @@
 """The layout of documents: rows, words with tags, or documents of sentences, and the fields that each needs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assay.corpus.documents.annotators.recognised import recognised_format
@@ -11,7 +11,7 @@ from assay.corpus.errors import AssayError
 from assay.corpus.example import Head
 from assay.recipes.proposal.entity_layout import entity_settings
 from assay.recipes.proposal.field_profile import FieldProfile, profile_fields
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, is_text, last_part, without
 from assay.recipes.proposal.questions import NONE, ask
 from assay.recipes.proposal.tool_layout import tool_layout
 
@@ -32,6 +32,7 @@ class DocumentLayout:
     heads: tuple[Head, ...]
     roles: RowRoles
     used: Mapping[str, str] = field(default_factory=dict)  # field -> what it is used as, for words, tags and entities
+    profiles: Mapping[str, FieldProfile] = field(default_factory=dict, compare=False)
 
 
 def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
@@ -43,6 +44,10 @@ def find_layout(documents: Documents, choices: Choices) -> DocumentLayout:
     """
     profiles = profile_fields(documents)
     choices.check(profiles)
+    return replace(_find(documents, profiles, choices), profiles=profiles)
+
+
+def _find(documents: Documents, profiles: Mapping[str, FieldProfile], choices: Choices) -> DocumentLayout:
     if (tool := recognised_format(documents)) is not None:
         return DocumentLayout(*tool_layout(documents, tool, choices))
     if (words := _words_and_tags(documents, profiles, choices)) is not None:
@@ -78,7 +83,7 @@ def _same_lengths(documents: Documents, words: str, tags: str) -> bool:
 
 
 def _tagged_layout(profiles: Mapping[str, FieldProfile], choices: Choices, words: str, tags: str) -> DocumentLayout:
-    roles = find_roles(_without(profiles, words, tags), choices, has_entities=tags != NONE)
+    roles = find_roles(without(profiles, words, tags), choices, has_entities=tags != NONE)
     fields = {"tokens": words, **({"tags": tags} if tags != NONE else {}), **_label_and_columns(roles)}
     used = {words: "words", **({tags: "tags"} if tags != NONE else {})}
     layout = {"format": "tokens", "fields": fields, "tagging": choices.tagging}
@@ -108,8 +113,8 @@ def _parse_layout(
     inner = profile_fields(sentences)
     text = str(_text_of_sentence(inner))
     entities, entity = _entity_field(sentences, inner, text, choices)
-    roles = find_roles(_without(inner, text, entities), choices, has_entities=entity is not None)
-    outer = find_roles(_without(profiles, name), Choices(label=NONE), has_entities=True)
+    roles = find_roles(without(inner, text, entities), choices, has_entities=entity is not None)
+    outer = find_roles(without(profiles, name), Choices(label=NONE), has_entities=True)
     parse = {"sentences": name, "text": text, **({"entities": entities} if entities else {})}
     parse |= {"label": roles.label} if roles.label else {}
     layout = {"format": "parse", "fields": _label_and_columns(outer), "parse": parse}
@@ -123,7 +128,7 @@ def _row_layout(documents: Documents, profiles: Mapping[str, FieldProfile], choi
     text, pair = find_texts(profiles, choices)
     entities, entity = _entity_field(documents, profiles, text, choices)
     singles = {name: profile for name, profile in profiles.items() if profile.kind not in LISTS}
-    roles = find_roles(_without(singles, text, pair), choices, has_entities=entity is not None)
+    roles = find_roles(without(singles, text, pair), choices, has_entities=entity is not None)
     texts = {"text": text, **({"text_pair": pair} if pair else {}), **({"entities": entities} if entities else {})}
     layout = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
     used = {text: "text"} | ({pair: "second text"} if pair else {}) | ({entities: "entities"} if entities else {})
@@ -176,7 +181,3 @@ def _label_and_columns(roles: RowRoles) -> dict[str, Any]:
 def _heads(roles: RowRoles, entities: bool) -> tuple[Head, ...]:
     heads: list[Head] = ["sentence"] if roles.label is not None else []
     return (*heads, *(["tokens"] if entities else []))  # type: ignore[arg-type]  # literals of a head
-
-
-def _without(profiles: Mapping[str, FieldProfile], *names: str | None) -> dict[str, FieldProfile]:
-    return {name: profile for name, profile in profiles.items() if name not in names}

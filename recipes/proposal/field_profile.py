@@ -1,18 +1,16 @@
 """What the fields of a sample of documents hold, without a view of what they are for."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from assay.corpus.documents.values import is_missing, whole_number
+from assay.corpus.documents.values import is_missing, named_values, whole_number
 
 Kind = Literal["text", "number", "boolean", "time", "words", "objects", "list", "object", "id"]
 EMPTY = "empty"  # kind of a list without members, which says nothing about the field
-# Nested objects are read down to this many names, such as data.text.
-MAX_DEPTH = 3
 # More different values than this are no classes, and are not counted further.
 MAX_VALUES = 1_000
 LONGEST_CLASS = 60  # characters
@@ -82,7 +80,7 @@ def profile_fields(documents: Sequence[Mapping[str, Any]]) -> dict[str, FieldPro
     """Return the profile of each field, in the order of their first occurrence; nested fields by dotted names."""
     profiles: dict[str, FieldProfile] = {}
     for document in documents:
-        for name, value in _named_values(document):
+        for name, value in named_values(document):
             if not _is_blank(value):
                 profiles.setdefault(name, FieldProfile(name, len(documents))).add(value)
             else:
@@ -123,15 +121,6 @@ def _kind_of_list(values: Sequence[Any]) -> str:
     if kinds <= {"text"}:
         return "words"
     return "objects" if kinds == {"object"} else "list"
-
-
-def _named_values(document: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value and depth < MAX_DEPTH:
-            yield from _named_values(value, f"{name}.", depth + 1)
-        else:
-            yield name, value
 
 
 def _is_blank(value: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assay.corpus.documents.document_reader import SPLIT_ALIASES
+from assay.corpus.documents.raw_document import SPLIT_ALIASES
 from assay.corpus.errors import AssayError
 from assay.recipes.proposal.field_profile import LONGEST_CLASS, LONGEST_ID, MAX_VALUES, FieldProfile
 from assay.recipes.proposal.questions import NONE, ask
@@ -94,12 +94,12 @@ def find_roles(profiles: Profiles, choices: Choices, *, has_entities: bool) -> R
     free = profiles
     split = _named(free, SPLIT_NAMES, _is_split)
     row_id = _named(free, ID_NAMES, lambda profile: profile.unique and profile.mean_length <= LONGEST_ID)
-    free = _without(free, split, row_id)
+    free = without(free, split, row_id)
     label = _label(free, choices, has_entities=has_entities)
-    free = _without(free, label)
+    free = without(free, label)
     time = _time(free)
-    group = _group(_without(free, time), choices)
-    free = _without(free, time, group)
+    group = _group(without(free, time), choices)
+    free = without(free, time, group)
     slices = tuple(name for name, profile in free.items() if _is_slice(profile))
     ignored = tuple(name for name in free if name not in slices)
     return RowRoles(label, row_id, group, time, split, slices, ignored)
@@ -113,14 +113,14 @@ def find_texts(profiles: Profiles, choices: Choices) -> tuple[str, str | None]:
         AssayError: no field holds texts.
     """
     if choices.text is not None:
-        return choices.text, _given(choices.pair)
+        return choices.text, given(choices.pair)
     candidates = {name: profile for name, profile in profiles.items() if is_text(profile)}
     by_last = {last_part(name): name for name in reversed(candidates)}
     if choices.pair is None:
         for first, second in PAIR_NAMES:
             if first in by_last and second in by_last:
                 return by_last[first], by_last[second]
-    return _single_text(profiles, candidates, by_last), _given(choices.pair)
+    return _single_text(profiles, candidates, by_last), given(choices.pair)
 
 
 def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str, str]) -> str:
@@ -138,7 +138,7 @@ def _single_text(profiles: Profiles, candidates: Profiles, by_last: Mapping[str,
 
 def _label(profiles: Profiles, choices: Choices, *, has_entities: bool) -> str | None:
     if choices.label is not None:
-        return _given(choices.label)
+        return given(choices.label)
     candidates = [profile for profile in profiles.values() if is_class(profile)]
     named = [profile for profile in candidates if _is_named(profile.name, LABEL_NAMES)]
     if len(named) == 1:
@@ -170,7 +170,7 @@ def _no_class(profiles: Profiles) -> str:
 
 def _group(profiles: Profiles, choices: Choices) -> str | None:
     if choices.group is not None:
-        return _given(choices.group)
+        return given(choices.group)
     candidates = [profile for profile in profiles.values() if _is_group(profile)]
     if len(candidates) > 1:
         raise ask("rows that belong together (one split for each value)", "--group", candidates, optional=True)
@@ -240,9 +240,11 @@ def _named(profiles: Profiles, names: Sequence[str], suits: Callable[[FieldProfi
     return None
 
 
-def _given(name: str | None) -> str | None:
+def given(name: str | None) -> str | None:
+    """Return the field that an option names; None for `none`."""
     return None if name == NONE else name
 
 
-def _without(profiles: Profiles, *names: str | None) -> dict[str, FieldProfile]:
+def without(profiles: Profiles, *names: str | None) -> dict[str, FieldProfile]:
+    """Return the fields that have no role yet."""
     return {name: profile for name, profile in profiles.items() if name not in names}

@@ -32,11 +32,6 @@ class RowFacts:
     urls: float
     splits: Counter[str]
 
-    @property
-    def largest_share(self) -> float:
-        """Share of the rows in the largest class."""
-        return max(self.classes.values()) / self.classes.total() if self.classes else 0.0
-
 
 def facts_of(rows: Sequence[Example]) -> RowFacts:
     """Return the facts about rows, of which there is at least one."""

@@ -1,11 +1,10 @@
 """What `assay init` says about a sample: a summary, and a line for each field."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from assay.recipes.proposal.document_layout import DocumentLayout
-from assay.recipes.proposal.field_profile import MAX_VALUES, FieldProfile, profile_fields
+from assay.recipes.proposal.field_profile import MAX_VALUES, FieldProfile
 from assay.recipes.proposal.field_roles import MOST_SLICE_VALUES
 from assay.recipes.proposal.proposed_recipe import Proposal
 
@@ -33,12 +32,12 @@ def summary_lines(proposal: Proposal, documents: int, *, whole: bool) -> Iterato
         yield f"entity types: {_counted(facts.entity_types)}"
 
 
-def field_lines(documents: Sequence[Mapping[str, Any]], layout: DocumentLayout) -> Iterator[tuple[str, str, str]]:
+def field_lines(layout: DocumentLayout) -> Iterator[tuple[str, str, str]]:
     """Yield name, content and use of each field."""
     roles = layout.roles
     uses = {roles.label: "class", roles.id: "id", roles.group: "group", roles.time: "time", roles.split: "split"}
     uses |= dict.fromkeys(roles.slices, "slice")
-    for name, profile in profile_fields(documents).items():
+    for name, profile in layout.profiles.items():
         yield name, _content(profile), layout.used.get(name) or uses.get(name) or "-"
     for name, use in layout.used.items():
         if "[]." in name:

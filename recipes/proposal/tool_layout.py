@@ -12,7 +12,7 @@ from assay.corpus.documents.remedies import remedy_of
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Head
 from assay.recipes.proposal.field_profile import profile_fields
-from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts
+from assay.recipes.proposal.field_roles import Choices, RowRoles, find_roles, find_texts, given
 from assay.recipes.proposal.questions import NONE
 
 Documents = Sequence[Mapping[str, Any]]
@@ -36,7 +36,7 @@ def tool_layout(
     """
     text = choices.text or _text_field(documents, tool)
     roles = RowRoles(label=_label_field(documents, tool, text, choices), id=_id_field(documents))
-    names = {"text": text, "label": roles.label, "entities": _named(choices.entities), "id": roles.id}
+    names = {"text": text, "label": roles.label, "entities": given(choices.entities), "id": roles.id}
     fields = {key: name for key, name in names.items() if name is not None and (key, name) != ("text", "text")}
     document_format = DocumentFormat.model_validate({"format": tool, "fields": fields})
     heads = _heads(documents, document_format, choices)
@@ -59,7 +59,7 @@ def _text_field(documents: Documents, tool: str) -> str:
 def _label_field(documents: Documents, tool: str, text: str, choices: Choices) -> str | None:
     """Return the field of the class; None where the tool says it itself, or there is none."""
     if choices.label is not None or tool != "label_studio" or "annotations" in documents[0]:
-        return _named(choices.label)
+        return given(choices.label)
     profiles = {name: profile for name, profile in profile_fields(documents).items() if name not in {text, *_ADDED}}
     has_entities = any(holds_spans(value) for document in documents[:_TRIED] for value in document.values())
     return find_roles(profiles, Choices(group=NONE), has_entities=has_entities).label
@@ -68,10 +68,6 @@ def _label_field(documents: Documents, tool: str, text: str, choices: Choices) -
 def _id_field(documents: Documents) -> str | None:
     profile = profile_fields([{"id": document.get("id")} for document in documents])["id"]
     return "id" if profile.unique else None
-
-
-def _named(choice: str | None) -> str | None:
-    return None if choice == NONE else choice
 
 
 def _heads(documents: Documents, document_format: DocumentFormat, choices: Choices) -> tuple[Head, ...]:

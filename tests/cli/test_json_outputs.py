@@ -12,7 +12,6 @@ from tests.approvals import World
 from tests.cli.calls import call
 
 Capture = pytest.CaptureFixture[str]
-DESCRIBED_ELSEWHERE: set[str] = set()
 
 
 def test_json_outputs_describe_every_command_with_the_option(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

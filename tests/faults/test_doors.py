@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.mongo import read_mongo
-from assay.deployments.local_stack import HOST, LocalStack
+from assay.deployments.local_stack import LocalStack
+from assay.deployments.mlflow_page import HOST
 from assay.deployments.processes import Processes
 from assay.flows.api_access import check_token
 from assay.models.training_loop import WORK, train
