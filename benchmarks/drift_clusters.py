@@ -27,9 +27,9 @@ REFERENCE, WINDOW = 800, 400
 WIDTH = 32
 LABELS = ("business", "culture", "science", "sport")
 TYPES = ("ORG", "PERSON", "PLACE")
-NAMES = [f"name{number}" for number in range(20_000)]
-COMMON = [f"word{number}" for number in range(400)]
-DRIFTED = [f"word{number}" for number in range(300, 700)]
+NAMES = np.array([f"name{number}" for number in range(20_000)])  # drawing from a list would copy it each time
+COMMON = np.array([f"word{number}" for number in range(400)])
+DRIFTED = np.array([f"word{number}" for number in range(300, 700)])
 VOCABULARY = frozenset([*COMMON, *NAMES[: len(NAMES) // 2]])
 # At most one false alarm in twenty windows.
 ALLOWED = 0.05
