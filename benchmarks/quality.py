@@ -71,7 +71,7 @@ def main() -> None:
 
 def snips(effort: Effort) -> Iterator[list[Row]]:
     """Measure intents and slots on the published splits, mean of fixed seeds."""
-    paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SIDES.items()}
+    paths = {str(DATA / "snips" / f"snips_{name}.jsonl"): split_name for name, split_name in _SNIPS_SPLITS.items()}
     extra = effort.overrides[:1]  # the files are splits, so that a limit would leave no test rows
     runs = [
         metrics_of("snips", [f"source.paths={json.dumps(paths)}", f"training.seed={seed}", *extra])
@@ -79,7 +79,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
     ]
     yield [
         mean_row("snips: intent accuracy", runs, "sentence.accuracy", 0.98, 0.985),
-        mean_row("snips: active_model F1", runs, "tokens.f1", 0.945, 0.955),
+        mean_row("snips: slot F1", runs, "tokens.f1", 0.945, 0.955),
         mean_row("snips: sentence-frame accuracy", runs, "frame_accuracy", 0.88, 0.90),
     ]
 
@@ -244,7 +244,7 @@ def mean_row(measure: str, runs: Sequence[Metrics], metric: str, required: float
     return mean.model_copy(update={"spread": (min(values), max(values))})
 
 
-_SNIPS_SIDES = {"train": "train", "dev": "validation", "test": "test"}
+_SNIPS_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 PUBLISHED_TWEETS = "published models of 110 million to 7 billion parameters: 0.86 to 0.907"
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[list[Row]]]] = {
     "medical-ner": medical_ner,

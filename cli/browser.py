@@ -10,6 +10,8 @@ import typer
 
 from assay.cli.console import Store, echo
 from assay.cli.stopping import noting
+from assay.runs.mlflow_links import mlflow_page
+from assay.serving.address import without_password
 from assay.serving.http.listening import check_port
 
 
@@ -29,13 +31,13 @@ def ui(
     """
     check_port(port, least=1)
 
-    from assay.serving.address import SQLITE, existing_tracking_uri, without_password
+    from assay.serving.address import SQLITE, existing_tracking_uri
 
     tracking_uri = existing_tracking_uri(store)
     if prefect := os.environ.get("PREFECT_API_URL"):
         echo(f"Prefect: {without_password(prefect).removesuffix('/').removesuffix('/api')}")
     if not tracking_uri.startswith(SQLITE):
-        _announce(without_password(tracking_uri), open_browser)
+        _announce(tracking_uri, open_browser)
         return
 
     from assay.deployments.mlflow_page import mlflow_server
@@ -47,7 +49,8 @@ def ui(
         process.wait()
 
 
-def _announce(address: str, open_browser: bool | None) -> None:
+def _announce(tracking_uri: str, open_browser: bool | None) -> None:
+    address = mlflow_page(tracking_uri, "experiments") or without_password(tracking_uri)
     echo(f"MLflow: {address}")
     if _has_display() if open_browser is None else open_browser:
         webbrowser.open(address)

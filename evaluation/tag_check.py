@@ -32,6 +32,9 @@ def tag_check(recipe: Recipe, snapshot: Snapshot) -> tuple[CheckResult, dict[str
     Returns:
         The check and its metrics for MLflow and the card: `tags.recovered` and `tags.half_words` (shares of the
         entities) and `tags.entities`. None without a token head or without entities.
+
+    Raises:
+        AssayError: the tokenizer could not be loaded.
     """
     if "tokens" not in recipe.heads:
         return None
@@ -41,18 +44,20 @@ def tag_check(recipe: Recipe, snapshot: Snapshot) -> tuple[CheckResult, dict[str
     # Imported here because transformers takes seconds to import, and a finished step does not need it.
     from assay.models.tag_coverage import tag_coverage
 
-    try:
-        coverage = tag_coverage(rows, recipe.model)
-    except AssayError as error:  # training stops with the same error
-        return CheckResult(
-            name=NAME, severity="info", passed=False, measured="not measured", required="a tokenizer", why=str(error)
-        ), {}
+    coverage = tag_coverage(rows, recipe.model)
     metrics = {
         SHARE: coverage.share,
         HALF_WORDS: coverage.half_words / coverage.entities,
         ENTITIES: float(coverage.entities),
     }
     return _result(coverage), metrics
+
+
+def unmeasured(error: AssayError) -> CheckResult:
+    """Return the check of a tokenizer that could not be loaded."""
+    return CheckResult(
+        name=NAME, severity="info", passed=False, measured="not measured", required="a tokenizer", why=str(error)
+    )
 
 
 def tokenizer_inputs(recipe: Recipe) -> dict[str, Any]:

@@ -12,7 +12,15 @@ TIMEOUT_S = 5.0  # of one answer of the hub
 PATIENCE_S = 10.0  # in all: looking up the name of a host has no timeout
 CONFIG = "config.json"
 # The first is what the error asks for; transformers converts the others.
-TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "spiece.model", "sentencepiece.bpe.model")
+TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spm.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 

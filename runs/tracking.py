@@ -1,6 +1,5 @@
 """The MLflow run of a pipeline run: opened once, addressed by its id, and always ended."""
 
-import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from assay.runs.environment import current_environment, to_text
 from assay.runs.experiments import experiment_id
 from assay.runs.lineage_record import keep_data
 from assay.runs.mlflow_client import connect
+from assay.runs.mlflow_links import mlflow_page
 from assay.runs.mlflow_runs import run_exists
 from assay.runs.parameters import RECIPE, dataset_input, recipe_parameters
 from assay.runs.prefect_artifacts import current_flow_run
@@ -38,8 +38,6 @@ from assay.serving.address import default_tracking_uri, without_password
 
 PARAMETERS_PER_BATCH = 100
 ENVIRONMENT = "environment.txt"
-# MLflow opens a page in its view for language models, unless the address names that for trainings.
-TRAINING_VIEW = "workflowType=machine_learning"
 # Error codes of an MLflow that works and refuses a value, and of one that requires credentials.
 NOT_ACCEPTED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
 NOT_ALLOWED = {"PERMISSION_DENIED", "UNAUTHENTICATED"}
@@ -81,11 +79,6 @@ def _line(error: MlflowException, uri: str) -> str:
         f"{where} is not responding correctly: {reason}; "
         f"{remedy or 'check registry.tracking_uri and that the server is up'} (assay doctor)"
     )
-
-
-def mlflow_page(uri: str, path: str) -> str | None:
-    """Return the address of a page of MLflow without a password, or None for a database without a server."""
-    return f"{re.sub('//[^/]+@', '//', uri)}/#/{path}?{TRAINING_VIEW}" if uri.startswith("http") else None
 
 
 class Tracking:

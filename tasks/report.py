@@ -22,11 +22,12 @@ from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import PromotionResult
 from assay.runs.lineage_record import keep_predictions
 from assay.runs.mlflow_client import connect, full_address, stored_address
+from assay.runs.mlflow_links import mlflow_page
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
 from assay.runs.step_progress import current_step, reported
 from assay.runs.tags import OUTCOME_TAG, RUN_TAG, VERDICT_TAG
-from assay.runs.tracking import mlflow_page, mlflow_reachable
+from assay.runs.tracking import mlflow_reachable
 from assay.serving.bundle import Bundle
 from assay.serving.registered_model import TEST_METRIC
 

@@ -9,11 +9,11 @@ from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from assay.corpus.errors import DataError
+from assay.corpus.errors import AssayError, DataError
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs
-from assay.expectations.validation_report import ValidationReport
+from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs, unmeasured
+from assay.expectations.validation_report import CheckResult, ValidationReport
 from assay.recipes.recipe import Recipe
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
@@ -38,6 +38,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
 
     Raises:
         DataError: a critical check failed. The report is kept, so that a rerun on the same data stops at once.
+        AssayError: the tokenizer could not be loaded. Nothing is kept, since the network may be back the next time.
     """
 
     def make(folder: Path) -> None:
@@ -47,7 +48,7 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
         rows = snapshot.load()
         current_step().show(f"checking {len(rows):,} rows")
         report = check_snapshot(rows, run.recipe, folder / DOCS)
-        if not report.critical_failed and (tags := tag_check(run.recipe, rows)) is not None:
+        if not report.critical_failed and (tags := _check_tags(run, rows)) is not None:
             check, metrics = tags
             report = report.model_copy(update={"checks": [*report.checks, check], "metrics": metrics})
         report.save(folder)
@@ -63,6 +64,16 @@ def validate(run: Run, snapshot: ArtifactRef[Snapshot]) -> ArtifactRef[Validatio
     if (line := report.stop_line()) is not None:
         raise DataError(line)
     return result
+
+
+def _check_tags(run: Run, rows: Snapshot) -> tuple[CheckResult, dict[str, float]] | None:
+    """Return the tag check; a data check without an MLflow run goes on where training would stop."""
+    try:
+        return tag_check(run.recipe, rows)
+    except AssayError as error:
+        if run.mlflow_run:
+            raise
+        return unmeasured(error), {}
 
 
 def _summary(report: ValidationReport) -> str:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from assay.corpus.errors import DataError
+from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot, SnapshotWriter
 from assay.corpus.storage.artifact_ref import ArtifactRef
@@ -16,6 +16,7 @@ from assay.evaluation import tag_check as module
 from assay.evaluation.tag_check import ENTITIES, HALF_WORDS, NAME, SHARE
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
+from assay.runs.step_result import newest_result
 from assay.runs.tags import TAG_CHECK_TAG
 from assay.tasks.validate import ValidationReport, validate
 
@@ -102,10 +103,16 @@ def test_tag_check_stops_a_run_whose_tokenizer_loses_most_entities(tmp_path: Pat
     assert MlflowClient(run.tracking_uri).get_run(run.mlflow_run).data.metrics[SHARE] == 0
 
 
-def test_tag_check_reports_a_tokenizer_that_could_not_be_loaded(tmp_path: Path) -> None:
-    report = ValidationReport.load(
-        validate.fn(_run(tmp_path, tmp_path / "nowhere"), _snapshot(tmp_path / "s", _rows(40, 0))).path
-    )
+def test_tag_check_stops_a_run_whose_tokenizer_could_not_be_loaded_and_keeps_nothing(tmp_path: Path) -> None:
+    run = _run(tmp_path, tmp_path / "nowhere")
+    with pytest.raises(AssayError, match="nowhere"):
+        validate.fn(run, _snapshot(tmp_path / "s", _rows(40, 0)))
+    assert newest_result(run.folder, "validate") is None
+
+
+def test_tag_check_of_a_data_check_reports_a_tokenizer_that_could_not_be_loaded(tmp_path: Path) -> None:
+    run = _run(tmp_path, tmp_path / "nowhere").model_copy(update={"mlflow_run": ""})
+    report = ValidationReport.load(validate.fn(run, _snapshot(tmp_path / "s", _rows(40, 0))).path)
     check = next(check for check in report.checks if check.name == NAME)
     assert (check.severity, check.measured, report.metrics) == ("info", "not measured", {})
 

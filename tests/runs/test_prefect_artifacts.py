@@ -9,8 +9,8 @@ from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from assay.runs import prefect_artifacts as pages
+from assay.runs.mlflow_links import mlflow_page
 from assay.runs.prefect_artifacts import ProgressArtifact, show_link, show_markdown
-from assay.runs.tracking import mlflow_page
 
 
 @pytest.fixture

@@ -1,0 +1,126 @@
+"""The areas of `docs/results.md`: which benchmarks belong to each, and which of their rows decide."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A line of a short table: rows whose measure matches a pattern, shown by the worst of them.
+
+    `{count}` in the label becomes the number of rows.
+    """
+
+    label: str
+    pattern: str
+
+    def matches(self, measure: str) -> bool:
+        """Return whether a row belongs to this line."""
+        return re.search(self.pattern, measure) is not None
+
+
+@dataclass(frozen=True)
+class Area:
+    """A section of the page: its title, one sentence on what was measured, its benchmarks and decisive rows."""
+
+    title: str
+    what: str
+    benchmarks: tuple[str, ...]
+    headlines: tuple[Headline, ...]
+
+
+AREAS = (
+    Area(
+        "Quality of the shipped recipes",
+        "The exported bundle on test rows of real data, with a small encoder of 22 million parameters.",
+        ("quality",),
+        (
+            Headline("snips: intent accuracy, mean of 3 seeds", "^snips: intent accuracy"),
+            Headline("snips: slot F1, mean of 3 seeds", "^snips: slot F1"),
+            Headline("financial-tweets (LoRA): accuracy", r"^financial-tweets \(LoRA\): accuracy"),
+            Headline("financial-tweets (LoRA): macro-F1", r"^financial-tweets \(LoRA\): macro-F1$"),
+            Headline("news-joint: sentiment macro-F1", "^news-joint: sentiment macro-F1"),
+            Headline("news-joint: entity F1", "^news-joint: entity F1"),
+            Headline("product-reviews: macro-F1", "^product-reviews: macro-F1"),
+            Headline("medical-ner: strict entity F1, mean of 3 seeds", "^medical-ner: strict entity F1, mean"),
+        ),
+    ),
+    Area(
+        "The gate: error rates and power",
+        "Simulated challengers on the row results of real models, with and without clusters of rows.",
+        ("gate",),
+        (
+            Headline("equal challengers promoted, {count} kinds of data", r"equal challengers promoted \(improve\)$"),
+            Headline("equal challengers promoted, {count} cells of clusters", r"promoted \(improve\), .* clusters"),
+            Headline("challengers worse by the margin promoted, {count} kinds", "challengers worse by the margin"),
+            Headline("power for +3 points, 1,000 rows, {count} kinds", r"power for \+3%, 1,000 rows"),
+        ),
+    ),
+    Area(
+        "Bias checks",
+        "A slice whose training labels were flipped in part must be reported; one without such labels must not.",
+        ("bias",),
+        (
+            Headline("no label flipped: seeds of 20 that report nothing", "that do not report it"),
+            Headline("20 % flipped: seeds of 20 that report the slice", "^slice with 20% .* that report it"),
+            Headline("30 % flipped: seeds of 20 that report the slice", "^slice with 30% .* that report it"),
+        ),
+    ),
+    Area(
+        "Drift",
+        "Product reviews of 2003 to 2018 as windows for a model of 2012, and generated documents of several rows.",
+        ("drift",),
+        (
+            Headline("no drift: windows of 20 without an alarm, {count} sizes", "without an alarm"),
+            Headline("half of the window from later years: windows of 20 with an alarm", "50% of 2014 and later"),
+            Headline("no drift, 1 to 20 rows per document, {count} cells: false alarms", "no drift: share of windows"),
+            Headline("every second document of another kind, {count} cells: alarms", "another kind: share of windows"),
+        ),
+    ),
+    Area(
+        "Serving on a CPU",
+        "The engine and the server against what people use instead, with the same weights, in one run.",
+        ("serving_batch", "serving_http", "deberta"),
+        (
+            Headline("int8 engine against transformers.pipeline, its best batch size", "pipeline, best batch size"),
+            Headline("int8 engine against the float32 engine", "int8 engine against the float32 engine"),
+            Headline("DeBERTa fp32 against the plain fp32 export, {count} shapes", "fp32 against the plain"),
+            Headline("DeBERTa int8 against the plain fp32 export, {count} shapes", "int8 against the plain"),
+            Headline("HTTP, 64 clients, single rows, against the engine", "^HTTP, 64 clients"),
+            Headline("HTTP against mlflow models serve", "^HTTP against mlflow"),
+            Headline("ten times the load: goodput against the peak", "goodput against the peak"),
+            Headline("memory against a process with torch and transformers", "^memory: serving process"),
+        ),
+    ),
+    Area(
+        "Training",
+        "Examples per second against the Trainer of transformers with padding, and the cost of the flow around it.",
+        ("train", "deberta_training"),
+        (
+            Headline("JointBERT against the padded Trainer", "Trainer padding to 50 tokens$"),
+            Headline("flow against bare training and evaluation, wall time", "^flow wall time"),
+            Headline("DeBERTa training step, {count} settings", "^DeBERTa training step"),
+        ),
+    ),
+    Area(
+        "Many rows",
+        "A million documents from MongoDB to splits, a million rows predicted, and two workers on Ray.",
+        ("volume", "predict", "ray"),
+        (
+            Headline("extract 1,000,000 documents: share of a bare cursor loop", "share of a bare pymongo"),
+            Headline("extract, validate, split: exponent of the cost, {count} steps", "exponent of the cost"),
+            Headline("peak memory of a million documents, MiB", "peak memory of the process"),
+            Headline("assay predict, seconds per row, last 100,000 rows against the first", ": seconds a row"),
+            Headline("two workers on Ray against one", "two workers against one"),
+        ),
+    ),
+    Area(
+        "Operation",
+        "Prefect server and worker on one machine.",
+        ("operations",),
+        (
+            Headline("seconds until a worker takes a run, slowest of 10", "^seconds from a request"),
+            Headline("Prefect's overhead per task run, ms", "overhead a task run"),
+        ),
+    ),
+)
