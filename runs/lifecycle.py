@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from assay.corpus.errors import AssayError, DataError
-from assay.corpus.storage.object_store import VARIABLE, shared_store
+from assay.corpus.storage.object_store import VARIABLE, SharedStore, shared_store
 from assay.recipes.recipe import Recipe
 from assay.runs.mlflow_client import stored_address
 from assay.runs.prefect_artifacts import show_link
@@ -62,44 +62,33 @@ def open_run(
     _check_tracking(recipe, states)
     earlier = _find_fresh(recipe, states, key) if fresh else _find_run(recipe, states, key, from_step)
     _check_earlier(earlier, recipe, states, from_step)
-    restarted = fresh and key is None
+    fresh_pending = fresh and key is None
     key = earlier.key if earlier else key or _new_key(recipe)
     folder = states.folder(key)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if earlier is not None and earlier != states.read(key):
             raise AssayError(f"{folder}: another process has just resumed this run; start again")
-        # Parameters of an MLflow run cannot change: with another recipe, `--from` begins a new one.
-        same_recipe = earlier is not None and earlier.recipe_digest == recipe.digest
         if fresh and earlier is None:
             _abandon_open_runs(recipe, states)
-        tracking = Tracking.start(recipe, store, key, earlier.mlflow_run if earlier and same_recipe else None)
-        state = RunState(
+        tracking = _start_tracking(recipe, store, key, earlier)
+        request = RunState(
             key=key,
             recipe_name=recipe.name,
             recipe_digest=recipe.digest,
             recipe=recipe.model_dump(mode="json"),
             mlflow_run=tracking.run_id,
-            tracking=_addresses(earlier, stored_address(tracking.uri, store)),
-            opened=earlier.opened if earlier else datetime.now(UTC),
-            fresh=fresh or (earlier is not None and earlier.fresh),
-            fresh_pending=restarted or (earlier is not None and earlier.fresh_pending),
+            tracking=[stored_address(tracking.uri, store)],
+            opened=datetime.now(UTC),
+            fresh=fresh,
+            fresh_pending=fresh_pending,
             redo=_redo_of(earlier, recipe, states, from_step),
         )
+        state = _resumed(earlier, request) if earlier else request
         with tracking.failing():
             states.save(state)
             show_link("mlflow-run", tracking.page(), key, f"{recipe.name}: metrics, plots, data and files in MLflow")
-        run = Run(
-            key=key,
-            recipe=recipe,
-            store=store,
-            tracking_uri=tracking.uri,
-            mlflow_run=tracking.run_id,
-            fresh_steps=STEPS[STEPS.index(state.redo.from_step) :] if state.redo else (),
-            redo=state.redo.id if state.redo else None,
-            reuse=not state.fresh,
-            shared=shared,
-        )
+        run = _run_of(state, recipe, store, tracking.uri, shared)
         with _closing(states, state, keep_open=keep_open), tracking.ended():
             yield run
 
@@ -124,6 +113,43 @@ def _closing(states: RunStates, state: RunState, *, keep_open: bool) -> Iterator
         raise
     done = {"state": "open" if keep_open else "closed", "fresh_pending": False, "redo": None}
     states.save(state.model_copy(update=done))
+
+
+def _start_tracking(recipe: Recipe, store: Path, key: str, earlier: RunState | None) -> Tracking:
+    """Resume the MLflow run of the earlier run, or begin one: with another recipe its parameters would change."""
+    same_recipe = earlier is not None and earlier.recipe_digest == recipe.digest
+    return Tracking.start(recipe, store, key, earlier.mlflow_run if earlier and same_recipe else None)
+
+
+def _resumed(earlier: RunState, request: RunState) -> RunState:
+    """Return the state of a run that is resumed: it began earlier, and keeps what an earlier command asked for.
+
+    No address is dropped, since rows of the run stay there; the newest is the last.
+    """
+    (newest,) = request.tracking
+    return request.model_copy(
+        update={
+            "tracking": [*(address for address in earlier.tracking if address != newest), newest],
+            "opened": earlier.opened,
+            "fresh": request.fresh or earlier.fresh,
+            "fresh_pending": request.fresh_pending or earlier.fresh_pending,
+        }
+    )
+
+
+def _run_of(state: RunState, recipe: Recipe, store: Path, tracking_uri: str, shared: SharedStore | None) -> Run:
+    """Return the run as the steps see it."""
+    return Run(
+        key=state.key,
+        recipe=recipe,
+        store=store,
+        tracking_uri=tracking_uri,
+        mlflow_run=state.mlflow_run,
+        fresh_steps=STEPS[STEPS.index(state.redo.from_step) :] if state.redo else (),
+        redo=state.redo.id if state.redo else None,
+        reuse=not state.fresh,
+        shared=shared,
+    )
 
 
 def _redo_of(earlier: RunState | None, recipe: Recipe, states: RunStates, from_step: Step | None) -> Redo | None:
@@ -196,11 +222,6 @@ def _check_earlier(earlier: RunState | None, recipe: Recipe, states: RunStates, 
         )
     if earlier is not None and from_step is not None:
         check_changes(_recipe_of_steps(earlier, states), recipe, from_step, earlier.key)
-
-
-def _addresses(earlier: RunState | None, newest: str) -> list[str]:
-    """Return the addresses of a run with the newest last; none is dropped, since rows of the run stay there."""
-    return [*(address for address in (earlier.tracking if earlier else ()) if address != newest), newest]
 
 
 def _new_key(recipe: Recipe) -> str:
