@@ -86,8 +86,8 @@ def test_user_error_is_one_line_with_the_remedy(error: Exception, line: str) -> 
 
 
 def test_user_error_names_the_action() -> None:
-    line = str(user_error(QUERY, OperationFailure("not authorized on d", 13), "write"))
-    assert line == "MongoDB at host:27017 refused to write d.c: OperationFailure: not authorized on d"
+    line = str(user_error(QUERY, OperationFailure("no access to d", 13), "write"))
+    assert line == "MongoDB at host:27017 refused to write d.c: OperationFailure: no access to d"
 
 
 def test_user_error_keeps_the_message_of_an_address_without_password() -> None:
