@@ -2,13 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
+from bson import ObjectId
 from pymongo import MongoClient
 
 from assay.corpus.sources.mongo_connection import MongoQuery
 from demo.wire import WireServer
+
+# Every type, in the order in which MongoDB sorts them, and several values of each.
+MIXED_IDS: list[Any] = [
+    *(None, -2.5, 3, 7, 2**40, "", "a", "b", "é", {"a": 2}, {"b": 1}),
+    *(b"", b"ab", UUID(int=5)),
+    *(ObjectId("0" * 24), ObjectId("f" * 24), False, True),
+    *(datetime(1960, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
+]
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ _REMEDIES = (
     (r"wrong number of columns", "write as many columns in each line of the sentence, or a blank line after it"),
     (r"entity is discontinuous", "give the entity one start and one end at the source"),
     (r"not a line of brat", "write the line as brat does: T1, a tab, the label, start and end, a tab, the text"),
+    (r"time is outside the calendar", "correct the time at the source"),
     (r"not readable", "write the file again: the value cannot be decoded"),
 )
 _PATTERNS = [(re.compile(pattern, re.DOTALL), remedy) for pattern, remedy in _REMEDIES]

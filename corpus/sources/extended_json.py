@@ -5,11 +5,14 @@ Dates need no pymongo, so that recipes can be checked without it; other values i
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
 from assay.corpus.errors import first_line
+
+if TYPE_CHECKING:
+    from bson.json_util import JSONOptions
 
 # Values only: code and patterns must stay operators, which are rejected.
 VALUES = frozenset(
@@ -57,7 +60,7 @@ def to_extended(value: Any) -> Any:
         return value
     from bson import json_util
 
-    return json_util.default(value, json_util.RELAXED_JSON_OPTIONS)
+    return json_util.default(value, _options())
 
 
 MongoFilter = Annotated[
@@ -68,6 +71,16 @@ MongoFilter = Annotated[
 """A filter in a pydantic model: Python values in memory, extended JSON in its JSON."""
 
 
+def _options() -> "JSONOptions":
+    """Return relaxed extended JSON with times in UTC, and UUIDs as such instead of bytes."""
+    from bson import json_util
+    from bson.binary import UuidRepresentation
+
+    return json_util.RELAXED_JSON_OPTIONS.with_options(
+        tz_aware=True, tzinfo=UTC, uuid_representation=UuidRepresentation.STANDARD
+    )
+
+
 def _is_value(mapping: Mapping[str, Any]) -> bool:
     """Return whether a mapping is one value only: pymongo's decoder would drop further keys, which may be operators."""
     names = set(mapping) - {"$type"}  # accompanies $binary
@@ -75,9 +88,17 @@ def _is_value(mapping: Mapping[str, Any]) -> bool:
 
 
 def _time(value: date) -> datetime:
+    """Return a time in UTC with milliseconds.
+
+    Raises:
+        ValueError: the time is outside the years 1 to 9999 in UTC.
+    """
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    time = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    try:
+        time = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
@@ -91,9 +112,8 @@ def _read(value: dict[str, Any]) -> Any:
         from bson import json_util
     except ImportError:
         raise ValueError(f"{value!r:.200} needs pymongo, which is not installed; pip install 'assay[mongo]'") from None
-    options = json_util.RELAXED_JSON_OPTIONS.with_options(tz_aware=True, tzinfo=UTC)
     try:
-        decoded = json_util.object_hook(value, options)
+        decoded = json_util.object_hook(value, _options())
     except Exception as error:  # pymongo's decoder checks little: malformed values fail where they are used
         raise ValueError(f"{value!r:.200} is not extended JSON: {first_line(error)}") from error
     return _time(decoded) if isinstance(decoded, date) else decoded

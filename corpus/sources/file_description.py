@@ -22,7 +22,7 @@ NAMES: dict[str, str] = {
     "brat": "brat folder (.txt, .ann)",
 }
 TABLES = {",": "CSV", "\t": "TSV"}
-ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252", "iso8859-1": "Latin-1"}
+ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252", "iso8859-1": "Latin-1"}
 
 
 class _Frozen(BaseModel):

@@ -22,7 +22,7 @@ class FileSettings(StrictModel):
         "sentence. None: recognised",
     )
     encoding: str | None = Field(
-        None, description="Encoding of text files, such as windows-1252. None: UTF-8, or UTF-16 with its mark"
+        None, description="Encoding of text files, such as windows-1252. None: UTF-8, or UTF-16 or UTF-32 with its mark"
     )
     separator: str | None = Field(
         None, min_length=1, max_length=1, description='Separator of the cells of a table, such as ";" or "\\t"'

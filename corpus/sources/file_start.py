@@ -27,7 +27,15 @@ FOREIGN = (
     (b"\x80\x04", "a Python pickle", "save it as Parquet or JSON lines"),
     (b"\x80\x05", "a Python pickle", "save it as Parquet or JSON lines"),
 )
-MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+# The mark of UTF-32 comes first, since it begins like that of UTF-16.
+MARKS = (
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+MARKED = ("utf-16", "utf-32")  # without a mark, nobody knows the order of their bytes
 TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1b")
 BINARY_SHARE = 0.01
 
@@ -88,7 +96,7 @@ class FileStart:
         """Return the encoding: that of the settings, that of its mark, else UTF-8.
 
         Raises:
-            AssayError: the settings contradict the mark, or the file is binary.
+            AssayError: the settings contradict the mark or need one, or the file is binary.
         """
         marked = next((name for mark, name in MARKS if self.content.startswith(mark)), None)
         wanted = settings.encoding
@@ -96,6 +104,12 @@ class FileStart:
             raise AssayError(
                 f"{self.path} begins with the mark of {marked.upper()}, but source.file.encoding is {wanted}; "
                 "leave that out"
+            )
+        if wanted and not marked and codecs.lookup(wanted).name in MARKED:
+            name = codecs.lookup(wanted).name
+            raise AssayError(
+                f"{self.path} begins without the mark of {name.upper()}; set source.file.encoding (assay predict: "
+                f"--encoding) to {name}-le or {name}-be, or leave it out if the file is UTF-8"
             )
         encoding = marked or wanted or UTF_8
         if encoding == UTF_8 or same_encoding(encoding, UTF_8):

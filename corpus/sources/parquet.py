@@ -12,6 +12,9 @@ from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.lines import NumberedRow
 
+# What pyarrow raises for values that Python lacks: invalid UTF-8 and nanoseconds, times outside its calendar, and
+# unknown time zones.
+UNDECODABLE = (ValueError, OverflowError, KeyError)
 ROWS_PER_BATCH = 1_024
 PAGE_BUFFER = 1 << 20
 
@@ -55,7 +58,7 @@ def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str,
     """
     try:
         rows: list[dict[str, Any] | InvalidRow] = batch.to_pylist()
-    except ValueError:
+    except UNDECODABLE:
         return [_single_row(f"{path.name}:{before + index + 1}", batch.slice(index, 1)) for index in range(len(batch))]
     return rows
 
@@ -65,7 +68,9 @@ def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | InvalidR
         row: dict[str, Any] = batch.to_pylist()[0]
     except UnicodeDecodeError:
         return InvalidRow(row_id, "not valid UTF-8", None)
-    except ValueError as error:  # a time in nanoseconds, which Python lacks; pyarrow names the remedy
+    except OverflowError:
+        return InvalidRow(row_id, "time is outside the calendar: Python holds the years 1 to 9999", None)
+    except UNDECODABLE as error:  # pyarrow names the remedy for nanoseconds
         return InvalidRow(row_id, f"not readable: {error}", None)
     return row
 

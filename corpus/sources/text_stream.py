@@ -80,8 +80,9 @@ class _Converted(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file
-        # UTF-16 knows lone surrogates, and other encodings bytes without a character.
-        self._errors = "surrogatepass" if encoding.startswith("utf") else "surrogateescape"
+        # UTF-16 knows lone surrogates, and other encodings bytes without a character. The user may write UTF-16 or u16.
+        is_unicode = codecs.lookup(encoding).name.startswith("utf")
+        self._errors = "surrogatepass" if is_unicode else "surrogateescape"
         self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
         self._ready = b""
         self._offset = 0

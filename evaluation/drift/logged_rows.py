@@ -142,12 +142,13 @@ def _without_white_space(text: str, entity: Entity, row: str) -> Entity:
 
 
 def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
-    label = labels.get(row["id"], Label(None, None))
+    name = row_id(row["id"], "id")
+    label = labels.get(name, Label(None, None))
     entities = [
         ScoredEntity(entity["start"], entity["end"], entity["label"], entity["score"]) for entity in row["entities"]
     ]
     prediction = LabelledPrediction(
-        id=row["id"],
+        id=name,
         gold=label.label,
         predicted=row.get("label"),
         probabilities=(row["confidence"],) if "confidence" in row else (),
@@ -157,16 +158,16 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
         truncated=row["truncated"],
         slices={},
     )
-    group = label.group or _request(row)
+    group = label.group or _request(name, row["at"])
     text = row.get("text")
     example = None
     if text is not None:
-        pair, gold = row.get("text_pair"), label.entities_in(text, row["id"])
-        example = Example(row["id"], text, pair, label=label.label, entities=gold, group=group)
+        pair, gold = row.get("text_pair"), label.entities_in(text, name)
+        example = Example(name, text, pair, label=label.label, entities=gold, group=group)
     return LoggedRow(iso_time(row["at"], "at"), row["digest"], group, prediction, example)
 
 
-def _request(row: Mapping[str, Any]) -> str | None:
+def _request(row: str, time: str) -> str | None:
     """Return a name of the request of a row; rows of one request have the ids `ID/0`, `ID/1`, … and the same time."""
-    name, _, number = row["id"].rpartition("/")
-    return f"{name} {row['at']}" if name and number.isdecimal() else None
+    name, _, number = row.rpartition("/")
+    return f"{name} {time}" if name and number.isdecimal() else None

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from assay.corpus.cleaning import Cleaning
-from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
-from assay.models.batching import BucketLoader, Collator, ordered_batches
+from assay.models.batching import BucketLoader, Collator
 from assay.models.buckets import LengthBuckets
 from assay.models.crf import IGNORED
-from assay.models.dataset import ROWS_PER_CHUNK, EncodedRows, LabelSet
+from assay.models.dataset import EncodedRows, LabelSet
 from assay.serving.encoding import TextEncoder
 
 LABELS = LabelSet(["down", "up"], ["O", "B-ORG", "I-ORG"])
@@ -148,28 +147,3 @@ def test_collator_puts_a_tag_on_the_first_token_of_its_word_only(
     length = int(encoded.lengths[0])
     assert batch["attention_mask"][0].tolist() == [1] * length + [0] * (tags.shape[1] - length)
     assert batch["token_type_ids"].sum() == 0
-
-
-def test_encoded_rows_read_rows_of_all_chunks(tmp_path: Path, tiny_bert_folder: Path) -> None:
-    rows = [Example(id=str(number), text="jazz " * (number % 5)) for number in range(ROWS_PER_CHUNK + 3)]
-    encoded = _write(tmp_path, rows, tiny_bert_folder)
-    assert len(encoded) == len(rows)
-    again = _encoder(tiny_bert_folder).encode([row.text for row in rows])
-    for number in (0, 4, ROWS_PER_CHUNK - 1, ROWS_PER_CHUNK, ROWS_PER_CHUNK + 2):
-        assert encoded.get("ids", number).tolist() == again[number].ids
-        assert encoded.words(number) == again[number].words
-    assert sorted(row for batch in ordered_batches(encoded, 64) for row in batch) == list(range(len(rows)))
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        (Example(id="x7", text="a", label="sideways"), "row 'x7' has label 'sideways', which no training row has"),
-        (Example(id="x8", text="abc", entities=(Entity(0, 3, "DOG"),)), "row 'x8' has an entity of type 'DOG'"),
-    ],
-)
-def test_encoded_rows_name_unknown_classes_and_types(
-    tmp_path: Path, tiny_bert_folder: Path, row: Example, message: str
-) -> None:
-    with pytest.raises(AssayError, match=message):
-        _write(tmp_path, [row], tiny_bert_folder)

@@ -1,27 +1,15 @@
 import os
 import time
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import pytest
 from bson import Binary, ObjectId
-from pymongo.errors import OperationFailure
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.bson_order import id_range_after, id_range_between, id_range_until
 from assay.corpus.sources.mongo import read_mongo, refused_operators
-from assay.corpus.sources.mongo_connection import MongoQuery, user_error
-from tests.mongo import Mongo
-
-# Every type, in the order in which MongoDB sorts them, and several values of each.
-MIXED_IDS: list[Any] = [
-    *(None, -2.5, 3, 7, 2**40, "", "a", "b", "é", {"a": 2}, {"b": 1}),
-    *(b"", b"ab", UUID(int=5)),
-    *(ObjectId("0" * 24), ObjectId("f" * 24), False, True),
-    *(datetime(1960, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
-]
+from assay.corpus.sources.mongo_connection import MongoQuery
+from tests.mongo import MIXED_IDS, Mongo
 
 
 def ids(query: MongoQuery) -> list[Any]:
@@ -146,15 +134,6 @@ def test_read_mongo_errors_hide_the_password(uri: str) -> None:
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("message", ["p%40ss", "p@ss", "anna:p%40ss", "mongodb://anna:p%40ss@host/?a=b"])
-def test_user_error_removes_credentials(message: str) -> None:
-    query = MongoQuery("mongodb://anna:p%40ss@host/?a=b", "d", "c")
-
-    line = str(user_error(query, OperationFailure(f"cannot take {message},\nsorry, full error: {{}}", code=8000)))
-
-    assert line == "MongoDB at host refused to read d.c: OperationFailure: cannot take ***, sorry"
-
-
 def test_read_mongo_fails_with_one_line_for_a_wrong_password(mongo: Mongo) -> None:
     # given a server that lets nobody in by password
     uri = mongo.breakable().uri.replace("//", "//anna:geheim@")
@@ -169,19 +148,3 @@ def test_read_mongo_fails_with_one_line_for_a_wrong_password(mongo: Mongo) -> No
 @pytest.mark.skipif("MONGODB_URI" in os.environ, reason="says what the stand-in does")
 def test_read_mongo_gives_nothing_for_a_missing_collection(mongo: Mongo) -> None:
     assert ids(mongo.query("nothing")) == []
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, len(MIXED_IDS)])
-def test_id_ranges_of_all_types_cover_each_id_once(mongo: Mongo, size: int) -> None:
-    mongo.fill("mixed", [{"_id": value} for value in MIXED_IDS])
-    edges = MIXED_IDS[size - 1 :: size]
-    filters = [
-        id_range_until(edges[0]),
-        *(id_range_between(after, last) for after, last in pairwise(edges)),
-        id_range_after(edges[-1]),
-    ]
-
-    parts = [ids(mongo.query("mixed", filter=filter_)) for filter_ in filters]
-
-    assert [value for part in parts for value in part] == MIXED_IDS
-    assert all(len(part) == size for part in parts[: len(edges)])

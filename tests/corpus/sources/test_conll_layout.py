@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from assay.corpus.errors import AssayError
+from assay.corpus.sources.conll_layout import is_comment, recognise_conll, split_line
+from assay.corpus.sources.file_description import ConllLayout
+from assay.corpus.sources.file_settings import FileSettings
+
+LAYOUT = ConllLayout(width=2, columns={"tokens": 0, "tags": 1}, tabs=False)
+
+
+def recognise(text: str, *, required: bool = False, **columns: int) -> ConllLayout | None:
+    return recognise_conll(Path("rows.conll"), text, FileSettings(columns=columns), required=required)
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("EU B-ORG\nrejects O\n", LAYOUT),
+        ("EU\tB-ORG\nNew York\tB-LOC\n", LAYOUT.model_copy(update={"tabs": True})),
+        ("EU NNP I-NP B-ORG\n", ConllLayout(width=4, columns={"tokens": 0, "tags": 3}, tabs=False)),
+        ("-DOCSTART- -X- O O\n\nEU B-ORG\r\nrejects O\r\n", LAYOUT),
+        ("# id = 7\n#comment\nEU B-ORG\nrejects O\n", LAYOUT),
+        # A numbered file, and GermEval with its second column of tags.
+        ("1\tEU\tB-ORG\n2\trejects\tO\n", ConllLayout(width=3, columns={"tokens": 1, "tags": 2}, tabs=True)),
+        ("0\tEU\tB-ORG\n1\trejects\tO\n", ConllLayout(width=3, columns={"tokens": 1, "tags": 2}, tabs=True)),
+        ("1\tEU\tB-ORG\tO\n2\tso\tO\tO\n", ConllLayout(width=4, columns={"tokens": 1, "tags": 2}, tabs=True)),
+        ("1\tEU\tNNP\tB-ORG\n", ConllLayout(width=4, columns={"tokens": 1, "tags": 3}, tabs=True)),
+        # Numbers that are words: they begin with another one, or there are two columns.
+        ("1 O\n2 O\n", LAYOUT),
+        ("7 CD O\nEU NNP B-ORG\n", ConllLayout(width=3, columns={"tokens": 0, "tags": 2}, tabs=False)),
+    ],
+)
+def test_recognise_conll_finds_tokens_and_tags(text: str, layout: ConllLayout) -> None:
+    assert recognise(text) == layout
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "-DOCSTART- -X- O\n", "# comment\n", "hello\nworld\n", "text,label\n"])
+def test_recognise_conll_is_none_without_columns(text: str) -> None:
+    assert recognise(text, required=True) is None
+
+
+def test_recognise_conll_allows_a_few_lines_of_another_width() -> None:
+    assert recognise("EU B-ORG\n" * 19 + "EU\n") == LAYOUT
+    assert recognise("EU B-ORG\n" * 18 + "EU\n") is None
+
+
+def test_recognise_conll_takes_tags_without_prefixes_only_where_the_file_must_be_one() -> None:
+    text = "Acme ORG\nopens O\n"
+    assert recognise(text) is None
+    assert recognise(text, required=True) == LAYOUT.model_copy(update={"has_tags": False})
+
+
+def test_recognise_conll_needs_tags_in_nearly_all_lines() -> None:
+    assert recognise("EU B-ORG\n" * 19 + "EU ORG\n") == LAYOUT
+    assert recognise("EU B-ORG\n" * 18 + "EU ORG\n") is None
+    assert recognise("EU ORG\n" + "EU B-ORG\n" * 99) is None  # the first line is no tag: two columns of words
+
+
+def test_recognise_conll_follows_the_columns_that_are_set() -> None:
+    layout = recognise("EU x B-ORG\nopens y O\n", tokens=1, tags=-1, pos=2)
+    assert layout == ConllLayout(width=3, columns={"tokens": 0, "tags": 2, "pos": 1}, tabs=False)
+    without_tags = recognise("EU x B-ORG\n", tokens=-3)
+    assert without_tags == ConllLayout(width=3, columns={"tokens": 0}, tabs=False, has_tags=False)
+
+
+@pytest.mark.parametrize("number", [4, -4])
+def test_recognise_conll_refuses_a_column_that_the_file_lacks(number: int) -> None:
+    with pytest.raises(
+        AssayError, match=rf"source\.file\.columns\.tags is {number}, but rows\.conll has 3 columns; name one of them"
+    ):
+        recognise("EU x B-ORG\n", tokens=1, tags=number)
+
+
+@pytest.mark.parametrize(
+    ("line", "tabs", "cells"),
+    [
+        ("EU  B-ORG \r\n", False, ["EU", "B-ORG"]),
+        ("New York\tB-LOC\r\n", True, ["New York", "B-LOC"]),
+        ("EU\t\n", True, ["EU", ""]),
+    ],
+)
+def test_split_line_keeps_blanks_and_empty_cells_between_tabs(line: str, tabs: bool, cells: list[str]) -> None:
+    assert split_line(line, tabs) == cells
+
+
+@pytest.mark.parametrize(
+    ("line", "comment"),
+    [
+        ("EU B-ORG", False),
+        ("# B-TAG", False),  # the token # with a tag
+        ("#hashtag O", False),
+        ("# comment", True),
+        ("# id = 7", True),
+        ("#", True),
+        ("# a longer comment", True),
+    ],
+)
+def test_is_comment_leaves_hash_signs_with_a_tag_to_the_sentence(line: str, comment: bool) -> None:
+    assert is_comment(line, LAYOUT) is comment
+
+
+def test_is_comment_takes_any_tag_where_tags_have_no_prefix() -> None:
+    assert not is_comment("# ORG", LAYOUT.model_copy(update={"has_tags": False}))

@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from assay.corpus.example import Entity, Example
+from assay.evaluation.parity import ROWS_PER_BATCH, compare_precisions, compare_with_torch, f1_scores
+from assay.serving.engine import Engine, Row
+from tests.evaluation.joint_rows import CLASSES, ENTITIES, joint_examples
+
+ROWS = [Row(" ".join(["good apple"] * (number % 5 + 1))) for number in range(ROWS_PER_BATCH + 3)]
+
+
+class _Twin(nn.Module):
+    """The logits of an engine's graph as a torch module, moved by `shift`."""
+
+    def __init__(self, engine: Engine, shift: dict[str, float]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._shift = shift
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        session = self._engine._session
+        logits = session.run({"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()})
+        moved = {head: torch.from_numpy(values).clone() for head, values in logits.items()}
+        for head, shift in self._shift.items():
+            moved[head][0, ..., -1] += shift  # the last class or tag of the first row
+        return moved
+
+
+@pytest.fixture
+def engine(make_bundle: Any) -> Engine:
+    return Engine(make_bundle(classes=CLASSES, entities=ENTITIES), threads=1)
+
+
+def test_compare_with_torch_finds_no_difference_in_the_same_graph(engine: Engine) -> None:
+    parity = compare_with_torch(_Twin(engine, {}), engine, ROWS)
+    assert (parity.max_difference, parity.predictions_equal, parity.rows) == (0.0, True, len(ROWS))
+
+
+@pytest.mark.parametrize("head", ["sentence", "tokens"])
+def test_compare_with_torch_finds_one_row_with_other_logits(engine: Engine, head: str) -> None:
+    small = compare_with_torch(_Twin(engine, {head: 0.25}), engine, ROWS)
+    assert small.max_difference == pytest.approx(0.25)
+    assert small.predictions_equal
+    large = compare_with_torch(_Twin(engine, {head: 50.0}), engine, ROWS)
+    assert large.max_difference == pytest.approx(50)
+    assert large.predictions_equal is (head == "sentence")  # that row has the last class already
+
+
+def test_f1_scores_leave_out_heads_without_gold_labels(engine: Engine) -> None:
+    scores = f1_scores(engine, joint_examples())
+    assert scores == {"sentence": pytest.approx((6 / 7 + 8 / 9) / 2), "tokens": pytest.approx(4 / 5)}
+    assert f1_scores(engine, [Example("1", "good", label="positive", entities=())]) == {"sentence": 1.0}
+    unlabelled = [Example("1", "good apple", entities=(Entity(5, 10, "COMPANY"),))]
+    assert f1_scores(engine, unlabelled) == {"tokens": 1.0}
+    assert f1_scores(engine, [Example("1", "good")]) == {}
+
+
+def test_compare_precisions_reports_the_drop_of_each_head(engine: Engine, make_bundle: Any) -> None:
+    other = Engine(make_bundle("other", classes=CLASSES, entities={"berlin": "PLACE"}), threads=1)
+    comparison = compare_precisions(engine, other, joint_examples())
+    assert comparison.rows == 8
+    assert comparison.drop["sentence"] == 0.0
+    assert comparison.drop["tokens"] == round(comparison.f1_fp32["tokens"] - comparison.f1_int8["tokens"], 6)
+    assert comparison.drop["tokens"] > 0
