@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
-from assay.serving.row_texts import text_fault
+from assay.serving.row_texts import MAX_CHARACTERS, row_fault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -81,13 +81,5 @@ def check_rows(rows: Sequence[Row], *, pair: bool) -> None:
     if not rows:
         raise errors.Refusal(422, "there are no rows; send at least one text", "invalid")
     for number, row in enumerate(rows):
-        if fault := _row_fault(row, pair):
+        if fault := row_fault(row.text, row.text_pair, pair=pair, most=MAX_CHARACTERS):
             raise errors.Refusal(422, f"row {number}: {fault}", "invalid", row=number)
-
-
-def _row_fault(row: Row, pair: bool) -> str | None:
-    if fault := text_fault(row.text, "text"):
-        return fault
-    if pair:
-        return text_fault(row.text_pair, "text_pair")
-    return None if row.text_pair is None else "text_pair is given, but this model reads one text; drop it"
