@@ -59,7 +59,11 @@ def serve(
     ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Host name to accept in addition to localhost; can be repeated."),
+        typer.Option(metavar="NAME", help="Host name to accept in addition to localhost, * any; can be repeated."),
+    ] = None,
+    cors_allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Site whose web pages may use the server, * any; can be repeated."),
     ] = None,
     public_key: Annotated[
         str | None,
@@ -98,6 +102,7 @@ def serve(
         follow=follow,
         token=read_token(token),
         allowed_hosts=tuple(allow_host or ()),
+        cors_origins=tuple(cors_allow_origin or ()),
         drain=drain,
         public_key=public_key,
         tracking_uri=registry_uri(model, store),

@@ -20,6 +20,8 @@ from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
+from assay.serving.http.origins import origin_middleware
+from assay.serving.http.paths import TrailingSlash, open_paths
 from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.protocols import mlflow, native, v2
 from assay.serving.http.server_metrics import ServerMetrics
@@ -28,8 +30,6 @@ from assay.serving.http.shedding import Shedder
 
 logger = logging.getLogger(__name__)
 
-# Probes send no token, and the page asks its user for one.
-OPEN_PATHS = ("/", "/docs", "/openapi.json", "/ping", "/health", "/v2/health/live", "/v2/health/ready")
 Background = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -76,7 +76,12 @@ def make_app(
             *page_routes.routes(context),
             *openapi.routes(),
         ],
-        middleware=[Middleware(ResponseHeaders, active_model=active_model), *_guards(settings)],
+        middleware=[
+            Middleware(ResponseHeaders, active_model=active_model),
+            Middleware(TrailingSlash),
+            *origin_middleware(settings.cors_origins),
+            *_guards(settings),
+        ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
@@ -86,7 +91,7 @@ def make_app(
 
 def _guards(settings: Settings) -> list[Middleware]:
     if settings.token or is_loopback(settings.host):
-        return [access_middleware(settings.token, OPEN_PATHS, settings.allowed_hosts)]
+        return [access_middleware(settings.token, open_paths(), settings.allowed_hosts)]
     return []
 
 

@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from assay.serving.http.context import Json
-from assay.serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
+from assay.serving.http.protocols.invocation_bodies import InvocationRequest
+from assay.serving.http.protocols.mlflow import InvocationResponse
 from assay.serving.http.protocols.native import PredictRequest, PredictResponse
 from assay.serving.http.protocols.tensors import InferRequest, InferResponse
 from assay.serving.http.server_settings import Limits

@@ -79,7 +79,9 @@ class Settings:
     token: str | None = None
     """Token that clients send as `Authorization: Bearer TOKEN`; None requires no token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Host names that a server on a loopback address admits besides those of this machine."""
+    """Host names that a server on a loopback address admits besides those of this machine; "*" admits any."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages of other sites that may use the server; "*" allows any."""
     drain: Seconds = 1.0
     """Seconds between SIGTERM and closing the listener."""
     stop: Seconds = 6.0

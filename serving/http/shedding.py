@@ -10,8 +10,9 @@ from assay.serving.http.headers import DEFAULTS
 from assay.serving.http.model_calls import ModelCalls
 from assay.serving.http.server_metrics import ServerMetrics
 
-# The application decides about requests with a deadline of their own, and those that wait for 100 Continue.
-_LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect"))
+# The application decides about requests with a deadline of their own, those that wait for 100 Continue, and those of
+# web pages, whose responses need headers of CORS.
+_LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect", b"origin"))
 _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 

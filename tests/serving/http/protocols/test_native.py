@@ -63,7 +63,7 @@ def test_predict_counts_offsets_in_characters_of_the_text_as_sent(client: TestCl
         ({"texts": ["good", None]}, 422, "row 1: texts.1", 1),
         ({"rows": [{"text": "good"}, {"txt": "bad"}]}, 422, "row 1: rows.1.text", 1),
         ({"texts": ["good", "x" * (MAX_CHARACTERS + 1)]}, 422, "row 1: text has 100001 characters", 1),
-        ({"rows": [{"text": "good", "text_pair": "bad"}]}, 422, "row 0: text_pair is given, but", 0),
+        ({"rows": [{"text": "good", "text_pair": "bad"}]}, 422, "row 0: text_pair is 'bad', but", 0),
         ([], 422, "", None),
     ],
 )
