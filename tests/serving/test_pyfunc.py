@@ -81,7 +81,7 @@ def test_evaluate_of_mlflow_scores_the_labels(toy: Bundle, tmp_path: Path, monke
         import mlflow
 
         mlflow.set_experiment(experiment_id=mlflow.create_experiment("e", (tmp_path / "artifacts").as_uri()))
-        result = mlflow.models.evaluate(
+        result = mlflow.models.evaluate(  # type: ignore[no-untyped-call]  # mlflow does not annotate it
             model=str(tmp_path / "model"),
             data=rows,
             targets="label",

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -31,7 +31,7 @@ class SplitFrame(BaseModel):
 
 
 class InvocationRequest(BaseModel):
-    """Body of `/invocations`: exactly one of four formats; `params` and `parameters` are ignored."""
+    """Body of `/invocations`: exactly one of four formats, and options."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,8 +39,8 @@ class InvocationRequest(BaseModel):
     dataframe_records: list[TextRow] | None = None
     instances: Columns | Texts | None = Field(None, description="Texts, rows or columns, as Vertex AI sends them")
     inputs: Columns | Texts | str | None = Field(None, description="Columns, rows, or one text")
-    params: dict[str, Any] | None = None
-    parameters: Any = None
+    params: dict[str, Any] | None = Field(None, description="Options as in the query; others are ignored")
+    parameters: Any = Field(None, description="Options, as Vertex AI sends them")
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -66,8 +66,15 @@ class InvocationRequest(BaseModel):
 _LINE: TypeAdapter[str | TextRow] = TypeAdapter(str | TextRow)
 
 
-def read_rows(body: bytes, content_type: str) -> list[Row]:
-    """Return the rows in a body.
+class Invocation(NamedTuple):
+    """The rows of a request, and the options in its body."""
+
+    rows: list[Row]
+    options: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_invocation(body: bytes, content_type: str) -> Invocation:
+    """Return the rows and the options in a body.
 
     Args:
         body: the body of a request.
@@ -77,10 +84,13 @@ def read_rows(body: bytes, content_type: str) -> list[Row]:
         Refusal: 400 the body is not of its type, 422 the column `text` is missing, or columns or rows differ in length.
     """
     if content_type in CSV:
-        return _rows_of_csv(body)
+        return Invocation(_rows_of_csv(body))
     if content_type in JSON_LINES:
-        return [_row_of_line(line, number) for number, line in enumerate(filter(bytes.strip, body.splitlines()))]
-    return parse(InvocationRequest, body).as_rows()
+        lines = filter(bytes.strip, body.splitlines())
+        return Invocation([_row_of_line(line, number) for number, line in enumerate(lines)])
+    request = parse(InvocationRequest, body)
+    options = (request.parameters, request.params)
+    return Invocation(request.as_rows(), tuple(given for given in options if isinstance(given, dict)))
 
 
 def _rows_of_csv(body: bytes) -> list[Row]:

@@ -16,9 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from assay.serving.http.context import Context, Json
-from assay.serving.http.protocols.invocation_bodies import CONTENT_TYPES, JSON_LINES, read_rows
+from assay.serving.http.protocols.invocation_bodies import CONTENT_TYPES, JSON_LINES, read_invocation
 from assay.serving.http.protocols.native import EntityResponse, prediction_objects
 from assay.serving.http.request_body import content_type_of, read_body
+from assay.serving.http.requests import request_options
 
 
 class FlatResponse(BaseModel):
@@ -55,10 +56,12 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
 
     async def invoke(request: Request) -> Response:
         body = await read_body(request, context.model_calls.limits, ("", *CONTENT_TYPES))
-        predicted = await context.predict(request, read_rows(body, content_type_of(request)))
+        invocation = read_invocation(body, content_type_of(request))
+        options = request_options(request, *invocation.options)
+        predicted = await context.predict(request, invocation.rows)
         # The protocol has no field for the version.
         version_header = {"X-Model-Version": predicted.model.version_name}
-        predictions = [flat(values) for values in prediction_objects(predicted)]
+        predictions = [flat(values) for values in prediction_objects(predicted, options)]
         if request.headers.get("accept", "").strip().lower() in JSON_LINES:
             lines = b"".join(to_json(prediction) + b"\n" for prediction in predictions)
             return Response(lines, headers=version_header, media_type=JSON_LINES[0])

@@ -5,6 +5,7 @@ are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, 
 (BOOL). Tensors may be binary data after the JSON object, which is the default of Triton's client.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +16,6 @@ from starlette.routing import Route
 from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.context import Context, Json
-from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.protocols.binary_tensors import BINARY_HEADER, binary_response, read_infer_request
 from assay.serving.http.protocols.tensors import (
     InferRequest,
@@ -25,6 +25,7 @@ from assay.serving.http.protocols.tensors import (
     requested_outputs,
 )
 from assay.serving.http.request_body import read_body
+from assay.serving.http.requests import request_options
 
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
@@ -68,9 +69,11 @@ def routes(context: Context) -> list[Route]:
         model = requested_model(request)
         content = await read_body(request, context.model_calls.limits)
         body = read_infer_request(content, request.headers.get(BINARY_HEADER))
-        outputs = requested_outputs(body, model)
+        options = request_options(request, body.parameters)
+        outputs = requested_outputs(body, model, options)
         predicted = await context.predict(request, read_rows(body, pair=model.engine.manifest.pair))
-        return _infer_response(body, outputs, predicted)
+        tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted, options)}
+        return _infer_response(body, predicted.model, [(tensors[name], binary) for name, binary in outputs.items()])
 
     async def metadata(request: Request) -> Response:
         return Json(describe_model(requested_model(request)))
@@ -87,9 +90,7 @@ def routes(context: Context) -> list[Route]:
         return Json({"live": True})
 
     async def server(request: Request) -> Response:
-        return Json(
-            {"name": "assay", "version": version("assay"), "extensions": ["binary_tensor_data", "model_repository"]}
-        )
+        return Json({"name": "assay", "version": version("assay"), "extensions": EXTENSIONS})
 
     async def repository(request: Request) -> Response:
         model, ready = active_model.model, active_model.ready
@@ -109,11 +110,12 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def _infer_response(request: InferRequest, outputs: dict[str, bool], predicted: PredictedRows) -> Response:
-    tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted)}
-    head: dict[str, Any] = {"model_name": predicted.model.name, "model_version": predicted.model.version_name}
+def _infer_response(
+    request: InferRequest, model: ServedModel, tensors: Sequence[tuple[dict[str, Any], bool]]
+) -> Response:
+    head: dict[str, Any] = {"model_name": model.name, "model_version": model.version_name}
     if request.id is not None:
         head["id"] = request.id
-    if any(outputs.values()):
-        return binary_response(head, [(tensors[name], binary) for name, binary in outputs.items()])
-    return Json({**head, "outputs": [tensors[name] for name in outputs]})
+    if any(binary for _, binary in tensors):
+        return binary_response(head, tensors)
+    return Json({**head, "outputs": [tensor for tensor, _ in tensors]})

@@ -137,3 +137,11 @@ def test_routes_include_those_of_vertex(serve: Serve, toy: Bundle, monkeypatch: 
     response = client.post("/v1/endpoints/7:predict", json={"instances": [{"text": "good"}]})
     assert response.json()["predictions"][0]["label"] == "up"
     assert client.get("/v1/endpoints/7").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "given"), [("?top_k=1", {}), ("", {"params": {"top_k": 1}}), ("", {"parameters": {"top_k": 1}})]
+)
+def test_invocations_read_options_of_query_and_body(client: TestClient, query: str, given: dict[str, Any]) -> None:
+    [row] = client.post(f"/invocations{query}", json={"instances": ["good"], **given}).json()["predictions"]
+    assert [name for name in row if name.startswith("probability.")] == ["probability.up"]

@@ -110,3 +110,16 @@ def test_predict_reports_a_prediction_that_is_not_finite(serve: Serve, toy: Bund
     }
     assert 'reason="not_finite"} 1.0' in client.get("/metrics").text
     assert client.post("/predict", json={"text": "good"}).status_code == 200
+
+
+def test_options_in_the_query_leave_out_parts(client: TestClient) -> None:
+    def row(query: str) -> Any:
+        response = client.post(f"/predict?{query}", json={"text": "good Apple"})
+        PredictResponse.model_validate(response.json())
+        return response.json()["predictions"][0]
+
+    assert list(row("top_k=1")["probabilities"]) == ["up"]
+    assert "probabilities" not in row("labels_only=true")
+    assert (row("threshold=1")["label"], row("threshold=1")["entities"]) == (None, [])
+    refused = client.post("/predict?threshold=2", json={"text": "good"})
+    assert (refused.status_code, refused.json()["error"]) == (422, "threshold is '2'; send a probability from 0 to 1")
