@@ -84,6 +84,12 @@ def serve(
     log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are logged.")] = 1.0,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log the texts, too.")] = False,
     log_days: Annotated[float, typer.Option(min=0, max=MAX_DAYS, help="Days after which logs are removed.")] = 30,
+    access_log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Append a JSON object per request to this file; - is stdout.")
+    ] = None,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="Send traces and metrics by OpenTelemetry (OTLP); needs assay[otel].")
+    ] = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Serve a model over HTTP, with a web page.
@@ -103,6 +109,8 @@ def serve(
         token=read_token(token),
         allowed_hosts=tuple(allow_host or ()),
         cors_origins=tuple(cors_allow_origin or ()),
+        access_log=access_log,
+        otel=otel,
         drain=drain,
         public_key=public_key,
         tracking_uri=registry_uri(model, store),

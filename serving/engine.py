@@ -10,10 +10,12 @@ Example:
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 from tokenizers import Tokenizer
 
@@ -70,7 +72,7 @@ class _PendingChunk:
 
 
 class Engine:
-    """An inference engine of one bundle. Threads can share it, since it does not change after construction.
+    """An inference engine of one bundle. Threads and forked processes can share it.
 
     Each batch runs on one thread, and as many batches run at once as there are threads. No thread waits for others at
     the end of an operator, which is faster than one batch on all threads (measured in docs/speed.md).
@@ -110,17 +112,32 @@ class Engine:
         self._session: ModelSession = open_session(
             _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_PER_BATCH
         )
-        # The pool starts its threads when they are first needed.
-        self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="assay-engine")
+        self._threads = threads or available_threads()
+        self._closed = False
+        self._open_pool()
         if manifest.precision == "int8" and not manifest.reduced_range:
             _warn_of_saturation(bundle)
+
+    def __enter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the engine."""
+        self.close()
+
+    def close(self) -> None:
+        """Finish the running batches and end the threads; the engine predicts nothing after that."""
+        self._closed = True
+        if self._pool_process == os.getpid():
+            self._pool.shutdown()
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Predict rows, in their order.
 
         Raises:
             AssayError: a text is blank, missing or too long, a row has a second text but the model reads single texts,
-                or its logits are not finite.
+                or its logits are not finite; or the engine is closed.
         """
         return list(self.predict_stream(rows))
 
@@ -206,8 +223,18 @@ class Engine:
             [row.text for row in rows], [row.text_pair for row in rows], with_words=bool(self.tags)
         )
 
+    def _open_pool(self) -> None:
+        # The pool starts its threads when they are first needed.
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="assay-engine")
+        self._pool_process = os.getpid()
+
     def _submit(self, rows: Sequence[Row], first: int) -> "_PendingChunk":
         """Encode a chunk of rows and submit its batches to the pool."""
+        if self._closed:
+            raise AssayError("the engine is closed; open the model again")
+        # A forked process has none of the threads of its parent: gunicorn --preload, Celery, multiprocessing.
+        if self._pool_process != os.getpid():
+            self._open_pool()
         encoded = self._encode(rows)
         windows = [_RowWindow(index, window) for index, row in enumerate(encoded) for window in row.windows]
         batches = _batches([len(row_window.window.ids) for row_window in windows], self._batch_tokens)

@@ -14,6 +14,7 @@ from starlette.types import ExceptionHandler
 
 from assay.serving.http import openapi, page_routes
 from assay.serving.http.access import access_middleware, is_loopback
+from assay.serving.http.access_log import AccessLog
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.context import Context
@@ -24,9 +25,11 @@ from assay.serving.http.origins import origin_middleware
 from assay.serving.http.paths import TrailingSlash, open_paths
 from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.protocols import mlflow, native, v2
+from assay.serving.http.request_ids import RequestIds
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.http.shedding import Shedder
+from assay.serving.http.telemetry import start_telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ def make_app(
     """
     model_calls = ModelCalls(active_model, batcher, settings.limits, metrics)
     log = PredictionLog(settings.log, metrics) if settings.log else None
+    access_log = AccessLog(settings.access_log, metrics) if settings.access_log else None
+    telemetry = start_telemetry() if settings.otel else None
     context = Context(active_model, model_calls, metrics, log)
     metrics.watch_queue(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
@@ -64,8 +69,8 @@ def make_app(
                     yield
         finally:
             batcher.stop()
-            if log is not None:
-                log.stop()
+            for stop in (part.stop for part in (log, access_log, telemetry) if part is not None):
+                stop()
 
     app = Starlette(
         # Starlette tries routes in order: the most requested ones come first.
@@ -77,6 +82,8 @@ def make_app(
             *openapi.routes(),
         ],
         middleware=[
+            *([telemetry.middleware] if telemetry else []),
+            Middleware(RequestIds, log=access_log),
             Middleware(ResponseHeaders, active_model=active_model),
             Middleware(TrailingSlash),
             *origin_middleware(settings.cors_origins),
@@ -85,7 +92,7 @@ def make_app(
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
-    app.state.shedder = Shedder(model_calls, metrics)
+    app.state.shedder = Shedder(model_calls, metrics, access_log)
     return app
 
 

@@ -14,6 +14,7 @@ from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.model_calls import ModelCalls, PredictedRows
 from assay.serving.http.prediction_log import PredictionLog
+from assay.serving.http.request_ids import begin_of
 from assay.serving.http.requests import check_rows
 from assay.serving.http.server_metrics import ServerMetrics
 
@@ -47,7 +48,7 @@ class Context:
         duration = self.metrics.duration.labels(protocol)
 
         async def run(request: Request) -> Response:
-            begin = time.perf_counter()
+            begin = begin_of(request)
             try:
                 response = await endpoint(request)
             except Refusal as refusal:

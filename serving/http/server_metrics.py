@@ -2,7 +2,15 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from assay.serving.http.active_model import ServedModel
 
@@ -24,7 +32,7 @@ class ServerMetrics:
             "assay_inference_request_failure", "Failed requests", [*requests, "reason"], registry=registry
         )
         self.duration = Histogram(
-            "assay_inference_request_duration_seconds", "Seconds per request, from headers to response", requests,
+            "assay_inference_request_duration_seconds", "Seconds from first byte to response", requests,
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self._rows = Counter("assay_inference_count", "Computed rows", registry=registry)
@@ -53,6 +61,11 @@ class ServerMetrics:
         self.refused = Counter("assay_model_refused", "Versions that were refused", registry=registry)
         self.degraded = Gauge("assay_registry_degraded", "1 while the registry is unreachable", registry=registry)
         self.logged = Counter("assay_log_rows", "Rows written to the prediction log", registry=registry)
+        self.access_log_dropped = Counter(
+            "assay_access_log_dropped_lines", "Lines that the access log dropped", registry=registry
+        )
+        # Memory, CPU and open files of this process, under the names of Prometheus.
+        ProcessCollector(registry=registry)
         self.log_dropped = Counter("assay_log_dropped_rows", "Rows that the prediction log dropped", registry=registry)
 
     def record_waits(self, waits: Iterable[float]) -> None:
@@ -84,7 +97,7 @@ class ServerMetrics:
 
     def watch_queue(self, rows: Callable[[], float], tokens: Callable[[], float]) -> None:
         """Register functions that return the waiting rows and tokens at each scrape."""
-        waiting_rows = Gauge("assay_inference_pending_request_count", "Waiting rows", registry=self._registry)
+        waiting_rows = Gauge("assay_inference_pending_requests", "Waiting rows", registry=self._registry)
         waiting_rows.set_function(rows)
         waiting_tokens = Gauge("assay_queue_tokens", "Waiting tokens", registry=self._registry)
         waiting_tokens.set_function(tokens)

@@ -82,6 +82,10 @@ class Settings:
     """Host names that a server on a loopback address admits besides those of this machine; "*" admits any."""
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages of other sites that may use the server; "*" allows any."""
+    access_log: str | None = None
+    """File of the access log, "-" for standard output; None writes none."""
+    otel: bool = False
+    """Whether to send traces and metrics by OpenTelemetry."""
     drain: Seconds = 1.0
     """Seconds between SIGTERM and closing the listener."""
     stop: Seconds = 6.0
