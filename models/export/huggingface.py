@@ -100,7 +100,8 @@ def _split(network: Network, head: str, size: int) -> Any:
     loader = AutoModelForSequenceClassification if head == SENTENCE else AutoModelForTokenClassification
     for place in ways:
         try:
-            model: Any = loader.from_config(config, dtype=torch.float32).eval()
+            make: Any = loader.from_config
+            model = make(config, dtype=torch.float32).eval()
             encoder = getattr(model, model.base_model_prefix)
             encoder.load_state_dict(network.model.state_dict(), strict=False)
             place(model, network)

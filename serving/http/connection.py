@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
-from assay.serving.http.request_ids import BEGIN
+from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
@@ -146,6 +146,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self._refusal is None:
             if not self.transport.is_closing():
                 self.scope["state"][CLIENT_CONNECTION] = self._client_connection
+                self.scope["state"][RECEIVED] = time.monotonic()
                 super().on_message_complete()
             return
         refusal, self._refusal, self._refused_bytes = self._refusal, None, 0

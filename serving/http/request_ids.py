@@ -13,6 +13,8 @@ from assay.serving.http.access_log import AccessLog
 REQUEST_ID = "request_id"
 # Key in the state of a request: when its first byte arrived, in seconds of `time.perf_counter`.
 BEGIN = "begin"
+# When its last byte arrived, in seconds of `time.monotonic`.
+RECEIVED = "received"
 # An id goes into logs and headers: no spaces, no control characters, no megabytes.
 _ID = re.compile(r"[!-~]{1,128}")
 
@@ -27,6 +29,12 @@ def begin_of(request: Request) -> float:
     """Return when the first byte of a request arrived; now, if nobody noticed."""
     begin: float = request.scope.get("state", {}).get(BEGIN) or time.perf_counter()
     return begin
+
+
+def received_at(request: Request) -> float:
+    """Return when the last byte of a request arrived; now, if nobody noticed."""
+    received: float = request.scope.get("state", {}).get(RECEIVED) or time.monotonic()
+    return received
 
 
 def valid_id(text: str | None) -> str | None:

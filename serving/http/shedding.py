@@ -1,6 +1,7 @@
 """Load shedding: refusals of requests that would wait too long, as bytes that are ready to send."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterable
 from functools import lru_cache
@@ -16,6 +17,7 @@ from assay.serving.http.server_metrics import ServerMetrics
 # The application decides about requests with a deadline of their own, those that wait for 100 Continue, and those of
 # web pages, whose responses need headers of CORS.
 _LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect", b"origin"))
+_LAG_SECONDS = 1.0
 _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 
@@ -23,7 +25,9 @@ class Shedder:
     """Refuses requests while the queue is too long.
 
     The event loop reads from all connections that have data before it runs the tasks of their requests. Requests that
-    are admitted in between are counted until their tasks run; otherwise far too many would be admitted.
+    are admitted in between are counted until their tasks run; otherwise far too many would be admitted. The time from
+    reading to the end of the tasks counts as a wait, too: before the rows of a request enter the queue, and again
+    before its response is sent.
     """
 
     def __init__(self, model_calls: ModelCalls, metrics: ServerMetrics, log: AccessLog | None = None) -> None:
@@ -33,9 +37,13 @@ class Shedder:
         self._counters = {path: metrics.failure.labels(protocol, "overloaded") for path, protocol in _PROTOCOLS.items()}
         self._v2_counter = metrics.failure.labels("v2", "overloaded")
         self._arriving = 0
+        self._lag = 0.0  # seconds that the event loop took last for reading and tasks
+        self._measured = 0.0
+        self._measuring = False
 
     def refuse(self, path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         """Return the response to a request that would wait too long; None admits and counts the request."""
+        self._measure_lag()
         wait = self._excess_wait()
         if wait is None or any(name in _LEFT_TO_APPLICATION for name, _ in headers):
             self._admit()
@@ -53,15 +61,29 @@ class Shedder:
     def _excess_wait(self) -> float | None:
         if self._model_calls.active_model.draining:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
-        return self._model_calls.excess_wait(self._model_calls.limits.deadline, self._arriving)
+        calls = self._model_calls
+        # An older lag says nothing about the present one.
+        lag = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
+        return calls.excess_wait(calls.limits.deadline, self._arriving, 2 * lag)
 
     def _admit(self) -> None:
-        if not self._arriving:
-            asyncio.get_running_loop().call_soon(self._reset_arriving)
         self._arriving += 1
 
-    def _reset_arriving(self) -> None:
+    def _measure_lag(self) -> None:
+        """Measure the event loop once per iteration: callbacks run in the order in which they were added."""
+        if not self._measuring:
+            self._measuring = True
+            asyncio.get_running_loop().call_soon(self._begin_tasks, time.monotonic())
+
+    def _begin_tasks(self, begin: float) -> None:
         self._arriving = 0
+        # The tasks of this iteration have been added before this callback adds another one.
+        asyncio.get_running_loop().call_soon(self._end_tasks, begin)
+
+    def _end_tasks(self, begin: float) -> None:
+        self._measured = time.monotonic()
+        self._lag = self._measured - begin
+        self._measuring = False
 
 
 @lru_cache(maxsize=64)
