@@ -18,6 +18,7 @@ from assay.serving.http.server_metrics import ServerMetrics
 # web pages, whose responses need headers of CORS.
 _LEFT_TO_APPLICATION = frozenset((b"x-deadline-ms", b"expect", b"origin"))
 _LAG_SECONDS = 1.0
+_LAG_WEIGHT = 0.2  # of the last iteration of the event loop in the average per task
 _PROTOCOLS = {b"/predict": "predict", b"/invocations": "invocations"}
 
 
@@ -38,6 +39,8 @@ class Shedder:
         self._v2_counter = metrics.failure.labels("v2", "overloaded")
         self._arriving = 0
         self._lag = 0.0  # seconds that the event loop took last for reading and tasks
+        self._lag_per_task = 0.0
+        self._tasks = 0
         self._measured = 0.0
         self._measuring = False
 
@@ -63,7 +66,8 @@ class Shedder:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
         calls = self._model_calls
         # An older lag says nothing about the present one.
-        lag = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
+        last = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
+        lag = max(last, self._arriving * self._lag_per_task)
         return calls.excess_wait(calls.limits.deadline, self._arriving, 2 * lag)
 
     def _admit(self) -> None:
@@ -76,13 +80,15 @@ class Shedder:
             asyncio.get_running_loop().call_soon(self._begin_tasks, time.monotonic())
 
     def _begin_tasks(self, begin: float) -> None:
-        self._arriving = 0
+        self._tasks, self._arriving = self._arriving, 0
         # The tasks of this iteration have been added before this callback adds another one.
         asyncio.get_running_loop().call_soon(self._end_tasks, begin)
 
     def _end_tasks(self, begin: float) -> None:
         self._measured = time.monotonic()
         self._lag = self._measured - begin
+        if self._tasks:
+            self._lag_per_task += _LAG_WEIGHT * (self._lag / self._tasks - self._lag_per_task)
         self._measuring = False
 
 
