@@ -25,7 +25,13 @@ from assay.serving.http.server_settings import (
 
 @noting("requests in flight are completed", listens=True)
 def serve(
-    model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder; can be repeated, the first is the "
+            "default."
+        ),
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[
@@ -101,7 +107,8 @@ def serve(
     """
     check_port(port)
     settings = Settings(
-        model=model,
+        model=model[0],
+        more_models=tuple(model[1:]),
         host=host,
         port=port,
         threads=threads,
@@ -113,7 +120,7 @@ def serve(
         otel=otel,
         drain=drain,
         public_key=public_key,
-        tracking_uri=registry_uri(model, store),
+        tracking_uri=registry_uri(next((one for one in model if one.startswith("models:")), model[0]), store),
         log=LogSettings(log, log_share, log_texts, log_days) if log else None,
         limits=Limits(
             deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens

@@ -1,7 +1,7 @@
 """The ASGI application: all protocols and pages of one server."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
+from assay.serving.http.model_set import ModelSet
 from assay.serving.http.origins import origin_middleware
 from assay.serving.http.paths import TrailingSlash, open_paths
 from assay.serving.http.prediction_log import PredictionLog
@@ -42,21 +43,27 @@ def make_app(
     batcher: Batcher,
     metrics: ServerMetrics,
     background: Background | None = None,
+    others: Sequence[ActiveModel] = (),
 ) -> Starlette:
     """Return the application.
 
     Args:
         settings: access control, limits and the prediction log.
-        active_model: model that serves requests.
+        active_model: model that serves requests which name none.
         batcher: batcher that runs the model; it stops with the application.
         metrics: metrics of this server.
         background: context in which the application runs, such as the task that follows an alias.
+        others: further models, which requests name.
+
+    Raises:
+        AssayError: two models have one name.
     """
-    model_calls = ModelCalls(active_model, batcher, settings.limits, metrics)
+    models = ModelSet(active_model, tuple(others))
+    model_calls = ModelCalls(models, batcher, settings.limits, metrics)
     log = PredictionLog(settings.log, metrics) if settings.log else None
     access_log = AccessLog(settings.access_log, metrics) if settings.access_log else None
     telemetry = start_telemetry() if settings.otel else None
-    context = Context(active_model, model_calls, metrics, log)
+    context = Context(models, model_calls, metrics, log)
     metrics.watch_queue(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager

@@ -40,6 +40,7 @@ class ModelResponse(BaseModel):
     examples: list[TextRow]
     degraded: bool
     refused: RefusedResponse | None
+    models: list[str]
 
 
 class ServerResponse(BaseModel):

@@ -59,6 +59,7 @@ _POSTS = {
         "invoke", "MLflow's scoring protocol, and Vertex AI's", InvocationResponse, InvocationRequest
     ),
 }
+_OF_QUERY = ("/model", "/card")
 _INDEX = _Operation("index_repository", "The models of this server and their states", IndexResponse)
 _GETS = {
     "/model": _Operation("get_model", "The active model", ModelResponse),
@@ -109,6 +110,7 @@ _DEADLINE = {
 # Operations whose options are in the query.
 _WITH_OPTIONS = ("predict", "invoke")
 _OPTIONS = [
+    ("model", {"type": "string"}, "Name of the model, by default the first one of the server"),
     ("top_k", {"type": "integer", "minimum": 1, "maximum": MAX_CLASSES}, "Number of most probable classes to return"),
     ("threshold", {"type": "number", "minimum": 0, "maximum": 1}, "Leave out labels and entities less probable"),
     ("labels_only", {"type": "boolean"}, "Leave out the probabilities"),
@@ -155,7 +157,10 @@ def _describe(path: str, operation: _Operation) -> dict[str, Any]:
     return {
         "operationId": operation.id,
         "summary": operation.summary,
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
+            *({"name": "model", "in": "query", "schema": {"type": "string"}} for _ in range(path in _OF_QUERY)),
+        ],
         "responses": {"200": success, **_error_responses(operation.errors, of_health=operation.errors == _HEALTH)},
     }
 

@@ -59,7 +59,10 @@ class ServerMetrics:
         )  # fmt: skip
         self.model_changes = Counter("assay_model_swaps", "Changes of the active model", registry=registry)
         self.refused = Counter("assay_model_refused", "Versions that were refused", registry=registry)
-        self.degraded = Gauge("assay_registry_degraded", "1 while the registry is unreachable", registry=registry)
+        self._models: dict[str, tuple[str, ...]] = {}
+        self.degraded = Gauge(
+            "assay_registry_degraded", "1 while the registry is unreachable", ["name"], registry=registry
+        )
         self.logged = Counter("assay_log_rows", "Rows written to the prediction log", registry=registry)
         self.access_log_dropped = Counter(
             "assay_access_log_dropped_lines", "Lines that the access log dropped", registry=registry
@@ -91,9 +94,13 @@ class ServerMetrics:
         self._compute.observe(seconds)
 
     def set_model(self, model: ServedModel) -> None:
-        """Set the active model."""
-        self._info.clear()
-        self._info.labels(model.name, model.version_name, model.digest, model.engine.manifest.precision).set(1)
+        """Set the active model of its name."""
+        if previous := self._models.get(model.name):
+            self._info.remove(*previous)
+        labels = (model.name, model.version_name, model.digest, model.engine.manifest.precision)
+        self._models[model.name] = labels
+        self._info.labels(*labels).set(1)
+        self.degraded.labels(model.name)
 
     def watch_queue(self, rows: Callable[[], float], tokens: Callable[[], float]) -> None:
         """Register functions that return the waiting rows and tokens at each scrape."""

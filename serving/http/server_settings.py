@@ -68,6 +68,8 @@ class Settings:
 
     model: str
     """Folder of a bundle, models:/NAME@ALIAS or models:/NAME/VERSION."""
+    more_models: tuple[str, ...] = ()
+    """Addresses of further models, which requests name."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8080

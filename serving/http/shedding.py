@@ -62,7 +62,7 @@ class Shedder:
         return b"".join([head, lines.encode(), b"\r\n", body])
 
     def _excess_wait(self) -> float | None:
-        if self._model_calls.active_model.draining:
+        if self._model_calls.models.default.draining:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
         calls = self._model_calls
         # An older lag says nothing about the present one.

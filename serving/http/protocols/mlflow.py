@@ -52,13 +52,13 @@ def flat(prediction: dict[str, Any]) -> dict[str, Any]:
 
 def routes(context: Context, environment: Mapping[str, str] = os.environ) -> list[Route]:
     """Return the routes of this protocol, and those that Vertex AI sets in the environment."""
-    active_model = context.active_model
 
     async def invoke(request: Request) -> Response:
+        model = context.requested_model(request)
         body = await read_body(request, context.model_calls.limits, ("", *CONTENT_TYPES))
         invocation = read_invocation(body, content_type_of(request))
         options = request_options(request, *invocation.options)
-        predicted = await context.predict(request, invocation.rows)
+        predicted = await context.predict(request, model, invocation.rows)
         # The protocol has no field for the version.
         version_header = {"X-Model-Version": predicted.model.version_name}
         predictions = [flat(values) for values in prediction_objects(predicted, options)]
@@ -68,7 +68,7 @@ def routes(context: Context, environment: Mapping[str, str] = os.environ) -> lis
         return Json({"predictions": predictions}, headers=version_header)
 
     async def ping(request: Request) -> Response:
-        return PlainTextResponse("\n", 200 if active_model.ready else 503)
+        return PlainTextResponse("\n", 200 if context.models.ready else 503)
 
     async def show_version(request: Request) -> Response:
         return PlainTextResponse(version("assay"))

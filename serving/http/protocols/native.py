@@ -88,9 +88,9 @@ def routes(context: Context) -> list[Route]:
     """Return the route of this protocol."""
 
     async def predict(request: Request) -> Response:
-        options = request_options(request)
+        model, options = context.requested_model(request), request_options(request)
         body = parse(PredictRequest, await read_body(request, context.model_calls.limits))
-        predicted = await context.predict(request, body.as_rows())
+        predicted = await context.predict(request, model, body.as_rows())
         return Json(
             {
                 "model": predicted.model.identity(),

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.context import Context, Json
 from assay.serving.http.protocols.binary_tensors import BINARY_HEADER, binary_response, read_infer_request
@@ -53,17 +52,10 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 
 def routes(context: Context) -> list[Route]:
     """Return the routes of this protocol."""
-    active_model = context.active_model
+    models = context.models
 
     def requested_model(request: Request) -> ServedModel:
-        model = active_model.model
-        name, number = request.path_params["model"], request.path_params.get("version")
-        if name != model.name or number not in (None, model.version_name):
-            requested = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
-            raise errors.Refusal(
-                404, f"there is no model {requested}; request {model.name} version {model.version_name}", "not_found"
-            )
-        return model
+        return models.find(request.path_params["model"], request.path_params.get("version")).model
 
     async def infer(request: Request) -> Response:
         model = requested_model(request)
@@ -71,7 +63,7 @@ def routes(context: Context) -> list[Route]:
         body = read_infer_request(content, request.headers.get(BINARY_HEADER))
         options = request_options(request, body.parameters)
         outputs = requested_outputs(body, model, options)
-        predicted = await context.predict(request, read_rows(body, pair=model.engine.manifest.pair))
+        predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
         tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted, options)}
         return _infer_response(body, predicted.model, [(tensors[name], binary) for name, binary in outputs.items()])
 
@@ -79,12 +71,10 @@ def routes(context: Context) -> list[Route]:
         return Json(describe_model(requested_model(request)))
 
     async def model_ready(request: Request) -> Response:
-        return Json(
-            {"name": requested_model(request).name, "ready": active_model.ready}, 200 if active_model.ready else 503
-        )
+        return Json({"name": requested_model(request).name, "ready": models.ready}, 200 if models.ready else 503)
 
     async def ready(request: Request) -> Response:
-        return Json({"ready": active_model.ready}, 200 if active_model.ready else 503)
+        return Json({"ready": models.ready}, 200 if models.ready else 503)
 
     async def live(request: Request) -> Response:
         return Json({"live": True})
@@ -93,9 +83,10 @@ def routes(context: Context) -> list[Route]:
         return Json({"name": "assay", "version": version("assay"), "extensions": EXTENSIONS})
 
     async def repository(request: Request) -> Response:
-        model, ready = active_model.model, active_model.ready
-        state, reason = ("READY", "") if ready else ("UNAVAILABLE", "the server is stopping")
-        return Json([{"name": model.name, "version": model.version_name, "state": state, "reason": reason}])
+        state = {"state": "READY", "reason": ""}
+        if not models.ready:
+            state = {"state": "UNAVAILABLE", "reason": "the server is stopping"}
+        return Json([{"name": active.model.name, "version": active.model.version_name, **state} for active in models])
 
     endpoint = context.with_metrics("v2", infer)
     paths = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
