@@ -57,7 +57,7 @@ class HostNames:
         if scope["type"] == "http" and ANY_HOST not in self._hosts:
             host = _host_name(Headers(scope=scope).get("host", ""))
             if host not in self._hosts:
-                error = f"this server does not accept the host name {host[:80]!r}; add it by assay serve --allow-host"
+                error = f"the host name is {host[:80]!r}; use localhost, a token, or assay serve --allow-host"
                 await JSONResponse({"error": error}, 400)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -1,6 +1,5 @@
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def finish(step: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Iterator[Path]:
+def store(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Path:
     """A store with a run that trained twice and exported the second checkpoint."""
     store = tmp_path_factory.mktemp("store")
     run = store / "runs" / "toy" / "key"
