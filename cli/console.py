@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # The output quotes texts and labels: their brackets and colons must not be read as markup.
 out = Console(markup=False, emoji=False)
+err = Console(markup=False, emoji=False, stderr=True)
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped recipe.")]
 Overrides = Annotated[
@@ -35,6 +36,11 @@ MOST = 1_000_000_000
 def echo(line: str) -> None:
     """Print one line as it is, without colours and without wrapping at the width of the terminal."""
     out.print(line, highlight=False, soft_wrap=True)
+
+
+def echo_error(line: str) -> None:
+    """Print one line on stderr, as `echo` does: stdout may hold the result."""
+    err.print(line, highlight=False, soft_wrap=True)
 
 
 def print_json(result: "BaseModel") -> None:

@@ -1,12 +1,18 @@
 """`assay predict`: predict the rows of a file, folder or collection."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from assay.cli.console import MOST, Store, echo, registry_uri
+from assay.cli.console import MOST, Store, echo, echo_error, registry_uri
 from assay.cli.stopping import noting
+from assay.corpus.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.serving.predict import PredictionCounts
+
+MAX_CLASSES = 10_000
 
 
 @noting("no output is half-written; run the same command to resume after the last whole shard")
@@ -16,14 +22,14 @@ def predict(
         str,
         typer.Option(
             help="File of any kind that a recipe reads (JSON lines, CSV, Excel, Parquet, ...), also s3://BUCKET/FILE; "
-            "a folder of files; or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
+            "a folder of files; - or a pipe; or a MongoDB collection: mongo:env:VARIABLE/DATABASE/COLLECTION."
         ),
     ],
     output: Annotated[
         str,
         typer.Option(
             help="File or s3://BUCKET/FILE, in the format of its extension (.jsonl, .csv, .tsv, .parquet); "
-            "for a folder, a folder; or a collection."
+            "- or a pipe; for a folder, a folder; or a collection."
         ),
     ],
     errors: Annotated[str | None, typer.Option(help="File for invalid rows. [default: next to the output]")] = None,
@@ -48,18 +54,31 @@ def predict(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text files, such as windows-1252. [default: UTF-8, or recognised]")
     ] = None,
+    format: Annotated[
+        Literal["jsonl", "csv", "tsv", "parquet"],
+        typer.Option(help="Format of an output without extension, such as -."),
+    ] = "jsonl",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, max=MAX_CLASSES, help="Number of most probable classes. [default: all]")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out labels and entities that are less probable.")
+    ] = 0,
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="Leave out the probabilities.")] = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Predict every row of a file, folder or collection.
 
     Invalid rows are written to the errors file with the reason, and the others are predicted. After an interruption,
-    the same command resumes after the last complete shard.
+    the same command resumes after the last complete shard. Exit code 1: no row could be predicted.
     """
     from assay.serving.address import open_bundle
     from assay.serving.batch.mongo_address import parse_filter
-    from assay.serving.batch.request import file_settings
+    from assay.serving.batch.request import check_output, file_settings, is_stream
     from assay.serving.engine import Engine
     from assay.serving.predict import PredictionRequest, predict_request
+    from assay.serving.prediction_options import PredictionOptions
 
     request = PredictionRequest(
         input=input,
@@ -74,12 +93,27 @@ def predict(
         id_field=id,
         timeout_s=timeout,
         file=file_settings(separator, encoding),
+        options=PredictionOptions(top_k, threshold, labels_only),
+        overwrite=overwrite,
+        format=format,
     )
+    check_output(request)
     uri = registry_uri(model, store)
     engine = Engine(open_bundle(model, tracking_uri=uri))
-    counts = predict_request(engine, request)
-    echo(f"{counts.rows:,} rows predicted in {output}")
+    _report(predict_request(engine, request), err=is_stream(output))
+
+
+def _report(counts: "PredictionCounts", *, err: bool) -> None:
+    """Print the counts, on stderr where the predictions go to a stream.
+
+    Raises:
+        Exit: code 1, no row was predicted.
+    """
+    print_line = echo_error if err else echo
+    print_line(f"{counts.rows:,} rows predicted in {counts.output}")
     if counts.resumed:
-        echo(f"{counts.resumed:,} of them by an earlier command")
+        print_line(f"{counts.resumed:,} of them by an earlier command")
     if counts.errors:
-        echo(f"{counts.errors:,} invalid rows in {counts.errors_path}")
+        print_line(f"{counts.errors:,} invalid rows in {counts.errors_path}")
+    if counts.errors and not counts.rows:
+        raise AssayError(f"no row could be predicted; {counts.errors_path} has the reasons")

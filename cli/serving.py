@@ -25,7 +25,13 @@ from assay.serving.http.server_settings import (
 
 @noting("requests in flight are completed", listens=True)
 def serve(
-    model: Annotated[str, typer.Option(help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder.")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="models:/NAME@champion, models:/NAME/VERSION, or a bundle folder; can be repeated, the first is the "
+            "default."
+        ),
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.", envvar="AIP_HTTP_PORT")] = 8080,
     threads: Annotated[
@@ -59,7 +65,11 @@ def serve(
     ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Host name to accept in addition to localhost; can be repeated."),
+        typer.Option(metavar="NAME", help="Host name to accept in addition to localhost, * any; can be repeated."),
+    ] = None,
+    cors_allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Site whose web pages may use the server, * any; can be repeated."),
     ] = None,
     public_key: Annotated[
         str | None,
@@ -80,6 +90,12 @@ def serve(
     log_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows that are logged.")] = 1.0,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log the texts, too.")] = False,
     log_days: Annotated[float, typer.Option(min=0, max=MAX_DAYS, help="Days after which logs are removed.")] = 30,
+    access_log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Append a JSON object per request to this file; - is stdout.")
+    ] = None,
+    otel: Annotated[
+        bool, typer.Option("--otel", help="Send traces and metrics by OpenTelemetry (OTLP); needs assay[otel].")
+    ] = False,
     store: Store = Path(".assay"),
 ) -> None:
     """Serve a model over HTTP, with a web page.
@@ -91,16 +107,20 @@ def serve(
     """
     check_port(port)
     settings = Settings(
-        model=model,
+        model=model[0],
+        more_models=tuple(model[1:]),
         host=host,
         port=port,
         threads=threads,
         follow=follow,
         token=read_token(token),
         allowed_hosts=tuple(allow_host or ()),
+        cors_origins=tuple(cors_allow_origin or ()),
+        access_log=access_log,
+        otel=otel,
         drain=drain,
         public_key=public_key,
-        tracking_uri=registry_uri(model, store),
+        tracking_uri=registry_uri(next((one for one in model if one.startswith("models:")), model[0]), store),
         log=LogSettings(log, log_share, log_texts, log_days) if log else None,
         limits=Limits(
             deadline=deadline, body=max_body, rows=max_rows, queue_tokens=queue_tokens, batch_tokens=batch_tokens

@@ -43,4 +43,4 @@ async def read_body(request: Request) -> bytes:
         Refusal: 408, 413 or 415.
     """
     # Browsers send a preflight request before they send JSON to another site, so that no page can start a run.
-    return await request_body.read_body(request, Limits(body=LARGEST_BODY), require_json=True)
+    return await request_body.read_body(request, Limits(body=LARGEST_BODY), ("application/json",))

@@ -61,6 +61,7 @@ class Checkpoint:
         """Write the weights, then the manifest. The tokenizer must already be in the folder."""
         if not (folder / TOKENIZER).is_file():
             raise AssayError(f"{folder} holds no {TOKENIZER}; save the tokenizer before the checkpoint")
+        network.name_labels(manifest.labels or manifest.tags)
         with weights_written_to(folder):
             network.save(folder)
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")

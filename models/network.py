@@ -5,16 +5,17 @@ is JointBERT (Chen et al. 2019, arXiv:1902.10909): the sentence head reads the f
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -26,6 +27,8 @@ from assay.corpus.errors import AssayError
 from assay.models.crf import LinearChainCrf
 from assay.recipes.recipe import ModelSection
 
+# Not the name that transformers reads, which would add heads with random weights.
+JOINT_ENCODER = "encoder.safetensors"
 JOINT_HEADS = "heads.safetensors"
 
 
@@ -111,12 +114,21 @@ class Network(nn.Module):
         else:
             setattr(self.model, self.model.base_model_prefix, encoder)
 
+    def name_labels(self, names: Sequence[str]) -> None:
+        """Write the names of classes or tags into the configuration of a model with one head, for transformers."""
+        if self.joint is None:
+            self.model.config.id2label = dict(enumerate(names))
+            self.model.config.label2id = {name: number for number, name in enumerate(names)}
+
     def save(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors` for transformers, and the heads of a joint model."""
-        with quiet():
-            self.model.save_pretrained(folder)
-        if self.joint is not None:
-            save_file(self.joint.state_dict(), folder / JOINT_HEADS)
+        """Write `config.json` and `model.safetensors` for transformers; of a joint model, encoder and heads apart."""
+        if self.joint is None:
+            with quiet():
+                self.model.save_pretrained(folder)
+            return
+        self.model.config.save_pretrained(folder)
+        save_model(self.model, str(folder / JOINT_ENCODER))
+        save_file(self.joint.state_dict(), folder / JOINT_HEADS)
 
 
 def build_network(
@@ -154,12 +166,14 @@ def build_network(
 def load_network(folder: Path, classes: int, tags: int, attention: str | None = None) -> Network:
     """Load the network that `Network.save` wrote, in eval mode and without CRF."""
     loader, _ = _loader(classes, tags)
-    with quiet():
-        body = loader.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True)
-    joint = None
-    if classes and tags:
-        joint = _joint_heads(body, classes, tags, dropout=0.0)
-        joint.load_state_dict(load_file(folder / JOINT_HEADS))
+    options: dict[str, Any] = {"dtype": torch.float32, "attn_implementation": attention}
+    if not (classes and tags):
+        with quiet():
+            return Network(loader.from_pretrained(folder, local_files_only=True, **options), None).eval()
+    body = loader.from_config(AutoConfig.from_pretrained(folder, local_files_only=True), **options)
+    load_model(body, str(folder / JOINT_ENCODER))
+    joint = _joint_heads(body, classes, tags, dropout=0.0)
+    joint.load_state_dict(load_file(folder / JOINT_HEADS))
     return Network(body, joint).eval()
 
 

@@ -44,7 +44,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     )
     roles = {f"{name[1:-1].lower()}_token": name for name in SPECIAL}
     make: Any = PreTrainedTokenizerFast
-    fast: PreTrainedTokenizerFast = make(tokenizer_object=tokenizer, **roles)
+    # As of BERT: programs that load the tokenizer by itself pass on which text of a pair a token belongs to.
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    fast: PreTrainedTokenizerFast = make(tokenizer_object=tokenizer, model_input_names=inputs, **roles)
     return fast
 
 

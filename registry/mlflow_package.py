@@ -85,6 +85,8 @@ def save_model(bundle: Bundle, path: Path, mlflow_run: str, model: LoggedModel) 
                 path=str(path),
                 python_model=str(code / MODEL_CODE),
                 artifacts={"bundle": str(named)},
+                # MLflow ignores other keys, and all keys of a model that was saved without any.
+                model_config={"output": "frame"},
                 # Any MLflow server can load it then, even without this package.
                 code_paths=[str(code)],
                 signature=signature(bundle.manifest),

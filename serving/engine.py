@@ -10,10 +10,12 @@ Example:
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 from tokenizers import Tokenizer
 
@@ -24,6 +26,7 @@ from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, TextEncoder, pad
 from assay.serving.inference_session import ModelSession, open_session
 from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity
+from assay.serving.row_texts import row_fault
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 
@@ -69,7 +72,7 @@ class _PendingChunk:
 
 
 class Engine:
-    """An inference engine of one bundle. Threads can share it, since it does not change after construction.
+    """An inference engine of one bundle. Threads and forked processes can share it.
 
     Each batch runs on one thread, and as many batches run at once as there are threads. No thread waits for others at
     the end of an operator, which is faster than one batch on all threads (measured in docs/speed.md).
@@ -109,17 +112,32 @@ class Engine:
         self._session: ModelSession = open_session(
             _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_PER_BATCH
         )
-        # The pool starts its threads when they are first needed.
-        self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="assay-engine")
+        self._threads = threads or available_threads()
+        self._closed = False
+        self._open_pool()
         if manifest.precision == "int8" and not manifest.reduced_range:
             _warn_of_saturation(bundle)
+
+    def __enter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the engine."""
+        self.close()
+
+    def close(self) -> None:
+        """Finish the running batches and end the threads; the engine predicts nothing after that."""
+        self._closed = True
+        if self._pool_process == os.getpid():
+            self._pool.shutdown()
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Predict rows, in their order.
 
         Raises:
-            AssayError: a row lacks the second text of a pair, or has one but the model reads single texts, or
-                its logits are not finite.
+            AssayError: a text is blank, missing or too long, a row has a second text but the model reads single texts,
+                or its logits are not finite; or the engine is closed.
         """
         return list(self.predict_stream(rows))
 
@@ -130,7 +148,7 @@ class Engine:
         """
         first = 0
         previous: _PendingChunk | None = None
-        for chunk in _chunks(rows):
+        for chunk in _chunks(self._checked(rows)):
             pending = self._submit(chunk, first)
             first += len(chunk)
             if previous is not None:
@@ -143,9 +161,10 @@ class Engine:
         """Encode rows for `predict_batch`. The `len` of an encoded row is its number of tokens. Thread-safe.
 
         Raises:
-            AssayError: a row lacks the second text of a pair, or has one but the model reads single texts.
+            AssayError: a text is blank, missing or too long, or a row has a second text but the model reads single
+                texts.
         """
-        return self._encode(rows, 0)
+        return self._encode(list(self._checked(rows)))
 
     def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
         """Predict encoded rows on the calling thread, padded to the longest of them. Thread-safe.
@@ -188,16 +207,35 @@ class Engine:
         """Return the prediction from the logits of a row's first window, without the batch axis."""
         return self._reader.prediction(text, [self._reader.window_logits(text, logits, number)])
 
-    def _encode(self, rows: Sequence[Row], first: int) -> list[EncodedText]:
-        for number, row in enumerate(rows, first):
-            _check_row(row, number, self.manifest.pair)
+    def _checked(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows.
+
+        Raises:
+            AssayError: the model cannot read a row; the message names it.
+        """
+        for number, row in enumerate(rows):
+            if fault := row_fault(row.text, row.text_pair, pair=self.manifest.pair):
+                raise AssayError(f"row {number}: {fault}")
+            yield row
+
+    def _encode(self, rows: Sequence[Row]) -> list[EncodedText]:
         return self._encoder.encode(
             [row.text for row in rows], [row.text_pair for row in rows], with_words=bool(self.tags)
         )
 
+    def _open_pool(self) -> None:
+        # The pool starts its threads when they are first needed.
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="assay-engine")
+        self._pool_process = os.getpid()
+
     def _submit(self, rows: Sequence[Row], first: int) -> "_PendingChunk":
         """Encode a chunk of rows and submit its batches to the pool."""
-        encoded = self._encode(rows, first)
+        if self._closed:
+            raise AssayError("the engine is closed; open the model again")
+        # A forked process has none of the threads of its parent: gunicorn --preload, Celery, multiprocessing.
+        if self._pool_process != os.getpid():
+            self._open_pool()
+        encoded = self._encode(rows)
         windows = [_RowWindow(index, window) for index, row in enumerate(encoded) for window in row.windows]
         batches = _batches([len(row_window.window.ids) for row_window in windows], self._batch_tokens)
         # The costliest batches run first, so that none of them runs alone at the end.
@@ -236,15 +274,6 @@ def _warn_of_saturation(bundle: Bundle) -> None:
             "%s is int8 with 8-bit weights, tested on a CPU with VNNI; this CPU has none, so its sums can saturate and "
             "its predictions can differ: export the model again here, or serve it on a CPU with VNNI",
             bundle.folder,
-        )
-
-
-def _check_row(row: Row, number: int, pair: bool) -> None:
-    if pair and row.text_pair is None:
-        raise AssayError(f"row {number}: text_pair is missing, and this model reads pairs; give both texts")
-    if not pair and row.text_pair is not None:
-        raise AssayError(
-            f"row {number}: text_pair is {row.text_pair[:40]!r}, but this model reads one text; leave it out"
         )
 
 

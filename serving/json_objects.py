@@ -3,9 +3,10 @@
 from typing import Any
 
 from assay.serving.engine import Engine, Prediction
+from assay.serving.prediction_options import ALL, PredictionOptions
 
 
-def as_object(text: str, prediction: Prediction, engine: Engine) -> dict[str, Any]:
+def as_object(text: str, prediction: Prediction, engine: Engine, options: PredictionOptions = ALL) -> dict[str, Any]:
     """Return the prediction of a text as a JSON object.
 
     Returns:
@@ -14,17 +15,18 @@ def as_object(text: str, prediction: Prediction, engine: Engine) -> dict[str, An
     """
     values: dict[str, Any] = {}
     if engine.labels:
-        probabilities = dict(zip(engine.labels, prediction.probabilities, strict=True))
-        values |= {"label": prediction.label, "probabilities": probabilities}
+        values["label"] = options.label(prediction)
+        if not options.labels_only:
+            values["probabilities"] = options.probabilities(prediction, engine.labels)
     if engine.tags:
-        values["entities"] = entity_objects(text, prediction)
+        values["entities"] = entity_objects(text, prediction, options)
     values["truncated"] = prediction.truncated
     return values | ({"windows": prediction.windows} if prediction.windows > 1 else {})
 
 
-def entity_objects(text: str, prediction: Prediction) -> list[dict[str, Any]]:
+def entity_objects(text: str, prediction: Prediction, options: PredictionOptions = ALL) -> list[dict[str, Any]]:
     """Return the entities of a prediction, each with its span of the text."""
     return [
         {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
-        for e in prediction.entities
+        for e in options.entities(prediction)
     ]

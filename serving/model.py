@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import Self, overload
 
 from assay.corpus.errors import AssayError
 from assay.serving.address import open_bundle
@@ -12,7 +12,7 @@ Text = str | tuple[str, str] | Row
 
 
 class Model:
-    """A loaded model. It may be shared between threads.
+    """A loaded model. Threads and forked processes can share it.
 
     Attributes:
         labels: classes of a sentence, in the order of `Prediction.probabilities`; empty without such a head.
@@ -25,6 +25,18 @@ class Model:
         self.labels: tuple[str, ...] = tuple(engine.labels)
         self.entity_types: tuple[str, ...] = tuple(sorted({tag.partition("-")[2] for tag in engine.tags} - {""}))
         self.digest: str = engine.digest
+
+    def __enter__(self) -> Self:
+        """Return the model."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the model."""
+        self.close()
+
+    def close(self) -> None:
+        """End the threads of the model; it predicts nothing after that."""
+        self._engine.close()
 
     @overload
     def predict(self, texts: str) -> Prediction: ...  # type: ignore[overload-overlap]  # a text is a sequence of texts, too

@@ -20,8 +20,9 @@ from assay.serving.batch.output import output_suffix
 from assay.serving.batch.prediction_job import ROWS_PER_SHARD, PredictionJob, scan_job, text_fields
 from assay.serving.batch.progress import rows_bar
 from assay.serving.batch.remote_job import is_remote_request, predict_remote
-from assay.serving.batch.request import PredictionRequest, is_folder
+from assay.serving.batch.request import PredictionRequest, check_output, is_folder
 from assay.serving.batch.row_sources import FileSource, Source
+from assay.serving.batch.streams import is_stream_request, predict_stream
 from assay.serving.batch.targets import FileTarget, Target
 from assay.serving.engine import Engine
 
@@ -34,6 +35,9 @@ def predict_request(engine: Engine, request: PredictionRequest) -> PredictionCou
     Raises:
         AssayError: an address, a column or the model does not fit, the input is empty, or the disk is full.
     """
+    if is_stream_request(request):
+        return predict_stream(request, predict=lambda local: predict_request(engine, local))
+    check_output(request)
     if is_remote_request(request):
         return predict_remote(
             request,
@@ -109,13 +113,14 @@ def _source(request: PredictionRequest, engine: Engine) -> Source:
 
 def _target(request: PredictionRequest) -> Target:
     if not is_mongo(request.output):
-        return FileTarget(Path(request.output))
+        return FileTarget(Path(request.output), request.options)
     query = mongo_query("--output", request.output, {}, [], request.timeout_s)
     if not is_mongo(request.input):
         id_field = request.id_field or _id_column(Path(request.input), request.file)
-        return MongoTarget(query, id_field, from_mongo=False)
+        return MongoTarget(query, id_field, from_mongo=False, options=request.options)
     source = mongo_query("--input", request.input, {}, [], request.timeout_s)
-    return MongoTarget(query, in_place=(hosts(source.uri), source.name) == (hosts(query.uri), query.name))
+    in_place = (hosts(source.uri), source.name) == (hosts(query.uri), query.name)
+    return MongoTarget(query, in_place=in_place, options=request.options)
 
 
 def _id_column(path: Path, settings: FileSettings) -> str:

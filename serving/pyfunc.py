@@ -18,17 +18,37 @@ from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Prediction, Row
 from assay.serving.json_objects import as_object
 
+# Key of MLflow's model_config, with its default and its other value.
+OUTPUT = "output"
+FRAME = "frame"
+LABEL = "label"
+
 
 class AssayModel(PythonModel):
-    """A pyfunc model that predicts with the engine."""
+    """A pyfunc model that predicts with the engine.
+
+    With `model_config={"output": "label"}` it returns the labels alone, the only output that MLflow's evaluation of
+    classifiers takes.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the bundle from the artifacts of the model."""
+        """Load the bundle from the artifacts of the model.
+
+        Raises:
+            MlflowException: `output` of the model config is unknown, or the model has no labels.
+        """
         self.engine = Engine(Bundle.load(Path(context.artifacts["bundle"])))
+        outputs = (FRAME, LABEL) if self.engine.labels else (FRAME,)
+        output = (context.model_config or {}).get(OUTPUT, FRAME)
+        if output not in outputs:
+            raise MlflowException.invalid_parameter_value(
+                f"model_config: {OUTPUT} is {output!r:.40}, which it does not have; write {' or '.join(outputs)}"
+            )
+        self.labels_only = output == LABEL
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame | pd.Series:
         """Predict rows.
 
         Args:
@@ -39,16 +59,21 @@ class AssayModel(PythonModel):
 
         Returns:
             Columns `label` and `probability.CLASS` per class, `entities` (a list of `start`, `end`, `label`, `text`,
-            `score`; offsets in characters), as far as the model has these heads, and `truncated`.
+            `score`; offsets in characters), as far as the model has these heads, and `truncated`; with the index of
+            the input. Only the column `label` if the model config says so.
 
         Raises:
             MlflowException: a row is invalid; the message names it, and MLflow's server responds with 400.
         """
         try:
             rows = [_row(value, number) for number, value in enumerate(_records(model_input))]
-            return _frame(rows, self.engine.predict(rows), self.engine)
+            predictions = self.engine.predict(rows)
         except AssayError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
+        frame = _frame(rows, predictions, self.engine)
+        if isinstance(model_input, pd.DataFrame | pd.Series):
+            frame.index = model_input.index
+        return frame[LABEL] if self.labels_only else frame
 
 
 def _records(model_input: Any) -> list[Any]:
@@ -58,12 +83,18 @@ def _records(model_input: Any) -> list[Any]:
 
 def _row(value: Any, number: int) -> Row:
     row = {"text": value} if isinstance(value, str) else value
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+    if not isinstance(row, dict):
         raise AssayError(
             f"row {number}: {value!r:.80} is neither a text nor an object with a text under 'text'; give a text"
         )
-    pair = row.get("text_pair")
-    return Row(row["text"], pair if isinstance(pair, str) else None)
+    text, pair = (None if _is_missing(row.get(name)) else row.get(name) for name in ("text", "text_pair"))
+    # The engine names a value that is no text.
+    return Row(text, pair)  # type: ignore[arg-type]
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is one of those by which pandas says that there is none."""
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _frame(rows: Sequence[Row], predictions: Sequence[Prediction], engine: Engine) -> pd.DataFrame:

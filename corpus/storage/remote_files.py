@@ -66,6 +66,17 @@ def send_file(path: Path, address: str) -> None:
         system.put_file(str(path), name)
 
 
+def exists(address: str) -> bool:
+    """Return whether there is a file at an address.
+
+    Raises:
+        AssayError: the address is of an unknown kind or is not responding.
+    """
+    with _remote_errors(address):
+        system, name = _open(address)
+        return bool(system.exists(name))
+
+
 def remove_file(address: str) -> None:
     """Remove the file at an address if it exists.
 

@@ -15,13 +15,12 @@ from assay.serving.batch.execution import PredictionCounts, run_job
 from assay.serving.batch.output import output_suffix
 from assay.serving.batch.prediction_job import PredictionJob, scan_job
 from assay.serving.batch.progress import ProgressReporter, rows_bar
+from assay.serving.batch.request import SHARDS
 from assay.serving.batch.row_sources import FileSource
 from assay.serving.batch.scan import Scan
 from assay.serving.batch.shards import lock_folder
 from assay.serving.batch.targets import FileTarget
 from assay.serving.engine import Engine
-
-STATE = ".shards"
 
 
 class _CompletionRecord(BaseModel):
@@ -76,7 +75,7 @@ def predict_folder(engine: Engine, input: Path, output: Path, template: Predicti
     names = list(_names(input))
     if output.resolve() == input.resolve() or input.resolve() in output.resolve().parents:
         raise AssayError(f"--output is {output}, which lies in --input {input}; name a folder outside it")
-    state = output / STATE
+    state = output / SHARDS
     files = [_file(input, output, name, template) for name in names]
     with lock_folder(state, output.as_posix()):
         # All files are scanned before the first is predicted, so that errors show at once.
@@ -106,11 +105,16 @@ def _names(folder: Path) -> Iterator[Path]:
 
 
 def _file(input: Path, output: Path, name: Path, template: PredictionJob) -> _File:
-    target, state = output / name, output / STATE / name
+    target, state = output / name, output / SHARDS / name
     errors = target.with_name(f"{name.name}.errors.jsonl")
     source = FileSource(input / name, _settings(template))
-    job = replace(template, source=source, target=FileTarget(target), errors=errors, work=state)
+    job = replace(template, source=source, target=_target(template, target), errors=errors, work=state)
     return _File(job, state.with_name(f"{name.name}.done.json"))
+
+
+def _target(template: PredictionJob, path: Path) -> FileTarget:
+    assert isinstance(template.target, FileTarget)  # noqa: S101  # narrows the type
+    return replace(template.target, path=path)
 
 
 def _settings(template: PredictionJob) -> FileSettings:

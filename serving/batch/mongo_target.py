@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
 from assay.serving.json_objects import as_object
+from assay.serving.prediction_options import ALL, PredictionOptions
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -36,12 +37,14 @@ class MongoTarget:
             with the columns of the row.
         from_mongo: the rows are MongoDB documents, in which None is a valid `_id` and a dot in the name of a column
             leads into an object.
+        options: what to write of a prediction.
     """
 
     query: MongoQuery
     id_field: str = ID
     in_place: bool = False
     from_mongo: bool = True
+    options: PredictionOptions = ALL
 
     @property
     def name(self) -> str:
@@ -58,8 +61,9 @@ class MongoTarget:
         """Return None: a shard has no file of its own."""
 
     def identity(self) -> dict[str, Any]:
-        """Return the collection, and the column of the `_id`."""
-        return {"hosts": hosts(self.query.uri), "name": self.query.name, "id": self.id_field}
+        """Return the collection, the column of the `_id` and the options."""
+        place = {"hosts": hosts(self.query.uri), "name": self.query.name, "id": self.id_field}
+        return {**place, "options": asdict(self.options)}
 
     @contextmanager
     def open(self, path: Path | None, engine: Engine, columns: Sequence[Column], shard: int) -> Iterator[Writer]:
@@ -112,9 +116,8 @@ class _MongoWriter:
     def _fields(self, row: Row, text: str, prediction: Prediction) -> Row:
         target = self._target
         columns = {} if target.in_place else {name: row[name] for name in row if name not in (ID, target.id_field)}
-        fields: Row = plain(
-            {**columns, PREDICTION: {**as_object(text, prediction, self._engine), "model": self._model}}
-        )
+        predicted = as_object(text, prediction, self._engine, target.options)
+        fields: Row = plain({**columns, PREDICTION: {**predicted, "model": self._model}})
         return fields
 
 

@@ -17,6 +17,7 @@ from assay.serving.batch.row_groups import RowGroups, open_table
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
 from assay.serving.json_objects import as_object, entity_objects
+from assay.serving.prediction_options import ALL, PredictionOptions
 
 TEXT_SUFFIXES = (".jsonl", ".csv", ".tsv")
 SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".parquet")
@@ -55,7 +56,13 @@ def output_suffix(path: Path) -> str:
 
 @contextmanager
 def open_writer(
-    kind: str, path: Path, engine: Engine, columns: Sequence[Column], *, header: bool = True
+    kind: str,
+    path: Path,
+    engine: Engine,
+    columns: Sequence[Column],
+    *,
+    header: bool = True,
+    options: PredictionOptions = ALL,
 ) -> Iterator[Writer]:
     """Open a writer of one file.
 
@@ -69,20 +76,21 @@ def open_writer(
         engine: the model, which decides the columns of a prediction.
         columns: the input columns.
         header: whether a CSV file starts with the names of the columns.
+        options: what to write of a prediction. In a table, the probabilities that they leave out are empty.
     """
     with _open(path, compressed=kind.endswith(".gz")) as file:
         if kind.startswith(".jsonl"):
-            yield _JsonlWriter(file, engine, columns)
+            yield _JsonlWriter(file, engine, columns, options)
         elif kind.startswith((".csv", ".tsv")):
             separator = "\t" if kind.startswith(".tsv") else ","
             with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
-                yield _CsvWriter(text, engine, columns, header, separator)
+                yield _CsvWriter(text, engine, columns, options, header, separator)
         else:
-            fields = _prediction_fields(engine)
+            fields = _prediction_fields(engine, options)
             names = _free_names(columns, fields)
             schema = pa.schema([*((names[column.name], column.type) for column in columns), *fields.items()])
             with open_table(file, schema) as table:
-                yield _ParquetWriter(table, schema, engine, columns)
+                yield _ParquetWriter(table, schema, engine, columns, options)
 
 
 @contextmanager
@@ -97,9 +105,10 @@ def _open(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
 
 
 class _JsonlWriter:
-    def __init__(self, file: BinaryIO, engine: Engine, columns: Sequence[Column]) -> None:
+    def __init__(self, file: BinaryIO, engine: Engine, columns: Sequence[Column], options: PredictionOptions) -> None:
         self._file = file
         self._engine = engine
+        self._options = options
         names = _free_names(columns, _object_fields(engine))
         self._renamed = {old: new for old, new in names.items() if old != new}
 
@@ -107,7 +116,7 @@ class _JsonlWriter:
         self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         lines = [
-            to_json(self._renamed_row(row) | as_object(text, prediction, self._engine))
+            to_json(self._renamed_row(row) | as_object(text, prediction, self._engine, self._options))
             for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True)
         ]
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
@@ -120,26 +129,42 @@ class _JsonlWriter:
 
 class _CsvWriter:
     def __init__(
-        self, file: io.TextIOWrapper, engine: Engine, columns: Sequence[Column], header: bool, separator: str
+        self,
+        file: io.TextIOWrapper,
+        engine: Engine,
+        columns: Sequence[Column],
+        options: PredictionOptions,
+        header: bool,
+        separator: str,
     ) -> None:
         self._engine = engine
+        self._options = options
         self._columns = [column.name for column in columns]
         self._csv = csv.writer(file, delimiter=separator, lineterminator="\n")
-        fields = _prediction_fields(engine)
+        self._fields = _prediction_fields(engine, options)
         if header:
-            self._csv.writerow([*_free_names(columns, fields).values(), *fields])
+            self._csv.writerow([*_free_names(columns, self._fields).values(), *self._fields])
 
     def write(
         self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         for row, text, prediction in zip(chunk.rows(indices), texts, predictions, strict=True):
-            values = _flat(as_object(text, prediction, self._engine))
-            self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *values.values()]))
+            values = _flat(as_object(text, prediction, self._engine, self._options))
+            predicted = [values.get(name) for name in self._fields]
+            self._csv.writerow(map(_cell, [*(row.get(name) for name in self._columns), *predicted]))
         return {}
 
 
 class _ParquetWriter:
-    def __init__(self, table: RowGroups, schema: pa.Schema, engine: Engine, columns: Sequence[Column]) -> None:
+    def __init__(
+        self,
+        table: RowGroups,
+        schema: pa.Schema,
+        engine: Engine,
+        columns: Sequence[Column],
+        options: PredictionOptions,
+    ) -> None:
+        self._options = options
         self._table = table
         self._schema = schema
         self._engine = engine
@@ -149,34 +174,48 @@ class _ParquetWriter:
         self, chunk: InputChunk, indices: Sequence[int], texts: Sequence[str], predictions: Sequence[Prediction]
     ) -> Mapping[int, str]:
         input_arrays = chunk.arrays(indices, self._columns)
-        arrays = [*input_arrays, *_prediction_arrays(self._engine, texts, predictions)]
+        arrays = [*input_arrays, *_prediction_arrays(self._engine, texts, predictions, self._options)]
         self._table.add(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         return {}
 
 
-def _prediction_arrays(engine: Engine, texts: Sequence[str], predictions: Sequence[Prediction]) -> list[pa.Array]:
+def _prediction_arrays(
+    engine: Engine, texts: Sequence[str], predictions: Sequence[Prediction], options: PredictionOptions
+) -> list[pa.Array]:
     """Return the predictions as columns, in the order of `_prediction_fields`."""
     arrays = []
     if engine.labels:
-        scores = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)
-        arrays = [pa.array([prediction.label for prediction in predictions], pa.string()), *map(pa.array, scores.T)]
+        arrays.append(pa.array([options.label(prediction) for prediction in predictions], pa.string()))
+        if not options.labels_only:
+            arrays += _probability_arrays(predictions, options.top_k)
     if engine.tags:
-        entities = [_entities(text, prediction) for text, prediction in zip(texts, predictions, strict=True)]
+        pairs = zip(texts, predictions, strict=True)
+        entities = [_entities(text, prediction, options) for text, prediction in pairs]
         arrays.append(pa.array(entities, pa.list_(_ENTITY)))
     return [*arrays, pa.array([prediction.truncated for prediction in predictions], pa.bool_())]
 
 
-def _entities(text: str, prediction: Prediction) -> Any:
-    entities = entity_objects(text, prediction)
+def _probability_arrays(predictions: Sequence[Prediction], top_k: int | None) -> list[pa.Array]:
+    scores = np.array([prediction.probabilities for prediction in predictions], dtype=np.float32)
+    if top_k is None:
+        return [*map(pa.array, scores.T)]
+    left_out = np.ones_like(scores, dtype=bool)
+    np.put_along_axis(left_out, np.argsort(-scores, axis=1, kind="stable")[:, :top_k], False, axis=1)
+    return [pa.array(column, mask=mask) for column, mask in zip(scores.T, left_out.T, strict=True)]
+
+
+def _entities(text: str, prediction: Prediction, options: PredictionOptions) -> Any:
+    entities = entity_objects(text, prediction, options)
     return entities if text.isascii() else plain(entities)
 
 
-def _prediction_fields(engine: Engine) -> dict[str, pa.DataType]:
-    """Return the columns of a prediction in a table, in the order of `_flat`."""
+def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, pa.DataType]:
+    """Return the columns of a prediction in a table."""
     fields: dict[str, pa.DataType] = {}
     if engine.labels:
         fields["label"] = pa.string()
-        fields |= {f"probability.{label}": pa.float32() for label in engine.labels}
+        if not options.labels_only:
+            fields |= {f"probability.{label}": pa.float32() for label in engine.labels}
     if engine.tags:
         fields["entities"] = pa.list_(_ENTITY)
     return fields | {"truncated": pa.bool_()}

@@ -9,9 +9,18 @@ from pydantic import ValidationError
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.storage.remote_files import exists, is_remote
 from assay.serving.batch.mongo_address import is_mongo
 from assay.serving.batch.prediction_job import ROWS_PER_SHARD
 from assay.serving.batch.row_sources import UNCHANGED
+from assay.serving.prediction_options import ALL, PredictionOptions
+
+FORMATS = ("jsonl", "csv", "tsv", "parquet")
+# Standard input or output.
+STANDARD = "-"
+_DEVICES = Path("/dev"), Path("/proc")
+# Folder in an output folder, until all files are predicted.
+SHARDS = ".shards"
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class PredictionRequest:
             column, else `id`.
         timeout_s: seconds until an unreachable MongoDB server is an error.
         file: how input files are read.
+        options: what to write of a prediction.
+        overwrite: whether an existing output file or folder is replaced; otherwise it is an error.
+        format: format of an output without an extension, a pipe: one of `FORMATS`.
     """
 
     input: str
@@ -50,6 +62,9 @@ class PredictionRequest:
     id_field: str | None = None
     timeout_s: float = 30
     file: FileSettings = UNCHANGED
+    options: PredictionOptions = ALL
+    overwrite: bool = True
+    format: str = "jsonl"
 
 
 def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
@@ -78,3 +93,37 @@ def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
 def is_folder(request: PredictionRequest) -> bool:
     """Return whether the request predicts the files of one folder into another folder."""
     return not is_mongo(request.input) and Path(request.input).is_dir()
+
+
+def is_stream(address: str) -> bool:
+    """Return whether an address is `-`, or names a pipe or a device."""
+    if address == STANDARD:
+        return True
+    if is_mongo(address) or is_remote(address):
+        return False
+    path = Path(address)
+    # A device such as /dev/stdout may lead to a regular file, but its name is never that of a new file.
+    return any(folder in path.parents for folder in _DEVICES) or (
+        path.exists() and not path.is_file() and not path.is_dir()
+    )
+
+
+def check_output(request: PredictionRequest) -> None:
+    """Check that the output may be written: it does not exist, an unfinished prediction left it, or `overwrite` is set.
+
+    Raises:
+        AssayError: the output exists.
+    """
+    kept = not request.overwrite and not is_mongo(request.output) and not is_stream(request.output)
+    if kept and _is_occupied(request):
+        raise AssayError(f"--output is {request.output}, which exists; add --overwrite, or name another output")
+
+
+def _is_occupied(request: PredictionRequest) -> bool:
+    if is_remote(request.output):
+        return exists(request.output)
+    output = Path(request.output)
+    if is_folder(request):
+        # The folder of the shards marks an unfinished prediction, whose files are complete one by one.
+        return output.exists() and not (output / SHARDS).exists() and any(output.iterdir())
+    return output.exists()

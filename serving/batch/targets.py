@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from assay.serving.batch.row_groups import open_table
 from assay.serving.batch.row_sources import Layout
 from assay.serving.batch.scan import Column
 from assay.serving.engine import Engine
+from assay.serving.prediction_options import ALL, PredictionOptions
 
 COPY_BLOCK = 1 << 20
 ROWS_PER_BATCH = 8_192
@@ -56,6 +57,7 @@ class FileTarget:
     """One JSONL, CSV or Parquet file."""
 
     path: Path
+    options: PredictionOptions = ALL
 
     @property
     def name(self) -> str:
@@ -73,14 +75,14 @@ class FileTarget:
         return output_suffix(self.path)
 
     def identity(self) -> dict[str, Any]:
-        """Return the format; the name of the file may change."""
-        return {"kind": self.suffix}
+        """Return the format and the options; the name of the file may change."""
+        return {"kind": self.suffix, "options": asdict(self.options)}
 
     def open(
         self, path: Path | None, engine: Engine, columns: Sequence[Column], shard: int
     ) -> AbstractContextManager[Writer]:
         """Open a writer of one shard; only the first shard has a CSV header."""
-        return open_writer(self.suffix, path or self.path, engine, columns, header=shard == 0)
+        return open_writer(self.suffix, path or self.path, engine, columns, header=shard == 0, options=self.options)
 
     def publish(self) -> AbstractContextManager[Path]:
         """Return a temporary path beside the file."""

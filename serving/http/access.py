@@ -2,40 +2,76 @@
 
 import ipaddress
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ANY_HOST = "*"
+
+
+def _is_closed(path: str) -> bool:
+    return False
 
 
 class BearerToken:
-    """Middleware that requires a bearer token for every path except the open ones."""
+    """Middleware that requires a bearer token, except for reading the open paths."""
 
-    def __init__(self, app: ASGIApp, token: str, open_paths: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, token: str, is_open: Callable[[str], bool] = _is_closed) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
-        self._open_paths = frozenset(open_paths)
+        self._token = token.encode()
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on requests with the token, and respond with 401 to all others."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_authorised(scope):
-            content = {"error": "send the header Authorization: Bearer TOKEN"}
-            await JSONResponse(content, 401, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        if scope["type"] == "http" and not self._is_authorised(scope):
+            given = Headers(scope=scope).get("authorization")
+            reason = "the token is missing" if given is None else "the token is wrong"
+            content = {"error": f"{reason}; send the header Authorization: Bearer TOKEN"}
+            # RFC 6750, section 3.1: no error code if the client sent no token.
+            challenge = "Bearer" if given is None else 'Bearer error="invalid_token"'
+            await JSONResponse(content, 401, headers={"WWW-Authenticate": challenge})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _is_authorised(self, scope: Scope) -> bool:
-        header = Headers(scope=scope).get("authorization", "").encode("latin-1")
-        return secrets.compare_digest(header, self._expected)
+        if scope["method"] in ("GET", "HEAD") and self._is_open(scope["path"]):
+            return True
+        # The name of a scheme has no case (RFC 9110, section 11.1).
+        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and secrets.compare_digest(token.strip().encode("latin-1"), self._token)
+
+
+class HostNames:
+    """Middleware that admits requests to some host names only."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on requests to the host names, and respond with 400 to all others."""
+        if scope["type"] == "http" and ANY_HOST not in self._hosts:
+            host = _host_name(Headers(scope=scope).get("host", ""))
+            if host not in self._hosts:
+                error = f"the host name is {host[:80]!r}; use localhost, a token, or assay serve --allow-host"
+                await JSONResponse({"error": error}, 400)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _host_name(header: str) -> str:
+    """Return the host of a Host header, without port and the brackets of IPv6."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
 
 
 def access_middleware(
-    token: str | None, open_paths: Collection[str] = (), more_hosts: Sequence[str] = ()
+    token: str | None, is_open: Callable[[str], bool] = _is_closed, more_hosts: Sequence[str] = ()
 ) -> Middleware:
     """Return the middleware that controls access: by token, or by host name where no token is set.
 
@@ -43,12 +79,12 @@ def access_middleware(
 
     Args:
         token: token that clients send; None admits requests to host names of this machine only.
-        open_paths: paths that need no token.
-        more_hosts: host names to admit besides those of this machine.
+        is_open: whether a path can be read without a token.
+        more_hosts: host names to admit besides those of this machine; "*" admits any.
     """
     if token:
-        return Middleware(BearerToken, token=token, open_paths=open_paths)
-    return Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *more_hosts])
+        return Middleware(BearerToken, token=token, is_open=is_open)
+    return Middleware(HostNames, hosts=[*LOOPBACK, *more_hosts])
 
 
 def is_loopback(host: str) -> bool:

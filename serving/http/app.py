@@ -1,7 +1,7 @@
 """The ASGI application: all protocols and pages of one server."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -14,22 +14,26 @@ from starlette.types import ExceptionHandler
 
 from assay.serving.http import openapi, page_routes
 from assay.serving.http.access import access_middleware, is_loopback
+from assay.serving.http.access_log import AccessLog
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.context import Context
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.headers import ResponseHeaders
 from assay.serving.http.model_calls import ModelCalls
+from assay.serving.http.model_set import ModelSet
+from assay.serving.http.origins import origin_middleware
+from assay.serving.http.paths import TrailingSlash, open_paths
 from assay.serving.http.prediction_log import PredictionLog
 from assay.serving.http.protocols import mlflow, native, v2
+from assay.serving.http.request_ids import RequestIds
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Settings
 from assay.serving.http.shedding import Shedder
+from assay.serving.http.telemetry import start_telemetry
 
 logger = logging.getLogger(__name__)
 
-# Probes send no token, and the page asks its user for one.
-OPEN_PATHS = ("/", "/docs", "/openapi.json", "/ping", "/health", "/v2/health/live", "/v2/health/ready")
 Background = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -39,19 +43,27 @@ def make_app(
     batcher: Batcher,
     metrics: ServerMetrics,
     background: Background | None = None,
+    others: Sequence[ActiveModel] = (),
 ) -> Starlette:
     """Return the application.
 
     Args:
         settings: access control, limits and the prediction log.
-        active_model: model that serves requests.
+        active_model: model that serves requests which name none.
         batcher: batcher that runs the model; it stops with the application.
         metrics: metrics of this server.
         background: context in which the application runs, such as the task that follows an alias.
+        others: further models, which requests name.
+
+    Raises:
+        AssayError: two models have one name.
     """
-    model_calls = ModelCalls(active_model, batcher, settings.limits, metrics)
+    models = ModelSet(active_model, tuple(others))
+    model_calls = ModelCalls(models, batcher, settings.limits, metrics)
     log = PredictionLog(settings.log, metrics) if settings.log else None
-    context = Context(active_model, model_calls, metrics, log)
+    access_log = AccessLog(settings.access_log, metrics) if settings.access_log else None
+    telemetry = start_telemetry() if settings.otel else None
+    context = Context(models, model_calls, metrics, log)
     metrics.watch_queue(lambda: batcher.waiting_rows, lambda: batcher.waiting_tokens)
 
     @asynccontextmanager
@@ -64,8 +76,8 @@ def make_app(
                     yield
         finally:
             batcher.stop()
-            if log is not None:
-                log.stop()
+            for stop in (part.stop for part in (log, access_log, telemetry) if part is not None):
+                stop()
 
     app = Starlette(
         # Starlette tries routes in order: the most requested ones come first.
@@ -76,17 +88,24 @@ def make_app(
             *page_routes.routes(context),
             *openapi.routes(),
         ],
-        middleware=[Middleware(ResponseHeaders, active_model=active_model), *_guards(settings)],
+        middleware=[
+            *([telemetry.middleware] if telemetry else []),
+            Middleware(RequestIds, log=access_log),
+            Middleware(ResponseHeaders, active_model=active_model),
+            Middleware(TrailingSlash),
+            *origin_middleware(settings.cors_origins),
+            *_guards(settings),
+        ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
-    app.state.shedder = Shedder(model_calls, metrics)
+    app.state.shedder = Shedder(model_calls, metrics, access_log)
     return app
 
 
 def _guards(settings: Settings) -> list[Middleware]:
     if settings.token or is_loopback(settings.host):
-        return [access_middleware(settings.token, OPEN_PATHS, settings.allowed_hosts)]
+        return [access_middleware(settings.token, open_paths(), settings.allowed_hosts)]
     return []
 
 

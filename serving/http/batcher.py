@@ -46,6 +46,8 @@ class Batcher:
         self.threads = threads
         self._metrics = metrics
         self._waiting: list[BatchJob] = []
+        self._gathered: list[BatchJob] = []  # submitted in the present iteration of the event loop
+        self._gathered_tokens = 0
         self._waiting_tokens = 0
         self._running_tokens = 0
         self._idle = 0
@@ -58,12 +60,12 @@ class Batcher:
     @property
     def waiting_tokens(self) -> int:
         """Number of tokens of the waiting rows."""
-        return self._waiting_tokens
+        return self._waiting_tokens + self._gathered_tokens
 
     @property
     def waiting_rows(self) -> int:
         """Number of waiting rows."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._gathered)
 
     def expected_wait(self, cost: BatchCost, arriving: int = 0) -> float:
         """Estimate the wait of a new row.
@@ -76,8 +78,8 @@ class Batcher:
             Seconds.
         """
         # Running batches are half done on average.
-        tokens = self._waiting_tokens + self._running_tokens / 2 + arriving * cost.tokens_per_row
-        return cost.seconds(len(self._waiting) + arriving, tokens) / self.threads
+        tokens = self.waiting_tokens + self._running_tokens / 2 + arriving * cost.tokens_per_row
+        return cost.seconds(self.waiting_rows + arriving, tokens) / self.threads
 
     def max_batch_tokens(self, cost: BatchCost) -> int:
         """Return the maximum number of tokens per batch for a model with this cost."""
@@ -86,24 +88,40 @@ class Batcher:
         return min(self.batch_tokens, int(BATCH_SECONDS / cost.seconds_per_token))
 
     def submit(self, pending: PendingRequest) -> None:
-        """Append the rows of a pending request to the queue.
+        """Append the rows of a pending request to the queue. Called on the event loop only.
+
+        The requests of one iteration of the event loop enter the queue together, at its end or when they fill a batch.
+        Otherwise a thread that is faster than the event loop would take each of them by itself, and its wake-ups would
+        slow down the loop.
 
         Raises:
             Refusal: 503, the batcher is stopped.
         """
+        if self._stopped:
+            raise errors.stopping()
+        if not self._gathered:
+            pending.loop.call_soon(self._release)
         jobs = [BatchJob(pending, row, len(item)) for row, item in enumerate(pending.items)]
+        self._gathered += jobs
+        self._gathered_tokens += sum(job.tokens for job in jobs)
+        if self._gathered_tokens >= self.batch_tokens:
+            self._release()
+
+    def _release(self) -> None:
+        """Move the gathered rows into the queue."""
+        jobs, tokens = self._gathered, self._gathered_tokens
+        self._gathered, self._gathered_tokens = [], 0
         with self._changed:
-            if self._stopped:
-                raise errors.stopping()
             self._waiting += jobs
-            self._waiting_tokens += sum(job.tokens for job in jobs)
+            self._waiting_tokens += tokens
             self._changed.notify(len(jobs))
 
     def stop(self) -> None:
         """Stop the threads, and refuse the requests that still wait."""
         with self._changed:
             self._stopped = True
-            remaining, self._waiting, self._waiting_tokens = self._waiting, [], 0
+            remaining, self._waiting, self._waiting_tokens = [*self._waiting, *self._gathered], [], 0
+            self._gathered, self._gathered_tokens = [], 0
             self._changed.notify_all()
         for pending in {id(job.pending): job.pending for job in remaining}.values():
             pending.fail(errors.stopping())

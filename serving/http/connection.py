@@ -5,6 +5,7 @@ They are therefore sent here, as soon as the headers are parsed and before an AS
 """
 
 import asyncio
+import time
 from typing import Any
 
 import httptools
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
+from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 
@@ -49,6 +51,7 @@ class GuardedConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
         self._in_body = False
+        self._begin = time.perf_counter()  # when the first byte of the current request arrived
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None  # response to the current request, if that is refused
         self._refused_bytes = 0
@@ -66,6 +69,7 @@ class GuardedConnection(HttpToolsProtocol):
         is_new = self._header_bytes is None and not self._in_body
         if is_new and (self.cycle is None or self.cycle.response_complete):
             self._header_bytes = 0
+            self._begin = time.perf_counter()
             self._start_header_timer()
         if self._header_bytes is not None:
             self._header_bytes += len(data)
@@ -115,6 +119,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._refusal = self._refuse()
         if self._refusal is None:
             super().on_headers_complete()
+            self.scope["state"][BEGIN] = self._begin
             self._keep_alive_for_http_1_0()
 
     def _keep_alive_for_http_1_0(self) -> None:
@@ -141,6 +146,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self._refusal is None:
             if not self.transport.is_closing():
                 self.scope["state"][CLIENT_CONNECTION] = self._client_connection
+                self.scope["state"][RECEIVED] = time.monotonic()
                 super().on_message_complete()
             return
         refusal, self._refusal, self._refused_bytes = self._refusal, None, 0

@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assay.serving.engine import Row
-from assay.serving.http.active_model import ActiveModel
+from assay.serving.http.active_model import ServedModel
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.model_calls import ModelCalls, PredictedRows
+from assay.serving.http.model_set import ModelSet
 from assay.serving.http.prediction_log import PredictionLog
+from assay.serving.http.request_ids import begin_of
 from assay.serving.http.requests import check_rows
 from assay.serving.http.server_metrics import ServerMetrics
 
@@ -24,19 +26,27 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Context:
     """The parts of a server that its routes need."""
 
-    active_model: ActiveModel
+    models: ModelSet
     model_calls: ModelCalls
     metrics: ServerMetrics
     log: PredictionLog | None = None
 
-    async def predict(self, request: Request, rows: Sequence[Row]) -> PredictedRows:
+    def requested_model(self, request: Request) -> ServedModel:
+        """Return the model that the query of a request names, by default the first one.
+
+        Raises:
+            Refusal: 404, there is no such model.
+        """
+        return self.models.find(request.query_params.get("model")).model
+
+    async def predict(self, request: Request, model: ServedModel, rows: Sequence[Row]) -> PredictedRows:
         """Check the rows of a request, predict them, and write them to the prediction log.
 
         Raises:
             Refusal: a row does not fit the model, or the request is refused.
         """
-        check_rows(rows, pair=self.active_model.model.engine.manifest.pair)
-        predicted = await self.model_calls.predict(request, rows)
+        check_rows(rows, pair=model.engine.manifest.pair)
+        predicted = await self.model_calls.predict(request, model, rows)
         if self.log is not None:
             self.log.record(request, predicted)
         return predicted
@@ -47,7 +57,7 @@ class Context:
         duration = self.metrics.duration.labels(protocol)
 
         async def run(request: Request) -> Response:
-            begin = time.perf_counter()
+            begin = begin_of(request)
             try:
                 response = await endpoint(request)
             except Refusal as refusal:

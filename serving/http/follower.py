@@ -165,7 +165,7 @@ class Follower:
 
     def _set_degraded(self, active_model: ActiveModel, *, degraded: bool) -> None:
         active_model.degraded = degraded
-        self._metrics.degraded.set(degraded)
+        self._metrics.degraded.labels(self.address.name).set(degraded)
 
     def _save_last_served(self, version: RegisteredVersion) -> None:
         last = LastServed(name=version.name, number=version.number, digest=version.digest, signature=version.signature)

@@ -13,10 +13,12 @@ from assay.corpus.errors import AssayError
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Prediction, Row
 from assay.serving.http import error_responses as errors
-from assay.serving.http.active_model import ActiveModel, ServedModel
+from assay.serving.http.active_model import ServedModel
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.client_connection import ClientConnection
+from assay.serving.http.model_set import ModelSet
 from assay.serving.http.pending_request import PendingRequest
+from assay.serving.http.request_ids import received_at
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits
 
@@ -38,41 +40,42 @@ class PredictedRows:
 
 
 class ModelCalls:
-    """Calls of the active model within the limits of the server."""
+    """Calls of the active models within the limits of the server."""
 
-    def __init__(self, active_model: ActiveModel, batcher: Batcher, limits: Limits, metrics: ServerMetrics) -> None:
-        self.active_model = active_model
+    def __init__(self, models: ModelSet, batcher: Batcher, limits: Limits, metrics: ServerMetrics) -> None:
+        self.models = models
         self.limits = limits
         self._batcher = batcher
         self._metrics = metrics
 
-    async def predict(self, request: Request, rows: Sequence[Row]) -> PredictedRows:
-        """Predict the rows of a request.
+    async def predict(self, request: Request, model: ServedModel, rows: Sequence[Row]) -> PredictedRows:
+        """Predict the rows of a request with a model.
 
         Raises:
             Refusal: 413 too many rows, 422 a row does not fit the model, 429 the wait would be too long, 499 the
                 client disconnected, 500 the model failed, 503 the server is stopping, 504 the deadline passed.
         """
         begin = time.monotonic()
-        model = self.active_model.model
-        deadline = read_deadline(request, self.limits)
+        # The wait for the event loop counts from the last byte of the request, which the client has sent.
+        deadline = read_deadline(request, self.limits) - (begin - received_at(request))
         self._check_capacity(deadline, rows)
         items = await self._encode(model, rows)
         predictions = await self._compute(request, model, items, deadline)
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
         return PredictedRows(model, rows, predictions, time.monotonic() - begin)
 
-    def excess_wait(self, deadline: float, arriving: int = 0) -> float | None:
+    def excess_wait(self, deadline: float, arriving: int = 0, lag: float = 0.0) -> float | None:
         """Return the expected wait of a request if that is too long; None admits the request.
 
         Args:
             deadline: seconds that the request may wait.
             arriving: number of admitted requests that are not in the queue yet.
+            lag: seconds that the request waits for the event loop.
 
         Returns:
             Seconds, or None.
         """
-        wait = self._batcher.expected_wait(self.active_model.model.cost, arriving)
+        wait = self._batcher.expected_wait(self.models.slowest().model.cost, arriving) + lag
         is_full = self._batcher.waiting_tokens >= self._batcher.queue_tokens
         return wait if is_full or wait > deadline * _ADMITTED_SHARE else None
 

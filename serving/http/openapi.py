@@ -1,6 +1,7 @@
 """`/openapi.json`, built from the schemas that parse the requests, and `/docs`, a page without scripts."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.metadata import version
@@ -14,54 +15,87 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from assay.serving.http.context import Json
-from assay.serving.http.protocols.mlflow import InvocationRequest, InvocationResponse
+from assay.serving.http.descriptions import (
+    ErrorResponse,
+    IndexResponse,
+    LiveResponse,
+    MetadataResponse,
+    ModelReadyResponse,
+    ModelResponse,
+    ReadyResponse,
+    ServerResponse,
+)
+from assay.serving.http.protocols.invocation_bodies import InvocationRequest
+from assay.serving.http.protocols.mlflow import InvocationResponse
 from assay.serving.http.protocols.native import PredictRequest, PredictResponse
 from assay.serving.http.protocols.tensors import InferRequest, InferResponse
 from assay.serving.http.server_settings import Limits
+from assay.serving.page import load_icon
+from assay.serving.prediction_options import MAX_CLASSES
 
 
-class ErrorResponse(BaseModel):
-    """The error of a refused request; `row` is the number of the faulty row, if there is one."""
+@dataclass(frozen=True)
+class _Operation:
+    """One operation: its id, summary and response; a schema, or a content type of text. GET unless it has a body."""
 
-    error: str
-    row: int | None = None
+    id: str
+    summary: str
+    response: type[BaseModel] | str
+    request: type[BaseModel] | None = None
+    errors: tuple[str, ...] = ("401",)
 
 
-_POSTS: dict[str, tuple[str, type[BaseModel], type[BaseModel]]] = {
-    "/predict": ("Predict one text, several texts, or rows", PredictRequest, PredictResponse),
-    "/v2/models/{model}/infer": ("Open Inference Protocol v2", InferRequest, InferResponse),
-    "/v2/models/{model}/versions/{version}/infer": (
-        "Open Inference Protocol v2, for a version",
-        InferRequest,
-        InferResponse,
+_TEXT = "text/plain"
+_HEALTH = ("503",)
+_OF_MODEL = ("401", "404")
+_INFER = "Predict tensors, by the Open Inference Protocol v2"
+_MODEL = "/v2/models/{model}"
+_VERSION = "/v2/models/{model}/versions/{version}"
+_POSTS = {
+    "/predict": _Operation("predict", "Predict one text, several texts, or rows", PredictResponse, PredictRequest),
+    f"{_MODEL}/infer": _Operation("infer", _INFER, InferResponse, InferRequest),
+    f"{_VERSION}/infer": _Operation("infer_version", f"{_INFER}, for a version", InferResponse, InferRequest),
+    "/invocations": _Operation(
+        "invoke", "MLflow's scoring protocol, and Vertex AI's", InvocationResponse, InvocationRequest
     ),
-    "/invocations": ("MLflow's scoring protocol, and Vertex AI's", InvocationRequest, InvocationResponse),
 }
+_OF_QUERY = ("/model", "/card")
+_INDEX = _Operation("index_repository", "The models of this server and their states", IndexResponse)
 _GETS = {
-    "/model": "The active model",
-    "/card": "Model card of the active model",
-    "/metrics": "Metrics for Prometheus",
-    "/v2": "Metadata of the server",
-    "/v2/models/{model}": "Metadata of the model: its tensors",
-    "/v2/models/{model}/versions/{version}": "Metadata of a version: its tensors",
-    "/v2/models/{model}/ready": "Whether the model is ready",
-    "/v2/health/live": "Whether the process is alive",
-    "/v2/health/ready": "Whether the server is ready for requests",
-    "/ping": "Readiness, for MLflow and SageMaker",
-    "/health": "Readiness",
-    "/version": "Version of this server",
+    "/model": _Operation("get_model", "The active model", ModelResponse),
+    "/card": _Operation("get_card", "Model card of the active model", "text/html", errors=_OF_MODEL),
+    "/metrics": _Operation("get_metrics", "Metrics for Prometheus", _TEXT),
+    "/v2": _Operation("get_server", "Metadata of the server", ServerResponse),
+    _MODEL: _Operation("get_metadata", "Metadata of the model: its tensors", MetadataResponse, errors=_OF_MODEL),
+    _VERSION: _Operation(
+        "get_version_metadata", "Metadata of a version: its tensors", MetadataResponse, errors=_OF_MODEL
+    ),
+    f"{_MODEL}/ready": _Operation(
+        "is_model_ready", "Whether the model is ready", ModelReadyResponse, errors=("404", "503")
+    ),
+    f"{_VERSION}/ready": _Operation(
+        "is_version_ready", "Whether a version is ready", ModelReadyResponse, errors=("404", "503")
+    ),
+    "/v2/health/live": _Operation("is_live", "Whether the process is alive", LiveResponse, errors=()),
+    "/v2/health/ready": _Operation(
+        "is_ready", "Whether the server is ready for requests", ReadyResponse, errors=_HEALTH
+    ),
+    "/ping": _Operation("ping", "Readiness, for MLflow and SageMaker", _TEXT, errors=_HEALTH),
+    "/health": _Operation("get_health", "Readiness", _TEXT, errors=_HEALTH),
+    "/version": _Operation("get_version", "Version of this server", _TEXT),
 }
 _ERRORS = {
     "400": "the body is not JSON",
     "401": "the token is missing or wrong",
-    "404": "there is no such model or version",
+    "403": "a web page of another site sent the request",
+    "404": "there is no such model, version or card",
     "408": "the body came too slowly",
     "413": "the body is too large, or has too many rows",
-    "415": "the content type is that of a form",
+    "415": "the content type or coding is not read; the message lists those that are",
     "422": "the request or one of its rows is invalid; `row` is the number of that row",
     "429": "the wait would be too long; try again after Retry-After seconds",
     "500": "the model failed, or its prediction is not a finite number",
-    "503": "the server is stopping",
+    "503": "the server is stopping, or not ready",
     "504": "the deadline passed before the model was free",
 }
 _REFERENCE = "#/components/schemas/{model}"
@@ -73,18 +107,30 @@ _DEADLINE = {
 }
 
 
+# Operations whose options are in the query.
+_WITH_OPTIONS = ("predict", "invoke")
+_OPTIONS = [
+    ("model", {"type": "string"}, "Name of the model, by default the first one of the server"),
+    ("top_k", {"type": "integer", "minimum": 1, "maximum": MAX_CLASSES}, "Number of most probable classes to return"),
+    ("threshold", {"type": "number", "minimum": 0, "maximum": 1}, "Leave out labels and entities less probable"),
+    ("labels_only", {"type": "boolean"}, "Leave out the probabilities"),
+]
+
+
 @cache
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    schemas = {schema for _, *pair in _POSTS.values() for schema in pair} | {ErrorResponse}
-    ordered = sorted(schemas, key=lambda schema: schema.__name__)
-    _, definitions = models_json_schema([(schema, "validation") for schema in ordered], ref_template=_REFERENCE)
-    posts = {path: {"post": _post(path, *operation)} for path, operation in _POSTS.items()}
-    gets = {path: {"get": _operation(path, summary, {})} for path, summary in _GETS.items()}
+    operations = [*_POSTS.values(), *_GETS.values(), _INDEX]
+    schemas = {part for operation in operations for part in (operation.request, operation.response)} | {ErrorResponse}
+    models = sorted((part for part in schemas if isinstance(part, type)), key=lambda schema: schema.__name__)
+    _, definitions = models_json_schema([(schema, "validation") for schema in models], ref_template=_REFERENCE)
+    posts = {path: {"post": _post(path, operation)} for path, operation in _POSTS.items()}
+    gets = {path: {"get": _describe(path, operation)} for path, operation in _GETS.items()}
+    index = {"/v2/repository/index": {"post": _describe("/v2/repository/index", _INDEX)}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Assay", "version": version("assay"), "description": "Predictions of one model, on CPU"},
-        "paths": posts | gets,
+        "info": {"title": "Assay", "version": version("assay"), "description": "Predictions of models, on CPU"},
+        "paths": posts | gets | index,
         "components": {
             "schemas": definitions["$defs"],
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -93,24 +139,46 @@ def document() -> dict[str, Any]:
     }
 
 
-def _post(path: str, summary: str, request: type[BaseModel], response: type[BaseModel]) -> dict[str, Any]:
-    operation = _operation(path, summary, _content(response))
-    operation["parameters"] = [*operation["parameters"], _DEADLINE]
-    operation["requestBody"] = {"required": True, **_content(request)}
-    errors = {
-        status: {"description": description, **_content(ErrorResponse)} for status, description in _ERRORS.items()
-    }
-    return operation | {"responses": operation["responses"] | errors}
+def _post(path: str, operation: _Operation) -> dict[str, Any]:
+    description = _describe(path, operation)
+    if operation.id in _WITH_OPTIONS:
+        description["parameters"] += [
+            {"name": name, "in": "query", "schema": schema, "description": text} for name, schema, text in _OPTIONS
+        ]
+    description["parameters"] = [*description["parameters"], _DEADLINE]
+    assert operation.request is not None  # noqa: S101  # narrows the type
+    description["requestBody"] = {"required": True, **_content(operation.request)}
+    return description | {"responses": description["responses"] | _error_responses(tuple(_ERRORS))}
 
 
-def _operation(path: str, summary: str, content: dict[str, Any]) -> dict[str, Any]:
+def _describe(path: str, operation: _Operation) -> dict[str, Any]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-    return {"summary": summary, "parameters": parameters, "responses": {"200": {"description": "Success", **content}}}
+    success = {"description": "Success", **_content(operation.response)}
+    return {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
+            *({"name": "model", "in": "query", "schema": {"type": "string"}} for _ in range(path in _OF_QUERY)),
+        ],
+        "responses": {"200": success, **_error_responses(operation.errors, of_health=operation.errors == _HEALTH)},
+    }
 
 
-def _content(schema: type[BaseModel]) -> dict[str, Any]:
+def _error_responses(statuses: tuple[str, ...], *, of_health: bool = False) -> dict[str, Any]:
+    """Return the errors of an operation; a health route responds with 503 in the format of its success."""
+    content = {} if of_health else _content(ErrorResponse)
+    return {status: {"description": _ERRORS[status], **content} for status in statuses}
+
+
+def _content(schema: type[BaseModel] | str) -> dict[str, Any]:
+    if isinstance(schema, str):
+        return {"content": {schema: {"schema": {"type": "string"}}}}
     return {"content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model=schema.__name__)}}}}
+
+
+# The icon is part of the page.
+_POLICY = "default-src 'none'; img-src data:; frame-ancestors 'none'"
 
 
 @cache
@@ -122,6 +190,7 @@ def page() -> str:
 def _page_lines() -> Iterator[str]:
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Assay: HTTP</title>'
     yield '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+    yield f'<link rel="icon" href="{load_icon()}"><main>'
     yield '<h1>Assay over HTTP</h1><p>OpenAPI document: <a href="openapi.json">openapi.json</a></p>'
     for path, methods in document()["paths"].items():
         for method, operation in methods.items():
@@ -135,6 +204,7 @@ def _page_lines() -> Iterator[str]:
     yield "</dl><h2>Schemas</h2>"
     for name, schema in document()["components"]["schemas"].items():
         yield f'<h3 id="{name}">{name}</h3><pre>{escape(to_json(schema, indent=2).decode())}</pre>'
+    yield "</main>"
 
 
 def routes() -> list[Route]:
@@ -144,6 +214,6 @@ def routes() -> list[Route]:
         return Json(document())
 
     async def show_page(request: Request) -> Response:
-        return HTMLResponse(page())
+        return HTMLResponse(page(), headers={"Content-Security-Policy": _POLICY})
 
     return [Route("/openapi.json", show_document), Route("/docs", show_page)]

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from assay.serving.http import error_responses as errors
+from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.context import Context, Json
 from assay.serving.page import load_page
 
@@ -23,10 +24,10 @@ def routes(context: Context) -> list[Route]:
         return HTMLResponse(page.html, headers=page.headers)
 
     async def show_model(request: Request) -> Response:
-        return Json(describe(context))
+        return Json(describe(context, context.models.find(request.query_params.get("model"))))
 
     async def show_card(request: Request) -> Response:
-        html = context.active_model.model.card
+        html = context.requested_model(request).card
         if html is None:
             raise errors.Refusal(404, "this model has no card", "not_found")
         return HTMLResponse(html, headers={"Content-Security-Policy": _CARD_POLICY})
@@ -42,9 +43,9 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def describe(context: Context) -> dict[str, Any]:
-    """Return the active model, its metrics on test rows, and the newer version that was refused, if any."""
-    active_model, model = context.active_model, context.active_model.model
+def describe(context: Context, active_model: ActiveModel) -> dict[str, Any]:
+    """Return an active model, its metrics on test rows, and the newer version that was refused, if any."""
+    model = active_model.model
     manifest = model.engine.manifest
     return {
         **model.identity(),
@@ -58,4 +59,5 @@ def describe(context: Context) -> dict[str, Any]:
         "examples": [{"text": row.text, "text_pair": row.text_pair} for row in manifest.golden],
         "degraded": active_model.degraded,
         "refused": active_model.refused,
+        "models": [active.model.name for active in context.models],
     }

@@ -10,7 +10,6 @@ import os
 import queue
 import socket
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from starlette.requests import Request
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Prediction, Row
 from assay.serving.http.model_calls import PredictedRows
+from assay.serving.http.request_ids import request_id
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import LogSettings
 
@@ -33,7 +33,6 @@ QUEUE_CHARACTERS = 8 * 2**20
 # Characters that a row counts in addition to its text.
 _ROW_CHARACTERS = 200
 _FILE_BYTES = 64 * 2**20
-_LONGEST_ID = 100
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ class PredictionLog:
         if is_full:
             self._metrics.log_dropped.inc(len(rows))
             return
-        request_id = request.headers.get("x-request-id", "")[:_LONGEST_ID] or uuid.uuid4().hex
-        self._queue.put(_Entry(datetime.now(UTC), request_id, predicted, rows, characters))
+        self._queue.put(_Entry(datetime.now(UTC), request_id(request), predicted, rows, characters))
 
     def stop(self) -> None:
         """Write the queued rows, and stop the thread."""

@@ -1,6 +1,7 @@
 """Bodies of requests, read within limits of size, time and content type."""
 
 import asyncio
+from collections.abc import Sequence
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -9,26 +10,31 @@ from assay.serving.http.client_connection import CLIENT_CONNECTION
 from assay.serving.http.content_coding import decompress
 from assay.serving.http.server_settings import Limits
 
-# Browsers send these types to another site without a preflight request; no such page may use this server.
+# Types of forms, which programs send that do not know what they send: `curl -d` without a header.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-_JSON_TYPE = "application/json"
 
 
-async def read_body(request: Request, limits: Limits, *, require_json: bool = False) -> bytes:
+def content_type_of(request: Request) -> str:
+    """Return the content type of a request in lower case, without parameters; empty if it has none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, limits: Limits, content_types: Sequence[str] = ()) -> bytes:
     """Return the body of a request, unpacked if the client has compressed it.
 
     Args:
         request: request to read.
         limits: limits on the bytes of the body, compressed or not, and the seconds to send it.
-        require_json: accept the content type JSON only; otherwise accept all types but those of forms.
+        content_types: content types to accept, "" for none; without any, all are accepted but those of forms.
 
     Raises:
         Refusal: 400 a damaged compressed body, 408 too slow, 413 too large, 415 another content type or coding, 499
             the client disconnected.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type in _FORM_TYPES or (require_json and content_type != _JSON_TYPE):
-        raise errors.Refusal(415, "send the header Content-Type: application/json", "invalid")
+    content_type = content_type_of(request)
+    if content_type in _FORM_TYPES or (content_types and content_type not in content_types):
+        known = ", ".join(filter(None, content_types)) or "application/json"
+        raise errors.Refusal(415, f"Content-Type is {content_type[:80]!r}; send {known}", "invalid")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > limits.body:
         raise errors.too_large(limits.body)

@@ -1,14 +1,17 @@
 """Rows of requests: JSON parsed by a schema, and rows checked against the model."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
 
+from assay.corpus.errors import AssayError
 from assay.serving.engine import Row
 from assay.serving.http import error_responses as errors
-from assay.serving.row_texts import text_fault
+from assay.serving.prediction_options import PredictionOptions, read_options
+from assay.serving.row_texts import MAX_CHARACTERS, row_fault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -81,13 +84,24 @@ def check_rows(rows: Sequence[Row], *, pair: bool) -> None:
     if not rows:
         raise errors.Refusal(422, "there are no rows; send at least one text", "invalid")
     for number, row in enumerate(rows):
-        if fault := _row_fault(row, pair):
+        if fault := row_fault(row.text, row.text_pair, pair=pair, most=MAX_CHARACTERS):
             raise errors.Refusal(422, f"row {number}: {fault}", "invalid", row=number)
 
 
-def _row_fault(row: Row, pair: bool) -> str | None:
-    if fault := text_fault(row.text, "text"):
-        return fault
-    if pair:
-        return text_fault(row.text_pair, "text_pair")
-    return None if row.text_pair is None else "text_pair is given, but this model reads one text; drop it"
+def request_options(request: Request, *parameters: Mapping[str, Any] | None) -> PredictionOptions:
+    """Return the options of a prediction.
+
+    Args:
+        request: a request, whose query may hold options.
+        parameters: further options in its body; those of the query come first.
+
+    Raises:
+        Refusal: 422, an option is out of range.
+    """
+    values: dict[str, Any] = {}
+    for given in (*parameters, request.query_params):
+        values |= given or {}
+    try:
+        return read_options(values)
+    except AssayError as error:
+        raise errors.Refusal(422, str(error), "invalid") from None

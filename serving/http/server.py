@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from assay.serving.address import ModelAddress, open_folder
@@ -34,19 +35,37 @@ def serve(settings: Settings) -> None:
 
 def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     metrics = ServerMetrics()
-    active_model, background = open_active_model(settings, metrics)
+    opened = [open_active_model(each, metrics) for each in _each_model(settings)]
+    active_model, *others = (active for active, _ in opened)
     limits = settings.limits
     threads = settings.threads or available_threads()
     batcher = Batcher(threads, limits.batch_tokens, limits.queue_tokens, metrics)
-    app = make_app(settings, active_model, batcher, metrics, background)
+    background = _all(follow for _, follow in opened if follow is not None)
+    app = make_app(settings, active_model, batcher, metrics, background, others)
     if not settings.token and not is_loopback(settings.host):
         logger.warning("other machines can reach %s, and no token protects it; use --token", settings.host)
-    model = active_model.model
-    logger.info(
-        "serving %s %s (%s) on %s with %d threads",
-        *(model.name, model.version_name, model.engine.manifest.precision, listen(sockets, settings.host), threads),
-    )
+    served = (active.model for active in (active_model, *others))
+    names = ", ".join(f"{model.name} {model.version_name} ({model.engine.manifest.precision})" for model in served)
+    logger.info("serving %s on %s with %d threads", names, listen(sockets, settings.host), threads)
     run(app, settings, active_model, sockets)
+
+
+def _each_model(settings: Settings) -> list[Settings]:
+    return [settings, *(replace(settings, model=address) for address in settings.more_models)]
+
+
+def _all(backgrounds: Iterable[Background]) -> Background:
+    """Return a context that holds all contexts."""
+    entered = list(backgrounds)
+
+    @asynccontextmanager
+    async def enter() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for background in entered:
+                await stack.enter_async_context(background())
+            yield
+
+    return enter
 
 
 def open_active_model(settings: Settings, metrics: ServerMetrics) -> tuple[ActiveModel, Background | None]:

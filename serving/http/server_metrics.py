@@ -2,7 +2,15 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from assay.serving.http.active_model import ServedModel
 
@@ -24,7 +32,7 @@ class ServerMetrics:
             "assay_inference_request_failure", "Failed requests", [*requests, "reason"], registry=registry
         )
         self.duration = Histogram(
-            "assay_inference_request_duration_seconds", "Seconds per request, from headers to response", requests,
+            "assay_inference_request_duration_seconds", "Seconds from first byte to response", requests,
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self._rows = Counter("assay_inference_count", "Computed rows", registry=registry)
@@ -51,8 +59,16 @@ class ServerMetrics:
         )  # fmt: skip
         self.model_changes = Counter("assay_model_swaps", "Changes of the active model", registry=registry)
         self.refused = Counter("assay_model_refused", "Versions that were refused", registry=registry)
-        self.degraded = Gauge("assay_registry_degraded", "1 while the registry is unreachable", registry=registry)
+        self._models: dict[str, tuple[str, ...]] = {}
+        self.degraded = Gauge(
+            "assay_registry_degraded", "1 while the registry is unreachable", ["name"], registry=registry
+        )
         self.logged = Counter("assay_log_rows", "Rows written to the prediction log", registry=registry)
+        self.access_log_dropped = Counter(
+            "assay_access_log_dropped_lines", "Lines that the access log dropped", registry=registry
+        )
+        # Memory, CPU and open files of this process, under the names of Prometheus.
+        ProcessCollector(registry=registry)
         self.log_dropped = Counter("assay_log_dropped_rows", "Rows that the prediction log dropped", registry=registry)
 
     def record_waits(self, waits: Iterable[float]) -> None:
@@ -78,13 +94,17 @@ class ServerMetrics:
         self._compute.observe(seconds)
 
     def set_model(self, model: ServedModel) -> None:
-        """Set the active model."""
-        self._info.clear()
-        self._info.labels(model.name, model.version_name, model.digest, model.engine.manifest.precision).set(1)
+        """Set the active model of its name."""
+        if previous := self._models.get(model.name):
+            self._info.remove(*previous)
+        labels = (model.name, model.version_name, model.digest, model.engine.manifest.precision)
+        self._models[model.name] = labels
+        self._info.labels(*labels).set(1)
+        self.degraded.labels(model.name)
 
     def watch_queue(self, rows: Callable[[], float], tokens: Callable[[], float]) -> None:
         """Register functions that return the waiting rows and tokens at each scrape."""
-        waiting_rows = Gauge("assay_inference_pending_request_count", "Waiting rows", registry=self._registry)
+        waiting_rows = Gauge("assay_inference_pending_requests", "Waiting rows", registry=self._registry)
         waiting_rows.set_function(rows)
         waiting_tokens = Gauge("assay_queue_tokens", "Waiting tokens", registry=self._registry)
         waiting_tokens.set_function(tokens)

@@ -68,6 +68,8 @@ class Settings:
 
     model: str
     """Folder of a bundle, models:/NAME@ALIAS or models:/NAME/VERSION."""
+    more_models: tuple[str, ...] = ()
+    """Addresses of further models, which requests name."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8080
@@ -79,7 +81,13 @@ class Settings:
     token: str | None = None
     """Token that clients send as `Authorization: Bearer TOKEN`; None requires no token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Host names that a server on a loopback address admits besides those of this machine."""
+    """Host names that a server on a loopback address admits besides those of this machine; "*" admits any."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages of other sites that may use the server; "*" allows any."""
+    access_log: str | None = None
+    """File of the access log, "-" for standard output; None writes none."""
+    otel: bool = False
+    """Whether to send traces and metrics by OpenTelemetry."""
     drain: Seconds = 1.0
     """Seconds between SIGTERM and closing the listener."""
     stop: Seconds = 6.0

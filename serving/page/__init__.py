@@ -42,6 +42,14 @@ def load_page() -> Page:
     return Page(html, headers)
 
 
+@cache
+def load_icon() -> str:
+    """Return the address of the icon of the page, which holds the icon."""
+    found = re.search(r'<link rel="icon" href="([^"]+)">', load_page().html)
+    assert found is not None  # noqa: S101  # narrows the type
+    return found[1]
+
+
 def _digests(tag: str, html: str) -> str:
     bodies = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies)

@@ -124,3 +124,75 @@ def test_predict_resumes_after_sigterm(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert "20,000 rows predicted in out.jsonl" in done.stdout
     assert "of them by an earlier command" in done.stdout
+
+
+def run(folder: Path, *words: str | Path, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    command = [sys.executable, "-m", "assay.cli", "predict", "--model", "bundle", *words]
+    return subprocess.run(command, cwd=folder, env=environment, input=input, capture_output=True, check=False)
+
+
+def test_predict_reads_and_writes_pipes(tmp_path: Path) -> None:
+    toy_bundle(tmp_path)
+    rows = b'{"text": "good"}\n{"text": " "}\n{"text": "bad"}\n'
+    done = run(tmp_path, "--input", "-", "--output", "-", input=rows)
+    assert (done.returncode, [json.loads(line)["label"] for line in done.stdout.splitlines()]) == (0, ["up", "down"])
+    assert b'"row": 2' in done.stderr
+    assert b"2 rows predicted in standard output" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_predict_writes_into_a_fifo_and_leaves_it_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, rows, pipe = toy_bundle(tmp_path), tmp_path / "rows.tsv", tmp_path / "out.tsv"
+    rows.write_text("n\ttext\n1\tgood\n", encoding="utf-8")
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        assert call(monkeypatch, "predict", "--model", bundle, "--input", rows, "--output", pipe) == 0
+        output, _ = reader.communicate(timeout=60)
+    assert output.splitlines()[0].split("\t")[:3] == ["n", "text", "label"]
+    assert output.splitlines()[1].split("\t")[:3] == ["1", "good", "up"]
+    assert pipe.is_fifo()
+    assert f"1 rows predicted in {pipe}" in capsys.readouterr().err
+
+
+def test_predict_replaces_an_output_only_if_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, rows, output = toy_bundle(tmp_path), tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_text("text\ngood\n", encoding="utf-8")
+    output.write_text("precious", encoding="utf-8")
+    command = ("predict", "--model", bundle, "--input", rows, "--output", output)
+    assert call(monkeypatch, *command) == 1
+    assert f"--output is {output}, which exists; add --overwrite" in capsys.readouterr().err
+    assert output.read_text(encoding="utf-8") == "precious"
+    assert call(monkeypatch, *command, "--overwrite", "--labels-only") == 0
+    assert output.read_text(encoding="utf-8") == "text,label,truncated\ngood,up,false\n"
+
+
+def test_predict_fails_if_no_row_could_be_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, rows, output = toy_bundle(tmp_path), tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows.write_text('{"text": " "}\n', encoding="utf-8")
+    assert call(monkeypatch, "predict", "--model", bundle, "--input", rows, "--output", output) == 1
+    assert "no row could be predicted" in capsys.readouterr().err
+    assert "blank" in (tmp_path / "out.jsonl.errors.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
+def test_predict_leaves_out_what_its_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    bundle, rows, output = toy_bundle(tmp_path), tmp_path / "rows.jsonl", tmp_path / name
+    rows.write_text('{"text": "good"}\n{"text": "bad"}\n', encoding="utf-8")
+    options = ("--top-k", "1", "--threshold", "1")
+    assert call(monkeypatch, "predict", "--model", bundle, "--input", rows, "--output", output, *options) == 0
+    from assay.corpus.sources.files import iter_rows
+
+    read = [row for _, row in iter_rows(output) if isinstance(row, dict)]
+    assert [row["label"] or None for row in read] == [None, None]
+    if name == "out.jsonl":
+        assert [list(row["probabilities"]) for row in read] == [["up"], ["down"]]
+    else:
+        assert [bool(row["probability.up"]) for row in read] == [True, False]
+        assert [bool(row["probability.down"]) for row in read] == [False, True]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -235,6 +236,40 @@ def test_nginx_passes_on_refusals_of_overloaded_replicas(toy: Path, tmp_path: Pa
 def send_at_once(url: str, body: dict[str, list[str]]) -> list[httpx.Response]:
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(16) as pool:
         return list(pool.map(lambda _: client.post(url, json=body), range(64)))
+
+
+def by_hand_options() -> list[str]:
+    """Return the options of the first `assay serve` in docs/deploying.md, without those that the test sets."""
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8").partition("### By hand")[2]
+    [command, *_] = re.findall(r"^assay serve (.*)$", page, re.MULTILINE)
+    words = shlex.split(command)
+    del words[words.index("--model") : words.index("--model") + 2]
+    del words[words.index("--port") : words.index("--port") + 2]
+    return words
+
+
+@pytest.mark.slow  # a server and nginx as processes
+def test_nginx_by_hand_passes_on_any_host_name_and_responds_with_json(toy: Path, tmp_path: Path) -> None:
+    server = Server(toy, tmp_path / "server.log", *by_hand_options())
+    try:
+        server.start()
+        with (
+            running(Nginx(tmp_path, [f"127.0.0.1:{server.port}"])) as nginx,
+            httpx.Client(base_url=nginx.url) as client,
+        ):
+            named = {"Host": "models.lan:8080", "X-Request-Id": "abc-1", "Origin": "http://models.lan:8080"}
+            done = client.post("/predict", json={"text": "good"}, headers=named)
+            assert done.status_code == 200, done.text
+            assert done.headers.get_list("x-request-id") == ["abc-1"]
+            foreign = client.post("/predict", json={"text": "good"}, headers={**named, "Origin": "http://example.org"})
+            refused = [foreign, client.get("/metrics"), client.post("/predict", content=b"x" * 3_000_000)]
+            server.kill()
+            refused.append(client.post("/predict", json={"text": "good"}))
+    finally:
+        server.kill()
+    assert [response.status_code for response in refused] == [403, 404, 413, 503]
+    assert all(response.headers["content-type"] == "application/json" for response in refused)
+    assert all(response.json()["error"] for response in refused)
 
 
 def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_predict_returns_label_probabilities_and_entities_in_raw_offsets(engine:
 
 
 def test_predict_returns_for_each_row_of_a_batch_the_prediction_of_that_row_alone(engine: Engine) -> None:
-    rows = [Row(text) for text in TEXTS * 3]
+    rows = [Row(text) for text in TEXTS * 3 if text]
     together = engine.predict(rows)
     assert together == [engine.predict([row])[0] for row in rows]
 
@@ -95,8 +95,18 @@ def test_warm_refuses_a_damaged_model(toy: Bundle) -> None:
 
 def test_predict_accepts_no_rows_and_rows_without_words(engine: Engine) -> None:
     assert engine.predict([]) == []
-    (prediction,) = engine.predict([Row("")])
+    (prediction,) = engine.predict([Row("...")])
     assert prediction.entities == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("", "text is blank"), (" \u3000\n", "text is blank"), (None, "text is missing"), (7, "text is 7")],
+)
+def test_predict_refuses_a_row_that_has_no_text(engine: Engine, text: Any, fault: str) -> None:
+    for predict in (engine.predict, engine.encode):
+        with pytest.raises(AssayError, match=f"row 1: {fault}"):
+            predict([Row("good"), Row(text)])
 
 
 def test_predict_reports_truncation(build_toy: BuildToy) -> None:

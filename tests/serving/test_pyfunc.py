@@ -65,9 +65,55 @@ def test_predict_accepts_plain_texts(model: Any) -> None:
     assert model.unwrap_python_model().predict(None, ["good", "bad"])["label"].tolist() == ["up", "down"]
 
 
-def test_predict_names_a_row_without_text(model: Any) -> None:
-    with pytest.raises(MlflowException, match="row 1: None") as raised:
-        model.unwrap_python_model().predict(None, ["good", None])
+def test_predict_keeps_the_index_of_the_frame(model: Any) -> None:
+    frame = pd.DataFrame({"text": ["good", "bad", "fine"], "wanted": ["up", "down", "up"]}, index=[7, 1, 4])
+    filtered = frame[frame["text"] != "good"]
+    assert model.predict(filtered)["label"].to_dict() == {1: "down", 4: "up"}
+    assert filtered.join(model.predict(filtered))["label"].tolist() == filtered["wanted"].tolist()
+
+
+def test_evaluate_of_mlflow_scores_the_labels(toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_as_mlflow_does(toy, tmp_path / "model")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    rows = pd.DataFrame({"text": ["good", "bad", "fine", "bad good good"], "label": ["up", "down", "up", "down"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+
+        mlflow.set_experiment(experiment_id=mlflow.create_experiment("e", (tmp_path / "artifacts").as_uri()))
+        result = mlflow.models.evaluate(  # type: ignore[no-untyped-call]  # mlflow does not annotate it
+            model=str(tmp_path / "model"),
+            data=rows,
+            targets="label",
+            model_type="classifier",
+            evaluators="default",
+            model_config={"output": "label"},
+        )
+    assert result.metrics["accuracy_score"] == 0.75
+
+
+@pytest.mark.parametrize("output", ["labels", 7])
+def test_load_refuses_an_unknown_output(model: Any, tmp_path: Path, output: Any) -> None:
+    import mlflow.pyfunc
+
+    with pytest.raises(MlflowException, match=f"output is {output!r}, which it does not have; write frame"):
+        mlflow.pyfunc.load_model(str(tmp_path / "model"), model_config={"output": output})
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (None, "text is missing"),
+        (pd.NA, "text is missing"),
+        (float("nan"), "text is missing"),
+        ("", "text is blank"),
+        (" \n", "text is blank"),
+        (7, "text is 7, not a text"),
+    ],
+)
+def test_predict_names_a_row_without_text(model: Any, value: Any, fault: str) -> None:
+    with pytest.raises(MlflowException, match=f"row 1: {fault}") as raised:
+        model.unwrap_python_model().predict(None, [{"text": "good"}, {"text": value}])
     assert raised.value.error_code == "INVALID_PARAMETER_VALUE"  # MLflow's server responds with 400
 
 

@@ -11,8 +11,9 @@ from assay.serving.engine import Row
 from assay.serving.http.context import Context, Json
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.request_body import read_body
-from assay.serving.http.requests import TextRow, parse
+from assay.serving.http.requests import TextRow, parse, request_options
 from assay.serving.json_objects import as_object
+from assay.serving.prediction_options import PredictionOptions
 
 
 class PredictRequest(BaseModel):
@@ -52,7 +53,7 @@ class EntityResponse(BaseModel):
 class RowResponse(BaseModel):
     """The prediction for one row; the keys of a head that the model does not have are absent."""
 
-    label: str | None = None
+    label: str | None = Field(None, description="Null if it is less probable than the threshold")
     probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
     truncated: bool = Field(
@@ -76,23 +77,24 @@ class PredictResponse(BaseModel):
     milliseconds: float
 
 
-def prediction_objects(predicted: PredictedRows) -> list[dict[str, Any]]:
-    """Return one JSON object per row."""
+def prediction_objects(predicted: PredictedRows, options: PredictionOptions) -> list[dict[str, Any]]:
+    """Return one JSON object per row, with what the options leave."""
     engine = predicted.model.engine
     pairs = zip(predicted.rows, predicted.predictions, strict=True)
-    return [as_object(row.text, prediction, engine) for row, prediction in pairs]
+    return [as_object(row.text, prediction, engine, options) for row, prediction in pairs]
 
 
 def routes(context: Context) -> list[Route]:
     """Return the route of this protocol."""
 
     async def predict(request: Request) -> Response:
+        model, options = context.requested_model(request), request_options(request)
         body = parse(PredictRequest, await read_body(request, context.model_calls.limits))
-        predicted = await context.predict(request, body.as_rows())
+        predicted = await context.predict(request, model, body.as_rows())
         return Json(
             {
                 "model": predicted.model.identity(),
-                "predictions": prediction_objects(predicted),
+                "predictions": prediction_objects(predicted, options),
                 "milliseconds": round(predicted.seconds * 1000, 3),
             }
         )

@@ -14,6 +14,7 @@ from assay.serving.http.active_model import ServedModel
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.server_settings import MAX_ROWS
 from assay.serving.json_objects import entity_objects
+from assay.serving.prediction_options import ALL, PredictionOptions
 
 # The codecs of MLServer whose tensors are plain texts; base64 is decoded, any other is refused.
 _TEXT_CONTENT = (None, "str", "np", "pd")
@@ -53,7 +54,9 @@ class InferRequest(BaseModel):
     inputs: list[InputTensor]
     outputs: list[RequestedOutput] | None = Field(None, description="Outputs to return; null returns all")
     parameters: dict[str, Any] = Field(
-        {}, description="`binary_data_output`: whether to return all tensors as binary data"
+        {},
+        description="`binary_data_output`: whether to return all tensors as binary data; `top_k`, `threshold` and "
+        "`labels_only` as in the query of /predict",
     )
 
 
@@ -150,20 +153,23 @@ def _flat(data: Nested) -> Iterator[Any]:
             yield value
 
 
-def output_names(model: ServedModel) -> list[str]:
+def output_names(model: ServedModel, options: PredictionOptions = ALL) -> list[str]:
     """Return the names of all outputs of a model, in their order."""
-    engine = model.engine
-    heads = [*(["label", "probabilities"] if engine.labels else []), *(["entities"] if engine.tags else [])]
-    return [*heads, "truncated"]
+    names = ["truncated"]
+    if model.engine.tags:
+        names = ["entities", *names]
+    if model.engine.labels and not options.labels_only:
+        names = [*(["classes"] if options.top_k else []), "probabilities", *names]
+    return ["label", *names] if model.engine.labels else names
 
 
-def requested_outputs(request: InferRequest, model: ServedModel) -> dict[str, bool]:
+def requested_outputs(request: InferRequest, model: ServedModel, options: PredictionOptions) -> dict[str, bool]:
     """Return the names of the outputs to send, each with whether it is sent as binary data.
 
     Raises:
         Refusal: 422, there is no such output, or it is requested in a way that this server does not support.
     """
-    names = output_names(model)
+    names = output_names(model, options)
     binary = request.parameters.get("binary_data_output") is True
     if request.outputs is None:
         return dict.fromkeys(names, binary)
@@ -179,17 +185,24 @@ def requested_outputs(request: InferRequest, model: ServedModel) -> dict[str, bo
     return {output.name: output.parameters.get("binary_data", binary) is True for output in request.outputs}
 
 
-def output_tensors(predicted: PredictedRows) -> Iterator[dict[str, Any]]:
-    """Yield all outputs of the model."""
+def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iterator[dict[str, Any]]:
+    """Yield all outputs of the model.
+
+    With `top_k`, `probabilities` has that many columns, and `classes` names the class of each element. A label below
+    the threshold is an empty text, since BYTES has no null.
+    """
     engine, predictions = predicted.model.engine, predicted.predictions
     count = len(predictions)
     if engine.labels:
-        yield _tensor("label", "BYTES", [count], [prediction.label for prediction in predictions])
-        flat = [probability for prediction in predictions for probability in prediction.probabilities]
-        yield _tensor("probabilities", "FP32", [count, len(engine.labels)], flat)
+        yield _tensor("label", "BYTES", [count], [options.label(prediction) or "" for prediction in predictions])
+        scores = [options.probabilities(prediction, engine.labels) for prediction in predictions]
+        shape = [count, min(options.top_k or len(engine.labels), len(engine.labels))]
+        if options.top_k:
+            yield _tensor("classes", "BYTES", shape, [label for row in scores for label in row])
+        yield _tensor("probabilities", "FP32", shape, [score for row in scores for score in row.values()])
     if engine.tags:
         pairs = zip(predicted.rows, predictions, strict=True)
-        entities = [to_json(entity_objects(row.text, prediction)).decode() for row, prediction in pairs]
+        entities = [to_json(entity_objects(row.text, prediction, options)).decode() for row, prediction in pairs]
         yield _tensor("entities", "BYTES", [count], entities)
     yield _tensor("truncated", "BOOL", [count], [prediction.truncated for prediction in predictions])
 

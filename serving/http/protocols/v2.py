@@ -5,6 +5,7 @@ are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, 
 (BOOL). Tensors may be binary data after the JSON object, which is the default of Triton's client.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -12,10 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.context import Context, Json
-from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.protocols.binary_tensors import BINARY_HEADER, binary_response, read_infer_request
 from assay.serving.http.protocols.tensors import (
     InferRequest,
@@ -25,6 +24,7 @@ from assay.serving.http.protocols.tensors import (
     requested_outputs,
 )
 from assay.serving.http.request_body import read_body
+from assay.serving.http.requests import request_options
 
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
@@ -52,49 +52,41 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 
 def routes(context: Context) -> list[Route]:
     """Return the routes of this protocol."""
-    active_model = context.active_model
+    models = context.models
 
     def requested_model(request: Request) -> ServedModel:
-        model = active_model.model
-        name, number = request.path_params["model"], request.path_params.get("version")
-        if name != model.name or number not in (None, model.version_name):
-            requested = f"{name[:80]}{f' version {number[:20]}' if number else ''}"
-            raise errors.Refusal(
-                404, f"there is no model {requested}; request {model.name} version {model.version_name}", "not_found"
-            )
-        return model
+        return models.find(request.path_params["model"], request.path_params.get("version")).model
 
     async def infer(request: Request) -> Response:
         model = requested_model(request)
         content = await read_body(request, context.model_calls.limits)
         body = read_infer_request(content, request.headers.get(BINARY_HEADER))
-        outputs = requested_outputs(body, model)
-        predicted = await context.predict(request, read_rows(body, pair=model.engine.manifest.pair))
-        return _infer_response(body, outputs, predicted)
+        options = request_options(request, body.parameters)
+        outputs = requested_outputs(body, model, options)
+        predicted = await context.predict(request, model, read_rows(body, pair=model.engine.manifest.pair))
+        tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted, options)}
+        return _infer_response(body, predicted.model, [(tensors[name], binary) for name, binary in outputs.items()])
 
     async def metadata(request: Request) -> Response:
         return Json(describe_model(requested_model(request)))
 
     async def model_ready(request: Request) -> Response:
-        return Json(
-            {"name": requested_model(request).name, "ready": active_model.ready}, 200 if active_model.ready else 503
-        )
+        return Json({"name": requested_model(request).name, "ready": models.ready}, 200 if models.ready else 503)
 
     async def ready(request: Request) -> Response:
-        return Json({"ready": active_model.ready}, 200 if active_model.ready else 503)
+        return Json({"ready": models.ready}, 200 if models.ready else 503)
 
     async def live(request: Request) -> Response:
         return Json({"live": True})
 
     async def server(request: Request) -> Response:
-        return Json(
-            {"name": "assay", "version": version("assay"), "extensions": ["binary_tensor_data", "model_repository"]}
-        )
+        return Json({"name": "assay", "version": version("assay"), "extensions": EXTENSIONS})
 
     async def repository(request: Request) -> Response:
-        model, ready = active_model.model, active_model.ready
-        state, reason = ("READY", "") if ready else ("UNAVAILABLE", "the server is stopping")
-        return Json([{"name": model.name, "version": model.version_name, "state": state, "reason": reason}])
+        state = {"state": "READY", "reason": ""}
+        if not models.ready:
+            state = {"state": "UNAVAILABLE", "reason": "the server is stopping"}
+        return Json([{"name": active.model.name, "version": active.model.version_name, **state} for active in models])
 
     endpoint = context.with_metrics("v2", infer)
     paths = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
@@ -109,11 +101,12 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def _infer_response(request: InferRequest, outputs: dict[str, bool], predicted: PredictedRows) -> Response:
-    tensors = {tensor["name"]: tensor for tensor in output_tensors(predicted)}
-    head: dict[str, Any] = {"model_name": predicted.model.name, "model_version": predicted.model.version_name}
+def _infer_response(
+    request: InferRequest, model: ServedModel, tensors: Sequence[tuple[dict[str, Any], bool]]
+) -> Response:
+    head: dict[str, Any] = {"model_name": model.name, "model_version": model.version_name}
     if request.id is not None:
         head["id"] = request.id
-    if any(outputs.values()):
-        return binary_response(head, [(tensors[name], binary) for name, binary in outputs.items()])
-    return Json({**head, "outputs": [tensors[name] for name in outputs]})
+    if any(binary for _, binary in tensors):
+        return binary_response(head, tensors)
+    return Json({**head, "outputs": [tensor for tensor, _ in tensors]})

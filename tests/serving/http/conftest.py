@@ -62,7 +62,7 @@ def rewrite(bundle: Bundle, model: onnx.ModelProto, **changes: Any) -> Bundle:
 
 def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, Batcher, ServerMetrics]:
     """Return the parts of a server; options are those of `Limits`, or `token`, `host`, `threads`, `origin`."""
-    names = ("token", "host", "port", "allowed_hosts", "drain", "log")
+    names = ("token", "host", "port", "allowed_hosts", "cors_origins", "access_log", "otel", "drain", "log")
     server_options = {name: options.pop(name) for name in names if name in options}
     threads, origin = options.pop("threads", 1), options.pop("origin", Origin("toy", "3", "champion"))
     settings = Settings(model=str(bundle.folder), limits=Limits(**options), **server_options)

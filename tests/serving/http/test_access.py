@@ -2,7 +2,7 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
-from assay.serving.http.app import OPEN_PATHS
+from assay.serving.http.paths import OPEN_PATHS
 from assay.serving.http.server_settings import read_token
 from tests.serving.http.conftest import Serve
 
@@ -16,14 +16,26 @@ def test_bearer_token_refuses_requests_without_the_token(serve: Serve, toy: Bund
     for method, path in [("POST", "/predict"), ("GET", "/model"), ("GET", "/metrics"), ("POST", "/invocations"),
                          ("POST", "/v2/models/toy/infer"), ("GET", "/nowhere")]:  # fmt: skip
         response = stranger.request(method, path, headers=headers, json={"text": "good"})
-        assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+        challenge, reason = ("Bearer", "missing") if header is None else ('Bearer error="invalid_token"', "wrong")
+        assert (response.status_code, response.headers["www-authenticate"]) == (401, challenge)
+        assert f"the token is {reason}" in response.json()["error"]
 
 
 def test_bearer_token_admits_the_token_and_open_paths(serve: Serve, toy: Bundle) -> None:
     client = serve(toy, token=TOKEN)
-    known = {"Authorization": f"Bearer {TOKEN}"}
-    assert client.post("/predict", json={"text": "good"}, headers=known).status_code == 200
+    for scheme in ("Bearer", "bearer", "BEARER "):
+        known = {"Authorization": f"{scheme} {TOKEN}"}
+        assert client.post("/predict", json={"text": "good"}, headers=known).status_code == 200
     assert {client.get(path).status_code for path in OPEN_PATHS} == {200}
+
+
+def test_bearer_token_leaves_all_health_routes_open(serve: Serve, toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/endpoints/7")
+    client = serve(toy, token=TOKEN)
+    ready = ["/v1/endpoints/7", "/v2/models/toy/ready", "/v2/models/toy/versions/3/ready", "/v2/models/toy/ready/"]
+    assert {client.get(path).status_code for path in ready} == {200}
+    assert {client.post(path).status_code for path in ready} == {401}
+    assert client.get("/v2/models/toy").status_code == 401
 
 
 def test_guard_without_a_token_admits_local_host_names_only(serve: Serve, toy: Bundle) -> None:
@@ -31,7 +43,14 @@ def test_guard_without_a_token_admits_local_host_names_only(serve: Serve, toy: B
     assert client.get("/model").status_code == 200
     assert client.get("/model", headers={"Host": "localhost:8080"}).status_code == 200
     assert client.get("/model", headers={"Host": "models.example.org"}).status_code == 200
-    assert client.get("/model", headers={"Host": "rebound.example.org"}).status_code == 400
+    assert client.get("/model", headers={"Host": "[::1]:8080"}).status_code == 200
+    refused = client.get("/model", headers={"Host": "rebound.example.org"})
+    assert (refused.status_code, "--allow-host" in refused.json()["error"]) == (400, True)
+
+
+def test_guard_admits_any_host_name_behind_a_proxy(serve: Serve, toy: Bundle) -> None:
+    client = serve(toy, allowed_hosts=("*",))
+    assert client.get("/model", headers={"Host": "any.example.org"}).status_code == 200
 
 
 def test_guard_admits_any_host_name_on_a_public_address(serve: Serve, toy: Bundle) -> None:

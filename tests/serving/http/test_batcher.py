@@ -55,6 +55,26 @@ def test_batcher_returns_predictions_of_each_request_in_order(toy: Bundle) -> No
     ]
 
 
+def test_batcher_joins_the_rows_of_one_iteration_of_the_event_loop(
+    toy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(toy)
+    sizes: list[int] = []
+    spy_on_batches(model, sizes, monkeypatch)
+
+    async def ask() -> None:
+        with batching() as batcher:
+            requests = [pending(model, "good Apple") for _ in range(8)]
+            for request in requests:
+                batcher.submit(request)
+                time.sleep(0.01)  # the idle thread could take the row meanwhile
+            assert batcher.waiting_rows == 8
+            await asyncio.gather(*(request.result for request in requests))
+
+    asyncio.run(ask())
+    assert sizes == [8]
+
+
 def test_batcher_joins_rows_that_wait_for_a_busy_thread(heavy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(heavy)
     sizes: list[int] = []

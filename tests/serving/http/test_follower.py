@@ -201,7 +201,7 @@ def test_follower_serves_the_last_version_without_a_registry(
         "1",
         True,
     )
-    assert b"assay_registry_degraded 1.0" in following._metrics.render()
+    assert b'assay_registry_degraded{name="toy"} 1.0' in following._metrics.render()
     # then the first poll that succeeds ends the degraded state.
     asyncio.run(follower(settings).poll(active_model))
     assert not active_model.degraded

@@ -58,7 +58,8 @@ def test_check_rows_accepts_the_longest_text_and_refuses_a_longer_one(
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
 def test_read_body_refuses_content_types_of_forms(client: TestClient, kind: str) -> None:
     response = client.post("/predict", content=b'{"text": "good"}', headers={"Content-Type": kind})
-    assert (response.status_code, response.json()["error"]) == (415, "send the header Content-Type: application/json")
+    error = f"Content-Type is {kind.partition(';')[0]!r}; send application/json"
+    assert (response.status_code, response.json()["error"]) == (415, error)
 
 
 @pytest.mark.parametrize("sent", ["0", "-5", "1.5", "soon", "", "9" * 30, "60001"])

@@ -1,11 +1,19 @@
+import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from starlette.testclient import TestClient
 
+from assay.serving.bundle import Bundle
 from assay.serving.http import openapi
 from tests.numbers import unbounded_numbers
+from tests.serving.http.conftest import Listen
 
 
 def references(value: Any) -> set[str]:
@@ -33,9 +41,51 @@ def test_document_lists_paths_that_exist(client: TestClient) -> None:
             # then none of them is unknown, and the POST operations describe their body.
             status = client.request(method.upper(), filled).status_code
             assert status not in (404, 405) or filled == "/card", path
-            assert ("requestBody" in operation) == (method == "post")
+            assert ("requestBody" in operation) == (method == "post" and path != "/v2/repository/index")
             names = re.findall(r"\{(\w+)\}", path)
             assert [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"] == names
+
+
+def test_document_types_the_response_of_every_get(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(set(ids)) == len(ids)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            response = client.request(method, path.replace("{model}", "toy").replace("{version}", "3"))
+            described = operation["responses"][str(response.status_code)]["content"]
+            assert response.headers["content-type"].partition(";")[0] in described, path
+            if method == "get" and response.headers["content-type"] == "application/json":
+                name = described["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                schema = {**document["components"]["schemas"][name], "components": document["components"]}
+                Draft202012Validator(schema).validate(response.json())
+
+
+@pytest.mark.slow  # generates a package and imports it
+def test_generated_client_predicts(listen: Listen, toy: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
+    server = listen(toy)
+    (tmp_path / "openapi.json").write_text(json.dumps(openapi.document()), encoding="utf-8")
+    options = ["--path", "openapi.json", "--meta", "none", "--output-path", "assay_client"]
+    command = [sys.executable, "-m", "openapi_python_client", "generate", *options]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", GENERATED, server.url], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["up", "toy", "True", "422"]), done.stderr
+
+
+GENERATED = """
+import sys
+from assay_client import Client
+from assay_client.api.default import get_model, is_ready, predict
+from assay_client.models import PredictRequest
+
+client = Client(sys.argv[1])
+predicted = predict.sync(client=client, body=PredictRequest(text="good Apple"), top_k=1)
+print(predicted.predictions[0].label, get_model.sync(client=client).name, is_ready.sync(client=client).ready)
+print(predict.sync_detailed(client=client, body=PredictRequest(text=" ")).status_code.value)
+"""
 
 
 def test_document_has_valid_examples(client: TestClient) -> None:
@@ -65,8 +115,8 @@ def test_page_is_self_contained(client: TestClient) -> None:
     response = client.get("/docs")
     page = Tags()
     page.feed(response.text)
-    assert not page.tags & {"script", "style", "iframe", "img", "link"}
-    assert all(link == "openapi.json" or link.startswith("#") for link in page.links)
+    assert not page.tags & {"script", "style", "iframe", "img"}
+    assert all(link == "openapi.json" or link.startswith(("#", "data:")) for link in page.links)
     for path in openapi.document()["paths"]:
         assert path in response.text
 
@@ -76,7 +126,7 @@ def test_document_bounds_every_number_of_a_request() -> None:
     schemas = document["components"]["schemas"]
     requests = {name: schema for name, schema in schemas.items() if "Response" not in name}
     # The server sends these numbers, not the client.
-    parts = ("EntityResponse", "RowResponse", "OutputTensor")
+    parts = ("EntityResponse", "RowResponse", "OutputTensor", "IndexEntry")
     requests = {name: schema for name, schema in requests.items() if name not in parts}
     assert "InputTensor" in requests
     assert list(unbounded_numbers([requests, document["paths"]])) == []

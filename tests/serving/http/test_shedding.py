@@ -14,6 +14,7 @@ from assay.serving.http.active_model import ActiveModel, load_model
 from assay.serving.http.batcher import Batcher
 from assay.serving.http.cost import BatchCost
 from assay.serving.http.model_calls import ModelCalls
+from assay.serving.http.model_set import ModelSet
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
@@ -103,7 +104,7 @@ def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> 
     model = load_model(toy)
     model.cost = BatchCost()
     model.cost.seconds_per_token, model.cost.tokens_per_row = 0.01, 10.0
-    shedder = Shedder(ModelCalls(ActiveModel(model), batcher, Limits(deadline=1.0), metrics), metrics)
+    shedder = Shedder(ModelCalls(ModelSet(ActiveModel(model)), batcher, Limits(deadline=1.0), metrics), metrics)
 
     async def arrive(count: int) -> int:
         return sum(shedder.refuse(b"/predict", []) is None for _ in range(count))
@@ -116,6 +117,28 @@ def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> 
     try:
         # then the counter starts again after the event loop has run the tasks.
         assert asyncio.run(arrive_twice()) == (6, 6)
+    finally:
+        batcher.stop()
+
+
+def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
+    # Given an idle queue, and a limit of 0.5 s,
+    metrics = ServerMetrics()
+    batcher = Batcher(1, 512, 65_536, metrics)
+    shedder = Shedder(
+        ModelCalls(ModelSet(ActiveModel(load_model(toy))), batcher, Limits(deadline=1.0), metrics), metrics
+    )
+
+    async def arrive_before_and_after_a_slow_task(seconds: float) -> tuple[bool, bool]:
+        first = shedder.refuse(b"/predict", []) is None
+        asyncio.get_running_loop().call_soon(time.sleep, seconds)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return first, shedder.refuse(b"/predict", []) is None
+
+    try:
+        # when the tasks of an iteration take a third of a second, then the next request would wait that long twice.
+        assert asyncio.run(arrive_before_and_after_a_slow_task(0.35)) == (True, False)
     finally:
         batcher.stop()
 

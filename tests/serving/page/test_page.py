@@ -193,3 +193,45 @@ def test_page_is_accessible(browser: Browser, server: Server, scheme: str, width
         found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
         assert found.response["violations"] == [], found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_page_keeps_a_label_with_its_words_in_text_from_right_to_left(page: Page) -> None:
+    # Given two entities in Hebrew text, one of Hebrew words and one of Latin words,
+    read(page, "שלום Apple ועוד Müller טוב")
+    # then each label is beside its words, on their left.
+    marks = page.locator("mark")
+    expect(marks).to_have_count(2)
+    places = marks.evaluate_all(
+        """marks => marks.map(mark => {
+          const words = document.createRange(); words.selectNode(mark.firstChild);
+          const [word, label, whole] = [words, mark.lastChild, mark].map(part => part.getBoundingClientRect());
+          return {label: label.right, word: word.left, inside: label.left >= whole.left && word.right <= whole.right};
+        })"""
+    )
+    assert all(place["inside"] and place["label"] <= place["word"] for place in places), places
+
+
+def test_page_says_whether_a_token_is_missing_or_wrong(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    options = ("--token", "env:PAGE_TOKEN")
+    with serving(bundle, tmp_path / "log", *options, PAGE_TOKEN="a secret of the tests") as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        expect(page.locator("#problem")).to_contain_text("This server requires a token")
+        page.get_by_label("Token").fill("another secret of nobody")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator("#problem")).to_contain_text("does not accept this token")
+        page.get_by_label("Token").fill("a secret of the tests")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator("#facts li").first).to_be_visible()
+        page.close()
+
+
+def test_documentation_of_the_api_has_an_icon_and_a_landmark(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("console", lambda line: errors.append(line.text))
+    page.goto(f"{server.url}/docs")
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_have_text("Assay over HTTP")
+    assert page.locator("link[rel=icon]").get_attribute("href").startswith("data:image/svg")  # type: ignore[union-attr]
+    assert errors == []
+    page.close()

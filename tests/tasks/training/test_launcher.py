@@ -95,7 +95,7 @@ def do(job: TrainingJob) -> Checkpoint:
 def weights(job: TrainingJob) -> dict[str, torch.Tensor]:
     return {
         f"{file}.{name}": value
-        for file in ("model.safetensors", "heads.safetensors")
+        for file in ("encoder.safetensors", "heads.safetensors")
         for name, value in load_file(job.folder / file).items()
     }
 

@@ -63,7 +63,7 @@ def test_predict_counts_offsets_in_characters_of_the_text_as_sent(client: TestCl
         ({"texts": ["good", None]}, 422, "row 1: texts.1", 1),
         ({"rows": [{"text": "good"}, {"txt": "bad"}]}, 422, "row 1: rows.1.text", 1),
         ({"texts": ["good", "x" * (MAX_CHARACTERS + 1)]}, 422, "row 1: text has 100001 characters", 1),
-        ({"rows": [{"text": "good", "text_pair": "bad"}]}, 422, "row 0: text_pair is given, but", 0),
+        ({"rows": [{"text": "good", "text_pair": "bad"}]}, 422, "row 0: text_pair is 'bad', but", 0),
         ([], 422, "", None),
     ],
 )
@@ -110,3 +110,16 @@ def test_predict_reports_a_prediction_that_is_not_finite(serve: Serve, toy: Bund
     }
     assert 'reason="not_finite"} 1.0' in client.get("/metrics").text
     assert client.post("/predict", json={"text": "good"}).status_code == 200
+
+
+def test_options_in_the_query_leave_out_parts(client: TestClient) -> None:
+    def row(query: str) -> Any:
+        response = client.post(f"/predict?{query}", json={"text": "good Apple"})
+        PredictResponse.model_validate(response.json())
+        return response.json()["predictions"][0]
+
+    assert list(row("top_k=1")["probabilities"]) == ["up"]
+    assert "probabilities" not in row("labels_only=true")
+    assert (row("threshold=1")["label"], row("threshold=1")["entities"]) == (None, [])
+    refused = client.post("/predict?threshold=2", json={"text": "good"})
+    assert (refused.status_code, refused.json()["error"]) == (422, "threshold is '2'; send a probability from 0 to 1")

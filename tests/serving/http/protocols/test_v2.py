@@ -165,3 +165,22 @@ def test_infer_counts_no_tensor_as_a_row(client: TestClient) -> None:
     assert response.status_code == 422
     assert response.json() == {"error": "inputs.1.shape.0: Input should be a valid integer, unable to parse string "
                                "as an integer"}  # fmt: skip
+
+
+def test_infer_reads_options_of_its_parameters(client: TestClient) -> None:
+    tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["good", "bad"]}
+
+    def outputs(**options: Any) -> dict[str, Any]:
+        body = {"inputs": [tensor], "parameters": options}
+        response = client.post("/v2/models/toy/infer", json=body)
+        assert response.status_code == 200, response.text
+        return {output["name"]: output for output in response.json()["outputs"]}
+
+    top = outputs(top_k=1)
+    assert (top["classes"]["shape"], top["classes"]["data"]) == ([2, 1], ["up", "down"])
+    assert top["probabilities"]["shape"] == [2, 1]
+    assert min(top["probabilities"]["data"]) > 0.5
+    assert "probabilities" not in outputs(labels_only=True)
+    assert outputs(threshold=1)["label"]["data"] == ["", ""]
+    refused = client.post("/v2/models/toy/infer", json={"inputs": [tensor], "parameters": {"top_k": -1}})
+    assert (refused.status_code, "top_k is -1" in refused.json()["error"]) == (422, True)

@@ -1,0 +1,160 @@
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from transformers import DistilBertConfig, RobertaConfig, pipeline
+
+from assay.corpus.cleaning import Cleaning
+from assay.corpus.errors import AssayError
+from assay.models.checkpoint import Checkpoint, CheckpointManifest
+from assay.models.export.huggingface import write_huggingface
+from assay.models.network import build_network
+from assay.models.tokenizer import load_tokenizer, save_tokenizer
+from assay.recipes.recipe import Head, ModelSection
+
+LABELS, TAGS = ["down", "up", "flat"], ["O", "B-ORG", "I-ORG"]
+TEXTS = ["The weather in Berlin is fine today", "shares fall", "a"]
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path: Path) -> Any:
+    """Return `make(encoder, heads)`, which writes a checkpoint with random weights."""
+
+    def make(encoder: Path, heads: list[Head], config: Any = None) -> Checkpoint:
+        folder = tmp_path / "checkpoint"
+        folder.mkdir()
+        section = ModelSection(encoder=str(encoder), heads=heads, max_length=32)
+        labels, tags = LABELS if "sentence" in heads else [], TAGS if "tokens" in heads else []
+        torch.manual_seed(1)
+        network = build_network(section, len(labels), len(tags), config=config).eval()
+        tokenizer = load_tokenizer(section)
+        save_tokenizer(tokenizer, folder)
+        for parameter in network.parameters():
+            # Random heads alone would give nearly equal probabilities.
+            torch.nn.init.normal_(parameter, std=0.2) if parameter.dim() > 1 else None
+        manifest = CheckpointManifest(
+            labels=labels,
+            tags=tags,
+            pair=False,
+            max_length=32,
+            cleaning=Cleaning(),
+            uses_type_ids=network.reads_type_ids,
+            pad_id=tokenizer.pad_token_id,
+        )
+        return Checkpoint.save(folder, network, manifest)
+
+    return make
+
+
+def logits_of(checkpoint: Checkpoint, folder: Path, text: str, head: str) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Return the logits of the checkpoint and of the ONNX file in the folder."""
+    reader: Any = pipeline("text-classification" if head == "sentence" else "token-classification", str(folder))
+    encoded = reader.tokenizer(text, return_tensors="pt", truncation=True)
+    with torch.no_grad():
+        network = checkpoint.network()
+        wanted = network(encoded["input_ids"], encoded["attention_mask"])[head].numpy()
+    session = ort.InferenceSession(str(folder / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
+    names = {value.name for value in session.get_inputs()}
+    [given] = session.run(["logits"], {name: value.numpy() for name, value in encoded.items() if name in names})
+    return wanted, given, reader
+
+
+@pytest.mark.slow  # the exporter traces each network
+@pytest.mark.parametrize(
+    ("encoder", "heads"),
+    [
+        ("bert", ["sentence"]),
+        ("bert", ["tokens"]),
+        ("bert", ["sentence", "tokens"]),
+        ("deberta", ["sentence", "tokens"]),
+    ],
+)
+def test_pipeline_and_onnx_predict_as_the_checkpoint(
+    request: pytest.FixtureRequest, make_checkpoint: Any, tmp_path: Path, encoder: str, heads: list[Head]
+) -> None:
+    checkpoint = make_checkpoint(request.getfixturevalue(f"tiny_{encoder}_folder"), heads)
+    (tmp_path / "out").mkdir()
+    folders = write_huggingface(checkpoint, tmp_path / "out", {"bundle": "abc"})
+    assert len(folders) == len(heads)
+    for head, folder in zip(heads, folders, strict=True):
+        for text in TEXTS:
+            wanted, given, reader = logits_of(checkpoint, folder, text, head)
+            np.testing.assert_allclose(given, wanted, atol=2e-4)
+            read = reader(text)
+            if head == "sentence":
+                assert read[0]["label"] == LABELS[int(wanted.argmax())]
+            else:
+                best = [TAGS[tag] for tag in wanted[0].argmax(-1)]
+                assert all(word["entity"] == best[word["index"]] for word in read)
+        metadata = {entry.key: entry.value for entry in onnx.load(folder / "onnx" / "model.onnx").metadata_props}
+        assert json.loads(metadata["labels"]) == (LABELS if head == "sentence" else TAGS)
+        assert (metadata["bundle"], metadata["max_length"]) == ("abc", "32")
+
+
+@pytest.mark.slow  # the exporter traces each network
+def test_joint_head_of_two_layers_is_placed(make_checkpoint: Any, tmp_path: Path, tiny_bert_folder: Path) -> None:
+    config = RobertaConfig(
+        vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, pad_token_id=0
+    )
+    checkpoint = make_checkpoint(tiny_bert_folder, ["sentence", "tokens"], config)
+    (tmp_path / "out").mkdir()
+    sentence, _ = write_huggingface(checkpoint, tmp_path / "out", {})
+    wanted, given, _ = logits_of(checkpoint, sentence, TEXTS[0], "sentence")
+    np.testing.assert_allclose(given, wanted, atol=2e-4)
+
+
+def test_joint_head_without_an_equal_is_refused(make_checkpoint: Any, tmp_path: Path, tiny_bert_folder: Path) -> None:
+    config = DistilBertConfig(vocab_size=300, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
+    checkpoint = make_checkpoint(tiny_bert_folder, ["sentence", "tokens"], config)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(AssayError, match=r"transformers has no DistilBertConfig whose sentence head"):
+        write_huggingface(checkpoint, tmp_path / "out", {})
+
+
+def test_pipeline_reads_a_checkpoint_of_one_head_and_refuses_a_joint_one(
+    make_checkpoint: Any, tmp_path: Path, tiny_bert_folder: Path
+) -> None:
+    one = make_checkpoint(tiny_bert_folder, ["sentence"])
+    reader: Any = pipeline("text-classification", str(one.folder))
+    assert reader(TEXTS[0])[0]["label"] in LABELS
+    shutil.rmtree(one.folder)
+    joint = make_checkpoint(tiny_bert_folder, ["sentence", "tokens"])
+    with pytest.raises((OSError, ValueError), match=r"no file named|Could not load model"):
+        pipeline("text-classification", str(joint.folder))
+
+
+MODULES = Path(os.environ.get("ASSAY_NODE_MODULES", "node_modules")).resolve()
+SCRIPT = """
+import { pipeline, env } from "@huggingface/transformers";
+env.allowRemoteModels = false;
+env.localModelPath = process.argv[2];
+const read = await pipeline("text-classification", "out", { dtype: "fp32" });
+console.log(JSON.stringify(await read(process.argv[3])));
+"""
+
+
+@pytest.mark.skipif(
+    not (shutil.which("node") and (MODULES / "@huggingface" / "transformers").is_dir()),
+    reason="transformers.js is not installed; npm install @huggingface/transformers, and set ASSAY_NODE_MODULES",
+)
+def test_transformers_js_predicts_as_the_checkpoint(
+    make_checkpoint: Any, tmp_path: Path, tiny_bert_folder: Path
+) -> None:
+    checkpoint = make_checkpoint(tiny_bert_folder, ["sentence"])
+    (tmp_path / "out").mkdir()
+    [folder] = write_huggingface(checkpoint, tmp_path / "out", {})
+    (tmp_path / "node_modules").symlink_to(MODULES)
+    (tmp_path / "read.mjs").write_text(SCRIPT, encoding="utf-8")
+    command = ["node", "read.mjs", str(tmp_path), TEXTS[0]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    wanted, _, _ = logits_of(checkpoint, folder, TEXTS[0], "sentence")
+    assert json.loads(done.stdout.splitlines()[-1])[0]["label"] == LABELS[int(wanted.argmax())]
