@@ -14,6 +14,8 @@ JSON_OUTPUTS = {
     "diff": ("registry.lineage.version_diff", "VersionDiff"),
     "reproduce": ("tasks.reproduce", "Reproduction"),
     "monitor": ("evaluation.drift.drift_report", "DriftReport"),
+    "labels issues": ("evaluation.labels.label_task_report", "LabelTaskReport"),
+    "labels apply": ("flows.corrections", "CorrectionReport"),
     "doctor": ("deployments.doctor", "Diagnoses"),
     "gc": ("registry.retention.garbage_collection", "CollectionReport"),
     "erase": ("registry.retention.erasure", "ErasureReport"),

@@ -1,0 +1,81 @@
+"""The rows whose labels are most probably wrong, as tasks for a person."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from assay.corpus.entity import Entity
+from assay.evaluation.labels.class_issues import class_margins, confident_classes
+from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
+from assay.evaluation.labels.held_out_rows import HeldOutRow
+from assay.evaluation.labels.label_issue import LabelIssue, LabelTask
+
+
+def find_issue_tasks(rows: Sequence[HeldOutRow], labels: Sequence[str], tags: Sequence[str]) -> list[LabelTask]:
+    """Return a task per row with label issues, the most probable one first.
+
+    Args:
+        rows: labelled rows with predictions of a model that has not learned from them.
+        labels: classes of the model, in the order of its probabilities.
+        tags: BIO tags of the model.
+    """
+    class_issues = _class_issues(rows, labels)
+    tasks = []
+    for number, row in enumerate(rows):
+        entity_issues = _entity_issues(row, tags)
+        issues = sorted(class_issues.get(number, []) + entity_issues, key=lambda issue: -issue.score)
+        if issues:
+            tasks.append(_task(row, issues, entity_issues))
+    return sorted(tasks, key=lambda task: (-task.score, task.id))
+
+
+def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int, list[LabelIssue]]:
+    """Return the issue of each row, by its number, whose model is confident of another class."""
+    code = {label: number for number, label in enumerate(labels)}
+    numbers = [number for number, row in enumerate(rows) if row.example.label in code and row.prediction.probabilities]
+    if not numbers:
+        return {}
+    probabilities = np.array([rows[number].prediction.probabilities for number in numbers])
+    given = np.array([code[str(rows[number].example.label)] for number in numbers])
+    confident, margins = confident_classes(probabilities, given), class_margins(probabilities, given)
+    return {
+        numbers[place]: [
+            LabelIssue(
+                kind="wrong class",
+                given=labels[given[place]],
+                proposed=labels[confident[place]],
+                score=max(0.0, float(margins[place])),
+            )
+        ]
+        for place in np.flatnonzero((confident >= 0) & (confident != given))
+    }
+
+
+def _entity_issues(row: HeldOutRow, tags: Sequence[str]) -> list[LabelIssue]:
+    if row.example.entities is None or not len(row.words):
+        return []
+    predicted = _found(row)
+    return find_entity_issues(row.example.text, row.aligned, predicted, row.words, row.tag_probabilities, tags)
+
+
+def _found(row: HeldOutRow) -> list[Entity]:
+    return [Entity(entity.start, entity.end, entity.label) for entity in row.prediction.entities]
+
+
+def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence[LabelIssue]) -> LabelTask:
+    example = row.example
+    wrong_class = next((issue for issue in issues if issue.kind == "wrong class"), None)
+    entities = example.entities
+    return LabelTask(
+        id=example.id,
+        split=row.split,
+        text=example.text,
+        text_pair=example.text_pair,
+        label=example.label,
+        entities=entities,
+        proposed_label=wrong_class.proposed if wrong_class else example.label,
+        proposed_entities=None if entities is None else resolved(entities, _found(row), entity_issues),
+        score=issues[0].score,
+        reason="; ".join(issue.reason for issue in issues),
+        issues=list(issues),
+    )

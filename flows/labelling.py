@@ -1,0 +1,40 @@
+"""The flows that find rows for people to label."""
+
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from assay.evaluation.labels.label_task_report import LabelTaskReport
+from assay.evaluation.labels.task_formats import TaskFormat
+from assay.serving.address import existing_tracking_uri
+from assay.tasks.label_review import find_label_issues
+
+MOST_TASKS = 100_000
+Tasks = Annotated[int, Field(ge=1, le=MOST_TASKS)]
+
+
+@flow(name="label-issues", flow_run_name="label-issues-{model}", persist_result=False, result_serializer="json")
+def label_issues(
+    model: str,
+    rows: Tasks = 200,
+    output: Path | None = None,
+    task_format: TaskFormat = "label-studio",
+    store: Path = Path(".assay"),
+    registry_uri: str | None = None,
+) -> LabelTaskReport:
+    """Find the held-out rows of a version whose labels are most probably wrong.
+
+    Args:
+        model: `models:/NAME@champion` or `models:/NAME/VERSION`.
+        rows: most rows to list.
+        output: file for an annotation tool; None writes none.
+        task_format: the tool that is to read it.
+        store: folder of runs and corrections, the same as for training.
+        registry_uri: address of MLflow. None: MLFLOW_TRACKING_URI, or sqlite in the store if that is not set.
+
+    Raises:
+        AssayError: there is no such version, or its rows are no longer available.
+    """
+    return find_label_issues(model, registry_uri or existing_tracking_uri(store), store, rows, output, task_format)
