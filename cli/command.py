@@ -44,7 +44,7 @@ THEMES: dict[str, tuple[Callable[..., None], ...]] = {
     "Services": (browser.ui, operations.doctor, operations.up, operations.down, operations.deploy, operations.api),
 }
 # A group of commands stands in the help by its name: `assay labels issues`.
-GROUPS: dict[str, tuple[Callable[..., None], ...]] = {"labels": (labels.issues, labels.apply)}
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {"labels": (labels.issues, labels.suggest, labels.apply)}
 GROUP_HELP = {"labels": "Let people mend the labels, and use what they decide."}
 GROUP_THEMES = {"Labels": ["labels"]}
 

@@ -15,6 +15,7 @@ JSON_OUTPUTS = {
     "reproduce": ("tasks.reproduce", "Reproduction"),
     "monitor": ("evaluation.drift.drift_report", "DriftReport"),
     "labels issues": ("evaluation.labels.label_task_report", "LabelTaskReport"),
+    "labels suggest": ("evaluation.labels.label_task_report", "LabelTaskReport"),
     "labels apply": ("flows.corrections", "CorrectionReport"),
     "doctor": ("deployments.doctor", "Diagnoses"),
     "gc": ("registry.retention.garbage_collection", "CollectionReport"),

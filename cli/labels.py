@@ -49,6 +49,43 @@ def issues(
     _print(report, as_json)
 
 
+def suggest(
+    model: Model,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--input", help="Rows without labels: a file, folder, glob, or mongo:env:VARIABLE/DATABASE/COLLECTION."
+        ),
+    ],
+    output: Output,
+    task_format: Format = "label-studio",
+    rows: Tasks = 200,
+    filter: Annotated[str | None, typer.Option(help="Filter for the documents of the input, in extended JSON.")] = None,
+    random_share: Annotated[float, typer.Option(min=0, max=1, help="Share of the rows to draw at random.")] = 0.2,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    store: Store = Path(".assay"),
+) -> None:
+    """Write the unlabelled rows to label next, for a tool.
+
+    These are rows that the version is unsure of and that differ from each other, and some at random. Near-duplicates of
+    labelled rows are left out. The input has the document format of the version's recipe.
+    """
+    chosen = parse_format(task_format)
+
+    from assay.serving.batch.mongo_address import parse_filter
+
+    documents = parse_filter(filter)
+
+    from assay.cli.story import told
+
+    with told(verbose=verbose):
+        from assay.flows.local import run_label_suggestion
+
+        report = run_label_suggestion(model, store, source, documents, output, chosen, rows, random_share)
+    _print(report, as_json)
+
+
 def parse_format(name: str) -> "TaskFormat":
     """Return the format of this name.
 

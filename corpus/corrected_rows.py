@@ -1,6 +1,6 @@
 """The rows of a source as people have corrected them, and the record of every change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -92,8 +92,7 @@ class CorrectedRows:
 
     def save(self, folder: Path) -> None:
         """Write every change into the folder of the snapshot."""
-        lines = "".join(row.model_dump_json() + "\n" for row in self._done)
-        (folder / CORRECTIONS).write_text(lines, encoding="utf-8")
+        write_corrected_rows(self._done, folder)
 
     def _correct(self, example: Example) -> Example:
         correction = self._of_source.get(example.id)
@@ -132,6 +131,13 @@ def correction_summary(counts: CorrectionCounts) -> str:
         "corrections of missing rows": counts.absent,
     }
     return ", ".join(f"{count:,} {name}" for name, count in parts.items() if count) or "nothing corrected"
+
+
+def write_corrected_rows(rows: Sequence[CorrectedRow], folder: Path) -> None:
+    """Write the changes that corrections made into the folder of a snapshot; no file without a change."""
+    if rows:
+        lines = "".join(row.model_dump_json() + "\n" for row in rows)
+        (folder / CORRECTIONS).write_text(lines, encoding="utf-8")
 
 
 def read_corrected_rows(folder: Path) -> list[CorrectedRow]:

@@ -211,8 +211,10 @@ class _Decision:
             raise UnreadableError("there is no such row")
         if self.row_id != added_id(self.text, self.text_pair):
             raise UnreadableError("text is not that of the task", self.text)
-        label = self.label if self.label is not None else previous and previous.label
-        entities = self.entities if self.entities is not None else previous and previous.entities
+        label, entities = self.label, self.entities
+        if previous is not None:
+            label = previous.label if label is None else label
+            entities = previous.entities if entities is None else entities
         if previous is not None and (label, entities) == (previous.label, previous.entities):
             return None
         return Correction(

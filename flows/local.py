@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.corpus.storage.disk_errors import user_line
 from assay.flows import ephemeral
@@ -129,6 +129,27 @@ def run_label_issues(model: str, store: Path, output: Path, task_format: "TaskFo
         from assay.flows.labelling import label_issues
     with _on_server():
         return label_issues(model, rows, output, task_format, store)
+
+
+def run_label_suggestion(
+    model: str,
+    store: Path,
+    source: str,
+    filter: dict[str, Any],
+    output: Path,
+    task_format: "TaskFormat",
+    rows: int,
+    random_share: float,
+) -> "LabelTaskReport":
+    """Choose rows to label next in this process.
+
+    Raises:
+        AssayError: the first error that a user can fix.
+    """
+    with _starting():
+        from assay.flows.labelling import suggest_labels
+    with _on_server():
+        return suggest_labels(model, source, rows, filter, random_share, output, task_format, store)
 
 
 @contextmanager

@@ -44,8 +44,12 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
     recipe = run.recipe
     description = describe_source(recipe.source)
     overlay = read_overlay(overlay_path(run.store, recipe.name), run.shared)
-    inputs = {"source": recipe.source.model_dump(mode="json"), "heads": recipe.heads, "content": description}
-    inputs |= {"corrections": overlay.digest}
+    inputs = {
+        "source": recipe.source.model_dump(mode="json"),
+        "heads": recipe.heads,
+        "content": description,
+        "corrections": overlay.digest,
+    }
 
     def make(folder: Path) -> None:
         try:

@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.sources.extended_json import MongoFilter
+from assay.evaluation.drift.embedding import Embedder
+from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.labels.held_out_rows import predict_held_out
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
 from assay.evaluation.labels.label_task_report import LabelTaskReport
+from assay.evaluation.labels.row_choice import choose_rows, row_uncertainty
 from assay.evaluation.labels.task_formats import TaskFormat, write_tasks
+from assay.evaluation.labels.unlabelled_rows import read_unlabelled, suggestion
 from assay.runs.prefect_artifacts import show_markdown
 from assay.runs.step_progress import current_step, reported
 from assay.runs.tracking import mlflow_page
@@ -53,6 +60,59 @@ def find_label_issues(
         current_step().conclude(f"{report.found:,} of {report.rows:,} rows")
         page = mlflow_page(tracking_uri, f"models/{version.champion.name}/versions/{version.champion.number}")
         show_issues(report, page)
+    return report
+
+
+@task(name="suggest-rows", cache_policy=NO_CACHE)
+@reported("suggest")
+def suggest_rows(
+    model: str,
+    tracking_uri: str,
+    store: Path,
+    source: str,
+    filter_: MongoFilter,
+    rows: int,
+    random_share: float,
+    output: Path | None = None,
+    task_format: TaskFormat = "label-studio",
+) -> LabelTaskReport:
+    """Return the rows of a source that are worth labelling next, and write them as tasks of an annotation tool.
+
+    Args:
+        model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        tracking_uri: address of MLflow.
+        store: folder of the runs and of the corrections.
+        source: file, folder, glob or collection of rows without labels.
+        filter_: filter on its documents.
+        rows: rows to choose.
+        random_share: share of them to draw at random.
+        output: file of the tasks; None writes none.
+        task_format: the tool that is to read the file.
+
+    Raises:
+        AssayError: there is no such version, its rows are no longer available, or the source cannot be read.
+    """
+    with open_version(model, tracking_uri, store) as version:
+        recipe, engine = version.champion.recipe, version.engine
+        new = read_unlabelled(source, filter_, recipe, version.labelled(store))
+        current_step().show(f"predicting {len(new):,} rows")
+        predicted = list(predict_held_out(engine, new))
+        uncertainty = np.array([row_uncertainty(row) for row in predicted])
+        vectors = Embedder(version.bundle, engine).embed([row_of(row, engine.manifest.pair) for row in new])
+        if vectors is None:  # a graph without an inner product: choose by uncertainty alone
+            vectors = np.eye(len(new))
+        chosen = choose_rows(uncertainty, vectors, rows, random_share)
+        report = LabelTaskReport(
+            model=version.champion.address,
+            recipe=recipe.name,
+            rows=len(new),
+            found=len(chosen),
+            tasks=[suggestion(predicted[row.number], row) for row in chosen],
+        )
+        if output is not None:
+            files = write_tasks(report.tasks, output, task_format, version.names, report.model)
+            report = report.model_copy(update={"files": files})
+    current_step().conclude(f"{report.found:,} of {report.rows:,} new rows")
     return report
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.corpus.example import Example
-from assay.corpus.overlay import overlay_path, read_overlay
+from assay.corpus.overlay import Overlay, overlay_path, read_overlay
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
@@ -15,7 +15,7 @@ from assay.evaluation.labels.task_formats import LabelNames
 from assay.registry.lineage.version_lineage import lineages
 from assay.runs.run import Run
 from assay.runs.step_progress import current_step
-from assay.serving.bundle import BundleManifest
+from assay.serving.bundle import Bundle, BundleManifest
 from assay.serving.engine import Engine
 from assay.tasks.find_reference import Champion, champion_of
 from assay.tasks.find_snapshot import find_snapshot
@@ -31,6 +31,7 @@ class VersionRows:
     run: Run
     snapshot: Snapshot
     splits: Splits
+    bundle: Bundle
     engine: Engine
 
     @property
@@ -38,11 +39,21 @@ class VersionRows:
         """Classes and entity types of the model."""
         return names_of(self.engine.manifest)
 
+    def labelled(self, store: Path) -> Iterator[Example]:
+        """Yield the rows that have labels: those of the snapshot, and those that people have added since."""
+        yield from self.snapshot.examples()
+        for row_id, correction in self._overlay(store).latest.items():
+            if correction.added is not None:
+                yield Example(row_id, correction.added.text, correction.added.text_pair)
+
     def undecided(self, split_name: SplitName, store: Path) -> list[Example]:
         """Return the rows of a split that no person has decided about since."""
-        decided = read_overlay(overlay_path(store, self.champion.recipe.name), self.run.shared).latest
+        decided = self._overlay(store).latest
         rows = self.splits.stream(self.snapshot, split_name)
         return [row for row in rows if row.id not in decided]
+
+    def _overlay(self, store: Path) -> Overlay:
+        return read_overlay(overlay_path(store, self.champion.recipe.name), self.run.shared)
 
 
 @contextmanager
@@ -63,7 +74,8 @@ def open_version(model: str, tracking_uri: str, store: Path) -> Iterator[Version
         )
         try:
             snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
-            yield VersionRows(champion, run, snapshot, lineage.splits, Engine(champion.open()))
+            bundle = champion.open()
+            yield VersionRows(champion, run, snapshot, lineage.splits, bundle, Engine(bundle))
         finally:
             shutil.rmtree(run.folder, ignore_errors=True)
 

@@ -31,6 +31,11 @@ class HeldOutRow:
     words: Sequence[Word] = ()
     tag_probabilities: Floats = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
+    @property
+    def found(self) -> tuple[Entity, ...]:
+        """Predicted entities without their scores."""
+        return tuple(Entity(entity.start, entity.end, entity.label) for entity in self.prediction.entities)
+
 
 def predict_held_out(
     engine: Engine, examples: Sequence[Example], split: SplitName | None = None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from assay.corpus.entity import Entity
 from assay.evaluation.labels.class_issues import class_margins, confident_classes
 from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
 from assay.evaluation.labels.held_out_rows import HeldOutRow
@@ -54,12 +53,7 @@ def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int
 def _entity_issues(row: HeldOutRow, tags: Sequence[str]) -> list[LabelIssue]:
     if row.example.entities is None or not len(row.words):
         return []
-    predicted = _found(row)
-    return find_entity_issues(row.example.text, row.aligned, predicted, row.words, row.tag_probabilities, tags)
-
-
-def _found(row: HeldOutRow) -> list[Entity]:
-    return [Entity(entity.start, entity.end, entity.label) for entity in row.prediction.entities]
+    return find_entity_issues(row.example.text, row.aligned, row.found, row.words, row.tag_probabilities, tags)
 
 
 def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence[LabelIssue]) -> LabelTask:
@@ -74,7 +68,7 @@ def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence
         label=example.label,
         entities=entities,
         proposed_label=wrong_class.proposed if wrong_class else example.label,
-        proposed_entities=None if entities is None else resolved(entities, _found(row), entity_issues),
+        proposed_entities=None if entities is None else resolved(entities, row.found, entity_issues),
         score=issues[0].score,
         reason="; ".join(issue.reason for issue in issues),
         issues=list(issues),

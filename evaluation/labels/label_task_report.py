@@ -35,7 +35,9 @@ class LabelTaskReport(BaseModel):
     @property
     def summary(self) -> str:
         """Return the outcome in one line."""
-        return f"{self.found:,} of {self.rows:,} rows that {self.model} has not learned from are worth a look"
+        if any(task.issues for task in self.tasks):
+            return f"{self.found:,} of {self.rows:,} held-out rows of {self.model} have labels that may be wrong"
+        return f"{self.found:,} of {self.rows:,} new rows chosen with {self.model}"
 
     def markdown(self, links: dict[str, str] | None = None) -> str:
         """Return the first tasks as a table.
