@@ -2,9 +2,9 @@
 
 A share of the labels of real data is corrupted, at random or as a model confuses them. Precision at k, where k is the
 number of corruptions, says how many of the first k issues are corruptions; labels that were wrong before count as
-false alarms. The models read frozen states of a pre-trained encoder and have not learned from the row that they predict
-(`benchmarks/labels_models.py`), so that all cells take minutes on one core. The ranking is that of `assay labels issues`.
-It stands beside cleanlab, beside the loss of a model that was trained on the same rows, and beside chance.
+false alarms. The models read frozen states of a pre-trained encoder and have not learned from the row that they
+predict (`benchmarks/labels_models.py`), so that all cells take minutes on one core. The ranking is that of
+`assay labels issues`, beside cleanlab, the loss of a model that was trained on the same rows, and chance.
 
 The second part plays active learning: 5 rounds of 200 rows from 400, chosen by `assay labels suggest` or at random.
 """
@@ -19,7 +19,7 @@ from cleanlab.token_classification.filter import find_label_issues as find_token
 from sklearn.metrics import f1_score
 
 from assay.corpus.entity import Entity
-from assay.evaluation.labels.class_issues import class_margins, confident_classes
+from assay.evaluation.labels.class_issues import class_issues
 from assay.evaluation.labels.entity_issues import find_entity_issues
 from assay.evaluation.labels.row_choice import choose_rows, margin_uncertainty
 from assay.serving.decoding import bio_tags, spans, tag_words
@@ -50,6 +50,7 @@ def main() -> None:
     """Measure every data set and write the rows at the end."""
     results: list[Row] = []
     for name in ("twitter_financial", "sentfin", "snips"):
+        print(name, flush=True)
         rows = read_rows(name)
         model = SentenceModel.of(rows)
         results += class_cells(rows, model)
@@ -89,9 +90,8 @@ def class_cells(rows: LabelledRows, model: SentenceModel) -> list[Row]:
 
 def class_order(probabilities: Array, given: Array) -> Array:
     """Return the rows as `assay labels issues` orders them: confident issues first, each part by its margin."""
-    confident = confident_classes(probabilities, given)
-    is_issue = (confident >= 0) & (confident != given)
-    order: Array = np.lexsort((-class_margins(probabilities, given), ~is_issue))
+    proposed, margins = class_issues(probabilities, given)
+    order: Array = np.lexsort((-margins, proposed < 0))
     return order
 
 
@@ -141,8 +141,8 @@ def entity_precisions(
     for number, (begin, end) in enumerate(places):
         part = probabilities[begin:end]
         predicted = spans([tags[code] for code in part.argmax(1)], rows.words[number])
-        for issue in find_entity_issues(rows.texts[number], given[number], predicted, rows.words[number], part, tags):
-            issues.append((-issue.score, number, issue.start or 0, issue.end or 0))
+        found = find_entity_issues(rows.texts[number], given[number], predicted, rows.words[number], part, tags)
+        issues += [(-issue.score, number, issue.start or 0, issue.end or 0) for issue in found]
     labels = [codes[begin:end].tolist() for begin, end in places]
     tokens = find_token_issues(labels, [probabilities[begin:end] for begin, end in places], n_jobs=1)
     fitted = model.fitted(codes, len(tags))[np.arange(len(codes)), codes]
@@ -193,6 +193,7 @@ def _hits(places: Sequence[tuple[int, int, int]], wrong: Sequence[Corruption]) -
 def _cell(what: str, share: float, how: How, found: Scores, needed: float, note: str) -> Row:
     ours = found["assay"]
     others = ", ".join(f"{method} {np.mean(values):.3f}" for method, values in found.items() if method != "assay")
+    print(what, how, share, {method: round(float(np.mean(values)), 3) for method, values in found.items()}, flush=True)
     return Row(
         measure=f"{what}, {share:.0%} wrong {'at random' if how == 'random' else 'by confusion'}: precision at k",
         value=round(float(np.mean(ours)), 3),
@@ -216,7 +217,7 @@ def suggestion_rows(rows: LabelledRows, kernel: Array) -> list[Row]:
         difference = suggested - drawn
         results.append(
             Row(
-                measure=f"{rows.name}, {START + number * ROUND:,} labelled rows: macro-F1 of suggested less random rows",
+                measure=f"{rows.name}, {START + number * ROUND:,} rows: macro-F1 of suggested less random rows",
                 value=round(float(difference.mean()), 4),
                 better="higher",
                 required=0.0 if number == ROUNDS else None,

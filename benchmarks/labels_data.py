@@ -83,7 +83,8 @@ def _states(name: str, texts: Sequence[str]) -> tuple[Array, list[list[Word]], A
     path = CACHE / f"{name}.npz"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **_encode(texts))
+        sentences, states, counts, places = _encode(texts)
+        np.savez(path, sentences=sentences, states=states, counts=counts, spans=places)
     kept = np.load(path)
     ends = np.cumsum(kept["counts"])
     words = [
@@ -93,15 +94,20 @@ def _states(name: str, texts: Sequence[str]) -> tuple[Array, list[list[Word]], A
     return kept["sentences"].astype(np.float32), words, kept["states"]
 
 
-def _encode(texts: Sequence[str]) -> dict[str, Array]:
-    """Return the states of the frozen encoder; those of a word are the mean of its tokens."""
+def _encode(texts: Sequence[str]) -> tuple[Array, Array, Array, Array]:
+    """Return the states of texts and words by the frozen encoder, the words per text, and their spans.
+
+    The state of a word is the mean of its tokens.
+    """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(minilm_folder())
     model: Any = AutoModel.from_pretrained(minilm_folder()).eval()
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    sentences, states, places = [[None] * len(texts) for _ in range(3)]
+    sentences: dict[int, Array] = {}
+    states: dict[int, Array] = {}
+    places: dict[int, list[tuple[int, int]]] = {}
     for begin in track(range(0, len(order), BATCH), "encoding"):
         numbers = order[begin : begin + BATCH]
         batch = tokenizer([texts[number] for number in numbers], padding=True, truncation=True, return_tensors="pt")
@@ -120,12 +126,13 @@ def _encode(texts: Sequence[str]) -> dict[str, Array]:
             places[number] = [
                 (encoding.offsets[group[0]][0], encoding.offsets[group[-1]][1]) for group in tokens.values()
             ]
-    return {
-        "sentences": np.array(sentences, dtype=np.float16),
-        "states": np.concatenate(states).astype(np.float16),
-        "counts": np.array([len(one) for one in places]),
-        "spans": np.array([span for one in places for span in one]),
-    }
+    rows = range(len(texts))
+    return (
+        np.stack([sentences[row] for row in rows]).astype(np.float16),
+        np.concatenate([states[row] for row in rows]).astype(np.float16),
+        np.array([len(places[row]) for row in rows]),
+        np.array([span for row in rows for span in places[row]]),
+    )
 
 
 def corrupt_classes(label: Array, share: float, how: How, confusion: Array, seed: int) -> tuple[Array, Array]:

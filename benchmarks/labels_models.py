@@ -1,11 +1,12 @@
 """Models of `make bench-labels` whose predictions of held-out rows cost one matrix product per set of labels.
 
 Both are ridge regressions on one-hot labels over the states of a frozen encoder. What is costly, the inverse of the
-kernel or of the covariance, does not depend on the labels, so that every corruption of them is scored with the same one.
+kernel or of the covariance, does not depend on the labels: every corruption of them is scored with the same one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import scipy.linalg
@@ -16,6 +17,7 @@ from benchmarks.labels_data import Array, LabelledRows
 # Chosen once on the uncorrupted rows of twitter_financial.
 KERNEL_PENALTY, WORD_PENALTY = 1.0, 30.0
 FOLDS = 5
+WORD = r"\S+"
 TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5)
 
 
@@ -49,14 +51,14 @@ class SentenceModel:
 def kernel_of(rows: LabelledRows) -> Array:
     """Return the kernel of every pair of rows."""
     begins = rows.begins
-    states = [rows.states[begin:end].astype(np.float32) for begin, end in zip(begins[:-1], begins[1:], strict=True)]
+    states = [rows.states[begin:end].astype(np.float32) for begin, end in pairwise(begins)]
     parts = [rows.sentences, np.stack([one.mean(0) for one in states]), np.stack([one.max(0) for one in states])]
     dense = np.hstack([(part - part.mean(0)) / (part.std(0) + 1e-6) for part in parts])
     products = dense @ dense.T
     square = np.diag(products)
     distance = square[:, None] + square[None] - 2 * products
     kernel: Array = 2 * np.exp(-distance / (2 * np.median(distance)))
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"\S+")
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=WORD)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True)
     for vectorizer in (words, letters):
         vectors = vectorizer.fit_transform(rows.texts).astype(np.float32)
@@ -69,8 +71,8 @@ def inverted(kernel: Array) -> Array:
     ridge = kernel + KERNEL_PENALTY * np.eye(len(kernel), dtype=np.float32)
     factor, _ = scipy.linalg.lapack.spotrf(ridge, lower=1)
     inverse, _ = scipy.linalg.lapack.spotri(factor, lower=1)
-    inverse = np.tril(inverse)
-    return inverse + np.tril(inverse, -1).T
+    lower: Array = np.tril(inverse)
+    return lower + np.tril(inverse, -1).T
 
 
 class WordModel:

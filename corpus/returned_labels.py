@@ -53,10 +53,11 @@ class ReadingRules:
     id_field: str | None = None
     author: str | None = None
 
-    @property
-    def needs(self) -> Needs:
-        """What the readers of tools are asked for."""
-        return Needs(Fields(label="label", entities="entities"), self.annotations, self.label, self.entities)
+    def needs(self, values: Mapping[str, Any], tool: str) -> Needs:
+        """Return what the reader of a tool is asked for."""
+        # The flat forms of Label Studio do not say which column is a class; tasks call it label.
+        is_flat = tool == "label_studio" and "annotations" not in values
+        return Needs(Fields(label="label" if is_flat else None), self.annotations, self.label, self.entities)
 
 
 @dataclass
@@ -155,7 +156,7 @@ class _Decision:
 
     @classmethod
     def read(cls, document: Document, tool: str, rules: ReadingRules) -> "_Decision | None":
-        row = read_decision(document.values, tool, rules.needs)
+        row = read_decision(document.values, tool, rules.needs(document.values, tool))
         if row is None:
             return None
         text = plain_text(row.text, "text")

@@ -103,7 +103,7 @@ def corrected_lines(corrected: Mapping[SplitName, int]) -> list[str]:
         return []
     counts = ", ".join(f"{count:,} {split_name}" for split_name, count in corrected.items())
     return [
-        f"Rows with labels that people have corrected: {counts}. Every model is scored on the corrected labels.",
+        f"Rows with labels that people have corrected: {counts}. They count as corrected for every model.",
         "",
     ]
 

@@ -19,6 +19,20 @@ def class_margins(probabilities: Floats, given: Ints) -> Floats:
     return margins
 
 
+def class_issues(probabilities: Floats, given: Ints) -> tuple[Ints, Floats]:
+    """Return the class that a model is confident of where the given one is probably wrong, else -1, and the margins.
+
+    A label is an issue if the model is confident of another class, and finds that one more probable.
+
+    Args:
+        probabilities: rows x classes, of a model that has not learned from these rows.
+        given: the class of each row.
+    """
+    confident, margins = confident_classes(probabilities, given), class_margins(probabilities, given)
+    issues: Ints = np.where((confident != given) & (margins > 0), confident, -1)
+    return issues, margins
+
+
 def confident_classes(probabilities: Floats, given: Ints) -> Ints:
     """Return the most probable class whose threshold each row reaches; -1 if it reaches none.
 

@@ -8,7 +8,7 @@ import numpy as np
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example
 from assay.corpus.splits import SplitName
-from assay.evaluation.labelled_predictions import as_tagged, row_of
+from assay.evaluation.labelled_predictions import LabelledPrediction, as_tagged, row_of
 from assay.serving.decoding import Floats, softmax
 from assay.serving.encoding import EncodedText, Word
 from assay.serving.engine import BATCH_TOKENS, Engine, Prediction
@@ -38,9 +38,18 @@ class HeldOutRow:
 
 
 def predict_held_out(
-    engine: Engine, examples: Sequence[Example], split: SplitName | None = None
+    engine: Engine,
+    examples: Sequence[Example],
+    split: SplitName | None = None,
+    predictions: Sequence[LabelledPrediction] | None = None,
 ) -> Iterator[HeldOutRow]:
     """Yield the rows of a split with their predictions, in order.
+
+    Args:
+        engine: engine of the model.
+        examples: the rows.
+        split: their split.
+        predictions: what the model predicts for them, if that is known.
 
     Raises:
         AssayError: a row has no second text although the model reads pairs.
@@ -48,9 +57,12 @@ def predict_held_out(
     for begin in range(0, len(examples), ROWS_PER_CHUNK):
         rows = examples[begin : begin + ROWS_PER_CHUNK]
         inputs = [row_of(row, engine.manifest.pair) for row in rows]
+        known = predictions and [_prediction(one) for one in predictions[begin : begin + ROWS_PER_CHUNK]]
         held_out = [
             HeldOutRow(row, prediction, split, aligned.entities or ())
-            for row, aligned, prediction in zip(rows, as_tagged(engine, rows), engine.predict(inputs), strict=True)
+            for row, aligned, prediction in zip(
+                rows, as_tagged(engine, rows), known or engine.predict(inputs), strict=True
+            )
         ]
         if not engine.tags:
             yield from held_out
@@ -59,6 +71,10 @@ def predict_held_out(
         for row, text, probabilities in zip(held_out, encoded, _tag_probabilities(engine, encoded), strict=True):
             words = [word for window in text.windows for word in window.words]
             yield replace(row, words=words, tag_probabilities=probabilities)
+
+
+def _prediction(known: LabelledPrediction) -> Prediction:
+    return Prediction(known.predicted, known.probabilities, known.predicted_entities, known.truncated)
 
 
 def _tag_probabilities(engine: Engine, rows: Sequence[EncodedText]) -> list[Floats]:

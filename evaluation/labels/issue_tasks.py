@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from assay.evaluation.labels.class_issues import class_margins, confident_classes
+from assay.evaluation.labels.class_issues import class_issues
 from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
 from assay.evaluation.labels.held_out_rows import HeldOutRow
 from assay.evaluation.labels.label_issue import LabelIssue, LabelTask
@@ -18,11 +18,11 @@ def find_issue_tasks(rows: Sequence[HeldOutRow], labels: Sequence[str], tags: Se
         labels: classes of the model, in the order of its probabilities.
         tags: BIO tags of the model.
     """
-    class_issues = _class_issues(rows, labels)
+    issues_of = _class_issues(rows, labels)
     tasks = []
     for number, row in enumerate(rows):
         entity_issues = _entity_issues(row, tags)
-        issues = sorted(class_issues.get(number, []) + entity_issues, key=lambda issue: -issue.score)
+        issues = sorted(issues_of.get(number, []) + entity_issues, key=lambda issue: -issue.score)
         if issues:
             tasks.append(_task(row, issues, entity_issues))
     return sorted(tasks, key=lambda task: (-task.score, task.id))
@@ -36,17 +36,17 @@ def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int
         return {}
     probabilities = np.array([rows[number].prediction.probabilities for number in numbers])
     given = np.array([code[str(rows[number].example.label)] for number in numbers])
-    confident, margins = confident_classes(probabilities, given), class_margins(probabilities, given)
+    proposed, margins = class_issues(probabilities, given)
     return {
         numbers[place]: [
             LabelIssue(
                 kind="wrong class",
                 given=labels[given[place]],
-                proposed=labels[confident[place]],
-                score=max(0.0, float(margins[place])),
+                proposed=labels[proposed[place]],
+                score=float(margins[place]),
             )
         ]
-        for place in np.flatnonzero((confident >= 0) & (confident != given))
+        for place in np.flatnonzero(proposed >= 0)
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from assay.evaluation.labels.held_out_rows import HeldOutRow
 from assay.evaluation.statistics import Floats, Ints
 
-# Rows at random show what the model is wrong about without knowing it, and keep the labelled rows like the incoming ones.
+# Rows at random show where the model is wrong without knowing it, and keep the labelled rows like the incoming ones.
 RANDOM_SHARE = 0.2
 # So many of the most uncertain rows, for each row to choose, stand to choice.
 CANDIDATES = 5
@@ -25,8 +25,8 @@ def choose_rows(
 ) -> list[ChosenRow]:
     """Choose rows, the first to label first, then those at random.
 
-    One after the other is chosen for its uncertainty times its distance to the nearest row that is already chosen, among
-    the most uncertain rows (k-centre greedy, Sener & Savarese 2018, weighted by uncertainty).
+    One after the other is chosen among the most uncertain rows, for its uncertainty times its distance to the nearest
+    row that is already chosen (k-centre greedy, Sener & Savarese 2018, weighted by uncertainty).
 
     Args:
         uncertainty: 0 to 1 per row.
@@ -69,7 +69,7 @@ def row_uncertainty(row: HeldOutRow) -> float:
     if row.prediction.probabilities:
         found.append(margin_uncertainty(np.array([row.prediction.probabilities]))[0])
     if row.tag_probabilities.size:
-        found.append(float(margin_uncertainty(row.tag_probabilities).max()))
+        found.append(float(margin_uncertainty(row.tag_probabilities.astype(np.float64)).max()))
     return float(max(found))
 
 

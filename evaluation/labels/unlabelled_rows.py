@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from assay.corpus.cleaning import Cleaning, clean
+from assay.corpus.cleaning import Cleaning
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import DataError
@@ -70,7 +70,7 @@ def suggestion(row: HeldOutRow, chosen: ChosenRow) -> LabelTask:
 
 def _key(row: Example, cleaning: Cleaning) -> str:
     texts = (row.text, row.text_pair or "")
-    return "\0".join(normalise(clean(text, cleaning).text) for text in texts)
+    return "\0".join(normalise(cleaning.text(text)) for text in texts)
 
 
 def _rows(address: str, filter_: MongoFilter, recipe: Recipe) -> Iterator[Example]:
