@@ -4,7 +4,8 @@ A share of the labels of real data is corrupted, at random or as a model confuse
 number of corruptions, says how many of the first k issues are corruptions; labels that were wrong before count as
 false alarms. The models read frozen states of a pre-trained encoder and have not learned from the row that they
 predict (`benchmarks/labels_models.py`), so that all cells take minutes on one core. The ranking is that of
-`assay labels issues`, beside cleanlab, the loss of a model that was trained on the same rows, and chance.
+`assay labels issues`: cleanlab's for classes, its own for entities. Beside it stand cleanlab's other or only ranking,
+the loss of a model that was trained on the same rows, and chance.
 
 The second part plays active learning: 5 rounds of 200 rows from 400, chosen by `assay labels suggest` or at random.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
 from cleanlab.token_classification.filter import find_label_issues as find_token_issues
 from sklearn.metrics import f1_score
 
@@ -77,7 +79,7 @@ def class_cells(rows: LabelledRows, model: SentenceModel) -> list[Row]:
                 probabilities = model.held_out(given, classes)
                 orders = {
                     "assay": class_order(probabilities, given),
-                    "cleanlab": cleanlab_order(probabilities, given),
+                    "cleanlab by margin": margin_order(probabilities, given),
                     "loss of the training fit": np.argsort(model.fitted(given, classes)[np.arange(len(given)), given]),
                     "random": np.random.default_rng(seed).permutation(len(given)),
                 }
@@ -89,16 +91,18 @@ def class_cells(rows: LabelledRows, model: SentenceModel) -> list[Row]:
 
 
 def class_order(probabilities: Array, given: Array) -> Array:
-    """Return the rows as `assay labels issues` orders them: confident issues first, each part by its margin."""
-    proposed, margins = class_issues(probabilities, given)
-    order: Array = np.lexsort((-margins, proposed < 0))
-    return order
+    """Return the rows as `assay labels issues` orders them, which is by cleanlab; rows without an issue come last."""
+    return _completed(class_issues(probabilities, given), probabilities[np.arange(len(given)), given])
 
 
-def cleanlab_order(probabilities: Array, given: Array) -> Array:
-    """Return the rows as cleanlab orders them: its issues, then all others by its score."""
-    issues = find_label_issues(given, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
-    rest = np.argsort(probabilities[np.arange(len(given)), given])
+def margin_order(probabilities: Array, given: Array) -> Array:
+    """Return the rows as cleanlab orders them by the margin between the given class and the best other one."""
+    issues = find_label_issues(given, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
+    return _completed(issues, get_label_quality_scores(given, probabilities, method="normalized_margin"))
+
+
+def _completed(issues: Array, quality: Array) -> Array:
+    rest = np.argsort(quality)
     return np.concatenate([issues, rest[~np.isin(rest, issues)]])
 
 

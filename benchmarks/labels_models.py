@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from benchmarks.labels_data import Array, LabelledRows
 
 # Chosen once on the uncorrupted rows of twitter_financial.
-KERNEL_PENALTY, WORD_PENALTY = 1.0, 30.0
+KERNEL_PENALTY, WORD_PENALTY = 4.0, 30.0
 FOLDS = 5
 WORD = r"\S+"
 TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5)
@@ -71,8 +71,8 @@ def inverted(kernel: Array) -> Array:
     ridge = kernel + KERNEL_PENALTY * np.eye(len(kernel), dtype=np.float32)
     factor, _ = scipy.linalg.lapack.spotrf(ridge, lower=1)
     inverse, _ = scipy.linalg.lapack.spotri(factor, lower=1)
-    lower: Array = np.tril(inverse)
-    return lower + np.tril(inverse, -1).T
+    whole: Array = np.tril(inverse) + np.tril(inverse, -1).T
+    return whole
 
 
 class WordModel:

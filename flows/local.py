@@ -128,7 +128,7 @@ def run_label_issues(model: str, store: Path, output: Path, task_format: "TaskFo
     with _starting():
         from assay.flows.labelling import label_issues
     with _on_server():
-        return label_issues(model, rows, output, task_format, store)
+        return label_issues(model, rows, output, task_format, store=store)
 
 
 def run_label_suggestion(
@@ -149,7 +149,7 @@ def run_label_suggestion(
     with _starting():
         from assay.flows.labelling import suggest_labels
     with _on_server():
-        return suggest_labels(model, source, rows, filter, random_share, output, task_format, store)
+        return suggest_labels(model, source, rows, filter, random_share, output, task_format, store=store)
 
 
 @contextmanager

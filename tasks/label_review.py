@@ -6,19 +6,27 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from assay.corpus.overlay import overlay_path, read_overlay
 from assay.corpus.sources.extended_json import MongoFilter
 from assay.evaluation.drift.embedding import Embedder
+from assay.evaluation.export_report import BUNDLE
 from assay.evaluation.labelled_predictions import row_of
 from assay.evaluation.labels.held_out_rows import predict_held_out
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
-from assay.evaluation.labels.label_task_report import LabelTaskReport
+from assay.evaluation.labels.label_task_report import SHOWN, LabelTaskReport
 from assay.evaluation.labels.row_choice import choose_rows, row_uncertainty
 from assay.evaluation.labels.task_formats import TaskFormat, write_tasks
 from assay.evaluation.labels.unlabelled_rows import read_unlabelled, suggestion
-from assay.runs.prefect_artifacts import show_markdown
+from assay.evaluation.run_results import RunResults
+from assay.registry.promotion import PromotionResult
+from assay.runs.prefect_artifacts import show_link, show_markdown
+from assay.runs.run import Run
 from assay.runs.step_progress import current_step, reported
 from assay.runs.tracking import mlflow_page
-from assay.tasks.version_rows import held_out_rows, open_version
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.tasks.annotation.push import AnnotationServer, push_tasks
+from assay.tasks.version_rows import held_out_rows, names_of, open_version
 
 
 @task(name="find-label-issues", cache_policy=NO_CACHE)
@@ -53,6 +61,7 @@ def find_label_issues(
             rows=len(held_out),
             found=len(found),
             tasks=found[:rows],
+            names=version.names,
         )
         if output is not None:
             files = write_tasks(report.tasks, output, task_format, version.names, report.model)
@@ -108,12 +117,54 @@ def suggest_rows(
             rows=len(new),
             found=len(chosen),
             tasks=[suggestion(predicted[row.number], row) for row in chosen],
+            names=version.names,
         )
         if output is not None:
             files = write_tasks(report.tasks, output, task_format, version.names, report.model)
             report = report.model_copy(update={"files": files})
     current_step().conclude(f"{report.found:,} of {report.rows:,} new rows")
     return report
+
+
+@task(name="push-tasks", cache_policy=NO_CACHE)
+@reported("push")
+def push(report: LabelTaskReport, server: AnnotationServer) -> LabelTaskReport:
+    """Add the tasks of a report to a project on the server of an annotation tool, and link the project in Prefect.
+
+    Raises:
+        AssayError: the server cannot be reached, or refuses them.
+    """
+    if not report.tasks:
+        return report
+    address = push_tasks(server, report.tasks, report.names, report.model)
+    current_step().conclude(f"{len(report.tasks):,} tasks in {address}")
+    show_link("label-tasks", address, server.project, f"{len(report.tasks):,} tasks of {report.model}")
+    return report.model_copy(update={"pushed": address})
+
+
+@task(name="label-issues", cache_policy=NO_CACHE)
+def review_run(run: Run, results: RunResults, promotion: PromotionResult) -> None:
+    """Show in Prefect which held-out rows of a run have labels that may be wrong, after its training."""
+    snapshot, splits = results.snapshot.load(), results.splits.load()
+    bundle = Bundle.load(results.export.path / BUNDLE)
+    engine = Engine(bundle)
+    decided = read_overlay(overlay_path(run.store, run.recipe.name), run.shared).latest
+    test = results.evaluation.load().rows
+    rows = list(predict_held_out(engine, splits.rows(snapshot, "validation"), "validation"))
+    rows += predict_held_out(engine, splits.rows(snapshot, "test"), "test", test)
+    undecided = [row for row in rows if row.example.id not in decided]
+    found = find_issue_tasks(undecided, engine.labels, engine.tags)
+    version = promotion.version
+    report = LabelTaskReport(
+        model=version.address if version else bundle.manifest.name,
+        recipe=run.recipe.name,
+        rows=len(undecided),
+        found=len(found),
+        tasks=found[:SHOWN],
+        names=names_of(bundle.manifest),
+    )
+    page = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}") if version else None
+    show_issues(report, page)
 
 
 def show_issues(report: LabelTaskReport, page: str | None) -> None:

@@ -47,8 +47,8 @@ def find_entity_issues(
 ) -> list[LabelIssue]:
     """Return an issue per place where the entities of a row differ from those of the model.
 
-    An issue is about whole entities and not about words, since those are what a person corrects. Its score is the mean
-    margin of the model over the words whose tags differ.
+    An issue is about whole entities and not about words, since those are what a person corrects. Its score is that of
+    its least probable word, among the words whose tags differ.
 
     Args:
         text: text of the row.
@@ -58,7 +58,7 @@ def find_entity_issues(
         tag_probabilities: words x tags.
         tags: BIO tags, in the order of the columns.
     """
-    margins = _margins(given, predicted, words, tag_probabilities, tags)
+    doubts = _doubts(given, predicted, words, tag_probabilities, tags)
     return [
         LabelIssue(
             kind=conflict.kind,
@@ -69,7 +69,7 @@ def find_entity_issues(
             end=conflict.end,
         )
         for conflict in _conflicts(given, predicted)
-        if (score := _score(conflict, words, margins)) > 0
+        if (score := _score(conflict, words, doubts)) > 0
     ]
 
 
@@ -100,31 +100,27 @@ def _conflicts(given: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator
         yield group
 
 
-def _margins(
+def _doubts(
     given: Sequence[Entity],
     predicted: Sequence[Entity],
     words: Sequence[Word],
     probabilities: Floats,
     tags: Sequence[str],
 ) -> Floats:
-    """Return the probability of the predicted tag of each word minus that of the given tag; NaN where they agree."""
+    """Return the probability that the given tag of each word is wrong; 0 where the model has the same tag."""
     code = {tag: number for number, tag in enumerate(tags)}
-    pairs = list(zip(tag_words(given, words), tag_words(predicted, words), strict=True))
-    margins = [
+    pairs = zip(tag_words(given, words), tag_words(predicted, words), strict=True)
+    doubts = [
         # A type that the model does not know has no probability.
-        probabilities[place, code[theirs]] - (probabilities[place, code[ours]] if ours in code else 0.0)
-        if ours != theirs
-        else np.nan
+        0.0 if ours == theirs else 1.0 - (probabilities[place, code[ours]] if ours in code else 0.0)
         for place, (ours, theirs) in enumerate(pairs)
     ]
-    return np.array(margins, dtype=np.float32)
+    return np.array(doubts, dtype=np.float32)
 
 
-def _score(conflict: _Conflict, words: Sequence[Word], margins: Floats) -> float:
+def _score(conflict: _Conflict, words: Sequence[Word], doubts: Floats) -> float:
     inside = [conflict.start < word.end and word.start < conflict.end for word in words]
-    values = margins[np.array(inside, dtype=bool)] if len(margins) else margins
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else 0.0
+    return float(doubts[np.array(inside, dtype=bool)].max(initial=0.0)) if len(doubts) else 0.0
 
 
 def _spans(entities: Sequence[Entity]) -> list[tuple[int, int]]:

@@ -57,12 +57,11 @@ def predict_held_out(
     for begin in range(0, len(examples), ROWS_PER_CHUNK):
         rows = examples[begin : begin + ROWS_PER_CHUNK]
         inputs = [row_of(row, engine.manifest.pair) for row in rows]
-        known = predictions and [_prediction(one) for one in predictions[begin : begin + ROWS_PER_CHUNK]]
+        known = None if predictions is None else predictions[begin : begin + ROWS_PER_CHUNK]
+        predicted = engine.predict(inputs) if known is None else [_prediction(one) for one in known]
         held_out = [
             HeldOutRow(row, prediction, split, aligned.entities or ())
-            for row, aligned, prediction in zip(
-                rows, as_tagged(engine, rows), known or engine.predict(inputs), strict=True
-            )
+            for row, aligned, prediction in zip(rows, as_tagged(engine, rows), predicted, strict=True)
         ]
         if not engine.tags:
             yield from held_out

@@ -36,17 +36,16 @@ def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int
         return {}
     probabilities = np.array([rows[number].prediction.probabilities for number in numbers])
     given = np.array([code[str(rows[number].example.label)] for number in numbers])
-    proposed, margins = class_issues(probabilities, given)
     return {
         numbers[place]: [
             LabelIssue(
                 kind="wrong class",
                 given=labels[given[place]],
-                proposed=labels[proposed[place]],
-                score=float(margins[place]),
+                proposed=labels[probabilities[place].argmax()],
+                score=1.0 - float(probabilities[place, given[place]]),
             )
         ]
-        for place in np.flatnonzero(proposed >= 0)
+        for place in class_issues(probabilities, given)
     }
 
 

@@ -15,8 +15,8 @@ CHARACTERS = 160
 class LabelIssue(BaseModel):
     """A label that is probably wrong.
 
-    `score` is the probability of the model's proposal minus that of the given label, from 0 to 1: the higher, the
-    more probably the label is wrong. `start` and `end` are the characters of the text that an issue with an entity is
+    `score` is the probability that the model gives to all other labels, from 0 to 1: the higher, the more probably the
+    label is wrong. `start` and `end` are the characters of the text that an issue with an entity is
     about, else None. `given` and `proposed` are a class, or the type and words of entities; None where there is none.
     """
 

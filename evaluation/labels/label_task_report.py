@@ -7,6 +7,7 @@ from pydantic import BaseModel, computed_field
 
 from assay.corpus.markdown import cell, row
 from assay.evaluation.labels.label_issue import LabelTask, shorten
+from assay.evaluation.labels.task_formats import LabelNames
 
 SHOWN = 20
 
@@ -15,7 +16,8 @@ class LabelTaskReport(BaseModel):
     """The rows that are worth a person's time, the most valuable first.
 
     `rows` counts the rows that were looked at, `found` those with a reason; `tasks` holds the first of them, as many
-    as were asked for. `files` are the files that were written.
+    as were asked for. `names` are the classes and entity types
+    of the model, `files` the files that were written, `pushed` the address of a project that took the tasks.
     """
 
     model: str
@@ -23,6 +25,7 @@ class LabelTaskReport(BaseModel):
     rows: int
     found: int
     tasks: list[LabelTask]
+    names: LabelNames
     files: list[Path] = []
     pushed: str | None = None
 

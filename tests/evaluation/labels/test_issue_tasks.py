@@ -1,12 +1,12 @@
 import numpy as np
 
 from assay.corpus.example import Entity, Example
-from assay.evaluation.labels.class_issues import class_issues, confident_classes
+from assay.evaluation.labels.class_issues import class_issues
 from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
 from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
 from assay.serving.decoding import spans
-from assay.serving.engine import Engine, Prediction
+from assay.serving.engine import Engine, Prediction, ScoredEntity
 from assay.serving.words import Word
 from tests.tasks.conftest import MakeBundle
 
@@ -35,17 +35,16 @@ def test_class_issues_are_rows_that_the_model_confidently_puts_elsewhere() -> No
     given = np.where(np.arange(200) < 10, 1 - right, right)
     table = np.where(right[:, None] == [0, 1], sure[:, None], 1 - sure[:, None])
 
-    proposed, margins = class_issues(table, given)
+    found = class_issues(table, given)
 
     # then these ten are found, and nothing else.
-    assert set(np.flatnonzero(proposed >= 0)) == set(range(10))
-    assert (margins[:10] > 0.8).all()
-    assert (margins[10:] < 0).all()
+    assert set(found) == set(range(10))
+    assert list(found) == sorted(found, key=lambda row: table[row, given[row]])
 
 
-def test_class_issues_need_a_class_that_rows_are_labelled_with() -> None:
-    table = np.array([[0.1, 0.2, 0.7], [0.9, 0.05, 0.05]])
-    assert confident_classes(table, np.array([0, 0])).tolist() == [-1, 0]
+def test_class_issues_of_few_rows_and_classes_are_none() -> None:
+    assert class_issues(np.array([[1.0], [1.0]]), np.array([0, 0])).tolist() == []
+    assert class_issues(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0])).tolist() == []
 
 
 def test_entity_issues_name_what_is_wrong() -> None:
@@ -78,19 +77,27 @@ def test_tasks_are_ordered_by_score_and_hold_every_issue_of_a_row() -> None:
     model = ["B-ORG", "I-ORG", "O", "O", "B-LOC", "I-LOC"]
     found = spans(model, WORDS)
 
-    def row(name: str, label: str, entities: list[Entity], sure: float) -> HeldOutRow:
-        scored = Prediction("up", (sure, 1 - sure), (), False)
+    def row(name: str, label: str, up: float, entities: list[Entity], sure: float = 0.9) -> HeldOutRow:
+        predicted = tuple(ScoredEntity(entity.start, entity.end, entity.label, sure) for entity in found)
+        prediction = Prediction("up" if up > 0.5 else "down", (up, 1 - up), predicted, False)
         example = Example(name, TEXT, label=label, entities=tuple(entities))
-        return HeldOutRow(example, scored, "test", tuple(entities), WORDS, probabilities(model, sure))
+        return HeldOutRow(example, prediction, "test", tuple(entities), WORDS, probabilities(model, sure))
 
-    rows = [row("right", "up", [], 0.7), row("class", "down", [], 0.95)]
-    rows += [row(f"{number}", "up", [], 0.9) for number in range(5)]
+    rows = [row(f"up {number}", "up", 0.9, found) for number in range(5)]
+    rows += [row(f"down {number}", "down", 0.1, found) for number in range(5)]
+    rows += [row("entity", "up", 0.9, [CITY], 0.8), row("both", "down", 0.95, [ORG], 0.7)]
     tasks = find_issue_tasks(rows, ["up", "down"], TAGS)
 
-    assert found == [ORG, CITY]
-    assert [(task.id, [issue.kind for issue in task.issues]) for task in tasks] == [("class", ["wrong class"])]
+    assert [(task.id, [issue.kind for issue in task.issues]) for task in tasks] == [
+        ("both", ["wrong class", "missed entity"]),
+        ("entity", ["missed entity"]),
+    ]
     assert (tasks[0].label, tasks[0].proposed_label, tasks[0].split) == ("down", "up", "test")
-    assert tasks[0].reason == "wrong class: labelled down, the model says up (0.90)"
+    assert tasks[0].proposed_entities == (ORG, CITY)
+    assert tasks[0].reason == (
+        "wrong class: labelled down, the model says up (0.95); "
+        "missed entity: labelled no entity, the model says LOC 'New York' (0.92)"
+    )
 
 
 def test_predictions_of_held_out_rows_hold_the_tags_of_every_word(make_bundle: MakeBundle) -> None:
