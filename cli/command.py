@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from assay.cli import (
     data,
     exporting,
     init,
+    labels,
     model_list,
     monitoring,
     operations,
@@ -43,17 +44,32 @@ THEMES: dict[str, tuple[Callable[..., None], ...]] = {
     "Keep and erase": (retention.copy, retention.gc, retention.erase),
     "Services": (browser.ui, operations.doctor, operations.up, operations.down, operations.deploy, operations.api),
 }
+# A group of commands stands in the help by its name: `assay labels issues`.
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {"labels": (labels.issues, labels.suggest, labels.apply)}
+GROUP_HELP = {"labels": "Let people mend the labels, and use what they decide."}
+GROUP_THEMES = {"Labels": ["labels"]}
 
-CommandGroup.themes = {theme: [command.__name__ for command in commands] for theme, commands in THEMES.items()}
-app = typer.Typer(
-    cls=CommandGroup,
-    invoke_without_command=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+LOOK: dict[str, Any] = {
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
+
+class MainGroup(CommandGroup):
+    """All commands by theme, then the groups."""
+
+    themes = {theme: [command.__name__ for command in commands] for theme, commands in THEMES.items()} | GROUP_THEMES
+
+
+app = typer.Typer(cls=MainGroup, invoke_without_command=True, **LOOK)
 for command in (command for commands in THEMES.values() for command in commands):
     app.command()(command)
+for name, commands in GROUPS.items():
+    group = typer.Typer(cls=CommandGroup, help=GROUP_HELP[name], no_args_is_help=True, **LOOK)
+    for command in commands:
+        group.command()(command)
+    app.add_typer(group, name=name)
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,13 +18,13 @@ def summary_of(help_text: str) -> str:
 
 
 class CommandGroup(TyperGroup):
-    """The commands, with a help that lists them by theme; set `themes` before use."""
+    """The commands, with a help that lists them by theme, or under one heading where there are no themes."""
 
     themes: Mapping[str, Sequence[str]] = {}
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section per theme, with the whole summary of each command."""
-        for theme, names in self.themes.items():
+        for theme, names in (self.themes or {"Commands": self.list_commands(ctx)}).items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             rows = [(name, summary_of(command.help or "")) for name, command in commands if command is not None]
             with formatter.section(theme):
@@ -34,7 +34,7 @@ class CommandGroup(TyperGroup):
         """Find a command; an unknown one is an error that names the nearest."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.5)
-            nearest = f"did you mean {close[0]!r}?" if close else "see assay --help"
+            nearest = f"did you mean {close[0]!r}?" if close else f"see {ctx.command_path} --help"
             raise typer.BadParameter(f"there is no command {args[0]!r}; {nearest}", ctx=ctx)
         return super().resolve_command(ctx, args)
 

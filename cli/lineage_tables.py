@@ -7,6 +7,7 @@ from rich.table import Table
 
 from assay.cli.terminal_layout import plain_table
 from assay.registry.lineage.change import ABSENT, Change
+from assay.registry.lineage.correction_effect import CorrectionEffect
 from assay.registry.lineage.version_diff import VersionDiff
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def diff_tables(diff: VersionDiff) -> Iterator[Table]:
             yield _changes(f"{diff.name}: {part}", lines, f"version {diff.before}", f"version {diff.after}")
     if diff.rows:
         yield _rows(diff)
+    if diff.corrections is not None:
+        yield _corrections(diff, diff.corrections)
 
 
 def reproduction_tables(reproduction: "Reproduction") -> Iterator[Table]:
@@ -41,6 +44,21 @@ def _changes(title: str, lines: Sequence[Change], before: str, after: str) -> Ta
     table = plain_table("", before, after, title=title)
     for line in lines:
         table.add_row(*line.cells)
+    return table
+
+
+def _corrections(diff: VersionDiff, effect: CorrectionEffect) -> Table:
+    """Return a table of the F1 of each version on its test rows with the labels of both."""
+    counts = ", ".join(f"{count:,} {name or 'without a split'}" for name, count in effect.rows.items())
+    table = plain_table(
+        "F1 on test rows",
+        "corrected rows",
+        f"labels of {diff.before}",
+        f"labels of {diff.after}",
+        title=f"{diff.name}: corrected labels alone ({counts})",
+    )
+    for score in effect.scores:
+        table.add_row(*score.cells)
     return table
 
 

@@ -143,6 +143,7 @@ def _show_plan(plan: "ErasurePlan", store: Path) -> None:
     tracks = plan.tracks
     _show("snapshot", ((hit.run, f"{len(hit.rows)} rows, {hit.reject_lines} rejects") for hit in plan.found))
     _show("copy", ((copied.path.relative_to(store).as_posix(), copied.what) for copied in plan.copies))
+    _show("corrections", ((held.path.name, f"{len(held.rows)} rows") for held in plan.corrections))
     _show("run in MLflow", ((run.name, ", ".join(run.artifacts)) for run in tracks.runs))
     _show("version", ((version.address, _row_counts(version.split_of)) for version in tracks.versions))
     for address in tracks.copied:

@@ -30,10 +30,27 @@ class SnapshotPart(BaseModel):
     sha256: str
 
 
+class CorrectionCounts(BaseModel):
+    """What the corrections of people did to the rows of a snapshot.
+
+    `overlay` is the digest of the corrections. `corrected` and `added` count rows; `stale` counts corrections of rows
+    whose text has changed since, `absent` those of rows that the source no longer holds: neither is used.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    overlay: str
+    corrected: int = 0
+    added: int = 0
+    stale: int = 0
+    absent: int = 0
+
+
 class SnapshotManifest(BaseModel):
     """Content of `snapshot.json`, which is written last: a folder without it is not a snapshot.
 
     `label_keys` are the keys of the source's label map that matched a label, `tag_marks` show the scheme of its tags.
+    `corrections` is None where people have corrected nothing (`assay.corpus.overlay`).
     `erased` counts rows that were erased later on request; the other counts in `counts` are as of extraction.
     """
 
@@ -48,6 +65,7 @@ class SnapshotManifest(BaseModel):
     source: dict[str, Any]
     label_keys: list[str] = []
     tag_marks: list[str] = []
+    corrections: CorrectionCounts | None = None
     erased: int = 0
 
 
@@ -157,8 +175,8 @@ class SnapshotWriter:
         self._flush()
         self._write_chunk(chunk)
 
-    def finish(self) -> SnapshotManifest:
-        """Close the last part and write the manifest."""
+    def finish(self, corrections: CorrectionCounts | None = None) -> SnapshotManifest:
+        """Close the last part and write the manifest, with what corrections did to the rows."""
         self._flush()
         self._end_part()
         self._rejects.close()
@@ -172,6 +190,7 @@ class SnapshotWriter:
             source=self._source,
             label_keys=sorted(self._label_keys),
             tag_marks=sorted(self._tag_marks),
+            corrections=corrections,
         )
         (self._folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         return manifest

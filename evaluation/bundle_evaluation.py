@@ -11,7 +11,6 @@ from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.completion_manifest import read_manifest
-from assay.evaluation.label_issues import LabelIssue, WorstError, find_label_issues, worst_errors
 from assay.evaluation.labelled_predictions import (
     PREDICTIONS,
     LabelledPrediction,
@@ -20,15 +19,21 @@ from assay.evaluation.labelled_predictions import (
     read_predictions,
     write_predictions,
 )
+from assay.evaluation.labels.held_out_rows import predict_held_out
+from assay.evaluation.labels.issue_tasks import find_issue_tasks
+from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.metrics import Metrics, compute_metrics
 from assay.evaluation.slices import SliceMetric, slice_metrics
 from assay.evaluation.statistics import Interval, f1_interval
+from assay.evaluation.worst_errors import WorstError, worst_errors
 from assay.recipes.recipe import Head
 from assay.serving.bundle import Bundle, BundleManifest
 from assay.serving.engine import Engine
 
 EVALUATION = "evaluation.json"
+# Most test rows with label issues that an evaluation lists; assay labels issues writes them all.
+ISSUES = 25
 
 
 class Evaluation(Metrics):
@@ -44,7 +49,7 @@ class Evaluation(Metrics):
     intervals: dict[Head, Interval]
     slices: list[SliceMetric]
     worst: list[WorstError]
-    label_issues: list[LabelIssue]
+    label_issues: list[LabelTask]
     rows: list[LabelledPrediction] = Field(default_factory=list, exclude=True, repr=False)
 
     def save(self, folder: Path) -> None:
@@ -84,6 +89,7 @@ def score_bundle(
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
     metrics = compute_metrics(predictions, heads, labels)
+    held_out = list(predict_held_out(engine, examples, "test", predictions))
     (latency,) = measure_latency([engine], examples)
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
@@ -94,7 +100,7 @@ def score_bundle(
         intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
-        label_issues=find_label_issues(predictions, texts, labels),
+        label_issues=find_issue_tasks(held_out, labels, engine.tags)[:ISSUES],
         rows=predictions,
     )
 

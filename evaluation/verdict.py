@@ -1,11 +1,12 @@
 """The verdict of the gate: a list of checks, each with its measured and its required value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from assay.corpus.markdown import cell, row
+from assay.corpus.splits import SplitName
 from assay.corpus.storage.digest import digest_json
 from assay.evaluation.attempts import Attempt
 
@@ -37,6 +38,9 @@ class Verdict(BaseModel):
     checks: list[Check]
     forced: str | None = None
     attempts: list[Attempt] = Field(default_factory=list, description="Trainings that led to the candidate")
+    corrected_rows: dict[SplitName, int] = Field(
+        default_factory=dict, description="Rows of each split whose labels people have corrected (assay labels apply)"
+    )
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's documented form
     @property
@@ -83,6 +87,7 @@ def verdict_markdown(verdict: Verdict) -> str:
         "",
         _summary(verdict),
         "",
+        *corrected_lines(verdict.corrected_rows),
         "| check | result | measured | required | why |",
         "|---|---|---|---|---|",
     ]
@@ -90,6 +95,17 @@ def verdict_markdown(verdict: Verdict) -> str:
         cells = (check.name, _result(check), check.measured, check.required, check.why)
         lines.append(row(*cells))
     return "\n".join([*lines, *_attempts(verdict.attempts)]) + "\n"
+
+
+def corrected_lines(corrected: Mapping[SplitName, int]) -> list[str]:
+    """Return a line about the labels that people have corrected; nothing if they have corrected none."""
+    if not corrected:
+        return []
+    counts = ", ".join(f"{count:,} {split_name}" for split_name, count in corrected.items())
+    return [
+        f"Rows with labels that people have corrected: {counts}. They count as corrected for every model.",
+        "",
+    ]
 
 
 def _attempts(attempts: Sequence[Attempt]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from filelock import Timeout
 
 from assay.corpus.errors import AssayError, DataError
+from assay.corpus.overlay import overlay_path, read_overlay
 from assay.corpus.snapshot import REJECTS, Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.splitting.ledger import ledger_path
@@ -49,7 +50,7 @@ def check_data(recipe: Recipe, store: Path) -> DataReport:
         (run.folder / REJECTS).unlink(missing_ok=True)
         _copy_ledger(store, run)
         try:
-            return _Check(run).report(folder / DOCS)
+            return _Check(run, store).report(folder / DOCS)
         finally:
             # The rejected rows stay, since the report points to them.
             for path in (run.store / "ledger", *run.folder.glob("*/")):
@@ -59,8 +60,9 @@ def check_data(recipe: Recipe, store: Path) -> DataReport:
 class _Check:
     """A check in progress: the parts of the report so far, and the problems, the first first."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, store: Path) -> None:
         self._run = run
+        self._store = store
         self._recipe = run.recipe
         self._parts: dict[str, Any] = {}
         self._problems: list[str] = []
@@ -92,7 +94,8 @@ class _Check:
         folder = self._run.folder / "rows"
         folder.mkdir(parents=True, exist_ok=True)
         with step_progress("reading the source"):
-            manifest = read_rows(self._recipe, folder, describe_source(self._recipe.source))
+            overlay = read_overlay(overlay_path(self._store, self._recipe.name), self._run.shared)
+            manifest = read_rows(self._recipe, folder, describe_source(self._recipe.source), overlay)
         if manifest.counts.rejects:
             shutil.copyfile(folder / REJECTS, self._run.folder / REJECTS)
         if (line := refusal(manifest, self._recipe, folder / REJECTS)) is not None:

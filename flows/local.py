@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.corpus.storage.disk_errors import user_line
 from assay.flows import ephemeral
@@ -19,6 +19,8 @@ from assay.runs.step_progress import step_progress
 if TYPE_CHECKING:
     from assay.evaluation.drift.drift_report import DriftReport
     from assay.evaluation.drift.window import Window
+    from assay.evaluation.labels.label_task_report import LabelTaskReport
+    from assay.evaluation.labels.task_formats import TaskFormat
     from assay.flows.seeds import SeedScores
     from assay.flows.training import TrainingOutcome
     from assay.tasks.reproduce import Reproduction
@@ -115,6 +117,39 @@ def run_monitoring(model: str, window: "Window", store: Path, *, retrain: bool |
         from assay.flows.monitoring import monitor
     with _on_server():
         return monitor(model, window, retrain, store)
+
+
+def run_label_issues(model: str, store: Path, output: Path, task_format: "TaskFormat", rows: int) -> "LabelTaskReport":
+    """Find label issues of a version in this process.
+
+    Raises:
+        AssayError: the first error that a user can fix.
+    """
+    with _starting():
+        from assay.flows.labelling import label_issues
+    with _on_server():
+        return label_issues(model, rows, output, task_format, store=store)
+
+
+def run_label_suggestion(
+    model: str,
+    store: Path,
+    source: str,
+    filter: dict[str, Any],
+    output: Path,
+    task_format: "TaskFormat",
+    rows: int,
+    random_share: float,
+) -> "LabelTaskReport":
+    """Choose rows to label next in this process.
+
+    Raises:
+        AssayError: the first error that a user can fix.
+    """
+    with _starting():
+        from assay.flows.labelling import suggest_labels
+    with _on_server():
+        return suggest_labels(model, source, rows, filter, random_share, output, task_format, store=store)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from assay.tasks.approve import approve
 from assay.tasks.evaluate import evaluate
 from assay.tasks.extract import extract
 from assay.tasks.gate import gate
+from assay.tasks.label_review import review_run
 from assay.tasks.promote import promote
 from assay.tasks.report import report
 from assay.tasks.split import split
@@ -103,6 +104,7 @@ def train(
         )
         verdict, promotion = _decide(run, results, attempts, force)
         card = report(run, results, verdict, promotion)
+        review_run(run, results, promotion)
         return TrainingOutcome(
             run=run.key,
             mlflow_run=run.mlflow_run,

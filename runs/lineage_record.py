@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from assay.corpus.corrected_rows import CORRECTIONS
 from assay.corpus.snapshot import MANIFEST as SNAPSHOT_JSON
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import MANIFEST as SPLITS_JSON
@@ -38,7 +39,7 @@ def predictions_folder(bundle: str) -> str:
 
 
 def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Path) -> None:
-    """Log splits, ledger and manifest, and the rows themselves if they are small.
+    """Log splits, ledger, manifest and corrected labels, and the rows themselves if they are small.
 
     Args:
         client: MLflow.
@@ -48,7 +49,10 @@ def keep_data(client: MlflowClient, mlflow_run: str, snapshot: Path, splits: Pat
     """
     data = Snapshot.load(snapshot)
     folder = data_folder(Splits.load(splits).digest)
-    for path in (splits / SPLITS_JSON, splits / SPLITS_ROWS, splits / LEDGER, snapshot / SNAPSHOT_JSON):
+    files = [splits / SPLITS_JSON, splits / SPLITS_ROWS, splits / LEDGER, snapshot / SNAPSHOT_JSON]
+    if (corrections := snapshot / CORRECTIONS).exists():
+        files.append(corrections)
+    for path in files:
         client.log_artifact(mlflow_run, str(path), folder)
     parts = data.part_paths()
     if sum(path.stat().st_size for path in parts) <= LARGEST_SNAPSHOT:

@@ -133,8 +133,12 @@ def mongo_query(source: MongoSource, fields: list[str]) -> MongoQuery:
     )
 
 
-def resolve_address(uri: str) -> str:
+def resolve_address(uri: str, key: str = "source.uri") -> str:
     """Resolve an address of the form `env:VARIABLE` or `block:NAME`; return any other unchanged.
+
+    Args:
+        uri: the address.
+        key: setting that holds it, for errors.
 
     Raises:
         AssayError: the variable is not set, or there is no such Prefect Secret block.
@@ -142,19 +146,20 @@ def resolve_address(uri: str) -> str:
     kind, _, name = uri.partition(":")
     if kind == "env":
         if not (address := os.environ.get(name, "").strip()):
-            raise AssayError(f"source.uri is {uri}, but {name} is not set; export {name}=mongodb://HOST:27017")
+            example = "mongodb://HOST:27017" if key == "source.uri" else "..."
+            raise AssayError(f"{key} is {uri}, but {name} is not set; export {name}={example}")
         return address
-    return _secret_block(name) if kind == "block" else uri
+    return _secret_block(name, key) if kind == "block" else uri
 
 
-def _secret_block(name: str) -> str:
+def _secret_block(name: str, key: str) -> str:
     from prefect.blocks.system import Secret
 
     try:
         block = cast(Secret[str], Secret.load(name))
     except ValueError as error:
         raise AssayError(
-            f"source.uri is block:{name}, but Prefect has no Secret block of that name; "
+            f"{key} is block:{name}, but Prefect has no Secret block of that name; "
             "create it in the Prefect UI under Blocks, or use env:VARIABLE"
         ) from error
     return str(block.get())

@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.choice import nearest
+from assay.corpus.corrected_rows import CorrectedRows, correction_summary
 from assay.corpus.documents.chunk import ChunkReader, Counts, DocumentChunk
 from assay.corpus.documents.document_diagnosis import diagnose, field_names
 from assay.corpus.documents.document_reader import DocumentReader
 from assay.corpus.documents.reject_reasons import frequent_reasons
 from assay.corpus.errors import AssayError, DataError
 from assay.corpus.example import SLICE_PREFIX
+from assay.corpus.overlay import Overlay, overlay_path, read_overlay
 from assay.corpus.snapshot import REJECTS, Snapshot, SnapshotManifest, SnapshotWriter
 from assay.corpus.sources.mongo import read_encoded
 from assay.corpus.sources.parallel_reader import read_chunks
@@ -41,11 +43,17 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
     """
     recipe = run.recipe
     description = describe_source(recipe.source)
-    inputs = {"source": recipe.source.model_dump(mode="json"), "heads": recipe.heads, "content": description}
+    overlay = read_overlay(overlay_path(run.store, recipe.name), run.shared)
+    inputs = {
+        "source": recipe.source.model_dump(mode="json"),
+        "heads": recipe.heads,
+        "content": description,
+        "corrections": overlay.digest,
+    }
 
     def make(folder: Path) -> None:
         try:
-            manifest = read_rows(recipe, folder, description)
+            manifest = read_rows(recipe, folder, description, overlay)
             if (line := refusal(manifest, recipe, folder / REJECTS)) is not None:
                 shutil.copyfile(folder / REJECTS, run.folder / REJECTS)
                 raise DataError(f"{line}; see {run.folder / REJECTS}" if manifest.counts.rejects else line)
@@ -55,36 +63,60 @@ def extract(run: Run) -> ArtifactRef[Snapshot]:
             raise
 
     ref = run.once("extract", inputs, make).to(Snapshot)
-    current_step().conclude(_summary(Snapshot.load(ref.path).manifest.counts))
+    current_step().conclude(_summary(Snapshot.load(ref.path).manifest))
     return ref
 
 
-def _summary(counts: Counts) -> str:
+def _summary(manifest: SnapshotManifest) -> str:
     """Return the counts in a few words; those of documents too, where some of them became no row."""
+    counts, corrections = manifest.counts, manifest.corrections
+    changed = "" if corrections is None else f", {correction_summary(corrections)}"
+    return _counted(counts) + changed
+
+
+def _counted(counts: Counts) -> str:
     rows = f"{counts.rows:,} rows" + (f", {counts.rejects:,} rejected" if counts.rejects else "")
     filtered = f", {counts.filtered:,} filtered out" if counts.filtered else ""
     return rows if counts.rows == counts.documents else f"{rows} of {counts.documents:,} documents{filtered}"
 
 
-def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any]) -> SnapshotManifest:
+def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay: Overlay) -> SnapshotManifest:
     """Read the source into an empty folder, and return the manifest of its rows, of which there may be none.
+
+    Args:
+        recipe: the recipe.
+        folder: the folder.
+        description: the source as the manifest records it.
+        overlay: corrections of its rows by people.
 
     Raises:
         AssayError: the source cannot be read.
     """
+    needs = _needs(recipe)
     with SnapshotWriter(folder, recipe.source.fields.slices, description) as writer:
-        _read_into(writer, recipe)
-        return writer.finish()
+        if overlay.digest is None:
+            _read_into(writer, recipe, needs)
+            return writer.finish()
+        corrections = CorrectedRows(overlay, label=needs["needs_label"], entities=needs["needs_entities"])
+        _read_into(writer, recipe, needs, corrections.correct)
+        for example in corrections.added():
+            writer.add([example])
+        corrections.save(folder)
+        return writer.finish(corrections.counts())
 
 
 def _needs(recipe: Recipe) -> dict[str, bool]:
     return {"needs_label": "sentence" in recipe.heads, "needs_entities": "tokens" in recipe.heads}
 
 
-def _read_into(writer: SnapshotWriter, recipe: Recipe) -> None:
-    needs = _needs(recipe)
+def _read_into(
+    writer: SnapshotWriter,
+    recipe: Recipe,
+    needs: dict[str, bool],
+    correct: Callable[[DocumentChunk], DocumentChunk] = lambda chunk: chunk,
+) -> None:
     for chunk in count(_chunks(recipe, needs), "documents", recipe.source.limit, _documents):
-        writer.add_chunk(chunk)
+        writer.add_chunk(correct(chunk))
 
 
 def _chunks(recipe: Recipe, needs: dict[str, bool]) -> Iterator[DocumentChunk]:

@@ -70,7 +70,7 @@ def find_champion(model: str, tracking_uri: str, store: Path) -> tuple[Champion,
         AssayError: there is no such version, it has no lineage, or its rows are no longer available.
     """
     with lineages(tracking_uri, model) as (lineage,):
-        champion = _champion(lineage, tracking_uri)
+        champion = champion_of(lineage, tracking_uri)
         folder = store.resolve() / "monitoring" / champion.name
         rule = champion.recipe.monitoring.model_dump(include={"max_rows", "seed"})
         inputs = {"bundle": champion.bundle, "rule": rule, "code": code_digest()}
@@ -102,7 +102,8 @@ def _make(target: Path, champion: Champion, lineage: Lineage, store: Path) -> No
     shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def _champion(lineage: Lineage, tracking_uri: str) -> Champion:
+def champion_of(lineage: Lineage, tracking_uri: str) -> Champion:
+    """Return what opens a version again."""
     version = lineage.version
     return Champion(
         name=version.name,

@@ -1,11 +1,14 @@
 """Find the snapshot of a registered version: in MLflow, in the store, or by reading the source again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from assay.corpus.errors import AssayError
+from assay.corpus.overlay import Overlay, overlay_path, read_overlay, write_overlay
 from assay.corpus.snapshot import MANIFEST, Snapshot, SnapshotManifest
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.registry.lineage.version_lineage import Lineage
@@ -64,7 +67,8 @@ def _from_source(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapsho
         f"available: they are neither in MLflow nor in {store / 'runs'}"
     )
     try:
-        snapshot = extract.fn(run)
+        with _corrections_of(run, manifest, store) as run_with_corrections:
+            snapshot = extract.fn(run_with_corrections)
     except AssayError as error:
         raise AssayError(f"{problem}, and the source cannot be read again: {error}") from error
     digest = Snapshot.load(snapshot.path).digest
@@ -74,3 +78,18 @@ def _from_source(run: Run, lineage: Lineage, store: Path) -> ArtifactRef[Snapsho
             "restore the folder of the run, or train a new version with assay run"
         )
     return snapshot
+
+
+@contextmanager
+def _corrections_of(run: Run, manifest: SnapshotManifest, store: Path) -> Iterator[Run]:
+    """Give an extraction the corrections that the snapshot was read with, whatever people have corrected since."""
+    name = run.recipe.name
+    digest = None if manifest.corrections is None else manifest.corrections.overlay
+    overlay = read_overlay(overlay_path(store, name), run.shared).as_of(digest)
+    path = overlay_path(run.store, name)
+    write_overlay(path, overlay or Overlay([]))
+    try:
+        # The shared store holds the present corrections.
+        yield run.model_copy(update={"shared": None})
+    finally:
+        path.unlink()

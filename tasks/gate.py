@@ -84,6 +84,7 @@ def run_checks(context: GateContext[Any]) -> Verdict:
         splits=context.splits.digest,
         champion=str(context.champion.number) if context.champion else None,
         checks=checks,
+        corrected_rows=context.corrected_rows,
     )
 
 

@@ -154,7 +154,7 @@ def read_window(
 
 def _diagnosis(window: Window, recipe: Recipe) -> str | None:
     """Return why no document of the window gives a row, if the name of a field or the format is wrong."""
-    documents = itertools.islice(_documents(window, recipe.source, []), SAMPLE)
+    documents = itertools.islice(window_documents(window, recipe.source, []), SAMPLE)
     sample = [document.values for document in documents if isinstance(document, Document)]
     return diagnose(recipe.source, sample, needs_label=False, needs_entities=False, columns=False)
 
@@ -206,7 +206,7 @@ def _read(window: Window, recipe: Recipe, labels: Labels, tally: WindowTally) ->
         needs_entities="tokens" in recipe.heads and (source.format != "rows" or source.fields.entities is not None),
     )
     unlabelled = DocumentReader(source, needs_label=False, needs_entities=False)
-    for document in _documents(window, source, labelled.field_names()):
+    for document in window_documents(window, source, labelled.field_names()):
         if isinstance(document, InvalidRow):
             tally.add_fault(document.reason)
             continue
@@ -231,7 +231,12 @@ def _with_label(example: Example, labels: Labels) -> Example:
     return replace(example, label=label.label or example.label, entities=entities, group=group)
 
 
-def _documents(window: Window, source: Source, fields: list[str]) -> Iterable[Document | InvalidRow]:
+def window_documents(window: Window, source: Source, fields: list[str]) -> Iterable[Document | InvalidRow]:
+    """Yield the documents of a collection or of files.
+
+    Raises:
+        AssayError: they cannot be read.
+    """
     if is_mongo(window.address):
         return read_mongo(mongo_query("--window", window.address, window.filter, fields, window.timeout_s))
     settings = source.file if isinstance(source, FilesSource) else FileSettings()

@@ -117,12 +117,18 @@ def _compare(context: GateContext[Any], head: Head, improve: bool, name: str, re
         measured=f"{result.difference:+.3f}, at least {result.lower:+.3f} with {percent(confidence)} confidence "
         f"({candidate.f1():.3f} against {champion.f1():.3f} of version "
         f"{context.opponent.number if context.opponent else '?'}), "
-        f"{candidate.count}",
+        f"{candidate.count}{_correction_note(context)}",
         required=required,
         passed=passed,
         why=_why(result, candidate, passed, threshold, confidence) + _multiplicity_note(context, passed and improve),
         metrics={f"{METRIC}_{head}": champion.f1()},
     )
+
+
+def _correction_note(context: GateContext[Any]) -> str:
+    """Describe corrected labels among the test rows, which count for both models."""
+    count = context.corrected_rows.get("test", 0)
+    return f", {count:,} of them with labels that people have corrected, for both" if count else ""
 
 
 def _confidence(context: GateContext[Any]) -> float:

@@ -1,13 +1,15 @@
 """The gate context: the candidate, the results of its run, and the champion."""
 
+from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from assay.corpus.corrected_rows import read_corrected_rows
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.splits import SplitRows
+from assay.corpus.splits import SPLIT_NAMES, SplitName, SplitRows
 from assay.evaluation.bundle_evaluation import Evaluation, read_test_rows
 from assay.evaluation.export_report import BUNDLE, ExportReport
 from assay.evaluation.labelled_predictions import LabelledPrediction, predict_rows
@@ -149,6 +151,17 @@ class GateContext(Generic[V]):
     def training(self) -> SplitRows:
         """Return the training rows, which are read lazily."""
         return self._results.splits.load().stream(self._results.snapshot.load(), "train")
+
+    @cached_property
+    def corrected_rows(self) -> dict[SplitName, int]:
+        """Return the number of rows of each split whose labels people have corrected; splits without any are left out.
+
+        Champion and candidate are both scored on the corrected labels.
+        """
+        split_of = self._results.splits.load().split_of
+        changed = (split_of.get(row.id) for row in read_corrected_rows(self._results.snapshot.path))
+        counts = Counter(split_name for split_name in changed if split_name is not None)
+        return {split_name: counts[split_name] for split_name in SPLIT_NAMES if counts[split_name]}
 
     @cached_property
     def challengers_before(self) -> int:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.splits import SplitName
 from assay.registry.lineage.change import Change, changes
+from assay.registry.lineage.correction_effect import CorrectionEffect, correction_effect
 from assay.registry.lineage.version_lineage import Lineage, lineages
 from assay.runs.tags import CODE_TAG, DEVICE_TAG, PRECISION_TAG
 
@@ -35,6 +36,7 @@ class VersionDiff(BaseModel):
     """The differences between two versions of one model.
 
     `metrics` are those of each version on its own test rows. `rows` lists every row, by its id, whose split differs.
+    `corrections` shows the effect of labels that people have corrected, apart from everything else.
     """
 
     name: str
@@ -45,6 +47,7 @@ class VersionDiff(BaseModel):
     metrics: list[Change]
     environment: list[Change]
     rows: list[RowChange]
+    corrections: CorrectionEffect | None = None
 
     @property
     def rows_by_change(self) -> Counter[tuple[SplitName | None, SplitName | None]]:
@@ -74,6 +77,7 @@ def diff_versions(name: str, before: str, after: str, tracking_uri: str) -> Vers
             metrics=changes(first.metrics, second.metrics),
             environment=environment_changed(first, second.environment, second.tags),
             rows=_rows(first.splits.split_of, second.splits.split_of),
+            corrections=correction_effect(first, second),
         )
 
 
@@ -107,6 +111,7 @@ def _data(lineage: Lineage) -> dict[str, Any]:
     snapshot, splits = lineage.snapshot, lineage.splits.manifest
     return {
         "snapshot": snapshot.digest,
+        **({} if snapshot.corrections is None else snapshot.corrections.model_dump()),
         **snapshot.counts.model_dump(),
         **{f"label {label}": count for label, count in snapshot.labels.items()},
         **{f"entity {label}": count for label, count in snapshot.entity_labels.items()},

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from assay.corpus.corrected_rows import CorrectedRow, read_corrected_rows
 from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import MANIFEST as SNAPSHOT_JSON
 from assay.corpus.snapshot import SnapshotManifest
@@ -53,6 +54,11 @@ class Lineage:
     def ledger(self) -> Path:
         """File of the split ledger as it was before the run, for the rows of the version."""
         return self.data / LEDGER
+
+    @property
+    def corrected_rows(self) -> list[CorrectedRow]:
+        """Rows of the version whose labels people have corrected."""
+        return read_corrected_rows(self.data)
 
     @property
     def predictions(self) -> list[LabelledPrediction]:

@@ -19,6 +19,7 @@ from filelock import Timeout
 from pydantic import BaseModel, Field
 
 from assay.corpus.errors import AssayError
+from assay.corpus.overlay import erase_corrections
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splitting.duplicates import HASH_BYTES, all_keys
 from assay.corpus.splitting.ledger import ledger_path, open_ledger
@@ -28,11 +29,13 @@ from assay.registry.retention.mlflow_erasure import MlflowMatches, download_rows
 from assay.registry.retention.store_erasure import (
     Copy,
     StoredCopies,
+    StoredCorrections,
     all_snapshots,
     erase_copy,
     erase_derived,
     erase_rows,
     find_copies,
+    find_corrections,
     find_rows,
     is_one_of,
 )
@@ -55,6 +58,7 @@ class ErasurePlan(BaseModel):
     ids: list[str]
     found: list[StoredCopies]
     copies: list[Copy]
+    corrections: list[StoredCorrections] = []
     tracked: list[MlflowMatches]
     missed: dict[str, str] = Field(default_factory=dict)
 
@@ -76,7 +80,7 @@ class ErasurePlan(BaseModel):
     @property
     def empty(self) -> bool:
         """Whether the rows were found nowhere."""
-        return not (self.found or self.copies or self.tracks.runs or self.tracks.versions)
+        return not (self.found or self.copies or self.corrections or self.tracks.runs or self.tracks.versions)
 
     def check_complete(self, done: str) -> None:
         """Raise an error if something was missed.
@@ -121,7 +125,14 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
         with _locked([run]):
             recover_folders(run, "extract-*")
     tracked, missed = _search(ids, store, [uri for uri in further if uri])
-    plan = ErasurePlan(ids=list(ids), found=list(find_rows(store, ids)), copies=[], tracked=tracked, missed=missed)
+    plan = ErasurePlan(
+        ids=list(ids),
+        found=list(find_rows(store, ids)),
+        copies=[],
+        corrections=list(find_corrections(store, ids)),
+        tracked=tracked,
+        missed=missed,
+    )
     return plan.model_copy(update={"copies": list(find_copies(store, ids, plan.digests))})
 
 
@@ -168,6 +179,8 @@ def erase(plan: ErasurePlan, store: Path) -> int:
                 erased_keys += ledger.erase(np.frombuffer(b"".join(keys), dtype=f"S{HASH_BYTES}"))
         for copy in plan.copies:
             erase_copy(copy)
+        for overlay in plan.corrections:
+            erase_corrections(overlay.path, overlay.rows, shared)
         for stored in plan.found:
             erase_derived(stored.snapshot.parent)
         # Snapshots come last: as long as they hold a row, the command finds it again.

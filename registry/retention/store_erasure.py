@@ -13,7 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel
 
+from assay.corpus.corrected_rows import read_corrected_rows, write_corrected_rows
 from assay.corpus.errors import AssayError
+from assay.corpus.overlay import FOLDER, read_overlay
 from assay.corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
 from assay.corpus.splits import MANIFEST as SPLITS_MANIFEST
 from assay.corpus.splits import Splits
@@ -37,6 +39,13 @@ class StoredCopies(BaseModel):
     run: str
     rows: list[str]
     reject_lines: int
+
+
+class StoredCorrections(BaseModel):
+    """Rows to erase in the corrections of one recipe, history included."""
+
+    path: Path
+    rows: list[str]
 
 
 class Copy(BaseModel):
@@ -85,6 +94,13 @@ def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
                 rows=rows,
                 reject_lines=rejects,
             )
+
+
+def find_corrections(store: Path, ids: Sequence[str]) -> Iterator[StoredCorrections]:
+    """Yield the files of corrections that hold a row."""
+    for path in sorted((store / FOLDER).glob("*.jsonl")):
+        if rows := [row for row in read_overlay(path).latest if is_one_of(row, ids)]:
+            yield StoredCorrections(path=path, rows=rows)
 
 
 def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> Iterator[Copy]:
@@ -163,12 +179,14 @@ def erase_rows(folder: Path, ids: Sequence[str]) -> None:
             manifest = writer.finish()
         counts = old.manifest.counts.model_copy(update={"rows": manifest.counts.rows})
         erased = old.manifest.erased + len(old) - manifest.counts.rows
-        unchanged = {"label_keys": old.manifest.label_keys, "tag_marks": old.manifest.tag_marks}
+        names = ("label_keys", "tag_marks", "corrections")
+        unchanged = {name: getattr(old.manifest, name) for name in names}
         updates = {"counts": counts, "erased": erased, **unchanged}
         manifest = manifest.model_copy(update=updates)
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         with (partial / REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as rejects:
             rejects.writelines(line for line in _lines(old.rejects_path) if not is_one_of(json.loads(line)["id"], ids))
+        write_corrected_rows([row for row in read_corrected_rows(folder) if not is_one_of(row.id, ids)], partial)
         files = digest_folder(partial)
         step_manifest = json.loads((folder / STEP_MANIFEST).read_bytes()) | {"files": files}
         with atomic_path(partial / STEP_MANIFEST) as path:

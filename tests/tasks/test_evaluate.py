@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from assay.corpus.errors import AssayError
@@ -12,28 +11,10 @@ from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation
 from assay.evaluation.export_report import ExportReport
-from assay.evaluation.label_issues import find_label_issues
 from assay.runs.run import Run
 from assay.tasks.evaluate import evaluate
-from tests.evaluation.joint_rows import CLASSES, ENTITIES, an_answer, joint_examples
+from tests.evaluation.joint_rows import CLASSES, ENTITIES, joint_examples
 from tests.snapshots import make_run, write_snapshot
-
-
-def test_evaluation_finds_label_issues() -> None:
-    # Given a confident model and 200 rows of which ten carry the other label,
-    random = np.random.default_rng(2)
-    predictions = []
-    for number in range(200):
-        sure = float(random.uniform(0.93, 0.99))
-        is_a = number % 2 == 0
-        label = ("a" if is_a else "b") if number >= 10 else ("b" if is_a else "a")
-        probabilities = (sure, 1 - sure) if is_a else (1 - sure, sure)
-        predictions.append(an_answer(id=str(number), gold=label, probabilities=probabilities))
-    label_issues = find_label_issues(predictions, ["text"] * 200, ["a", "b"])
-    # then these ten are found, and nothing else.
-    assert {suspect.id for suspect in label_issues} == {str(number) for number in range(10)}
-    assert all(suspect.gold != suspect.suggested for suspect in label_issues)
-    assert [one.self_confidence for one in label_issues] == sorted(one.self_confidence for one in label_issues)
 
 
 def test_evaluate_scores_only_test_rows_and_once(make_bundle: Any, tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""The rows of a source as people have corrected them, and the record of every change."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.documents.chunk import DocumentChunk
+from assay.corpus.entity import Entity
+from assay.corpus.example import Example, from_batch, to_batch
+from assay.corpus.overlay import Correction, Overlay, corrected, text_digest
+from assay.corpus.snapshot import CorrectionCounts
+
+CORRECTIONS = "corrections.jsonl"
+
+
+class Labels(BaseModel):
+    """The labels of a row, as far as a recipe reads them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str | None = None
+    entities: tuple[Entity, ...] | None = None
+
+
+class CorrectedRow(BaseModel):
+    """A row of a snapshot with its labels in the source, None for an added row, and those of a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    before: Labels | None
+    after: Labels
+    author: str
+    at: datetime
+
+
+class CorrectedRows:
+    """The corrections of one extraction.
+
+    Args:
+        overlay: the corrections.
+        label: whether the recipe reads classes.
+        entities: whether the recipe reads entities.
+    """
+
+    def __init__(self, overlay: Overlay, *, label: bool, entities: bool) -> None:
+        self._overlay = overlay
+        self._parts = {"label": label, "entities": entities}
+        self._of_source = {row: one for row, one in overlay.latest.items() if one.decision == "corrected"}
+        self._added = {row: one for row, one in overlay.latest.items() if one.added is not None}
+        self._ids, self._texts = pa.array(list(self._of_source)), self._added_texts()
+        self._done: list[CorrectedRow] = []
+        self._found: set[str] = set()  # ids of corrections whose row the source holds
+        self._seen: set[str] = set()  # texts of added rows that the source holds
+        self._stale = 0
+
+    def correct(self, chunk: DocumentChunk) -> DocumentChunk:
+        """Return a chunk with the labels of the corrections; without a correction it is the same chunk."""
+        batch = chunk.batch
+        if self._texts:
+            self._seen.update(text for text in batch["text"].to_pylist() if text in self._texts)
+        if not self._of_source or not pc.any(pc.is_in(batch["id"], self._ids)).as_py():
+            return chunk
+        return replace(chunk, batch=to_batch([self._correct(row) for row in from_batch(batch)], batch.schema))
+
+    def added(self) -> Iterator[Example]:
+        """Yield the rows that the source does not hold; a text that it has come to hold is not added again."""
+        for row_id, correction in self._added.items():
+            text = correction.added
+            if text is None or text.text in self._seen:
+                continue
+            example = corrected(Example(row_id, text.text, text.text_pair), correction, **self._parts)
+            if _is_complete(example, **self._parts):
+                self._note(None, example, correction)
+                yield example
+
+    def counts(self) -> CorrectionCounts:
+        """Return what the corrections did, after the last chunk."""
+        added = sum(row.before is None for row in self._done)
+        return CorrectionCounts(
+            overlay=str(self._overlay.digest),
+            corrected=len(self._done) - added,
+            added=added,
+            stale=self._stale,
+            absent=len(self._of_source.keys() - self._found),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write every change into the folder of the snapshot."""
+        write_corrected_rows(self._done, folder)
+
+    def _correct(self, example: Example) -> Example:
+        correction = self._of_source.get(example.id)
+        if correction is None:
+            return example
+        self._found.add(example.id)
+        if correction.text_digest != text_digest(example.text, example.text_pair):
+            self._stale += 1
+            return example
+        changed = corrected(example, correction, **self._parts)
+        if changed != example:  # the source may have come to hold the same labels
+            self._note(example, changed, correction)
+        return changed
+
+    def _note(self, before: Example | None, after: Example, correction: Correction) -> None:
+        self._done.append(
+            CorrectedRow(
+                id=after.id,
+                before=None if before is None else _labels(before),
+                after=_labels(after),
+                author=correction.author,
+                at=correction.at,
+            )
+        )
+
+    def _added_texts(self) -> set[str]:
+        return {correction.added.text for correction in self._added.values() if correction.added is not None}
+
+
+def correction_summary(counts: CorrectionCounts) -> str:
+    """Return what corrections did in a few words."""
+    parts = {
+        "corrected by people": counts.corrected,
+        "added by people": counts.added,
+        "corrections of another text": counts.stale,
+        "corrections of missing rows": counts.absent,
+    }
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items() if count) or "nothing corrected"
+
+
+def write_corrected_rows(rows: Sequence[CorrectedRow], folder: Path) -> None:
+    """Write the changes that corrections made into the folder of a snapshot; no file without a change."""
+    if rows:
+        lines = "".join(row.model_dump_json() + "\n" for row in rows)
+        (folder / CORRECTIONS).write_text(lines, encoding="utf-8")
+
+
+def read_corrected_rows(folder: Path) -> list[CorrectedRow]:
+    """Return the changes that corrections made to the rows of a snapshot; none where its source was not corrected."""
+    path = folder / CORRECTIONS
+    if not path.exists():
+        return []
+    # Only \n ends a line: a label may hold U+2028.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [CorrectedRow.model_validate_json(line) for line in lines if line]
+
+
+def _labels(example: Example) -> Labels:
+    return Labels(label=example.label, entities=example.entities)
+
+
+def _is_complete(example: Example, *, label: bool, entities: bool) -> bool:
+    """Return whether a row has everything that the recipe reads."""
+    return (not label or example.label is not None) and (not entities or example.entities is not None)

@@ -1,0 +1,203 @@
+"""Corrections of a recipe's labels by people: an overlay in the store, over a source that stays as it is.
+
+One JSONL file per recipe holds every correction with its author and time. Lines are only added: the last one of a row
+counts, and the earlier ones are its history. A correction holds the digest of the text that it was made for, and is
+left out where the text has changed since.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.storage.atomic import atomic_path
+from assay.corpus.storage.digest import digest_json
+from assay.corpus.storage.leases import hold_shared_lease
+from assay.corpus.storage.object_store import SharedStore
+
+FOLDER = "corrections"
+LOCK_TIMEOUT_S = 60.0
+# Prefix of the ids of rows that people have labelled and the source does not hold.
+ADDED = "added:"
+Decision = Literal["corrected", "confirmed", "added"]
+
+
+class AddedText(BaseModel):
+    """The text of a row that the source does not hold."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    text_pair: str | None = None
+
+
+class Correction(BaseModel):
+    """What a person decided about a row.
+
+    None for `label` or `entities` leaves those of the source; both are None for a row whose labels were confirmed.
+    `text_digest` is that of the text (`text_digest`). `at` is the time of the decision, as the tool says, else that of
+    the import; `origin` is the name of the file that it came in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    decision: Decision
+    label: str | None = None
+    entities: tuple[Entity, ...] | None = None
+    text_digest: str
+    added: AddedText | None = None
+    author: str
+    at: datetime
+    origin: str
+
+    @property
+    def effect(self) -> dict[str, object]:
+        """Return what the correction changes, without who made it and when."""
+        return self.model_dump(mode="json", exclude={"author", "at", "origin", "decision"})
+
+
+class Overlay:
+    """The corrections of one recipe, the oldest first."""
+
+    def __init__(self, history: Sequence[Correction]) -> None:
+        self.history = list(history)
+        self.latest: Mapping[str, Correction] = {correction.id: correction for correction in history}
+
+    def __len__(self) -> int:
+        return len(self.latest)
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of what the corrections change; None if they change nothing."""
+        effects = [
+            correction.effect for _, correction in sorted(self.latest.items()) if correction.decision != "confirmed"
+        ]
+        return digest_json(effects) if effects else None
+
+    def as_of(self, digest: str | None) -> "Overlay | None":
+        """Return the overlay as it was when it had this digest; None if it never had."""
+        for end in range(len(self.history), -1, -1):
+            if (earlier := Overlay(self.history[:end])).digest == digest:
+                return earlier
+        return None
+
+
+def overlay_path(store: Path, recipe: str) -> Path:
+    """Return the path of the corrections of a recipe."""
+    return store / FOLDER / f"{recipe}.jsonl"
+
+
+def text_digest(text: str, text_pair: str | None = None) -> str:
+    """Return the digest that says whether a row still has the text that a correction was made for."""
+    return hashlib.sha256("\0".join((text, text_pair or "")).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def added_id(text: str, text_pair: str | None = None) -> str:
+    """Return the id of a row that is known by its text alone."""
+    return f"{ADDED}{text_digest(text, text_pair)[:16]}"
+
+
+def read_overlay(path: Path, shared: SharedStore | None = None) -> Overlay:
+    """Read the corrections of a recipe; there may be none.
+
+    Args:
+        path: their file in the store.
+        shared: the store that shares them with other machines.
+
+    Raises:
+        AssayError: a line is damaged.
+    """
+    content = shared.read(f"{FOLDER}/{path.name}") if shared is not None else None
+    if content is None:
+        if not path.exists():
+            return Overlay([])
+        content = path.read_bytes()
+    return Overlay(list(_parsed(content, path)))
+
+
+@contextmanager
+def _locked(path: Path, shared: SharedStore | None) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_TIMEOUT_S):
+            if shared is None:
+                yield
+                return
+            name, seconds = f"locks/corrections-{path.stem}", LOCK_TIMEOUT_S
+            with hold_shared_lease(shared, name, wait=seconds, seconds=seconds):
+                yield
+    except Timeout as error:
+        raise AssayError(f"{path} has been held by another process for {LOCK_TIMEOUT_S:g} s; try again") from error
+
+
+def add_corrections(path: Path, corrections: Iterable[Correction], shared: SharedStore | None = None) -> Overlay:
+    """Add corrections behind the earlier ones, all or none, and return the overlay.
+
+    Raises:
+        AssayError: the file is damaged, or another process holds it.
+    """
+    with _locked(path, shared):
+        overlay = Overlay([*read_overlay(path, shared).history, *corrections])
+        _write(path, overlay, shared)
+    return overlay
+
+
+def erase_corrections(path: Path, row_ids: Iterable[str], shared: SharedStore | None = None) -> int:
+    """Remove every correction of some rows, history included, and return their number.
+
+    Raises:
+        AssayError: the file is damaged, or another process holds it.
+    """
+    erased = set(row_ids)
+    with _locked(path, shared):
+        history = read_overlay(path, shared).history
+        kept = [correction for correction in history if correction.id not in erased]
+        if len(kept) < len(history):
+            _write(path, Overlay(kept), shared)
+    return len(history) - len(kept)
+
+
+def write_overlay(path: Path, overlay: Overlay) -> None:
+    """Write an overlay to another store, for an extraction there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, overlay, None)
+
+
+def _write(path: Path, overlay: Overlay, shared: SharedStore | None) -> None:
+    content = "".join(correction.model_dump_json() + "\n" for correction in overlay.history)
+    with atomic_path(path) as partial:
+        partial.write_text(content, encoding="utf-8")
+    if shared is not None:
+        shared.write(f"{FOLDER}/{path.name}", content.encode("utf-8"))
+
+
+def _parsed(content: bytes, path: Path) -> Iterator[Correction]:
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line:
+            try:
+                yield Correction.model_validate_json(line)
+            except ValidationError as error:
+                raise AssayError(
+                    f"{path}, line {number}: this is no correction that Assay wrote; restore the file from a backup, "
+                    "or remove the line"
+                ) from error
+
+
+def corrected(example: Example, correction: Correction, *, label: bool, entities: bool) -> Example:
+    """Return a row with the labels of a correction, as far as a recipe reads them."""
+    changes: dict[str, object] = {}
+    if label and correction.label is not None:
+        changes["label"] = correction.label
+    if entities and correction.entities is not None:
+        changes["entities"] = correction.entities
+    return replace(example, **changes) if changes else example  # type: ignore[arg-type]  # names of fields

@@ -1,0 +1,269 @@
+"""Labels that come back from annotation tools, each checked against the row that it is about."""
+
+import getpass
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
+from assay.corpus.documents.annotators.decisions import (
+    SILENT_TOOLS,
+    TABLE,
+    decided_at,
+    decided_by,
+    decided_row,
+    is_table,
+    read_decision,
+)
+from assay.corpus.documents.annotators.recognised import READERS, recognised_format
+from assay.corpus.documents.entity_spans import read_entities
+from assay.corpus.documents.fields import AnnotationRules, EntityFields, Fields
+from assay.corpus.documents.raw_document import Document, InvalidRow
+from assay.corpus.documents.values import MISSING, UnreadableError, class_label, get_path, plain_text
+from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.overlay import ADDED, AddedText, Correction, Overlay, added_id, text_digest
+from assay.corpus.sources.files import find_files, read_files
+
+
+@dataclass(frozen=True)
+class ReadingRules:
+    """What a recipe reads of a returned row, and what it accepts.
+
+    Attributes:
+        label: whether it has a sentence head.
+        entities: whether it has a token head.
+        classes: known classes; None accepts any.
+        entity_types: known entity types; None accepts any.
+        annotations: what counts where several people have decided about one row.
+        id_field: field of the row's id; None looks where tasks keep it.
+        author: who decided, where the tool does not say it; None is the user of this computer.
+    """
+
+    label: bool
+    entities: bool
+    classes: Collection[str] | None = None
+    entity_types: Collection[str] | None = None
+    annotations: AnnotationRules = field(default_factory=AnnotationRules)
+    id_field: str | None = None
+    author: str | None = None
+
+    def needs(self, values: Mapping[str, Any], tool: str) -> Needs:
+        """Return what the reader of a tool is asked for."""
+        # The flat forms of Label Studio do not say which column is a class; tasks call it label.
+        is_flat = tool == "label_studio" and "annotations" not in values
+        return Needs(Fields(label="label" if is_flat else None), self.annotations, self.label, self.entities)
+
+
+@dataclass
+class ReturnedLabels:
+    """The corrections of a file, and what became of its other rows: nobody has decided, or it cannot be used."""
+
+    tool: str
+    corrections: list[Correction] = field(default_factory=list)
+    undecided: int = 0
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Number of corrections by decision."""
+        return Counter(correction.decision for correction in self.corrections)
+
+
+def read_documents(path: str) -> list[Document | InvalidRow]:
+    """Return the documents of a file or folder of any kind that a recipe reads.
+
+    Raises:
+        AssayError: there is no such file, or it cannot be read.
+    """
+    return list(read_files(find_files({path: "all"})))
+
+
+def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
+    """Return which tool wrote documents.
+
+    Raises:
+        AssayError: none, or several may have written them.
+    """
+    values = [document.values for document in documents if isinstance(document, Document)]
+    if is_table(values):
+        return TABLE
+    if (tool := recognised_format(values)) is not None:
+        return tool
+    tools = ", ".join([*READERS, TABLE])
+    raise AssayError(f"{path}: which tool wrote it cannot be told from its content; name it with --format ({tools})")
+
+
+def match_rows(
+    documents: Iterable[Document | InvalidRow],
+    tool: str,
+    rows: Mapping[str, Example],
+    overlay: Overlay,
+    rules: ReadingRules,
+    origin: Path,
+) -> ReturnedLabels:
+    """Return the corrections of documents, in their order.
+
+    Args:
+        documents: documents of an annotation tool.
+        tool: the tool.
+        rows: present rows of the recipe by id, as its source and earlier corrections label them.
+        overlay: earlier corrections.
+        rules: what the recipe reads and accepts.
+        origin: file of the documents.
+    """
+    returned, latest = ReturnedLabels(tool), dict(overlay.latest)
+    for document in documents:
+        if isinstance(document, InvalidRow):
+            returned.rejected.append((document.id, document.reason))
+            continue
+        name = document.position
+        try:
+            decision = _Decision.read(document, tool, rules)
+            if decision is None:
+                returned.undecided += 1
+                continue
+            name = decision.row_id
+            correction = decision.correction(rows.get(name), latest.get(name), origin.name)
+        except UnreadableError as error:
+            returned.rejected.append((name, str(error)))
+            continue
+        if correction is None:
+            returned.undecided += 1
+        else:
+            latest[correction.id] = correction
+            returned.corrections.append(correction)
+    return returned
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What a person decided about a row, in characters of its text; None where the tool says nothing."""
+
+    row_id: str
+    text: str
+    text_pair: str | None
+    label: str | None
+    entities: tuple[Entity, ...] | None
+    author: str
+    at: datetime
+    is_silent: bool
+
+    @classmethod
+    def read(cls, document: Document, tool: str, rules: ReadingRules) -> "_Decision | None":
+        row = read_decision(document.values, tool, rules.needs(document.values, tool))
+        if row is None:
+            return None
+        text = plain_text(row.text, "text")
+        label, entities = _label(row, rules), _entities(row, text, tool, rules)
+        if label is None and entities is None:
+            return None
+        return cls(
+            row_id=decided_row(document.values, rules.id_field),
+            text=text,
+            text_pair=_text_pair(document.values),
+            label=label,
+            entities=entities,
+            author=decided_by(document.values) or rules.author or getpass.getuser(),
+            at=decided_at(document.values) or datetime.now(UTC),
+            is_silent=tool in SILENT_TOOLS,
+        )
+
+    def correction(self, row: Example | None, previous: Correction | None, origin: str) -> Correction | None:
+        """Return the correction of a row; None if it says nothing new.
+
+        Raises:
+            UnreadableError: there is no such row, or it has another text.
+        """
+        fixed = {"author": self.author, "at": self.at, "origin": origin}
+        if row is None:
+            return self._addition(previous, fixed)
+        if row.text != self.text:
+            raise UnreadableError("text is not that of the row, which may have changed since", self.text)
+        label = self.label if self.label != row.label else None
+        entities = self.entities if self.entities != row.entities else None
+        digest = text_digest(row.text, row.text_pair)
+        if label is None and entities is None:
+            if self.is_silent or (previous is not None and previous.author == self.author):
+                return None
+            decision = previous.decision if previous is not None else "confirmed"
+        else:
+            decision = "corrected"
+        earlier = previous if previous is not None and previous.text_digest == digest else None
+        kept = (earlier.label, earlier.entities) if earlier else (None, None)
+        return Correction(
+            id=row.id,
+            decision=decision,
+            label=label if label is not None else kept[0],
+            entities=entities if entities is not None else kept[1],
+            text_digest=digest,
+            added=earlier.added if earlier else None,
+            **fixed,  # type: ignore[arg-type]  # names of fields
+        )
+
+    def _addition(self, previous: Correction | None, fixed: Mapping[str, Any]) -> Correction | None:
+        """Return a row that the source does not hold, which its id tells by the text."""
+        if not self.row_id.startswith(ADDED):
+            raise UnreadableError("there is no such row")
+        if self.row_id != added_id(self.text, self.text_pair):
+            raise UnreadableError("text is not that of the task", self.text)
+        label, entities = self.label, self.entities
+        if previous is not None:
+            label = previous.label if label is None else label
+            entities = previous.entities if entities is None else entities
+        if previous is not None and (label, entities) == (previous.label, previous.entities):
+            return None
+        return Correction(
+            id=self.row_id,
+            decision="added",
+            label=label,
+            entities=entities,
+            text_digest=text_digest(self.text, self.text_pair),
+            added=AddedText(text=self.text, text_pair=self.text_pair),
+            **fixed,
+        )
+
+
+def _text_pair(values: Mapping[str, Any]) -> str | None:
+    found = (get_path(values, name) for name in ("data.text_pair", "fields.text_pair", "text_pair"))
+    return next((text for text in found if isinstance(text, str)), None)
+
+
+def _label(row: AnnotatedRow, rules: ReadingRules) -> str | None:
+    if not rules.label or row.label in (MISSING, None, ""):
+        return None
+    label = class_label(row.label, "label", {})
+    if rules.classes is not None and label not in rules.classes:
+        raise UnreadableError("label is no class of the recipe (--new-labels accepts it)", label)
+    return label
+
+
+def _entities(row: AnnotatedRow, text: str, tool: str, rules: ReadingRules) -> tuple[Entity, ...] | None:
+    if not rules.entities or row.entities is MISSING or row.entities is None:
+        return None
+    found = tuple(_in_characters(text, row.entities, tool))
+    for left, right in itertools.pairwise(found):
+        if right.start < left.end:
+            words = f"{text[left.start : left.end]} and {text[right.start : right.end]}"
+            raise UnreadableError("entities overlap", words)
+    types = rules.entity_types
+    if types is not None and (unknown := [entity.label for entity in found if entity.label not in types]):
+        raise UnreadableError("entity type is none of the recipe (--new-labels accepts it)", unknown[0])
+    return found
+
+
+def _in_characters(text: str, items: Any, tool: str) -> Iterator[Entity]:
+    """Yield entities; Label Studio counts offsets as a browser does, and its older versions count characters."""
+    fields = EntityFields()
+    if tool != "label_studio" or text.isascii():
+        yield from read_entities(text, items, fields)
+        return
+    try:
+        yield from read_entities(text, items, fields.model_copy(update={"offset_unit": "utf16"}))
+    except UnreadableError:
+        yield from read_entities(text, items, fields)

@@ -1,0 +1,74 @@
+"""The rows whose labels are most probably wrong, as tasks for a person."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from assay.evaluation.labels.class_issues import class_issues
+from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
+from assay.evaluation.labels.held_out_rows import HeldOutRow
+from assay.evaluation.labels.label_issue import LabelIssue, LabelTask
+
+
+def find_issue_tasks(rows: Sequence[HeldOutRow], labels: Sequence[str], tags: Sequence[str]) -> list[LabelTask]:
+    """Return a task per row with label issues, the most probable one first.
+
+    Args:
+        rows: labelled rows with predictions of a model that has not learned from them.
+        labels: classes of the model, in the order of its probabilities.
+        tags: BIO tags of the model.
+    """
+    issues_of = _class_issues(rows, labels)
+    tasks = []
+    for number, row in enumerate(rows):
+        entity_issues = _entity_issues(row, tags)
+        issues = sorted(issues_of.get(number, []) + entity_issues, key=lambda issue: -issue.score)
+        if issues:
+            tasks.append(_task(row, issues, entity_issues))
+    return sorted(tasks, key=lambda task: (-task.score, task.id))
+
+
+def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int, list[LabelIssue]]:
+    """Return the issue of each row, by its number, whose model is confident of another class."""
+    code = {label: number for number, label in enumerate(labels)}
+    numbers = [number for number, row in enumerate(rows) if row.example.label in code and row.prediction.probabilities]
+    if not numbers:
+        return {}
+    probabilities = np.array([rows[number].prediction.probabilities for number in numbers])
+    given = np.array([code[str(rows[number].example.label)] for number in numbers])
+    return {
+        numbers[place]: [
+            LabelIssue(
+                kind="wrong class",
+                given=labels[given[place]],
+                proposed=labels[probabilities[place].argmax()],
+                score=1.0 - float(probabilities[place, given[place]]),
+            )
+        ]
+        for place in class_issues(probabilities, given)
+    }
+
+
+def _entity_issues(row: HeldOutRow, tags: Sequence[str]) -> list[LabelIssue]:
+    if row.example.entities is None or not len(row.words):
+        return []
+    return find_entity_issues(row.example.text, row.aligned, row.found, row.words, row.tag_probabilities, tags)
+
+
+def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence[LabelIssue]) -> LabelTask:
+    example = row.example
+    wrong_class = next((issue for issue in issues if issue.kind == "wrong class"), None)
+    entities = example.entities
+    return LabelTask(
+        id=example.id,
+        split=row.split,
+        text=example.text,
+        text_pair=example.text_pair,
+        label=example.label,
+        entities=entities,
+        proposed_label=wrong_class.proposed if wrong_class else example.label,
+        proposed_entities=None if entities is None else resolved(entities, row.found, entity_issues),
+        score=issues[0].score,
+        reason="; ".join(issue.reason for issue in issues),
+        issues=list(issues),
+    )

@@ -1,0 +1,147 @@
+"""Take corrections of labels into the overlay of a recipe."""
+
+from collections import Counter
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
+from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import SplitName, Splits
+from assay.corpus.storage.object_store import shared_store
+from assay.recipes.recipe import Recipe
+from assay.runs.run_states import newest_run
+from assay.runs.step_result import newest_result
+
+REJECTS_SHOWN = 5
+
+
+class RejectedCorrection(BaseModel):
+    """A returned row that cannot be used, and why."""
+
+    id: str
+    reason: str
+
+
+class CorrectionReport(BaseModel):
+    """What became of the rows of a file of corrections.
+
+    `corrected` counts those whose labels change, by the split of the row in the newest run ("" for a row without a
+    split), `confirmed` those that someone looked at and left, `added` rows that the source does not hold. `undecided`
+    rows came back as they were sent. `overlay` is the digest of all corrections of the recipe, which snapshots record;
+    None as long as they change nothing.
+    """
+
+    recipe: str
+    tool: str
+    corrected: dict[SplitName | str, int]
+    confirmed: int
+    added: int
+    undecided: int
+    rejected: list[RejectedCorrection]
+    overlay: str | None
+    file: Path
+
+
+def apply_corrections(
+    recipe: Recipe,
+    store: Path,
+    path: str,
+    *,
+    tool: str | None = None,
+    author: str | None = None,
+    id_field: str | None = None,
+    new_labels: bool = False,
+) -> CorrectionReport:
+    """Read what annotation tools export, and keep what people decided about the rows of a recipe.
+
+    The source stays as it is. The next run of the recipe reads its rows with these corrections.
+
+    Args:
+        recipe: the recipe; its newest run says which rows there are.
+        store: folder of runs and corrections.
+        path: file, folder or glob of an export.
+        tool: the tool that wrote it; None recognises it.
+        author: who decided, where the export does not say it. None: the user of this computer.
+        id_field: field of the rows' ids; None looks where tasks of `assay labels` keep it.
+        new_labels: accept classes and entity types that no row of the recipe has.
+
+    Raises:
+        AssayError: no run has read the rows of the recipe, the file cannot be read, or no row of it can be used.
+    """
+    run = newest_run(recipe.name, store)
+    extracted = run and newest_result(run, "extract")
+    if extracted is None or run is None:
+        raise AssayError(
+            f"no run of {recipe.name} in {store} has read its rows, which corrections are checked against; run assay "
+            "run RECIPE --until extract"
+        )
+    splits = newest_result(run, "split")
+    split_of = Splits.load(splits).split_of if splits else {}
+    shared, file = shared_store(), overlay_path(store, recipe.name)
+    overlay, snapshot = read_overlay(file, shared), Snapshot.load(extracted)
+    rules = _rules(recipe, snapshot, overlay, author, id_field, new_labels=new_labels)
+    documents = read_documents(path)
+    tool = tool or tool_of(documents, path)
+    returned = match_rows(documents, tool, _present_rows(snapshot, overlay, rules), overlay, rules, Path(path))
+    if returned.rejected and not returned.corrections and not returned.undecided:
+        row_id, reason = returned.rejected[0]
+        raise AssayError(f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}")
+    overlay = add_corrections(file, returned.corrections, shared) if returned.corrections else overlay
+    return _report(recipe, returned, split_of, overlay, file)
+
+
+def _rules(
+    recipe: Recipe,
+    snapshot: Snapshot,
+    overlay: Overlay,
+    author: str | None,
+    id_field: str | None,
+    *,
+    new_labels: bool,
+) -> ReadingRules:
+    manifest, corrections = snapshot.manifest, overlay.latest.values()
+    classes = {*manifest.labels, *(one.label for one in corrections if one.label is not None)}
+    types = {*manifest.entity_labels, *(entity.label for one in corrections for entity in one.entities or ())}
+    return ReadingRules(
+        label="sentence" in recipe.heads,
+        entities="tokens" in recipe.heads,
+        classes=None if new_labels else classes,
+        entity_types=None if new_labels else types,
+        annotations=recipe.source.annotations,
+        id_field=id_field,
+        author=author,
+    )
+
+
+def _present_rows(snapshot: Snapshot, overlay: Overlay, rules: ReadingRules) -> dict[str, Example]:
+    """Return the rows of the newest run, with the corrections that were made since."""
+    rows: dict[str, Example] = {}
+    for row in snapshot.examples():
+        correction = overlay.latest.get(row.id)
+        rows[row.id] = (
+            row if correction is None else corrected(row, correction, label=rules.label, entities=rules.entities)
+        )
+    return rows
+
+
+def _report(
+    recipe: Recipe, returned: ReturnedLabels, split_of: dict[str, SplitName], overlay: Overlay, file: Path
+) -> CorrectionReport:
+    changed = Counter(
+        split_of.get(correction.id, "") for correction in returned.corrections if correction.decision == "corrected"
+    )
+    return CorrectionReport(
+        recipe=recipe.name,
+        tool=returned.tool,
+        corrected=dict(sorted(changed.items())),
+        confirmed=returned.counts["confirmed"],
+        added=returned.counts["added"],
+        undecided=returned.undecided,
+        rejected=[RejectedCorrection(id=row_id, reason=reason) for row_id, reason in returned.rejected],
+        overlay=overlay.digest,
+        file=file,
+    )

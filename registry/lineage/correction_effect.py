@@ -1,0 +1,102 @@
+"""What corrections of labels alone change between two versions: the same predictions, scored on both labels."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict
+
+from assay.corpus.corrected_rows import CorrectedRow, Labels
+from assay.corpus.splits import SplitName
+from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of, rows_of
+from assay.recipes.recipe import Head
+from assay.registry.lineage.version_lineage import Lineage
+
+HEADS: tuple[Head, ...] = ("sentence", "tokens")
+
+
+class ScoreEffect(BaseModel):
+    """F1 of one version on its own test rows, with the labels of the first and of the second version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    head: Head
+    before: float
+    after: float
+    rows: int
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """The effect as a row of a table."""
+        return f"version {self.version}, {self.head}", f"{self.rows:,}", f"{self.before:.4f}", f"{self.after:.4f}"
+
+
+class CorrectionEffect(BaseModel):
+    """Rows whose labels people have corrected between two versions, by split in the second one, and the effect on F1.
+
+    `rows` of a score counts the test rows among them. Nothing but these labels differs between the two scores of a
+    version: training, test rows and predictions are the same.
+    """
+
+    rows: dict[SplitName | str, int]
+    authors: dict[str, int]
+    scores: list[ScoreEffect]
+
+
+def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | None:
+    """Return the effect of the corrections that one of two versions has and the other has not; None without any."""
+    ours, theirs = ({row.id: row for row in lineage.corrected_rows} for lineage in (first, second))
+    labels = {row: _labels(row, ours, theirs) for row in {**ours, **theirs}}
+    changed = {row: pair for row, pair in labels.items() if pair is not None}
+    if not changed:
+        return None
+    split_of = second.splits.split_of
+    authors = Counter((theirs.get(row) or ours[row]).author for row in changed)
+    return CorrectionEffect(
+        rows=dict(Counter(split_of.get(row, "") for row in changed)),
+        authors=dict(authors.most_common()),
+        scores=[
+            effect
+            for lineage in (first, second)
+            for head in HEADS
+            if (effect := _score(lineage.version.number, lineage.predictions, changed, head)) is not None
+        ],
+    )
+
+
+def _labels(
+    row: str, ours: Mapping[str, CorrectedRow], theirs: Mapping[str, CorrectedRow]
+) -> tuple[Labels, Labels] | None:
+    """Return the labels of a row in both versions; None if they are equal, or one version does not have the row."""
+    here, there = ours.get(row), theirs.get(row)
+    before = here.after if here is not None else None if there is None else there.before
+    after = there.after if there is not None else None if here is None else here.before
+    return None if before is None or after is None or before == after else (before, after)
+
+
+def _score(
+    version: str, predictions: Sequence[LabelledPrediction], changed: Mapping[str, tuple[Labels, Labels]], head: Head
+) -> ScoreEffect | None:
+    """Return the F1 of a version on both labels; None without the head, or if no test row has changed."""
+    rows = sum(prediction.id in changed for prediction in predictions)
+    if not rows or not rows_of(predictions, head):
+        return None
+    before, after = (
+        outcomes_of([_with(prediction, changed, state) for prediction in predictions], head).f1() for state in (0, 1)
+    )
+    return ScoreEffect(version=version, head=head, before=before, after=after, rows=rows)
+
+
+def _with(
+    prediction: LabelledPrediction, changed: Mapping[str, tuple[Labels, Labels]], state: int
+) -> LabelledPrediction:
+    pair = changed.get(prediction.id)
+    if pair is None:
+        return prediction
+    labels = pair[state]
+    return replace(
+        prediction,
+        gold=prediction.gold if labels.label is None else labels.label,
+        gold_entities=prediction.gold_entities if labels.entities is None else labels.entities,
+    )

@@ -1,0 +1,36 @@
+"""Projects of Label Studio, through label-studio-sdk."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from assay.evaluation.labels.label_issue import LabelTask
+from assay.evaluation.labels.task_formats import LabelNames, label_studio_config, label_studio_task
+
+if TYPE_CHECKING:
+    from assay.tasks.annotation.push import AnnotationServer
+
+TASKS_PER_REQUEST = 1_000
+PAGE = 1_000
+
+
+def push_to_label_studio(
+    server: "AnnotationServer", key: str, tasks: Sequence[LabelTask], names: LabelNames, model: str
+) -> str:
+    """Add tasks to the project of this title, with the proposals as predictions, and return its address.
+
+    Raises:
+        ImportError: label-studio-sdk is not installed.
+    """
+    from label_studio_sdk import LabelStudio
+
+    client = LabelStudio(base_url=server.url, api_key=key)
+    # The title is a filter on parts of titles. One page is enough: the SDK would ask for pages behind the last one.
+    found = client.projects.list(title=server.project, page_size=PAGE).items or []
+    known = [project for project in found if project.title == server.project]
+    project = (
+        known[0] if known else client.projects.create(title=server.project, label_config=label_studio_config(names))
+    )
+    for begin in range(0, len(tasks), TASKS_PER_REQUEST):
+        chunk = [label_studio_task(task, model) for task in tasks[begin : begin + TASKS_PER_REQUEST]]
+        client.projects.import_tasks(id=project.id, request=chunk)
+    return f"{server.url.rstrip('/')}/projects/{project.id}/data"

@@ -1,0 +1,173 @@
+"""The steps that find label issues of a version, and show and push them."""
+
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from assay.corpus.overlay import overlay_path, read_overlay
+from assay.corpus.sources.extended_json import MongoFilter
+from assay.evaluation.drift.embedding import Embedder
+from assay.evaluation.export_report import BUNDLE
+from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.labels.held_out_rows import predict_held_out
+from assay.evaluation.labels.issue_tasks import find_issue_tasks
+from assay.evaluation.labels.label_task_report import SHOWN, LabelTaskReport
+from assay.evaluation.labels.row_choice import choose_rows, row_uncertainty
+from assay.evaluation.labels.task_formats import TaskFormat, write_tasks
+from assay.evaluation.labels.unlabelled_rows import read_unlabelled, suggestion
+from assay.evaluation.run_results import RunResults
+from assay.registry.promotion import PromotionResult
+from assay.runs.prefect_artifacts import show_link, show_markdown
+from assay.runs.run import Run
+from assay.runs.step_progress import current_step, reported
+from assay.runs.tracking import mlflow_page
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine
+from assay.tasks.annotation.push import AnnotationServer, push_tasks
+from assay.tasks.version_rows import held_out_rows, names_of, open_version
+
+
+@task(name="find-label-issues", cache_policy=NO_CACHE)
+@reported("issues")
+def find_label_issues(
+    model: str,
+    tracking_uri: str,
+    store: Path,
+    rows: int,
+    output: Path | None = None,
+    task_format: TaskFormat = "label-studio",
+) -> LabelTaskReport:
+    """Return the rows whose labels are most probably wrong, and write them as tasks of an annotation tool.
+
+    Args:
+        model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        tracking_uri: address of MLflow.
+        store: folder of the runs and of the corrections.
+        rows: most tasks.
+        output: file of the tasks; None writes none.
+        task_format: the tool that is to read the file.
+
+    Raises:
+        AssayError: there is no such version, or its rows are no longer available.
+    """
+    with open_version(model, tracking_uri, store) as version:
+        held_out = held_out_rows(version, store)
+        found = find_issue_tasks(held_out, version.engine.labels, version.engine.tags)
+        report = LabelTaskReport(
+            model=version.champion.address,
+            recipe=version.champion.recipe.name,
+            rows=len(held_out),
+            found=len(found),
+            tasks=found[:rows],
+            names=version.names,
+        )
+        if output is not None:
+            files = write_tasks(report.tasks, output, task_format, version.names, report.model)
+            report = report.model_copy(update={"files": files})
+        current_step().conclude(f"{report.found:,} of {report.rows:,} rows")
+        page = mlflow_page(tracking_uri, f"models/{version.champion.name}/versions/{version.champion.number}")
+        show_issues(report, page)
+    return report
+
+
+@task(name="suggest-rows", cache_policy=NO_CACHE)
+@reported("suggest")
+def suggest_rows(
+    model: str,
+    tracking_uri: str,
+    store: Path,
+    source: str,
+    filter_: MongoFilter,
+    rows: int,
+    random_share: float,
+    output: Path | None = None,
+    task_format: TaskFormat = "label-studio",
+) -> LabelTaskReport:
+    """Return the rows of a source that are worth labelling next, and write them as tasks of an annotation tool.
+
+    Args:
+        model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        tracking_uri: address of MLflow.
+        store: folder of the runs and of the corrections.
+        source: file, folder, glob or collection of rows without labels.
+        filter_: filter on its documents.
+        rows: rows to choose.
+        random_share: share of them to draw at random.
+        output: file of the tasks; None writes none.
+        task_format: the tool that is to read the file.
+
+    Raises:
+        AssayError: there is no such version, its rows are no longer available, or the source cannot be read.
+    """
+    with open_version(model, tracking_uri, store) as version:
+        recipe, engine = version.champion.recipe, version.engine
+        new = read_unlabelled(source, filter_, recipe, version.labelled(store))
+        current_step().show(f"predicting {len(new):,} rows")
+        predicted = list(predict_held_out(engine, new))
+        uncertainty = np.array([row_uncertainty(row) for row in predicted])
+        vectors = Embedder(version.bundle, engine).embed([row_of(row, engine.manifest.pair) for row in new])
+        if vectors is None:  # a graph without an inner product: choose by uncertainty alone
+            vectors = np.eye(len(new))
+        chosen = choose_rows(uncertainty, vectors, rows, random_share)
+        report = LabelTaskReport(
+            model=version.champion.address,
+            recipe=recipe.name,
+            rows=len(new),
+            found=len(chosen),
+            tasks=[suggestion(predicted[row.number], row) for row in chosen],
+            names=version.names,
+        )
+        if output is not None:
+            files = write_tasks(report.tasks, output, task_format, version.names, report.model)
+            report = report.model_copy(update={"files": files})
+    current_step().conclude(f"{report.found:,} of {report.rows:,} new rows")
+    return report
+
+
+@task(name="push-tasks", cache_policy=NO_CACHE)
+@reported("push")
+def push(report: LabelTaskReport, server: AnnotationServer) -> LabelTaskReport:
+    """Add the tasks of a report to a project on the server of an annotation tool, and link the project in Prefect.
+
+    Raises:
+        AssayError: the server cannot be reached, or refuses them.
+    """
+    if not report.tasks:
+        return report
+    address = push_tasks(server, report.tasks, report.names, report.model)
+    current_step().conclude(f"{len(report.tasks):,} tasks in {address}")
+    show_link("label-tasks", address, server.project, f"{len(report.tasks):,} tasks of {report.model}")
+    return report.model_copy(update={"pushed": address})
+
+
+@task(name="label-issues", cache_policy=NO_CACHE)
+def review_run(run: Run, results: RunResults, promotion: PromotionResult) -> None:
+    """Show in Prefect which held-out rows of a run have labels that may be wrong, after its training."""
+    snapshot, splits = results.snapshot.load(), results.splits.load()
+    bundle = Bundle.load(results.export.path / BUNDLE)
+    engine = Engine(bundle)
+    decided = read_overlay(overlay_path(run.store, run.recipe.name), run.shared).latest
+    test = results.evaluation.load().rows
+    rows = list(predict_held_out(engine, splits.rows(snapshot, "validation"), "validation"))
+    rows += predict_held_out(engine, splits.rows(snapshot, "test"), "test", test)
+    undecided = [row for row in rows if row.example.id not in decided]
+    found = find_issue_tasks(undecided, engine.labels, engine.tags)
+    version = promotion.version
+    report = LabelTaskReport(
+        model=version.address if version else bundle.manifest.name,
+        recipe=run.recipe.name,
+        rows=len(undecided),
+        found=len(found),
+        tasks=found[:SHOWN],
+        names=names_of(bundle.manifest),
+    )
+    page = mlflow_page(run.tracking_uri, f"models/{version.name}/versions/{version.number}") if version else None
+    show_issues(report, page)
+
+
+def show_issues(report: LabelTaskReport, page: str | None) -> None:
+    """Show the report in Prefect, with a link to the version in MLflow if that has pages."""
+    links = {f"{report.model} in MLflow": page} if page else {}
+    show_markdown("label-issues", report.markdown(links), report.summary)

@@ -1,0 +1,218 @@
+"""Tasks in the format of every tool, and what a person does with them, read back."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.entity import Entity
+from assay.corpus.example import Example
+from assay.corpus.overlay import Correction, Overlay, added_id
+from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+from assay.evaluation.labels.label_issue import LabelTask
+from assay.evaluation.labels.task_formats import TASK_FORMATS, LabelNames, TaskFormat, write_tasks
+
+MODEL = "models:/news/3"
+NAMES = LabelNames(classes=["bad", "good"], entity_types=["LOC", "ORG"])
+TEXT = "😀 Globex buys land in Rome"
+GIVEN, PROPOSED = (Entity(2, 8, "ORG"),), (Entity(2, 8, "ORG"), Entity(22, 26, "LOC"))
+ROW = Example("r1", TEXT, label="bad", entities=GIVEN)
+RULES = ReadingRules(label=True, entities=True, classes={"good", "bad"}, entity_types={"ORG", "LOC"}, author="ben")
+Read = list[Any]
+
+
+def task(**changes: Any) -> LabelTask:
+    fields: dict[str, Any] = {
+        "id": "r1",
+        "split": "test",
+        "text": TEXT,
+        "text_pair": None,
+        "label": "bad",
+        "entities": GIVEN,
+        "proposed_label": "good",
+        "proposed_entities": PROPOSED,
+        "score": 0.9,
+        "reason": "wrong class",
+        **changes,
+    }
+    return LabelTask(**fields)
+
+
+def written(folder: Path, task_format: TaskFormat, *tasks: LabelTask) -> Path:
+    path = folder / {"csv": "tasks.csv", "doccano": "t.jsonl", "prodigy": "t.jsonl"}.get(task_format, "tasks.json")
+    write_tasks(tasks, path, task_format, NAMES, MODEL)
+    return path
+
+
+def annotated(task_format: str, content: str) -> str:
+    """Return what a tool exports after a person has accepted every proposal."""
+    if task_format == "csv":
+        rows = list(csv.DictReader(io.StringIO(content)))
+        for row in rows:
+            row["new_label"], row["new_entities"] = row["proposed_label"], row["proposed_entities"]
+        file = io.StringIO()
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        return file.getvalue()
+    if task_format in ("label-studio", "argilla"):
+        return json.dumps([ACCEPT[task_format](record) for record in json.loads(content)])
+    return "".join(json.dumps(ACCEPT[task_format](json.loads(line))) + "\n" for line in content.splitlines())
+
+
+def accept_in_label_studio(record: Mapping[str, Any]) -> dict[str, Any]:
+    annotation = {"completed_by": {"email": "anna@example.org"}, "updated_at": "2026-11-20T10:00:00Z"}
+    return {"id": 7, **record, "annotations": [{**annotation, "result": record["predictions"][0]["result"]}]}
+
+
+def accept_in_argilla(record: Mapping[str, Any]) -> dict[str, Any]:
+    responses = {name: [{"value": one["value"], "user_id": "anna"}] for name, one in record["suggestions"].items()}
+    return {**record, "status": "completed", "responses": responses}
+
+
+def accept_in_doccano(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": 7, **record, "entities": [[2, 8, "ORG"], [22, 26, "LOC"]], "cats": ["good"]}
+
+
+def accept_in_prodigy(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "answer": "accept", "_annotator_id": "anna", "_timestamp": 1763632800}
+
+
+ACCEPT: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "label-studio": accept_in_label_studio,
+    "argilla": accept_in_argilla,
+    "doccano": accept_in_doccano,
+    "prodigy": accept_in_prodigy,
+}
+
+
+def read_back(path: Path, *rows: Example, overlay: Overlay | None = None, **rules: Any) -> ReturnedLabels:
+    documents = read_documents(str(path))
+    chosen = ReadingRules(**{**vars(RULES), **rules})
+    known = {row.id: row for row in rows}
+    return match_rows(documents, tool_of(documents, str(path)), known, overlay or Overlay([]), chosen, path)
+
+
+@pytest.mark.parametrize("task_format", TASK_FORMATS)
+def test_accepted_proposals_come_back_as_corrections(tmp_path: Path, task_format: TaskFormat) -> None:
+    path = written(tmp_path, task_format, task())
+    path.write_text(annotated(task_format, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    returned = read_back(path, ROW)
+
+    assert returned.rejected == []
+    (correction,) = returned.corrections
+    assert (correction.id, correction.decision) == ("r1", "corrected")
+    assert (correction.label, correction.entities) == ("good", PROPOSED)
+    assert correction.author == {"csv": "ben", "doccano": "ben", "label-studio": "anna@example.org"}.get(
+        task_format, "anna"
+    )
+    if task_format in ("label-studio", "prodigy"):
+        assert correction.at.isoformat() == "2025-11-20T10:00:00+00:00".replace(
+            "2025", "2026" if task_format == "label-studio" else "2025"
+        )
+
+
+@pytest.mark.parametrize("task_format", TASK_FORMATS)
+def test_tasks_that_nobody_has_decided_change_nothing(tmp_path: Path, task_format: TaskFormat) -> None:
+    path = written(tmp_path, task_format, task())
+    if task_format == "label-studio":  # an export has the list, too
+        (record,) = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps([{**record, "annotations": []}]), encoding="utf-8")
+    if task_format == "prodigy":
+        record = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**record, "answer": "ignore"}), encoding="utf-8")
+
+    returned = read_back(path, ROW)
+
+    assert (returned.corrections, returned.rejected, returned.undecided) == ([], [], 1)
+
+
+def test_labels_that_were_left_are_confirmed_and_keep_earlier_corrections(tmp_path: Path) -> None:
+    path = written(tmp_path, "prodigy", task(proposed_label="bad", proposed_entities=GIVEN))
+    path.write_text(annotated("prodigy", path.read_text(encoding="utf-8")), encoding="utf-8")
+    (confirmed,) = read_back(path, ROW).corrections
+    assert (confirmed.decision, confirmed.label, confirmed.entities) == ("confirmed", None, None)
+
+    # Given an earlier correction by another person, confirming the row keeps it,
+    earlier = confirmed.model_copy(update={"decision": "corrected", "label": "bad", "author": "carl"})
+    (again,) = read_back(path, ROW, overlay=Overlay([earlier])).corrections
+    assert (again.decision, again.label) == ("corrected", "bad")
+    assert Overlay([earlier, again]).digest == Overlay([earlier]).digest
+    # and the same person deciding the same again adds nothing.
+    assert read_back(path, ROW, overlay=Overlay([again])).corrections == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules", "reason"),
+    [
+        ({"id": "nobody"}, {}, "there is no such row"),
+        ({"text": "another text"}, {}, "text is not that of the row"),
+        ({"proposed_label": "great"}, {}, "label is no class of the recipe (--new-labels accepts it): great"),
+        ({"proposed_entities": (Entity(2, 8, "PER"),)}, {}, "entity type is none of the recipe"),
+        ({"proposed_entities": (Entity(2, 8, "ORG"), Entity(4, 9, "ORG"))}, {}, "entities overlap"),
+        ({"proposed_entities": (Entity(2, 80, "ORG"),)}, {}, "entity"),
+        ({}, {"id_field": "article"}, "article is missing"),
+    ],
+)
+def test_rows_that_cannot_be_used_have_a_reason(
+    tmp_path: Path, changes: dict[str, Any], rules: dict[str, Any], reason: str
+) -> None:
+    if "text" in changes:
+        changes = {**changes, "proposed_entities": ()}
+    path = written(tmp_path, "prodigy", task(**changes))
+    path.write_text(annotated("prodigy", path.read_text(encoding="utf-8")), encoding="utf-8")
+    returned = read_back(path, ROW, **rules)
+    assert returned.corrections == []
+    assert reason in returned.rejected[0][1]
+
+
+def test_new_labels_are_accepted_on_request(tmp_path: Path) -> None:
+    path = written(tmp_path, "csv", task(proposed_label="great"))
+    path.write_text(annotated("csv", path.read_text(encoding="utf-8")), encoding="utf-8")
+    (correction,) = read_back(path, ROW, classes=None).corrections
+    assert correction.label == "great"
+
+
+def test_labels_of_suggested_rows_become_rows(tmp_path: Path) -> None:
+    name = added_id(TEXT)
+    path = written(tmp_path, "label-studio", task(id=name, label=None, entities=None))
+    path.write_text(annotated("label-studio", path.read_text(encoding="utf-8")), encoding="utf-8")
+    (added,) = read_back(path).corrections
+    assert (added.id, added.decision, added.label, added.entities) == (name, "added", "good", PROPOSED)
+    assert added.added is not None
+    assert added.added.text == TEXT
+
+
+def test_a_table_may_correct_one_part_alone(tmp_path: Path) -> None:
+    path = tmp_path / "done.csv"
+    path.write_text(f"row_id,text,new_label,new_entities\nr1,{TEXT},good,\nr1,{TEXT},,\"[[2, 8, 'ORG']]\"\n")
+    returned = read_back(path, ROW)
+    assert [(one.label, one.entities) for one in returned.corrections] == [("good", None)]
+    assert "new_entities is not a list like" in returned.rejected[0][1]
+
+
+def test_label_studio_counts_offsets_as_a_browser_and_gets_an_interface(tmp_path: Path) -> None:
+    path = written(tmp_path, "label-studio", task())
+    (record,) = json.loads(path.read_text(encoding="utf-8"))
+    spans = [one["value"] for one in record["predictions"][0]["result"] if one["type"] == "labels"]
+    assert [(span["start"], span["end"], span["text"]) for span in spans] == [(3, 9, "Globex"), (23, 27, "Rome")]
+    interface = (tmp_path / "tasks-interface.xml").read_text(encoding="utf-8")
+    assert '<Choice value="good"/>' in interface
+    assert '<Label value="ORG"/>' in interface
+
+
+def test_overlay_remembers_every_correction(tmp_path: Path) -> None:
+    path = written(tmp_path, "csv", task())
+    path.write_text(annotated("csv", path.read_text(encoding="utf-8")), encoding="utf-8")
+    first = read_back(path, ROW).corrections
+    second = [first[0].model_copy(update={"label": "bad"})]
+    overlay = Overlay([*first, *second])
+    assert isinstance(overlay.latest["r1"], Correction)
+    assert (overlay.latest["r1"].label, len(overlay.history)) == ("bad", 2)
+    assert overlay.as_of(Overlay(first).digest).history == first  # type: ignore[union-attr]
+    assert overlay.as_of("unknown") is None
