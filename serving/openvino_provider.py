@@ -6,8 +6,6 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
-import onnxruntime as ort
-
 from assay.corpus.errors import AssayError
 from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
 
@@ -30,20 +28,21 @@ def runs_bf16(flags: Collection[str] | None = None) -> bool:
     return computes_bf16(cpu_flags() if flags is None else flags) and is_installed()
 
 
-def add_bf16(options: Any) -> None:
-    """Let OpenVINO run the graph of a session in bf16, one batch per CPU at a time, each on one thread.
+def add_bf16(options: Any, streams: int | None = None) -> None:
+    """Let OpenVINO run the graph of a session in bf16, on all CPUs that are available.
 
     Args:
         options: session options of onnxruntime.
+        streams: number of batches that run at once, which share the CPUs; None runs one per CPU.
 
     Raises:
         AssayError: the package is missing, or finds no CPU that it supports.
     """
-    threads = str(available_threads())
+    threads = available_threads()
     config = {
         "INFERENCE_PRECISION_HINT": "bf16",
-        "NUM_STREAMS": threads,
-        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": str(streams or threads),
+        "INFERENCE_NUM_THREADS": str(threads),
         # Pinned threads of two processes would share the same cores, and leave the others idle.
         "ENABLE_CPU_PINNING": "NO",
     }
@@ -53,6 +52,8 @@ def add_bf16(options: Any) -> None:
 def _devices() -> list[Any]:
     if not is_installed():
         raise AssayError("bf16 needs OpenVINO: pip install 'assay[openvino]'")
+    # Imported here, since `assay doctor` only asks whether the package is installed.
+    import onnxruntime as ort
     import onnxruntime_ep_openvino as openvino
 
     with _registration:
@@ -66,6 +67,8 @@ def _devices() -> list[Any]:
 
 
 def _cpus(provider: str) -> list[Any]:
+    import onnxruntime as ort
+
     devices: list[Any] = ort.get_ep_devices()
     return [
         device
