@@ -1,7 +1,9 @@
 """The engine on many rows against peers, as their users run them (`make bench-serving`).
 
-All predict the same rows with the same weights, tokenisation included, in interleaved rounds of one process; the
-medians of the ratios count. Peers take the rows in their order, in the batch size that is best for each:
+All predict the same rows with the same weights, tokenisation included, in interleaved rounds of one process. The
+medians of the ratios count, by the clock and by processor time, which other load on the machine lengthens less (but
+threads of onnxruntime that wait for work count as busy). Peers take the rows in their order, in the batch size that is
+best for each:
 
 - transformers: its `pipeline`;
 - onnxruntime: the plain export in float32;
@@ -88,22 +90,32 @@ def measure(task: str, folder: Path, rounds: int, limit: int | None) -> list[Row
     rows = [TextRow(text) for text in texts]
     peers = make_peers(task, checkpoint, folder)
     sizes = {name: _best_size(peer, texts[::PROBE_STEP]) for name, peer in peers.items()}
-    ways: dict[str, Callable[[], float]] = {
+    ways: dict[str, Callable[[], tuple[float, float]]] = {
         **{name: partial(_rate, engine.predict, rows) for name, engine in engines.items()},
         **{name: partial(_peer_rate, peer, texts, sizes[name]) for name, peer in peers.items()},
     }
-    if "bf16" in engines and task == "sentence":
-        tokens = sum(map(len, engines["fp32"].encode(rows)))
-        matrices = Limit(checkpoint.network().config, "bf16")
-        ways["limit"] = partial(matrices.rows_per_second, len(rows), tokens)
+    tokens = sum(map(len, engines["fp32"].encode(rows)))
+    limit_of = Limit(checkpoint.network().config, "bf16") if "bf16" in engines and task == "sentence" else None
     predictions = {name: engine.predict(rows) for name, engine in engines.items()}  # also warms up
     speeds: dict[str, list[float]] = {name: [] for name in ways}
+    frugality: dict[str, list[float]] = {name: [] for name in ways}
+    limits: list[float] = []
     for number in range(rounds):
         for name, way in ways.items():
-            speeds[name].append(way())
+            by_clock, by_processor = way()
+            speeds[name].append(by_clock)
+            frugality[name].append(by_processor)
+        if limit_of is not None:
+            limits.append(limit_of.rows_per_second(len(rows), tokens))
         print(f"round {number}, rows/s: {_speeds(speeds, -1)}", flush=True)
     note = f"rows/s: {_speeds(speeds)}; batch sizes of the peers {sizes}; versions {_versions()}"
-    return _rows(task, speeds, list(peers), predictions, note)
+    rows_of = partial(_rows, task, list(peers))
+    shown = [*rows_of(speeds, "", note), *rows_of(frugality, ", processor time", ""), *_equality(task, predictions)]
+    if limits:
+        counted = "of the products that the graph computes; the rest is attention, normalisation, GELU and tokenisation"
+        measure = f"{task}: share of the limit of matrix products, bf16"
+        shown.append(_ratio(measure, speeds["bf16"], limits, None, None, counted))
+    return shown
 
 
 def make_peers(task: str, checkpoint: Checkpoint, folder: Path) -> dict[str, Peer]:
@@ -182,51 +194,49 @@ def _ctranslate2(tokenizer: Any, folder: Path, max_length: int) -> Predict:
 def _best_size(peer: Peer, texts: Sequence[str]) -> int:
     for size in BATCH_SIZES:
         peer.predict(texts, size)
-    return max(BATCH_SIZES, key=lambda size: _rate(lambda rows: peer.predict(rows, size), texts))
+    return max(BATCH_SIZES, key=lambda size: _rate(lambda rows: peer.predict(rows, size), texts)[0])
 
 
-def _peer_rate(peer: Peer, texts: Sequence[str], size: int) -> float:
+def _peer_rate(peer: Peer, texts: Sequence[str], size: int) -> tuple[float, float]:
     return _rate(lambda rows: peer.predict(rows, size), texts[:: peer.step])
 
 
-def _rate(predict: Callable[[Any], Any], rows: Sequence[Any]) -> float:
-    begun = time.perf_counter()
+def _rate(predict: Callable[[Any], Any], rows: Sequence[Any]) -> tuple[float, float]:
+    """Return rows per second of the clock, and per second of processor time."""
+    begun, used = time.perf_counter(), time.process_time()
     predict(rows)
-    return len(rows) / (time.perf_counter() - begun)
+    return len(rows) / (time.perf_counter() - begun), len(rows) / (time.process_time() - used)
 
 
-def _rows(
-    task: str, speeds: dict[str, list[float]], peers: Sequence[str], predictions: dict[str, list[Any]], note: str
-) -> list[Row]:
+def _rows(task: str, peers: Sequence[str], speeds: dict[str, list[float]], kind: str, note: str) -> list[Row]:
+    """Return the ratios of the fastest engine to the best peer, which alone has a requirement, and to all others."""
     best_peer = max(peers, key=lambda name: statistics.median(speeds[name]))
     ours = "bf16" if "bf16" in speeds else "int8"
-    rows = [
-        _ratio(f"{task}: {ours} engine against the best peer", speeds[ours], speeds[best_peer], 1.5, 2.0, note),
-        *(
-            _ratio(f"{task}: {ours} engine against {name}", speeds[ours], speeds[name], None, None, "")
-            for name in [*peers, "int8", "fp32"]
-            if name != ours
-        ),
+    required, aim = (None, None) if kind else (1.5, 2.0)
+    measure = f"{task}: {ours} engine against"
+    others = [name for name in (*peers, "int8", "fp32") if name != ours]
+    return [
+        _ratio(f"{measure} the best peer{kind}", speeds[ours], speeds[best_peer], required, aim, note),
+        *(_ratio(f"{measure} {name}{kind}", speeds[ours], speeds[name], None, None, "") for name in others),
     ]
-    for name in predictions.keys() - {"fp32"}:
+
+
+def _equality(task: str, predictions: dict[str, list[Any]]) -> list[Row]:
+    rows = []
+    for name in [name for name in predictions if name != "fp32"]:
         pairs = list(zip(predictions[name], predictions["fp32"], strict=True))
         labels = sum(first.label == second.label for first, second in pairs) / len(pairs)
         whole = sum(_decoded(first) == _decoded(second) for first, second in pairs) / len(pairs)
-        required = 0.995 if name == "bf16" else None
         rows.append(
             Row(
                 measure=f"{task}: labels of the {name} engine equal to float32's",
                 value=round(labels, 4),
                 better="higher",
-                required=required,
+                required=0.995 if name == "bf16" else None,
                 command=COMMAND,
                 note=f"of {len(pairs)}; labels and entities of {whole:.2%}",
             )
         )
-    if "limit" in speeds:
-        counted = "of the products that the graph computes; the rest is attention, normalisation, GELU and tokenisation"
-        measure = f"{task}: share of the limit of matrix products, bf16"
-        rows.append(_ratio(measure, speeds[ours], speeds["limit"], None, None, counted))
     return rows
 
 

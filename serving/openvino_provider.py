@@ -28,21 +28,21 @@ def runs_bf16(flags: Collection[str] | None = None) -> bool:
     return computes_bf16(cpu_flags() if flags is None else flags) and is_installed()
 
 
-def add_bf16(options: Any, streams: int | None = None) -> None:
-    """Let OpenVINO run the graph of a session in bf16, on all CPUs that are available.
+def add_bf16(options: Any, threads: int | None = None) -> None:
+    """Let OpenVINO run the graph of a session in bf16.
 
     Args:
         options: session options of onnxruntime.
-        streams: number of batches that run at once, which share the CPUs; None runs one per CPU.
+        threads: number of batches that run at once, each on one thread; None uses the CPUs available to this process.
 
     Raises:
         AssayError: the package is missing, or finds no CPU that it supports.
     """
-    threads = available_threads()
+    count = str(threads or available_threads())
     config = {
         "INFERENCE_PRECISION_HINT": "bf16",
-        "NUM_STREAMS": str(streams or threads),
-        "INFERENCE_NUM_THREADS": str(threads),
+        "NUM_STREAMS": count,
+        "INFERENCE_NUM_THREADS": count,
         # Pinned threads of two processes would share the same cores, and leave the others idle.
         "ENABLE_CPU_PINNING": "NO",
     }
