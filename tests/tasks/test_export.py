@@ -21,6 +21,7 @@ from assay.runs.run import Run
 from assay.serving.bundle import MODEL, Bundle, MeasuredPrecision, Precision
 from assay.serving.decoding import Transitions
 from assay.serving.engine import Engine, Row
+from assay.serving.openvino_provider import runs_bf16
 from assay.serving.smoke import smoke_test
 from assay.tasks.export import export
 from tests.snapshots import make_run, write_snapshot
@@ -183,6 +184,34 @@ def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags
         export.fn(run.model_copy(update={"key": "third"}), *inputs)
     # the run's own result stays where the run goes on elsewhere
     assert export.fn(run, *inputs) == joint_export
+
+
+@pytest.mark.slow  # an export in three precisions
+@pytest.mark.skipif(not runs_bf16(), reason="needs assay[openvino] and a CPU with amx_bf16 or avx512_bf16")
+def test_export_ships_bf16_with_golden_rows_of_its_own(
+    joint: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given a machine on which bf16 is the fastest, and int8 holds its F1
+    speeds: dict[Precision, float] = {"bf16": 300.0, "int8": 200.0, "fp32": 100.0}
+    monkeypatch.setattr("assay.evaluation.precision_measurement.measure_speeds", lambda *_: speeds)
+    run, *rest = joint
+    gate = run.recipe.gate.model_copy(update={"precision": "auto", "precision_max_drop": 0.99})
+    recipe = run.recipe.model_copy(update={"gate": gate})
+    inputs: Any = rest
+    # when the model is exported
+    folder = export.fn(run.model_copy(update={"recipe": recipe, "key": "bf16"}), *inputs).path
+    # then both graphs ship, and each precision reproduces its golden rows
+    report, bundle = ExportReport.load(folder), Bundle.load(folder / BUNDLE)
+    assert (report.precision, report.bf16) == (bundle.manifest.precision, bundle.manifest.bf16) == ("int8", True)
+    assert [one.precision for one in bundle.manifest.measured] == ["bf16", "int8", "fp32"]
+    assert report.size_mb == pytest.approx(
+        sum(file.stat().st_size for file in bundle.folder.glob("*.onnx")) / 1e6, 0.01
+    )
+    for engine in (Engine(bundle, threads=1), Engine(bundle, threads=1, precision="int8")):
+        assert smoke_test(engine) == 8
+    # and other speeds are no other bundle
+    slower = [one.model_copy(update={"rows_per_second": 1.0}) for one in bundle.manifest.measured]
+    assert bundle.manifest.model_copy(update={"measured": slower}).digest == bundle.digest
 
 
 def _measured(precision: Precision, drop: float, changed: float, speed: float) -> MeasuredPrecision:
