@@ -131,6 +131,7 @@ bench-spacy: install  ## medical terms against spaCy; installs spaCy
 
 bench-serving: install  ## the engine against peers and the limit of the CPU, DeBERTa's rewritten graph, the server against engine, MLflow, overload
 	$(BIN)/python -m benchmarks.serving_batch
+	$(BIN)/python -m benchmarks.serving_peers
 	$(BIN)/python -m benchmarks.deberta
 	$(BIN)/python -m benchmarks.serving_http
 

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,11 +17,11 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.models.export.onnx_graph import OPSET, quantize_graph
+from assay.serving.bundle import Precision
 from assay.serving.cpu import available_threads
 from assay.serving.engine import BATCH_TOKENS
+from assay.serving.openvino_provider import add_bf16
 
-# Rows of a product: the tokens of a batch.
-TOKENS = BATCH_TOKENS
 SECONDS = 0.25
 
 
@@ -48,20 +48,22 @@ def products(config: Any) -> list[Product]:
 class Limit:
     """Measurement of the products of one encoder in one precision."""
 
-    def __init__(self, config: Any, precision: Literal["fp32", "int8"] | str) -> None:
+    def __init__(self, config: Any, precision: Precision) -> None:
         self._products = products(config)
         self._sessions = [_session(product, precision) for product in self._products]
+        # Rows of a product: the tokens of a batch.
+        self._tokens = BATCH_TOKENS[precision]
 
     def rows_per_second(self, rows: int, tokens: int) -> float:
         """Return the rows per second of an encoder that consists of its products alone."""
         seconds = 0.0
         for product, session in zip(self._products, self._sessions, strict=True):
             flops = 2 * product.inner * product.outer * (product.a_token * tokens + product.a_row * rows)
-            seconds += flops / _flops_per_second(session, product)
+            seconds += flops / _flops_per_second(session, product, self._tokens)
         return rows / seconds
 
 
-def _session(product: Product, precision: str) -> Any:
+def _session(product: Product, precision: Precision) -> Any:
     weights = np.random.default_rng(0).normal(size=(product.inner, product.outer)).astype(np.float32)
     # Only its first row leaves the graph, through a product that stays float32 as heads do.
     nodes = [
@@ -87,12 +89,15 @@ def _session(product: Product, precision: str) -> Any:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        return ort.InferenceSession(path.read_bytes(), options, ["CPUExecutionProvider"])
+        if precision == "bf16":
+            add_bf16(options)
+        providers = None if precision == "bf16" else ["CPUExecutionProvider"]
+        return ort.InferenceSession(path.read_bytes(), options, providers)
 
 
-def _flops_per_second(session: Any, product: Product) -> float:
+def _flops_per_second(session: Any, product: Product, tokens: int) -> float:
     """Return the speed of all threads together."""
-    x = np.random.default_rng(1).normal(size=(TOKENS, product.inner)).astype(np.float32)
+    x = np.random.default_rng(1).normal(size=(tokens, product.inner)).astype(np.float32)
     session.run(None, {"x": x})
     threads = available_threads()
     counts = [0] * threads
@@ -109,4 +114,4 @@ def _flops_per_second(session: Any, product: Product) -> float:
         worker.start()
     for worker in workers:
         worker.join()
-    return 2 * TOKENS * product.inner * product.outer * sum(counts) / (time.perf_counter() - begun)
+    return 2 * tokens * product.inner * product.outer * sum(counts) / (time.perf_counter() - begun)

@@ -24,7 +24,7 @@ from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.network import quiet
 from assay.recipes.loader import load_recipe
-from assay.serving.bundle import MODEL, Bundle
+from assay.serving.bundle import MODEL, Bundle, Precision
 from assay.serving.engine import Engine
 from assay.serving.engine import Row as TextRow
 from assay.tasks.export import _finish_bundle, _Source
@@ -101,7 +101,8 @@ class Bench:
         int8, fp32 = (Engine(self._bundles[precision]) for precision in ("int8", "fp32"))
         rows = [TextRow(text) for text in self._texts]
         size = max(BATCH_SIZES, key=lambda size: self._piped(self._texts[::ALONE_STEP], size)[0])
-        limits = {precision: Limit(self._checkpoint.network().config, precision) for precision in ("fp32", "int8")}
+        precisions: tuple[Precision, ...] = ("fp32", "int8")
+        limits = {precision: Limit(self._checkpoint.network().config, precision) for precision in precisions}
         items = fp32.encode(rows)
         tokens = sum(map(len, items))
         ways: dict[str, Callable[[], float]] = {

@@ -10,17 +10,21 @@ from assay.evaluation.export_report import BUNDLE
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import train
 from assay.recipes.loader import load_recipe
-from assay.recipes.recipe import Training
+from assay.recipes.recipe import ModelSection, Training
 from assay.serving.bundle import Bundle
 from assay.tasks.export import _Source, export_bundle
 from benchmarks.encoder import minilm_folder
+from benchmarks.train import read_snips
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "twitter_financial"
 PLACE = Path(os.environ.get("ASSAY_STORE", ".assay")) / "benchmarks" / "financial-tweets-int8"
+JOINT_PLACE = PLACE.with_name("snips-checkpoint")
 LABELS = ("bearish", "bullish", "neutral")
 # Enough for predictions that rounding does not change; their quality is measured elsewhere.
 TRAIN_ROWS = 960
 VALIDATION_ROWS = 256
+# Tags that are not random are enough: their number decides how long decoding takes.
+JOINT_ROWS = 320
 
 
 def open_minilm_bundle(place: Path = PLACE) -> Bundle:
@@ -36,8 +40,30 @@ def read_texts() -> list[str]:
     return [row.text for row in _read("validation")]
 
 
+def open_joint_checkpoint(place: Path = JOINT_PLACE) -> Checkpoint:
+    """Open a JointBERT of intents and slots in `place`; the first call trains it, briefly."""
+    if not place.is_dir():
+        model = ModelSection(encoder=str(minilm_folder()), heads=["sentence", "tokens"], max_length=128)
+        training = Training(epochs=1, batch_size=32, learning_rate=2e-4)
+        rows = read_snips("train")
+        with atomic_folder(place) as folder:
+            train(rows[:JOINT_ROWS], rows[JOINT_ROWS : JOINT_ROWS + 64], model, training, folder)
+    return Checkpoint.load(place)
+
+
+def read_intent_texts() -> list[str]:
+    """Return the texts of the test and validation splits of SNIPS."""
+    return [row.text for name in ("test", "dev") for row in read_snips(name)]
+
+
 def _make(folder: Path) -> None:
-    changes = [f"model.encoder={minilm_folder()}", "model.revision=null", "model.lora=null", "gate.int8_max_drop=0.5"]
+    changes = [
+        f"model.encoder={minilm_folder()}",
+        "model.revision=null",
+        "model.lora=null",
+        "gate.precision=int8",
+        "gate.precision_max_drop=0.5",
+    ]
     recipe = load_recipe("financial-tweets", changes)
     rows = _read("train")
     learnt, held = rows[:TRAIN_ROWS], rows[TRAIN_ROWS : TRAIN_ROWS + VALIDATION_ROWS]

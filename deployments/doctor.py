@@ -6,7 +6,7 @@ import importlib.util
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -19,7 +19,8 @@ from assay.deployments import reachable
 from assay.recipes.recipe import Recipe
 from assay.recipes.source_section import HubSource, MongoSource
 from assay.serving.address import SQLITE, default_tracking_uri, without_password
-from assay.serving.cpu import available_threads, cpu_flags
+from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
+from assay.serving.openvino_provider import is_installed
 
 PARTS = ("runs", "ledger", "mlartifacts")  # of a store
 PACKAGES = ("torch", "transformers", "peft", "datasets", "prefect", "mlflow", "great_expectations", "pymongo")
@@ -221,7 +222,14 @@ def _gpu() -> Diagnosis:
 def _cpu() -> Diagnosis:
     flags = cpu_flags()
     int8 = "int8 in hardware" if {"avx512_vnni", "avx_vnni", "asimddp"} & set(flags) else "no int8 instructions"
-    return Diagnosis("CPU", True, f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8})")
+    details = f"{available_threads()} cores, {' '.join(flags) or 'no vector flags found'} ({int8}{_bf16(flags)})"
+    return Diagnosis("CPU", True, details)
+
+
+def _bf16(flags: Sequence[str]) -> str:
+    if not computes_bf16(flags):
+        return ""
+    return ", bf16 by OpenVINO" if is_installed() else ", bf16 with pip install 'assay[openvino]'"
 
 
 def _not_responding(what: str, shown: str, fault: str, remedy: str) -> Diagnosis:

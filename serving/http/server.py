@@ -45,7 +45,7 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     if not settings.token and not is_loopback(settings.host):
         logger.warning("other machines can reach %s, and no token protects it; use --token", settings.host)
     served = (active.model for active in (active_model, *others))
-    names = ", ".join(f"{model.name} {model.version_name} ({model.engine.manifest.precision})" for model in served)
+    names = ", ".join(f"{model.name} {model.version_name} ({model.engine.precision})" for model in served)
     logger.info("serving %s on %s with %d threads", names, listen(sockets, settings.host), threads)
     run(app, settings, active_model, sockets)
 

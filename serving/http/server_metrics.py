@@ -97,7 +97,7 @@ class ServerMetrics:
         """Set the active model of its name."""
         if previous := self._models.get(model.name):
             self._info.remove(*previous)
-        labels = (model.name, model.version_name, model.digest, model.engine.manifest.precision)
+        labels = (model.name, model.version_name, model.digest, model.engine.precision)
         self._models[model.name] = labels
         self._info.labels(*labels).set(1)
         self.degraded.labels(model.name)

@@ -8,7 +8,7 @@ from assay.corpus.example import Example
 from assay.evaluation.batch_sensitivity import measure_sensitivity
 from assay.serving.bundle import Bundle
 from assay.serving.encoding import EncodedText
-from assay.serving.engine import BATCH_TOKENS, Engine, Prediction, Row, ScoredEntity
+from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
 from tests.bundles import build_bundle
 
 EXAMPLES = [
@@ -20,7 +20,7 @@ class _Crowded(Engine):
     """An engine that predicts another class and one more entity if the text "bad" shares its batch."""
 
     def predict_batch(self, batch: Sequence[EncodedText]) -> list[Prediction]:
-        assert len(batch) * max(map(len, batch)) <= BATCH_TOKENS
+        assert len(batch) * max(map(len, batch)) <= self.batch_tokens
         predictions = super().predict_batch(batch)
         if len(batch) == 1:
             return predictions
