@@ -37,7 +37,13 @@ def read_texts() -> list[str]:
 
 
 def _make(folder: Path) -> None:
-    changes = [f"model.encoder={minilm_folder()}", "model.revision=null", "model.lora=null", "gate.int8_max_drop=0.5"]
+    changes = [
+        f"model.encoder={minilm_folder()}",
+        "model.revision=null",
+        "model.lora=null",
+        "gate.precision=int8",
+        "gate.precision_max_drop=0.5",
+    ]
     recipe = load_recipe("financial-tweets", changes)
     rows = _read("train")
     learnt, held = rows[:TRAIN_ROWS], rows[TRAIN_ROWS : TRAIN_ROWS + VALIDATION_ROWS]

@@ -14,7 +14,7 @@ from assay.corpus.example import Example
 from assay.evaluation.labelled_predictions import row_of
 from assay.evaluation.spaced_rows import evenly_spaced
 from assay.serving.encoding import EncodedText
-from assay.serving.engine import BATCH_TOKENS, Engine, Prediction
+from assay.serving.engine import Engine, Prediction
 
 ROWS = 1_000
 ROUNDS = 3
@@ -56,7 +56,7 @@ def measure_sensitivity(
     pairs = [
         (alone[index], prediction)
         for _ in range(rounds)
-        for batch in _batches(items, draws.permutation(len(items)).tolist())
+        for batch in _batches(items, draws.permutation(len(items)).tolist(), engine.batch_tokens)
         for index, prediction in zip(batch, engine.predict_batch([items[index] for index in batch]), strict=True)
     ]
     union = sum(len(_spans(first) | _spans(second)) for first, second in pairs)
@@ -69,13 +69,13 @@ def measure_sensitivity(
     )
 
 
-def _batches(items: Sequence[EncodedText], order: Sequence[int]) -> Iterator[list[int]]:
-    """Yield row numbers in this order, in batches as large as those of the engine."""
+def _batches(items: Sequence[EncodedText], order: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield row numbers in this order, in batches of at most `budget` tokens, padding included."""
     batch: list[int] = []
     longest = 0
     for index in order:
         longest = max(longest, len(items[index]))
-        if batch and (len(batch) + 1) * longest > BATCH_TOKENS:
+        if batch and (len(batch) + 1) * longest > budget:
             yield batch
             batch, longest = [], len(items[index])
         batch.append(index)

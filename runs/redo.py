@@ -24,8 +24,8 @@ FIRST_STEPS: dict[str, Step] = {
     "model": "train",
     "training": "train",
     "registry.name": "export",
-    "gate.int8": "export",
-    "gate.int8_max_drop": "export",
+    "gate.precision": "export",
+    "gate.precision_max_drop": "export",
 }
 # With a token head, the data checks run the tokenizer on the entities.
 TOKENIZER = ("model.encoder", "model.revision", "model.scratch")

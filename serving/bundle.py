@@ -13,9 +13,11 @@ from assay.serving.decoding import Transitions
 
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
+FLOAT_MODEL = "model_fp32.onnx"  # the graph of bf16, if `model.onnx` is int8
 TOKENIZER = "tokenizer.json"
 FORMAT: Literal[1] = 1
 LongTexts = Literal["truncate", "windows"]
+Precision = Literal["fp32", "bf16", "int8"]
 
 
 class Crf(BaseModel):
@@ -40,6 +42,19 @@ class GoldenRow(BaseModel):
     entities: list[tuple[int, int, str]] = Field(default_factory=list)
 
 
+class MeasuredPrecision(BaseModel):
+    """A precision as measured on validation rows at export, on the CPU that `cpu_flags` of the manifest describe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: Precision
+    f1: dict[str, float] = Field(description="F1 of each head with labelled rows")
+    drop: dict[str, float] = Field(description="How much lower that F1 is than with float32")
+    changed: float = Field(description="Share of rows whose label or entities differ from float32's")
+    rows: int
+    rows_per_second: float = Field(description="Not part of the digest, since it differs from export to export")
+
+
 class BundleManifest(BaseModel):
     """The manifest of a bundle, `bundle.json`.
 
@@ -60,7 +75,9 @@ class BundleManifest(BaseModel):
     max_length: int
     cleaning: Cleaning
     crf: Crf | None = None
-    precision: Literal["fp32", "int8"]
+    precision: Literal["fp32", "int8"] = Field(description="Precision of `model.onnx`, which serves on any CPU")
+    bf16: bool = Field(False, description="Serve in bf16 on CPUs of the class that `cpu_flags` describe")
+    measured: list[MeasuredPrecision] = Field(default_factory=list, description="In order of preference")
     cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
     long_texts: LongTexts = Field("truncate", description="How texts longer than `max_length` are read")
@@ -68,6 +85,7 @@ class BundleManifest(BaseModel):
     snapshot: str
     recipe: dict[str, Any]
     golden: list[GoldenRow]
+    golden_bf16: list[GoldenRow] = Field(default_factory=list, description="The same rows, predicted in bf16")
 
     @property
     def digest(self) -> str:
@@ -75,6 +93,8 @@ class BundleManifest(BaseModel):
         fields = self.model_dump(mode="json")
         if self.long_texts == "truncate":
             del fields["long_texts"]  # so that bundles from before this option keep their digest
+        for measured in fields["measured"]:
+            del measured["rows_per_second"]  # so that the same weights have the same digest
         return digest_json(fields)
 
 
@@ -114,9 +134,13 @@ class Bundle:
         """Return the SHA-256 that covers every file."""
         return self.manifest.digest
 
+    def graph_name(self, precision: Precision) -> str:
+        """Return the name of the ONNX file that is loaded for a precision."""
+        return FLOAT_MODEL if precision == "bf16" and FLOAT_MODEL in self.manifest.files else MODEL
+
     @property
     def model_path(self) -> Path:
-        """Return the path of the ONNX graph."""
+        """Return the path of the ONNX graph that serves on any CPU."""
         return self.folder / MODEL
 
     @property

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from pathlib import Path
 
 FLAGS = (
@@ -20,6 +20,9 @@ FLAGS = (
     "sve",
 )
 _VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
+_BF16 = ("amx_bf16", "avx512_bf16")
+# The flags that decide the order of the precisions by speed, the fastest instructions first.
+_CLASSES = (*_BF16, "avx512_vnni", "avx_vnni", "avx512f", "avx2", "avx", "i8mm", "asimddp", "asimd")
 
 
 def available_threads(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
@@ -61,6 +64,19 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def computes_bf16(flags: Collection[str]) -> bool:
+    """Return whether a CPU with these flags multiplies bf16 in hardware."""
+    return any(flag in flags for flag in _BF16)
+
+
+def cpu_class(flags: Collection[str]) -> str:
+    """Return the class of a CPU with these flags: the fastest instructions for products of matrices.
+
+    Speeds that were measured on one CPU hold for others of its class, as far as the order of precisions goes.
+    """
+    return next((flag for flag in _CLASSES if flag in flags), "other")
 
 
 def saturates_int8(flags: Set[str]) -> bool:

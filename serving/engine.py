@@ -18,17 +18,19 @@ from itertools import pairwise
 from tokenizers import Tokenizer
 
 from assay.corpus.errors import AssayError
-from assay.serving.bundle import MODEL, TOKENIZER, Bundle
-from assay.serving.cpu import available_threads, cpu_flags, saturates_int8
+from assay.serving.bundle import TOKENIZER, Bundle, BundleManifest, GoldenRow, Precision
+from assay.serving.cpu import available_threads, cpu_class, cpu_flags, saturates_int8
 from assay.serving.decoding import Floats
 from assay.serving.encoding import EncodedText, TextEncoder, pad
 from assay.serving.inference_session import ModelSession, open_session
+from assay.serving.openvino_provider import is_installed
 from assay.serving.predictions import LogitsReader, Prediction, ScoredEntity
 
 __all__ = ["Engine", "Prediction", "Row", "ScoredEntity"]
 
-# Each batch runs on one thread. Larger batches are slower, since they exceed its cache and hold more padding.
-BATCH_TOKENS = 512
+# Each batch runs on one thread. Larger batches hold more padding and exceed the cache of a core, but the units of AMX
+# need some size (measured in docs/speed.md).
+BATCH_TOKENS: dict[Precision, int] = {"fp32": 512, "int8": 512, "bf16": 2048}
 THREADS_PER_BATCH = 1
 CHUNK_ROWS = 1024
 CHUNK_CHARACTERS = 2_000_000
@@ -79,24 +81,27 @@ class Engine:
         self,
         bundle: Bundle,
         threads: int | None = None,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
+        precision: Precision | None = None,
     ) -> None:
         """Load the graph and the tokenizer.
 
         Args:
             bundle: an opened, and therefore verified, bundle.
             threads: number of batches that run at once; None uses the CPUs available to this process.
-            batch_tokens: maximum number of tokens per batch, padding included.
+            batch_tokens: maximum number of tokens per batch, padding included; None uses what is fastest.
+            precision: a precision to measure; None uses the one that the bundle allows on this CPU.
 
         Raises:
             AssayError: files changed since the bundle was opened, or the graph does not match the manifest.
         """
         manifest = bundle.manifest
+        self.precision: Precision = precision or serving_precision(manifest)
         self.manifest = manifest
         self.digest = bundle.digest
         self.labels = manifest.labels
         self.tags = manifest.tags
-        self._batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or BATCH_TOKENS[self.precision]
         self._reader = LogitsReader(
             manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None
         )
@@ -106,13 +111,19 @@ class Engine:
             manifest.cleaning,
             windows=manifest.long_texts == "windows",
         )
+        graph = bundle.graph_name(self.precision)
         self._session: ModelSession = open_session(
-            _verified_bytes(bundle, MODEL), manifest, bundle.model_path, THREADS_PER_BATCH
+            _verified_bytes(bundle, graph), manifest, bundle.folder / graph, THREADS_PER_BATCH, self.precision
         )
         # The pool starts its threads when they are first needed.
         self._pool = ThreadPoolExecutor(threads or available_threads(), thread_name_prefix="assay-engine")
-        if manifest.precision == "int8" and not manifest.reduced_range:
+        if self.precision == "int8" and not manifest.reduced_range:
             _warn_of_saturation(bundle)
+
+    @property
+    def golden(self) -> list[GoldenRow]:
+        """Golden rows with their predictions in the precision of this engine."""
+        return self.manifest.golden_bf16 if self.precision == "bf16" else self.manifest.golden
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Predict rows, in their order.
@@ -161,7 +172,7 @@ class Engine:
         if len(windows) == len(batch):
             return self._predictions(batch, [self._run(windows, 0)])
         lengths = [len(row_window.window.ids) for row_window in windows]
-        batches = [[windows[i] for i in indices] for indices in _batches(lengths, self._batch_tokens)]
+        batches = [[windows[i] for i in indices] for indices in _batches(lengths, self.batch_tokens)]
         return self._predictions(batch, [self._run(row_windows, 0) for row_windows in batches])
 
     def warm_up(self) -> None:
@@ -174,7 +185,7 @@ class Engine:
             row = Row("a " * length, "a" if self.manifest.pair else None)
             encoded = replace(self.encode([row])[0], rest=())
             self.predict_batch([encoded])
-            self.predict_batch([encoded] * max(1, self._batch_tokens // len(encoded)))
+            self.predict_batch([encoded] * max(1, self.batch_tokens // len(encoded)))
 
     def logits(self, batch: Sequence[EncodedText]) -> dict[str, Floats]:
         """Run the graph once, on the first window of each row.
@@ -199,7 +210,7 @@ class Engine:
         """Encode a chunk of rows and submit its batches to the pool."""
         encoded = self._encode(rows, first)
         windows = [_RowWindow(index, window) for index, row in enumerate(encoded) for window in row.windows]
-        batches = _batches([len(row_window.window.ids) for row_window in windows], self._batch_tokens)
+        batches = _batches([len(row_window.window.ids) for row_window in windows], self.batch_tokens)
         # The costliest batches run first, so that none of them runs alone at the end.
         batch_windows = [[windows[index] for index in batch] for batch in reversed(batches)]
         return _PendingChunk(encoded, [self._pool.submit(self._run, batch, first) for batch in batch_windows])
@@ -219,6 +230,16 @@ class Engine:
         """Return the predictions of rows from the logits of their windows, which come in any order."""
         logits_of = {id(row_window.window): logits for batch in batches for row_window, logits in batch}
         return [self._reader.prediction(row, [logits_of[id(window)] for window in row.windows]) for row in rows]
+
+
+def serving_precision(manifest: BundleManifest) -> Precision:
+    """Return the precision that serves on this CPU: bf16 only where it was measured, on CPUs of the same class."""
+    if not manifest.bf16 or cpu_class(cpu_flags()) != cpu_class(manifest.cpu_flags):
+        return manifest.precision
+    if is_installed():
+        return "bf16"
+    _log.info("this CPU would predict faster in bf16: pip install 'assay[openvino]'")
+    return manifest.precision
 
 
 def _verified_bytes(bundle: Bundle, name: str) -> bytes:

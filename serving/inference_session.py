@@ -8,9 +8,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from assay.corpus.errors import AssayError, first_line
-from assay.serving.bundle import BundleManifest
+from assay.serving.bundle import BundleManifest, Precision
 from assay.serving.decoding import Floats
 from assay.serving.graph_check import check_graph
+from assay.serving.openvino_provider import add_bf16
 
 # Errors are raised; at lower levels onnxruntime would print them as well.
 _FATAL_ONLY = 4
@@ -35,7 +36,9 @@ class ModelSession:
         return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
-def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: int) -> ModelSession:
+def open_session(
+    model: bytes, manifest: BundleManifest, path: Path, threads: int, precision: Precision
+) -> ModelSession:
     """Open an inference session from the verified bytes of a graph.
 
     Args:
@@ -43,14 +46,20 @@ def open_session(model: bytes, manifest: BundleManifest, path: Path, threads: in
         manifest: the manifest with the expected inputs and outputs.
         path: path of the file, for messages.
         threads: number of threads per operator.
+        precision: bf16 runs on OpenVINO, the others on the CPU provider of onnxruntime.
 
     Raises:
-        AssayError: the graph needs other files or foreign operators, onnxruntime refuses it, or its inputs or outputs
-            differ from the manifest.
+        AssayError: the graph needs other files or foreign operators, onnxruntime refuses it, its inputs or outputs
+            differ from the manifest, or OpenVINO is missing.
     """
     check_graph(model, path)
+    options = _options(threads, path.parent)
+    if precision == "bf16":
+        add_bf16(options)
     try:
-        session = ModelSession(ort.InferenceSession(model, _options(threads, path.parent), ["CPUExecutionProvider"]))
+        # Providers of the options come before those in the list, which the arguments may not name a second time.
+        providers = None if precision == "bf16" else ["CPUExecutionProvider"]
+        session = ModelSession(ort.InferenceSession(model, options, providers))
     except Exception as error:  # onnxruntime's errors have no common base below Exception
         raise AssayError(
             f"{path} is refused by onnxruntime {ort.__version__}: {first_line(error)}; export the model again"

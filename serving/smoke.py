@@ -14,7 +14,7 @@ from assay.serving.bundle import Bundle, GoldenRow
 from assay.serving.engine import Engine, Prediction, Row
 
 # Other CPUs add in another order, and int8 rounds, so that a small difference can become a whole step.
-TOLERANCE = {"fp32": 1e-3, "int8": 0.05}
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.02, "int8": 0.05}
 _TRAINING_STACK = ("torch", "transformers", "prefect", "sklearn", "pandas")
 
 
@@ -27,11 +27,11 @@ def smoke_test(engine: Engine) -> int:
     Raises:
         AssayError: the bundle has no golden rows, or a prediction differs.
     """
-    golden = engine.manifest.golden
+    golden = engine.golden
     if not golden:
         raise AssayError(f"bundle {engine.digest[:12]} holds no golden rows; export the model again")
     predictions = engine.predict([Row(row.text, row.text_pair) for row in golden])
-    tolerance = TOLERANCE[engine.manifest.precision]
+    tolerance = TOLERANCE[engine.precision]
     for number, (row, prediction) in enumerate(zip(golden, predictions, strict=True)):
         for difference in _differences(row, prediction, tolerance):
             raise AssayError(
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     except AssayError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    line = {"bundle": engine.digest, "precision": engine.manifest.precision, "rows": rows}
+    line = {"bundle": engine.digest, "precision": engine.precision, "rows": rows}
     sys.stdout.write(json.dumps(line) + "\n")
     return 0
 

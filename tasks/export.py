@@ -1,4 +1,4 @@
-"""The export step: export a checkpoint to a bundle, compare it with torch, and choose between fp32 and int8."""
+"""The export step: export a checkpoint to a bundle, compare it with torch, and choose the precisions that ship."""
 
 import logging
 import shutil
@@ -18,15 +18,26 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
-from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, Int8Comparison, choose_precision
+from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, ShippedPrecision, choose_shipped
 from assay.evaluation.labelled_predictions import row_of
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
 from assay.runs.step_progress import current_step, reported
-from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
+from assay.serving.bundle import (
+    FLOAT_MODEL,
+    MODEL,
+    TOKENIZER,
+    Bundle,
+    BundleManifest,
+    GoldenRow,
+    MeasuredPrecision,
+    Precision,
+    write_manifest,
+)
 from assay.serving.cpu import cpu_flags
 from assay.serving.engine import Engine, Row
+from assay.serving.openvino_provider import runs_bf16
 
 PARITY_ROWS = 256
 GOLDEN_ROWS = 8
@@ -55,7 +66,7 @@ class _Source:
 def export(
     run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
 ) -> ArtifactRef[ExportReport]:
-    """Export the checkpoint to a bundle, and decide on validation rows whether to ship int8.
+    """Export the checkpoint to a bundle, and choose its precisions on validation rows.
 
     Returns:
         A folder with `bundle/`, the bundle that ships, and `export.json`.
@@ -75,11 +86,12 @@ def export(
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
-    # The precision that ships and the golden rows depend on the instruction set of the processor.
-    content = {**inputs, **rows, "cpu_flags": cpu_flags()}
+    # The precisions that ship and the golden rows depend on the instruction set of the processor.
+    content = {**inputs, **rows, "cpu_flags": cpu_flags(), "bf16": runs_bf16()}
     result = run.once("export", inputs, make, content=content).to(ExportReport)
     report = result.load()
-    current_step().conclude(f"{report.precision}, {report.size_mb:.1f} MB")
+    precisions = f"bf16 on CPUs like this one, else {report.precision}" if report.bf16 else report.precision
+    current_step().conclude(f"{precisions}, {report.size_mb:.1f} MB")
     return result
 
 
@@ -92,7 +104,7 @@ def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
             "model": True,
             "training": True,
             "registry": {"name"},
-            "gate": {"int8", "int8_max_drop"},
+            "gate": {"precision", "precision_max_drop"},
         },
     )
 
@@ -123,20 +135,18 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
         engine = _finish_bundle(source, plain, "fp32")
         with _timed("comparing with torch"):
             parity = compare_with_torch(network, engine, _parity_rows(source))
-        with _timed("trying int8"):
-            comparison = _try_int8(source, plain, small, engine)
-        precision, why = choose_precision(source.recipe.gate, comparison, source.recipe.heads)
-        shipped = plain if precision == "fp32" else small
+        with _timed("trying other precisions"):
+            measured = _measure_precisions(source, plain, small, engine)
+        choice = choose_shipped(source.recipe.gate, measured, source.recipe.heads)
+        shipped = _ship(choice, plain, small)
         _add_golden_rows(source, shipped)
         shutil.move(shipped, folder / BUNDLE)
     return ExportReport(
+        **dict(choice),
         parity_max_difference=parity.max_difference,
         parity_labels_equal=parity.predictions_equal,
         parity_rows=parity.rows,
-        precision=precision,
-        int8=comparison,
-        size_mb=round((folder / BUNDLE / MODEL).stat().st_size / 1e6, 3),
-        why=why,
+        size_mb=round(sum(graph.stat().st_size for graph in (folder / BUNDLE).glob("*.onnx")) / 1e6, 3),
         training_warnings=source.checkpoint.history.get("warnings", []),
     )
 
@@ -168,15 +178,35 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
     return Engine(Bundle.load(folder))
 
 
-def _try_int8(source: _Source, plain: Path, small: Path, engine: Engine) -> Int8Comparison | None:
-    if source.recipe.gate.int8 == "off" or not source.rows:
-        return None
-    from assay.evaluation.parity import compare_precisions
+def _measure_precisions(source: _Source, plain: Path, small: Path, engine: Engine) -> list[MeasuredPrecision]:
+    """Measure float32 and those precisions that the recipe allows and this machine can run."""
+    wanted = source.recipe.gate.precision
+    if wanted == "fp32" or not source.rows:
+        return []
+    from assay.evaluation.precision_measurement import measure_precisions
     from assay.models.export.onnx_graph import quantize_graph
 
-    small.mkdir()
-    quantize_graph(plain / MODEL, small / MODEL)
-    return compare_precisions(engine, _finish_bundle(source, small, "int8"), source.rows)
+    engines: dict[Precision, Engine] = {"fp32": engine}
+    if wanted in ("auto", "bf16") and runs_bf16():
+        engines["bf16"] = Engine(Bundle.load(plain), precision="bf16")
+    if wanted in ("auto", "int8"):
+        small.mkdir()
+        quantize_graph(plain / MODEL, small / MODEL)
+        engines["int8"] = _finish_bundle(source, small, "int8")
+    return measure_precisions(engines, source.rows)
+
+
+def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
+    """Complete the bundle of the chosen precisions, and return its folder."""
+    shipped = plain if choice.precision == "fp32" else small
+    manifest = Bundle.load(shipped).manifest
+    files = dict(manifest.files)
+    if choice.bf16 and shipped == small:
+        shutil.move(plain / MODEL, shipped / FLOAT_MODEL)
+        files[FLOAT_MODEL] = digest_file(shipped / FLOAT_MODEL)
+    changes = {"files": files, "bf16": choice.bf16, "measured": choice.measured}
+    write_manifest(shipped, manifest.model_copy(update=changes))
+    return shipped
 
 
 def _parity_rows(source: _Source) -> list[Row]:
@@ -184,11 +214,18 @@ def _parity_rows(source: _Source) -> list[Row]:
 
 
 def _add_golden_rows(source: _Source, folder: Path) -> None:
-    """Predict a few rows with the graph that ships, and store the predictions in the manifest."""
+    """Predict a few rows in each precision that ships, and store the predictions in the manifest."""
     bundle = Bundle.load(folder)
     labelled = _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS))
     rows = [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in labelled)]
-    golden = [
+    golden = {"golden": _golden_rows(Engine(bundle, precision=bundle.manifest.precision), rows)}
+    if bundle.manifest.bf16:
+        golden["golden_bf16"] = _golden_rows(Engine(bundle, precision="bf16"), rows)
+    write_manifest(folder, bundle.manifest.model_copy(update=golden))
+
+
+def _golden_rows(engine: Engine, rows: Sequence[Row]) -> list[GoldenRow]:
+    return [
         GoldenRow(
             text=row.text,
             text_pair=row.text_pair,
@@ -196,9 +233,8 @@ def _add_golden_rows(source: _Source, folder: Path) -> None:
             probabilities=list(prediction.probabilities),
             entities=[(entity.start, entity.end, entity.label) for entity in prediction.entities],
         )
-        for row, prediction in zip(rows, Engine(bundle).predict(rows), strict=True)
+        for row, prediction in zip(rows, engine.predict(rows), strict=True)
     ]
-    write_manifest(folder, bundle.manifest.model_copy(update={"golden": golden}))
 
 
 def _hard_rows(source: _Source) -> list[Row]:

@@ -23,9 +23,9 @@ from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.label_coverage import check_coverage
 from assay.evaluation.gate_checks.standard import (
     check_data,
-    check_int8,
     check_latency,
     check_parity,
+    check_precision,
     check_rollback,
     check_score,
     check_size,
@@ -108,7 +108,7 @@ def _named_checks(context: GateContext[Any]) -> Iterator[NamedCheck]:
             lambda: check_counterfactuals(context.engine, context.examples, swaps, heads, context.clusters),
         )
     yield "parity", partial(check_parity, context)
-    yield "int8", partial(check_int8, context)
+    yield "precision", partial(check_precision, context)
     yield "smoke", partial(check_smoke, context)
     if rules.max_p95_ms is not None:
         yield "latency", partial(check_latency, context, rules.max_p95_ms)

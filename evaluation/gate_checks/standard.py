@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,29 +89,43 @@ def check_parity(context: GateContext[Any]) -> Check:
     )
 
 
-def check_int8(context: GateContext[Any]) -> Check:
-    """Check that an int8 bundle loses no more F1 on validation rows than the recipe allows."""
-    report, limit = context.export, context.rules.int8_max_drop
-    shipped = context.bundle.manifest.precision
-    drops = dict(report.int8.drop) if report.int8 else {}
-    faults = [] if shipped == report.precision else [f"the bundle is {shipped}, but export chose {report.precision}"]
-    if shipped == "int8":
-        faults += ["gate.int8 is off"] if context.rules.int8 == "off" else []
-        faults += [f"int8 was not measured for {head}" for head in context.recipe.heads if head not in drops]
-        faults += [f"F1 of {head} drops by more than gate.int8_max_drop" for head in drops if drops[head] > limit]
-    drop_text = ", ".join(f"{drop:+.4f} ({head})" for head, drop in drops.items())
+def check_precision(context: GateContext[Any]) -> Check:
+    """Check that no precision that ships loses more F1 on validation rows than the recipe allows."""
+    report, limit, manifest = context.export, context.rules.precision_max_drop, context.bundle.manifest
+    faults = []
+    if (manifest.precision, manifest.bf16) != (report.precision, report.bf16):
+        shipped, chosen = _shipped(manifest.precision, manifest.bf16), _shipped(report.precision, report.bf16)
+        faults.append(f"the bundle is {shipped}, but export chose {chosen}")
+    drops = {one.precision: one.drop for one in report.measured if one.precision != "fp32"}
+    for precision in ["bf16"] * manifest.bf16 + ["int8"] * (manifest.precision == "int8"):
+        if context.rules.precision not in ("auto", precision):
+            faults.append(f"gate.precision is {context.rules.precision}, but {precision} ships")
+        drop = drops.get(precision, {})
+        faults += [f"{precision} was not measured for {head}" for head in context.recipe.heads if head not in drop]
+        faults += [f"{precision} lowers F1 of {head} by more than allowed" for head in drop if drop[head] > limit]
     return Check(
-        name="int8",
-        measured=f"{shipped} ships; drop of F1 by int8: {drop_text or 'not measured'}{_batch_sensitivity(context)}",
-        required=f"int8 drops F1 by at most {limit:g}, or fp32 ships",
+        name="precision",
+        measured=f"{_shipped(manifest.precision, manifest.bf16)} ships; {_drops(drops)}{_batch_sensitivity(context)}",
+        required=f"a drop of F1 by at most {limit:g} (gate.precision_max_drop), or fp32 ships",
         passed=not faults,
         why="; ".join(faults) or report.why,
     )
 
 
+def _drops(drops: Mapping[str, Mapping[str, float]]) -> str:
+    by_head = {
+        name: ", ".join(f"{drop:+.4f} ({head})" for head, drop in heads.items()) for name, heads in drops.items()
+    }
+    return f"drop of F1 {'; '.join(f'by {name} {text}' for name, text in by_head.items()) or 'not measured'}"
+
+
+def _shipped(precision: str, bf16: bool) -> str:
+    return f"bf16 and {precision}" if bf16 else precision
+
+
 def _batch_sensitivity(context: GateContext[Any]) -> str:
-    """Describe how far the predictions of an int8 bundle depend on the other rows in a batch; empty for fp32."""
-    if context.bundle.manifest.precision != "int8":
+    """Describe how far predictions depend on the other rows in a batch; empty for fp32."""
+    if context.engine.precision == "fp32":
         return ""
     sensitivity = measure_sensitivity(context.engine, context.examples)
     shares = {

@@ -52,7 +52,7 @@ def describe(context: Context) -> dict[str, Any]:
         "labels": manifest.labels,
         "entity_types": sorted({tag.partition("-")[2] for tag in manifest.tags} - {""}),
         "pair": manifest.pair,
-        "precision": manifest.precision,
+        "precision": model.engine.precision,
         "max_length": manifest.max_length,
         "metrics": dict(model.metrics),
         "examples": [{"text": row.text, "text_pair": row.text_pair} for row in manifest.golden],

@@ -44,7 +44,7 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     model = active_model.model
     logger.info(
         "serving %s %s (%s) on %s with %d threads",
-        *(model.name, model.version_name, model.engine.manifest.precision, listen(sockets, settings.host), threads),
+        *(model.name, model.version_name, model.engine.precision, listen(sockets, settings.host), threads),
     )
     run(app, settings, active_model, sockets)
 

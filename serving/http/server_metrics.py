@@ -80,7 +80,7 @@ class ServerMetrics:
     def set_model(self, model: ServedModel) -> None:
         """Set the active model."""
         self._info.clear()
-        self._info.labels(model.name, model.version_name, model.digest, model.engine.manifest.precision).set(1)
+        self._info.labels(model.name, model.version_name, model.digest, model.engine.precision).set(1)
 
     def watch_queue(self, rows: Callable[[], float], tokens: Callable[[], float]) -> None:
         """Register functions that return the waiting rows and tokens at each scrape."""

@@ -357,8 +357,8 @@ def test_load_recipe_accepts_yes_and_no_in_quotes_and_outside_filters(tmp_path: 
 
 
 def test_load_recipe_keeps_anchors_and_merge_keys(tmp_path: Path) -> None:
-    text = REST.replace("gate: {min_f1: {sentence: 0.6}}", "gate: &g {min_f1: {sentence: 0.6}, int8: 'off'}")
+    text = REST.replace("gate: {min_f1: {sentence: 0.6}}", "gate: &g {min_f1: {sentence: 0.6}, baseline: 'off'}")
     merged = text.replace("registry:", "monitoring: {limits: {f1: 0.1}}\nregistry:")
-    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merged}")).gate.int8 == "off"
-    merge = text.replace("gate: &g", "gate: {<<: &g").replace("'off'}", "'off'}, int8: auto}")
-    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merge}")).gate.int8 == "auto"
+    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merged}")).gate.baseline == "off"
+    merge = text.replace("gate: &g", "gate: {<<: &g").replace("'off'}", "'off'}, baseline: tfidf}")
+    assert load_recipe(written(tmp_path, f"{SOURCE}}}{merge}")).gate.baseline == "tfidf"

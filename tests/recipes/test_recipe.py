@@ -150,8 +150,8 @@ def test_recipe_accepts_a_search_space_of_ranges_and_choices() -> None:
 
 
 def test_gate_reads_false_as_off() -> None:
-    recipe = Recipe.model_validate(recipe_values(gate={"min_f1": {"sentence": 0.6}, "int8": False}))
-    assert recipe.gate.int8 == "off"
+    recipe = Recipe.model_validate(recipe_values(gate={"min_f1": {"sentence": 0.6}, "baseline": False}))
+    assert recipe.gate.baseline == "off"
 
 
 def test_recipe_describes_every_key() -> None:

@@ -16,7 +16,7 @@ from tests.recipes.samples import FILES, news_joint
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SMALL = ["training.epochs=1", "model.max_length=48", "gate.int8=off"]
+SMALL = ["training.epochs=1", "model.max_length=48", "gate.precision=fp32"]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def recipe(**parts: Any) -> Recipe:
         ({"gate": {"min_f1": {"sentence": 0.9}}}, "gate"),
         ({"run_mode": "dry_run", "description": "another"}, "gate"),
         ({"registry": {"name": "other"}}, "export"),
-        ({"gate": {"min_f1": {"sentence": 0.6}, "int8": "off"}}, "export"),
+        ({"gate": {"min_f1": {"sentence": 0.6}, "precision": "fp32"}}, "export"),
         ({"training": {"epochs": 2}, "model": {"scratch": {"layers": 1}, "heads": ["sentence"]}}, "train"),
         ({"tuning": TUNING, "training": {"epochs": 2}}, "tune"),
         ({"split": {"seed": 3}}, "split"),
@@ -48,7 +48,12 @@ def test_check_changes_takes_what_no_earlier_step_depends_on(parts: dict[str, An
         ({"split": {"method": "published"}}, "split", "split.method (read by validate)", "--from validate"),
         ({"name": "other"}, "train", "name (read by split)", "--from split"),
         ({"registry": {"name": "other"}}, "evaluate", "registry.name (read by export)", "--from export"),
-        ({"gate": {"min_f1": {"sentence": 0.6}, "int8": "off"}}, "gate", "gate.int8 (read by export)", "--from export"),
+        (
+            {"gate": {"min_f1": {"sentence": 0.6}, "precision": "fp32"}},
+            "gate",
+            "gate.precision (read by export)",
+            "--from export",
+        ),
         (
             {"gate": {"min_f1": {"sentence": 0.1}, "slices": {"text_length": True}}},
             "gate",

@@ -11,14 +11,14 @@ from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.evaluation.export_report import BUNDLE, ExportReport, Int8Comparison, choose_precision
+from assay.evaluation.export_report import BUNDLE, ExportReport, choose_shipped
 from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.training_loop import train
 from assay.recipes.recipe import Gate, Lora, ModelSection, Training
 from assay.runs.run import Run
-from assay.serving.bundle import MODEL, Bundle
+from assay.serving.bundle import MODEL, Bundle, MeasuredPrecision, Precision
 from assay.serving.decoding import Transitions
 from assay.serving.engine import Engine, Row
 from assay.serving.smoke import smoke_test
@@ -47,7 +47,7 @@ Trained = tuple[Run, ArtifactRef[Checkpoint], ArtifactRef[Snapshot], ArtifactRef
 def joint(tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path) -> Trained:
     """Train a BERT with both heads and a CRF; return run, checkpoint, snapshot and splits."""
     model = ModelSection(encoder=str(tiny_bert_folder), heads=["sentence", "tokens"], crf=True, max_length=64)
-    return _trained(tmp_path_factory.mktemp("joint"), model, int8="off")
+    return _trained(tmp_path_factory.mktemp("joint"), model)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def joint_export(joint: Trained) -> ArtifactRef[ExportReport]:
     return export.fn(run, checkpoint, snapshot, splits)
 
 
-def _trained(folder: Path, model: ModelSection, int8: str = "auto") -> Trained:
+def _trained(folder: Path, model: ModelSection, precision: str = "fp32") -> Trained:
     snapshot = write_snapshot(folder / "snapshot", EXAMPLES)
     split_of: dict[str, SplitName] = {row.id: "validation" if int(row.id) % 3 == 0 else "train" for row in EXAMPLES}
     splits = Splits.create(split_of, snapshot=snapshot.digest, method="test")
@@ -64,7 +64,7 @@ def _trained(folder: Path, model: ModelSection, int8: str = "auto") -> Trained:
     splits.save(folder / "splits")
     (folder / "checkpoint").mkdir()
     train(EXAMPLES, EXAMPLES[:8], model, TRAINING, folder / "checkpoint")
-    gate = {"min_f1": dict.fromkeys(model.heads, 0.1), "int8": int8, "int8_max_drop": 0.5}
+    gate = {"min_f1": dict.fromkeys(model.heads, 0.1), "precision": precision, "precision_max_drop": 0.5}
     run = make_run(folder, model=model.model_dump(), gate=gate)
     checkpoint = ArtifactRef[Checkpoint](path=folder / "checkpoint", digest="c")
     return run, checkpoint, snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
@@ -80,7 +80,7 @@ def test_export_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Arti
 @pytest.mark.slow  # a training and an export
 def test_export_equals_torch_for_deberta_with_lora_and_may_ship_int8(tmp_path: Path, tiny_deberta_folder: Path) -> None:
     model = ModelSection(encoder=str(tiny_deberta_folder), heads=["sentence"], lora=Lora(r=4), max_length=64)
-    folder = export.fn(*_trained(tmp_path, model)).path
+    folder = export.fn(*_trained(tmp_path, model, "int8")).path
     report = ExportReport.load(folder)
     assert report.parity_max_difference < 1e-4
     assert report.parity_labels_equal
@@ -185,31 +185,54 @@ def test_export_of_another_run_is_linked_only_on_a_processor_with_the_same_flags
     assert export.fn(run, *inputs) == joint_export
 
 
+def _measured(precision: Precision, drop: float, changed: float, speed: float) -> MeasuredPrecision:
+    f1 = {"sentence": 0.9, "tokens": 0.9 - drop}
+    drops = {"sentence": 0.0, "tokens": drop}
+    return MeasuredPrecision(precision=precision, f1=f1, drop=drops, changed=changed, rows=50, rows_per_second=speed)
+
+
+FP32 = _measured("fp32", 0.0, 0.0, 100)
+
+
 @pytest.mark.parametrize(
-    ("int8", "drop", "precision", "why"),
+    ("bf16_drop", "bf16_speed", "int8_drop", "int8_speed", "file", "bf16"),
     [
-        ("auto", 0.004, "int8", "int8 lowers the F1 of tokens by 0.0040 on 50 validation rows"),
-        ("auto", 0.006, "fp32", "gate.int8_max_drop is 0.005"),
-        ("off", 0.0, "fp32", "gate.int8 is off"),
+        pytest.param(0.0, 400, 0.004, 300, "int8", True, id="both hold, bf16 is faster"),
+        pytest.param(0.0, 280, 0.004, 300, "int8", True, id="about as fast, bf16 is more faithful"),
+        pytest.param(0.0, 200, 0.004, 300, "int8", False, id="int8 is faster"),
+        pytest.param(0.0, 400, 0.006, 300, "fp32", True, id="int8 costs too much"),
+        pytest.param(0.006, 400, 0.004, 300, "int8", False, id="bf16 costs too much"),
+        pytest.param(0.006, 400, 0.006, 300, "fp32", False, id="both cost too much"),
+        pytest.param(0.0, 105, 0.0, 90, "fp32", False, id="neither is faster"),
     ],
 )
-def test_choose_precision_ships_int8_only_below_the_maximum_drop(
-    int8: str, drop: float, precision: str, why: str
+def test_choose_shipped_prefers_the_fastest_that_holds_its_f1(
+    bf16_drop: float, bf16_speed: float, int8_drop: float, int8_speed: float, file: str, bf16: bool
 ) -> None:
-    gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}, "int8": int8})
-    comparison = Int8Comparison(
-        f1_fp32={"sentence": 0.9, "tokens": 0.9},
-        f1_int8={"sentence": 0.91, "tokens": 0.9 - drop},
-        drop={"sentence": -0.01, "tokens": drop},
-        rows=50,
-    )
-    chosen, reason = choose_precision(gate, comparison, ["sentence", "tokens"])
-    assert chosen == precision
-    assert why in reason
-
-
-def test_choose_precision_keeps_fp32_if_a_head_is_unmeasured() -> None:
     gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}})
-    comparison = Int8Comparison(f1_fp32={"sentence": 0.9}, f1_int8={"sentence": 0.9}, drop={"sentence": 0.0}, rows=50)
-    chosen, why = choose_precision(gate, comparison, ["sentence", "tokens"])
-    assert (chosen, why) == ("fp32", "no labelled validation rows to test int8 on for the head tokens")
+    measured = [FP32, _measured("bf16", bf16_drop, 0.001, bf16_speed), _measured("int8", int8_drop, 0.02, int8_speed)]
+    choice = choose_shipped(gate, measured, ["sentence", "tokens"])
+    assert (choice.precision, choice.bf16) == (file, bf16)
+    assert f"int8 lowers the F1 of tokens by {int8_drop:.4f} on 50 validation rows" in choice.why
+
+
+@pytest.mark.parametrize(("drop", "file"), [(0.004, "int8"), (0.006, "fp32")])
+def test_choose_shipped_ships_a_named_precision_only_below_the_maximum_drop(drop: float, file: str) -> None:
+    gate = Gate.model_validate({"min_f1": {"sentence": 0.6}, "precision": "int8"})
+    choice = choose_shipped(gate, [FP32, _measured("int8", drop, 0.02, 90)], ["sentence", "tokens"])
+    assert (choice.precision, choice.bf16) == (file, False)
+
+
+@pytest.mark.parametrize(
+    ("precision", "heads", "why"),
+    [
+        ("fp32", ["sentence"], "gate.precision is fp32"),
+        ("auto", ["other"], "no labelled validation rows to test precisions on for the head other"),
+    ],
+)
+def test_choose_shipped_keeps_fp32_if_nothing_else_may_ship_or_was_measured(
+    precision: str, heads: Any, why: str
+) -> None:
+    gate = Gate.model_validate({"min_f1": {"sentence": 0.6}, "precision": precision})
+    choice = choose_shipped(gate, [FP32, _measured("int8", 0.0, 0.0, 300)], heads)
+    assert (choice.precision, choice.why) == ("fp32", why)

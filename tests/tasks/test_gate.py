@@ -15,15 +15,15 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation
-from assay.evaluation.export_report import ExportReport, Int8Comparison
+from assay.evaluation.export_report import ExportReport
 from assay.evaluation.gate_checks.baseline import check_baseline
 from assay.evaluation.gate_checks.champion import check_champion
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.standard import (
     check_data,
-    check_int8,
     check_latency,
     check_parity,
+    check_precision,
     check_score,
     check_size,
     check_smoke,
@@ -191,9 +191,8 @@ def an_export_report(changes: dict[str, Any]) -> _Report:
         "parity_labels_equal": True,
         "parity_rows": 100,
         "precision": "fp32",
-        "int8": None,
         "size_mb": 0.1,
-        "why": "gate.int8 is off",
+        "why": "gate.precision is fp32",
     }
     return _Report.model_validate({**values, **changes})
 
@@ -216,7 +215,7 @@ def test_gate_passes_a_sound_candidate(candidate: MakeCandidate) -> None:
         "slice: medium=web (tokens)",
         "slice: medium=radio (tokens)",
         "parity",
-        "int8",
+        "precision",
         "smoke",
         "latency",
         "size",
@@ -237,7 +236,7 @@ def test_gate_writes_nothing_and_is_not_cached(candidate: MakeCandidate, store: 
     assert sorted(store.rglob("*")) == before
     # A fault that comes up later is seen at once.
     (case.export.path / "export.json").unlink()
-    assert {check.name for check in case.verdict().failed} == {"parity", "int8"}
+    assert {check.name for check in case.verdict().failed} == {"parity", "precision"}
 
 
 def test_gate_omits_checks_that_the_recipe_does_not_set(candidate: MakeCandidate) -> None:
@@ -305,34 +304,34 @@ def test_gate_refuses_an_export_without_parity(
 
 @pytest.mark.parametrize(
     ("drop", "reason"),
-    [({"sentence": 0.001, "tokens": 0.02}, "F1 of tokens drops"), ({"sentence": 0.0}, "not measured for tokens")],
+    [({"sentence": 0.001, "tokens": 0.02}, "lowers F1 of tokens"), ({"sentence": 0.0}, "not measured for tokens")],
 )
 def test_gate_refuses_int8_with_a_large_or_unmeasured_drop(
     candidate: MakeCandidate, tmp_path: Path, drop: dict[str, float], reason: str
 ) -> None:
-    check = check_int8(candidate(**int8_with(drop)).context(tmp_path))
+    check = check_precision(candidate(**int8_with(drop)).context(tmp_path))
     assert not check.passed
     assert reason in check.why
 
 
 def test_gate_passes_int8_within_the_limit(candidate: MakeCandidate, tmp_path: Path) -> None:
-    check = check_int8(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).context(tmp_path))
+    check = check_precision(candidate(**int8_with({"sentence": 0.001, "tokens": -0.002})).context(tmp_path))
     assert check.passed
     assert check.measured == (
-        "int8 ships; drop of F1 by int8: +0.0010 (sentence), -0.0020 (tokens); with other rows in the batch 0.00% of "
+        "int8 ships; drop of F1 by int8 +0.0010 (sentence), -0.0020 (tokens); with other rows in the batch 0.00% of "
         "the labels and 0.00% of the entities change (a probability by 0.000 at most), 240 rows"
     )
 
 
 def test_gate_refuses_a_bundle_of_another_precision(candidate: MakeCandidate, tmp_path: Path) -> None:
-    check = check_int8(candidate(report={"precision": "int8"}).context(tmp_path))
+    check = check_precision(candidate(report={"precision": "int8"}).context(tmp_path))
     assert not check.passed
     assert check.why == "the bundle is fp32, but export chose int8"
 
 
 def int8_with(drop: dict[str, float]) -> dict[str, Any]:
-    comparison = Int8Comparison.model_validate({"f1_fp32": {}, "f1_int8": {}, "drop": drop, "rows": 50})
-    return {"report": {"precision": "int8", "int8": comparison}, "manifest": {"precision": "int8"}}
+    one = {"precision": "int8", "f1": {}, "drop": drop, "changed": 0.0, "rows": 50, "rows_per_second": 1.0}
+    return {"report": {"precision": "int8", "measured": [one]}, "manifest": {"precision": "int8"}}
 
 
 def test_gate_checks_limits_of_latency_and_size(candidate: MakeCandidate, tmp_path: Path) -> None:

@@ -185,14 +185,18 @@ def write_export_report(folder: Path) -> None:
         "parity_labels_equal": True,
         "parity_rows": 100,
         "precision": "fp32",
-        "int8": {
-            "f1_fp32": {"sentence": 0.91, "tokens": 0.95},
-            "f1_int8": {"sentence": 0.88, "tokens": 0.95},
-            "drop": {"sentence": 0.03, "tokens": 0.0},
-            "rows": 40,
-        },
+        "measured": [
+            {
+                "precision": "int8",
+                "f1": {"sentence": 0.88, "tokens": 0.95},
+                "drop": {"sentence": 0.03, "tokens": 0.0},
+                "changed": 0.05,
+                "rows": 40,
+                "rows_per_second": 300.0,
+            }
+        ],
         "size_mb": 0.1,
-        "why": "int8 costs 0.0300 of sentence F1, more than gate.int8_max_drop 0.005",
+        "why": "int8 costs 0.0300 of sentence F1, more than gate.precision_max_drop 0.005",
     }
     (folder / "export.json").write_text(json.dumps(values), encoding="utf-8")
 

@@ -46,7 +46,7 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in inputs],
         "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, kind, shape in outputs],
-        "parameters": {"labels": engine.labels, "digest": model.digest},
+        "parameters": {"labels": engine.labels, "digest": model.digest, "precision": engine.precision},
     }
 
 
