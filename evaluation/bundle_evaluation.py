@@ -22,6 +22,7 @@ from assay.evaluation.labelled_predictions import (
 )
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.metrics import Metrics, compute_metrics
+from assay.evaluation.reliability import HeadReliability, reliability_of
 from assay.evaluation.slices import SliceMetric, slice_metrics
 from assay.evaluation.statistics import Interval, f1_interval
 from assay.recipes.recipe import Head
@@ -42,6 +43,7 @@ class Evaluation(Metrics):
     heads: list[Head]
     labels: list[str]
     intervals: dict[Head, Interval]
+    reliability: list[HeadReliability]
     slices: list[SliceMetric]
     worst: list[WorstError]
     label_issues: list[LabelIssue]
@@ -85,6 +87,9 @@ def score_bundle(
     texts = [example.text for example in examples]
     metrics = compute_metrics(predictions, heads, labels)
     (latency,) = measure_latency([engine], examples)
+    reliability = reliability_of(predictions, heads, labels, engine.calibration)
+    for head in reliability:
+        metrics.metrics |= head.metrics
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
         **dict(metrics),
@@ -92,6 +97,7 @@ def score_bundle(
         heads=heads,
         labels=labels,
         intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},
+        reliability=reliability,
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
         label_issues=find_label_issues(predictions, texts, labels),

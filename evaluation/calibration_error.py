@@ -2,8 +2,8 @@
 
 Predictions are grouped into bins of equal size by their confidence. The plain calibration error of few predictions per
 bin is too large, since chance alone moves each bin off the diagonal; what chance adds to each distance is subtracted
-(Kumar, Liang & Ma 2019, "Verified uncertainty calibration"). Chance and interval are measured by cluster: predictions on
-rows of one cluster are not independent.
+(Kumar, Liang & Ma 2019, "Verified uncertainty calibration"). Chance and interval are measured by cluster, since
+predictions on rows of one cluster are not independent.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ class CalibrationBin(BaseModel):
 class CalibrationError(BaseModel):
     """The calibration of some predictions: the expected error with its interval, the likelihood, and the bins.
 
-    `log_loss` is the mean negative log-likelihood of whether each prediction is right, in nats.
+    `log_loss` is the mean negative log-likelihood in nats.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,27 +42,34 @@ class CalibrationError(BaseModel):
     bins: list[CalibrationBin]
 
 
-def calibration_error(confidence: Floats, right: Bools, clusters: Ints | None = None) -> CalibrationError:
+def calibration_error(
+    confidence: Floats, right: Bools, clusters: Ints | None = None, log_loss: float | None = None
+) -> CalibrationError:
     """Measure the calibration of predictions.
 
     Args:
         confidence: probability that each prediction is right.
         right: whether it is.
         clusters: cluster number of each prediction; None if they are independent.
+        log_loss: the log loss where it is not that of being right, such as that of several classes.
     """
     bin_of = _bins(confidence)
     names = np.arange(len(confidence)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     tables = [_table(names, bin_of, values) for values in (np.ones(len(confidence)), confidence, right)]
     counts, confidences, rights = (table.sum(axis=0) for table in tables)
-    inside = np.clip(confidence, 1e-12, 1 - 1e-12)
     return CalibrationError(
         error=_error(*tables),
-        log_loss=float(-np.log(np.where(right, inside, 1 - inside)).mean()),
+        log_loss=_binary_log_loss(confidence, right) if log_loss is None else log_loss,
         bins=[
             CalibrationBin(confidence=confidence, accuracy=accuracy, count=int(count))
             for confidence, accuracy, count in zip(confidences / counts, rights / counts, counts, strict=True)
         ],
     )
+
+
+def _binary_log_loss(confidence: Floats, right: Bools) -> float:
+    inside = np.clip(confidence, 1e-12, 1 - 1e-12)
+    return float(-np.log(np.where(right, inside, 1 - inside)).mean())
 
 
 def _bins(confidence: Floats) -> Ints:

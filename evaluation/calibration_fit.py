@@ -12,7 +12,8 @@ from assay.serving.calibration import SMALLEST, Calibration, log_odds
 LEAST_ROWS = 50
 # A model that is right on all validation rows is not certain: one more row counts in equal parts for every outcome.
 PSEUDO_ROWS = 1.0
-LOG_TEMPERATURES = (np.log(0.1), np.log(20))
+# Networks are too confident as a rule. Validation rows without errors would otherwise call for no doubt at all.
+LOG_TEMPERATURES = (np.log(0.5), np.log(20))
 
 
 def fit_calibration(rows: Sequence[LabelledPrediction], labels: Sequence[str]) -> Calibration:

@@ -18,7 +18,7 @@ from assay.evaluation.bundle_evaluation import Evaluation, score_bundle
 from assay.evaluation.export_report import ExportReport
 from assay.evaluation.label_issues import find_label_issues
 from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
-from assay.evaluation.metrics import calibration_bins, compute_metrics, expected_calibration_error
+from assay.evaluation.metrics import compute_metrics
 from assay.runs.run import Run
 from assay.serving.decoding import spans
 from assay.serving.encoding import Word
@@ -186,15 +186,6 @@ def test_evaluation_entity_f1_equals_seqeval() -> None:
 def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]) -> LabelledPrediction:
     found = tuple(ScoredEntity(e.start, e.end, e.label, 1.0) for e in spans(predicted, units))
     return an_answer(gold=None, predicted=None, gold_entities=tuple(spans(gold, units)), predicted_entities=found)
-
-
-def test_evaluation_calibration_error_of_known_bins() -> None:
-    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False, True, False])
-    bins = calibration_bins(confidence, right)
-    assert [one.rows for one in bins] == [2, 4]
-    assert expected_calibration_error(bins) == pytest.approx((4 * 0.20 + 2 * 0.05) / 6)
-    assert len(calibration_bins(np.array([0.0, 1.0]), np.array([True, True]))) == 2
 
 
 def test_evaluation_finds_label_issues() -> None:
