@@ -24,6 +24,7 @@ from assay.evaluation.labels.issue_tasks import find_issue_tasks
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.latency import measure_latency
 from assay.evaluation.metrics import Metrics, compute_metrics
+from assay.evaluation.reliability import HeadReliability, reliability_of
 from assay.evaluation.slices import SliceMetric, slice_metrics
 from assay.evaluation.statistics import Interval, f1_interval
 from assay.evaluation.worst_errors import WorstError, worst_errors
@@ -47,6 +48,7 @@ class Evaluation(Metrics):
     heads: list[Head]
     labels: list[str]
     intervals: dict[Head, Interval]
+    reliability: list[HeadReliability]
     slices: list[SliceMetric]
     worst: list[WorstError]
     label_issues: list[LabelTask]
@@ -91,6 +93,9 @@ def score_bundle(
     metrics = compute_metrics(predictions, heads, labels)
     held_out = list(predict_held_out(engine, examples, "test", predictions))
     (latency,) = measure_latency([engine], examples)
+    reliability = reliability_of(predictions, heads, labels, engine.calibration)
+    for head in reliability:
+        metrics.metrics |= head.metrics
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
         **dict(metrics),
@@ -98,6 +103,7 @@ def score_bundle(
         heads=heads,
         labels=labels,
         intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},
+        reliability=reliability,
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
         label_issues=find_issue_tasks(held_out, labels, engine.tags)[:ISSUES],

@@ -1,4 +1,4 @@
-"""Metrics of a model on labelled rows: per head, per class, calibration and ranking.
+"""Metrics of a model on labelled rows: per head, per class, and ranking.
 
 A metric that is undefined on the rows is left out, and the reason is recorded.
 """
@@ -9,11 +9,10 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from assay.evaluation.labelled_predictions import LabelledPrediction, classes_of, outcomes_of, rows_of
-from assay.evaluation.statistics import Bools, Floats
+from assay.evaluation.statistics import Floats
 from assay.models.scores import Score, entity_scores, frame_accuracy, sentence_scores
 from assay.recipes.recipe import Head
 
-BINS = 15
 # The main metric of each head, for the gate, the comparison with the champion and the plots.
 HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "tokens": "tokens.f1"}
 
@@ -35,14 +34,6 @@ class Confusion(BaseModel):
     counts: list[list[int]]
 
 
-class CalibrationBin(BaseModel):
-    """Rows predicted with similar confidence: mean confidence, accuracy and number of rows."""
-
-    confidence: float
-    accuracy: float
-    rows: int
-
-
 class Metrics(BaseModel):
     """Metrics of all heads. `metrics` is flat, for MLflow; `left_out` gives the reason for each undefined metric."""
 
@@ -50,7 +41,6 @@ class Metrics(BaseModel):
     left_out: dict[str, str] = Field(default_factory=dict)
     report: dict[Head, list[ClassMetrics]] = Field(default_factory=dict)
     confusion: Confusion | None = None
-    calibration: list[CalibrationBin] = Field(default_factory=list)
 
 
 def compute_metrics(predictions: Sequence[LabelledPrediction], heads: Sequence[Head], labels: Sequence[str]) -> Metrics:
@@ -80,25 +70,6 @@ def gold_and_predicted(rows: Sequence[LabelledPrediction]) -> tuple[list[str], l
     return [str(row.gold) for row in rows], [str(row.predicted) for row in rows]
 
 
-def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    """Return the mean distance between confidence and accuracy, weighted by rows (Guo et al. 2017)."""
-    total = sum(group.rows for group in bins)
-    return sum(group.rows * abs(group.confidence - group.accuracy) for group in bins) / total
-
-
-def calibration_bins(confidence: Floats, right: Bools, bins: int = BINS) -> list[CalibrationBin]:
-    """Group rows into bins of equal width by the confidence of their prediction; drop empty bins."""
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return [
-        CalibrationBin(
-            confidence=float(confidence[bin_of == number].mean()),
-            accuracy=float(right[bin_of == number].mean()),
-            rows=int((bin_of == number).sum()),
-        )
-        for number in np.unique(bin_of)
-    ]
-
-
 def _add_sentence(result: Metrics, rows: Sequence[LabelledPrediction], labels: Sequence[str]) -> None:
     if not rows:
         result.left_out["sentence"] = "no row has a class"
@@ -121,8 +92,6 @@ def _add_sentence(result: Metrics, rows: Sequence[LabelledPrediction], labels: S
     )
     probabilities = np.array([row.probabilities for row in rows])
     _add_roc_auc(result, gold, probabilities, labels)
-    result.calibration = calibration_bins(probabilities.max(axis=1), np.array(gold) == np.array(predicted))
-    result.metrics["sentence.ece"] = expected_calibration_error(result.calibration)
 
 
 def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, labels: Sequence[str]) -> None:

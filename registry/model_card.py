@@ -37,7 +37,8 @@ HEADLINES = {
     "tokens.f1": "entity F1",
     "frame_accuracy": "whole sentences right",
     "sentence.roc_auc": "ROC-AUC",
-    "sentence.ece": "calibration error",
+    "sentence.ece": "calibration error of classes",
+    "tokens.ece": "calibration error of entities",
     "latency.p95_ms": "ms per row (p95)",
 }
 BASELINES = {"": "baseline", "_tfidf": "TF-IDF baseline"}
@@ -128,7 +129,7 @@ class Card(BaseModel):
     def plots(self) -> dict[str, Markup]:
         """Plots as SVG by name, where there are data for them."""
         # Imported here, since matplotlib takes seconds to import and only the last step needs it.
-        from assay.evaluation.card.card_plots import calibration_plot, confusion_plot, curves_plot, slices_plot
+        from assay.evaluation.card.card_plots import confusion_plot, curves_plot, reliability_plot, slices_plot
 
         evaluation = self.evaluation
         plots = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
@@ -137,8 +138,8 @@ class Card(BaseModel):
         if any(metric.f1 is not None for metric in self.slices):
             overall = {head: interval.value for head, interval in evaluation.intervals.items()}
             plots["slices"] = slices_plot(self.slices, overall)
-        if evaluation.calibration:
-            plots["calibration"] = calibration_plot(evaluation.calibration)
+        if evaluation.reliability:
+            plots["reliability"] = reliability_plot(evaluation.reliability)
         # matplotlib escapes every name that it writes into an SVG.
         return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704
 

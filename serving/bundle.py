@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from assay.corpus.cleaning import Cleaning
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.digest import digest_file, digest_json
+from assay.serving.calibration import UNCALIBRATED, Calibration
 from assay.serving.decoding import Transitions
 
 MANIFEST = "bundle.json"
@@ -78,6 +79,9 @@ class BundleManifest(BaseModel):
     precision: Literal["fp32", "int8"] = Field(description="Precision of `model.onnx`, which serves on any CPU")
     bf16: bool = Field(False, description="Serve in bf16 on CPUs of the class that `cpu_flags` describe")
     measured: list[MeasuredPrecision] = Field(default_factory=list, description="In order of preference")
+    calibration: dict[Precision, Calibration] = Field(
+        default_factory=dict, description="Correction of the confidences in each precision that ships"
+    )
     cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
     long_texts: LongTexts = Field("truncate", description="How texts longer than `max_length` are read")
@@ -86,6 +90,10 @@ class BundleManifest(BaseModel):
     recipe: dict[str, Any]
     golden: list[GoldenRow]
     golden_bf16: list[GoldenRow] = Field(default_factory=list, description="The same rows, predicted in bf16")
+
+    def calibration_of(self, precision: Precision) -> Calibration:
+        """Return the calibration of a precision; one that was never fitted corrects nothing."""
+        return self.calibration.get(precision, UNCALIBRATED)
 
     @property
     def digest(self) -> str:

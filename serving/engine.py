@@ -105,8 +105,9 @@ class Engine:
         self.labels = manifest.labels
         self.tags = manifest.tags
         self.batch_tokens = batch_tokens or BATCH_TOKENS[self.precision]
+        self.calibration = manifest.calibration_of(self.precision)
         self._reader = LogitsReader(
-            manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None
+            manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None, self.calibration
         )
         self._encoder = TextEncoder(
             Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assay.corpus.errors import AssayError
+from assay.serving.calibration import UNCALIBRATED, Calibration
 from assay.serving.decoding import Floats, Transitions, softmax, spans
 from assay.serving.encoding import EncodedText
 from assay.serving.words import Word
@@ -13,7 +14,11 @@ from assay.serving.words import Word
 
 @dataclass(frozen=True, slots=True)
 class ScoredEntity:
-    """An entity in character offsets of the raw text, end exclusive; `score` is the mean probability of its tags."""
+    """An entity in character offsets of the raw text, end exclusive.
+
+    `score` is the probability that span and type are right. In an uncalibrated bundle, it is the mean probability of
+    the tags.
+    """
 
     start: int
     end: int
@@ -44,12 +49,20 @@ class LogitsReader:
         labels: classes of the sentence head.
         tags: BIO tags of the token head.
         transitions: scores of the CRF; None decodes each word by itself.
+        calibration: correction of the confidences, which changes no label and no entity.
     """
 
-    def __init__(self, labels: Sequence[str], tags: Sequence[str], transitions: Transitions | None) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        tags: Sequence[str],
+        transitions: Transitions | None,
+        calibration: Calibration = UNCALIBRATED,
+    ) -> None:
         self._labels = labels
         self._tags = tags
         self._transitions = transitions
+        self._calibration = calibration
 
     def window_logits(self, window: EncodedText, logits: Mapping[str, Floats], number: int) -> dict[str, Floats]:
         """Select the logits of a window that the prediction uses.
@@ -86,7 +99,8 @@ class LogitsReader:
         if self._labels:
             scores = [softmax(window["sentence"]) for window in windows]
             mean = np.average(scores, axis=0, weights=[window.weight for window in text.windows[: len(scores)]])
-            label, probabilities = self._labels[int(mean.argmax())], tuple(mean.tolist())
+            label = self._labels[int(mean.argmax())]
+            probabilities = tuple(self._calibration.probabilities(mean).tolist())
         entities: tuple[ScoredEntity, ...] = ()
         if self._tags:
             words = [word for window in text.windows[: len(windows)] for word in window.words]
@@ -104,7 +118,9 @@ class LogitsReader:
         tag_scores = softmax(logits)[np.arange(len(path)), path]
         starts = np.array([word.start for word in words])
         ends = np.array([word.end for word in words])
+        means = [tag_scores[(starts >= entity.start) & (ends <= entity.end)].mean() for entity in entities]
+        scores = self._calibration.entity_confidence(np.array(means))
         return tuple(
-            ScoredEntity(e.start, e.end, e.label, float(tag_scores[(starts >= e.start) & (ends <= e.end)].mean()))
-            for e in entities
+            ScoredEntity(entity.start, entity.end, entity.label, float(score))
+            for entity, score in zip(entities, scores, strict=True)
         )

@@ -19,7 +19,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
 from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, ShippedPrecision, choose_shipped
-from assay.evaluation.labelled_predictions import row_of
+from assay.evaluation.labelled_predictions import predict_rows, row_of
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
@@ -139,6 +139,8 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
             measured = _measure_precisions(source, plain, small, engine)
         choice = choose_shipped(source.recipe.gate, measured, source.recipe.heads)
         shipped = _ship(choice, plain, small)
+        with _timed("calibrating"):
+            _calibrate(source, shipped)
         _add_golden_rows(source, shipped)
         shutil.move(shipped, folder / BUNDLE)
     return ExportReport(
@@ -207,6 +209,22 @@ def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
     changes = {"files": files, "bf16": choice.bf16, "measured": choice.measured}
     write_manifest(shipped, manifest.model_copy(update=changes))
     return shipped
+
+
+def _calibrate(source: _Source, folder: Path) -> None:
+    """Fit the confidences of each precision that ships on validation rows, and store the fit in the manifest."""
+    from assay.evaluation.calibration_fit import fit_calibration
+
+    bundle = Bundle.load(folder)
+    manifest = bundle.manifest
+    shipped: set[Precision] = {manifest.precision}
+    if manifest.bf16:
+        shipped.add("bf16")
+    calibration = {
+        precision: fit_calibration(predict_rows(Engine(bundle, precision=precision), source.rows), manifest.labels)
+        for precision in sorted(shipped)
+    }
+    write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
 
 
 def _parity_rows(source: _Source) -> list[Row]:

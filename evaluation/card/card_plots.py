@@ -16,7 +16,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from assay.evaluation.metrics import CalibrationBin, Confusion
+from assay.evaluation.metrics import Confusion
+from assay.evaluation.reliability import HeadReliability
 from assay.evaluation.slices import SliceMetric
 from assay.evaluation.statistics import Floats, Ints
 from assay.recipes.recipe import Head
@@ -133,17 +134,23 @@ def curves_plot(loss: Sequence[tuple[float, float]], epochs: Sequence[Mapping[st
 
 
 @as_svg
-def calibration_plot(bins: Sequence[CalibrationBin]) -> Figure:
-    """Plot the accuracy of predictions by confidence; the area of a point is its number of rows."""
-    figure, axes = _figure(3.6, 3.4)
-    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
-    largest = max(group.rows for group in bins)
-    confidence, accuracy = [group.confidence for group in bins], [group.accuracy for group in bins]
-    axes.plot(confidence, accuracy, color=SERIES[0], linewidth=1)
-    sizes = [12 + 150 * group.rows / largest for group in bins]
-    axes.scatter(confidence, accuracy, s=sizes, color=SERIES[0], alpha=0.7, linewidths=0)
-    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(0, 1.05))
-    axes.grid(linewidth=0.6)
+def reliability_plot(heads: Sequence[HeadReliability]) -> Figure:
+    """Plot the share of right predictions by confidence, before and after calibration, a diagram for each head."""
+    figure = Figure(figsize=(3.5 * len(heads), 3.5), layout="constrained")
+    for axes, head in zip(figure.subplots(1, len(heads), squeeze=False)[0], heads, strict=True):
+        axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
+        for name, colour, marker, measured in (
+            ("before", SERIES[1], "x", head.uncalibrated),
+            ("calibrated", SERIES[0], "o", head.calibrated),
+        ):
+            confidence = [group.confidence for group in measured.bins]
+            accuracy = [group.accuracy for group in measured.bins]
+            label = f"{name}, error {measured.error.value:.3f}"
+            axes.plot(confidence, accuracy, color=colour, marker=marker, markersize=4, linewidth=1, label=label)
+        axes.set(title="classes" if head.head == "sentence" else "entities")
+        axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
+        axes.grid(linewidth=0.6)
+        axes.legend(loc="upper left", fontsize=8)
     return figure
 
 

@@ -11,13 +11,16 @@ from assay.evaluation.card.card_plots import (
     MOST_CLASSES,
     MOST_SLICES,
     PAPER,
-    calibration_plot,
     confusion_plot,
     curves_plot,
+    reliability_plot,
     slices_plot,
 )
-from assay.evaluation.metrics import CalibrationBin, Confusion
+from assay.evaluation.metrics import Confusion
+from assay.evaluation.reliability import reliability_of
 from assay.evaluation.slices import SliceMetric
+from assay.serving.calibration import Calibration
+from tests.evaluation.predicted import LABELS, predictions
 
 HARD_NAMES = [
     "a<b>&c",
@@ -92,12 +95,15 @@ def test_curves_plot_shows_each_score_by_its_name() -> None:
     assert "sentence.macro_f1" in texts(curves_plot([(1, 2), (2, 1)], epochs))
 
 
-def test_calibration_plot_of_a_single_bin() -> None:
-    assert "confidence" in texts(calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)]))
+def test_reliability_plot_shows_the_error_before_and_after() -> None:
+    heads = reliability_of(predictions(30), ["sentence", "tokens"], LABELS, Calibration())
+    shown = texts(reliability_plot(heads))
+    assert {"classes", "entities", "confidence"} <= set(shown)
+    assert sum(text.startswith(("before, error", "calibrated, error")) for text in shown) == 4
 
 
 def test_plots_have_different_ids() -> None:
-    first = calibration_plot([CalibrationBin(confidence=0.9, accuracy=1.0, rows=3)])
+    first = reliability_plot(reliability_of(predictions(30), ["tokens"], LABELS, Calibration()))
     second = curves_plot([(1, 2), (2, 1)], [])
     clips = [set(re.findall(r'clipPath id="([^"]+)"', svg)) for svg in (first, second)]
     assert clips[0]
