@@ -55,7 +55,9 @@ def calibration_error(
     """
     bin_of = _bins(confidence)
     names = np.arange(len(confidence)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    tables = [_table(names, bin_of, values) for values in (np.ones(len(confidence)), confidence, right)]
+    tables = [
+        _table(names, bin_of, values) for values in (np.ones(len(confidence)), confidence, right.astype(np.float64))
+    ]
     counts, confidences, rights = (table.sum(axis=0) for table in tables)
     return CalibrationError(
         error=_error(*tables),

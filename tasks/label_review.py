@@ -19,10 +19,10 @@ from assay.evaluation.labels.task_formats import TaskFormat, write_tasks
 from assay.evaluation.labels.unlabelled_rows import read_unlabelled, suggestion
 from assay.evaluation.run_results import RunResults
 from assay.registry.promotion import PromotionResult
+from assay.runs.mlflow_links import mlflow_page
 from assay.runs.prefect_artifacts import show_link, show_markdown
 from assay.runs.run import Run
 from assay.runs.step_progress import current_step, reported
-from assay.runs.tracking import mlflow_page
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.tasks.annotation.push import AnnotationServer, push_tasks

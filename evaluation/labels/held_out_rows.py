@@ -11,7 +11,7 @@ from assay.corpus.splits import SplitName
 from assay.evaluation.labelled_predictions import LabelledPrediction, as_tagged, row_of
 from assay.serving.decoding import Floats, softmax
 from assay.serving.encoding import EncodedText, Word
-from assay.serving.engine import BATCH_TOKENS, Engine, Prediction
+from assay.serving.engine import Engine, Prediction
 
 ROWS_PER_CHUNK = 1_000
 
@@ -83,7 +83,7 @@ def _tag_probabilities(engine: Engine, rows: Sequence[EncodedText]) -> list[Floa
     found: dict[int, Floats] = {}
     while order:
         longest = len(windows[order[-1]][1].ids)
-        batch = [order.pop() for _ in range(min(len(order), max(1, BATCH_TOKENS // longest)))]
+        batch = [order.pop() for _ in range(min(len(order), max(1, engine.batch_tokens // longest)))]
         logits = engine.logits([windows[index][1] for index in batch])["tokens"]
         for values, index in zip(logits, batch, strict=True):
             found[index] = softmax(values[[word.token for word in windows[index][1].words]])

@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score
 
 from assay.corpus.example import Entity
 from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
-from assay.evaluation.metrics import calibration_bins, compute_metrics, expected_calibration_error, gold_and_predicted
+from assay.evaluation.metrics import compute_metrics, gold_and_predicted
 from assay.serving.decoding import spans
 from assay.serving.encoding import Word
 from assay.serving.engine import ScoredEntity
@@ -50,22 +50,6 @@ def _tagged(gold: Sequence[str], predicted: Sequence[str], units: Sequence[Word]
     return an_answer(gold=None, predicted=None, gold_entities=tuple(spans(gold, units)), predicted_entities=found)
 
 
-def test_expected_calibration_error_of_known_bins() -> None:
-    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False, True, False])
-    bins = calibration_bins(confidence, right)
-    assert [one.rows for one in bins] == [2, 4]
-    assert expected_calibration_error(bins) == pytest.approx((4 * 0.20 + 2 * 0.05) / 6)
-    assert len(calibration_bins(np.array([0.0, 1.0]), np.array([True, True]))) == 2
-
-
-def test_calibration_bins_hold_confidences_up_to_their_edge() -> None:
-    # Of ten bins, 0.3 belongs to the third and 0.31 to the fourth; 0 has no bin below it.
-    bins = calibration_bins(np.array([0.0, 0.05, 0.3, 0.31]), np.array([True, False, True, False]), bins=10)
-    assert [one.rows for one in bins] == [2, 1, 1]
-    assert [one.accuracy for one in bins] == [0.5, 1.0, 0.0]
-
-
 def test_compute_metrics_counts_rows_and_leaves_out_what_no_row_has() -> None:
     rows = [an_answer(gold=None, predicted=None, probabilities=(), truncated=True)]
     metrics = compute_metrics(rows, ["sentence", "tokens"], ["a", "b"])
@@ -75,7 +59,7 @@ def test_compute_metrics_counts_rows_and_leaves_out_what_no_row_has() -> None:
         "tokens": "no row holds an entity",
         "frame_accuracy": "no row has both a class and entities",
     }
-    assert (metrics.report, metrics.confusion, metrics.calibration) == ({"tokens": []}, None, [])
+    assert (metrics.report, metrics.confusion) == ({"tokens": []}, None)
 
 
 def test_compute_metrics_leaves_out_the_ranking_of_a_class_that_no_row_has() -> None:

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from assay.corpus.example import Entity, Example
-from assay.evaluation.parity import ROWS_PER_BATCH, compare_precisions, compare_with_torch, f1_scores
+from assay.evaluation.parity import ROWS_PER_BATCH, compare_with_torch
 from assay.serving.engine import Engine, Row
-from tests.evaluation.joint_rows import CLASSES, ENTITIES, joint_examples
+from tests.evaluation.joint_rows import CLASSES, ENTITIES
 
 ROWS = [Row(" ".join(["good apple"] * (number % 5 + 1))) for number in range(ROWS_PER_BATCH + 3)]
 
@@ -47,21 +46,3 @@ def test_compare_with_torch_finds_one_row_with_other_logits(engine: Engine, head
     large = compare_with_torch(_Twin(engine, {head: 50.0}), engine, ROWS)
     assert large.max_difference == pytest.approx(50)
     assert large.predictions_equal is (head == "sentence")  # that row has the last class already
-
-
-def test_f1_scores_leave_out_heads_without_gold_labels(engine: Engine) -> None:
-    scores = f1_scores(engine, joint_examples())
-    assert scores == {"sentence": pytest.approx((6 / 7 + 8 / 9) / 2), "tokens": pytest.approx(4 / 5)}
-    assert f1_scores(engine, [Example("1", "good", label="positive", entities=())]) == {"sentence": 1.0}
-    unlabelled = [Example("1", "good apple", entities=(Entity(5, 10, "COMPANY"),))]
-    assert f1_scores(engine, unlabelled) == {"tokens": 1.0}
-    assert f1_scores(engine, [Example("1", "good")]) == {}
-
-
-def test_compare_precisions_reports_the_drop_of_each_head(engine: Engine, make_bundle: Any) -> None:
-    other = Engine(make_bundle("other", classes=CLASSES, entities={"berlin": "PLACE"}), threads=1)
-    comparison = compare_precisions(engine, other, joint_examples())
-    assert comparison.rows == 8
-    assert comparison.drop["sentence"] == 0.0
-    assert comparison.drop["tokens"] == round(comparison.f1_fp32["tokens"] - comparison.f1_int8["tokens"], 6)
-    assert comparison.drop["tokens"] > 0
