@@ -165,6 +165,11 @@ class Gate(StrictModel):
     min_f1: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(
         description="Minimum F1 of each head: macro-F1 for sentence, strict entity F1 for tokens"
     )
+    max_ece: dict[Head, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=dict,
+        description="Largest calibration error of each head on test rows: how far its confidence is from the share "
+        "of predictions that are right. Empty: reported, not tested",
+    )
     primary: Head | None = Field(None, description="Head that `champion.improve` applies to. None: the first head")
     baseline: Literal["majority", "tfidf", "off"] = Field(
         "majority",

@@ -194,6 +194,9 @@ class Recipe(StrictModel):
         for head in self.model.heads:
             if head not in self.gate.min_f1:
                 raise ValueError(f"gate.min_f1 sets no threshold for the head {head!r}; add gate.min_f1.{head}")
+        for head in self.gate.max_ece:
+            if head not in self.model.heads:
+                raise ValueError(f"gate.max_ece.{head} is set, but model.heads is {self.model.heads}")
         for head in self.gate.min_f1:
             if head not in self.model.heads:
                 raise ValueError(f"gate.min_f1.{head} is set, but model.heads is {self.model.heads}")

@@ -22,6 +22,7 @@ from assay.evaluation.gate_checks.champion import check_champion
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.label_coverage import check_coverage
 from assay.evaluation.gate_checks.standard import (
+    check_calibration,
     check_data,
     check_latency,
     check_parity,
@@ -95,6 +96,8 @@ def _named_checks(context: GateContext[Any]) -> Iterator[NamedCheck]:
     yield "rollback", partial(check_rollback, context)
     for head in heads:
         yield f"score: {head}", partial(check_score, context, head)
+    for head in rules.max_ece:
+        yield f"calibration: {head}", partial(check_calibration, context, head)
     for head in heads:
         yield f"untested: {head}", partial(check_coverage, context, head)
     for head in heads:

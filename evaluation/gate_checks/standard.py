@@ -50,6 +50,28 @@ def check_score(context: GateContext[Any], head: Head) -> Check:
     return Check(name=f"score: {head}", measured=str(interval), required=required, passed=passed, why=why)
 
 
+def check_calibration(context: GateContext[Any], head: Head) -> Check:
+    """Check that the confidence of a head is close enough to the share of its predictions that are right."""
+    limit = context.rules.max_ece[head]
+    measured = next((reliability for reliability in context.evaluation.reliability if reliability.head == head), None)
+    required = f"a calibration error of at most {limit:g} (gate.max_ece.{head})"
+    if measured is None:
+        why = "too few predictions on test rows to measure it; add test rows, or remove the key"
+        return Check(name=f"calibration: {head}", measured="no metric", required=required, passed=False, why=why)
+    error, before = measured.calibrated.error, measured.uncalibrated.error.value
+    passed = error.value <= limit
+    remedy = (
+        "more validation rows give a better fit; rows of another time or source are predicted with other confidence"
+    )
+    return Check(
+        name=f"calibration: {head}",
+        measured=f"{error}; {before:.3f} before calibration",
+        required=required,
+        passed=passed,
+        why="confidence can be believed within the limit" if passed else remedy,
+    )
+
+
 def check_rollback(context: GateContext[Any]) -> list[Check]:
     """Check that no rollback removed this bundle; return no check without a rollback.
 

@@ -19,6 +19,7 @@ from assay.models.training_loop import train
 from assay.recipes.recipe import Gate, Lora, ModelSection, Training
 from assay.runs.run import Run
 from assay.serving.bundle import MODEL, Bundle, MeasuredPrecision, Precision
+from assay.serving.calibration import Calibration
 from assay.serving.decoding import Transitions
 from assay.serving.engine import Engine, Row
 from assay.serving.openvino_provider import runs_bf16
@@ -76,6 +77,28 @@ def test_export_equals_torch_for_bert_with_both_heads_and_crf(joint_export: Arti
     assert report.parity_max_difference < 1e-4
     assert report.parity_labels_equal
     assert report.parity_rows == len([row for row in EXAMPLES if int(row.id) % 3 == 0]) + 3
+
+
+def test_export_calibrates_on_validation_rows_and_changes_no_prediction(
+    joint: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, checkpoint, snapshot, splits = joint
+    monkeypatch.setattr("assay.evaluation.calibration_fit.LEAST_ROWS", 5)
+    other = run.model_copy(update={"store": tmp_path, "key": "calibrated"})
+    bundle = Bundle.load(export.fn(other, checkpoint, snapshot, splits).path / BUNDLE)
+    assert bundle.manifest.calibration["fp32"] != Calibration()
+    calibrated = Engine(bundle, threads=1)
+    plain = Engine(
+        Bundle(bundle.folder, bundle.manifest.model_copy(update={"calibration": {}})), threads=1, precision="fp32"
+    )
+    rows = [Row(example.text) for example in EXAMPLES]
+    for after, before in zip(calibrated.predict(rows), plain.predict(rows), strict=True):
+        assert after.label == before.label
+        assert after.probabilities != before.probabilities
+        assert [(e.start, e.end, e.label) for e in after.entities] == [
+            (e.start, e.end, e.label) for e in before.entities
+        ]
+    assert smoke_test(calibrated) == 8  # golden rows are calibrated, too
 
 
 @pytest.mark.slow  # a training and an export

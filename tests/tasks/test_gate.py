@@ -33,7 +33,7 @@ from assay.evaluation.run_results import RunResults
 from assay.evaluation.slice_checks import check_slices
 from assay.evaluation.verdict import Check, Verdict
 from assay.expectations.validation_report import CheckResult, ValidationReport
-from assay.recipes.recipe import Gate, Recipe
+from assay.recipes.recipe import Head, Recipe
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import registry_of
 from assay.registry.versions import Version
@@ -300,6 +300,24 @@ def test_gate_refuses_an_export_without_parity(
     check = check_parity(candidate(report=report).context(tmp_path))
     assert not check.passed
     assert reason in check.why
+
+
+@pytest.mark.parametrize(
+    ("head", "limit", "rows", "passed", "why"),
+    [
+        ("sentence", 0.9, 240, True, "within the limit"),
+        ("tokens", 1e-9, 240, False, "more validation rows"),
+        ("sentence", 0.9, 16, False, "too few predictions"),
+    ],
+)
+def test_gate_tests_calibration_where_the_recipe_limits_it(
+    candidate: MakeCandidate, head: Head, limit: float, rows: int, passed: bool, why: str
+) -> None:
+    verdict = candidate(gate_rules={"max_ece": {head: limit}}, rows=labelled_rows(rows)).verdict()
+    [check] = [check for check in verdict.checks if check.name.startswith("calibration")]
+    assert (check.name, check.passed) == (f"calibration: {head}", passed)
+    assert f"gate.max_ece.{head}" in check.required
+    assert why in check.why
 
 
 @pytest.mark.parametrize(
