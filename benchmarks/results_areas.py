@@ -61,9 +61,10 @@ AREAS = (
         "A slice whose training labels were flipped in part must be reported; one without such labels must not.",
         ("bias",),
         (
-            Headline("no label flipped: seeds of 20 that report nothing", "that do not report it"),
-            Headline("20 % flipped: seeds of 20 that report the slice", "^slice with 20% .* that report it"),
-            Headline("30 % flipped: seeds of 20 that report the slice", "^slice with 30% .* that report it"),
+            Headline("no label flipped: seeds of 20 that report nothing, {count} kinds", "that do not report it"),
+            Headline("20 % flipped: seeds of 20 that report the slice", "20% .* flipped: .* that report it"),
+            Headline("30 % flipped: seeds of 20 that report the slice", "30% .* flipped: .* that report it"),
+            Headline("30 % flipped, test rows in clusters of five: the same", "30% .* 5 copies .* that report it"),
         ),
     ),
     Area(

@@ -33,7 +33,7 @@ from assay.evaluation.run_results import RunResults
 from assay.evaluation.slice_checks import check_slices
 from assay.evaluation.verdict import Check, Verdict
 from assay.expectations.validation_report import CheckResult, ValidationReport
-from assay.recipes.recipe import Head, Recipe
+from assay.recipes.recipe import Gate, Head, Recipe
 from assay.registry.model_registry import ModelRegistry
 from assay.registry.promotion import registry_of
 from assay.registry.versions import Version
