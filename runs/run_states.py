@@ -59,7 +59,7 @@ class RunStates:
         if self.shared is not None:
             for name in self.shared.names("runs", f"*/{STATE}"):
                 if (content := self.shared.read(name)) is not None:
-                    state = RunState.model_validate_json(content)
+                    state = _parse(content, f"{self.shared.address}/{name}")
                     states[state.key] = state
         return iter(states.values())
 
@@ -73,8 +73,11 @@ class RunStates:
         Raises:
             AssayError: the file is damaged, or of another version.
         """
-        content = self.shared.read(f"runs/{key}/{STATE}") if self.shared is not None else None
-        return read_state(self.folder(key)) if content is None else RunState.model_validate_json(content)
+        name = f"runs/{key}/{STATE}"
+        content = self.shared.read(name) if self.shared is not None else None
+        if self.shared is None or content is None:
+            return read_state(self.folder(key))
+        return _parse(content, f"{self.shared.address}/{name}")
 
     def save(self, state: RunState) -> None:
         """Write the state of a run."""
@@ -102,10 +105,14 @@ def read_state(folder: Path) -> RunState:
         AssayError: the file is damaged, or of another version.
     """
     path = folder / STATE
+    return _parse(path.read_bytes(), str(path))
+
+
+def _parse(content: bytes, where: str) -> RunState:
     try:
-        return RunState.model_validate_json(path.read_bytes())
+        return RunState.model_validate_json(content)
     except ValidationError as error:
-        reason = f"{path}: is damaged; restore it from a backup, or move the folder of this run away"
+        reason = f"{where}: is damaged; restore it from a backup, or move the folder of this run away"
         raise AssayError(reason) from error
 
 

@@ -25,7 +25,9 @@ def original(**changes: Any) -> DisentangledSelfAttention:
     torch.manual_seed(0)
     make: Any = DebertaV2Config
     config = make(hidden_size=16, num_attention_heads=2, **(V3 | {"max_position_embeddings": 40} | changes))
-    return DisentangledSelfAttention(config).eval()  # type: ignore[no-untyped-call]  # transformers does not annotate it
+    attention: Any = DisentangledSelfAttention
+    module: DisentangledSelfAttention = attention(config).eval()
+    return module
 
 
 @pytest.mark.parametrize("first_only", [False, True])
@@ -81,7 +83,7 @@ def test_distance_rows_are_buckets_around_the_middle() -> None:
     assert plain[30] == 20
     assert plain.tolist() == [min(max(20 + distance, 0), 39) for distance in range(-30, 31)]
     buckets = distance_rows(original(position_buckets=8), 30)
-    assert (int(buckets[30]), int(buckets.min()), int(buckets.max())) == (8, int(buckets[0]), int(buckets[-1]))
+    assert buckets[30] == 8
     assert buckets[27:34].tolist() == [5, 6, 7, 8, 9, 10, 11]  # near tokens have a bucket each
     assert (buckets.diff() >= 0).all()
 

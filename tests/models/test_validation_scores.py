@@ -45,8 +45,8 @@ def tokenizer(tiny_bert_folder: Path) -> Tokenizer:
 
 
 def network_of(tokenizer: Tokenizer, crf: LinearChainCrf | None = None) -> _TokenVotes:
-    play, jazz, radio = (tokenizer.encode(word, add_special_tokens=False).ids[0] for word in ("play", "jazz", "radio"))
-    return _TokenVotes(play, jazz, radio, crf)
+    up, begin, inside = (tokenizer.encode(word, add_special_tokens=False).ids[0] for word in ("play", "jazz", "radio"))
+    return _TokenVotes(up, begin, inside, crf)
 
 
 def encoded(tmp_path: Path, tokenizer: Tokenizer, texts: list[str]) -> EncodedRows:

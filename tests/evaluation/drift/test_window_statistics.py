@@ -54,7 +54,7 @@ def test_reference_keeps_embeddings_clusters_and_known_rows(tmp_path: Path) -> N
     assert again.observed.embeddings.tolist() == embeddings.tolist()
     assert again.observed.texts == ["x", "y\n", "ü"]
     assert again.observed.clusters == ["g", "g", "h"]
-    assert (again.test_rows, again.known) == (2, frozenset({"k1", "k2"}))
+    assert (again.test_rows, again.known) == (2, frozenset(["k1", "k2"]))
 
 
 def test_row_key_distinguishes_rows_of_two_files_with_the_same_ids() -> None:
