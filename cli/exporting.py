@@ -22,9 +22,10 @@ def export(
     ] = "huggingface",
     store: Store = Path(".assay"),
 ) -> None:
-    """Export a model for transformers and transformers.js: safetensors, config.json, tokenizer, ONNX.
+    """Export a model for transformers and transformers.js.
 
-    The weights come from the store of the run that trained the model.
+    The folder holds safetensors, config.json, the tokenizer and an ONNX file. The weights come from the store of the run
+    that trained the model.
     """
     if folder.exists():
         raise AssayError(f"{folder} exists; name a new folder")

@@ -8,11 +8,10 @@ import typer
 from assay.cli.console import MOST, Store, echo, echo_error, registry_uri
 from assay.cli.stopping import noting
 from assay.corpus.errors import AssayError
+from assay.serving.prediction_options import MAX_CLASSES
 
 if TYPE_CHECKING:
     from assay.serving.predict import PredictionCounts
-
-MAX_CLASSES = 10_000
 
 
 @noting("no output is half-written; run the same command to resume after the last whole shard")
@@ -107,7 +106,7 @@ def _report(counts: "PredictionCounts", *, err: bool) -> None:
     """Print the counts, on stderr where the predictions go to a stream.
 
     Raises:
-        Exit: code 1, no row was predicted.
+        AssayError: no row could be predicted.
     """
     print_line = echo_error if err else echo
     print_line(f"{counts.rows:,} rows predicted in {counts.output}")
@@ -116,4 +115,4 @@ def _report(counts: "PredictionCounts", *, err: bool) -> None:
     if counts.errors:
         print_line(f"{counts.errors:,} invalid rows in {counts.errors_path}")
     if counts.errors and not counts.rows:
-        raise AssayError(f"no row could be predicted; {counts.errors_path} has the reasons")
+        raise AssayError(f"no row could be predicted; for the reasons, see {counts.errors_path}")

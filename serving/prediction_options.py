@@ -1,13 +1,15 @@
 """What a caller wants of a prediction: the most probable classes, a threshold, labels alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from assay.corpus.errors import AssayError
-from assay.serving.predictions import Prediction, ScoredEntity
+
+if TYPE_CHECKING:  # the command line imports this module, and waits for no numpy
+    from assay.serving.predictions import Prediction, ScoredEntity
 
 MAX_CLASSES = 10_000
 
@@ -23,16 +25,16 @@ class PredictionOptions:
     labels_only: bool = False
     """Whether to leave out the probabilities."""
 
-    def label(self, prediction: Prediction) -> str | None:
+    def label(self, prediction: "Prediction") -> str | None:
         """Return the label; None if it is less probable than the threshold."""
         return prediction.label if max(prediction.probabilities, default=0.0) >= self.threshold else None
 
-    def probabilities(self, prediction: Prediction, labels: Sequence[str]) -> dict[str, float]:
+    def probabilities(self, prediction: "Prediction", labels: Sequence[str]) -> dict[str, float]:
         """Return the probabilities by class."""
         pairs = list(zip(labels, prediction.probabilities, strict=True))
         return dict(pairs if self.top_k is None else sorted(pairs, key=lambda pair: -pair[1])[: self.top_k])
 
-    def entities(self, prediction: Prediction) -> tuple[ScoredEntity, ...]:
+    def entities(self, prediction: "Prediction") -> "tuple[ScoredEntity, ...]":
         """Return the entities that reach the threshold."""
         if not self.threshold:
             return prediction.entities

@@ -137,7 +137,7 @@ def test_predict_keeps_the_old_output_on_a_full_disk(disk: Path, tmp_path: Path,
     target, said = disk / f"out{suffix}", tmp_path / "said"
     target.write_bytes(b"of before")
     words = ["predict", "--model", str(bundle.folder), "--input", str(rows), "--output", str(target)]
-    words += ["--shard-rows", "100"]
+    words += ["--shard-rows", "100", "--overwrite"]
     point = Point("output", "assay.serving.batch.output:open_writer", nth=2)
     assert call(words, point, disk, said, "") == 1, said.read_text()
     # then it says so, and the old output is as it was
