@@ -96,7 +96,7 @@ def test_tasks_are_ordered_by_score_and_hold_every_issue_of_a_row() -> None:
     assert tasks[0].proposed_entities == (ORG, CITY)
     assert tasks[0].reason == (
         "wrong class: labelled down, the model says up (0.95); "
-        "missed entity: labelled no entity, the model says LOC 'New York' (0.92)"
+        "missed entity: labelled no entity, the model says LOC 'New York' (0.93)"
     )
 
 
