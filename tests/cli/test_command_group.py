@@ -73,7 +73,7 @@ def test_command_group_prints_the_version(monkeypatch: pytest.MonkeyPatch, capsy
     ("words", "line"),
     [
         (["vlidate", "x"], "assay: there is no command 'vlidate'; did you mean 'validate'?"),
-        (["labels", "isues"], "assay: there is no command 'isues'; did you mean 'issues'?"),
+        (["labels", "issue"], "assay: there is no command 'issue'; did you mean 'issues'?"),
         (["xyzzy"], "assay: there is no command 'xyzzy'; see assay --help"),
         (["validate"], "assay: Missing argument 'RECIPE'; see assay validate --help"),
         (

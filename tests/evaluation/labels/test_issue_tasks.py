@@ -45,6 +45,9 @@ def test_class_issues_are_rows_that_the_model_confidently_puts_elsewhere() -> No
 def test_class_issues_of_few_rows_and_classes_are_none() -> None:
     assert class_issues(np.array([[1.0], [1.0]]), np.array([0, 0])).tolist() == []
     assert class_issues(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0])).tolist() == []
+    # A class that no row is labelled with is no reason to stop, either.
+    table = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
+    assert set(class_issues(table, np.array([0, 2, 0]))) <= {2}
 
 
 def test_entity_issues_name_what_is_wrong() -> None:
