@@ -46,11 +46,13 @@ START, ROUND, ROUNDS, TEST = 400, 200, 5, 1_500
 SENTENCE_NOTE = "kernel ridge on frozen all-MiniLM-L6-v2 and TF-IDF, 5,000 rows, leave one out"
 WORD_NOTE = "ridge on frozen all-MiniLM-L6-v2 states of a word and its neighbours, 5,000 rows, 5 folds"
 Scores = dict[str, list[float]]
+Curves = dict[str, Array]  # macro-F1 by method, seeds x rounds
 
 
 def main() -> None:
     """Measure every data set and write the rows at the end."""
     results: list[Row] = []
+    curves: dict[str, Curves] = {}
     for name in ("twitter_financial", "sentfin", "snips"):
         print(name, flush=True)
         rows = read_rows(name)
@@ -59,9 +61,10 @@ def main() -> None:
         if rows.entities is not None:
             results += entity_cells(rows)
         if name != "snips":
-            results += suggestion_rows(rows, model.kernel)
+            curves[name] = suggestion_curves(rows, model.kernel)
+            results += suggestion_rows(name, curves[name])
     write_rows("labels", results)
-    draw(results)
+    draw(curves)
 
 
 def class_cells(rows: LabelledRows, model: SentenceModel) -> list[Row]:
@@ -209,19 +212,24 @@ def _cell(what: str, share: float, how: How, found: Scores, needed: float, note:
     )
 
 
-def suggestion_rows(rows: LabelledRows, kernel: Array) -> list[Row]:
+def suggestion_curves(rows: LabelledRows, kernel: Array) -> Curves:
+    """Return the macro-F1 after each round with suggested and with random rows."""
+    methods = {"suggested": True, "random": False}
+    return {
+        method: np.array([_curve(rows, kernel, suggested, seed) for seed in range(SEEDS)])
+        for method, suggested in methods.items()
+    }
+
+
+def suggestion_rows(name: str, curves: Curves) -> list[Row]:
     """Return a row per number of labelled rows: macro-F1 with suggested rows less that with random ones."""
-    curves: dict[str, list[list[float]]] = {"suggested": [], "random": []}
-    for seed in range(SEEDS):
-        for method in curves:
-            curves[method].append(_curve(rows, kernel, method == "suggested", seed))
     results = []
     for number in range(ROUNDS + 1):
-        suggested, drawn = (np.array(curves[method])[:, number] for method in ("suggested", "random"))
+        suggested, drawn = (curves[method][:, number] for method in ("suggested", "random"))
         difference = suggested - drawn
         results.append(
             Row(
-                measure=f"{rows.name}, {START + number * ROUND:,} rows: macro-F1 of suggested less random rows",
+                measure=f"{name}, {START + number * ROUND:,} rows: macro-F1 of suggested less random rows",
                 value=round(float(difference.mean()), 4),
                 better="higher",
                 required=0.0 if number == ROUNDS else None,
@@ -263,19 +271,15 @@ def _trained(rows: LabelledRows, kernel: Array, labelled: Array) -> Callable[[Ar
     return predict
 
 
-def draw(results: Sequence[Row]) -> None:
+def draw(curves: dict[str, Curves]) -> None:
     """Draw the macro-F1 of suggested and of random rows over the number of labelled rows."""
     import matplotlib.pyplot as plt
 
-    curves = [row for row in results if "less random rows" in row.measure]
-    names = list(dict.fromkeys(row.measure.partition(",")[0] for row in curves))
-    figure, axes = plt.subplots(1, len(names), figsize=(8, 3.2), layout="constrained")
-    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
-        notes = [row.note for row in curves if row.measure.startswith(name)]
-        counts = [START + number * ROUND for number in range(len(notes))]
-        for method, style in (("suggested", "-o"), ("random", "--s")):
-            values = [float(note.partition(f"{method} ")[2].split(";")[0].split(",")[0]) for note in notes]
-            axis.plot(counts, values, style, label=method)
+    counts = [START + number * ROUND for number in range(ROUNDS + 1)]
+    figure, axes = plt.subplots(1, len(curves), figsize=(8, 3.2), layout="constrained", squeeze=False)
+    for axis, (name, by_method) in zip(axes[0], curves.items(), strict=True):
+        for (method, scores), style in zip(by_method.items(), ("-o", "--s"), strict=True):
+            axis.plot(counts, scores.mean(0), style, label=method)
         axis.set(title=name, xlabel="labelled rows", ylabel="macro-F1 on test rows")
         axis.legend()
     figure.savefig(PICTURE)

@@ -29,6 +29,15 @@ def issues(
     output: Output,
     task_format: Format = "label-studio",
     rows: Tasks = 200,
+    cross_validate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=2,
+            max=20,
+            help="Also look at training rows, by K trainings. [default: held-out rows alone]",
+        ),
+    ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
     store: Store = Path(".assay"),
@@ -36,7 +45,8 @@ def issues(
     """Write the rows whose labels are probably wrong, for a tool.
 
     The version predicts its validation and test rows, which it has not learned from. Rows that someone has decided
-    about (assay labels apply) are left out. Each task holds what the model proposes, and why.
+    about (assay labels apply) are left out. Each task holds what the model proposes, and why. --cross-validate trains
+    the recipe K times, each time without the training rows that this model then predicts.
     """
     chosen = parse_format(task_format)
 
@@ -45,7 +55,7 @@ def issues(
     with told(verbose=verbose):
         from assay.flows.local import run_label_issues
 
-        report = run_label_issues(model, store, output, chosen, rows)
+        report = run_label_issues(model, store, output, chosen, rows, cross_validate)
     _print(report, as_json)
 
 

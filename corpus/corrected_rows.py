@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from assay.corpus.documents.chunk import DocumentChunk
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example, from_batch, to_batch
-from assay.corpus.overlay import Correction, Overlay, corrected, text_digest
+from assay.corpus.overlay import AddedText, Correction, Overlay, corrected, text_digest
 from assay.corpus.snapshot import CorrectionCounts
 
 CORRECTIONS = "corrections.jsonl"
@@ -46,24 +46,29 @@ class CorrectedRows:
         overlay: the corrections.
         label: whether the recipe reads classes.
         entities: whether the recipe reads entities.
+        added_split: published split of added rows, for a recipe that reads published splits.
     """
 
-    def __init__(self, overlay: Overlay, *, label: bool, entities: bool) -> None:
+    def __init__(self, overlay: Overlay, *, label: bool, entities: bool, added_split: str | None = None) -> None:
         self._overlay = overlay
+        self._added_split = added_split
         self._parts = {"label": label, "entities": entities}
-        self._of_source = {row: one for row, one in overlay.latest.items() if one.decision == "corrected"}
+        self._of_source = {
+            row: one for row, one in overlay.latest.items() if one.decision == "corrected" and one.added is None
+        }
         self._added = {row: one for row, one in overlay.latest.items() if one.added is not None}
         self._ids, self._texts = pa.array(list(self._of_source)), self._added_texts()
         self._done: list[CorrectedRow] = []
         self._found: set[str] = set()  # ids of corrections whose row the source holds
-        self._seen: set[str] = set()  # texts of added rows that the source holds
+        self._seen: set[AddedText] = set()  # those of added rows that the source holds
         self._stale = 0
 
     def correct(self, chunk: DocumentChunk) -> DocumentChunk:
         """Return a chunk with the labels of the corrections; without a correction it is the same chunk."""
         batch = chunk.batch
         if self._texts:
-            self._seen.update(text for text in batch["text"].to_pylist() if text in self._texts)
+            pairs = zip(batch["text"].to_pylist(), batch["text_pair"].to_pylist(), strict=True)
+            self._seen.update(self._texts.intersection(AddedText(text=text, text_pair=pair) for text, pair in pairs))
         if not self._of_source or not pc.any(pc.is_in(batch["id"], self._ids)).as_py():
             return chunk
         return replace(chunk, batch=to_batch([self._correct(row) for row in from_batch(batch)], batch.schema))
@@ -72,9 +77,11 @@ class CorrectedRows:
         """Yield the rows that the source does not hold; a text that it has come to hold is not added again."""
         for row_id, correction in self._added.items():
             text = correction.added
-            if text is None or text.text in self._seen:
+            if text is None or text in self._seen:
                 continue
-            example = corrected(Example(row_id, text.text, text.text_pair), correction, **self._parts)
+            at = correction.at.isoformat()
+            bare = Example(row_id, text.text, text.text_pair, split=self._added_split, time=at)
+            example = corrected(bare, correction, **self._parts)
             if _is_complete(example, **self._parts):
                 self._note(None, example, correction)
                 yield example
@@ -118,8 +125,8 @@ class CorrectedRows:
             )
         )
 
-    def _added_texts(self) -> set[str]:
-        return {correction.added.text for correction in self._added.values() if correction.added is not None}
+    def _added_texts(self) -> set[AddedText]:
+        return {correction.added for correction in self._added.values() if correction.added is not None}
 
 
 def correction_summary(counts: CorrectionCounts) -> str:

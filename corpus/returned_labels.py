@@ -193,7 +193,7 @@ class _Decision:
                 return None
             decision = previous.decision if previous is not None else "confirmed"
         else:
-            decision = "corrected"
+            decision = "corrected" if previous is None or previous.added is None else "added"
         earlier = previous if previous is not None and previous.text_digest == digest else None
         kept = (earlier.label, earlier.entities) if earlier else (None, None)
         return Correction(

@@ -14,8 +14,9 @@ from assay.serving.address import existing_tracking_uri
 from assay.tasks.annotation.push import AnnotationServer
 from assay.tasks.label_review import find_label_issues, push, suggest_rows
 
-MOST_TASKS = 100_000
+MOST_TASKS, MOST_FOLDS = 100_000, 20
 Tasks = Annotated[int, Field(ge=1, le=MOST_TASKS)]
+Folds = Annotated[int, Field(ge=2, le=MOST_FOLDS)]
 
 
 @flow(name="label-issues", flow_run_name="label-issues-{model}", persist_result=False, result_serializer="json")
@@ -24,6 +25,7 @@ def label_issues(
     rows: Tasks = 200,
     output: Path | None = None,
     task_format: TaskFormat = "label-studio",
+    cross_validate: Folds | None = None,
     server: AnnotationServer | None = None,
     store: Path = Path(".assay"),
     registry_uri: str | None = None,
@@ -35,6 +37,8 @@ def label_issues(
         rows: most rows to list.
         output: file for an annotation tool; None writes none.
         task_format: the tool that is to read it.
+        cross_validate: look at training rows, too: train the recipe once per fold, each without the rows it predicts.
+            None: validation and test rows alone, which the version itself predicts.
         server: server of an annotation tool that is to have the tasks.
         store: folder of runs and corrections, the same as for training.
         registry_uri: address of MLflow. None: MLFLOW_TRACKING_URI, or sqlite in the store if that is not set.
@@ -43,7 +47,7 @@ def label_issues(
         AssayError: there is no such version, or its rows are no longer available.
     """
     uri = registry_uri or existing_tracking_uri(store)
-    report = find_label_issues(model, uri, store, rows, output, task_format)
+    report = find_label_issues(model, uri, store, rows, output, task_format, cross_validate)
     return report if server is None else push(report, server)
 
 

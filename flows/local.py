@@ -119,7 +119,9 @@ def run_monitoring(model: str, window: "Window", store: Path, *, retrain: bool |
         return monitor(model, window, retrain, store)
 
 
-def run_label_issues(model: str, store: Path, output: Path, task_format: "TaskFormat", rows: int) -> "LabelTaskReport":
+def run_label_issues(
+    model: str, store: Path, output: Path, task_format: "TaskFormat", rows: int, cross_validate: int | None
+) -> "LabelTaskReport":
     """Find label issues of a version in this process.
 
     Raises:
@@ -128,7 +130,7 @@ def run_label_issues(model: str, store: Path, output: Path, task_format: "TaskFo
     with _starting():
         from assay.flows.labelling import label_issues
     with _on_server():
-        return label_issues(model, rows, output, task_format, store=store)
+        return label_issues(model, rows, output, task_format, cross_validate, store=store)
 
 
 def run_label_suggestion(

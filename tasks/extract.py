@@ -97,7 +97,13 @@ def read_rows(recipe: Recipe, folder: Path, description: dict[str, Any], overlay
         if overlay.digest is None:
             _read_into(writer, recipe, needs)
             return writer.finish()
-        corrections = CorrectedRows(overlay, label=needs["needs_label"], entities=needs["needs_entities"])
+        corrections = CorrectedRows(
+            overlay,
+            label=needs["needs_label"],
+            entities=needs["needs_entities"],
+            # Test rows of a published split are not chosen by a model.
+            added_split="train" if recipe.split.method == "published" else None,
+        )
         _read_into(writer, recipe, needs, corrections.correct)
         for example in corrections.added():
             writer.add([example])

@@ -26,6 +26,7 @@ from assay.runs.step_progress import current_step, reported
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.tasks.annotation.push import AnnotationServer, push_tasks
+from assay.tasks.cross_validation import cross_validated_rows
 from assay.tasks.version_rows import held_out_rows, names_of, open_version
 
 
@@ -38,6 +39,7 @@ def find_label_issues(
     rows: int,
     output: Path | None = None,
     task_format: TaskFormat = "label-studio",
+    cross_validate: int | None = None,
 ) -> LabelTaskReport:
     """Return the rows whose labels are most probably wrong, and write them as tasks of an annotation tool.
 
@@ -48,12 +50,15 @@ def find_label_issues(
         rows: most tasks.
         output: file of the tasks; None writes none.
         task_format: the tool that is to read the file.
+        cross_validate: number of trainings by which training rows are predicted, too. None: held-out rows alone.
 
     Raises:
-        AssayError: there is no such version, or its rows are no longer available.
+        AssayError: there is no such version, its rows are no longer available, or a fold cannot be trained.
     """
     with open_version(model, tracking_uri, store) as version:
         held_out = held_out_rows(version, store)
+        if cross_validate is not None:
+            held_out += cross_validated_rows(version, store, cross_validate)
         found = find_issue_tasks(held_out, version.engine.labels, version.engine.tags)
         report = LabelTaskReport(
             model=version.champion.address,

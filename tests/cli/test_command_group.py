@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli.command import THEMES
+from assay.cli.command import GROUPS, THEMES
 from assay.cli.command_group import LONGEST_SUMMARY, summary_of
 from tests.cli.calls import call
 
 COMMANDS = [command.__name__ for commands in THEMES.values() for command in commands]
+SUBCOMMANDS = [(name, command.__name__) for name, commands in GROUPS.items() for command in commands]
 
 
 @pytest.fixture(autouse=True)
@@ -30,22 +31,35 @@ def test_command_group_lists_every_command_in_one_line(
     assert "..." not in shown.partition("Start:")[2]
     assert max(map(len, shown.splitlines())) <= 80
     listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", shown.partition("Start:")[2], re.MULTILINE))
-    assert list(listed) == COMMANDS
+    assert list(listed) == [*COMMANDS, *GROUPS]
     assert listed["rollback"] == "Make an earlier version the champion again"
 
 
-@pytest.mark.parametrize("command", [command for commands in THEMES.values() for command in commands])
+def test_command_group_lists_the_commands_of_a_group(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "labels", "-h") == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", shown.partition("Commands:")[2], re.MULTILINE))
+    assert list(listed) == ["issues", "suggest", "apply"]
+    assert listed["apply"] == "Take corrected labels into the next run of a recipe"
+
+
+@pytest.mark.parametrize(
+    "command", [command for commands in (*THEMES.values(), *GROUPS.values()) for command in commands]
+)
 def test_summary_of_each_command_fits_beside_its_name(command: object) -> None:
     summary = summary_of(command.__doc__ or "")
     assert 10 <= len(summary) <= LONGEST_SUMMARY
     assert (command.__doc__ or "").partition("\n")[0].endswith(".")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), *SUBCOMMANDS])
 def test_command_group_has_no_negative_of_a_flag_that_is_off(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, name, "-h") == 0
+    assert call(monkeypatch, *words, "-h") == 0
     pairs = re.findall(r"--(\S+) / --no-\1", capsys.readouterr().out)
     assert set(pairs) <= {"retrain", "open"}  # None by default: both have a meaning
 
@@ -59,6 +73,7 @@ def test_command_group_prints_the_version(monkeypatch: pytest.MonkeyPatch, capsy
     ("words", "line"),
     [
         (["vlidate", "x"], "assay: there is no command 'vlidate'; did you mean 'validate'?"),
+        (["labels", "issue"], "assay: there is no command 'issue'; did you mean 'issues'?"),
         (["xyzzy"], "assay: there is no command 'xyzzy'; see assay --help"),
         (["validate"], "assay: Missing argument 'RECIPE'; see assay validate --help"),
         (

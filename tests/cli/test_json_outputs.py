@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assay.cli.command import THEMES
+from assay.cli.command import GROUPS, THEMES
 from assay.cli.json_outputs import JSON_OUTPUTS, json_model
 from tests.approvals import World
 from tests.cli.calls import call
@@ -16,8 +16,10 @@ Capture = pytest.CaptureFixture[str]
 
 def test_json_outputs_describe_every_command_with_the_option(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     with_option = set()
-    for name in (command.__name__ for commands in THEMES.values() for command in commands):
-        assert call(monkeypatch, name, "-h") == 0
+    names = [command.__name__ for commands in THEMES.values() for command in commands]
+    names += [f"{group} {command.__name__}" for group, commands in GROUPS.items() for command in commands]
+    for name in names:
+        assert call(monkeypatch, *name.split(), "-h") == 0
         if "--json" in capsys.readouterr().out:
             with_option.add(name)
     assert with_option == set(JSON_OUTPUTS)

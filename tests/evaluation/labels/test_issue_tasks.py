@@ -45,6 +45,9 @@ def test_class_issues_are_rows_that_the_model_confidently_puts_elsewhere() -> No
 def test_class_issues_of_few_rows_and_classes_are_none() -> None:
     assert class_issues(np.array([[1.0], [1.0]]), np.array([0, 0])).tolist() == []
     assert class_issues(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0])).tolist() == []
+    # A class that no row is labelled with is no reason to stop, either.
+    table = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
+    assert set(class_issues(table, np.array([0, 2, 0]))) <= {2}
 
 
 def test_entity_issues_name_what_is_wrong() -> None:
@@ -96,7 +99,7 @@ def test_tasks_are_ordered_by_score_and_hold_every_issue_of_a_row() -> None:
     assert tasks[0].proposed_entities == (ORG, CITY)
     assert tasks[0].reason == (
         "wrong class: labelled down, the model says up (0.95); "
-        "missed entity: labelled no entity, the model says LOC 'New York' (0.92)"
+        "missed entity: labelled no entity, the model says LOC 'New York' (0.93)"
     )
 
 

@@ -101,7 +101,7 @@ def argilla() -> Answer:
             return {"items": parts.get(last, [])}
         if last == "bulk":
             return {
-                "items": [{"id": str(uuid.uuid4()), **item, **dates} for item in body["items"]],
+                "items": [{"id": str(uuid.uuid4()), **item, "suggestions": [], **dates} for item in body["items"]],
                 "updated_items": [],
             }
         if name == "datasets":

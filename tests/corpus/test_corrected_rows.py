@@ -1,0 +1,133 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows
+from assay.corpus.documents.chunk import Counts, DocumentChunk
+from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example, arrow_schema, from_batch, to_batch
+from assay.corpus.overlay import (
+    AddedText,
+    Correction,
+    Overlay,
+    add_corrections,
+    added_id,
+    erase_corrections,
+    overlay_path,
+    read_overlay,
+    text_digest,
+)
+
+ROWS = [
+    Example(f"r{number}", f"Globex text {number}", label="bad", entities=(Entity(0, 6, "ORG"),)) for number in range(4)
+]
+
+
+def correction(row: Example, **changes: Any) -> Correction:
+    fields: dict[str, Any] = {
+        "id": row.id,
+        "decision": "corrected",
+        "text_digest": text_digest(row.text, row.text_pair),
+        "author": "anna",
+        "at": datetime(2026, 11, 20, tzinfo=UTC),
+        "origin": "export.json",
+        **changes,
+    }
+    return Correction(**fields)
+
+
+def added(text: str, **labels: Any) -> Correction:
+    row = Example(added_id(text), text)
+    return correction(row, decision="added", added=AddedText(text=text), **labels)
+
+
+def chunk(rows: list[Example]) -> DocumentChunk:
+    return DocumentChunk(to_batch(rows, arrow_schema()), [], Counts())
+
+
+def corrected_rows(*corrections: Correction, entities: bool = True) -> tuple[CorrectedRows, list[Example]]:
+    rows = CorrectedRows(Overlay(corrections), label=True, entities=entities)
+    read = [row for part in (ROWS[:2], ROWS[2:]) for row in from_batch(rows.correct(chunk(part)).batch)]
+    return rows, [*read, *rows.added()]
+
+
+def test_corrections_replace_labels_and_are_recorded_with_both(tmp_path: Path) -> None:
+    wrong = correction(ROWS[1], label="good")
+    rows, read = corrected_rows(wrong, correction(ROWS[2], entities=()), correction(ROWS[3], label="bad"))
+
+    assert [row.label for row in read] == ["bad", "good", "bad", "bad"]
+    assert [row.entities for row in read] == [ROWS[0].entities, ROWS[1].entities, (), ROWS[3].entities]
+    counts = rows.counts()
+    assert (counts.corrected, counts.added, counts.stale, counts.absent) == (2, 0, 0, 0)  # r3 had that label already
+    rows.save(tmp_path)
+    changes = read_corrected_rows(tmp_path)
+    assert [(one.id, one.before and one.before.label, one.after.label) for one in changes] == [
+        ("r1", "bad", "good"),
+        ("r2", "bad", "bad"),
+    ]
+    assert changes[0].author == "anna"
+
+
+def test_corrections_of_another_text_or_of_missing_rows_are_left_out_and_counted() -> None:
+    rows, read = corrected_rows(
+        correction(ROWS[0], label="good", text_digest=text_digest("an older text")),
+        correction(Example("gone", "text"), label="good"),
+    )
+    assert read == ROWS
+    counts = rows.counts()
+    assert (counts.corrected, counts.stale, counts.absent) == (0, 1, 1)
+    assert correction_summary(counts) == "1 corrections of another text, 1 corrections of missing rows"
+
+
+def test_added_rows_come_last_unless_the_source_holds_their_text_or_they_lack_labels() -> None:
+    rows, read = corrected_rows(
+        added("a new text", label="good", entities=()),
+        added(ROWS[1].text, label="good", entities=()),
+        added("half labelled", label="good"),
+    )
+    assert [row.text for row in read[4:]] == ["a new text"]
+    assert rows.counts().added == 1
+
+
+def test_parts_that_a_recipe_does_not_read_are_left() -> None:
+    _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), entities=False)
+    assert read[1] == ROWS[1]
+    assert (read[4].label, read[4].entities) == ("good", None)
+
+
+def test_overlay_grows_and_the_last_correction_of_a_row_counts(tmp_path: Path) -> None:
+    path = overlay_path(tmp_path, "news")
+    assert read_overlay(path).digest is None
+    first = add_corrections(path, [correction(ROWS[0], label="good")])
+    second = add_corrections(path, [correction(ROWS[0], label="bad"), correction(ROWS[1], label="good")])
+
+    read = read_overlay(path)
+    assert [one.label for one in read.history] == ["good", "bad", "good"]
+    assert read.latest["r0"].label == "bad"
+    assert read.digest == second.digest != first.digest
+    earlier = read.as_of(first.digest)
+    assert earlier is not None
+    assert [one.label for one in earlier.history] == ["good"]
+    # A confirmation changes nothing, and neither does the same decision by another person.
+    confirmed = correction(ROWS[2], decision="confirmed")
+    assert add_corrections(path, [confirmed, correction(ROWS[1], label="good", author="ben")]).digest == second.digest
+
+
+def test_erased_corrections_leave_no_history(tmp_path: Path) -> None:
+    path = overlay_path(tmp_path, "news")
+    add_corrections(
+        path, [correction(ROWS[0], label="good"), correction(ROWS[1], label="good"), correction(ROWS[0], label="x")]
+    )
+    assert erase_corrections(path, ["r0", "nobody"]) == 2
+    assert [one.id for one in read_overlay(path).history] == ["r1"]
+
+
+def test_a_damaged_overlay_names_the_line(tmp_path: Path) -> None:
+    path = overlay_path(tmp_path, "news")
+    add_corrections(path, [correction(ROWS[0], label="good")])
+    path.write_text(path.read_text() + '{"id": 1}\n')
+    with pytest.raises(AssayError, match=r"news.jsonl, line 2: this is no correction"):
+        read_overlay(path)
