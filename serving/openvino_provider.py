@@ -6,7 +6,7 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
-from assay.corpus.errors import AssayError
+from assay.corpus.errors import AssayError, first_line
 from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
 
 PACKAGE = "onnxruntime_ep_openvino"
@@ -59,10 +59,16 @@ def _devices() -> list[Any]:
     with _registration:
         devices = _cpus(openvino.get_ep_name())
         if not devices:  # onnxruntime refuses to register a library twice
-            ort.register_execution_provider_library(_LIBRARY, openvino.get_library_path())
+            try:
+                ort.register_execution_provider_library(_LIBRARY, openvino.get_library_path())
+            except Exception as error:  # onnxruntime's errors have no common base below Exception
+                raise AssayError(
+                    f"onnxruntime {ort.__version__} does not load OpenVINO: {first_line(error)}; install the versions of "
+                    "constraints.txt, or remove onnxruntime-ep-openvino to serve without bf16"
+                ) from error
             devices = _cpus(openvino.get_ep_name())
     if not devices:
-        raise AssayError("OpenVINO supports no CPU of this machine; serve the bundle without assay[openvino]")
+        raise AssayError("OpenVINO finds no CPU here; remove onnxruntime-ep-openvino to serve without bf16")
     return devices
 
 
