@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from assay.corpus.example import Entity, Example
 from assay.evaluation.labelled_predictions import as_tagged, row_of
+from assay.evaluation.latency import measure_latency
 from assay.evaluation.spaced_rows import evenly_spaced
 from assay.models.scores import entity_scores, sentence_scores
 from assay.recipes.recipe import Head
@@ -18,6 +19,7 @@ ROUNDS = 3
 # Rows of a round fill this many batches per CPU, so that no CPU waits for the last batch of another for long.
 BATCHES_PER_CPU = 4
 SAMPLE_ROWS = 64
+LATENCY_ROWS = 30
 
 
 def measure_precisions(engines: Mapping[Precision, Engine], examples: Sequence[Example]) -> list[MeasuredPrecision]:
@@ -30,6 +32,7 @@ def measure_precisions(engines: Mapping[Precision, Engine], examples: Sequence[E
     rows = [row_of(example, engines["fp32"].manifest.pair) for example in examples]
     predictions = {precision: engine.predict(rows) for precision, engine in engines.items()}
     speeds = measure_speeds(engines, _timed_rows(engines, examples))
+    latencies = dict(zip(engines, measure_latency(list(engines.values()), examples, LATENCY_ROWS), strict=True))
     f1 = {precision: f1_scores(engine, examples, predictions[precision]) for precision, engine in engines.items()}
     return [
         MeasuredPrecision(
@@ -39,6 +42,7 @@ def measure_precisions(engines: Mapping[Precision, Engine], examples: Sequence[E
             changed=_changed(predictions["fp32"], predictions[precision]),
             rows=len(rows),
             rows_per_second=round(speeds[precision], 1),
+            row_ms=round(latencies[precision].p50_ms, 2),
         )
         for precision in engines
     ]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
-from assay.corpus.errors import AssayError
+from assay.corpus.errors import AssayError, first_line
 from assay.serving.cpu import available_threads, computes_bf16, cpu_flags
 
 PACKAGE = "onnxruntime_ep_openvino"
@@ -53,17 +53,28 @@ def _devices() -> list[Any]:
     if not is_installed():
         raise AssayError("bf16 needs OpenVINO: pip install 'assay[openvino]'")
     # Imported here, since `assay doctor` only asks whether the package is installed.
-    import onnxruntime as ort
     import onnxruntime_ep_openvino as openvino
 
     with _registration:
         devices = _cpus(openvino.get_ep_name())
         if not devices:  # onnxruntime refuses to register a library twice
-            ort.register_execution_provider_library(_LIBRARY, openvino.get_library_path())
+            _register(openvino.get_library_path())
             devices = _cpus(openvino.get_ep_name())
     if not devices:
-        raise AssayError("OpenVINO supports no CPU of this machine; serve the bundle without assay[openvino]")
+        raise AssayError("OpenVINO finds no CPU here; remove onnxruntime-ep-openvino to serve without bf16")
     return devices
+
+
+def _register(library: str) -> None:
+    import onnxruntime as ort
+
+    try:
+        ort.register_execution_provider_library(_LIBRARY, library)
+    except Exception as error:  # onnxruntime's errors have no common base below Exception
+        raise AssayError(
+            f"onnxruntime {ort.__version__} does not load OpenVINO: {first_line(error)}; install the versions of "
+            "constraints.txt, or remove onnxruntime-ep-openvino to serve without bf16"
+        ) from error
 
 
 def _cpus(provider: str) -> list[Any]:

@@ -38,7 +38,7 @@ def test_measure_precisions_states_f1_drop_changes_and_speed(bundle: Bundle) -> 
     assert int8.f1 == {"sentence": pytest.approx(1 / 3), "tokens": 1.0}
     assert int8.drop == {"sentence": pytest.approx(2 / 3, abs=1e-6), "tokens": 0.0}
     assert int8.changed == 0.5
-    assert min(fp32.rows_per_second, int8.rows_per_second) > 0
+    assert min(fp32.rows_per_second, int8.rows_per_second, fp32.row_ms, int8.row_ms) > 0
 
 
 def test_f1_scores_skips_heads_without_gold_labels(bundle: Bundle) -> None:

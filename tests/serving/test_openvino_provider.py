@@ -104,3 +104,15 @@ def test_bundle_with_a_float_graph_of_other_bytes_is_refused(build_toy: BuildToy
     write_manifest(toy.folder, toy.manifest.model_copy(update={"files": files}))
     with pytest.raises(AssayError, match="differs from its digest"):
         Bundle.load(toy.folder)
+
+
+@needs_bf16
+def test_engine_reports_an_openvino_that_does_not_load(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: str) -> None:
+        raise RuntimeError("API version 99\nis not supported")
+
+    monkeypatch.setattr(openvino_provider, "_cpus", lambda provider: [])
+    monkeypatch.setattr("onnxruntime.register_execution_provider_library", refused)
+    with pytest.raises(AssayError, match=r"does not load OpenVINO: API version 99") as caught:
+        Engine(toy, precision="bf16")
+    assert "\n" not in str(caught.value)

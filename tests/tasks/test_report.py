@@ -193,6 +193,7 @@ def write_export_report(folder: Path) -> None:
                 "changed": 0.05,
                 "rows": 40,
                 "rows_per_second": 300.0,
+                "row_ms": 3.0,
             }
         ],
         "size_mb": 0.1,
