@@ -79,13 +79,32 @@ AREAS = (
         ),
     ),
     Area(
+        "Labels",
+        "Rows with wrong labels among known ones, and rows to label next, with small models on frozen embeddings.",
+        ("labels",),
+        (
+            Headline("wrong classes: precision at their number, {count} cells", "classes, .* precision at k"),
+            Headline("wrong entities: precision at their number, {count} cells", "entities, .* precision at k"),
+            Headline("suggested rows: macro-F1 above random ones, {count} data sets", "1,400 rows: macro-F1"),
+        ),
+    ),
+    Area(
         "Serving on a CPU",
         "The engine and the server against what people use instead, with the same weights, in one run.",
-        ("serving_batch", "serving_http", "deberta"),
+        ("serving_batch", "serving_peers", "serving_http", "deberta"),
         (
+            Headline("classes: bf16 engine against the best peer", "^sentence: bf16 engine against the best peer$"),
+            Headline("entities: bf16 engine against the best peer", "^tokens: bf16 engine against the best peer$"),
+            Headline("predictions of bf16 equal to float32's, {count} models", "labels of the bf16 engine equal"),
             Headline("int8 engine against transformers.pipeline, its best batch size", "pipeline, best batch size"),
             Headline("int8 engine against the float32 engine", "int8 engine against the float32 engine"),
             Headline("DeBERTa fp32 against the plain fp32 export, {count} shapes", "fp32 against the plain"),
+            Headline(
+                "DeBERTa bf16 against the plain fp32 export, {count} shapes", "bf16 against the plain fp32 export"
+            ),
+            Headline(
+                "DeBERTa bf16 against the plain export in bf16, {count} shapes", "bf16 against the plain export in"
+            ),
             Headline("DeBERTa int8 against the plain fp32 export, {count} shapes", "int8 against the plain"),
             Headline("HTTP, 64 clients, single rows, against the engine", "^HTTP, 64 clients"),
             Headline("HTTP against mlflow models serve", "^HTTP against mlflow"),
