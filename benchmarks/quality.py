@@ -81,6 +81,7 @@ def snips(effort: Effort) -> Iterator[list[Row]]:
         mean_row("snips: intent accuracy", runs, "sentence.accuracy", 0.98, 0.985),
         mean_row("snips: slot F1", runs, "tokens.f1", 0.945, 0.955),
         mean_row("snips: sentence-frame accuracy", runs, "frame_accuracy", 0.88, 0.90),
+        *calibration_rows("snips", runs, 0.03),
     ]
 
 
@@ -100,6 +101,7 @@ def financial_tweets(effort: Effort) -> Iterator[list[Row]]:
             row(f"{name}: accuracy", run.metrics["sentence.accuracy"], accuracy, note=PUBLISHED_TWEETS),
             row(f"{name}: macro-F1", run.metrics["sentence.macro_f1"], macro_f1, note=run.note),
             row(f"{name}: macro-F1 above TF-IDF + logistic regression", gain, 0.0),
+            *calibration_rows(name, [run.metrics], 0.05),
         ]
 
 
@@ -114,6 +116,7 @@ def news_joint(effort: Effort) -> Iterator[list[Row]]:
         row("news-joint: sentiment accuracy", run.metrics["sentence.accuracy"], 0.799, note=run.note),
         row("news-joint: sentiment macro-F1", run.metrics["sentence.macro_f1"], 0.775),
         row("news-joint: entity F1", run.metrics["tokens.f1"], 0.857),
+        *calibration_rows("news-joint", [run.metrics], 0.05),
     ]
 
 
@@ -124,6 +127,7 @@ def medical_ner(effort: Effort) -> Iterator[list[Row]]:
         mean_row("medical-ner: strict entity F1", runs, "tokens.f1", 0.6, None),
         mean_row("medical-ner: entity precision", runs, "tokens.precision", None, None),
         mean_row("medical-ner: entity recall", runs, "tokens.recall", None, None),
+        *calibration_rows("medical-ner", runs, None),
     ]
 
 
@@ -137,6 +141,7 @@ def product_reviews(effort: Effort) -> Iterator[list[Row]]:
     yield [
         row("product-reviews: macro-F1", run.metrics["sentence.macro_f1"], 0.6, note=run.note),
         row("product-reviews: accuracy", run.metrics["sentence.accuracy"], None),
+        *calibration_rows("product-reviews", [run.metrics], None),
     ]
 
 
@@ -242,6 +247,22 @@ def mean_row(measure: str, runs: Sequence[Metrics], metric: str, required: float
     values = [round(run[metric], 4) for run in runs]
     mean = row(f"{measure}, mean of {len(runs)} seeds", statistics.fmean(values), required, aim)
     return mean.model_copy(update={"spread": (min(values), max(values))})
+
+
+def calibration_rows(name: str, runs: Sequence[Metrics], required: float | None) -> Iterator[Row]:
+    """Yield, for each head, the calibration error after calibration, and by how much the log loss falls."""
+
+    def mean(metric: str) -> float:
+        return statistics.fmean(run[metric] for run in runs)
+
+    for head, what in {"sentence": "classes", "tokens": "entities"}.items():
+        if f"{head}.ece" not in runs[0]:
+            continue
+        error = row(f"{name}: calibration error of {what}", mean(f"{head}.ece"), required)
+        before = f"{mean(f'{head}.ece_uncalibrated'):.3f} before calibration; mean of {len(runs)} runs"
+        yield error.model_copy(update={"better": "lower", "note": before})
+        fall = mean(f"{head}.log_loss_uncalibrated") - mean(f"{head}.log_loss")
+        yield row(f"{name}: log loss of {what}, fall by calibration", fall, None if required is None else 0.0)
 
 
 _SNIPS_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
