@@ -24,8 +24,8 @@ def export(
 ) -> None:
     """Export a model for transformers and transformers.js.
 
-    The folder holds safetensors, config.json, the tokenizer and an ONNX file. The weights come from the store of the run
-    that trained the model.
+    The folder holds safetensors, config.json, the tokenizer and an ONNX file. The weights come from the store of the
+    run that trained the model.
     """
     if folder.exists():
         raise AssayError(f"{folder} exists; name a new folder")
