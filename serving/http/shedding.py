@@ -65,9 +65,9 @@ class Shedder:
         if self._model_calls.models.default.draining:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
         calls = self._model_calls
-        # An older lag says nothing about the present one.
+        # An older lag says nothing about the present one, nor does a pause that few requests cannot have caused.
         last = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
-        lag = max(last, self._arriving * self._lag_per_task)
+        lag = max(min(last, self._tasks * self._lag_per_task), self._arriving * self._lag_per_task)
         return calls.excess_wait(calls.limits.deadline, self._arriving, 2 * lag)
 
     def _admit(self) -> None:

@@ -129,16 +129,21 @@ def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
         ModelCalls(ModelSet(ActiveModel(load_model(toy))), batcher, Limits(deadline=1.0), metrics), metrics
     )
 
-    async def arrive_before_and_after_a_slow_task(seconds: float) -> tuple[bool, bool]:
-        first = shedder.refuse(b"/predict", []) is None
-        asyncio.get_running_loop().call_soon(time.sleep, seconds)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        return first, shedder.refuse(b"/predict", []) is None
+    async def arrive(count: int, seconds: float, iterations: int) -> int:
+        """Return how many requests of the last iteration are admitted, whose tasks take a time each."""
+        admitted = 0
+        for _ in range(iterations):
+            admitted = sum(shedder.refuse(b"/predict", []) is None for _ in range(count))
+            asyncio.get_running_loop().call_soon(time.sleep, admitted * seconds)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        return admitted
 
     try:
-        # when the tasks of an iteration take a third of a second, then the next request would wait that long twice.
-        assert asyncio.run(arrive_before_and_after_a_slow_task(0.35)) == (True, False)
+        # when a pause comes with one request, then the next one is admitted,
+        assert asyncio.run(arrive(1, 0.35, iterations=2)) == 1
+        # and of many requests, whose tasks take 10 ms each, as many are admitted as can be answered in time.
+        assert 5 < asyncio.run(arrive(100, 0.01, iterations=6)) < 50
     finally:
         batcher.stop()
 
