@@ -37,7 +37,7 @@ def measure_precisions(engines: Mapping[Precision, Engine], examples: Sequence[E
     return [
         MeasuredPrecision(
             precision=precision,
-            f1={**f1[precision]},
+            f1={str(head): score for head, score in f1[precision].items()},
             drop={head: round(f1["fp32"][head] - score, 6) for head, score in f1[precision].items()},
             changed=_changed(predictions["fp32"], predictions[precision]),
             rows=len(rows),
