@@ -41,13 +41,16 @@ def smoke_test(engine: Engine) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Test the bundle in the folder given as the only argument, and return the exit code."""
+    """Test the bundle in the folder given as the only argument, in each of its precisions, and return the exit code."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m assay.serving.smoke FOLDER\n")
         return 2
     try:
-        engine = Engine(Bundle.load(Path(arguments[0])))
+        bundle = Bundle.load(Path(arguments[0]))
+        engine = Engine(bundle)
         rows = smoke_test(engine)
+        if engine.precision != bundle.manifest.precision:  # which serves on other CPUs
+            smoke_test(Engine(bundle, precision=bundle.manifest.precision))
         _check_imports()
     except AssayError as error:
         sys.stderr.write(f"{error}\n")

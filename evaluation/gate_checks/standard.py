@@ -118,7 +118,7 @@ def check_precision(context: GateContext[Any]) -> Check:
     if (manifest.precision, manifest.bf16) != (report.precision, report.bf16):
         shipped, chosen = _shipped(manifest.precision, manifest.bf16), _shipped(report.precision, report.bf16)
         faults.append(f"the bundle is {shipped}, but export chose {chosen}")
-    drops: dict[str, dict[str, float]] = {one.precision: one.drop for one in report.measured if one.precision != "fp32"}
+    drops = {str(one.precision): one.drop for one in report.measured if one.precision != "fp32"}
     for precision in ["bf16"] * manifest.bf16 + ["int8"] * (manifest.precision == "int8"):
         if context.rules.precision not in ("auto", precision):
             faults.append(f"gate.precision is {context.rules.precision}, but {precision} ships")
