@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,19 @@ from sklearn.metrics import f1_score
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Entity, Example
+from assay.corpus.snapshot import Snapshot
+from assay.corpus.splits import SplitName, Splits
+from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation, score_bundle
+from assay.evaluation.export_report import ExportReport
 from assay.evaluation.labelled_predictions import LabelledPrediction, outcomes_of
 from assay.evaluation.metrics import calibration_bins, compute_metrics, expected_calibration_error
+from assay.runs.run import Run
 from assay.serving.decoding import spans
 from assay.serving.encoding import Word
 from assay.serving.engine import ScoredEntity
+from assay.tasks.evaluate import evaluate
+from tests.snapshots import make_run, write_snapshot
 
 CLASSES = {"good": "positive", "bad": "negative"}
 ENTITIES = {"apple": "COMPANY", "berlin": "PLACE"}
@@ -186,3 +194,49 @@ def test_evaluation_calibration_error_of_known_bins() -> None:
     assert [one.rows for one in bins] == [2, 4]
     assert expected_calibration_error(bins) == pytest.approx((4 * 0.20 + 2 * 0.05) / 6)
     assert len(calibration_bins(np.array([0.0, 1.0]), np.array([True, True]))) == 2
+
+
+def test_evaluate_scores_only_test_rows_and_once(make_bundle: Any, tmp_path: Path) -> None:
+    # Given eight rows, of which five are test,
+    examples = joint_examples()
+    split_of: dict[str, SplitName] = {example.id: "test" if n < 5 else "train" for n, example in enumerate(examples)}
+    run, snapshot, splits = _a_run(tmp_path, examples, split_of)
+    bundle = make_bundle("export/bundle", classes=CLASSES, entities=ENTITIES)
+    export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
+    # when the step is done twice,
+    first, second = evaluate.fn(run, export, snapshot, splits), evaluate.fn(run, export, snapshot, splits)
+    # then it is one result, of these rows and this bundle.
+    assert first == second
+    evaluation = Evaluation.load(first.path)
+    assert [prediction.id for prediction in evaluation.rows] == [f"row-{n}" for n in range(5)]
+    assert evaluation.bundle == bundle.digest
+
+
+def test_evaluate_refuses_an_empty_test_split(make_bundle: Any, tmp_path: Path) -> None:
+    examples = joint_examples()
+    run, snapshot, splits = _a_run(tmp_path, examples, {example.id: "train" for example in examples})
+    bundle = make_bundle("export/bundle", classes=CLASSES)
+    with pytest.raises(AssayError, match="test split has no rows"):
+        evaluate.fn(run, ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest), snapshot, splits)
+
+
+def _a_run(
+    folder: Path, examples: Sequence[Example], split_of: dict[str, SplitName]
+) -> tuple[Run, ArtifactRef[Snapshot], ArtifactRef[Splits]]:
+    snapshot = write_snapshot(folder / "snapshot", examples, ["medium"])
+    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
+    (folder / "splits").mkdir()
+    splits.save(folder / "splits")
+    return make_run(folder / "store"), snapshot, ArtifactRef[Splits](path=folder / "splits", digest=splits.digest)
+
+
+def test_evaluate_stores_the_cluster_of_each_prediction(make_bundle: Any, tmp_path: Path) -> None:
+    examples = [replace(row, group="g" if n < 2 else None) for n, row in enumerate(joint_examples())]
+    bundle = make_bundle(classes=CLASSES, entities=ENTITIES)
+    clusters = {row.id: examples[n // 4 * 4].id for n, row in enumerate(examples)}
+    score_bundle(bundle, examples, threads=1, clusters=clusters).save(tmp_path)
+    stored = Evaluation.load(tmp_path).rows
+    assert [row.cluster for row in stored] == ["row-0"] * 4 + ["row-4"] * 4
+    assert (outcomes_of(stored, "sentence").size, outcomes_of(stored, "tokens").size) == (2, 2)
+    # Without the split's clusters, the group of a row is its cluster.
+    assert outcomes_of(score_bundle(bundle, examples, threads=1).rows, "sentence").size == 7
