@@ -42,12 +42,14 @@ def test_readme_commands_exist_with_their_options() -> None:
         "models",
         "history",
         "ui",
+        "labels",
         "doctor",
     }
     for words in assay_commands:
-        shown = CliRunner().invoke(cli.app, [words[1], "--help"]).output
+        command = words[1:3] if words[1] == "labels" else words[1:2]
+        shown = CliRunner().invoke(cli.app, [*command, "--help"]).output
         for option in (word for word in words if word.startswith("--")):
-            assert option in shown, f"assay {words[1]} has no {option}"
+            assert option in shown, f"assay {' '.join(command)} has no {option}"
 
 
 def test_readme_make_targets_exist() -> None:
