@@ -40,4 +40,4 @@ def test_to_batch_of_nothing_has_the_schema() -> None:
 
 
 def test_characters_count_both_texts() -> None:
-    assert [row.characters for row in EXAMPLES] == [9, 4, 5, 4]
+    assert [row.characters for row in EXAMPLES] == [11, 4, 5, 4]

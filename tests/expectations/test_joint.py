@@ -16,7 +16,8 @@ def names(expectations: list[Any]) -> list[str]:
 
 
 def columns(suite: Suite) -> set[str]:
-    return {expectation.column for expectation in suite.rows}
+    rows: list[Any] = suite.rows
+    return {expectation.column for expectation in rows}
 
 
 def test_joint_suite_adds_the_checks_of_entities_to_those_of_sentences(make_recipe: MakeRecipe) -> None:
