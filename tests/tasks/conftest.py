@@ -6,9 +6,10 @@ import pytest
 
 from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
+from tests.gate_candidates import candidate
 from tests.versions import make_version
 
-__all__ = ["MakeBundle", "make_bundle", "make_version"]
+__all__ = ["MakeBundle", "candidate", "make_bundle", "make_version"]
 
 MakeBundle = Callable[..., Bundle]
 
