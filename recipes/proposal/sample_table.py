@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from assay.recipes.proposal.document_layout import DocumentLayout
 from assay.recipes.proposal.field_profile import MAX_VALUES, FieldProfile
-from assay.recipes.proposal.field_roles import MOST_SLICE_VALUES
+from assay.recipes.proposal.field_roles import MOST_SLICE_VALUES, is_class
 from assay.recipes.proposal.proposed_recipe import Proposal
 
 SHOWN = 5
@@ -36,7 +36,10 @@ def field_lines(layout: DocumentLayout) -> Iterator[tuple[str, str, str]]:
     """Yield name, content and use of each field."""
     roles = layout.roles
     uses = {roles.label: "class", roles.id: "id", roles.group: "group", roles.time: "time", roles.split: "split"}
-    uses |= dict.fromkeys(roles.slices, "slice")
+    for name in roles.slices:
+        # Rows with entities need no class, so a column with few values is one only if its name says so.
+        may_be_class = roles.label is None and is_class(layout.profiles[name])
+        uses[name] = f"slice (--label {name}: class)" if may_be_class else "slice"
     for name, profile in layout.profiles.items():
         yield name, _content(profile), layout.used.get(name) or uses.get(name) or "-"
     for name, use in layout.used.items():

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,24 @@ def test_init_names_the_fields_that_exist(
     write_news(tmp_path)
     assert call(monkeypatch, "init", "news.csv", "--label", "lable") == 1
     assert capsys.readouterr().err == "assay: --label lable: no document has this field; fields are text, label\n"
+
+
+def test_init_says_which_column_beside_entities_may_be_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {
+            "text": f"Acme opens plant {chr(97 + n % 26)}{n}",
+            "tone": ("warm", "cold")[n % 2],
+            "entities": [{"start": 0, "end": 4, "label": "ORG"}],
+        }
+        for n in range(60)
+    ]
+    (tmp_path / "news.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    assert call(monkeypatch, "init", "news.jsonl") == 0
+    assert "slice (--label tone: class)" in capsys.readouterr().out
+    assert call(monkeypatch, "init", "news.jsonl", "--label", "tone", "--overwrite") == 0
+    shown = capsys.readouterr().out
+    assert "classes: warm 30, cold 30" in shown
+    assert "slice" not in shown
