@@ -14,7 +14,7 @@ from scipy.stats import t as student_t
 from assay.evaluation.statistics import Bools, Floats, Interval, Ints
 
 BINS = 15
-LEAST_PER_BIN = 20
+LEAST_PER_BIN = 50
 COVERAGE = 0.95
 ONE_SIDED = 1.96  # the quantile of the normal distribution for one end of the interval
 

@@ -6,14 +6,11 @@ import numpy as np
 
 from assay.evaluation.labelled_predictions import LabelledPrediction
 from assay.evaluation.statistics import Bools, Floats, Ints
-from assay.serving.calibration import SMALLEST, Calibration, log_odds
+from assay.serving.calibration import Calibration, log_odds
 
 # With fewer rows or entities a fit says more about them than about the model.
 LEAST_ROWS = 50
-# A model that is right on all validation rows is not certain: one more row counts in equal parts for every outcome.
-PSEUDO_ROWS = 1.0
-# Networks are too confident as a rule. Validation rows without errors would otherwise call for no doubt at all.
-LOG_TEMPERATURES = (np.log(0.5), np.log(20))
+LOG_TEMPERATURES = (np.log(0.1), np.log(20))
 
 
 def fit_calibration(rows: Sequence[LabelledPrediction], labels: Sequence[str]) -> Calibration:
@@ -28,12 +25,14 @@ def fit_calibration(rows: Sequence[LabelledPrediction], labels: Sequence[str]) -
     fields: dict[str, float] = {}
     if len(classified) >= LEAST_ROWS and len(labels) > 1:
         probabilities = np.array([row.probabilities for row in classified])
-        fields["temperature"] = _temperature(probabilities, np.array([number_of[str(row.gold)] for row in classified]))
+        gold = np.array([number_of[str(row.gold)] for row in classified])
+        doubt = _doubt(len(classified))
+        fields |= {"temperature": _temperature(probabilities, gold, doubt), "doubt": doubt}
     scores, right = entity_outcomes_of(rows)
     if len(scores) >= LEAST_ROWS:
         slope, offset = _slope_and_offset(scores, right)
         if slope > 0:  # otherwise the scores say nothing about what is right
-            fields |= {"entity_slope": slope, "entity_offset": offset}
+            fields |= {"entity_slope": slope, "entity_offset": offset, "entity_doubt": _doubt(len(scores))}
     return Calibration(**fields)
 
 
@@ -48,31 +47,33 @@ def entity_outcomes_of(rows: Sequence[LabelledPrediction]) -> tuple[Floats, Bool
     return np.array(scores, dtype=np.float64), np.array(right, dtype=np.bool_)
 
 
-def _temperature(probabilities: Floats, gold: Ints) -> float:
+def _doubt(rows: int) -> float:
+    """Return the doubt that remains after that many rows without an error (Laplace's rule of succession)."""
+    return 1 / (rows + 2)
+
+
+def _temperature(probabilities: Floats, gold: Ints, doubt: float) -> float:
     """Return the temperature with the smallest negative log-likelihood.
 
     The loss is that of scikit-learn's `CalibratedClassifierCV(method="temperature")`, which takes no predictions that
     another model has made.
     """
     from scipy.optimize import minimize_scalar  # scipy.optimize takes long to import
-    from scipy.special import log_softmax
 
-    logits = np.log(np.clip(probabilities, SMALLEST, None))
-    rows = np.arange(len(logits))
+    rows = np.arange(len(gold))
 
     def loss(log_temperature: float) -> float:
-        predicted = log_softmax(logits * np.exp(-log_temperature), axis=1)
-        return float(-predicted[rows, gold].mean() - PSEUDO_ROWS * predicted.mean() / len(rows))
+        calibrated = Calibration(temperature=np.exp(log_temperature), doubt=doubt).probabilities(probabilities)
+        return float(-np.log(calibrated[rows, gold]).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
 
 
 def _slope_and_offset(scores: Floats, right: Bools) -> tuple[float, float]:
-    """Return the logistic regression of being right on the log-odds of the score."""
+    """Return the logistic regression of being right on the log-odds of the score, with scikit-learn's penalty."""
     from sklearn.linear_model import LogisticRegression
 
-    odds = log_odds(scores)[:, None]
-    weights = np.concatenate([np.ones(len(scores)), np.full(2 * len(scores), PSEUDO_ROWS / (2 * len(scores)))])
-    targets = np.concatenate([right, np.ones(len(scores)), np.zeros(len(scores))])
-    model = LogisticRegression(C=np.inf).fit(np.concatenate([odds] * 3), targets, sample_weight=weights)
+    if right.all() or not right.any():
+        return 1.0, 0.0  # a line through one kind of outcome has no slope
+    model = LogisticRegression().fit(log_odds(scores)[:, None], right)
     return float(model.coef_[0, 0]), float(model.intercept_[0])

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from assay.evaluation.calibration_error import LEAST_PER_BIN, CalibrationError, calibration_error
+from assay.evaluation.calibration_error import CalibrationError, calibration_error
 from assay.evaluation.calibration_fit import entity_outcomes_of
 from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
 from assay.evaluation.statistics import Bools, Floats, Interval, cluster_codes
 from assay.recipes.recipe import Head
 from assay.serving.calibration import Calibration
+
+# Fewer predictions say nothing about calibration.
+LEAST = 20
 
 
 class HeadReliability(BaseModel):
@@ -60,7 +63,7 @@ def _of_classes(
     rows: Sequence[LabelledPrediction], labels: Sequence[str], calibration: Calibration
 ) -> HeadReliability | None:
     known = [row for row in rows if row.gold in labels]
-    if len(known) < LEAST_PER_BIN:
+    if len(known) < LEAST:
         return None
     probabilities = np.array([row.probabilities for row in known])
     gold = np.array([labels.index(str(row.gold)) for row in known])
@@ -74,7 +77,7 @@ def _of_classes(
     by_class = {
         label: calibration_error(probabilities[:, number], gold == number, clusters).error
         for number, label in enumerate(labels)
-        if np.count_nonzero(gold == number) >= LEAST_PER_BIN
+        if np.count_nonzero(gold == number) >= LEAST
     }
     return HeadReliability(
         head="sentence",
@@ -86,7 +89,7 @@ def _of_classes(
 
 def _of_entities(rows: Sequence[LabelledPrediction], calibration: Calibration) -> HeadReliability | None:
     confidence, right = entity_outcomes_of(rows)
-    if len(confidence) < LEAST_PER_BIN:
+    if len(confidence) < LEAST:
         return None
     clusters = np.array([row.own_cluster for row in rows for _ in row.predicted_entities])
     types = np.array([entity.label for row in rows for entity in row.predicted_entities])
@@ -103,6 +106,6 @@ def _of_entities(rows: Sequence[LabelledPrediction], calibration: Calibration) -
         by_class={
             name: measure(confidence, members).error
             for name, members in of_type.items()
-            if np.count_nonzero(members) >= LEAST_PER_BIN
+            if np.count_nonzero(members) >= LEAST
         },
     )

@@ -2,7 +2,8 @@
 
 Class probabilities are sharpened or flattened by a temperature (Guo et al. 2017, "On calibration of modern neural
 networks"). An entity has one confidence, that its span and type are right, whose log-odds are scaled and shifted (Platt
-1999). Both are fitted on validation rows, for each precision that a bundle ships.
+1999). Both are fitted on validation rows, for each precision that a bundle ships. No confidence is higher than these rows
+can show: as in Laplace's rule of succession, n rows without an error leave a doubt of 1 / (n + 2).
 """
 
 import numpy as np
@@ -24,22 +25,30 @@ class Calibration(BaseModel):
     temperature: float = Field(1.0, gt=0, description="Class probabilities to the power of 1 / temperature")
     entity_slope: float = Field(1.0, gt=0, description="Factor on the log-odds of an entity's confidence")
     entity_offset: float = Field(0.0, description="Added to the log-odds of an entity's confidence")
+    doubt: float = Field(0.0, ge=0, lt=1, description="Share of the class probabilities that is spread evenly")
+    entity_doubt: float = Field(0.0, ge=0, lt=1, description="The same of an entity's confidence, right or wrong")
 
     def probabilities(self, probabilities: Floats) -> Doubles:
         """Return calibrated class probabilities (… x classes); their order stays."""
-        return _sharpened(probabilities, 1 / self.temperature)
+        sharpened = _sharpened(probabilities, 1 / self.temperature)
+        calibrated: Doubles = (1 - self.doubt) * sharpened + self.doubt / sharpened.shape[-1]
+        return calibrated
 
     def uncalibrated_probabilities(self, probabilities: Floats) -> Doubles:
         """Return the probabilities before their calibration."""
-        return _sharpened(probabilities, self.temperature)
+        classes = np.shape(probabilities)[-1]
+        sharpened = (np.asarray(probabilities, dtype=np.float64) - self.doubt / classes) / (1 - self.doubt)
+        return _sharpened(np.maximum(sharpened, 0), self.temperature)
 
     def entity_confidence(self, score: Floats) -> Doubles:
         """Return the probability that span and type of an entity are right, from the mean probability of its tags."""
-        return _from_log_odds(self.entity_slope * log_odds(score) + self.entity_offset)
+        confidence = _from_log_odds(self.entity_slope * log_odds(score) + self.entity_offset)
+        return (1 - self.entity_doubt) * confidence + self.entity_doubt / 2
 
     def uncalibrated_entity_confidence(self, confidence: Floats) -> Doubles:
         """Return the mean probability of the tags before its calibration."""
-        return _from_log_odds((log_odds(confidence) - self.entity_offset) / self.entity_slope)
+        without_doubt = (np.asarray(confidence, dtype=np.float64) - self.entity_doubt / 2) / (1 - self.entity_doubt)
+        return _from_log_odds((log_odds(without_doubt) - self.entity_offset) / self.entity_slope)
 
 
 UNCALIBRATED = Calibration()

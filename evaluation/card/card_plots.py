@@ -150,7 +150,7 @@ def reliability_plot(heads: Sequence[HeadReliability]) -> Figure:
         axes.set(title="classes" if head.head == "sentence" else "entities")
         axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
         axes.grid(linewidth=0.6)
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="lower right", fontsize=8)
     return figure
 
 

@@ -15,7 +15,7 @@ def test_calibration_error_counts_bins_of_equal_size() -> None:
     assert len(result.bins) == BINS
     assert {group.count for group in result.bins} == {66, 67}
     assert [group.confidence for group in result.bins] == sorted(group.confidence for group in result.bins)
-    assert len(calibration_error(*sample(50, 0)).bins) == 2
+    assert len(calibration_error(*sample(100, 0)).bins) == 2
     assert len(calibration_error(*sample(5, 0)).bins) == 1
 
 

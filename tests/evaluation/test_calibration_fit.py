@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from assay.corpus.entity import Entity
 from assay.evaluation.calibration_fit import LEAST_ROWS, fit_calibration
 from assay.serving.calibration import Calibration
 from tests.evaluation.predicted import LABELS, predictions
 
 
-@pytest.mark.parametrize("sharpness", [0.6, 1.0, 3.0])
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 3.0])
 def test_calibration_fit_finds_how_much_too_confident_a_model_is(sharpness: float) -> None:
     fitted = fit_calibration(predictions(4000, sharpness=sharpness), LABELS)
     assert fitted.temperature == pytest.approx(sharpness, rel=0.1)
@@ -27,8 +28,10 @@ def test_calibration_fit_leaves_few_rows_and_models_without_a_head_alone() -> No
 
 def test_calibration_fit_does_not_make_a_model_certain_that_is_right_on_all_rows() -> None:
     rows = [replace(row, gold=row.predicted) for row in predictions(100)]
-    confidence = fit_calibration(rows, LABELS).probabilities(np.array([[0.8, 0.1, 0.1]]))
-    assert confidence[0, 0] < 0.999
+    rows = [replace(row, gold_entities=(Entity(0, 4, "ORG"),)) for row in rows]
+    fitted = fit_calibration(rows, LABELS)
+    assert 0.95 < fitted.probabilities(np.array([[0.8, 0.1, 0.1]])).max() < 0.995
+    assert fitted.entity_confidence(np.array([1.0]))[0] < 0.996
 
 
 def test_calibration_fit_ignores_labels_that_the_model_does_not_know() -> None:

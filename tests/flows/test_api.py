@@ -149,7 +149,8 @@ def test_api_refuses_requests_without_the_token(store: Path, header: str | None)
             stranger.get(f"/runs/{uuid4()}", headers=headers),
             stranger.get("/nowhere", headers=headers),
         ):
-            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+            challenge = "Bearer" if header is None else 'Bearer error="invalid_token"'
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, challenge)
 
 
 def test_api_without_token_serves_only_local_host_names(store: Path) -> None:

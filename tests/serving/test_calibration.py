@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from assay.serving.calibration import UNCALIBRATED, Calibration, log_odds
 
-SHARP = Calibration(temperature=2.5, entity_slope=0.5, entity_offset=-1.0)
+SHARP = Calibration(temperature=2.5, entity_slope=0.5, entity_offset=-1.0, doubt=0.01, entity_doubt=0.02)
 
 
 @given(arrays(np.float64, (5, 4), elements=st.floats(0.001, 1)), st.floats(0.1, 20))
@@ -21,7 +21,7 @@ def test_calibration_keeps_the_order_of_the_classes(weights: np.ndarray, tempera
 
 def test_calibration_of_certain_predictions_stays_finite() -> None:
     certain = np.array([[1.0, 0.0, 0.0]])
-    assert SHARP.probabilities(certain).tolist() == [[1, 0, 0]]
+    assert SHARP.probabilities(certain)[0] == pytest.approx([0.99 + 0.01 / 3, 0.01 / 3, 0.01 / 3])
     confidences = SHARP.entity_confidence(np.array([0.0, 1.0]))
     assert np.isfinite(confidences).all()
     assert 0 < confidences[0] < confidences[1] < 1
