@@ -2,8 +2,8 @@
 
 Class probabilities are sharpened or flattened by a temperature (Guo et al. 2017, "On calibration of modern neural
 networks"). An entity has one confidence, that its span and type are right, whose log-odds are scaled and shifted (Platt
-1999). Both are fitted on validation rows, for each precision that a bundle ships. No confidence is higher than these rows
-can show: as in Laplace's rule of succession, n rows without an error leave a doubt of 1 / (n + 2).
+1999). Both are fitted on validation rows, for each precision that a bundle ships. No confidence is higher than these
+rows can show: as in Laplace's rule of succession, n rows without an error leave a doubt of 1 / (n + 2).
 """
 
 import numpy as np
