@@ -74,12 +74,16 @@ def test_counterfactual_rule_returns_shipped_lists_before_own_ones() -> None:
     assert lists["towns"].terms() == ["Rome", "Oslo"]
 
 
-@pytest.mark.parametrize("key", ["int8", "baseline"])
-def test_gate_reads_a_bare_off_of_yaml_1_1(key: str) -> None:
-    gate = Gate.model_validate({"min_f1": {"sentence": 0.5}, key: False})
-    assert getattr(gate, key) == "off"
+def test_gate_reads_a_bare_off_of_yaml_1_1() -> None:
+    assert Gate.model_validate({"min_f1": {"sentence": 0.5}, "baseline": False}).baseline == "off"
     with pytest.raises(ValidationError):
-        Gate.model_validate({"min_f1": {"sentence": 0.5}, key: True})
+        Gate.model_validate({"min_f1": {"sentence": 0.5}, "baseline": True})
+
+
+@pytest.mark.parametrize("limit", [0, 1.5, float("nan")])
+def test_gate_bounds_the_calibration_error(limit: float) -> None:
+    with pytest.raises(ValidationError):
+        Gate.model_validate({"min_f1": {"sentence": 0.5}, "max_ece": {"sentence": limit}})
 
 
 @pytest.mark.parametrize("min_f1", [{"sentence": 0}, {"sentence": 1.01}, {"words": 0.5}])
