@@ -86,6 +86,8 @@ class Overlay:
 
     def as_of(self, digest: str | None) -> "Overlay | None":
         """Return the overlay as it was when it had this digest; None if it never had."""
+        if digest is None:
+            return Overlay([])
         for end in range(len(self.history), -1, -1):
             if (earlier := Overlay(self.history[:end])).digest == digest:
                 return earlier
@@ -162,8 +164,8 @@ def erase_corrections(path: Path, row_ids: Iterable[str], shared: SharedStore | 
     with _locked(path, shared):
         history = read_overlay(path, shared).history
         kept = [correction for correction in history if correction.id not in erased]
-        if len(kept) < len(history):
-            _write(path, Overlay(kept), shared)
+        # Without a change, too: this machine may hold an older copy of a shared file.
+        _write(path, Overlay(kept), shared)
     return len(history) - len(kept)
 
 

@@ -35,11 +35,13 @@ def cross_validated_rows(version: VersionRows, store: Path, folds: int) -> Itera
     """
     undecided = {row.id for row in version.undecided("train", store)}
     snapshot = ArtifactRef[Snapshot](path=version.snapshot.folder, digest=version.snapshot.digest)
+    # The folds are removed afterwards, also from where other machines would find them.
+    run = version.run.model_copy(update={"shared": None})
     for number, split_of in enumerate(_folds(version.splits, folds), 1):
         current_step().show(f"fold {number} of {folds}")
         splits = _save(split_of, version, number)
-        checkpoint = train.fn(version.run, snapshot, splits, attempt=f"fold {number}")
-        bundle = Bundle.load(export.fn(version.run, checkpoint, snapshot, splits).path / BUNDLE)
+        checkpoint = train.fn(run, snapshot, splits, attempt=f"fold {number}")
+        bundle = Bundle.load(export.fn(run, checkpoint, snapshot, splits).path / BUNDLE)
         engine = Engine(bundle)
         if (engine.labels, engine.tags) != (version.engine.labels, version.engine.tags):
             raise AssayError(

@@ -114,7 +114,7 @@ def suggest_rows(
         uncertainty = np.array([row_uncertainty(row) for row in predicted])
         vectors = Embedder(version.bundle, engine).embed([row_of(row, engine.manifest.pair) for row in new])
         if vectors is None:  # a graph without an inner product: choose by uncertainty alone
-            vectors = np.eye(len(new))
+            vectors = np.zeros((len(new), 1))
         chosen = choose_rows(uncertainty, vectors, rows, random_share)
         report = LabelTaskReport(
             model=version.champion.address,

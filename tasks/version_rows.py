@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from assay.corpus.example import Example
 from assay.corpus.overlay import Overlay, overlay_path, read_overlay
 from assay.corpus.snapshot import Snapshot
@@ -60,24 +62,30 @@ class VersionRows:
 def open_version(model: str, tracking_uri: str, store: Path) -> Iterator[VersionRows]:
     """Find rows, splits and bundle of a version; rows that were fetched are removed when the block ends.
 
+    A second call for the same version waits for the first, whose rows it would remove.
+
     Raises:
         AssayError: there is no such version, it has no lineage, or its rows are no longer available.
     """
     with lineages(tracking_uri, model) as (lineage,):
         champion = champion_of(lineage, tracking_uri)
+        key = f"{champion.name}-{champion.number}"
+        folder = store / "labels" / key
         run = Run(
-            key=f"{champion.name}-{champion.number}",
+            key=key,
             recipe=champion.recipe,
-            store=store / "labels",
+            store=folder,
             tracking_uri=tracking_uri,
             mlflow_run=champion.mlflow_run,
         )
-        try:
-            snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
-            bundle = champion.open()
-            yield VersionRows(champion, run, snapshot, lineage.splits, bundle, Engine(bundle))
-        finally:
-            shutil.rmtree(run.folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{key}.lock")):
+            try:
+                snapshot = Snapshot.load(find_snapshot.fn(run, lineage, store).path)
+                bundle = champion.open()
+                yield VersionRows(champion, run, snapshot, lineage.splits, bundle, Engine(bundle))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def held_out_rows(version: VersionRows, store: Path) -> list[HeldOutRow]:

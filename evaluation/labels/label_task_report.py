@@ -38,9 +38,10 @@ class LabelTaskReport(BaseModel):
     @property
     def summary(self) -> str:
         """Return the outcome in one line."""
-        if any(task.issues for task in self.tasks):
-            return f"{self.found:,} of {self.rows:,} held-out rows of {self.model} have labels that may be wrong"
-        return f"{self.found:,} of {self.rows:,} new rows chosen with {self.model}"
+        # Rows to label next have no issues. There is always one, while there may be no wrong label.
+        if self.tasks and not any(task.issues for task in self.tasks):
+            return f"{self.found:,} of {self.rows:,} new rows chosen with {self.model}"
+        return f"{self.found:,} of {self.rows:,} held-out rows of {self.model} have labels that may be wrong"
 
     def markdown(self, links: dict[str, str] | None = None) -> str:
         """Return the first tasks as a table.

@@ -48,7 +48,8 @@ def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | Non
     """Return the effect of the corrections that one of two versions has and the other has not; None without any."""
     ours, theirs = ({row.id: row for row in lineage.corrected_rows} for lineage in (first, second))
     labels = {row: _labels(row, ours, theirs) for row in {**ours, **theirs}}
-    changed = {row: pair for row, pair in labels.items() if pair is not None}
+    equal = _equal_rows(first.predictions, second.predictions)
+    changed = {row: pair for row, pair in labels.items() if pair is not None and row not in equal}
     if not changed:
         return None
     split_of = second.splits.split_of
@@ -73,6 +74,12 @@ def _labels(
     before = here.after if here is not None else None if there is None else there.before
     after = there.after if there is not None else None if here is None else here.before
     return None if before is None or after is None or before == after else (before, after)
+
+
+def _equal_rows(first: Sequence[LabelledPrediction], second: Sequence[LabelledPrediction]) -> set[str]:
+    """Return the test rows with equal labels in both versions: a source may have come to hold those of a person."""
+    labels_of = {row.id: (row.gold, row.gold_entities) for row in first}
+    return {row.id for row in second if labels_of.get(row.id) == (row.gold, row.gold_entities)}
 
 
 def _score(

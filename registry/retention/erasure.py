@@ -120,7 +120,8 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
     """
     if not ids or not all(ids):
         raise AssayError("no id to erase; name the ids of rows, or of documents")
-    _check_shared_store(shared_store())
+    shared = shared_store()
+    _check_shared_store(shared)
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
         with _locked([run]):
             recover_folders(run, "extract-*")
@@ -129,7 +130,7 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
         ids=list(ids),
         found=list(find_rows(store, ids)),
         copies=[],
-        corrections=list(find_corrections(store, ids)),
+        corrections=list(find_corrections(store, ids, shared)),
         tracked=tracked,
         missed=missed,
     )

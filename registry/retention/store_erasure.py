@@ -21,6 +21,7 @@ from assay.corpus.splits import MANIFEST as SPLITS_MANIFEST
 from assay.corpus.splits import Splits
 from assay.corpus.storage.atomic import PARTIAL, atomic_folder, atomic_path
 from assay.corpus.storage.digest import digest_folder
+from assay.corpus.storage.object_store import SharedStore
 from assay.evaluation.drift.window_statistics import REFERENCE
 from assay.registry.approval_records import VERDICT, WAITING
 from assay.runs.run_states import STATE, read_state
@@ -96,10 +97,14 @@ def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
             )
 
 
-def find_corrections(store: Path, ids: Sequence[str]) -> Iterator[StoredCorrections]:
-    """Yield the files of corrections that hold a row."""
-    for path in sorted((store / FOLDER).glob("*.jsonl")):
-        if rows := [row for row in read_overlay(path).latest if is_one_of(row, ids)]:
+def find_corrections(store: Path, ids: Sequence[str], shared: SharedStore | None = None) -> Iterator[StoredCorrections]:
+    """Yield the files of corrections that hold a row, in the store or in the one that machines share."""
+    names = {path.name for path in (store / FOLDER).glob("*.jsonl")}
+    if shared is not None:
+        names.update(Path(name).name for name in shared.names(FOLDER, "*.jsonl"))
+    for path in sorted(store / FOLDER / name for name in names):
+        known = {*read_overlay(path).latest, *read_overlay(path, shared).latest}
+        if rows := sorted(row for row in known if is_one_of(row, ids)):
             yield StoredCorrections(path=path, rows=rows)
 
 

@@ -35,10 +35,10 @@ class AccessLog:
             )
         except OSError as error:
             raise AssayError(f"--access-log is {path}: {error.strerror}; name a file that can be written to") from error
-        waiting = queue.Queue[logging.LogRecord](_MOST_WAITING)
+        waiting = queue.Queue[logging.LogRecord | None](_MOST_WAITING)
         self._logger = logging.Logger("assay.access")
         self._logger.addHandler(_DroppingHandler(waiting, metrics))
-        self._listener = QueueListener(waiting, handler)
+        self._listener = _WaitingListener(waiting, handler)
         self._handler = handler
         self._listener.start()
 
@@ -66,10 +66,22 @@ class AccessLog:
 class _DroppingHandler(QueueHandler):
     """A handler that counts the records that do not fit into its queue."""
 
-    def __init__(self, waiting: "queue.Queue[logging.LogRecord]", metrics: ServerMetrics) -> None:
+    def __init__(self, waiting: "queue.Queue[logging.LogRecord | None]", metrics: ServerMetrics) -> None:
         super().__init__(waiting)
         self._metrics = metrics
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name of logging
         """Count a record that is dropped."""
         self._metrics.access_log_dropped.inc()
+
+
+class _WaitingListener(QueueListener):
+    """A listener that can be stopped while its queue is full."""
+
+    def __init__(self, waiting: "queue.Queue[logging.LogRecord | None]", handler: logging.Handler) -> None:
+        super().__init__(waiting, handler)
+        self._waiting = waiting
+
+    def enqueue_sentinel(self) -> None:
+        """Wait for room in the queue; the listener of logging raises an error instead."""
+        self._waiting.put(None)  # ends the thread

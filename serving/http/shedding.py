@@ -44,13 +44,19 @@ class Shedder:
         self._measured = 0.0
         self._measuring = False
 
-    def refuse(self, path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """Return the response to a request that would wait too long; None admits and counts the request."""
+    def refuse(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the response to a request that would wait too long; None admits and counts the request.
+
+        Args:
+            target: path and query of the request.
+            headers: its headers.
+        """
         self._measure_lag()
         wait = self._excess_wait()
         if wait is None or any(name in _LEFT_TO_APPLICATION for name, _ in headers):
             self._admit()
             return None
+        path = target.partition(b"?")[0]  # a query may hold anything, and never enters the log
         self._counters.get(path, self._v2_counter).inc()
         head, body = _response(round(wait, 1))
         sent = dict(headers)

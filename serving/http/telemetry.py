@@ -11,7 +11,8 @@ from starlette.middleware import Middleware
 
 from assay.corpus.errors import AssayError
 
-_PROBES = "ping,health,metrics,ready,live"
+# A pattern is searched in the whole address: names of hosts and models may hold such a word, too.
+_PROBES = "/(ping|health|metrics|ready|live)/?$"
 
 
 class Telemetry(NamedTuple):

@@ -131,3 +131,10 @@ def test_a_damaged_overlay_names_the_line(tmp_path: Path) -> None:
     path.write_text(path.read_text() + '{"id": 1}\n')
     with pytest.raises(AssayError, match=r"news.jsonl, line 2: this is no correction"):
         read_overlay(path)
+
+
+def test_a_version_from_before_all_corrections_has_none(tmp_path: Path) -> None:
+    overlay = add_corrections(overlay_path(tmp_path, "news"), [correction(ROWS[0], label="good")])
+    earlier = overlay.as_of(None)
+    assert earlier is not None
+    assert earlier.history == []

@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +21,7 @@ from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
 from tests.serving.http.conftest import Listen, Listening
 from tests.serving.http.test_waiting import connected, post
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -66,6 +68,19 @@ def test_shedder_sends_a_complete_response_and_keeps_the_connection(full: Listen
         connection.sendall(post("good"))
         assert receive(connection)[0] == 200
         full.batcher._waiting_tokens += 10**9
+
+
+def test_shedder_counts_and_logs_the_path_without_the_query(listen: Listen, toy: Bundle, tmp_path: Path) -> None:
+    log = tmp_path / "access.jsonl"
+    server = listen(toy, access_log=str(log))
+    server.batcher._waiting_tokens += 10**9
+    with connected(server) as connection:
+        connection.sendall(post("good").replace(b"POST /predict ", b"POST /predict?threshold=0.5&text=secret "))
+        assert receive(connection)[0] == 429
+    server.batcher._waiting_tokens -= 10**9
+    assert refused(server, "predict") == 1
+    wait_until(lambda: bool(log.read_bytes()))
+    assert json.loads(log.read_bytes())["path"] == "/predict"
 
 
 def test_shedder_refuses_each_pipelined_request(full: Listening) -> None:

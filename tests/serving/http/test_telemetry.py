@@ -49,14 +49,18 @@ def test_otel_sends_a_span_of_the_trace_of_the_client(serve: Serve, toy: Bundle,
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    client = serve(toy, otel=True)
+    client = serve(toy, otel=True, allowed_hosts=("*",))
     headers = {"Traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
     assert client.post("/predict", json={"text": "good"}, headers=headers).status_code == 200
-    client.get("/ping")
+    for probe in ("/ping", "/metrics", "/v2/health/live", "/v2/models/toy/ready"):
+        assert client.get(probe).status_code == 200
+    # Only whole paths are probes: "shipping" ends with "ping".
+    client.get("/model", headers={"Host": "shipping.example.org"})
     client.__exit__()
     traces = [ExportTraceServiceRequest.FromString(body) for body in collector.bodies["/v1/traces"]]
     spans = [span for trace in traces for part in trace.resource_spans for s in part.scope_spans for span in s.spans]
-    assert [(span.name, span.trace_id.hex()) for span in spans] == [("POST /predict", TRACE)]
+    assert [span.name for span in spans] == ["POST /predict", "GET /model"]
+    assert spans[0].trace_id.hex() == TRACE
     metrics = [ExportMetricsServiceRequest.FromString(body) for body in collector.bodies["/v1/metrics"]]
     names = {m.name for r in metrics for part in r.resource_metrics for s in part.scope_metrics for m in s.metrics}
     assert any("duration" in name for name in names)
