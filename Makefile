@@ -54,6 +54,10 @@ test: export OMP_WAIT_POLICY = passive
 test: install  ## run all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
+coverage: export OMP_WAIT_POLICY = passive
+coverage: install  ## run all tests, and list the branches that none of them takes; twice the time of make test
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+
 # make faults FAULTS=tests/faults/test_kills.py runs a part: other rows of the page stay unchanged.
 FAULTS ?= tests/faults
 
