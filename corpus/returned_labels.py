@@ -96,7 +96,7 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
     if (tool := recognised_format(values)) is not None:
         return tool
     tools = ", ".join([*READERS, TABLE])
-    raise AssayError(f"{path}: which tool wrote it cannot be told from its content; name it with --format ({tools})")
+    raise AssayError(f"{path}: its content does not say which tool wrote it; name it with --format ({tools})")
 
 
 def match_rows(
@@ -207,7 +207,7 @@ class _Decision:
         )
 
     def _addition(self, previous: Correction | None, fixed: Mapping[str, Any]) -> Correction | None:
-        """Return a row that the source does not hold, which its id tells by the text."""
+        """Return a row that the source does not hold, whose id is made from its text."""
         if not self.row_id.startswith(ADDED):
             raise UnreadableError("there is no such row")
         if self.row_id != added_id(self.text, self.text_pair):
