@@ -188,13 +188,13 @@ class _Decision:
         label = self.label if self.label != row.label else None
         entities = self.entities if self.entities != row.entities else None
         digest = text_digest(row.text, row.text_pair)
-        if label is None and entities is None:
-            if self.is_silent or (previous is not None and previous.author == self.author):
-                return None
-            decision = previous.decision if previous is not None else "confirmed"
-        else:
-            decision = "corrected" if previous is None or previous.added is None else "added"
         earlier = previous if previous is not None and previous.text_digest == digest else None
+        if label is None and entities is None:
+            if self.is_silent or (earlier is not None and earlier.author == self.author):
+                return None
+            decision = earlier.decision if earlier is not None else "confirmed"
+        else:
+            decision = "corrected" if earlier is None or earlier.added is None else "added"
         kept = (earlier.label, earlier.entities) if earlier else (None, None)
         return Correction(
             id=row.id,
