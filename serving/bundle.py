@@ -98,6 +98,11 @@ class BundleManifest(BaseModel):
         return self.calibration.get(precision, UNCALIBRATED)
 
     @property
+    def entity_types(self) -> list[str]:
+        """Return the types of entities, sorted; none without a token head."""
+        return sorted({tag.partition("-")[2] for tag in self.tags} - {""})
+
+    @property
     def digest(self) -> str:
         """Return the SHA-256 of the manifest, which covers every file through its digest."""
         fields = self.model_dump(mode="json")
