@@ -8,6 +8,7 @@ import typer
 from assay.cli.console import MOST, AsJson, Overrides, RecipePath, Store, Verbose, echo, print_json
 from assay.cli.terminal_layout import print_block
 from assay.corpus.choice import choose
+from assay.corpus.errors import AssayError
 
 if TYPE_CHECKING:
     from assay.evaluation.labels.label_task_report import LabelTaskReport
@@ -49,6 +50,7 @@ def issues(
     the recipe K times, each time without the training rows that this model then predicts.
     """
     chosen = parse_format(task_format)
+    _check_new(output)
 
     from assay.cli.story import told
 
@@ -82,6 +84,7 @@ def suggest(
     labelled rows are left out. The input has the document format of the version's recipe.
     """
     chosen = parse_format(task_format)
+    _check_new(output)
 
     from assay.serving.batch.mongo_address import parse_filter
 
@@ -105,6 +108,16 @@ def parse_format(name: str) -> "TaskFormat":
     from assay.evaluation.labels.task_formats import TASK_FORMATS
 
     return choose(name, TASK_FORMATS, f"--format {name}: no such format; formats are {', '.join(TASK_FORMATS)}")
+
+
+def _check_new(output: Path) -> None:
+    """Check that there is no such file: people may have written their decisions into it.
+
+    Raises:
+        AssayError: it exists.
+    """
+    if output.exists():
+        raise AssayError(f"--output is {output}, which exists; name a new file")
 
 
 def _print(report: "LabelTaskReport", as_json: bool) -> None:

@@ -96,7 +96,7 @@ def tool_of(documents: Sequence[Document | InvalidRow], path: str) -> str:
     if (tool := recognised_format(values)) is not None:
         return tool
     tools = ", ".join([*READERS, TABLE])
-    raise AssayError(f"{path}: which tool wrote it cannot be told from its content; name it with --format ({tools})")
+    raise AssayError(f"{path}: its content does not say which tool wrote it; name it with --format ({tools})")
 
 
 def match_rows(
@@ -188,13 +188,13 @@ class _Decision:
         label = self.label if self.label != row.label else None
         entities = self.entities if self.entities != row.entities else None
         digest = text_digest(row.text, row.text_pair)
-        if label is None and entities is None:
-            if self.is_silent or (previous is not None and previous.author == self.author):
-                return None
-            decision = previous.decision if previous is not None else "confirmed"
-        else:
-            decision = "corrected" if previous is None or previous.added is None else "added"
         earlier = previous if previous is not None and previous.text_digest == digest else None
+        if label is None and entities is None:
+            if self.is_silent or (earlier is not None and earlier.author == self.author):
+                return None
+            decision = earlier.decision if earlier is not None else "confirmed"
+        else:
+            decision = "corrected" if earlier is None or earlier.added is None else "added"
         kept = (earlier.label, earlier.entities) if earlier else (None, None)
         return Correction(
             id=row.id,
@@ -207,7 +207,7 @@ class _Decision:
         )
 
     def _addition(self, previous: Correction | None, fixed: Mapping[str, Any]) -> Correction | None:
-        """Return a row that the source does not hold, which its id tells by the text."""
+        """Return a row that the source does not hold, whose id is made from its text."""
         if not self.row_id.startswith(ADDED):
             raise UnreadableError("there is no such row")
         if self.row_id != added_id(self.text, self.text_pair):

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
+from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay, text_digest
 from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
@@ -118,13 +118,13 @@ def _rules(
 
 
 def _present_rows(snapshot: Snapshot, overlay: Overlay, rules: ReadingRules) -> dict[str, Example]:
-    """Return the rows of the newest run, with the corrections that were made since."""
+    """Return the rows of the newest run, with the corrections of their texts that were made since."""
     rows: dict[str, Example] = {}
     for row in snapshot.examples():
         correction = overlay.latest.get(row.id)
-        rows[row.id] = (
-            row if correction is None else corrected(row, correction, label=rules.label, entities=rules.entities)
-        )
+        if correction is not None and correction.text_digest == text_digest(row.text, row.text_pair):
+            row = corrected(row, correction, label=rules.label, entities=rules.entities)
+        rows[row.id] = row
     return rows
 
 

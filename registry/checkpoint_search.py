@@ -59,9 +59,9 @@ def _checkpoints(run: Path, manifest: BundleManifest) -> Iterator[Checkpoint]:
 
 
 def _nearest(checkpoints: Sequence[Checkpoint], bundle: Bundle) -> Checkpoint | None:
-    """Return the checkpoint whose logits of the golden rows are nearest to those of a bundle, which may be int8.
+    """Return the checkpoint whose logits of the golden rows are nearest to those of a bundle.
 
-    Its labels and entities must be equal to those of the bundle.
+    Its labels and entities must be equal to those of a float32 bundle. Other precisions may change some.
     """
     # Imported here, since torch takes seconds to import.
     from assay.evaluation.parity import compare_with_torch
@@ -69,5 +69,9 @@ def _nearest(checkpoints: Sequence[Checkpoint], bundle: Bundle) -> Checkpoint | 
     engine = Engine(bundle)
     rows = [Row(row.text, row.text_pair) for row in bundle.manifest.golden]
     compared = [(checkpoint, compare_with_torch(checkpoint.network(), engine, rows)) for checkpoint in checkpoints]
-    equal = [(parity.max_difference, number) for number, (_, parity) in enumerate(compared) if parity.predictions_equal]
-    return compared[min(equal)[1]][0] if equal else None
+    possible = [
+        (parity.max_difference, number)
+        for number, (_, parity) in enumerate(compared)
+        if parity.predictions_equal or engine.precision != "fp32"
+    ]
+    return compared[min(possible)[1]][0] if possible else None

@@ -98,13 +98,20 @@ class BundleManifest(BaseModel):
         return self.calibration.get(precision, UNCALIBRATED)
 
     @property
+    def entity_types(self) -> list[str]:
+        """Return the types of entities, sorted; none without a token head."""
+        return sorted({tag.partition("-")[2] for tag in self.tags} - {""})
+
+    @property
     def digest(self) -> str:
         """Return the SHA-256 of the manifest, which covers every file through its digest."""
         fields = self.model_dump(mode="json")
         if self.long_texts == "truncate":
             del fields["long_texts"]  # so that bundles from before this option keep their digest
+        # Neither speeds nor the order that follows from them: the same weights have the same digest.
         for measured in fields["measured"]:
-            del measured["rows_per_second"], measured["row_ms"]  # so that the same weights have the same digest
+            del measured["rows_per_second"], measured["row_ms"]
+        fields["measured"].sort(key=lambda measured: measured["precision"])
         return digest_json(fields)
 
 

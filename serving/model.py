@@ -23,7 +23,7 @@ class Model:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.labels: tuple[str, ...] = tuple(engine.labels)
-        self.entity_types: tuple[str, ...] = tuple(sorted({tag.partition("-")[2] for tag in engine.tags} - {""}))
+        self.entity_types: tuple[str, ...] = tuple(engine.manifest.entity_types)
         self.digest: str = engine.digest
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.corpus.storage.digest import digest_file
 from assay.evaluation.export_report import BUNDLE, REPORT, ExportReport, ShippedPrecision, choose_shipped
 from assay.evaluation.labelled_predictions import predict_rows, row_of
+from assay.evaluation.spaced_rows import evenly_spaced
 from assay.models.checkpoint import Checkpoint
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
@@ -228,13 +229,16 @@ def _calibrate(source: _Source, folder: Path) -> None:
 
 
 def _parity_rows(source: _Source) -> list[Row]:
-    return [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in _spread(source.rows, PARITY_ROWS))]
+    return [
+        *_hard_rows(source),
+        *(row_of(row, source.checkpoint.pair) for row in evenly_spaced(source.rows, PARITY_ROWS)),
+    ]
 
 
 def _add_golden_rows(source: _Source, folder: Path) -> None:
     """Predict a few rows in each precision that ships, and store the predictions in the manifest."""
     bundle = Bundle.load(folder)
-    labelled = _spread(source.rows, GOLDEN_ROWS - len(HARD_TEXTS))
+    labelled = evenly_spaced(source.rows, GOLDEN_ROWS - len(HARD_TEXTS))
     rows = [*_hard_rows(source), *(row_of(row, source.checkpoint.pair) for row in labelled)]
     golden = {"golden": _golden_rows(Engine(bundle, precision=bundle.manifest.precision), rows)}
     if bundle.manifest.bf16:
@@ -257,12 +261,6 @@ def _golden_rows(engine: Engine, rows: Sequence[Row]) -> list[GoldenRow]:
 
 def _hard_rows(source: _Source) -> list[Row]:
     return [Row(text, HARD_TEXTS[0] if source.checkpoint.pair else None) for text in HARD_TEXTS]
-
-
-def _spread(rows: Sequence[Example], count: int) -> list[Example]:
-    """Return `count` evenly spaced rows, since a source may be ordered by class."""
-    step = max(1, len(rows) // count)
-    return list(rows[::step][:count])
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The rows of a registered version with predictions that have not learned from them."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +100,4 @@ def held_out_rows(version: VersionRows, store: Path) -> list[HeldOutRow]:
 
 def names_of(manifest: BundleManifest) -> LabelNames:
     """Return the classes and entity types of a bundle."""
-    return LabelNames(classes=manifest.labels, entity_types=types_of(manifest.tags), pair=manifest.pair)
-
-
-def types_of(tags: Sequence[str]) -> list[str]:
-    """Return the entity types of BIO tags."""
-    return sorted({tag.partition("-")[2] for tag in tags} - {""})
+    return LabelNames(classes=manifest.labels, entity_types=manifest.entity_types, pair=manifest.pair)

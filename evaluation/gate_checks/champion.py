@@ -69,7 +69,7 @@ def _predictable(manifest: BundleManifest, head: Head) -> set[str]:
     """Return the classes or entity types that a head can predict."""
     if head == "sentence":
         return set(manifest.labels)
-    return {tag.partition("-")[2] for tag in manifest.tags} - {""}
+    return set(manifest.entity_types)
 
 
 def _describe_difference(champion_labels: set[str], candidate_labels: set[str]) -> str:

@@ -16,7 +16,7 @@ def check_coverage(context: GateContext[Any], head: Head) -> list[Check]:
     if head == "sentence":
         known, tested = set(manifest.labels), {str(row.gold) for row in rows}
     else:
-        known = {tag.partition("-")[2] for tag in manifest.tags} - {""}
+        known = set(manifest.entity_types)
         tested = {entity.label for row in rows for entity in row.gold_entities or ()}
     return [
         _untested(f"{_KINDS[head]}: {name} ({head})", context.rules.allow_untested) for name in sorted(known - tested)

@@ -1,4 +1,4 @@
-"""Entities that are probably labelled wrongly, told from the probabilities of the tags of their words."""
+"""Entities that are probably labelled wrongly, found by the probabilities of the tags of their words."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,10 +87,10 @@ def resolved(given: Sequence[Entity], predicted: Sequence[Entity], issues: Seque
 def _conflicts(given: Sequence[Entity], predicted: Sequence[Entity]) -> Iterator[_Conflict]:
     """Yield the groups of differing entities that overlap, in the order of the text."""
     agreed = set(given) & set(predicted)
-    sides = [(entity, True) for entity in given if entity not in agreed]
-    sides += [(entity, False) for entity in predicted if entity not in agreed]
+    marked = [(entity, True) for entity in given if entity not in agreed]
+    marked += [(entity, False) for entity in predicted if entity not in agreed]
     group, end = _Conflict([], []), 0
-    for entity, is_given in sorted(sides):
+    for entity, is_given in sorted(marked):
         if entity.start >= end and (group.given or group.predicted):
             yield group
             group = _Conflict([], [])
@@ -112,8 +112,8 @@ def _doubts(
     pairs = zip(tag_words(given, words), tag_words(predicted, words), strict=True)
     doubts = [
         # A type that the model does not know has no probability.
-        0.0 if ours == theirs else 1.0 - (probabilities[place, code[ours]] if ours in code else 0.0)
-        for place, (ours, theirs) in enumerate(pairs)
+        0.0 if tag == predicted_tag else 1.0 - (probabilities[place, code[tag]] if tag in code else 0.0)
+        for place, (tag, predicted_tag) in enumerate(pairs)
     ]
     return np.array(doubts, dtype=np.float32)
 

@@ -122,7 +122,7 @@ def argilla_record(task: LabelTask, model: str) -> Record:
 
 
 def table_row(task: LabelTask) -> dict[str, str]:
-    """Return a row of a table; whoever decides fills in `new_label` or `new_entities`."""
+    """Return a row of a table, in which a person fills in `new_label` or `new_entities`."""
     return {
         ROW_ID: task.id,
         "reason": task.reason,

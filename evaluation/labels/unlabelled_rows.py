@@ -25,8 +25,8 @@ MOST_ROWS = 20_000
 def read_unlabelled(address: str, filter_: MongoFilter, recipe: Recipe, known: Iterable[Example]) -> list[Example]:
     """Return rows of a source, without near-duplicates of each other and of rows that have labels.
 
-    Rows get ids that tell their text, so that labels find them whatever becomes of the source. Of more than `MOST_ROWS`
-    rows, as many are drawn at random.
+    The id of a row is made from its text, so that its labels find it even if the source changes. Of more than
+    `MOST_ROWS` rows, as many are drawn at random.
 
     Args:
         address: file, folder, glob or collection, as for `assay monitor`.

@@ -46,14 +46,14 @@ class CorrectionEffect(BaseModel):
 
 def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | None:
     """Return the effect of the corrections that one of two versions has and the other has not; None without any."""
-    ours, theirs = ({row.id: row for row in lineage.corrected_rows} for lineage in (first, second))
-    labels = {row: _labels(row, ours, theirs) for row in {**ours, **theirs}}
+    in_first, in_second = ({row.id: row for row in lineage.corrected_rows} for lineage in (first, second))
+    labels = {row: _labels(in_first.get(row), in_second.get(row)) for row in {**in_first, **in_second}}
     equal = _equal_rows(first.predictions, second.predictions)
     changed = {row: pair for row, pair in labels.items() if pair is not None and row not in equal}
     if not changed:
         return None
     split_of = second.splits.split_of
-    authors = Counter((theirs.get(row) or ours[row]).author for row in changed)
+    authors = Counter((in_second.get(row) or in_first[row]).author for row in changed)
     return CorrectionEffect(
         rows=dict(Counter(split_of.get(row, "") for row in changed)),
         authors=dict(authors.most_common()),
@@ -66,13 +66,15 @@ def correction_effect(first: Lineage, second: Lineage) -> CorrectionEffect | Non
     )
 
 
-def _labels(
-    row: str, ours: Mapping[str, CorrectedRow], theirs: Mapping[str, CorrectedRow]
-) -> tuple[Labels, Labels] | None:
-    """Return the labels of a row in both versions; None if they are equal, or one version does not have the row."""
-    here, there = ours.get(row), theirs.get(row)
-    before = here.after if here is not None else None if there is None else there.before
-    after = there.after if there is not None else None if here is None else here.before
+def _labels(first: CorrectedRow | None, second: CorrectedRow | None) -> tuple[Labels, Labels] | None:
+    """Return the labels of a row in both versions; None if they are equal, or one version does not have the row.
+
+    Args:
+        first: the correction of the row in the first version; None if there is none.
+        second: the correction in the second version.
+    """
+    before = first.after if first is not None else None if second is None else second.before
+    after = second.after if second is not None else None if first is None else first.before
     return None if before is None or after is None or before == after else (before, after)
 
 

@@ -40,7 +40,7 @@ def predict_stream(
     with tempfile.TemporaryDirectory(prefix="assay-predict-") as folder:
         local = request
         if is_stream(request.input):
-            local = replace(local, input=str(_copy_input(request.input, Path(folder))))
+            local = replace(local, input=str(_copy_input(request.input, Path(folder) / "input")))
         if not is_stream(request.output):
             return predict(local)
         output = Path(folder) / "output" / _file_name(request)
@@ -54,6 +54,7 @@ def predict_stream(
 
 def _copy_input(address: str, folder: Path) -> Path:
     # A FIFO may say by its name what it holds; standard input says it by its content.
+    folder.mkdir()
     path = folder / ("stdin" if address == STANDARD else Path(address).name)
     with _stream_errors(_shown(address, "standard input")), path.open("wb") as file, _open(address, 0, "rb") as stream:
         shutil.copyfileobj(stream, file)

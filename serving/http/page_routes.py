@@ -51,7 +51,7 @@ def describe(context: Context, active_model: ActiveModel) -> dict[str, Any]:
         **model.identity(),
         "alias": model.origin.alias,
         "labels": manifest.labels,
-        "entity_types": sorted({tag.partition("-")[2] for tag in manifest.tags} - {""}),
+        "entity_types": manifest.entity_types,
         "pair": manifest.pair,
         "precision": model.engine.precision,
         "max_length": manifest.max_length,

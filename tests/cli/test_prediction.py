@@ -142,6 +142,14 @@ def test_predict_reads_and_writes_pipes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_predict_reads_a_fifo_of_any_name(tmp_path: Path) -> None:
+    toy_bundle(tmp_path)
+    os.mkfifo(tmp_path / "output")
+    with subprocess.Popen(["sh", "-c", 'echo \'{"text": "good"}\' > output'], cwd=tmp_path):
+        done = run(tmp_path, "--input", "output", "--output", "-")
+    assert (done.returncode, json.loads(done.stdout)["label"]) == (0, "up")
+
+
 def test_predict_writes_into_a_fifo_and_leaves_it_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

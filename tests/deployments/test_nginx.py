@@ -261,6 +261,8 @@ def test_nginx_by_hand_passes_on_any_host_name_and_responds_with_json(toy: Path,
             done = client.post("/predict", json={"text": "good"}, headers=named)
             assert done.status_code == 200, done.text
             assert done.headers.get_list("x-request-id") == ["abc-1"]
+            (new_id,) = client.get("/ping", headers={"X-Request-Id": "two words"}).headers.get_list("x-request-id")
+            assert len(new_id) == 32
             foreign = client.post("/predict", json={"text": "good"}, headers={**named, "Origin": "http://example.org"})
             refused = [foreign, client.get("/metrics"), client.post("/predict", content=b"x" * 3_000_000)]
             server.kill()

@@ -112,7 +112,7 @@ def test_rows_to_label_next_are_new_and_written_for_a_tool(tmp_path: Path) -> No
 
 def test_training_rows_are_predicted_by_models_that_have_not_seen_them(tmp_path: Path) -> None:
     wrong = write_with_wrong_labels(tmp_path / "rows.jsonl")
-    store, recipe = tmp_path / "store", make_recipe(tmp_path / "rows.jsonl", training={"epochs": 20})
+    store, recipe = tmp_path / "store", make_recipe(tmp_path / "rows.jsonl", training={"epochs": 12})
     train(recipe, store)
     report = label_issues("models:/tiny/1", cross_validate=2, store=store)
     split_of = splits_of(recipe, store)

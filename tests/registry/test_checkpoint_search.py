@@ -7,11 +7,13 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.storage.digest import digest_file, digest_folder
+from assay.evaluation import parity
+from assay.evaluation.parity import Parity
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph
 from assay.models.training_loop import train
 from assay.recipes.recipe import ModelSection, Training
-from assay.registry.checkpoint_search import find_checkpoint
+from assay.registry.checkpoint_search import _checkpoints, find_checkpoint
 from assay.runs.step_result import STEP_MANIFEST
 from assay.serving.bundle import MODEL, TOKENIZER, Bundle, BundleManifest, GoldenRow, write_manifest
 from assay.serving.engine import Engine, Row
@@ -68,3 +70,20 @@ def test_find_checkpoint_returns_the_one_that_predicts_as_the_bundle(store: Path
     assert (alone.folder, none) == (run / "train-1", None)
     with pytest.raises(AssayError, match=r"does not hold the checkpoint of .*name the store of its run"):
         find_checkpoint(str(run / "export-1" / "bundle"), tmp_path, None)
+
+
+@pytest.mark.slow  # uses the trainings above
+def test_find_checkpoint_takes_the_nearest_of_a_precision_that_changes_predictions(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store / "runs" / "toy" / "key"
+    differing = {run / "train-1": Parity(2.0, False, 4), run / "train-2": Parity(0.4, False, 4)}
+    parities = iter(differing[checkpoint.folder] for checkpoint in _checkpoints(run, manifest_of(run)))
+    monkeypatch.setattr(parity, "compare_with_torch", lambda *_: next(parities))
+    monkeypatch.setattr(Engine, "__init__", lambda engine, _: setattr(engine, "precision", "int8"))
+    checkpoint, _ = find_checkpoint(str(run / "export-1" / "bundle"), store, None)
+    assert checkpoint.folder == run / "train-2"
+
+
+def manifest_of(run: Path) -> BundleManifest:
+    return Bundle.load(run / "export-1" / "bundle").manifest

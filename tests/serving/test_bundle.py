@@ -71,6 +71,20 @@ def test_digest_covers_the_manifest(toy: Bundle) -> None:
     assert Bundle.load(toy.folder).digest != toy.digest
 
 
+def test_digest_leaves_out_what_differs_from_export_to_export(toy: Bundle) -> None:
+    fields = {"f1": {"sentence": 0.9}, "drop": {"sentence": 0.0}, "changed": 0.0, "rows": 50}
+    fast, slow = (
+        [{**fields, "precision": name, "rows_per_second": speed, "row_ms": 1.0} for name in names]
+        for names, speed in ((("int8", "fp32"), 300.0), (("fp32", "int8"), 100.0))
+    )
+    _change_manifest(toy.folder, measured=fast)
+    digest = Bundle.load(toy.folder).digest
+    _change_manifest(toy.folder, measured=slow)
+    assert Bundle.load(toy.folder).digest == digest
+    _change_manifest(toy.folder, measured=slow[:1])
+    assert Bundle.load(toy.folder).digest != digest
+
+
 @pytest.mark.parametrize("name", [MODEL, TOKENIZER])
 def test_engine_refuses_a_file_that_changed_after_load(toy: Bundle, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)  # a call of it would be a TypeError
