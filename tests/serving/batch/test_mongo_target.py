@@ -32,7 +32,10 @@ def _write(target: MongoTarget, engine: Engine, rows: Sequence[dict[str, Any]], 
 
 def test_writer_creates_documents_once_however_often_it_writes_them(mongo: Mongo, engine: Engine) -> None:
     target = MongoTarget(mongo.query("out"), "key", from_mongo=False)
-    rows: list[dict[str, Any]] = [{"key": 1, "text": "good", "n": float("nan")}, {"key": "x", "text": "bad \ud83d", "n": [1]}]
+    rows: list[dict[str, Any]] = [
+        {"key": 1, "text": "good", "n": float("nan")},
+        {"key": "x", "text": "bad \ud83d", "n": [1]},
+    ]
     for _ in range(2):
         assert _write(target, engine, rows) == {}
     first, second = _documents(mongo)
@@ -63,7 +66,11 @@ def test_writer_refuses_rows_without_an_id_by_their_index(mongo: Mongo, engine: 
 
 def test_writer_names_the_index_of_a_document_that_bson_cannot_hold(mongo: Mongo, engine: Engine) -> None:
     target = MongoTarget(mongo.query("out"), "id", from_mongo=False)
-    rows: list[dict[str, Any]] = [{"text": "good"}, {"id": 1, "text": "good", "a": {"zero \0": 1}}, {"id": 2, "text": "bad"}]
+    rows: list[dict[str, Any]] = [
+        {"text": "good"},
+        {"id": 1, "text": "good", "a": {"zero \0": 1}},
+        {"id": 2, "text": "bad"},
+    ]
     refused = _write(target, engine, rows, "id", "text", "a")
     assert sorted(refused) == [0, 1]
     assert [document["_id"] for document in _documents(mongo)] == [2]
