@@ -27,6 +27,7 @@ _INLINE_CHARACTERS = 2_000
 # Share of its deadline that an admitted request may be expected to wait: estimates are uncertain, and an admitted
 # request should be predicted in time.
 _ADMITTED_SHARE = 0.5
+_DEADLINE_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ def read_deadline(request: Request, limits: Limits) -> float:
     header = request.headers.get("x-deadline-ms")
     if header is None:
         return limits.deadline
-    if not header.isdecimal() or not 0 < int(header[:9]) <= limits.max_deadline * 1000:
+    # Longer numbers are out of range, and int() refuses those of thousands of digits.
+    is_number = header.isdecimal() and len(header) <= _DEADLINE_DIGITS
+    if not is_number or not 0 < int(header) <= limits.max_deadline * 1000:
         raise errors.Refusal(
             422, f"X-Deadline-Ms is {header[:40]!r}; send 1 to {limits.max_deadline * 1000:.0f}", "invalid"
         )

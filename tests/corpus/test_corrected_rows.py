@@ -2,22 +2,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from assay.corpus.corrected_rows import CorrectedRows, correction_summary, read_corrected_rows
 from assay.corpus.documents.chunk import Counts, DocumentChunk
 from assay.corpus.entity import Entity
-from assay.corpus.errors import AssayError
 from assay.corpus.example import Example, arrow_schema, from_batch, to_batch
 from assay.corpus.overlay import (
     AddedText,
     Correction,
     Overlay,
-    add_corrections,
     added_id,
-    erase_corrections,
-    overlay_path,
-    read_overlay,
     text_digest,
 )
 
@@ -96,45 +89,3 @@ def test_parts_that_a_recipe_does_not_read_are_left() -> None:
     _, read = corrected_rows(correction(ROWS[1], entities=()), added("a new text", label="good"), entities=False)
     assert read[1] == ROWS[1]
     assert (read[4].label, read[4].entities) == ("good", None)
-
-
-def test_overlay_grows_and_the_last_correction_of_a_row_counts(tmp_path: Path) -> None:
-    path = overlay_path(tmp_path, "news")
-    assert read_overlay(path).digest is None
-    first = add_corrections(path, [correction(ROWS[0], label="good")])
-    second = add_corrections(path, [correction(ROWS[0], label="bad"), correction(ROWS[1], label="good")])
-
-    read = read_overlay(path)
-    assert [one.label for one in read.history] == ["good", "bad", "good"]
-    assert read.latest["r0"].label == "bad"
-    assert read.digest == second.digest != first.digest
-    earlier = read.as_of(first.digest)
-    assert earlier is not None
-    assert [one.label for one in earlier.history] == ["good"]
-    # A confirmation changes nothing, and neither does the same decision by another person.
-    confirmed = correction(ROWS[2], decision="confirmed")
-    assert add_corrections(path, [confirmed, correction(ROWS[1], label="good", author="ben")]).digest == second.digest
-
-
-def test_erased_corrections_leave_no_history(tmp_path: Path) -> None:
-    path = overlay_path(tmp_path, "news")
-    add_corrections(
-        path, [correction(ROWS[0], label="good"), correction(ROWS[1], label="good"), correction(ROWS[0], label="x")]
-    )
-    assert erase_corrections(path, ["r0", "nobody"]) == 2
-    assert [one.id for one in read_overlay(path).history] == ["r1"]
-
-
-def test_a_damaged_overlay_names_the_line(tmp_path: Path) -> None:
-    path = overlay_path(tmp_path, "news")
-    add_corrections(path, [correction(ROWS[0], label="good")])
-    path.write_text(path.read_text() + '{"id": 1}\n')
-    with pytest.raises(AssayError, match=r"news.jsonl, line 2: this is no correction"):
-        read_overlay(path)
-
-
-def test_a_version_from_before_all_corrections_has_none(tmp_path: Path) -> None:
-    overlay = add_corrections(overlay_path(tmp_path, "news"), [correction(ROWS[0], label="good")])
-    earlier = overlay.as_of(None)
-    assert earlier is not None
-    assert earlier.history == []

@@ -15,9 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay.corpus.errors import AssayError
-from assay.corpus.sources.file_settings import FileSettings
 from assay.serving.batch.request import file_settings
-from assay.serving.batch.row_sources import FileSource
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine
 from assay.serving.predict import PredictionCounts, PredictionRequest, predict_file, predict_request
@@ -103,41 +101,6 @@ def test_predict_request_reads_files_as_people_have_them(
     first, second = _read(tmp_path / "out.tsv")
     assert (first["id"], first["text"], first["n"], first["label"]) == ("a", "gut – good", "1,5", "up")
     assert (second["text"], second["label"]) == ("bad", "down")
-
-
-def test_file_settings_name_the_option_at_fault() -> None:
-    with pytest.raises(AssayError, match="--separator is 'semicolon'; write one character such as ';' or tab"):
-        file_settings("semicolon", None)
-    with pytest.raises(AssayError, match="--encoding is 'latin-x', which is no text encoding; write one such as"):
-        file_settings(None, "latin-x")
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "settings"),
-    [
-        ("in.csv", "text;n\n" + "".join(f'"ä\n{n}";{n}\n' for n in range(9)), {"encoding": "windows-1252"}),
-        ("in.tsv", "text\tn\n" + "".join(f"ä\t{n}\n" for n in range(9)), {"encoding": "utf-16"}),
-        ("in.json", json.dumps([{"text": f"ä {n}"} for n in range(9)]), {}),
-    ],
-)
-def test_file_source_reads_each_shard_alone(tmp_path: Path, name: str, data: str, settings: dict[str, str]) -> None:
-    (tmp_path / name).write_bytes(data.encode(settings.get("encoding", "utf-8")))
-    source = FileSource(tmp_path / name, FileSettings.model_validate(settings))
-    scan = source.scan(4, "json")
-
-    whole = [text for _, chunk in source.chunks(scan, range(3), "json") for text in chunk.column("text")]
-    single = [
-        text
-        for shard in range(3)
-        for _, chunk in source.chunks(scan, range(shard, shard + 1), "json")
-        for text in chunk.column("text")
-    ]
-
-    assert (scan.rows, len(scan.starts)) == (9, 3)
-    assert whole == single
-    assert whole[8].startswith("ä")
-    changed = FileSource(tmp_path / name, source.settings.model_copy(update={"quotes": True}))
-    assert source.identity() != changed.identity()
 
 
 def test_predict_file_keeps_the_types_of_parquet_columns(engine: Engine, tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.evaluation.export_report import BUNDLE, ExportReport, choose_shipped
+from assay.evaluation.export_report import BUNDLE, ExportReport
 from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
 from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.training_loop import train
-from assay.recipes.recipe import Gate, Lora, ModelSection, Training
+from assay.recipes.recipe import Lora, ModelSection, Training
 from assay.runs.run import Run
-from assay.serving.bundle import MODEL, Bundle, MeasuredPrecision, Precision
+from assay.serving.bundle import MODEL, Bundle, Precision
 from assay.serving.calibration import Calibration
 from assay.serving.decoding import Transitions
 from assay.serving.engine import Engine, Row
@@ -235,58 +235,3 @@ def test_export_ships_bf16_with_golden_rows_of_its_own(
     # and other speeds are no other bundle
     slower = [one.model_copy(update={"rows_per_second": 1.0}) for one in bundle.manifest.measured]
     assert bundle.manifest.model_copy(update={"measured": slower}).digest == bundle.digest
-
-
-def _measured(precision: Precision, drop: float, changed: float, speed: float) -> MeasuredPrecision:
-    f1 = {"sentence": 0.9, "tokens": 0.9 - drop}
-    drops = {"sentence": 0.0, "tokens": drop}
-    return MeasuredPrecision(
-        precision=precision, f1=f1, drop=drops, changed=changed, rows=50, rows_per_second=speed, row_ms=1.0
-    )
-
-
-FP32 = _measured("fp32", 0.0, 0.0, 100)
-
-
-@pytest.mark.parametrize(
-    ("bf16_drop", "bf16_speed", "int8_drop", "int8_speed", "file", "bf16"),
-    [
-        pytest.param(0.0, 400, 0.004, 300, "int8", True, id="both hold, bf16 is faster"),
-        pytest.param(0.0, 280, 0.004, 300, "int8", True, id="about as fast, bf16 is more faithful"),
-        pytest.param(0.0, 200, 0.004, 300, "int8", False, id="int8 is faster"),
-        pytest.param(0.0, 400, 0.006, 300, "fp32", True, id="int8 costs too much"),
-        pytest.param(0.006, 400, 0.004, 300, "int8", False, id="bf16 costs too much"),
-        pytest.param(0.006, 400, 0.006, 300, "fp32", False, id="both cost too much"),
-        pytest.param(0.0, 105, 0.0, 90, "fp32", False, id="neither is faster"),
-    ],
-)
-def test_choose_shipped_prefers_the_fastest_that_holds_its_f1(
-    bf16_drop: float, bf16_speed: float, int8_drop: float, int8_speed: float, file: str, bf16: bool
-) -> None:
-    gate = Gate.model_validate({"min_f1": {"sentence": 0.6, "tokens": 0.6}})
-    measured = [FP32, _measured("bf16", bf16_drop, 0.001, bf16_speed), _measured("int8", int8_drop, 0.02, int8_speed)]
-    choice = choose_shipped(gate, measured, ["sentence", "tokens"])
-    assert (choice.precision, choice.bf16) == (file, bf16)
-    assert f"{int8_drop:.4f} on 50 validation rows" in choice.why
-
-
-@pytest.mark.parametrize(("drop", "file"), [(0.004, "int8"), (0.006, "fp32")])
-def test_choose_shipped_ships_a_named_precision_only_below_the_maximum_drop(drop: float, file: str) -> None:
-    gate = Gate.model_validate({"min_f1": {"sentence": 0.6}, "precision": "int8"})
-    choice = choose_shipped(gate, [FP32, _measured("int8", drop, 0.02, 90)], ["sentence", "tokens"])
-    assert (choice.precision, choice.bf16) == (file, False)
-
-
-@pytest.mark.parametrize(
-    ("precision", "heads", "why"),
-    [
-        ("fp32", ["sentence"], "gate.precision is fp32"),
-        ("auto", ["other"], "no labelled validation rows to test precisions on for the head other"),
-    ],
-)
-def test_choose_shipped_keeps_fp32_if_nothing_else_may_ship_or_was_measured(
-    precision: str, heads: Any, why: str
-) -> None:
-    gate = Gate.model_validate({"min_f1": {"sentence": 0.6}, "precision": precision})
-    choice = choose_shipped(gate, [FP32, _measured("int8", 0.0, 0.0, 300)], heads)
-    assert (choice.precision, choice.why) == ("fp32", why)

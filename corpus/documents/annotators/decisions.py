@@ -15,7 +15,7 @@ from assay.corpus.documents.values import MISSING, UnreadableError, get_path, is
 ROW_ID = "row_id"
 # A table of tasks, in which people fill in these columns.
 TABLE = "csv"
-NEW_LABEL, NEW_ENTITIES = "new_label", "new_entities"
+NEW_LABEL, NEW_ENTITIES = _CELLS = "new_label", "new_entities"
 ENTITIES_EXAMPLE = '[[0, 4, "ORG"]]'
 # Where each tool keeps the id that a task was given, the most specific place first.
 _ID_PATHS = (f"data.{ROW_ID}", f"metadata.{ROW_ID}", f"meta.{ROW_ID}", ROW_ID)
@@ -88,19 +88,21 @@ def decided_at(document: Values) -> datetime | None:
 
 
 def _row_of_table(document: Values, needs: Needs) -> AnnotatedRow | None:
-    label, entities = (document.get(name) or MISSING for name in (NEW_LABEL, NEW_ENTITIES))
-    if isinstance(entities, str):
-        entities = _entities_of_cell(entities)
+    # 0 is a class, and [] says that there are no entities.
+    label, entities = (MISSING if document.get(name) in (None, "") else document[name] for name in _CELLS)
     if label is MISSING and entities is MISSING:
         return None
+    if entities is not MISSING:
+        entities = _entities_of_cell(entities)
     return AnnotatedRow(
         document.get("text", MISSING), label if needs.label else MISSING, entities if needs.entities else MISSING
     )
 
 
-def _entities_of_cell(cell: str) -> list[dict[str, Any]]:
+def _entities_of_cell(cell: Any) -> list[dict[str, Any]]:
+    """Return the entities of a cell: text in a table of text, a list in JSON lines and Parquet."""
     try:
-        items = json.loads(cell)
+        items = json.loads(cell) if isinstance(cell, str) else cell
     except ValueError:
         items = None
     if not isinstance(items, list) or not all(isinstance(item, list) and len(item) == 3 for item in items):

@@ -2,29 +2,11 @@ import numpy as np
 
 from assay.corpus.example import Entity, Example
 from assay.evaluation.labels.class_issues import class_issues
-from assay.evaluation.labels.entity_issues import find_entity_issues, resolved
-from assay.evaluation.labels.held_out_rows import HeldOutRow, predict_held_out
+from assay.evaluation.labels.held_out_rows import HeldOutRow
 from assay.evaluation.labels.issue_tasks import find_issue_tasks
 from assay.serving.decoding import spans
-from assay.serving.engine import Engine, Prediction, ScoredEntity
-from assay.serving.words import Word
-from tests.tasks.conftest import MakeBundle
-
-TAGS = ["O", "B-LOC", "I-LOC", "B-ORG", "I-ORG"]
-TEXT = "Globex Corp opens in New York"
-WORDS = [Word(0, match, match + len(word)) for word in TEXT.split() for match in [TEXT.index(word)]]
-ORG, CITY = Entity(0, 11, "ORG"), Entity(21, 29, "LOC")
-
-
-def probabilities(tags: list[str], sure: float = 0.9) -> np.ndarray:
-    table = np.full((len(tags), len(TAGS)), (1 - sure) / (len(TAGS) - 1), dtype=np.float32)
-    table[np.arange(len(tags)), [TAGS.index(tag) for tag in tags]] = sure
-    return table
-
-
-def issues(given: list[Entity], model_tags: list[str], sure: float = 0.9) -> list[tuple[str, str | None, str | None]]:
-    found = find_entity_issues(TEXT, given, spans(model_tags, WORDS), WORDS, probabilities(model_tags, sure), TAGS)
-    return [(issue.kind, issue.given, issue.proposed) for issue in found]
+from assay.serving.engine import Prediction, ScoredEntity
+from tests.evaluation.labels.test_entity_issues import CITY, ORG, TAGS, TEXT, WORDS, probabilities
 
 
 def test_class_issues_are_rows_that_the_model_confidently_puts_elsewhere() -> None:
@@ -48,32 +30,6 @@ def test_class_issues_of_few_rows_and_classes_are_none() -> None:
     # A class that no row is labelled with is no reason to stop, either.
     table = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
     assert set(class_issues(table, np.array([0, 2, 0]))) <= {2}
-
-
-def test_entity_issues_name_what_is_wrong() -> None:
-    model = ["B-ORG", "I-ORG", "O", "O", "B-LOC", "I-LOC"]
-    assert issues([ORG, CITY], model) == []
-    assert issues([CITY], model) == [("missed entity", None, "ORG 'Globex Corp'")]
-    assert issues([ORG, CITY, Entity(12, 17, "ORG")], model) == [("extra entity", "ORG 'opens'", None)]
-    assert issues([Entity(0, 6, "ORG"), CITY], model) == [("wrong boundary", "ORG 'Globex'", "ORG 'Globex Corp'")]
-    assert issues([ORG, Entity(21, 29, "ORG")], model) == [("wrong type", "ORG 'New York'", "LOC 'New York'")]
-    assert issues([ORG, Entity(21, 24, "LOC"), Entity(25, 29, "LOC")], model) == [
-        ("wrong boundary", "LOC 'New', LOC 'York'", "LOC 'New York'")
-    ]
-
-
-def test_entity_issues_of_a_type_that_the_model_does_not_know_are_found() -> None:
-    model = ["B-ORG", "I-ORG", "O", "O", "O", "O"]
-    assert issues([Entity(0, 11, "PERSON")], model) == [("wrong type", "PERSON 'Globex Corp'", "ORG 'Globex Corp'")]
-
-
-def test_resolved_keeps_entities_outside_of_issues() -> None:
-    model = ["B-ORG", "I-ORG", "O", "O", "O", "O"]
-    given = [Entity(0, 6, "ORG"), CITY]
-    found = find_entity_issues(TEXT, given, [ORG], WORDS, probabilities(model), TAGS)
-    boundary = [issue for issue in found if issue.kind == "wrong boundary"]
-    assert resolved(given, [ORG], boundary) == (ORG, CITY)
-    assert resolved(given, [ORG], found) == (ORG,)
 
 
 def test_tasks_are_ordered_by_score_and_hold_every_issue_of_a_row() -> None:
@@ -101,20 +57,3 @@ def test_tasks_are_ordered_by_score_and_hold_every_issue_of_a_row() -> None:
         "wrong class: labelled down, the model says up (0.95); "
         "missed entity: labelled no entity, the model says LOC 'New York' (0.93)"
     )
-
-
-def test_predictions_of_held_out_rows_hold_the_tags_of_every_word(make_bundle: MakeBundle) -> None:
-    engine = Engine(make_bundle(classes={"good": "up", "bad": "down"}, entities={"Apple": "ORG"}), threads=1)
-    examples = [Example(f"{number}", "good Apple " * (number + 1), label="up", entities=()) for number in range(3)]
-
-    rows = list(predict_held_out(engine, examples, "validation"))
-
-    assert [len(row.words) for row in rows] == [2, 4, 6]
-    assert [row.tag_probabilities.shape for row in rows] == [(2, 3), (4, 3), (6, 3)]
-    for row in rows:
-        np.testing.assert_allclose(row.tag_probabilities.sum(axis=1), 1, atol=1e-5)
-        read = [engine.tags[code] for code in row.tag_probabilities.argmax(axis=1)]
-        assert tuple(spans(read, row.words)) == row.found
-    tasks = find_issue_tasks(rows, engine.labels, engine.tags)
-    assert [task.id for task in tasks] == ["0", "1", "2"] or len(tasks) == 3
-    assert tasks[0].proposed_entities == rows[int(tasks[0].id)].found

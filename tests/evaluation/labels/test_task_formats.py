@@ -11,7 +11,7 @@ import pytest
 
 from assay.corpus.entity import Entity
 from assay.corpus.example import Example
-from assay.corpus.overlay import Correction, Overlay, added_id
+from assay.corpus.overlay import Overlay, added_id
 from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.task_formats import TASK_FORMATS, LabelNames, TaskFormat, write_tasks
@@ -204,15 +204,3 @@ def test_label_studio_counts_offsets_as_a_browser_and_gets_an_interface(tmp_path
     interface = (tmp_path / "tasks-interface.xml").read_text(encoding="utf-8")
     assert '<Choice value="good"/>' in interface
     assert '<Label value="ORG"/>' in interface
-
-
-def test_overlay_remembers_every_correction(tmp_path: Path) -> None:
-    path = written(tmp_path, "csv", task())
-    path.write_text(annotated("csv", path.read_text(encoding="utf-8")), encoding="utf-8")
-    first = read_back(path, ROW).corrections
-    second = [first[0].model_copy(update={"label": "bad"})]
-    overlay = Overlay([*first, *second])
-    assert isinstance(overlay.latest["r1"], Correction)
-    assert (overlay.latest["r1"].label, len(overlay.history)) == ("bad", 2)
-    assert overlay.as_of(Overlay(first).digest).history == first  # type: ignore[union-attr]
-    assert overlay.as_of("unknown") is None

@@ -1,0 +1,146 @@
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.annotators.annotated_row import AnnotatedRow, Needs
+from assay.corpus.documents.annotators.decisions import (
+    TABLE,
+    decided_at,
+    decided_by,
+    decided_row,
+    is_table,
+    read_decision,
+)
+from assay.corpus.documents.fields import AnnotationRules, Fields
+from assay.corpus.documents.values import MISSING, UnreadableError
+
+ORG = {"start": 0, "end": 4, "label": "ORG"}
+
+
+def _needs(*, label: bool = True, entities: bool = True) -> Needs:
+    return Needs(Fields(label="label"), AnnotationRules(), label, entities)
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        ([{"row_id": "r1", "new_label": ""}, {"row_id": "r2", "new_entities": ""}], True),
+        ([{"row_id": "r1", "new_label": "up"}, {"row_id": "r2"}], False),
+        ([{"id": "r1", "new_label": "up"}], False),
+        ([], False),
+    ],
+)
+def test_is_table_asks_every_row_for_its_columns(documents: list[dict[str, Any]], expected: bool) -> None:
+    assert is_table(documents) is expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"new_label": "up", "new_entities": '[[0, 4, "ORG"]]'}, AnnotatedRow("Acme", "up", [ORG])),
+        ({"new_label": "up", "new_entities": ""}, AnnotatedRow("Acme", "up")),
+        ({"new_label": None, "new_entities": "[]"}, AnnotatedRow("Acme", MISSING, [])),
+        ({"new_label": "", "new_entities": [[0, 4, "ORG"]]}, AnnotatedRow("Acme", MISSING, [ORG])),
+        ({"new_label": "", "new_entities": []}, AnnotatedRow("Acme", MISSING, [])),
+        ({"new_label": 0}, AnnotatedRow("Acme", 0)),
+        ({"new_label": "", "new_entities": None}, None),
+        ({}, None),
+    ],
+)
+def test_read_decision_of_a_table_reads_filled_cells(cells: dict[str, Any], expected: AnnotatedRow | None) -> None:
+    assert read_decision({"row_id": "r1", "text": "Acme", **cells}, TABLE, _needs()) == expected
+
+
+def test_read_decision_of_a_table_leaves_out_what_the_recipe_does_not_read() -> None:
+    row = {"row_id": "r1", "text": "Acme", "new_label": "up", "new_entities": "[]"}
+    assert read_decision(row, TABLE, _needs(label=False)) == AnnotatedRow("Acme", MISSING, [])
+    assert read_decision(row, TABLE, _needs(entities=False)) == AnnotatedRow("Acme", "up")
+
+
+@pytest.mark.parametrize("cell", ["ORG", "{}", "[1]", "[[0, 4]]", '{"start": 0}', "[[0, 4, 'ORG']]", {"start": 0}])
+def test_read_decision_of_a_table_shows_the_form_of_entities(cell: Any) -> None:
+    message = re.escape('new_entities is not a list like [[0, 4, "ORG"]]')
+    with pytest.raises(UnreadableError, match=message):
+        read_decision({"row_id": "r1", "text": "Acme", "new_entities": cell}, TABLE, _needs())
+
+
+@pytest.mark.parametrize(
+    ("document", "row_id"),
+    [
+        ({"data": {"row_id": "ls"}, "row_id": "outer"}, "ls"),
+        ({"metadata": {"row_id": "argilla"}, "meta": {"row_id": "prodigy"}}, "argilla"),
+        ({"meta": {"row_id": 7}}, "7"),
+        ({"row_id": 0}, "0"),
+        ({"data": {"row_id": ""}, "row_id": "flat"}, "flat"),
+        ({"fields": {"text": "a"}, "id": "record"}, "record"),
+    ],
+)
+def test_decided_row_looks_where_tools_keep_the_id(document: dict[str, Any], row_id: str) -> None:
+    assert decided_row(document, None) == row_id
+
+
+@pytest.mark.parametrize("place", [None, "data", "metadata", "meta"])
+def test_decided_row_finds_a_named_field_in_every_place(place: str | None) -> None:
+    document: dict[str, Any] = {"doc": {"key": "k1"}}
+    named = {place: document} if place else document
+    assert decided_row({"row_id": "other", **named}, "doc.key") == "k1"
+
+
+@pytest.mark.parametrize(
+    ("document", "named", "reason"),
+    [
+        ({"id": "r1", "text": "a"}, None, "row_id is missing"),
+        ({"row_id": "r1"}, "key", "key is missing"),
+        ({"fields": {"text": "a"}, "id": "record"}, "key", "key is missing"),
+        ({"fields": {"text": "a"}}, None, "row_id is missing"),
+    ],
+)
+def test_decided_row_names_the_field_that_is_missing(document: dict[str, Any], named: str | None, reason: str) -> None:
+    with pytest.raises(UnreadableError, match=f"^{reason}"):
+        decided_row(document, named)
+
+
+@pytest.mark.parametrize(
+    ("document", "person"),
+    [
+        ({"annotations": [{"completed_by": 1}, {"completed_by": {"email": "anna@x.org", "id": 2}}]}, "anna@x.org"),
+        ({"annotations": [{"completed_by": {"id": 3}}, {"completed_by": None}]}, "3"),
+        ({"annotations": [{"completed_by": {"username": "anna", "email": ""}}]}, "anna"),
+        ({"responses": {"label": [{"value": "up"}, {"user_id": "u-1"}]}}, "u-1"),
+        ({"responses": [{"user_id": "old"}], "_annotator_id": "anna"}, "anna"),
+        ({"annotations": 3, "annotator": 5}, "5"),
+        ({"annotations": ["text"], "responses": {"label": None}}, None),
+        ({"author": ""}, None),
+    ],
+)
+def test_decided_by_returns_the_last_person_that_a_tool_names(document: dict[str, Any], person: str | None) -> None:
+    assert decided_by(document) == person
+
+
+@pytest.mark.parametrize(
+    ("document", "at"),
+    [
+        (
+            {"annotations": [{"updated_at": "2026-01-01T00:00:00Z"}, {"created_at": "2026-01-02T10:00:00Z"}]},
+            datetime(2026, 1, 2, 10, tzinfo=UTC),
+        ),
+        (
+            {"annotations": [{"updated_at": "yesterday"}], "updated_at": "2026-03-01T00:00:00"},
+            datetime(2026, 3, 1, tzinfo=UTC),
+        ),
+        (
+            {"created_at": "2026-03-01T12:00:00+02:00"},
+            datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+        ),
+        ({"_timestamp": 1767225600}, datetime(2026, 1, 1, tzinfo=UTC)),
+        ({"_timestamp": {}, "updated_at": ["2026"]}, None),
+        ({"_timestamp": 10**30}, None),
+        ({}, None),
+    ],
+)
+def test_decided_at_returns_the_time_in_utc_where_no_zone_is_named(
+    document: dict[str, Any], at: datetime | None
+) -> None:
+    assert decided_at(document) == at
