@@ -106,8 +106,6 @@ class BundleManifest(BaseModel):
     def digest(self) -> str:
         """Return the SHA-256 of the manifest, which covers every file through its digest."""
         fields = self.model_dump(mode="json")
-        if self.long_texts == "truncate":
-            del fields["long_texts"]  # so that bundles from before this option keep their digest
         # Neither speeds nor the order that follows from them: the same weights have the same digest.
         for measured in fields["measured"]:
             del measured["rows_per_second"], measured["row_ms"]

@@ -27,8 +27,10 @@ class AnnotationServer(BaseModel):
     tool: ServerKind
     url: str = Field(pattern=r"^https?://", description="Address of the server")
     key: str = Field(
-        pattern="^(env|block):",
-        description="Where to read the API key: env:VARIABLE, or block:NAME of a Prefect Secret",
+        # Whoever starts the flow names address and variable: no other secret of the worker may be sent.
+        pattern="^(env:[A-Z0-9_]*API_KEY|block:.+)$",
+        description="Where to read the API key: env:VARIABLE, whose name ends with API_KEY, or block:NAME of a Prefect "
+        "Secret",
     )
     project: str = Field(
         min_length=1,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -31,11 +32,11 @@ TASK = LabelTask(
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOL_KEY", "secret")
+    monkeypatch.setenv("TOOL_API_KEY", "secret")
 
 
 def server(tool: Any, url: str, **changes: Any) -> AnnotationServer:
-    return AnnotationServer(tool=tool, url=url, key="env:TOOL_KEY", project="labels to review", **changes)
+    return AnnotationServer(tool=tool, url=url, key="env:TOOL_API_KEY", project="labels to review", **changes)
 
 
 @pytest.fixture
@@ -98,6 +99,14 @@ def test_push_reports_a_server_that_does_not_respond_or_refuses() -> None:
 
 
 def test_push_names_the_variable_of_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TOOL_KEY")
-    with pytest.raises(AssayError, match=r"key is env:TOOL_KEY, but TOOL_KEY is not set; export TOOL_KEY=\.\.\."):
+    monkeypatch.delenv("TOOL_API_KEY")
+    with pytest.raises(
+        AssayError, match=r"key is env:TOOL_API_KEY, but TOOL_API_KEY is not set; export TOOL_API_KEY=\.\.\."
+    ):
         push_tasks(server("argilla", "http://127.0.0.1:1"), [TASK], NAMES, MODEL)
+
+
+@pytest.mark.parametrize("key", ["env:MONGODB_URI", "env:AWS_SECRET_ACCESS_KEY", "secret", "block:"])
+def test_push_sends_no_other_secret_of_the_worker(key: str) -> None:
+    with pytest.raises(ValidationError, match="key"):
+        AnnotationServer(tool="argilla", url="http://elsewhere", key=key, project="p")
