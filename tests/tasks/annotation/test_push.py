@@ -102,8 +102,6 @@ def test_push_names_the_variable_of_a_missing_key(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("TOOL_API_KEY")
     line = r"key is env:TOOL_API_KEY, but TOOL_API_KEY is not set; export TOOL_API_KEY=\.\.\."
     with pytest.raises(AssayError, match=line):
-        AssayError, match=r"key is env:TOOL_API_KEY, but TOOL_API_KEY is not set; export TOOL_API_KEY=\.\.\."
-    ):
         push_tasks(server("argilla", "http://127.0.0.1:1"), [TASK], NAMES, MODEL)
 
 
