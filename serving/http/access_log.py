@@ -38,7 +38,7 @@ class AccessLog:
         waiting = queue.Queue[logging.LogRecord](_MOST_WAITING)
         self._logger = logging.Logger("assay.access")
         self._logger.addHandler(_DroppingHandler(waiting, metrics))
-        self._listener = QueueListener(waiting, handler)
+        self._listener = _PatientListener(waiting, handler)
         self._handler = handler
         self._listener.start()
 
@@ -61,6 +61,14 @@ class AccessLog:
         """Write the queued lines, and stop the thread."""
         self._listener.stop()
         self._handler.close()
+
+
+class _PatientListener(QueueListener):
+    """A listener whose stop waits for room in a full queue."""
+
+    def enqueue_sentinel(self) -> None:
+        """Queue the end behind all lines."""
+        self.queue.put(self._sentinel)  # type: ignore[attr-defined]  # of the base class
 
 
 class _DroppingHandler(QueueHandler):
