@@ -1,37 +1,136 @@
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-from assay.corpus.corrected_rows import CorrectedRow, Labels
-from assay.evaluation.labelled_predictions import LabelledPrediction
-from assay.registry.lineage.correction_effect import correction_effect
+import pytest
+
+from assay.corpus.corrected_rows import CORRECTIONS, CorrectedRow, Labels
+from assay.corpus.entity import Entity
+from assay.corpus.snapshot import SnapshotManifest
+from assay.corpus.splits import SplitName, Splits
+from assay.evaluation.labelled_predictions import PREDICTIONS, LabelledPrediction, write_predictions
+from assay.registry.lineage.correction_effect import ScoreEffect, correction_effect
+from assay.registry.lineage.version_lineage import Lineage
+from assay.registry.versions import Version
+from assay.serving.engine import ScoredEntity
+
+MakeLineage = Callable[..., Lineage]
+SPLIT_OF: dict[str, SplitName] = {"a": "test", "b": "test", "c": "train", "d": "validation"}
 
 
-def prediction(row: str, gold: str) -> LabelledPrediction:
-    return LabelledPrediction(row, gold, "good", (0.9, 0.1), None, (), 5, False, {})
-
-
-def corrected(row: str) -> CorrectedRow:
-    before, after = Labels(label="bad"), Labels(label="good")
-    return CorrectedRow(id=row, before=before, after=after, author="anna", at=datetime.now(UTC))
-
-
-def lineage(number: str, gold: str, *rows: CorrectedRow) -> Any:
-    """Return the parts of a version that the effect reads; its test rows are r1 with this label, and r2."""
-    return SimpleNamespace(
-        version=SimpleNamespace(number=number),
-        corrected_rows=list(rows),
-        predictions=[prediction("r1", gold), prediction("r2", "bad")],
-        splits=SimpleNamespace(split_of={"r1": "test", "r2": "test"}),
+def _row(name: str, before: str | None, after: str, author: str = "anna") -> CorrectedRow:
+    old = None if before is None else Labels(label=before)
+    return CorrectedRow(
+        id=name, before=old, after=Labels(label=after), author=author, at=datetime(2026, 1, 1, tzinfo=UTC)
     )
 
 
-def test_correction_effect_scores_both_labels_of_a_corrected_row() -> None:
-    effect = correction_effect(lineage("1", "bad"), lineage("2", "good", corrected("r1")))
+def _prediction(name: str, gold: str, predicted: str) -> LabelledPrediction:
+    return LabelledPrediction(name, gold, predicted, (0.9, 0.1), None, (), 4, False, {})
+
+
+@pytest.fixture
+def lineage(tmp_path: Path) -> MakeLineage:
+    """Return `lineage(number, corrected rows, *predictions)`, with files as MLflow keeps them."""
+
+    def make(number: str, rows: Sequence[CorrectedRow], *predictions: LabelledPrediction) -> Lineage:
+        folder = tmp_path / number
+        unread: Any = SnapshotManifest.model_construct
+        folder.mkdir()
+        (folder / CORRECTIONS).write_text("".join(row.model_dump_json() + "\n" for row in rows), encoding="utf-8")
+        write_predictions(predictions, folder / PREDICTIONS)
+        return Lineage(
+            version=Version(name="toy", number=number, tags={}),
+            data=folder,
+            rows=folder / PREDICTIONS,
+            recipe={},
+            snapshot=unread(),
+            splits=Splits.create(SPLIT_OF, snapshot="s", method="stratified"),
+            metrics={},
+            tags={},
+            environment={},
+        )
+
+    return make
+
+
+def test_correction_effect_scores_the_same_predictions_on_both_labels(lineage: MakeLineage) -> None:
+    # given a second version with the corrections a (test) and c (train)
+    predictions = _prediction("a", "up", "down"), _prediction("b", "up", "up")
+    first = lineage("1", [], *predictions)
+    corrected = _prediction("a", "down", "down"), _prediction("b", "up", "up")
+    second = lineage("2", [_row("a", "up", "down"), _row("c", "up", "down", "ben")], *corrected)
+
+    effect = correction_effect(first, second)
+
+    assert effect is not None
+    assert (effect.rows, effect.authors) == ({"test": 1, "train": 1}, {"anna": 1, "ben": 1})
+    assert [(one.version, one.head, one.rows, one.after) for one in effect.scores] == [
+        ("1", "sentence", 1, 1.0),
+        ("2", "sentence", 1, 1.0),
+    ]
+    assert effect.scores[0].before == effect.scores[1].before == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([], []),
+        ([_row("a", "up", "down")], [_row("a", "up", "down", "ben")]),  # both have it
+        ([], [_row("a", "up", "up")]),  # a confirmation
+        ([], [_row("a", None, "up")]),  # a row that the first version does not have
+        ([_row("a", None, "up")], []),
+    ],
+)
+def test_correction_effect_is_none_where_labels_of_common_rows_are_equal(
+    lineage: MakeLineage, ours: list[CorrectedRow], theirs: list[CorrectedRow]
+) -> None:
+    assert correction_effect(lineage("1", ours), lineage("2", theirs)) is None
+
+
+def test_correction_effect_counts_corrections_that_were_taken_back(lineage: MakeLineage) -> None:
+    effect = correction_effect(lineage("1", [_row("a", "up", "down")]), lineage("2", []))
     assert effect is not None
     assert (effect.rows, effect.authors) == ({"test": 1}, {"anna": 1})
-    assert all(score.after > score.before for score in effect.scores)
+    # without predictions, there is nothing to score
+    assert effect.scores == []
 
 
-def test_a_source_that_has_come_to_hold_a_correction_changes_no_label() -> None:
-    assert correction_effect(lineage("1", "good", corrected("r1")), lineage("2", "good")) is None
+def test_correction_effect_of_training_rows_alone_has_no_scores(lineage: MakeLineage) -> None:
+    prediction = _prediction("b", "up", "up")
+    effect = correction_effect(lineage("1", [], prediction), lineage("2", [_row("gone", "up", "down")], prediction))
+    assert effect is not None
+    assert (effect.rows, effect.scores) == ({"": 1}, [])
+
+
+def test_correction_effect_of_entities_scores_the_token_head(lineage: MakeLineage) -> None:
+    org = Entity(0, 4, "ORG")
+    found = ScoredEntity(0, 4, "ORG", 0.9)
+    predictions = [
+        LabelledPrediction("a", None, None, (), (), (), 4, False, {}),
+        LabelledPrediction("b", None, None, (), (org,), (found,), 4, False, {}),
+    ]
+    row = CorrectedRow(
+        id="a",
+        before=Labels(entities=(org,)),
+        after=Labels(entities=()),
+        author="anna",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    uncorrected = LabelledPrediction("a", None, None, (), (org,), (), 4, False, {})
+    first, second = lineage("1", [], uncorrected, predictions[1]), lineage("2", [row], *predictions)
+    effect = correction_effect(first, second)
+    assert effect is not None
+    assert [(one.version, one.head, one.after) for one in effect.scores] == [("1", "tokens", 1.0), ("2", "tokens", 1.0)]
+    assert [one.before for one in effect.scores] == pytest.approx([2 / 3, 2 / 3])
+
+
+def test_score_effect_is_a_row_of_a_table() -> None:
+    effect = ScoreEffect(version="3", head="tokens", before=0.5, after=2 / 3, rows=1200)
+    assert effect.cells == ("version 3, tokens", "1,200", "0.5000", "0.6667")
+
+
+def test_correction_effect_counts_no_correction_that_the_source_has_come_to_hold(lineage: MakeLineage) -> None:
+    corrected = lineage("1", [_row("a", "down", "up")], _prediction("a", "up", "up"))
+    assert correction_effect(corrected, lineage("2", [], _prediction("a", "up", "up"))) is None

@@ -1,0 +1,127 @@
+import getpass
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.corpus.documents.raw_document import InvalidRow
+from assay.corpus.entity import Entity
+from assay.corpus.errors import AssayError
+from assay.corpus.example import Example
+from assay.corpus.overlay import Overlay, added_id
+from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
+
+ORG = Entity(0, 4, "ORG")
+ROW = Example("r1", "Acme grew", label="bad", entities=(ORG,))
+RULES = ReadingRules(label=True, entities=True, classes={"good", "bad"}, entity_types={"ORG"})
+
+
+def _table(folder: Path, *rows: dict[str, Any]) -> str:
+    path = folder / "done.jsonl"
+    lines = [{"row_id": "r1", "text": "Acme grew", "new_label": None, "new_entities": None, **row} for row in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def _match(path: str, *known: Example, overlay: Overlay | None = None, rules: ReadingRules = RULES) -> ReturnedLabels:
+    documents = read_documents(path)
+    rows = {row.id: row for row in known or (ROW,)}
+    return match_rows(documents, tool_of(documents, path), rows, overlay or Overlay([]), rules, Path(path))
+
+
+def test_match_rows_counts_decisions_undecided_rows_and_rejects(tmp_path: Path) -> None:
+    new = "Globex fell"
+    path = _table(
+        tmp_path,
+        {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"},
+        {"row_id": "r2", "new_label": "bad", "author": "anna"},
+        {},
+        {"row_id": added_id(new), "text": new, "new_label": "good"},
+        {"row_id": "gone", "new_label": "good"},
+    )
+    returned = _match(path, ROW, Example("r2", "Acme grew", label="bad"))
+    assert returned.tool == "csv"
+    assert returned.counts == {"corrected": 1, "confirmed": 1, "added": 1}
+    assert returned.undecided == 1
+    assert returned.rejected == [("gone", "there is no such row")]
+    first, _, added = returned.corrections
+    assert (first.id, first.label, first.entities) == ("r1", "good", None)
+    assert (first.author, first.origin) == ("anna", "done.jsonl")
+    assert first.at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert (added.author, added.added and added.added.text) == (getpass.getuser(), new)
+
+
+def test_match_rows_keeps_the_parts_that_an_earlier_correction_decided(tmp_path: Path) -> None:
+    first = _match(_table(tmp_path, {"new_label": "good", "author": "anna"})).corrections
+    present = Example("r1", ROW.text, label="good", entities=(ORG,))
+    path = _table(tmp_path, {"new_entities": [], "author": "ben"})
+    (second,) = _match(path, present, overlay=Overlay(first)).corrections
+    assert (second.decision, second.label, second.entities, second.author) == ("corrected", "good", (), "ben")
+
+
+def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:
+    # given an added row that two lines label in part
+    name = added_id("new")
+    lines = {"row_id": name, "text": "new", "author": "anna"}
+    label, entities = {**lines, "new_label": "good"}, {**lines, "new_entities": []}
+    returned = _match(_table(tmp_path, label, entities, label))
+    assert [(one.label, one.entities) for one in returned.corrections] == [("good", None), ("good", ())]
+    assert returned.undecided == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"text": "Acme  grew", "new_label": "good"}, "text is not that of the row, which may have changed since"),
+        ({"text": None, "new_label": "good"}, "text"),
+        ({"new_label": "fine"}, "label is no class of the recipe (--new-labels accepts it): fine"),
+        ({"new_entities": [[0, 4, "PER"]]}, "entity type is none of the recipe (--new-labels accepts it): PER"),
+        ({"new_entities": [[0, 4, "ORG"], [2, 9, "ORG"]]}, "entities overlap: Acme and me grew"),
+        ({"new_entities": [[0, 40, "ORG"]]}, "entity"),
+        ({"row_id": added_id("old"), "text": "new", "new_label": "good"}, "text is not that of the task"),
+    ],
+)
+def test_match_rows_names_why_a_row_cannot_be_used(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    returned = _match(_table(tmp_path, row))
+    assert returned.corrections == []
+    ((_, found),) = returned.rejected
+    assert found.startswith(reason)
+
+
+def test_match_rows_rejects_what_is_no_document(tmp_path: Path) -> None:
+    documents = [InvalidRow("done.jsonl:2", "not valid JSON", "{")]
+    returned = match_rows(documents, "csv", {}, Overlay([]), RULES, tmp_path / "done.jsonl")
+    assert returned.rejected == [("done.jsonl:2", "not valid JSON")]
+
+
+def test_match_rows_reads_only_the_heads_of_the_recipe(tmp_path: Path) -> None:
+    path = _table(tmp_path, {"new_label": "nonsense", "new_entities": []})
+    (only_entities,) = _match(path, rules=ReadingRules(label=False, entities=True)).corrections
+    assert (only_entities.label, only_entities.entities) == (None, ())
+    rules = ReadingRules(label=True, entities=False, author="ben")
+    (only_label,) = _match(path, rules=rules).corrections
+    assert (only_label.label, only_label.entities, only_label.author) == ("nonsense", None, "ben")
+    assert _match(path, rules=ReadingRules(label=False, entities=False)).undecided == 1
+
+
+def test_match_rows_takes_an_untouched_document_of_a_silent_tool_for_undecided(tmp_path: Path) -> None:
+    path = tmp_path / "doccano.jsonl"
+    row = {"id": 1, "text": ROW.text, "cats": ["bad"], "entities": [[0, 4, "ORG"]], "row_id": "r1"}
+    path.write_text(json.dumps(row) + "\n")
+    documents = read_documents(str(path))
+    returned = match_rows(documents, "doccano", {"r1": ROW}, Overlay([]), RULES, path)
+    assert (returned.corrections, returned.rejected, returned.undecided) == ([], [], 1)
+
+
+def test_tool_of_names_the_formats_where_it_cannot_tell(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "good"}\n')
+    with pytest.raises(AssayError, match=r"rows\.jsonl: which tool wrote it cannot be told .* --format \(.*csv\)"):
+        tool_of(read_documents(str(path)), str(path))
+
+
+def test_read_documents_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"gone\.json"):
+        read_documents(str(tmp_path / "gone.json"))
