@@ -5,15 +5,10 @@ import pytest
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import AddedText, add_corrections, added_id, overlay_path
-from assay.tasks.version_rows import held_out_rows, names_of, open_version, types_of
+from assay.tasks.version_rows import held_out_rows, names_of, open_version
 from tests.corpus.test_corrected_rows import correction
 from tests.tasks.conftest import MakeBundle
 from tests.versions import MakeVersion
-
-
-def test_types_of_tags_are_sorted_and_without_prefixes() -> None:
-    assert types_of(["O", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-a-b"]) == ["LOC", "ORG", "a-b"]
-    assert types_of([]) == types_of(["O"]) == []
 
 
 def test_names_of_a_bundle_are_its_classes_and_types(make_bundle: MakeBundle) -> None:
