@@ -164,8 +164,9 @@ def erase_corrections(path: Path, row_ids: Iterable[str], shared: SharedStore | 
     with _locked(path, shared):
         history = read_overlay(path, shared).history
         kept = [correction for correction in history if correction.id not in erased]
-        # Without a change, too: this machine may hold an older copy of a shared file.
-        _write(path, Overlay(kept), shared)
+        # A shared file without a change, too: this machine may hold an older copy of it.
+        if len(kept) < len(history) or shared is not None:
+            _write(path, Overlay(kept), shared)
     return len(history) - len(kept)
 
 
