@@ -118,7 +118,7 @@ def test_match_rows_takes_an_untouched_document_of_a_silent_tool_for_undecided(t
 def test_tool_of_names_the_formats_where_it_cannot_tell(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "good"}\n')
-    with pytest.raises(AssayError, match=r"rows\.jsonl: which tool wrote it cannot be told .* --format \(.*csv\)"):
+    with pytest.raises(AssayError, match=r"rows\.jsonl: its content does not say which tool .* --format \(.*csv\)"):
         tool_of(read_documents(str(path)), str(path))
 
 
