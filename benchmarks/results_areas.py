@@ -31,6 +31,16 @@ class Area:
 
 AREAS = (
     Area(
+        "The first hour",
+        "On an idle machine of two cores: `init`, `validate`, `run`, `predict`, `serve` and more in a terminal.",
+        ("first_hour",),
+        (
+            Headline("assay run: seconds to the first line", "seconds to the first line"),
+            Headline("assay run: seconds to the begun flow", "seconds to the begun flow"),
+            Headline("from data to a served champion, seconds, {count} kinds of data", "to a served champion"),
+        ),
+    ),
+    Area(
         "Quality of the shipped recipes",
         "The exported bundle on test rows of real data, with a small encoder of 22 million parameters.",
         ("quality",),
