@@ -8,8 +8,6 @@ predictions on rows of one cluster are not independent.
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.special import ndtr
-from scipy.stats import t as student_t
 
 from assay.evaluation.statistics import Bools, Floats, Interval, Ints
 
@@ -92,6 +90,8 @@ def _table(clusters: Ints, bin_of: Ints, values: Floats) -> Floats:
 
 def _mean_distance(mean: Floats, spread: Floats) -> Floats:
     """Return the mean of the absolute value of a normal variable."""
+    from scipy.special import ndtr  # scipy takes long to import, and only the evaluation needs it
+
     scaled = mean / np.maximum(spread, 1e-12)
     distance: Floats = spread * np.sqrt(2 / np.pi) * np.exp(-(scaled**2) / 2) + mean * (1 - 2 * ndtr(-scaled))
     return distance
@@ -99,6 +99,8 @@ def _mean_distance(mean: Floats, spread: Floats) -> Floats:
 
 def _error(counts: Floats, confidences: Floats, rights: Floats) -> Interval:
     """Return the error without the part of chance, and its interval, from sums by cluster and bin."""
+    from scipy.stats import t as student_t  # as above
+
     sizes = counts.sum(axis=0)
     gaps = (rights - confidences).sum(axis=0) / sizes
     variances = ((rights - confidences - gaps * counts) ** 2).sum(axis=0) / sizes**2
