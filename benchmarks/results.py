@@ -2,6 +2,7 @@
 
 import json
 import platform
+import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -37,6 +38,30 @@ class Row(BaseModel):
         if self.required is None:
             return True
         return self.value >= self.required if self.better == "higher" else self.value <= self.required
+
+
+def ratio_row(
+    measure: str,
+    ours: Sequence[float],
+    reference: Sequence[float],
+    *,
+    command: str,
+    required: float | None = None,
+    aim: float | None = None,
+    note: str = "",
+) -> Row:
+    """Return the row of the median ratio of values measured in turns, with the lowest and the highest one."""
+    ratios = [own / other for own, other in zip(ours, reference, strict=True)]
+    return Row(
+        measure=measure,
+        value=round(statistics.median(ratios), 3),  # a share just below its requirement must not be rounded up
+        better="higher",
+        required=required,
+        aim=aim,
+        spread=(round(min(ratios), 3), round(max(ratios), 3)),
+        command=command,
+        note=note,
+    )
 
 
 def write_rows(name: str, rows: Sequence[Row]) -> None:

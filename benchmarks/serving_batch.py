@@ -30,7 +30,7 @@ from assay.serving.engine import Row as TextRow
 from assay.tasks.export import _finish_bundle, _Source
 from benchmarks.encoder import minilm_folder
 from benchmarks.matmul_limit import Limit
-from benchmarks.results import Row, write_rows
+from benchmarks.results import Row, ratio_row, write_rows
 from benchmarks.serving_bundle import PLACE, open_minilm_bundle, read_texts
 
 COMMAND = "make bench-serving"
@@ -168,24 +168,18 @@ class Bench:
             ("batch: share of the limit of matrix products, float32", "fp32", "limit fp32", 0.75, 0.85, counted),
             ("batch: share of the limit of matrix products, int8", "int8", "limit int8", 0.55, 0.7, counted + rest),
         ]
-        rows = []
-        for measure, ours, reference, required, aim, why in wanted:
-            ratios = [a / b for a, b in zip(metrics[ours], metrics[reference], strict=True)]
-            rows.append(
-                Row(
-                    measure=measure,
-                    value=round(
-                        statistics.median(ratios), 3
-                    ),  # a share just below its requirement must not be rounded up
-                    better="higher",
-                    required=required,
-                    aim=aim,
-                    spread=(round(min(ratios), 3), round(max(ratios), 3)),
-                    command=COMMAND,
-                    note=why,
-                )
+        return [
+            ratio_row(
+                measure,
+                metrics[ours],
+                metrics[reference],
+                command=COMMAND,
+                required=required,
+                aim=aim,
+                note=why,
             )
-        return rows
+            for measure, ours, reference, required, aim, why in wanted
+        ]
 
 
 def export_both(checkpoint: Checkpoint, folder: Path) -> dict[str, Bundle]:

@@ -37,7 +37,7 @@ from assay.serving.engine import Row as TextRow
 from assay.serving.openvino_provider import runs_bf16
 from benchmarks.encoder import minilm_folder
 from benchmarks.matmul_limit import Limit
-from benchmarks.results import Row, write_rows
+from benchmarks.results import Row, ratio_row, write_rows
 from benchmarks.serving_batch import export_both
 from benchmarks.serving_bundle import PLACE, open_joint_checkpoint, open_minilm_bundle, read_intent_texts, read_texts
 
@@ -114,7 +114,7 @@ def measure(task: str, folder: Path, rounds: int, limit: int | None) -> list[Row
     if limits:
         counted = "of the products that the graph computes; the rest is attention, normalisation, GELU and tokenisation"
         measure = f"{task}: share of the limit of matrix products, bf16"
-        shown.append(_ratio(measure, speeds["bf16"], limits, None, None, counted))
+        shown.append(ratio_row(measure, speeds["bf16"], limits, command=COMMAND, note=counted))
     return shown
 
 
@@ -216,8 +216,16 @@ def _rows(task: str, peers: Sequence[str], speeds: dict[str, list[float]], kind:
     measure = f"{task}: {ours} engine against"
     others = [name for name in (*peers, "int8", "fp32") if name != ours]
     return [
-        _ratio(f"{measure} the best peer{kind}", speeds[ours], speeds[best_peer], required, aim, note),
-        *(_ratio(f"{measure} {name}{kind}", speeds[ours], speeds[name], None, None, "") for name in others),
+        ratio_row(
+            f"{measure} the best peer{kind}",
+            speeds[ours],
+            speeds[best_peer],
+            command=COMMAND,
+            required=required,
+            aim=aim,
+            note=note,
+        ),
+        *(ratio_row(f"{measure} {name}{kind}", speeds[ours], speeds[name], command=COMMAND) for name in others),
     ]
 
 
@@ -238,27 +246,6 @@ def _equality(task: str, predictions: dict[str, list[Any]]) -> list[Row]:
             )
         )
     return rows
-
-
-def _ratio(
-    measure: str,
-    ours: Sequence[float],
-    reference: Sequence[float],
-    required: float | None,
-    aim: float | None,
-    note: str,
-) -> Row:
-    ratios = [own / other for own, other in zip(ours, reference, strict=True)]
-    return Row(
-        measure=measure,
-        value=round(statistics.median(ratios), 3),
-        better="higher",
-        required=required,
-        aim=aim,
-        spread=(round(min(ratios), 3), round(max(ratios), 3)),
-        command=COMMAND,
-        note=note,
-    )
 
 
 def _decoded(prediction: Any) -> tuple[Any, ...]:

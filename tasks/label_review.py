@@ -68,9 +68,7 @@ def find_label_issues(
             tasks=found[:rows],
             names=version.names,
         )
-        if output is not None:
-            files = write_tasks(report.tasks, output, task_format, version.names, report.model)
-            report = report.model_copy(update={"files": files})
+        report = _with_file(report, output, task_format)
         current_step().conclude(f"{report.found:,} of {report.rows:,} rows")
         page = mlflow_page(tracking_uri, f"models/{version.champion.name}/versions/{version.champion.number}")
         show_issues(report, page)
@@ -124,11 +122,17 @@ def suggest_rows(
             tasks=[suggestion(predicted[row.number], row) for row in chosen],
             names=version.names,
         )
-        if output is not None:
-            files = write_tasks(report.tasks, output, task_format, version.names, report.model)
-            report = report.model_copy(update={"files": files})
+        report = _with_file(report, output, task_format)
     current_step().conclude(f"{report.found:,} of {report.rows:,} new rows")
     return report
+
+
+def _with_file(report: LabelTaskReport, output: Path | None, task_format: TaskFormat) -> LabelTaskReport:
+    """Write the tasks of a report to a file, if one is wanted, and name it in the report."""
+    if output is None:
+        return report
+    files = write_tasks(report.tasks, output, task_format, report.names, report.model)
+    return report.model_copy(update={"files": files})
 
 
 @task(name="push-tasks", cache_policy=NO_CACHE)

@@ -70,9 +70,9 @@ def decided_by(document: Values) -> str | None:
         if (person := _person(annotation.get("completed_by"))) is not None:
             return person
     responses = document.get("responses")
-    for answers in responses.values() if isinstance(responses, Mapping) else ():
-        for answer in _objects(answers):
-            if (person := _person(answer.get("user_id"))) is not None:
+    for to_question in responses.values() if isinstance(responses, Mapping) else ():
+        for response in _objects(to_question):
+            if (person := _person(response.get("user_id"))) is not None:
                 return person
     return next((str(document[name]) for name in _AUTHORS if document.get(name)), None)
 
