@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.storage.completion_manifest import read_manifest
 from assay.recipes.recipe import Gate, Head
-from assay.serving.bundle import MeasuredPrecision
+from assay.serving.bundle import MeasuredPrecision, Precision
 
 REPORT = "export.json"
 BUNDLE = "bundle"  # folder beside the report
@@ -55,7 +55,9 @@ class ExportReport(ShippedPrecision):
         return cls.model_validate_json(read_manifest(folder, REPORT, "a finished export", "run with --from export"))
 
 
-def choose_shipped(gate: Gate, measured: Sequence[MeasuredPrecision], heads: Sequence[Head]) -> ShippedPrecision:
+def choose_shipped(
+    gate: Gate, measured: Sequence[MeasuredPrecision], heads: Sequence[Head], order: Sequence[Precision] = ()
+) -> ShippedPrecision:
     """Choose the fastest precisions whose F1 falls by no more than the gate allows, for no head.
 
     A precision that `gate.precision` names ships wherever it holds its F1, with `auto` only where it is faster. float32
@@ -65,6 +67,7 @@ def choose_shipped(gate: Gate, measured: Sequence[MeasuredPrecision], heads: Seq
         gate: requirements of the recipe.
         measured: float32 and the precisions that were tried.
         heads: heads of the model.
+        order: order of preference, as of a version that is reproduced; without one, the measured speeds decide.
     """
     if gate.precision == "fp32":
         return ShippedPrecision(precision="fp32", why="gate.precision is fp32")
@@ -76,6 +79,8 @@ def choose_shipped(gate: Gate, measured: Sequence[MeasuredPrecision], heads: Seq
             why=f"no labelled validation rows to test precisions on for the head {unmeasured[0]}",
         )
     preferred = _by_preference(measured, gate.precision)
+    if order:
+        preferred.sort(key=lambda one: order.index(one.precision) if one.precision in order else len(order))
     holding = [one.precision for one in preferred if max(one.drop.values()) <= gate.precision_max_drop]
     on_any = next(precision for precision in holding if precision != "bf16")
     return ShippedPrecision(

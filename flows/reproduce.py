@@ -10,7 +10,7 @@ from assay.registry.lineage.version_lineage import lineages
 from assay.serving.address import existing_tracking_uri
 from assay.tasks.evaluate import evaluate
 from assay.tasks.find_snapshot import find_snapshot
-from assay.tasks.reproduce import Reproduction, compare, open_reproduction
+from assay.tasks.reproduce import Reproduction, compare, open_reproduction, registered_bundle
 from assay.tasks.split import split
 
 
@@ -30,9 +30,11 @@ def reproduce(model: str, store: Path = Path(".assay"), registry_uri: str | None
     with lineages(uri, model) as (lineage,), open_reproduction(lineage, store, uri) as run:
         snapshot = find_snapshot(run, lineage, store)
         splits = split(run, snapshot)
-        candidate, _ = best_candidate(run, snapshot, splits)
+        then = registered_bundle(run, lineage)
+        precisions = [one.precision for one in then.manifest.measured]
+        candidate, _ = best_candidate(run, snapshot, splits, precisions)
         evaluation = evaluate(run, candidate.bundle, snapshot, splits)
-        result = compare(run, lineage, splits, candidate.checkpoint, candidate.bundle, evaluation)
+        result = compare(run, lineage, then, splits, candidate.checkpoint, candidate.bundle, evaluation)
     if result.equal:
         shutil.rmtree(run.store)
     return result

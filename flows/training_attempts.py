@@ -20,6 +20,7 @@ from assay.models.sample_weights import SampleWeights
 from assay.recipes.recipe import Recipe
 from assay.runs.run import Run
 from assay.runs.step_progress import note
+from assay.serving.bundle import Precision
 from assay.tasks.export import export
 from assay.tasks.mitigate import accept_mitigation, changes_of, mitigate
 from assay.tasks.record_attempts import record_attempts
@@ -49,9 +50,11 @@ class Candidate:
 
 
 def best_candidate(
-    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
+    run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], precisions: Sequence[Precision] = ()
 ) -> tuple[Candidate, list[Attempt]]:
     """Train; tune after a score below the threshold, reweight the rows of slices below it, and train again.
+
+    `precisions` is the order of preference of a version that is reproduced (see `export`).
 
     Returns:
         The candidate for the gate, and all attempts; empty if the recipe allows no further attempt.
@@ -59,7 +62,7 @@ def best_candidate(
     Raises:
         AssayError: a step failed in a way that a user can fix.
     """
-    attempts = Attempts(run, snapshot, splits)
+    attempts = Attempts(run, snapshot, splits, precisions)
     attempts.train_first()
     attempts.tune_while_low()
     attempts.mitigate_while_unfair()
@@ -73,9 +76,12 @@ class Attempts:
 
     best: Candidate
 
-    def __init__(self, run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]) -> None:
+    def __init__(
+        self, run: Run, snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits], precisions: Sequence[Precision]
+    ) -> None:
         self._run = run
         self._data = snapshot, splits
+        self._precisions = precisions
         self._recipe = run.recipe
         self._numbers = range(1, run.recipe.retrigger.max_attempts + 1)
         self.history: list[Attempt] = []
@@ -127,7 +133,7 @@ class Attempts:
         self, name: str, tuned: ArtifactRef[TuningResult] | None, weights: ArtifactRef[SampleWeights] | None
     ) -> Candidate:
         checkpoint = _named(train, name)(self._run, *self._data, tuned, weights, name)
-        bundle = _named(export, name)(self._run, checkpoint, *self._data)
+        bundle = _named(export, name)(self._run, checkpoint, *self._data, self._precisions)
         scores = _named(score, name)(self._run, bundle, *self._data) if _needs_scores(self._recipe) else None
         return Candidate(checkpoint, bundle, tuned, weights, scores)
 

@@ -54,20 +54,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Source:
-    """The inputs of a bundle."""
+    """The inputs of a bundle; `precisions` is the order of preference, if it does not depend on speed."""
 
     recipe: Recipe
     checkpoint: Checkpoint
     snapshot: str
     rows: list[Example]
+    precisions: Sequence[Precision] = ()
 
 
 @task(name="export", cache_policy=NO_CACHE)
 @reported("export")
 def export(
-    run: Run, checkpoint: ArtifactRef[Checkpoint], snapshot: ArtifactRef[Snapshot], splits: ArtifactRef[Splits]
+    run: Run,
+    checkpoint: ArtifactRef[Checkpoint],
+    snapshot: ArtifactRef[Snapshot],
+    splits: ArtifactRef[Splits],
+    precisions: Sequence[Precision] = (),
 ) -> ArtifactRef[ExportReport]:
     """Export the checkpoint to a bundle, and choose its precisions on validation rows.
+
+    `precisions` is the order of preference of a version that is reproduced: speeds differ from one measurement to the
+    next, so that they would choose another precision now and then.
 
     Returns:
         A folder with `bundle/`, the bundle that ships, and `export.json`.
@@ -80,10 +88,12 @@ def export(
     }
     data = snapshot.load()
     rows = {"snapshot": data.digest, "splits": splits.load().digest}
+    if precisions:
+        inputs["precisions"] = list(precisions)
 
     def make(folder: Path) -> None:
         validation = splits.load().rows(data, "validation")
-        source = _Source(run.recipe, checkpoint.load(), data.digest, validation)
+        source = _Source(run.recipe, checkpoint.load(), data.digest, validation, precisions)
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
@@ -91,8 +101,8 @@ def export(
     content = {**inputs, **rows, "cpu_flags": cpu_flags(), "bf16": runs_bf16()}
     result = run.once("export", inputs, make, content=content).to(ExportReport)
     report = result.load()
-    precisions = f"bf16 on CPUs like this one, else {report.precision}" if report.bf16 else report.precision
-    current_step().conclude(f"{precisions}, {report.size_mb:.1f} MB")
+    shipped = f"bf16 on CPUs like this one, else {report.precision}" if report.bf16 else report.precision
+    current_step().conclude(f"{shipped}, {report.size_mb:.1f} MB")
     return result
 
 
@@ -138,7 +148,7 @@ def export_bundle(source: _Source, folder: Path) -> ExportReport:
             parity = compare_with_torch(network, engine, _parity_rows(source))
         with _timed("trying other precisions"):
             measured = _measure_precisions(source, plain, small, engine)
-        choice = choose_shipped(source.recipe.gate, measured, source.recipe.heads)
+        choice = choose_shipped(source.recipe.gate, measured, source.recipe.heads, source.precisions)
         shipped = _ship(choice, plain, small)
         with _timed("calibrating"):
             _calibrate(source, shipped)

@@ -110,11 +110,23 @@ def open_reproduction(lineage: Lineage, store: Path, tracking_uri: str) -> Itera
         yield Run(key=key, recipe=recipe, store=folder, tracking_uri=tracking_uri, mlflow_run=tracking.run_id)
 
 
+def registered_bundle(run: Run, lineage: Lineage) -> Bundle:
+    """Download the bundle of the version into the folder of the run.
+
+    Raises:
+        AssayError: MLflow cannot be reached, or the bundle differs from the registered one.
+    """
+    with mlflow_reachable(run.tracking_uri):
+        versions = Versions(connect(run.tracking_uri), lineage.version.name, run.tracking_uri)
+        return versions.download(lineage.version, run.folder / "version")
+
+
 @task(name="compare", cache_policy=NO_CACHE, persist_result=False, result_serializer="json")
 @reported("compare")
 def compare(
     run: Run,
     lineage: Lineage,
+    then: Bundle,
     splits: ArtifactRef[Splits],
     checkpoint: ArtifactRef[Checkpoint],
     export: ArtifactRef[ExportReport],
@@ -123,13 +135,11 @@ def compare(
     """Compare the new results with those of the version, and log the comparison to MLflow and Prefect.
 
     Raises:
-        AssayError: MLflow cannot be reached, or the bundle of the version differs from the registered one.
+        AssayError: MLflow cannot be reached.
     """
     with mlflow_reachable(run.tracking_uri):
         client = connect(run.tracking_uri)
         tags = client.get_run(run.mlflow_run).data.tags
-        versions = Versions(client, lineage.version.name, run.tracking_uri)
-        then = versions.download(lineage.version, run.folder / "version")
     now = evaluation.load()
     recipe = {"recipe": lineage.version.tags.get(RECIPE_DIGEST_TAG)}
     reproduction = Reproduction(

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -76,6 +76,14 @@ class Terminal:
     def family(self) -> list[psutil.Process]:
         """Every process below the command."""
         return list(psutil.Process(self.pid).children(recursive=True))
+
+    def commands(self) -> list[list[str]]:
+        """The command line of every process below the command."""
+        lines = []
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):  # ended since
+                lines.append(process.cmdline())
+        return lines
 
     def close(self) -> None:
         """End what is left."""

@@ -86,6 +86,14 @@ def test_choose_shipped_orders_what_was_measured_and_says_why() -> None:
     )
 
 
+def test_choose_shipped_keeps_the_order_of_a_version_whatever_the_speeds() -> None:
+    gate = Gate.model_validate({"min_f1": {"sentence": 0.6}})
+    measured = [FP32, _measured("int8", 0.004, 0.02, 400)]
+    choice = choose_shipped(gate, measured, ["sentence", "tokens"], order=["fp32", "bf16", "int8"])
+    assert choice.precision == "fp32"
+    assert [one.precision for one in choice.measured] == ["fp32", "int8"]
+
+
 def test_export_report_loads_what_an_export_wrote(tmp_path: Path) -> None:
     report = ExportReport(
         precision="int8",

@@ -24,7 +24,7 @@ def statuses(store: Path) -> list[str]:
 
 
 def has_server(opened: Terminal) -> bool:
-    return any("assay.flows.server_process" in one.cmdline() for one in opened.family() if lives(one))
+    return any("assay.flows.server_process" in words for words in opened.commands())
 
 
 @pytest.mark.slow  # four starts of a run, each of which imports its packages and starts Prefect's temporary server
@@ -71,7 +71,7 @@ def test_run_of_several_processes_stops_on_a_signal_to_it_alone(store: Path, tmp
     recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"), training={"epochs": 100, "processes": 2})
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     with terminal(["run", str(tmp_path / "recipe.yaml"), "--store", str(store)], tmp_path) as opened:
-        opened.wait_until(lambda: sum("assay.tasks.training.worker" in one.cmdline() for one in opened.family()) == 3)
+        opened.wait_until(lambda: sum("assay.tasks.training.worker" in words for words in opened.commands()) == 3)
         check_stopped(opened, lambda: os.kill(opened.pid, signal.SIGTERM), signal.SIGTERM, SAVED)
 
 

@@ -1,6 +1,6 @@
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from assay.corpus.storage.digest import digest_file
 from assay.evaluation.labelled_predictions import PREDICTIONS, read_predictions, write_predictions
 from assay.flows.reproduce import reproduce
 from assay.flows.training import TrainingOutcome, train
+from assay.registry.versions import Versions
 from assay.runs.environment import current_environment, to_text
 from assay.runs.lineage_record import predictions_folder
 from assay.runs.tags import REPRODUCES_TAG
 from assay.runs.tracking import ENVIRONMENT
+from assay.serving.bundle import Precision
 from assay.tasks.reproduce import Reproduction
 from tests.flows.tiny import make_recipe, write_rows
 
@@ -73,8 +75,18 @@ def surroundings_named(reproduction: Reproduction) -> list[str]:
     return [change.what for change in reproduction.environment if change.what != "commit"]
 
 
-def test_reproduce_is_equal_to_the_last_digit(world: World) -> None:
-    # given rows that have changed, and a ledger that knows the sides of all runs
+def shipped_is_slowest(world: World, folder: Path) -> Callable[..., dict[Precision, float]]:
+    """A measurement of speed that speaks against the precision that the second version ships."""
+    versions = Versions(world.client, "tiny", world.uri)
+    shipped = versions.download(versions.get("2"), folder).manifest.precision
+    return lambda engines, rows: {precision: 1.0 if precision == shipped else 100.0 for precision in engines}
+
+
+def test_reproduce_is_equal_to_the_last_digit(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given rows that have changed, a ledger that knows the sides of all runs, and a machine of other speeds
+    monkeypatch.setattr(
+        "assay.evaluation.precision_measurement.measure_speeds", shipped_is_slowest(world, tmp_path / "version")
+    )
     write_rows(world.corpus, 50, seed=9)
     ledger = digest_file(ledger_path(world.store, "tiny"))
     registry = world.registry
