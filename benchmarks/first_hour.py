@@ -1,8 +1,9 @@
 """The first hour: the start of `assay run`, and from a stranger's data to a served champion (`make bench-first-hour`).
 
 `assay run` is started as a command of its own with a tiny recipe, and stopped once its flow has begun: the seconds to
-its first line and to the begun flow, the median of three. Then the tests of the first hour play `init`, `validate`,
-`run`, `predict`, `serve`, `history` and more in a terminal, for a CSV file, words with tags, and a MongoDB collection.
+its first line and to the begun flow, the median of three. The first start on a machine comes before these and has a row
+of its own, since Prefect creates its database in it. Then the tests of the first hour play `init`, `validate`, `run`,
+`predict`, `serve`, `history` and more in a terminal, for a CSV file, words with tags, and a MongoDB collection.
 Times are those of this machine, which should do nothing else.
 """
 
@@ -39,8 +40,9 @@ AIM_S = 300
 
 def main() -> None:
     """Measure and record."""
-    starts = [start_seconds() for _ in range(STARTS)]
-    write_rows("first_hour", [*start_rows(starts), *(hour_row(data, test) for data, test in WAYS.items())])
+    with tempfile.TemporaryDirectory() as home:
+        first, *later = [start_seconds(Path(home)) for _ in range(1 + STARTS)]
+    write_rows("first_hour", [*start_rows(first, later), *(hour_row(data, test) for data, test in WAYS.items())])
 
 
 def hour_row(data: str, test: str) -> Row:
@@ -60,14 +62,14 @@ class Start(NamedTuple):
     processor: float
 
 
-def start_seconds() -> Start:
-    """Start `assay run` in a new store, without a configured Prefect server, and stop it once its flow has begun."""
+def start_seconds(home: Path) -> Start:
+    """Start `assay run` in a new store and a home of Prefect without a server; stop it once its flow has begun."""
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl"
         rows.write_text("".join(f'{{"text": "row {number}", "label": "{number % 2}"}}\n' for number in range(100)))
         recipe = Path(folder) / "recipe.yaml"
         recipe.write_text(TINY.format(rows=rows))
-        environment = {**os.environ, "PREFECT_HOME": f"{folder}/prefect"}
+        environment = {**os.environ, "PREFECT_HOME": str(home)}
         for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
             environment.pop(variable, None)
         command = [sys.executable, "-m", "assay.cli", "run", str(recipe), "--store", f"{folder}/store"]
@@ -91,11 +93,11 @@ def processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def start_rows(starts: Sequence[Start]) -> list[Row]:
+def start_rows(first_start: Start, later: Sequence[Start]) -> list[Row]:
     """Return the rows about the start of the command."""
-    first, begun, processor = (statistics.median(values) for values in zip(*starts, strict=True))
-    note = f"median of {len(starts)}, {processor:.1f} s of processor time"
-    return [
+    first, begun, processor = (statistics.median(values) for values in zip(*later, strict=True))
+    note = f"median of {len(later)}, {processor:.1f} s of processor time"
+    rows = [
         Row(
             measure=f"assay run: seconds to {event}",
             value=round(value, 2),
@@ -106,6 +108,15 @@ def start_rows(starts: Sequence[Start]) -> list[Row]:
         )
         for event, value, required in (("the first line", first, 1.0), ("the begun flow", begun, 8.0))
     ]
+    first_row = Row(
+        measure="the first assay run on a machine: seconds to the begun flow",
+        value=round(first_start.begun_flow, 2),
+        better="lower",
+        required=8.0,
+        command=COMMAND,
+        note=f"Prefect creates its database meanwhile; {first_start.processor:.1f} s of processor time",
+    )
+    return [*rows, first_row]
 
 
 if __name__ == "__main__":

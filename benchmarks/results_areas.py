@@ -36,7 +36,8 @@ AREAS = (
         ("first_hour",),
         (
             Headline("assay run: seconds to the first line", "seconds to the first line"),
-            Headline("assay run: seconds to the begun flow", "seconds to the begun flow"),
+            Headline("assay run: seconds to the begun flow", "^assay run: seconds to the begun flow"),
+            Headline("the first assay run on a machine: seconds to the begun flow", "^the first assay run on a machine"),
             Headline("from data to a served champion, seconds, {count} kinds of data", "to a served champion"),
         ),
     ),
