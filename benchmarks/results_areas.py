@@ -37,7 +37,7 @@ AREAS = (
         (
             Headline("assay run: seconds to the first line", "seconds to the first line"),
             Headline("assay run: seconds to the begun flow", "^assay run: seconds to the begun flow"),
-            Headline("the first assay run on a machine: seconds to the begun flow", "^the first assay run on a machine"),
+            Headline("the first assay run on a machine: seconds to the begun flow", "^the first assay run"),
             Headline("from data to a served champion, seconds, {count} kinds of data", "to a served champion"),
         ),
     ),
