@@ -135,7 +135,7 @@ def user_error(query: MongoQuery, error: Exception, action: str = "read") -> Ass
             f"start it, check the address that {query.words.uri} stands for, or raise {query.words.timeout}"
         )
     reason = brief(query, error)
-    return AssayError(f"{where} refused to {action} {query.name}: {reason}; check the query and the permissions")
+    return AssayError(f"{where} refused to {action} {query.name}: {reason}; check address, query and permissions")
 
 
 def brief(query: MongoQuery, error: Exception) -> str:
