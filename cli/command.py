@@ -46,7 +46,7 @@ THEMES: dict[str, tuple[Callable[..., None], ...]] = {
 }
 # A group of commands stands in the help by its name: `assay labels issues`.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {"labels": (labels.issues, labels.suggest, labels.apply)}
-GROUP_HELP = {"labels": "Let people mend the labels, and use what they decide."}
+GROUP_HELP = {"labels": "Find wrong labels and rows to label, and apply corrections."}
 GROUP_THEMES = {"Labels": ["labels"]}
 
 LOOK: dict[str, Any] = {

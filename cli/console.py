@@ -15,6 +15,7 @@ out = Console(markup=False, emoji=False)
 err = Console(markup=False, emoji=False, stderr=True)
 
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped recipe.")]
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the registered model.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated.")
 ]

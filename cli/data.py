@@ -24,7 +24,7 @@ def validate(
 ) -> None:
     """Check a recipe and its data, without training.
 
-    The last line says that the recipe is ready, with the command that runs it, or what to mend first (exit code 1).
+    The last line says that the recipe is ready, with the command that runs it, or what to fix first (exit code 1).
     """
     if recipe_only and as_json:
         raise typer.BadParameter("--json is the report on the data; leave out --recipe-only")

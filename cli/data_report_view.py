@@ -156,6 +156,6 @@ def _print_end(report: "DataReport") -> None:
     """Print the last line unwrapped, so that the command can be copied."""
     out.print()
     for problem in report.problems[1:]:
-        out.print(Text(f"then mend: {problem}"), highlight=False, soft_wrap=True)
+        out.print(Text(f"then fix: {problem}"), highlight=False, soft_wrap=True)
     line = f"ready: {report.command}" if report.ready else f"not ready: {report.problems[0]}"
     out.print(Text(line), style="bold green" if report.ready else "bold red", highlight=False, soft_wrap=True)

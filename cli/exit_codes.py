@@ -20,7 +20,7 @@ MEANINGS = {
     ExitCode.DONE: "done: the model is promoted, the rows are predicted, nothing needed is missing",
     ExitCode.ERROR: "an error, described in one line on stderr; or `doctor` misses something that is needed, or "
     "`validate` finds that a recipe is not ready, or `predict` could predict no row",
-    ExitCode.BAD_USE: "an unknown command or option, or an invalid value of one; nothing was begun",
+    ExitCode.BAD_USE: "an unknown command or option, or an invalid value of one; nothing was started",
     ExitCode.REFUSED: "the gate refused the model",
     ExitCode.DIFFERS: "a reproduction differs from its version",
     ExitCode.PENDING: "the gate passed the model, which waits for a person's approval",

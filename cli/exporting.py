@@ -14,9 +14,11 @@ from assay.corpus.errors import AssayError
 def export(
     model: Annotated[
         str,
-        typer.Argument(help="models:/NAME@champion, models:/NAME/VERSION, a bundle or a checkpoint folder."),
+        typer.Argument(
+            metavar="MODEL", help="models:/NAME@champion, models:/NAME/VERSION, a bundle or a checkpoint folder."
+        ),
     ],
-    folder: Annotated[Path, typer.Argument(help="New folder to write.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write.")],
     format: Annotated[
         Literal["huggingface"], typer.Option(help="Layout: huggingface, for transformers, optimum and transformers.js.")
     ] = "huggingface",
@@ -44,4 +46,4 @@ def export(
     if checkpoint.crf is not None:
         echo("the CRF of the token head is left out: pipeline() labels each token by itself")
     if checkpoint.cleaning != Cleaning():
-        echo("texts are cleaned by the recipe before they are read; clean them in the same way (docs/onnx.md)")
+        echo("Assay cleans texts before it reads them: clean yours as model.cleaning of the recipe does")

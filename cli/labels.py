@@ -22,7 +22,7 @@ Output = Annotated[Path, typer.Option(help="File of the tasks.")]
 Format = Annotated[
     str, typer.Option("--format", help="Tool that reads the file: label-studio, doccano, prodigy, argilla or csv.")
 ]
-Tasks = Annotated[int, typer.Option(min=1, max=MOST, help="Most rows to write, the most valuable first.")]
+Tasks = Annotated[int, typer.Option(min=1, max=MOST, help="Maximum number of rows to write, the most valuable first.")]
 
 
 def issues(
@@ -36,7 +36,7 @@ def issues(
             metavar="K",
             min=2,
             max=20,
-            help="Also look at training rows, by K trainings. [default: held-out rows alone]",
+            help="Also examine training rows, with K trainings. [default: only held-out rows]",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -152,7 +152,7 @@ def apply(
     as_json: AsJson = False,
     store: Store = Path(".assay"),
 ) -> None:
-    """Take corrected labels into the next run of a recipe.
+    """Use corrected labels in the next run of a recipe.
 
     They become an overlay in the store, by row, with author and time; the source stays as it is. A row that is
     corrected again keeps its history, and the last correction counts. Exit code 1: no row of the file can be used.

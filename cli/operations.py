@@ -78,8 +78,8 @@ def deploy(
 ) -> None:
     """Put deployments and automations on the Prefect server.
 
-    The server is that of PREFECT_API_URL; work pools are made, too. With recipes: deploy their trainings, on demand, on
-    a schedule and on drift. Without recipes: deploy all of deployments/prefect.yaml.
+    The server is that of PREFECT_API_URL; the command creates work pools, too. With recipes: deploy their trainings,
+    on demand, on a schedule and on drift. Without recipes: deploy everything in the prefect.yaml of Assay.
     """
     from assay.deployments.deploy import deploy as deploy_recipes
 

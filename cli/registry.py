@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.console import AsJson, Store, Verbose, echo, out, print_json
+from assay.cli.console import AsJson, ModelName, Store, Verbose, echo, out, print_json
 from assay.cli.exit_codes import ExitCode
 from assay.cli.terminal_layout import print_block
 from assay.corpus.errors import AssayError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from assay.registry.history import AliasChange
 
 
-def history(name: str, as_json: AsJson = False, store: Store = Path(".assay")) -> None:
+def history(name: ModelName, as_json: AsJson = False, store: Store = Path(".assay")) -> None:
     """Show every change of a model's champion, with its reason."""
     from assay.registry.history import AliasChanges
     from assay.registry.model_registry import ModelRegistry
@@ -50,7 +50,7 @@ def _described(change: "AliasChange") -> tuple[str, list[str]]:
 
 
 def approve(
-    name: str,
+    name: ModelName,
     approver: Annotated[str, typer.Option(help="Your name, recorded in the history as declared.")],
     version: Annotated[str | None, typer.Option(help="Number of the version. [default: the only pending one]")] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help="Refuse the version instead of approving it.")] = False,
@@ -69,7 +69,7 @@ def approve(
 
 
 def rollback(
-    name: str,
+    name: ModelName,
     reason: Annotated[str, typer.Option(help="Reason, recorded permanently in the history.")],
     to: Annotated[str | None, typer.Option(help="Version to restore. [default: the previous champion]")] = None,
     store: Store = Path(".assay"),
@@ -83,7 +83,7 @@ def rollback(
 
 
 def reproduce(
-    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="models:/NAME/VERSION or models:/NAME@champion.")],
     as_json: AsJson = False,
     verbose: Verbose = False,
     store: Store = Path(".assay"),
@@ -114,7 +114,7 @@ def reproduce(
 
 
 def diff(
-    name: str,
+    name: ModelName,
     before: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the first version.")],
     after: Annotated[str, typer.Argument(metavar="VERSION", help="Number of the second version.")],
     as_json: AsJson = False,

@@ -24,7 +24,7 @@ NOT_DONE = "nothing was changed; add --yes to apply it"
 
 
 def copy(
-    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@champion.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="models:/NAME/VERSION or models:/NAME@champion.")],
     to: Annotated[str, typer.Option(help="Address of the MLflow of the other registry.")],
     to_store: Annotated[Path, typer.Option(help="Folder of the lease and split ledger of the other registry.")],
     name: Annotated[str | None, typer.Option(help="Name of the model there. [default: the same name]")] = None,
@@ -106,7 +106,7 @@ def erase(
 ) -> None:
     """Erase rows everywhere, and list the versions trained on them.
 
-    Everywhere is: snapshots, MLflow and split ledger. The command searches every MLflow that a run of the store has
+    The command erases them from snapshots, from the split ledger, and from every MLflow that a run of the store has
     written to. Exit code 1: one of them is not responding, or a run is in none of them; the rest is erased, and the
     same command completes the erasure.
     """

@@ -17,7 +17,7 @@ from assay.evaluation.verdict import Check
 
 WIDTH = 10  # of the names in front of texts and commands
 NO_BREAK = "\N{NO-BREAK SPACE}"  # between an option and its value
-HELP = "docs/howto/refused.md"
+HELP = '"Refused: what now?" in the documentation'
 # Checks of one group share the part of their name before the colon.
 GROUPS = {
     "slice": ("slice", "slices"),

@@ -191,8 +191,8 @@ def _parsed(content: bytes, path: Path) -> Iterator[Correction]:
                 yield Correction.model_validate_json(line)
             except ValidationError as error:
                 raise AssayError(
-                    f"{path}, line {number}: this is no correction that Assay wrote; restore the file from a backup, "
-                    "or remove the line"
+                    f"{path}, line {number}: this is not a correction that Assay wrote; restore the file from a "
+                    "backup, or remove the line"
                 ) from error
 
 

@@ -127,7 +127,7 @@ class Snapshot:
         for part in self.manifest.parts:
             path = self.folder / part.name
             if not path.is_file() or digest_file(path) != part.sha256:
-                raise AssayError(f"{path} is missing or has changed since extraction; run with --from extract")
+                raise AssayError(f"{path} is missing or has changed since extraction; run again with --from extract")
 
 
 class SnapshotWriter:

@@ -1,4 +1,4 @@
-"""What `assay validate` found out about a recipe and its data: ready to run, or what to mend first."""
+"""What `assay validate` found out about a recipe and its data: ready to run, or what to fix first."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,7 +51,7 @@ class DataReport(_Frozen):
 
     recipe: str
     ready: bool
-    problems: list[str] = Field(description="What to mend, the first first; empty if the recipe is ready")
+    problems: list[str] = Field(description="What to fix, the most urgent first; empty if the recipe is ready")
     command: str = Field("", description="The command that runs the recipe with the same arguments")
     source: list[str] = Field(description="What the source was taken for, one line per file")
     reading: str = Field(description="How documents become rows: the format, and the fields")

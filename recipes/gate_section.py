@@ -82,7 +82,7 @@ class SliceRule(StrictModel):
             if name not in columns:
                 raise ValueError(f"gate.slices.columns names {name!r}, which source.fields.slices does not define")
         if self.label and "sentence" not in heads:
-            raise ValueError(f"gate.slices.label needs the sentence head, but model.heads is {list(heads)}")
+            raise ValueError(f"gate.slices.label needs the sentence head, but model.heads is {list(heads)}; remove it")
         for name, condition in self.expressions.items():
             self._check_expression(f"gate.slices.expressions.{name}", condition, columns, heads)
 
@@ -94,7 +94,7 @@ class SliceRule(StrictModel):
                     f"{key} names {name!r}, which every row has; rename the column in source.fields.slices"
                 )
             if name == LABEL and "sentence" not in heads:
-                raise ValueError(f"{key} names the class, but model.heads is {list(heads)}")
+                raise ValueError(f"{key} names the class, but model.heads is {list(heads)}; remove it")
             if name not in columns and name not in BUILT_IN:
                 raise ValueError(
                     f"{key}: {condition!r} names {name!r}, which source.fields.slices does not define "

@@ -31,7 +31,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise AssayError(f"{file} is not valid YAML: {describe_yaml_error(error)}") from error
     if not isinstance(values, dict):
-        raise AssayError(f"{file} is not a mapping of keys; see the shipped recipes in {SHIPPED}")
+        raise AssayError(f"{file} is not a mapping of keys; write KEY: VALUE lines, as the recipes in {SHIPPED} do")
     for override in overrides:
         _apply_override(values, override)
     return parse_recipe(values, str(file))
@@ -74,7 +74,7 @@ def find_recipe(path: str | Path) -> Path:
     if len(file.parts) == 1 and shipped.is_file():
         return shipped
     names = ", ".join(sorted(recipe.stem for recipe in SHIPPED.glob("*.yaml")))
-    raise AssayError(f"{path} is neither a file nor a shipped recipe (shipped: {names})")
+    raise AssayError(f"{path} is neither a file nor a shipped recipe; check the path, or name one of {names}")
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

@@ -85,5 +85,5 @@ class ModelSection(StrictModel):
         if self.crf and "tokens" not in self.heads:
             raise ValueError("model.crf needs the token head; add tokens to model.heads or remove crf")
         if len(set(self.heads)) != len(self.heads):
-            raise ValueError(f"model.heads {self.heads} names a head twice")
+            raise ValueError(f"model.heads {self.heads} names a head twice; name each once")
         return self

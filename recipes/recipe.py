@@ -196,12 +196,12 @@ class Recipe(StrictModel):
                 raise ValueError(f"gate.min_f1 sets no threshold for the head {head!r}; add gate.min_f1.{head}")
         for head in self.gate.max_ece:
             if head not in self.model.heads:
-                raise ValueError(f"gate.max_ece.{head} is set, but model.heads is {self.model.heads}")
+                raise ValueError(f"gate.max_ece.{head} is set, but model.heads is {self.model.heads}; remove it")
         for head in self.gate.min_f1:
             if head not in self.model.heads:
-                raise ValueError(f"gate.min_f1.{head} is set, but model.heads is {self.model.heads}")
+                raise ValueError(f"gate.min_f1.{head} is set, but model.heads is {self.model.heads}; remove it")
         if self.primary not in self.model.heads:
-            raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}")
+            raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}; name a head")
         self.gate.slices.check_against(self.source.fields.slices, self.heads)
         if self.gate.counterfactual is not None:
             self.gate.counterfactual.check_against(pair=self.source.fields.text_pair is not None)

@@ -134,7 +134,9 @@ class Bundle:
         """
         path = folder / MANIFEST
         if not path.is_file():
-            raise AssayError(f"{folder} holds no {MANIFEST}: it is no bundle, or incomplete; export or fetch it again")
+            raise AssayError(
+                f"{folder} holds no {MANIFEST}: it is not a bundle, or incomplete; export or fetch it again"
+            )
         try:
             manifest = BundleManifest.model_validate_json(path.read_bytes())
         except ValidationError as error:

@@ -51,7 +51,7 @@ def check_graph(model: bytes, path: Path) -> None:
         for fault in _faults(memoryview(model), "model", 0):
             raise AssayError(f"{path} {fault}; export the model again with assay")
     except (ValueError, IndexError, UnicodeDecodeError):
-        raise AssayError(f"{path} is no ONNX file, or a damaged one; fetch the bundle again") from None
+        raise AssayError(f"{path} is damaged or not an ONNX file; fetch the bundle again") from None
 
 
 def _faults(message: memoryview, kind: str, depth: int) -> Iterator[str]:

@@ -39,7 +39,7 @@ class ModelAddress(NamedTuple):
         """
         match = _ADDRESS.fullmatch(text)
         if match is None:
-            raise AssayError(f"{text!r} is no model address; write models:/NAME@champion or models:/NAME/3")
+            raise AssayError(f"{text!r} is not a model address; write models:/NAME@champion or models:/NAME/3")
         return cls(match["name"], match["alias"], match["number"])
 
     def __str__(self) -> str:

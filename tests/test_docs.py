@@ -93,3 +93,27 @@ def test_python_of_pages_imports_existing_names(path: Path) -> None:
                 source = Path(spec.origin).read_text(encoding="utf-8")
                 for alias in node.names:
                     assert re.search(rf"\b{alias.name}\b", source), f"{path.name}: {node.module}.{alias.name}"
+
+
+def test_messages_name_no_page_of_a_checkout() -> None:
+    # A wheel has no docs/: messages and help name a page by its title.
+    packages = [path.resolve() for path in (ROOT / "assay").iterdir() if path.is_dir()]
+    files = [file for package in packages for file in package.rglob("*.py")]
+    assert len(files) > 100
+    for file in files:
+        for node in messages(file):
+            assert not re.search(r"\bdocs/\S*\.md", node.value), f"{file}:{node.lineno}: {node.value}"
+
+
+def messages(file: Path) -> Iterator[ast.Constant]:
+    """Yield the texts of a module without its docstrings; those of cli/ are the help of commands, and count."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    docstrings = set() if file.is_relative_to(ROOT / "cli") else {id(text) for text in statements(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node
+
+
+def statements(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expressions that are statements by themselves, as docstrings are."""
+    return (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))

@@ -86,7 +86,7 @@ class Tagging(StrictModel):
         default_factory=list,
         description="Names of tags that are numbers, in their order or by number: [O, B-PER, I-PER]",
     )
-    join: Literal[" ", ""] = Field(" ", description="What stands between words in the text")
+    join: Literal[" ", ""] = Field(" ", description="Separator between the words of the text")
     space_after: str | None = Field(
         None,
         description="List with what follows each word: true or false, Yes or No (SpaceAfter), or white space itself",
@@ -94,7 +94,7 @@ class Tagging(StrictModel):
 
 
 class AnnotationRules(StrictModel):
-    """What counts where an annotation tool holds more than a row can (formats of tools)."""
+    """What to do if an annotation tool stores more than a row can hold (formats of tools)."""
 
     disagreement: Literal["reject", "first", "latest"] = Field(
         "reject",

@@ -24,7 +24,7 @@ _REMEDIES = (
     (r"entities overlap", "keep one of the overlapping entities in the tool, and export again"),
     (
         r"annotators disagree",
-        "settle it in the tool, or set source.annotations.disagreement: latest (or first)",
+        "resolve it in the tool, or set source.annotations.disagreement: latest (or first)",
     ),
     (r"relations are not read", "set source.annotations.relations: ignore to read the entities alone"),
     (r"text has several classes", "keep one class per text in the tool; Assay predicts one"),

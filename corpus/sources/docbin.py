@@ -29,7 +29,7 @@ def docbin_rows(path: Path) -> Iterator[NumberedRow]:
             yield number, _row(document)
     except Exception as error:  # of zlib, of msgpack and of spaCy
         raise AssayError(
-            f"{path} is damaged or no DocBin of spaCy; write it again, or convert it by spacy convert"
+            f"{path} is damaged or not a spaCy DocBin; write it again, or convert it with spacy convert"
         ) from error
 
 

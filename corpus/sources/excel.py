@@ -61,13 +61,13 @@ def _open(path: Path, file: BinaryIO) -> Any:
             warnings.simplefilter("ignore")
             return openpyxl.load_workbook(file, read_only=True, data_only=True)
     except Exception as error:  # of zipfile, of the XML parser and its own
-        raise AssayError(f"{path} is damaged or no workbook: {first_line(error)}; save it again") from error
+        raise AssayError(f"{path} is damaged or not a workbook: {first_line(error)}; save it again") from error
 
 
 def _sheet(path: Path, workbook: Any, sheet: str | None) -> Any:
     names = [worksheet.title for worksheet in workbook.worksheets]
     if sheet is not None and sheet not in names:
-        raise AssayError(f"{path} has no sheet {sheet!r} (source.file.sheet); it has {', '.join(names)}")
+        raise AssayError(f"{path} has no sheet {sheet!r} (source.file.sheet); name one of {', '.join(names)}")
     if not names:
         raise AssayError(f"{path} has no sheet of cells; save it again")
     return workbook[names[0] if sheet is None else sheet]

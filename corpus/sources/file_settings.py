@@ -56,7 +56,7 @@ class FileSettings(StrictModel):
         except LookupError:
             pass
         shown = repr(name)[:100]
-        raise ValueError(f"source.file.encoding is {shown}, which is no text encoding; write windows-1252 or utf-16")
+        raise ValueError(f"source.file.encoding is {shown}, which is not a text encoding; write windows-1252 or utf-16")
 
     @field_validator("separator")
     @classmethod

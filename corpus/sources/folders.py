@@ -29,7 +29,7 @@ def describe_folder(folder: Path) -> FileDescription:
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     holds = f"it holds {', '.join(names[:3])}" if names else "it holds no files"
     raise AssayError(
-        f"{folder} is a folder, and no JointBERT or brat folder: {holds}; name its files, such as {folder}/*.jsonl"
+        f"{folder} is neither a JointBERT nor a brat folder: {holds}; name its files, such as {folder}/*.jsonl"
     )
 
 
@@ -58,7 +58,7 @@ def parts_of(folder: Path, split_name: str) -> dict[Path, str]:
     if parts and split_name != "all":
         raise AssayError(
             f"source.paths names {folder} as {split_name}, but it holds {', '.join(path.name for path in parts)}; "
-            "write all, or name one of these"
+            "map it to all, or name one of these"
         )
     dumps = [] if parts else _dumps(folder)
     if len(dumps) > 1:
@@ -77,7 +77,7 @@ def jointbert_rows(folder: Path) -> Iterator[NumberedRow]:
     for number, lines in enumerate(zip_longest(*(_lines(folder / name) for name in names)), start=1):
         if None in lines:
             counts = ", ".join(f"{name} {sum(1 for _ in _lines(folder / name))}" for name in names)
-            raise AssayError(f"the files in {folder} differ in their numbers of lines: {counts}; export them again")
+            raise AssayError(f"the files in {folder} differ in the number of lines: {counts}; export them again")
         if any(line.strip() for line in lines):
             yield number, _row(f"{folder.name}:{number}", lines)
 

@@ -45,7 +45,9 @@ def read_hub(
     splits = splits or dict.fromkeys(tables, "all")
     for name in splits:
         if name not in tables:
-            raise AssayError(f"source.splits names {name!r}, but {path} has the splits {', '.join(sorted(tables))}")
+            raise AssayError(
+                f"source.splits names {name!r}, but {path} does not have it; name one of {', '.join(sorted(tables))}"
+            )
     accepts = RowFilter(filter_).accepts if filter_ else None
     for name, split_name in splits.items():
         part = None if split_name == "all" else split_name
@@ -81,7 +83,9 @@ def _load(path: str, revision: str | None, config: str | None, files: Mapping[st
         ) from error
     except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
         # A RuntimeError means that the data set requires a script of its own.
-        raise AssayError(f"source.path {path} cannot be loaded: {_brief(error)}") from error
+        raise AssayError(
+            f"source.path {path} cannot be loaded: {_brief(error)}; check its files, or name them in source.files"
+        ) from error
     return loaded if isinstance(loaded, Mapping) else {str(loaded.split or "all"): loaded}
 
 
@@ -177,7 +181,7 @@ def newest_commit(path: str) -> str:
         commit = HfApi().dataset_info(path, timeout=30).sha
     except (ConnectionError, HfHubHTTPError, OSError) as error:
         raise AssayError(
-            f"{path} is no local file or folder, and no data set of the hub that can be reached ({_brief(error)}); "
+            f"{path} is not a local file or folder, and the hub data set could not be opened ({_brief(error)}); "
             "check the path or name and the network"
         ) from error
     return str(commit)

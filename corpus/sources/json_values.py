@@ -101,7 +101,7 @@ class JsonText:
             if len(self._text) > LARGEST_VALUE:
                 limit = f"a value of more than {LARGEST_VALUE >> 20} MiB"
                 line, _ = self._place(self._position)
-                raise AssayError(f"{self.path} holds {limit}, from line {line} on; divide it into rows")
+                raise AssayError(f"{self.path} holds {limit}, from line {line} on; split it into rows")
             block *= 2
 
     def is_invalid(self, start: int, end: int) -> bool:

@@ -134,7 +134,8 @@ def user_error(query: MongoQuery, error: Exception, action: str = "read") -> Ass
             f"{where} cannot be reached within {query.timeout_s:g} s; "
             f"start it, check the address that {query.words.uri} stands for, or raise {query.words.timeout}"
         )
-    return AssayError(f"{where} refused to {action} {query.name}: {brief(query, error)}")
+    reason = brief(query, error)
+    return AssayError(f"{where} refused to {action} {query.name}: {reason}; check address, query and permissions")
 
 
 def brief(query: MongoQuery, error: Exception) -> str:

@@ -133,7 +133,7 @@ class _Worker:
 
     def _died(self) -> AssayError:
         code = self._process.wait()
-        return AssayError(f"a process that reads documents ended with code {code}; free memory, and start again")
+        return AssayError(f"a process that reads documents ended with exit code {code}; free memory, and start again")
 
 
 def _send(stream: IO[bytes], content: bytes) -> None:

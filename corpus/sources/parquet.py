@@ -35,7 +35,7 @@ def read_batches(path: Path, start: int = 0, rows_per_batch: int = ROWS_PER_BATC
                     yield batch.slice(max(0, start - first))
                 first += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
-        raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}") from error
+        raise AssayError(f"{path} is damaged or not Parquet: {' '.join(str(error).split())}; write it again") from error
 
 
 def parquet_rows(path: Path) -> Iterator[NumberedRow]:

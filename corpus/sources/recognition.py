@@ -83,7 +83,7 @@ def _describe_text(start: FileStart, settings: FileSettings) -> FileDescription:
     encoding = start.encoding(settings)
     text = start.text(encoding)
     if not text.strip():
-        raise AssayError(f"{start.path} holds blank lines alone; name a file with rows")
+        raise AssayError(f"{start.path} holds only blank lines; name a file with rows")
     common: dict[str, Any] = {
         "packed": start.packed,
         "encoding": encoding,
@@ -119,8 +119,8 @@ def _describe_conll(
     if layout is None:
         if is_set or name.endswith(CONLL_SUFFIXES):
             raise AssayError(
-                f"{start.path} is no CoNLL file: its lines have no common number of columns, at least two; write the "
-                "token, a tab and the tag, and a blank line after each sentence"
+                f"{start.path} is not a CoNLL file: its lines have no common number of columns, at least two; write "
+                "the token, a tab and the tag, and a blank line after each sentence"
             )
         return None
     layout = layout.model_copy(update={"documents": _has_documents(start, common["encoding"])})

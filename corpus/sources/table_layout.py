@@ -90,7 +90,7 @@ def column_names(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise AssayError(f"{path} needs a first line of column names, each once; it reads {list(cells)!r:.200}")
+        raise AssayError(f"{path} needs a first line that names each column once, but has {list(cells)!r:.200}; add it")
     repeated = next((name for name, count in Counter(names).items() if count > 1), None)
     if repeated is not None:
         what = f"the column {repeated!r} more than once" if repeated else "several columns without a name"

@@ -189,17 +189,17 @@ def _read(path: Path) -> Ledger:
         raise _damaged(path)
     if (version := metadata.get("keys", "1")) != str(VERSION):
         raise AssayError(
-            f"{path} holds keys of version {version}, and this Assay makes keys of version {VERSION}, to which every "
-            "row would be new; use the Assay that wrote it, or delete it to begin a new one (models of earlier runs "
-            "are then not comparable)"
+            f"{path} holds keys of version {version}, but this version of Assay uses version {VERSION}: it would take "
+            "every row for a new one; use the Assay that wrote it, or delete it to start a new ledger (models of "
+            "earlier runs are then not comparable)"
         )
     return Ledger(path, metadata["id"], int(metadata["revision"]), table)
 
 
 def _damaged(path: Path) -> AssayError:
     return AssayError(
-        f"{path} is not the split ledger that was written; restore it from a backup, "
-        "or delete it to begin a new one (models of earlier runs are then not comparable)"
+        f"{path} is damaged: it is not the split ledger that Assay wrote; restore it from a backup, "
+        "or delete it to start a new ledger (models of earlier runs are then not comparable)"
     )
 
 

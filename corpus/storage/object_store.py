@@ -94,7 +94,7 @@ class SharedStore:
         for name, digest in files.items():
             if digest_file(folder / name) != digest:
                 raise AssayError(
-                    f"{self.address}/{_by_digest(digest)} is not the file that was written; remove it and the "
+                    f"{self.address}/{_by_digest(digest)} has changed since it was written; remove it and the "
                     "manifest that names it, or run the step again (--from STEP)"
                 )
 

@@ -21,7 +21,7 @@ from assay.evaluation.verdict import Check
 from assay.recipes.recipe import Head
 
 METRIC = "baseline_f1"
-REMEDY = "train longer, on more or cleaner rows, or use more test rows (see docs/gate.md, Baselines)"
+REMEDY = "train longer, on more or cleaner rows, use more test rows, or set gate.baseline: off if no model is needed"
 
 
 def check_baseline(context: GateContext[Any], head: Head) -> list[Check]:

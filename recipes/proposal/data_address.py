@@ -124,7 +124,7 @@ def _named_splits(files: list[str], folder: Path | None = None) -> dict[str, str
 def _without_password(parts: dict[str, Any]) -> dict[str, Any]:
     if "@" in parts["uri"]:
         raise AssayError(
-            "the address of MongoDB holds a password, which would stand in the recipe; put it into an environment "
-            f"variable and name the data by env:VARIABLE/{parts['database']}.{parts['collection']}"
+            "the address of MongoDB holds a password, which would be stored in the recipe; put the address into an "
+            f"environment variable and name the data by env:VARIABLE/{parts['database']}.{parts['collection']}"
         )
     return parts

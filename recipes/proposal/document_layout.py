@@ -149,7 +149,7 @@ def _entity_field(
                 layouts[name] = layout
     if choices.entities is not None and not layouts:
         raise AssayError(
-            f"--entities {choices.entities}: its values are no lists of objects with offsets or words of the text; "
+            f"--entities {choices.entities}: its values are not lists of objects with offsets or words of the text; "
             "name another field, or none"
         )
     if len(layouts) > 1:

@@ -43,7 +43,7 @@ def mongo_query(
             f"put the address into an environment variable, and give {option} {ADDRESS_FORMAT}"
         )
     if not (match := _ADDRESS.fullmatch(address)):
-        raise AssayError(f"{option} is {address!r}, which is no address of a collection; write {ADDRESS_FORMAT}")
+        raise AssayError(f"{option} is {address!r}, which is not the address of a collection; write {ADDRESS_FORMAT}")
     variable = match["variable"]
     if not (uri := os.environ.get(variable, "").strip()):
         raise AssayError(f"{option} is {address}, but {variable} is not set; export {variable}=mongodb://HOST:27017")

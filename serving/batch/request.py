@@ -86,7 +86,7 @@ def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
         raise AssayError(
             f"--{name} is {fault['input']!r}; write one character such as ';' or tab"
             if name == "separator"
-            else f"--{name} is {fault['input']!r}, which is no text encoding; write one such as windows-1252 or utf-16"
+            else f"--{name} is {fault['input']!r}, which is not a text encoding; write windows-1252 or utf-16"
         ) from error
 
 

@@ -38,7 +38,10 @@ def test_command_lists_shipped_recipes_for_a_missing_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "validate", "nowhere.yaml") == 1
-    assert "nowhere.yaml is neither a file nor a shipped recipe (shipped: financial-tweets" in capsys.readouterr().err
+    assert (
+        "nowhere.yaml is neither a file nor a shipped recipe; check the path, or name one of financial-tweets"
+        in capsys.readouterr().err
+    )
 
 
 def test_command_names_the_missing_training_extra(toy_files: tuple[Path, Path]) -> None:

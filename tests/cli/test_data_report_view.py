@@ -157,4 +157,4 @@ def test_print_report_lists_failed_checks_the_critical_ones_first(monkeypatch: p
 def test_print_report_ends_with_the_first_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     long = "source.path " + "x" * 200
     lines = printed(monkeypatch, ready=False, problems=[long, "second", "third"])
-    assert lines[-3:] == ["then mend: second", "then mend: third", f"not ready: {long}"]
+    assert lines[-3:] == ["then fix: second", "then fix: third", f"not ready: {long}"]

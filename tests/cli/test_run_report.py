@@ -73,7 +73,7 @@ def test_show_summary_shows_what_failed_in_full(monkeypatch: pytest.MonkeyPatch)
     assert "tiny version 3: refused, 1 of 2 checks failed" in text
     assert "failed: score: sentence" in text
     assert text.count("why of score") == 8
-    assert "docs/howto/refused.md" in text
+    assert 'help        "Refused: what now?" in the documentation' in text
     assert "assay serve" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
     plain = shown(monkeypatch, result, terminal=False)

@@ -57,7 +57,7 @@ def test_read_overlay_names_a_damaged_line(tmp_path: Path) -> None:
     path = overlay_path(tmp_path, "news")
     add_corrections(path, [correction(ROWS[0], label="good")])
     path.write_text(path.read_text() + '{"id": 1}\n')
-    with pytest.raises(AssayError, match=r"news.jsonl, line 2: this is no correction"):
+    with pytest.raises(AssayError, match=r"news.jsonl, line 2: this is not a correction"):
         read_overlay(path)
 
 

@@ -74,7 +74,7 @@ def test_bundle_refuses_every_changed_byte(sound: Bundle, tmp_path: Path, sessio
         path.write_bytes(whole)
     assert sessions == []
     assert refused > 0.95 * tries
-    count("a bundle cut, flipped or overwritten at random", tries, "damages, each refused without a session")
+    count("a bundle cut, flipped or overwritten at random", tries, "damages, each refused before a session is created")
 
 
 def opened(folder: Path, digest: str) -> Bundle | None:

@@ -112,7 +112,7 @@ def test_server_keeps_client_paths_out_of_the_file_system(ask: Callable[..., Any
         OPENED.on = False
     assert [path for path in OPENED.paths if not path.endswith("pyproject.toml")] == []
     assert OPENED.paths
-    count("paths out of the folder, templates and tags in requests", tried, "requests, no file opened, no script shown")
+    count("paths outside a folder, templates and tags in requests", tried, "requests, no file opened, no script shown")
 
 
 def test_server_compares_tokens_in_constant_time(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_run_reports_a_full_disk_in_one_line_and_resumes(
     assert {
         run.info.status for run in client.search_runs([one.experiment_id for one in client.search_experiments()])
     } == {"FINISHED"}
-    count("a disk that is full at a write of a run: snapshot, sides, checkpoint, bundle, upload", 1, "full disks")
+    count("a disk that is full at a write of a run: snapshot, splits, checkpoint, bundle, upload", 1, "full disks")
 
 
 def finished(store: Path) -> list[Path]:

@@ -96,7 +96,7 @@ def test_server_survives_requests_generated_from_its_openapi(
         send()
     except Unsatisfiable:
         pytest.skip("nothing of it can be told wrongly")
-    count("requests made of the OpenAPI document, as told and not as told (schemathesis)", tried, "requests, no 5xx")
+    count("requests that the OpenAPI document allows or forbids (schemathesis)", tried, "requests, no 5xx")
 
 
 @settings(max_examples=ANY_REQUESTS, suppress_health_check=list(HealthCheck), deadline=None, database=None)

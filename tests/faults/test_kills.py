@@ -164,4 +164,4 @@ def test_run_resumes_after_random_kills_with_equal_results(
                 break  # the run was over, and only its process was not
         trial.check_end()
         assert trial.metrics() == metrics
-    count("kill -9 at random times of a run", kills, "kills")
+    count("kill -9 at random moments of a run", kills, "kills")

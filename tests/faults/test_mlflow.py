@@ -169,5 +169,9 @@ def test_run_survives_a_failing_mlflow_call(shop: Shop) -> None:
         assert not (reached and for_good and ended and mode in ("500", "down")), name
         failed += not ended
     # then each second try has completed it, with one version and one move
-    count("MLflow answers 500, 429, late, not at all, or its answer is lost, at each call", len(chosen), "faults")
+    count(
+        "MLflow responds with 500, 429, late or never, or its response is lost, at each call",
+        len(chosen),
+        "faults",
+    )
     assert failed

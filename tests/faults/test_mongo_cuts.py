@@ -88,7 +88,7 @@ def test_predict_writes_every_prediction_once_after_cuts(
         assert answered(mongo, target, output) == list(range(rows)), f"seed {seed}"
     assert cuts >= runs
     count(
-        f"MongoDB cut while answers go into a {output}",
+        f"MongoDB cut while predictions go into a {output}",
         cuts,
         f"cuts in {runs} predictions, {starts} starts",
     )

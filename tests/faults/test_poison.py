@@ -96,7 +96,7 @@ def test_extract_survives_poison_documents_of_mongodb(
         mongo.fill("poison", (one for one, _ in made[begin : begin + 10_000]))
     monkeypatch.setenv("TEST_MONGO", mongo.uri)
     check(mongo_run(mongo, tmp_path), [str(one["_id"]) for one, good in made if good], len(made))
-    count("poison documents in MongoDB", len(made), "documents, good + rejected = all")
+    count("poison documents in MongoDB", len(made), "documents, valid + rejected = all")
 
 
 def test_extract_survives_invalid_dates_and_huge_documents(
@@ -135,7 +135,7 @@ def test_extract_survives_poison_lines_of_jsonl(tmp_path: Path) -> None:
             total += 1
         file.write(json.dumps({"_id": "huge", "text": "x" * HUGE, "label": "up"}).encode() + b"\n")
     check(file_run(path, tmp_path, time="when"), good, total + 1)
-    count("poison lines of JSONL, with one text of 50 MB", total, "lines, good + rejected = all")
+    count("poison lines of JSONL, with one text of 50 MB", total, "lines, valid + rejected = all")
 
 
 def test_extract_survives_poison_rows_of_csv(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_extract_survives_poison_rows_of_csv(tmp_path: Path) -> None:
             else:
                 file.write(draw.choice(broken) + b"\n")
     check(file_run(path, tmp_path), good, total)
-    count("poison rows of CSV", total, "rows, good + rejected = all")
+    count("poison rows of CSV", total, "rows, valid + rejected = all")
 
 
 def csv_line(*cells: str) -> bytes:
@@ -173,4 +173,4 @@ def test_extract_reports_duplicate_ids(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="id") as error:
         validate.fn(run, snapshot)
     check_line(error.value)
-    count("ids that come twice", ROWS - different, "rows, all told of before anything is trained")
+    count("duplicate ids", ROWS - different, "rows, all reported before anything is trained")

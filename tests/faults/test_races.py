@@ -105,7 +105,7 @@ def test_promote_orders_promotions_of_concurrent_processes(racers: int, store: P
     assert all(scores[move.target] > scores[move.source] for move in moves if move.source)
     previous = registry.previous()
     assert (previous and previous.number) == moves[-1].source
-    count(f"{racers} processes that judge and promote at the same moment", moved, "promotions asked for")
+    count(f"{racers} processes that run the gate and promote at the same time", moved, "promotions requested")
 
 
 def _train_behind_the_line(line: Path, racers: int, *args: Any) -> None:
@@ -166,7 +166,7 @@ def test_train_in_concurrent_processes_compares_with_the_replaced_champion(
         assert (verdict["outcome"], verdict["champion"]) == ("passed", move.source)
         assert Verdict.model_validate(_without(verdict)).digest == move.verdict
     assert len(MlflowClient(tracking_uri=f"sqlite:///{store}/mlflow.db").search_model_versions("name='tiny'")) == racers
-    count(f"{racers} whole runs that promote at the same moment", racers, "runs")
+    count(f"{racers} whole runs that promote at the same time", racers, "runs")
 
 
 def _without(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -82,4 +82,4 @@ def test_run_keeps_secrets_out_of_its_files(mongo: Mongo, store: Path, tmp_path:
     # though what stands beside it in the recipe is in MLflow and in Prefect
     assert store / "mlflow.db" in holding(store, mongo.database)
     assert [path for path in holding(home, mongo.database) if path.name.startswith("prefect.db")]
-    count("canary secrets in addresses and tokens, searched for in all that a run wrote and said", 5, "secrets")
+    count("canary secrets in addresses and tokens, searched in all that a run wrote and printed", 5, "secrets")

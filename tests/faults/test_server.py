@@ -92,7 +92,7 @@ def test_server_is_not_blocked_by_slow_clients(server: Server) -> None:
             with suppress(ConnectionResetError, BrokenPipeError):
                 connection.sendall(whole[len(whole) - 1 - 5 * number % 40 :])
                 assert connection.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 408")
-    count("callers who send a part of a request and wait", SLOW, "connections, nobody else waited")
+    count("clients that send part of a request and wait", SLOW, "connections, no other request waited")
 
 
 def test_server_refuses_large_bodies_without_using_memory(server: Server) -> None:
@@ -152,7 +152,7 @@ def test_server_survives_bytes_that_are_not_a_request(server: Server) -> None:
     assert statuses["400"] > MALFORMED / 20
     assert post(server, ["good"]).status_code == 200
     assert process.is_running()
-    count("bytes over the socket that are no request, or one with a fault", MALFORMED, "connections, no 5xx")
+    count("bytes over the socket that are not a valid request", MALFORMED, "connections, no 5xx")
 
 
 def texts(draw: random.Random) -> list[str]:
@@ -217,6 +217,8 @@ def test_server_leaks_no_memory_or_files_while_the_champion_changes(store: Path,
         assert process.memory_info().rss - memory < MOST_GROWTH, measured
         assert process.num_fds() <= files + 4
     count(
-        "requests of mixed length while the champion changes", MIXED, "requests, each answered, memory and files flat"
+        "requests of mixed length while the champion changes",
+        MIXED,
+        "requests, each with a response, memory and open files constant",
     )
     count("changes of the champion under load", 2 * SWAPS, "changes, no request failed")

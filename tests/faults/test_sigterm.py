@@ -61,4 +61,4 @@ def test_run_resumes_after_sigterm(step: str, after: int, store: Path, tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert status(store) == "FINISHED"
     assert len(list((store / "runs").iterdir())) == 1
-    count("SIGTERM in a step of a run", 1, "runs, each gone on with")
+    count("SIGTERM in a step of a run", 1, "runs, each resumed")

@@ -69,5 +69,5 @@ def test_check_graph_refuses_operators_of_foreign_domains(model: bytes) -> None:
 
 @pytest.mark.parametrize("model", [b"hello", b"\x08", b"\xff" * 20, b"\x3a\x05ab", b"\x00\x00"])
 def test_check_graph_refuses_bytes_that_are_no_onnx_file(model: bytes) -> None:
-    with pytest.raises(AssayError, match="is no ONNX file"):
+    with pytest.raises(AssayError, match="is damaged or not an ONNX file"):
         check_graph(model, MODEL_PATH)

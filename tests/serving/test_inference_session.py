@@ -65,5 +65,5 @@ def test_open_session_names_the_reason_of_onnxruntime_in_one_line(toy: Bundle) -
 
 
 def test_open_session_checks_the_bytes_before_onnxruntime_reads_them(toy: Bundle) -> None:
-    with pytest.raises(AssayError, match="is no ONNX file, or a damaged one; fetch the bundle again"):
+    with pytest.raises(AssayError, match="is damaged or not an ONNX file; fetch the bundle again"):
         _open(toy, b"\xff" * 100)

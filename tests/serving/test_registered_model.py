@@ -57,7 +57,7 @@ def test_model_address_reads_what_it_prints(text: str, address: ModelAddress) ->
 
 @pytest.mark.parametrize("text", ["toy", "models:/toy", "models:/toy/latest", "models:/toy/1@a", "models:/@a", ""])
 def test_model_address_names_what_to_write(text: str) -> None:
-    message = f"{text!r} is no model address; write models:/NAME@champion or models:/NAME/3"
+    message = f"{text!r} is not a model address; write models:/NAME@champion or models:/NAME/3"
     with pytest.raises(AssayError, match=re.escape(message)):
         ModelAddress.parse(text)
 

@@ -51,7 +51,7 @@ def test_excel_rows_are_read_whatever_the_name_of_the_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("sheet", "message"),
     [
-        ("other", r"has no sheet 'other' \(source\.file\.sheet\); it has Sheet, more, none"),
+        ("other", r"has no sheet 'other' \(source\.file\.sheet\); name one of Sheet, more, none"),
         ("none", r"has no cells in the sheet 'none'; name another in source\.file\.sheet"),
     ],
 )

@@ -9,8 +9,11 @@ from assay.corpus.sources.file_settings import FileSettings, same_encoding
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"encoding": "latin-x"}, "source.file.encoding is 'latin-x', which is no text encoding; write windows-1252"),
-        ({"encoding": "base64"}, "source.file.encoding is 'base64', which is no text encoding; write windows-1252"),
+        (
+            {"encoding": "latin-x"},
+            "source.file.encoding is 'latin-x', which is not a text encoding; write windows-1252",
+        ),
+        ({"encoding": "base64"}, "source.file.encoding is 'base64', which is not a text encoding; write windows-1252"),
         ({"separator": '"'}, "source.file.separator is '\"'; write one of , ; | or"),
         ({"separator": "a"}, "source.file.separator is 'a'; write one of , ; | or"),
         ({"columns": {"tags": 2}}, "source.file.columns names no tokens; write {tokens: 1, tags: -1}"),

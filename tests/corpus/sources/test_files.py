@@ -122,7 +122,7 @@ def test_iter_rows_skips_only_invalid_utf8_in_parquet(tmp_path: Path) -> None:
         ("rows.txt", b"", r"rows\.txt is empty; name a file with rows"),
         ("rows.parquet", b"PAR1 no", r"rows\.parquet is damaged or not Parquet"),
         ("rows.csv", b"", r"rows\.csv is empty; name a file with rows"),
-        ("rows.csv", b",,\none,a,b\n", r"rows\.csv needs a first line of column names, each once"),
+        ("rows.csv", b",,\none,a,b\n", r"rows\.csv needs a first line that names each column once"),
         ("rows.csv", b'text,"label\none,a\n', r"rows\.csv opens a quote in its first line that is never closed"),
         ("rows.csv", b"text,text\n", r"has the column 'text' more than once; its first line must name each"),
     ],

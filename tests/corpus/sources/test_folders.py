@@ -40,7 +40,7 @@ def test_jointbert_rows_need_no_label(tmp_path: Path) -> None:
 
 
 def test_jointbert_rows_refuse_files_of_different_lengths(tmp_path: Path) -> None:
-    with pytest.raises(AssayError, match=r"differ in their numbers of lines: seq\.in 2, seq\.out 1, label 2; export"):
+    with pytest.raises(AssayError, match=r"differ in the number of lines: seq\.in 2, seq\.out 1, label 2; export"):
         list(iter_rows(write(tmp_path / "train", seq_out="O O O\n")))
 
 
@@ -56,7 +56,9 @@ def test_find_files_maps_subfolders_to_splits(tmp_path: Path) -> None:
     }
     assert find_files({str(folder / "dev"): "test"}) == {folder / "dev": "test"}
     assert str(describe_file(folder)) == "JointBERT folder (seq.in, seq.out, label), dev, test, train"
-    with pytest.raises(AssayError, match=r"names .*snips as train, but it holds dev, test, train; write all, or name"):
+    with pytest.raises(
+        AssayError, match=r"names .*snips as train, but it holds dev, test, train; map it to all, or name"
+    ):
         find_files({str(folder): "train"})
 
 

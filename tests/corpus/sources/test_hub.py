@@ -106,7 +106,9 @@ def test_read_hub_names_a_missing_file(folder: Path) -> None:
 
 
 def test_read_hub_lists_the_splits_for_an_unknown_one(saved: Path) -> None:
-    with pytest.raises(AssayError, match=r"source\.splits names 'validation', but .* has the splits dev, train$"):
+    with pytest.raises(
+        AssayError, match=r"source\.splits names 'validation', but .* does not have it; name one of dev, train$"
+    ):
         list(read_hub(str(saved), splits={"validation": "validation"}))
 
 

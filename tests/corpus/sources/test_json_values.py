@@ -115,5 +115,5 @@ def test_json_rows_take_memory_of_one_row(tmp_path: Path) -> None:
 def test_json_rows_refuse_a_value_without_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "LARGEST_VALUE", 1 << 20)
 
-    with pytest.raises(AssayError, match=r"holds a value of more than 1 MiB, from line 2 on; divide it into rows"):
+    with pytest.raises(AssayError, match=r"holds a value of more than 1 MiB, from line 2 on; split it into rows"):
         read(tmp_path, b'[{"a": 1},\n{"text": "' + b"x" * (3 << 20))

@@ -54,7 +54,7 @@ def test_read_chunks_starts_no_worker_for_few_batches(batches: list[bytes], monk
 
 def test_read_chunks_fails_with_one_line_if_a_worker_dies(batches: list[bytes]) -> None:
     broken = [*batches[: parallel_reader.BATCHES_ALONE], b"\x05\0\0\0\0\xff not BSON"]
-    with pytest.raises(AssayError, match="a process that reads documents ended with code 1; free memory"):
+    with pytest.raises(AssayError, match="a process that reads documents ended with exit code 1; free memory"):
         list(read_chunks(broken, FORMAT, **NEEDS, workers=2))
 
 

@@ -119,7 +119,7 @@ def test_describe_file_follows_the_settings(
     ("name", "data", "message"),
     [
         ("a.csv", b"", "is empty; name a file with rows"),
-        ("a.csv", b"\n \n", "holds blank lines alone; name a file with rows"),
+        ("a.csv", b"\n \n", "holds only blank lines; name a file with rows"),
         ("a.csv", b"PK\x03\x04....", "is a zip archive; unpack it and name the file in it"),
         ("a.jsonl", b"%PDF-1.7\n", "is a PDF; name a file of rows"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel file of before 2007; save it as .xlsx or as CSV"),
@@ -154,7 +154,7 @@ def test_describe_file_follows_the_settings(
         (
             "a.conll",
             b"just text\nand three words\n" * 3,
-            "is no CoNLL file: its lines have no common number of columns",
+            "is not a CoNLL file: its lines have no common number of columns",
         ),
         ("a.json", b'{"a": [{"x": 1}], "b": [{"y": 1}]}', "holds the lists a, b; name one in source.file.rows"),
         ("a.json", b'{"a": {"x": 1}}', "holds an object with no list of rows; its fields are a; name the list in"),
@@ -182,7 +182,7 @@ def test_describe_file_refuses_in_one_line_with_the_remedy(
             "begins with the mark of UTF-8, but source.file.encoding is cp",
         ),
         (CONLL, {"columns": {"tokens": 1, "tags": 4}}, "source.file.columns.tags is 4, but"),
-        (b"text,label\na,b,c\n", {"kind": "conll"}, "is no CoNLL file"),
+        (b"text,label\na,b,c\n", {"kind": "conll"}, "is not a CoNLL file"),
     ],
 )
 def test_describe_file_refuses_settings_that_the_file_contradicts(
@@ -198,7 +198,7 @@ def test_describe_file_refuses_missing_files_and_folders_of_files(tmp_path: Path
     with pytest.raises(AssayError, match=r"b\.jsonl is not a file; check the path"):
         describe_file(tmp_path / "b.jsonl")
     with pytest.raises(
-        AssayError, match=r"no JointBERT or brat folder: it holds a\.jsonl; name its files, such as .*\*"
+        AssayError, match=r"is neither a JointBERT nor a brat folder: it holds a\.jsonl; name its files, such as .*\*"
     ):
         describe_file(tmp_path)
 

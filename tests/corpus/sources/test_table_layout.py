@@ -96,7 +96,7 @@ def test_recognise_table_finds_the_columns_with_decimal_commas(
 
 
 def test_recognise_table_refuses_a_file_without_column_names() -> None:
-    with pytest.raises(AssayError, match=r"rows\.csv needs a first line of column names, each once; it reads \[\]"):
+    with pytest.raises(AssayError, match=r"rows\.csv needs a first line that names each column once, but has \[\]"):
         recognise("\n\n")
 
 
@@ -147,8 +147,8 @@ def test_read_records_keeps_the_records_before_a_cell_that_is_too_long() -> None
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ([], r"needs a first line of column names, each once; it reads \[\]"),
-        (["", " "], r"needs a first line of column names, each once; it reads \['', ' '\]"),
+        ([], r"needs a first line that names each column once, but has \[\]; add it"),
+        (["", " "], r"needs a first line that names each column once, but has \['', ' '\]; add it"),
         (["a", "b", " a"], "has the column 'a' more than once; its first line must name each column once"),
         (["", "", "b"], "has several columns without a name; its first line must name each column once"),
     ],

@@ -108,7 +108,7 @@ def test_open_ledger_rejects_a_damaged_file(tmp_path: Path, damage: str) -> None
     whole = path.read_bytes()
     path.write_bytes({"truncated": whole[:-20], "not parquet": b"hello", "empty": b""}[damage])
     with (
-        pytest.raises(AssayError, match=r"l\.parquet is not the split ledger .* restore it from a backup"),
+        pytest.raises(AssayError, match=r"l\.parquet is damaged: .* restore it from a backup"),
         open_ledger(path),
     ):
         pass
@@ -121,7 +121,7 @@ def test_open_ledger_rejects_a_changed_file(tmp_path: Path) -> None:
     table = pq.read_table(path)
     changed = table.set_column(1, "split", pa.array([TRAIN, TRAIN], pa.int8()))
     pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
-    with pytest.raises(AssayError, match="is not the split ledger that was written"), open_ledger(path):
+    with pytest.raises(AssayError, match="is not the split ledger that Assay wrote"), open_ledger(path):
         pass
 
 

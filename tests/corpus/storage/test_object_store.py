@@ -38,7 +38,7 @@ def test_shared_store_keeps_files_by_digest_and_verifies_downloads(bucket: str, 
 
     [name] = shared.names("files", "*/*")
     shared.write(name, b"rowz")
-    with pytest.raises(AssayError, match="is not the file that was written; remove it"):
+    with pytest.raises(AssayError, match="has changed since it was written; remove it"):
         shared.fetch(files, tmp_path / "spoilt")
     shared.remove(name)
     with pytest.raises(AssayError, match="FileNotFoundError"):

@@ -64,5 +64,5 @@ def test_find_layout_of_rows_with_entities() -> None:
 
 def test_find_layout_refuses_entities_that_are_none() -> None:
     documents = [{"text": f"Acme opens plant {row}", "label": ("a", "b")[row % 2], "n": [1]} for row in range(20)]
-    with pytest.raises(AssayError, match=r"^--entities n: its values are no lists of objects with offsets"):
+    with pytest.raises(AssayError, match=r"^--entities n: its values are not lists of objects with offsets"):
         find_layout(documents, Choices(entities="n"))

@@ -37,7 +37,7 @@ def test_lineages_keeps_versions_of_one_mlflow_run_apart(make_version: MakeVersi
     [
         ("models:/tiny/9", "has no version 9"),
         ("models:/tiny@champion", "no version with the alias 'champion'"),
-        ("tiny/1", "is no model address"),
+        ("tiny/1", "is not a model address"),
     ],
 )
 def test_lineages_reports_a_missing_version(make_version: MakeVersion, address: str, reason: str) -> None:

@@ -37,10 +37,10 @@ def test_mongo_query_reads_the_uri_from_the_environment(monkeypatch: pytest.Monk
     [
         ("mongo:env:UNSET_URI/db/texts", "--output is mongo:env:UNSET_URI/db/texts, but UNSET_URI is not set; export "),
         ("mongo:env:EMPTY_URI/db/texts", "but EMPTY_URI is not set; export EMPTY_URI=mongodb://HOST:27017"),
-        ("mongo:env:EMPTY_URI/db", f"which is no address of a collection; write {ADDRESS_FORMAT}"),
-        ("mongo:db/texts", "--output is 'mongo:db/texts', which is no address of a collection"),
-        ("mongo:env:MY-URI/db/texts", "which is no address of a collection"),
-        ("mongo:env:EMPTY_URI//texts", "which is no address of a collection"),
+        ("mongo:env:EMPTY_URI/db", f"which is not the address of a collection; write {ADDRESS_FORMAT}"),
+        ("mongo:db/texts", "--output is 'mongo:db/texts', which is not the address of a collection"),
+        ("mongo:env:MY-URI/db/texts", "which is not the address of a collection"),
+        ("mongo:env:EMPTY_URI//texts", "which is not the address of a collection"),
     ],
 )
 def test_mongo_query_names_the_option_the_address_and_its_form(

@@ -25,7 +25,7 @@ def test_file_settings_read_the_options_of_a_command() -> None:
 def test_file_settings_name_the_option_at_fault() -> None:
     with pytest.raises(AssayError, match="--separator is 'semicolon'; write one character such as ';' or tab"):
         file_settings("semicolon", None)
-    with pytest.raises(AssayError, match="--encoding is 'latin-x', which is no text encoding; write one such as"):
+    with pytest.raises(AssayError, match="--encoding is 'latin-x', which is not a text encoding; write windows"):
         file_settings(None, "latin-x")
 
 
