@@ -58,6 +58,15 @@ def test_check_data_shows_what_it_can_where_a_check_fails(tmp_path: Path) -> Non
     assert any(check.name == "unknown label" and not check.passed for check in report.checks)
 
 
+def test_check_data_names_the_class_that_the_gate_has_a_rule_for_and_the_data_lack(tmp_path: Path) -> None:
+    rule = {"min_recall": {"sentence": {"bda": 0.9}}}
+    report = report_of(tmp_path, rows(60, 1), gate={"min_f1": {"sentence": 0.5, "tokens": 0.5}, **rule})
+    [problem] = report.problems
+    assert problem.startswith(
+        "validation: gate.min_recall.sentence names the class 'bda', which the data does not have; did you mean 'bad'?"
+    )
+
+
 def test_check_data_names_the_wrong_field_and_keeps_the_rejected_rows(tmp_path: Path) -> None:
     fields = {"label": "lable", "entities": "entities", "slices": {"region": "region"}}
     report = report_of(tmp_path, rows(30, 1), source={"fields": fields})

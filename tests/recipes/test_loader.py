@@ -50,6 +50,7 @@ def test_load_recipe_reads_overrides_as_yaml(file: Path) -> None:
         ("trainig.epochs=3", "unknown key 'trainig' (value {'epochs': 3}); did you mean 'training'?"),
         ("split.metod=time", "did you mean 'split.method'?"),
         ("source.fields.lable=x", "did you mean 'source.fields.label'?"),
+        ("gate.min_precision_at={sentence: {coverages: 1}}", "did you mean 'gate.min_precision_at.sentence.coverage'?"),
         ("source.uri=env:X", "unknown key 'source.uri' (value 'env:X'); it does not go with the other keys, remove it"),
         (
             "model.scratch.hidden=130",
