@@ -57,7 +57,7 @@ AREAS = (
     ),
     Area(
         "The gate: error rates and power",
-        "Simulated challengers and rules about one model, on results of real models, with and without clusters of rows.",
+        "Simulated challengers and rules about one model, on results of real models, with and without clusters.",
         ("gate",),
         (
             Headline("equal challengers promoted, {count} kinds of data", r"equal challengers promoted \(improve\)$"),
