@@ -61,6 +61,47 @@ def test_match_rows_keeps_the_parts_that_an_earlier_correction_decided(tmp_path:
     assert (second.decision, second.label, second.entities, second.author) == ("corrected", "good", (), "ben")
 
 
+@pytest.mark.parametrize(
+    ("at", "older", "labels"),
+    [
+        ("2026-01-01T00:00:00Z", 1, []),
+        ("2026-01-03T00:00:00Z", 0, ["bad"]),
+        (None, 0, ["bad"]),  # a tool that gives no time: decided when it is applied
+    ],
+)
+def test_match_rows_leaves_out_what_was_decided_before_a_known_decision(
+    tmp_path: Path, at: str | None, older: int, labels: list[str]
+) -> None:
+    newer = {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"}
+    overlay = Overlay(_match(_table(tmp_path, newer)).corrections)
+    present = Example("r1", ROW.text, label="good", entities=(ORG,))
+    path = _table(tmp_path, {"new_label": "bad", "author": "ben", "updated_at": at})
+    returned = _match(path, present, overlay=overlay)
+    assert (returned.older, [one.label for one in returned.corrections]) == (older, labels)
+    # the same export once more changes nothing, and is not older
+    again = _match(_table(tmp_path, newer), present, overlay=overlay)
+    assert (again.older, again.undecided, again.corrections) == (0, 1, [])
+
+
+def test_match_rows_takes_an_older_decision_about_the_present_text(tmp_path: Path) -> None:
+    # Given a newer decision about a text that the row no longer has,
+    newer = {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"}
+    (before,) = _match(_table(tmp_path, newer)).corrections
+    overlay = Overlay([before.model_copy(update={"text_digest": "of another text"})])
+    path = _table(tmp_path, {"new_label": "good", "author": "ben", "updated_at": "2026-01-01T00:00:00Z"})
+    returned = _match(path, overlay=overlay)
+    assert (returned.older, [one.label for one in returned.corrections]) == (0, ["good"])
+
+
+def test_match_rows_orders_the_decisions_of_one_file_by_time(tmp_path: Path) -> None:
+    later, earlier = (
+        {"new_label": label, "author": "anna", "updated_at": f"2026-01-0{day}T00:00:00Z"}
+        for label, day in (("good", 2), ("bad", 1))
+    )
+    returned = _match(_table(tmp_path, later, earlier))
+    assert (returned.older, [one.label for one in returned.corrections]) == (1, ["good"])
+
+
 def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:
     # given an added row that two lines label in part
     name = added_id("new")
