@@ -100,6 +100,27 @@ def test_check_data_asks_for_the_encoder_first_and_reports_the_data_all_the_same
     assert report.truncation is None
 
 
+def test_check_data_counts_rows_without_a_label(tmp_path: Path) -> None:
+    documents = rows(60, 1)
+    for document, label in zip(documents, ("-1", "", None), strict=False):
+        document["label"] = label
+    source = {"no_label": ["-1"]}
+    report = report_of(tmp_path, documents, source=source)
+    assert (report.ready, report.rejects) == (True, [])
+    assert report.counts is not None
+    assert (report.counts.no_label, report.counts.rows) == (3, 57)
+    [check] = [check for check in report.checks if check.name == "rows without a label"]
+    assert check.why.startswith("3 rows have no label (one of '-1', '', source.no_label) and are left out")
+
+
+def test_check_data_names_what_to_do_where_no_row_has_a_label(tmp_path: Path) -> None:
+    documents = [{**document, "label": "-1"} for document in rows(30, 1)]
+    source = {"no_label": ["-1"]}
+    report = report_of(tmp_path, documents, source=source)
+    [problem] = report.problems
+    assert "has no rows: 30 have no label (source.no_label is ['-1']); label some of them" in problem
+
+
 def test_check_data_counts_contradictions_and_near_duplicates(tmp_path: Path) -> None:
     documents = rows(60, 1)
     documents += [{**documents[0], "id": "again", "label": "bad" if documents[0]["label"] == "good" else "good"}]
