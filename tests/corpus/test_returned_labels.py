@@ -1,11 +1,13 @@
 import getpass
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -100,6 +102,28 @@ def test_match_rows_orders_the_decisions_of_one_file_by_time(tmp_path: Path) -> 
     )
     returned = _match(_table(tmp_path, later, earlier))
     assert (returned.older, [one.label for one in returned.corrections]) == (1, ["good"])
+
+
+@pytest.mark.parametrize(
+    ("relations", "entities", "rejected"),
+    [
+        ("ignore", [(Entity(0, 4, "ORG"), Entity(5, 9, "ORG"))], []),
+        ("reject", [], [("r1", "relations are not read: 1 of them")]),
+    ],
+)
+def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
+    tmp_path: Path, relations: Any, entities: list[Any], rejected: list[Any]
+) -> None:
+    spans = [{"id": n, "label": "ORG", "start_offset": at, "end_offset": at + 4} for n, at in enumerate((0, 5))]
+    related = [{"id": 9, "from_id": 0, "to_id": 1, "type": "of"}]
+    document = {"row_id": "r1", "text": "Acme grew", "entities": spans, "relations": related}
+    path = tmp_path / "admin.jsonl"
+    path.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    rules = replace(RULES, annotations=AnnotationRules(relations=relations))
+    returned = _match(str(path), rules=rules)
+    assert returned.tool == "doccano"
+    assert [one.entities for one in returned.corrections] == entities
+    assert [reason for _, reason in returned.rejected] == [reason for _, reason in rejected]
 
 
 def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:
