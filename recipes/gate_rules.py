@@ -8,6 +8,7 @@ from pydantic import Field
 from assay.corpus.choice import nearest
 from assay.corpus.example import Head
 from assay.corpus.settings import StrictModel
+from assay.recipes.yaml_booleans import misread_name, quote_hint
 
 Share = Annotated[float, Field(gt=0, le=1)]
 MinRecall = dict[Head, Annotated[dict[str, Share], Field(min_length=1)]]
@@ -54,7 +55,13 @@ def unknown_names(rule: Mapping[str, float], head: Head, known: Collection[str],
     has = f" (it has {listed})" if listed else " (it has none)"
     return [
         f"gate.min_recall.{head} names the {KINDS[head]} {name!r}, which {where} does not have"
-        f"{nearest(name, known) or has}"
+        f"{_likely(name, known) or has}"
         for name in rule
         if name not in known
     ]
+
+
+def _likely(name: str, known: Collection[str]) -> str:
+    """Return what is probably meant by an unknown name; nothing if no known name is near."""
+    misread = misread_name(name, known)
+    return nearest(name, known) if misread is None else f"; {quote_hint(name, misread)}"

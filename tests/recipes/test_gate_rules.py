@@ -1,9 +1,12 @@
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from assay.corpus.errors import AssayError
 from assay.recipes.gate_rules import unknown_names
+from assay.recipes.loader import parse_recipe
 from assay.recipes.recipe import Recipe
 from tests.snapshots import recipe_values
 
@@ -52,6 +55,13 @@ def test_gate_rules_refuse_a_class_that_the_recipe_does_not_allow() -> None:
         ValidationError, match=r"names the class 'god', which validation\.labels does not have; did you mean 'good'\?"
     ):
         recipe_with({"min_recall": {"sentence": {"god": 0.9}}}, validation=labels)
+
+
+def test_unknown_names_ask_for_quotes_where_yaml_has_read_a_boolean() -> None:
+    # as a loader of YAML 1.1 reads {sentence: {yes: 0.9}}
+    rules = yaml.safe_load("{min_f1: {sentence: 0.5}, min_recall: {sentence: {yes: 0.9}}}")
+    with pytest.raises(AssayError, match=r"the class 'true', which validation\.labels does not have; 'yes' without"):
+        parse_recipe(recipe_values(gate=rules, validation={"labels": ["yes", "no"]}), "test")
 
 
 def test_unknown_names_list_what_there_is_if_nothing_is_near() -> None:

@@ -281,6 +281,12 @@ def test_load_recipe_names_the_line_that_is_not_yaml(tmp_path: Path, content: st
     assert "\n" not in str(caught.value)
 
 
+def test_load_recipe_keeps_yes_and_no_as_keys_of_labels(tmp_path: Path) -> None:
+    keys = "yes: up, no: down, on: up, off: down, Yes: up, NO: down, true: up, 1: up, ~a: down"
+    recipe = load_recipe(written(tmp_path, f"{SOURCE}, label_map: {{{keys}}}}}{REST}"))
+    assert list(recipe.source.label_map) == ["yes", "no", "on", "off", "Yes", "NO", "true", "1", "~a"]
+
+
 def test_load_recipe_reads_yes_and_no_as_names_of_classes(tmp_path: Path) -> None:
     text = f"{SOURCE}}}{REST}validation: {{labels: [yes, no, on, off]}}"
     assert load_recipe(written(tmp_path, text)).validation.labels == ["yes", "no", "on", "off"]
