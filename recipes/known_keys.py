@@ -36,5 +36,6 @@ def _models_in(annotation: Any) -> list[tuple[str, type[BaseModel]]]:
         return [("", annotation)]
     parts = [model for part in get_args(annotation) for model in _models_in(part)]
     if get_origin(annotation) is dict:
-        return [(f"{name}.{part}", model) for name in get_args(get_args(annotation)[0]) for part, model in parts]
+        names = [f"{name}." for name in get_args(get_args(annotation)[0])] or [""]  # keys may be any text
+        return [(name + part, model) for name in names for part, model in parts]
     return parts
