@@ -1,4 +1,4 @@
-"""Power and error rate of the gate's comparison with the champion (`make bench-gate`).
+"""Power and error rate of the gate (`make bench-gate`): the comparison with the champion, and rules about one model.
 
 The gate's own test decides on test sets drawn from the row results of real models of several seeds.
 """
@@ -22,6 +22,8 @@ from benchmarks.gate_rows import (
     request_intents,
     tweet_sentiment,
 )
+from benchmarks.gate_rule_errors import RUNS as RULE_RUNS
+from benchmarks.gate_rule_errors import rule_rows
 from benchmarks.gate_simulation import CHALLENGERS, chances_of_challengers, grid, promoted, with_retriggers
 from benchmarks.results import RESULTS, Row, show, write_rows
 
@@ -51,6 +53,7 @@ def main() -> None:
         record([*deviations(task), *errors(task, share), *powers(task, share)], quick)
     for task in (tasks[1], tasks[3]):  # macro-F1 over unequal classes, and entity F1
         record(cluster_rows(task, cells(), int(RUNS * share)), quick)
+    record(list(rule_rows(int(RULE_RUNS * share))), quick)
     chances = chances_of_challengers(tasks[2], 1_000, int(150 * share))
     record(challenger_rows(chances), quick)
     powers_of = {task.name: power_cells(task, int(60 * share)) for task in tasks}

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 
-from assay.evaluation.statistics import Ints, Outcomes, class_outcomes, entity_outcomes
+from assay.evaluation.statistics import Bools, Floats, Ints, Outcomes, class_outcomes, entity_outcomes
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SHARE = 0.7  # share of the training rows that a seed sees
@@ -39,6 +39,58 @@ class RowResults:
         pairs = [np.hstack([first.codes, second.codes]) for first, second in permutations(self.models, 2)]
         codes, counts = np.unique(np.concatenate(pairs), axis=0, return_counts=True)
         return codes, counts
+
+
+@dataclass(frozen=True)
+class PredictedRows:
+    """Rows with their gold class and the probabilities of one model: rows x classes."""
+
+    name: str
+    gold: Ints
+    probabilities: Floats
+
+    def __len__(self) -> int:
+        return len(self.gold)
+
+    @property
+    def predicted(self) -> Ints:
+        """Return the predicted class of each row."""
+        best: Ints = self.probabilities.argmax(axis=1)
+        return best
+
+    @property
+    def confidence(self) -> Floats:
+        """Return the probability of the predicted class of each row."""
+        best: Floats = self.probabilities.max(axis=1)
+        return best
+
+    @property
+    def right(self) -> Bools:
+        """Return whether each prediction is right."""
+        right: Bools = self.predicted == self.gold
+        return right
+
+    @property
+    def overconfident(self) -> "PredictedRows":
+        """Return the predictions of a model that is as good and more confident: probabilities squared, normalised."""
+        squared = self.probabilities**2
+        return PredictedRows(self.name, self.gold, squared / squared.sum(axis=1, keepdims=True))
+
+    def take(self, places: Ints) -> "PredictedRows":
+        """Return some of the rows."""
+        return PredictedRows(self.name, self.gold[places], self.probabilities[places])
+
+
+def tweet_probabilities() -> PredictedRows:
+    """Return the tweets with probabilities of one model."""
+    rows = _read("twitter_financial", ["twitter_financial_train", "twitter_financial_validation"])
+    return _with_probabilities("tweets", [row["text"] for row in rows], [str(row["label"]) for row in rows])
+
+
+def headline_probabilities() -> PredictedRows:
+    """Return the headlines with probabilities of one model."""
+    rows = _headlines()
+    return _with_probabilities("headlines", [row["text"] for row in rows], [row["sentiment"] for row in rows])
 
 
 def tweet_sentiment(seeds: int) -> RowResults:
@@ -93,6 +145,14 @@ def _classified(name: str, texts: Sequence[str], labels: Sequence[str], seeds: i
         model.fit(learnt[chosen], truth[chosen])
         models.append(class_outcomes(gold, [str(label) for label in model.predict(asked)], classes))
     return RowResults(name, models)
+
+
+def _with_probabilities(name: str, texts: Sequence[str], labels: Sequence[str]) -> PredictedRows:
+    """Train logistic regression on TF-IDF, and return the rows that it was not trained on."""
+    bags = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(texts[::2])
+    model = LogisticRegression(C=10, max_iter=1_000).fit(bags.transform(texts[::2]), labels[::2])
+    gold = np.searchsorted(model.classes_, np.array(labels[1::2]))
+    return PredictedRows(name, gold, model.predict_proba(bags.transform(texts[1::2])))
 
 
 def _drawn(count: int, seed: int) -> Ints:

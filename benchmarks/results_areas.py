@@ -58,13 +58,14 @@ AREAS = (
     ),
     Area(
         "The gate: error rates and power",
-        "Simulated challengers on the row results of real models, with and without clusters of rows.",
+        "Simulated challengers and rules about one model, on results of real models, with and without clusters.",
         ("gate",),
         (
             Headline("equal challengers promoted, {count} kinds of data", r"equal challengers promoted \(improve\)$"),
             Headline("equal challengers promoted, {count} cells of clusters", r"promoted \(improve\), .* clusters"),
             Headline("challengers worse by the margin promoted, {count} kinds", "challengers worse by the margin"),
             Headline("power for +3 points, 1,000 rows, {count} kinds", r"power for \+3%, 1,000 rows"),
+            Headline("intervals of a rule about one model that hold the truth, {count} kinds", "intervals that hold"),
         ),
     ),
     Area(

@@ -86,6 +86,8 @@ def _rows(report: "DataReport") -> Iterator[str]:
     parts = [f"{count:,} {split}" for split, count in report.splits.items()]
     parts += [f"{count:,} left out ({reason})" for reason, count in report.excluded.items()]
     yield f"{counts.rows:,}{': ' if parts else ''}{', '.join(parts)}"
+    if counts.no_label:
+        yield f"{counts.no_label:,} more have no label (source.no_label) and are left out"
     if report.contradictions:
         yield f"{report.contradictions:,} have the text of another row and other labels"
     if report.near_duplicates:

@@ -199,6 +199,8 @@ def _print_corrections(report: "CorrectionReport", recipe: str) -> None:
         f"{corrected:,} rows corrected{f' ({splits})' if splits else ''}, {report.confirmed:,} confirmed, "
         f"{report.added:,} added, {report.undecided:,} undecided, {len(report.rejected):,} rejected"
     )
+    if report.older:
+        echo(f"{report.older:,} decisions are older than those known about their rows, and were left out")
     for rejected in report.rejected[:SHOWN]:
         print_block(rejected.id, [rejected.reason])
     if len(report.rejected) > SHOWN:

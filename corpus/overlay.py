@@ -26,6 +26,7 @@ from assay.corpus.storage.object_store import SharedStore
 
 FOLDER = "corrections"
 LOCK_TIMEOUT_S = 60.0
+SUM_BYTES = 256
 # Prefix of the ids of rows that people have labelled and the source does not hold.
 ADDED = "added:"
 Decision = Literal["corrected", "confirmed", "added"]
@@ -78,20 +79,44 @@ class Overlay:
 
     @property
     def digest(self) -> str | None:
-        """SHA-256 of what the corrections change; None if they change nothing."""
-        effects = [
-            correction.effect for _, correction in sorted(self.latest.items()) if correction.decision != "confirmed"
-        ]
-        return digest_json(effects) if effects else None
+        """SHA-256 of what the corrections change, in any order; None if they change nothing."""
+        return next(reversed([None, *_digests(self.latest.values())]))
+
+    def of(self, row: Example) -> Correction | None:
+        """Return the correction of a row; None if there is none for its present text."""
+        correction = self.latest.get(row.id)
+        if correction is None or correction.text_digest != text_digest(row.text, row.text_pair):
+            return None
+        return correction
 
     def as_of(self, digest: str | None) -> "Overlay | None":
         """Return the overlay as it was when it had this digest; None if it never had."""
         if digest is None:
             return Overlay([])
-        for end in range(len(self.history), -1, -1):
-            if (earlier := Overlay(self.history[:end])).digest == digest:
-                return earlier
-        return None
+        ends = [end for end, at_end in enumerate(_digests(self.history), 1) if at_end == digest]
+        return Overlay(self.history[: ends[-1]]) if ends else None
+
+
+def _digests(history: Iterable[Correction]) -> Iterator[str | None]:
+    """Yield the digest of an overlay after each correction of its history, in time that grows with their number.
+
+    The digest is that of a sum of hashes, so that one that a later correction replaces can be taken away. Numbers of
+    2048 bits leave no other corrections of the same sum to be found (Bellare & Micciancio 1997, AdHash).
+    """
+    total, effects = 0, dict[str, int]()
+    for correction in history:
+        effect = _number(correction)
+        total = (total + effect - effects.pop(correction.id, 0)) % (1 << 8 * SUM_BYTES)
+        if effect:
+            effects[correction.id] = effect
+        yield hashlib.sha256(total.to_bytes(SUM_BYTES, "big")).hexdigest() if effects else None
+
+
+def _number(correction: Correction) -> int:
+    """Return the hash of what a correction changes; 0 if it confirms."""
+    if correction.decision == "confirmed":
+        return 0
+    return int.from_bytes(hashlib.shake_256(digest_json(correction.effect).encode()).digest(SUM_BYTES), "big")
 
 
 def overlay_path(store: Path, recipe: str) -> Path:

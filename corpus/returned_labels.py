@@ -62,11 +62,15 @@ class ReadingRules:
 
 @dataclass
 class ReturnedLabels:
-    """The corrections of a file, and what became of its other rows: nobody has decided, or it cannot be used."""
+    """The corrections of a file, and what became of its other rows.
+
+    Nobody has decided about them, the decision is older than a known one, or it cannot be used.
+    """
 
     tool: str
     corrections: list[Correction] = field(default_factory=list)
     undecided: int = 0
+    older: int = 0
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -129,6 +133,9 @@ def match_rows(
                 returned.undecided += 1
                 continue
             name = decision.row_id
+            if decision.is_older_than(latest.get(name), rows.get(name)):
+                returned.older += 1
+                continue
             correction = decision.correction(rows.get(name), latest.get(name), origin.name)
         except UnreadableError as error:
             returned.rejected.append((name, str(error)))
@@ -152,6 +159,7 @@ class _Decision:
     entities: tuple[Entity, ...] | None
     author: str
     at: datetime
+    is_dated: bool
     is_silent: bool
 
     @classmethod
@@ -163,6 +171,7 @@ class _Decision:
         label, entities = _label(row, rules), _entities(row, text, tool, rules)
         if label is None and entities is None:
             return None
+        dated = decided_at(document.values)
         return cls(
             row_id=decided_row(document.values, rules.id_field),
             text=text,
@@ -170,9 +179,20 @@ class _Decision:
             label=label,
             entities=entities,
             author=decided_by(document.values) or rules.author or getpass.getuser(),
-            at=decided_at(document.values) or datetime.now(UTC),
+            at=dated or datetime.now(UTC),
+            is_dated=dated is not None,
             is_silent=tool in SILENT_TOOLS,
         )
+
+    def is_older_than(self, previous: Correction | None, row: Example | None) -> bool:
+        """Return whether the tool says that this was decided before an earlier correction of the same text.
+
+        An export holds everything that was ever decided in a project, so that an old one comes back after newer ones.
+        """
+        if previous is None or not self.is_dated or self.at >= previous.at:
+            return False
+        # Tools do not keep the second text of a pair, the row does.
+        return previous.text_digest == text_digest(self.text, self.text_pair if row is None else row.text_pair)
 
     def correction(self, row: Example | None, previous: Correction | None, origin: str) -> Correction | None:
         """Return the correction of a row; None if it says nothing new.

@@ -51,8 +51,8 @@ def calibration_error(
         clusters: cluster number of each prediction; None if they are independent.
         log_loss: the log loss where it is not that of being right, such as that of several classes.
     """
-    bin_of = _bins(confidence)
     names = np.arange(len(confidence)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    bin_of = _bins(confidence, int(names.max()) + 1)
     tables = [
         _table(names, bin_of, values) for values in (np.ones(len(confidence)), confidence, right.astype(np.float64))
     ]
@@ -72,9 +72,13 @@ def _binary_log_loss(confidence: Floats, right: Bools) -> float:
     return float(-np.log(np.where(right, inside, 1 - inside)).mean())
 
 
-def _bins(confidence: Floats) -> Ints:
-    """Return the bin of each prediction: bins of equal size in the order of confidence."""
-    count = max(1, min(BINS, len(confidence) // LEAST_PER_BIN))
+def _bins(confidence: Floats, clusters: int) -> Ints:
+    """Return the bin of each prediction: bins of equal size in the order of confidence.
+
+    Their number depends on the clusters, since copies of few rows would leave more chance in each bin than can be
+    subtracted.
+    """
+    count = max(1, min(BINS, clusters // LEAST_PER_BIN))
     bin_of = np.empty(len(confidence), dtype=np.int64)
     for number, members in enumerate(np.array_split(np.argsort(confidence, kind="stable"), count)):
         bin_of[members] = number

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.validation_report import CheckResult, describe_ids
 from assay.recipes.recipe import Recipe
+from assay.recipes.yaml_booleans import misread_name, quote_hint
 
 NAME = "label map"
 
@@ -41,6 +42,12 @@ def label_map_checks(snapshot: Snapshot, recipe: Recipe) -> list[CheckResult]:
 
 
 def _unmapped(label: str, rows: int, mapping: Mapping[str, str], unused: list[str]) -> str:
+    for entry in unused:
+        if misread_name(entry, [label]) is not None:
+            return (
+                f"no entry of source.label_map names the label {label!r} of {rows} rows, but {entry!r} is one: "
+                f"{quote_hint(entry, label)}"
+            )
     near = difflib.get_close_matches(label, unused or list(mapping), n=1, cutoff=0.3)
     likely = f"correct the entry {near[0]!r}, or " if near else ""
     return (

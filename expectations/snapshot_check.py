@@ -8,8 +8,10 @@ import pandas as pd
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
 from assay.expectations.frames import RowFrame, schema_frame
+from assay.expectations.gate_labels import gate_label_checks
 from assay.expectations.label_map import label_map_checks
 from assay.expectations.label_variants import label_variant_checks
+from assay.expectations.no_label import no_label_checks
 from assay.expectations.plausible_fields import plausibility_checks
 from assay.expectations.runner import Findings, FrameChecks, Runner, check_result
 from assay.expectations.suites import suite_for
@@ -42,8 +44,10 @@ def check_snapshot(
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
+    results += gate_label_checks(snapshot, recipe)
     results += tag_scheme_checks(snapshot)
     results += label_variant_checks(snapshot)
+    results += no_label_checks(snapshot, recipe)
     # The cause comes before what follows from it, such as classes of one row.
     results = plausibility_checks(snapshot, recipe) + results if suite.rows else results
     return ValidationReport(kind=suite.kind, snapshot=snapshot.digest, rows=len(snapshot), checks=results)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
-from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay, text_digest
+from assay.corpus.overlay import Overlay, add_corrections, corrected, overlay_path, read_overlay
 from assay.corpus.returned_labels import ReadingRules, ReturnedLabels, match_rows, read_documents, tool_of
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
@@ -31,7 +31,8 @@ class CorrectionReport(BaseModel):
 
     `corrected` counts those whose labels change, by the split of the row in the newest run ("" for a row without a
     split), `confirmed` those that someone looked at and left, `added` rows that the source does not hold. `undecided`
-    rows came back as they were sent. `overlay` is the digest of all corrections of the recipe, which snapshots record;
+    rows came back as they were sent. `older` decisions were made before one that is already known, and change nothing.
+    `overlay` is the digest of all corrections of the recipe, which snapshots record;
     None as long as they change nothing.
     """
 
@@ -41,6 +42,7 @@ class CorrectionReport(BaseModel):
     confirmed: int
     added: int
     undecided: int
+    older: int
     rejected: list[RejectedCorrection]
     overlay: str | None
     file: Path
@@ -87,7 +89,7 @@ def apply_corrections(
     documents = read_documents(path)
     tool = tool or tool_of(documents, path)
     returned = match_rows(documents, tool, _present_rows(snapshot, overlay, rules), overlay, rules, Path(path))
-    if returned.rejected and not returned.corrections and not returned.undecided:
+    if returned.rejected and not (returned.corrections or returned.undecided or returned.older):
         row_id, reason = returned.rejected[0]
         raise AssayError(f"{path}: none of its {len(returned.rejected):,} rows can be used; {row_id}: {reason}")
     overlay = add_corrections(file, returned.corrections, shared) if returned.corrections else overlay
@@ -121,8 +123,7 @@ def _present_rows(snapshot: Snapshot, overlay: Overlay, rules: ReadingRules) -> 
     """Return the rows of the newest run, with the corrections of their texts that were made since."""
     rows: dict[str, Example] = {}
     for row in snapshot.examples():
-        correction = overlay.latest.get(row.id)
-        if correction is not None and correction.text_digest == text_digest(row.text, row.text_pair):
+        if (correction := overlay.of(row)) is not None:
             row = corrected(row, correction, label=rules.label, entities=rules.entities)
         rows[row.id] = row
     return rows
@@ -141,6 +142,7 @@ def _report(
         confirmed=returned.counts["confirmed"],
         added=returned.counts["added"],
         undecided=returned.undecided,
+        older=returned.older,
         rejected=[RejectedCorrection(id=row_id, reason=reason) for row_id, reason in returned.rejected],
         overlay=overlay.digest,
         file=file,

@@ -9,6 +9,7 @@ from assay.corpus.example import Head
 from assay.corpus.settings import StrictModel
 from assay.recipes.bounds import MOST_ROWS
 from assay.recipes.conditions import BUILT_IN, LABEL, columns_of
+from assay.recipes.gate_rules import MinPrecisionAt, MinRecall
 from assay.recipes.term_lists import SHIPPED_LISTS, ShippedList, TermList, check_template, own_list, shipped_list
 
 
@@ -169,6 +170,16 @@ class Gate(StrictModel):
         default_factory=dict,
         description="Largest calibration error of each head on test rows: how far its confidence is from the share "
         "of predictions that are right. Empty: reported, not tested",
+    )
+    min_precision_at: MinPrecisionAt = Field(
+        default_factory=dict,
+        description="Minimum precision of the most confident predictions of each head on test rows, such as "
+        "`{sentence: {coverage: 0.8, precision: 0.95}}`. Empty: not tested",
+    )
+    min_recall: MinRecall = Field(
+        default_factory=dict,
+        description="Minimum recall on test rows of each class or entity type that must not be missed, such as "
+        "`{sentence: {negative: 0.9}, tokens: {DRUG: 0.85}}`. Empty: not tested",
     )
     primary: Head | None = Field(None, description="Head that `champion.improve` applies to. None: the first head")
     baseline: Literal["majority", "tfidf", "off"] = Field(

@@ -2,7 +2,7 @@
 
 import difflib
 from functools import cache
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -25,12 +25,17 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> tuple[str, ...]:
     keys: set[str] = set()
     for name, field in model.model_fields.items():
         keys.add(prefix + name)
-        for part in _models_in(field.annotation):
-            keys.update(known_keys(part, f"{prefix}{name}."))
+        for part, model_there in _models_in(field.annotation):
+            keys.update(known_keys(model_there, f"{prefix}{name}.{part}"))
     return tuple(sorted(keys))
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: Any) -> list[tuple[str, type[BaseModel]]]:
+    """Return the models of an annotation, each with the names of a mapping that lead to it, such as `sentence.`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+        return [("", annotation)]
+    parts = [model for part in get_args(annotation) for model in _models_in(part)]
+    if get_origin(annotation) is dict:
+        names = [f"{name}." for name in get_args(get_args(annotation)[0])] or [""]  # keys may be any text
+        return [(name + part, model) for name in names for part, model in parts]
+    return parts

@@ -10,6 +10,7 @@ from assay.corpus.settings import StrictModel
 from assay.corpus.splitting.split_settings import Split
 from assay.corpus.storage.digest import digest_json
 from assay.recipes.bounds import MOST_ROWS
+from assay.recipes.gate_rules import PrecisionAt, check_rule_heads, unknown_names
 from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
 from assay.recipes.model_section import Lora, ModelSection, Scratch
 from assay.recipes.monitoring_section import DriftLimits, Monitoring
@@ -27,6 +28,7 @@ __all__ = [
     "Mitigation",
     "ModelSection",
     "Monitoring",
+    "PrecisionAt",
     "Range",
     "Recipe",
     "RegistrySection",
@@ -189,17 +191,25 @@ class Recipe(StrictModel):
                 raise ValueError(f"tuning.space.{key} would try {shown(value)}: {why}") from error
         return self
 
+    def _check_recall_names(self) -> None:
+        """Refuse classes and entity types that the recipe itself does not allow; the data checks compare the rows."""
+        allowed: dict[Head, tuple[str, list[str] | None]] = {
+            "sentence": ("validation.labels", self.validation.labels),
+            "tokens": ("validation.entity_labels", self.validation.entity_labels),
+        }
+        for head, rule in self.gate.min_recall.items():
+            where, names = allowed[head]
+            for line in unknown_names(rule, head, names, where) if names is not None else ():
+                raise ValueError(line)
+
     @model_validator(mode="after")
     def _parts_agree(self) -> "Recipe":
         for head in self.model.heads:
             if head not in self.gate.min_f1:
                 raise ValueError(f"gate.min_f1 sets no threshold for the head {head!r}; add gate.min_f1.{head}")
-        for head in self.gate.max_ece:
-            if head not in self.model.heads:
-                raise ValueError(f"gate.max_ece.{head} is set, but model.heads is {self.model.heads}; remove it")
-        for head in self.gate.min_f1:
-            if head not in self.model.heads:
-                raise ValueError(f"gate.min_f1.{head} is set, but model.heads is {self.model.heads}; remove it")
+        for key in ("max_ece", "min_f1", "min_precision_at", "min_recall"):
+            check_rule_heads(key, getattr(self.gate, key), self.model.heads)
+        self._check_recall_names()
         if self.primary not in self.model.heads:
             raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}; name a head")
         self.gate.slices.check_against(self.source.fields.slices, self.heads)

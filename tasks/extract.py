@@ -77,6 +77,7 @@ def _summary(manifest: SnapshotManifest) -> str:
 def _counted(counts: Counts) -> str:
     rows = f"{counts.rows:,} rows" + (f", {counts.rejects:,} rejected" if counts.rejects else "")
     filtered = f", {counts.filtered:,} filtered out" if counts.filtered else ""
+    filtered += f" ({counts.no_label:,} without a label)" if counts.no_label else ""
     return rows if counts.rows == counts.documents else f"{rows} of {counts.documents:,} documents{filtered}"
 
 
@@ -156,6 +157,11 @@ def refusal(manifest: SnapshotManifest, recipe: Recipe, rejects: Path) -> str | 
         return f"{name} is empty: it returned no document; {_empty_remedy(source)}"
     share = counts.rejects / max(1, counts.rows + counts.rejects)
     too_many = not counts.rows or share > source.max_reject_share
+    if not counts.rows and counts.no_label and not counts.rejects:
+        return (
+            f"{name} has no rows: {counts.no_label:,} have no label (source.no_label is {source.no_label}); label "
+            "some of them, or correct source.no_label"
+        )
     if not counts.rejects and too_many:
         return f"{name} has no rows: all {counts.documents} documents are filtered out; {_filter_remedy(source)}"
     suspicious = too_many or _empty_columns(manifest, rejects.parent, source)

@@ -21,6 +21,8 @@ from assay.evaluation.gate_checks.baseline import check_baseline
 from assay.evaluation.gate_checks.champion import check_champion
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.label_coverage import check_coverage
+from assay.evaluation.gate_checks.precision_at import check_precision_at
+from assay.evaluation.gate_checks.recall import check_recall
 from assay.evaluation.gate_checks.standard import (
     check_calibration,
     check_data,
@@ -98,6 +100,11 @@ def _named_checks(context: GateContext[Any]) -> Iterator[NamedCheck]:
         yield f"score: {head}", partial(check_score, context, head)
     for head in rules.max_ece:
         yield f"calibration: {head}", partial(check_calibration, context, head)
+    for head in rules.min_precision_at:
+        yield f"precision at coverage: {head}", partial(check_precision_at, context, head)
+    for head, names in rules.min_recall.items():
+        for name in names:
+            yield f"recall: {name} ({head})", partial(check_recall, context, head, name)
     for head in heads:
         yield f"untested: {head}", partial(check_coverage, context, head)
     for head in heads:

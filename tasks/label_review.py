@@ -157,11 +157,11 @@ def review_run(run: Run, results: RunResults, promotion: PromotionResult) -> Non
     snapshot, splits = results.snapshot.load(), results.splits.load()
     bundle = Bundle.load(results.export.path / BUNDLE)
     engine = Engine(bundle)
-    decided = read_overlay(overlay_path(run.store, run.recipe.name), run.shared).latest
+    overlay = read_overlay(overlay_path(run.store, run.recipe.name), run.shared)
     test = results.evaluation.load().rows
     rows = list(predict_held_out(engine, splits.rows(snapshot, "validation"), "validation"))
     rows += predict_held_out(engine, splits.rows(snapshot, "test"), "test", test)
-    undecided = [row for row in rows if row.example.id not in decided]
+    undecided = [row for row in rows if overlay.of(row.example) is None]
     found = find_issue_tasks(undecided, engine.labels, engine.tags)
     version = promotion.version
     report = LabelTaskReport(

@@ -49,10 +49,9 @@ class VersionRows:
                 yield Example(row_id, correction.added.text, correction.added.text_pair)
 
     def undecided(self, split_name: SplitName, store: Path) -> list[Example]:
-        """Return the rows of a split that no person has decided about since."""
-        decided = self._overlay(store).latest
-        rows = self.splits.stream(self.snapshot, split_name)
-        return [row for row in rows if row.id not in decided]
+        """Return the rows of a split that no person has decided about since; a decision about an older text is none."""
+        overlay = self._overlay(store)
+        return [row for row in self.splits.stream(self.snapshot, split_name) if overlay.of(row) is None]
 
     def _overlay(self, store: Path) -> Overlay:
         return read_overlay(overlay_path(store, self.champion.recipe.name), self.run.shared)

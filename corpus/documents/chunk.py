@@ -26,7 +26,8 @@ class Counts(BaseModel):
 
     A document is `used` when it gave at least one row, `filtered` when the recipe leaves it out,
     `rejected` when no part of it could be read. `rejects` counts lines of `rejects.jsonl`: a document
-    may give valid rows and rejects.
+    may give valid rows and rejects. `no_label` counts the rows that are left out since their class means none
+    (`source.no_label`).
     """
 
     documents: int = 0
@@ -35,6 +36,7 @@ class Counts(BaseModel):
     rejected: int = 0
     rows: int = 0
     rejects: int = 0
+    no_label: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{name: value + getattr(other, name) for name, value in self})
@@ -108,14 +110,16 @@ class ChunkReader:
             documents = list(documents)
             _check_format(documents)
             self._is_checked = True
-        builder = ChunkBuilder()
+        builder, before = ChunkBuilder(), self._reader.no_label
         for document in documents:
             if isinstance(document, InvalidRow):
                 builder.add([], [(document.id, document.reason, document.row)])
             else:
                 builder.add(*self._reader.read(document))
+        chunk = builder.build(self._schema)
         return replace(
-            builder.build(self._schema),
+            chunk,
+            counts=chunk.counts.model_copy(update={"no_label": self._reader.no_label - before}),
             label_keys=frozenset(self._reader.label_keys),
             tag_marks=frozenset(self._reader.tag_marks),
         )

@@ -40,7 +40,8 @@ class DocumentReader:
     """Converter of documents of one format to examples.
 
     Only what the heads need is read: without `needs_label` every label is None, without `needs_entities`
-    all entities are. What is needed must be present. `label_keys` are the keys of the label map that matched a label.
+    all entities are. What is needed must be present. `label_keys` are the keys of the label map that matched a label,
+    `no_label` counts the rows that were left out since their class means none.
     """
 
     def __init__(self, document_format: DocumentFormat, *, needs_label: bool, needs_entities: bool) -> None:
@@ -53,6 +54,7 @@ class DocumentReader:
         self._needs_label = needs_label
         self._needs_entities = needs_entities
         self.label_keys: set[str] = set()
+        self.no_label = 0
         self._words = TaggedWords(document_format)
         # An empty cell is None in column().
         self._no_label: set[str | None] = {None, *document_format.no_label} if document_format.no_label else set()
@@ -232,6 +234,7 @@ class DocumentReader:
         """
         names = self._document_format.label_map
         if self._no_label and (value is not MISSING and column(value, name) in self._no_label):
+            self.no_label += 1
             raise NoLabelError
         label = class_label(value, name, names, self.label_keys)
         if self._document_format.fold_labels and label not in names.values():

@@ -1,6 +1,15 @@
 """Text formatting that several checks share."""
 
+from assay.evaluation.statistics import Interval
+
 
 def percent(share: float) -> str:
     """Return a share in percent, such as 95% or 99.75%."""
     return f"{100 * share:.5g}%"
+
+
+def reaches(interval: Interval, threshold: float, what: str) -> str:
+    """Return why a metric passes, and whether the rows leave it open that it is really below the threshold."""
+    if interval.low >= threshold:
+        return "reaches the threshold"
+    return f"reaches the threshold, but may be {interval.low:.3f} in truth; more {what} would show it"

@@ -30,6 +30,7 @@ from assay.registry.retention.store_erasure import (
     Copy,
     StoredCopies,
     StoredCorrections,
+    added_ids,
     all_snapshots,
     erase_copy,
     erase_derived,
@@ -107,8 +108,8 @@ class ErasureReport(BaseModel):
 def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> ErasurePlan:
     """Search for rows in every snapshot of a store, in copies of them and in every MLflow.
 
-    Nothing is changed, except that snapshots in which an earlier call was killed are repaired first: their rows would
-    not be found otherwise.
+    A row that people added before the source held it is searched by both of its ids. Nothing is changed, except that
+    snapshots in which an earlier call was killed are repaired first: their rows would not be found otherwise.
 
     Args:
         ids: ids of rows, or of documents.
@@ -122,12 +123,14 @@ def plan_erasure(ids: Sequence[str], store: Path, *further: str | None) -> Erasu
         raise AssayError("no id to erase; name the ids of rows, or of documents")
     shared = shared_store()
     _check_shared_store(shared)
+    ids = list(ids)
     for run in sorted({path.parent for path in (store / "runs").glob("*/.extract-*")}):
         with _locked([run]):
             recover_folders(run, "extract-*")
+    ids += added_ids(store, ids, shared)
     tracked, missed = _search(ids, store, [uri for uri in further if uri])
     plan = ErasurePlan(
-        ids=list(ids),
+        ids=ids,
         found=list(find_rows(store, ids)),
         copies=[],
         corrections=list(find_corrections(store, ids, shared)),

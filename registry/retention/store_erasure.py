@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from assay.corpus.corrected_rows import read_corrected_rows, write_corrected_rows
 from assay.corpus.errors import AssayError
-from assay.corpus.overlay import FOLDER, read_overlay
+from assay.corpus.overlay import ADDED, FOLDER, added_id, read_overlay
 from assay.corpus.snapshot import MANIFEST, REJECTS, Snapshot, SnapshotWriter
 from assay.corpus.splits import MANIFEST as SPLITS_MANIFEST
 from assay.corpus.splits import Splits
@@ -24,6 +24,7 @@ from assay.corpus.storage.digest import digest_folder
 from assay.corpus.storage.object_store import SharedStore
 from assay.evaluation.drift.window_statistics import REFERENCE
 from assay.registry.approval_records import VERDICT, WAITING
+from assay.registry.retention.task_files import task_files
 from assay.runs.run_states import STATE, read_state
 from assay.runs.step_result import STEP_MANIFEST
 
@@ -97,15 +98,44 @@ def find_rows(store: Path, ids: Sequence[str]) -> Iterator[StoredCopies]:
             )
 
 
-def find_corrections(store: Path, ids: Sequence[str], shared: SharedStore | None = None) -> Iterator[StoredCorrections]:
-    """Yield the files of corrections that hold a row, in the store or in the one that machines share."""
+def _correction_files(store: Path, shared: SharedStore | None) -> list[Path]:
     names = {path.name for path in (store / FOLDER).glob("*.jsonl")}
     if shared is not None:
         names.update(Path(name).name for name in shared.names(FOLDER, "*.jsonl"))
-    for path in sorted(store / FOLDER / name for name in names):
+    return sorted(store / FOLDER / name for name in names)
+
+
+def find_corrections(store: Path, ids: Sequence[str], shared: SharedStore | None = None) -> Iterator[StoredCorrections]:
+    """Yield the files of corrections that hold a row, in the store or in the one that machines share."""
+    for path in _correction_files(store, shared):
         known = {*read_overlay(path).latest, *read_overlay(path, shared).latest}
         if rows := sorted(row for row in known if is_one_of(row, ids)):
             yield StoredCorrections(path=path, rows=rows)
+
+
+def added_ids(store: Path, ids: Sequence[str], shared: SharedStore | None = None) -> list[str]:
+    """Return the ids under which people added rows, or were asked to, that the source holds under other ids now.
+
+    Args:
+        store: folder of runs.
+        ids: ids of rows, or of documents; the snapshots of the store say which texts they have.
+        shared: the store that machines share.
+    """
+    files = _correction_files(store, shared)
+    rows = {row for path in files for row in (*read_overlay(path).latest, *read_overlay(path, shared).latest)}
+    rows.update(row for _, of_tasks in task_files(store) for row in of_tasks)
+    known = {row for row in rows if row.startswith(ADDED)}
+    if not known:
+        return []
+    columns = ["id", "text", "text_pair"]
+    found = {
+        added_id(row["text"], row["text_pair"])
+        for _, snapshot in all_snapshots(store)
+        for batch in snapshot.batches(columns)
+        for row in batch.to_pylist()
+        if is_one_of(row["id"], ids)
+    }
+    return sorted(known & found - set(ids))
 
 
 def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> Iterator[Copy]:
@@ -130,6 +160,9 @@ def find_copies(store: Path, ids: Sequence[str], snapshots: Collection[str]) -> 
             yield _copy(path, "rejected rows")
     for path in sorted((store / "runs").glob(f"*/extract-*{PARTIAL}")):
         yield _copy(path, "an interrupted extraction, which may hold them")
+    for path, rows in task_files(store):
+        if any(is_one_of(row, ids) for row in rows):
+            yield _copy(path, "tasks for an annotation tool")
     yield from _copies_of_checks(store, ids)
     yield from _cards(store, snapshots)
 

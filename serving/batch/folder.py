@@ -9,10 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.file_settings import FileSettings
+from assay.corpus.sources.recognition import describe_file
 from assay.corpus.storage.atomic import atomic_path
 from assay.corpus.storage.digest import digest_file
 from assay.serving.batch.execution import PredictionCounts, run_job
-from assay.serving.batch.output import output_suffix
+from assay.serving.batch.output import SUFFIXES
 from assay.serving.batch.prediction_job import PredictionJob, scan_job
 from assay.serving.batch.progress import ProgressReporter, rows_bar
 from assay.serving.batch.request import SHARDS
@@ -58,21 +59,22 @@ class _File:
 
 
 def predict_folder(engine: Engine, input: Path, output: Path, template: PredictionJob) -> PredictionCounts:
-    """Predict all JSON lines, CSV, TSV and Parquet files below `input`, except hidden files and those named `_...`.
+    """Predict all files below `input` that a recipe reads, except hidden files and those named `_...`.
 
+    The output of a file whose kind is read and not written, such as `a.xlsx`, is `a.xlsx.jsonl`.
     Invalid rows go to `NAME.errors.jsonl` beside each output. The folder `.shards` in `output` keeps finished shards
     and completion records until all files are predicted.
 
     Args:
         engine: the model.
         input: a folder.
-        output: a folder, in which files of the same names are replaced one by one.
+        output: a folder, in which the files of these names are replaced one by one.
         template: fields and rows per shard of the job of each file.
 
     Raises:
         AssayError: the folder has no files, a file is of an unknown kind or cannot be read, or see `run_job`.
     """
-    names = list(_names(input))
+    names = list(_names(input, _settings(template)))
     if output.resolve() == input.resolve() or input.resolve() in output.resolve().parents:
         raise AssayError(f"--output is {output}, which lies in --input {input}; name a folder outside it")
     state = output / SHARDS
@@ -93,23 +95,44 @@ def predict_folder(engine: Engine, input: Path, output: Path, template: Predicti
     return _sum(counts, output)
 
 
-def _names(folder: Path) -> Iterator[Path]:
-    """Return the paths of the files below a folder, relative to it."""
+def _names(folder: Path, settings: FileSettings) -> Iterator[Path]:
+    """Return the paths of the files below a folder, relative to it.
+
+    Raises:
+        AssayError: there is none, one cannot be read, or two would have the same output.
+    """
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     names = [path for path in paths if not any(part.startswith((".", "_")) for part in path.parts)]
     if not names:
         raise AssayError(f"{folder} holds no files; nothing to predict")
+    outputs: dict[Path, Path] = {}
     for name in names:
-        output_suffix(folder / name)  # the output has the same name
+        _check_readable(folder / name, settings)
+        if (other := outputs.setdefault(_output_name(name), name)) != name:
+            raise AssayError(f"{folder / other} and {folder / name} would both be written to {_output_name(name)}")
     return iter(names)
 
 
+def _check_readable(path: Path, settings: FileSettings) -> None:
+    try:
+        describe_file(path, settings)
+    except AssayError as error:
+        raise AssayError(f"{error}; or leave it out of the folder, by a name that begins with _") from error
+
+
+def _output_name(name: Path) -> Path:
+    """Return the name of the output of a file: its own if files of this kind are written, else with `.jsonl`."""
+    is_written = name.name.lower().endswith(SUFFIXES)
+    return name if is_written else name.with_name(f"{name.name}.jsonl")
+
+
 def _file(input: Path, output: Path, name: Path, template: PredictionJob) -> _File:
-    target, state = output / name, output / SHARDS / name
-    errors = target.with_name(f"{name.name}.errors.jsonl")
+    written = _output_name(name)
+    target, state = output / written, output / SHARDS / written
+    errors = target.with_name(f"{written.name}.errors.jsonl")
     source = FileSource(input / name, _settings(template))
     job = replace(template, source=source, target=_target(template, target), errors=errors, work=state)
-    return _File(job, state.with_name(f"{name.name}.done.json"))
+    return _File(job, state.with_name(f"{written.name}.done.json"))
 
 
 def _target(template: PredictionJob, path: Path) -> FileTarget:

@@ -1,4 +1,6 @@
 import json
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,23 @@ def test_overlay_is_found_as_it_was_with_a_digest(tmp_path: Path) -> None:
     assert whole.as_of(Overlay(history[:2]).digest).history == history[:2]  # type: ignore[union-attr]
     assert whole.as_of(None).history == []  # type: ignore[union-attr]
     assert whole.as_of("unknown") is None
+
+
+def test_overlay_is_found_as_it_was_among_many_corrections_in_a_second() -> None:
+    history = [correction(Example(f"r{number}", "text"), label="good") for number in range(5_000)]
+    wanted = Overlay(history[:2_500]).digest
+    began = time.process_time()
+    earlier = Overlay(history).as_of(wanted)
+    assert earlier is not None
+    assert len(earlier) == 2_500
+    assert time.process_time() - began < 1
+
+
+def test_overlay_gives_a_row_the_correction_of_its_present_text() -> None:
+    overlay = Overlay([correction(ROWS[0], label="good")])
+    assert overlay.of(ROWS[0]) == overlay.latest["r0"]
+    assert overlay.of(replace(ROWS[0], text="another")) is None
+    assert overlay.of(ROWS[1]) is None
 
 
 def test_overlay_has_a_digest_of_effects_whatever_their_order() -> None:

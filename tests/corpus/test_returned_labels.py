@@ -1,11 +1,13 @@
 import getpass
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assay.corpus.documents.fields import AnnotationRules
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.entity import Entity
 from assay.corpus.errors import AssayError
@@ -59,6 +61,69 @@ def test_match_rows_keeps_the_parts_that_an_earlier_correction_decided(tmp_path:
     path = _table(tmp_path, {"new_entities": [], "author": "ben"})
     (second,) = _match(path, present, overlay=Overlay(first)).corrections
     assert (second.decision, second.label, second.entities, second.author) == ("corrected", "good", (), "ben")
+
+
+@pytest.mark.parametrize(
+    ("at", "older", "labels"),
+    [
+        ("2026-01-01T00:00:00Z", 1, []),
+        ("2026-01-03T00:00:00Z", 0, ["bad"]),
+        (None, 0, ["bad"]),  # a tool that gives no time: decided when it is applied
+    ],
+)
+def test_match_rows_leaves_out_what_was_decided_before_a_known_decision(
+    tmp_path: Path, at: str | None, older: int, labels: list[str]
+) -> None:
+    newer = {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"}
+    overlay = Overlay(_match(_table(tmp_path, newer)).corrections)
+    present = Example("r1", ROW.text, label="good", entities=(ORG,))
+    path = _table(tmp_path, {"new_label": "bad", "author": "ben", "updated_at": at})
+    returned = _match(path, present, overlay=overlay)
+    assert (returned.older, [one.label for one in returned.corrections]) == (older, labels)
+    # the same export once more changes nothing, and is not older
+    again = _match(_table(tmp_path, newer), present, overlay=overlay)
+    assert (again.older, again.undecided, again.corrections) == (0, 1, [])
+
+
+def test_match_rows_takes_an_older_decision_about_the_present_text(tmp_path: Path) -> None:
+    # Given a newer decision about a text that the row no longer has,
+    newer = {"new_label": "good", "author": "anna", "updated_at": "2026-01-02T00:00:00Z"}
+    (before,) = _match(_table(tmp_path, newer)).corrections
+    overlay = Overlay([before.model_copy(update={"text_digest": "of another text"})])
+    path = _table(tmp_path, {"new_label": "good", "author": "ben", "updated_at": "2026-01-01T00:00:00Z"})
+    returned = _match(path, overlay=overlay)
+    assert (returned.older, [one.label for one in returned.corrections]) == (0, ["good"])
+
+
+def test_match_rows_orders_the_decisions_of_one_file_by_time(tmp_path: Path) -> None:
+    later, earlier = (
+        {"new_label": label, "author": "anna", "updated_at": f"2026-01-0{day}T00:00:00Z"}
+        for label, day in (("good", 2), ("bad", 1))
+    )
+    returned = _match(_table(tmp_path, later, earlier))
+    assert (returned.older, [one.label for one in returned.corrections]) == (1, ["good"])
+
+
+@pytest.mark.parametrize(
+    ("relations", "entities", "rejected"),
+    [
+        ("ignore", [(Entity(0, 4, "ORG"), Entity(5, 9, "ORG"))], []),
+        ("reject", [], [("r1", "relations are not read: 1 of them")]),
+    ],
+)
+def test_match_rows_reads_doccano_with_relations_by_the_rule_of_the_recipe(
+    tmp_path: Path, relations: Any, entities: list[Any], rejected: list[Any]
+) -> None:
+    spans = [{"id": n, "label": "ORG", "start_offset": at, "end_offset": at + 4} for n, at in enumerate((0, 5))]
+    related = [{"id": 9, "from_id": 0, "to_id": 1, "type": "of"}]
+    document = {"row_id": "r1", "text": "Acme grew", "entities": spans, "relations": related}
+    path = tmp_path / "admin.jsonl"
+    path.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    rules = replace(RULES, annotations=AnnotationRules(relations=relations))
+    returned = _match(str(path), rules=rules)
+    assert returned.tool == "doccano"
+    assert [one.entities for one in returned.corrections] == entities
+    assert [reason for _, reason in returned.rejected] == [reason for _, reason in rejected]
 
 
 def test_match_rows_sees_the_earlier_lines_of_the_same_file(tmp_path: Path) -> None:

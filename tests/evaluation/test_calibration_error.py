@@ -47,6 +47,16 @@ def test_calibration_error_of_copied_rows_is_as_uncertain_as_that_of_single_ones
     assert naive.high - naive.low < 0.6 * (copies.high - copies.low)
 
 
+def test_calibration_error_of_clusters_has_bins_for_the_clusters_and_little_bias() -> None:
+    errors = []
+    for seed in range(40):
+        confidence, right = sample(200, 0.05, seed)
+        result = calibration_error(np.repeat(confidence, 5), np.repeat(right, 5), np.repeat(np.arange(200), 5))
+        assert len(result.bins) == 4
+        errors.append(result.error.value)
+    assert np.mean(errors) == pytest.approx(0.05, abs=0.015)
+
+
 def test_calibration_error_of_certain_predictions_is_finite() -> None:
     result = calibration_error(np.ones(40), np.arange(40) > 0)
     assert result.error.value == pytest.approx(1 / 40, abs=0.02)

@@ -39,6 +39,14 @@ def recipe_with(mapping: dict[str, str], labels: list[str] | None = None) -> Rec
         ({"true": "yes", "flase": "yes"}, [True, False], "critical", ["correct the entry 'flase'"]),
         # The mistyped entry gives the very name that the label has.
         ({"0": "bear", "up": "2"}, [0, 2, 1], "critical", ["'1' of 1 rows", "'up'"]),
+        # YAML 1.1 has read yes and no as booleans.
+        (
+            {"true": "up", "false": "down"},
+            ["yes", "no"],
+            "critical",
+            ["'yes' without quotes is true in YAML 1.1; put it in quotes", "'no' without quotes is false"],
+        ),
+        ({"true": "up", "off": "down"}, ["On", "off"], "critical", ["'On' without quotes is true in YAML 1.1"]),
         ({"0": "bear", "1": "bull"}, [0, 1, 2], "warning", ["add '2': '2'"]),
         ({"0": "bear", "1": "bull", "9": "odd"}, [0, 1], "warning", ["no row has the label of the entries"]),
         ({"0": "bear", "1": "bull", "9": "bull"}, [0, 1], "warning", ["no row has the label of the entries"]),

@@ -58,6 +58,15 @@ def test_check_data_shows_what_it_can_where_a_check_fails(tmp_path: Path) -> Non
     assert any(check.name == "unknown label" and not check.passed for check in report.checks)
 
 
+def test_check_data_names_the_class_that_the_gate_has_a_rule_for_and_the_data_lack(tmp_path: Path) -> None:
+    rule = {"min_recall": {"sentence": {"bda": 0.9}}}
+    report = report_of(tmp_path, rows(60, 1), gate={"min_f1": {"sentence": 0.5, "tokens": 0.5}, **rule})
+    [problem] = report.problems
+    assert problem.startswith(
+        "validation: gate.min_recall.sentence names the class 'bda', which the data does not have; did you mean 'bad'?"
+    )
+
+
 def test_check_data_names_the_wrong_field_and_keeps_the_rejected_rows(tmp_path: Path) -> None:
     fields = {"label": "lable", "entities": "entities", "slices": {"region": "region"}}
     report = report_of(tmp_path, rows(30, 1), source={"fields": fields})
@@ -89,6 +98,27 @@ def test_check_data_asks_for_the_encoder_first_and_reports_the_data_all_the_same
     ]
     assert sum(report.splits.values()) == 60
     assert report.truncation is None
+
+
+def test_check_data_counts_rows_without_a_label(tmp_path: Path) -> None:
+    documents = rows(60, 1)
+    for document, label in zip(documents, ("-1", "", None), strict=False):
+        document["label"] = label
+    source = {"no_label": ["-1"]}
+    report = report_of(tmp_path, documents, source=source)
+    assert (report.ready, report.rejects) == (True, [])
+    assert report.counts is not None
+    assert (report.counts.no_label, report.counts.rows) == (3, 57)
+    [check] = [check for check in report.checks if check.name == "rows without a label"]
+    assert check.why.startswith("3 rows have no label (one of '-1', '', source.no_label) and are left out")
+
+
+def test_check_data_names_what_to_do_where_no_row_has_a_label(tmp_path: Path) -> None:
+    documents = [{**document, "label": "-1"} for document in rows(30, 1)]
+    source = {"no_label": ["-1"]}
+    report = report_of(tmp_path, documents, source=source)
+    [problem] = report.problems
+    assert "has no rows: 30 have no label (source.no_label is ['-1']); label some of them" in problem
 
 
 def test_check_data_counts_contradictions_and_near_duplicates(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_load_recipe_reads_overrides_as_yaml(file: Path) -> None:
         ("trainig.epochs=3", "unknown key 'trainig' (value {'epochs': 3}); did you mean 'training'?"),
         ("split.metod=time", "did you mean 'split.method'?"),
         ("source.fields.lable=x", "did you mean 'source.fields.label'?"),
+        ("gate.min_precision_at={sentence: {coverages: 1}}", "did you mean 'gate.min_precision_at.sentence.coverage'?"),
         ("source.uri=env:X", "unknown key 'source.uri' (value 'env:X'); it does not go with the other keys, remove it"),
         (
             "model.scratch.hidden=130",
@@ -278,6 +279,12 @@ def test_load_recipe_names_the_line_that_is_not_yaml(tmp_path: Path, content: st
         load_recipe(written(tmp_path, content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_load_recipe_keeps_yes_and_no_as_keys_of_labels(tmp_path: Path) -> None:
+    keys = "yes: up, no: down, on: up, off: down, Yes: up, NO: down, true: up, 1: up, ~a: down"
+    recipe = load_recipe(written(tmp_path, f"{SOURCE}, label_map: {{{keys}}}}}{REST}"))
+    assert list(recipe.source.label_map) == ["yes", "no", "on", "off", "Yes", "NO", "true", "1", "~a"]
 
 
 def test_load_recipe_reads_yes_and_no_as_names_of_classes(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def recipe(**parts: Any) -> Recipe:
     [
         ({}, "promote"),
         ({"gate": {"min_f1": {"sentence": 0.9}}}, "gate"),
+        ({"gate": {"min_f1": {"sentence": 0.6}, "min_recall": {"sentence": {"good": 0.9}}}}, "gate"),
         ({"run_mode": "dry_run", "description": "another"}, "gate"),
         ({"registry": {"name": "other"}}, "export"),
         ({"gate": {"min_f1": {"sentence": 0.6}, "precision": "fp32"}}, "export"),

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,11 @@ def test_open_version_reads_rows_without_those_that_people_have_decided(make_ver
     store, uri = made.run.store, made.run.tracking_uri
     decided = next(row for row in made.snapshot.load().examples() if made.splits.split_of[row.id] == "test")
     new = correction(Example(added_id("new"), "new"), decision="added", label="up", added=AddedText(text="new"))
-    add_corrections(overlay_path(store, made.run.recipe.name), [correction(decided, decision="confirmed"), new])
+    # and one row with a decision about a text that it no longer has,
+    other = next(row for row in made.snapshot.load().examples() if made.splits.split_of[row.id] == "validation")
+    stale = correction(replace(other, text="an older text"), label="up")
+    history = [correction(decided, decision="confirmed"), new, stale]
+    add_corrections(overlay_path(store, made.run.recipe.name), history)
 
     with open_version("models:/tiny/1", uri, store) as version:
         rows = held_out_rows(version, store)

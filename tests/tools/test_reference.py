@@ -25,7 +25,9 @@ def rows_of(page: str) -> dict[str, list[str]]:
 
 def test_recipe_page_describes_every_key_with_type_default_and_meaning() -> None:
     rows = rows_of(reference.recipe_page())
-    assert set(known_keys(Recipe)) == set(rows)
+    # a mapping by head is one section, whatever the head
+    known = {re.sub(r"^(gate\.min_precision_at)\.(sentence|tokens)\.", r"\1.", key) for key in known_keys(Recipe)}
+    assert known == set(rows)
     assert all(len(cells) == 4 and all(cells) for cells in rows.values())
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from assay.corpus.documents.chunk import ChunkReader
+from assay.corpus.documents.chunk import ChunkReader, DocumentChunk
 from assay.corpus.documents.fields import DocumentFormat
 from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import DataError
@@ -18,6 +18,23 @@ def test_chunk_reader_refuses_documents_of_a_tool_without_a_format() -> None:
     assert str(error.value) == (
         "these are examples of Prodigy; set source.format: prodigy, or format: rows to read them as they are"
     )
+
+
+def test_chunk_reader_counts_rows_without_a_label_in_each_chunk() -> None:
+    format_ = DocumentFormat.model_validate({"fields": {"label": "label"}, "no_label": ["-1", "unlabelled"]})
+    reader = ChunkReader(format_, needs_label=True, needs_entities=False)
+    labels = ["good", -1, "unlabelled", "", None]
+    documents = [Document(str(n), {"text": "a text", "label": label}) for n, label in enumerate(labels)]
+    first, second = reader.read(documents), DocumentChunk.from_bytes(reader.read(documents[:2]).to_bytes())
+    assert (first.counts.no_label, first.counts.filtered, first.counts.rows) == (4, 4, 1)
+    assert (first.counts + second.counts).no_label == 5
+
+
+def test_chunk_reader_counts_sentences_without_a_label() -> None:
+    reader = ChunkReader(DocumentFormat(format="parse", no_label=["-1"]), needs_label=True, needs_entities=False)
+    sentences = [{"Text": "a text", "sentiment": label} for label in (-1, "good", -1)]
+    counts = reader.read([Document("1", {"Parse": sentences})]).counts
+    assert (counts.used, counts.filtered, counts.rows, counts.no_label) == (1, 0, 1, 2)
 
 
 def test_chunk_reader_reads_documents_of_a_tool_in_the_format_that_is_set() -> None:

@@ -1,6 +1,8 @@
+import json
 import re
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from assay.corpus.errors import AssayError
@@ -9,6 +11,9 @@ from assay.serving.predict import PredictionCounts, PredictionRequest, predict_r
 from tests.serving.batch.test_execution import InterruptedRunError, contents, interrupt_after, rows, write
 
 NAMES = ["a.jsonl", "b.parquet", "deep/c.csv.gz", "deep/d.jsonl"]
+
+
+CONTENT = {"notes.md": "just some notes\nand more of them\n", "picture.md": "\x89PNG\r\n\x1a\n"}
 
 
 def fill(folder: Path) -> Path:
@@ -74,11 +79,42 @@ def test_predict_request_predicts_changed_files_of_a_folder_again(
     assert predict(engine, tmp_path / "in", tmp_path / "out").rows == 7 + 29 + 9
 
 
+def test_predict_request_reads_every_kind_of_a_folder_and_writes_lines_where_it_cannot_write_the_kind(
+    engine: Engine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps([{"text": "good"}, {"text": "bad"}, {"text": " "}]))
+    (folder / "b.txt").write_text("text\tn\ngood\t1\n")
+    book = openpyxl.Workbook()
+    for cells in (["text"], ["bad"]):
+        book.active.append(cells)
+    book.save(folder / "c.xlsx")
+
+    counts = predict(engine, folder, tmp_path / "out")
+
+    assert (counts.rows, counts.errors) == (4, 1)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.json.jsonl", "a.json.jsonl.errors.jsonl", "b.txt.jsonl", "c.xlsx.jsonl"]
+    texts = [
+        [json.loads(line)["text"] for line in (tmp_path / "out" / name).read_text().splitlines()]
+        for name in ("a.json.jsonl", "b.txt.jsonl", "c.xlsx.jsonl")
+    ]
+    assert texts == [["good", "bad"], ["good"], ["bad"]]
+
+
 @pytest.mark.parametrize(
     ("files", "output", "errors", "message"),
     [
         ([], "out", None, "in holds no files; nothing to predict"),
-        (["notes.txt"], "out", None, "in/notes.txt cannot be written"),
+        (["a.jsonl", "notes.md"], "out", None, "in/notes.md is of an unknown kind: it begins with 'just some notes'"),
+        (["a.jsonl", "picture.md"], "out", None, "in/picture.md is a picture; name a file of rows; or leave it out of"),
+        (
+            ["a.json", "a.json.jsonl"],
+            "out",
+            None,
+            "in/a.json and in/a.json.jsonl would both be written to a.json.jsonl",
+        ),
         (["a.jsonl"], "in/out", None, "--output is in/out, which lies in --input in; name a folder outside it"),
         (["a.jsonl"], "in", None, "--output is in, which lies in --input in"),
         (["a.jsonl"], "out", "e.jsonl", "--errors is e.jsonl, one file, but --input is a folder; leave it out"),
@@ -96,7 +132,7 @@ def test_predict_request_refuses_an_unusable_folder_before_it_writes(
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     for name in files:
-        Path("in", name).write_text('{"text": "good"}\n')
+        Path("in", name).write_text(CONTENT.get(name, '{"text": "good"}\n'), encoding="latin-1")
     with pytest.raises(AssayError, match=re.escape(message)):
         predict_request(engine, PredictionRequest("in", output, errors))
     assert not list(tmp_path.rglob("*.shards"))
