@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.evaluation.labels.label_task_report import LabelTaskReport
@@ -121,9 +120,3 @@ def test_training_rows_are_predicted_by_models_that_have_not_seen_them(tmp_path:
     assert len(found & trained) >= 0.6 * len(trained)
     assert len(found & trained) >= 0.5 * len(found)
     assert not list((store / "labels").rglob("*.parquet"))
-
-
-def test_corrections_need_a_run_that_has_read_the_rows(tmp_path: Path) -> None:
-    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"))
-    with pytest.raises(AssayError, match=r"no run of tiny in .* has read its rows"):
-        apply_corrections(recipe, tmp_path / "store", str(tmp_path / "rows.jsonl"))
