@@ -1,4 +1,4 @@
-"""The way of a wrong label: found by a version, corrected by a person, and reported in the verdict of the next version."""
+"""The way of a wrong label: found by a version, corrected by a person, and reported in the next verdict."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Fixtures of the registry's tests; those of versions need toy bundles as the tests of tasks do."""
 
+from tests.registry.toy_registry import candidate, champions, mlflow_run, registry, uri
 from tests.tasks.conftest import make_bundle
 
-__all__ = ["make_bundle"]
+__all__ = ["candidate", "champions", "make_bundle", "mlflow_run", "registry", "uri"]
