@@ -4,9 +4,12 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
+from assay.evaluation.verdict import Verdict
 from assay.registry.approvals import Approval
 from assay.registry.model_registry import ModelRegistry
-from assay.registry.promotion import apply_verdict
+from assay.registry.promotion import apply_verdict, effective_verdict
+from assay.serving.registered_model import card_folder
+from tests.finished_run import Finished
 from tests.registry.toy_registry import NAME, Candidate, MakeCandidate
 
 
@@ -52,3 +55,26 @@ def test_apply_verdict_accepts_an_override_of_a_rollback_for_the_bundle_under_an
     assert apply_verdict(
         registry, again, verdict.model_copy(update={"champion": "5", "forced": None}), None, "run"
     ).promoted
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["killed behind its promotion", "made again by a later run"])
+def test_effective_verdict_is_the_one_that_promoted_the_champion(finished: Finished, later: bool) -> None:
+    # Given a champion,
+    first = finished.verdict
+    finished.promote()
+    client = MlflowClient(tracking_uri=finished.run.tracking_uri)
+    if later:
+        finished.run = finished.run.model_copy(update={"key": "later"})
+    # when the gate compares it with itself,
+    finished.verdict = effective_verdict(finished.run, first.model_copy(update={"champion": "1"}))
+    promotion = finished.promote()
+    finished.report(promotion)
+    # then card and verdict are those of the first time, and only its own run describes the version.
+    assert promotion.promoted
+    assert (
+        Verdict.model_validate_json(
+            (finished.run.folder / card_folder(finished.verdict.digest) / "verdict.json").read_bytes()
+        )
+        == first
+    )
+    assert bool(client.get_model_version("tiny", "1").description) is not later
