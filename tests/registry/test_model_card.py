@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -65,10 +66,11 @@ def test_card_outcome_is_that_of_verdict_and_promotion(
 ) -> None:
     check = Check(name="score", measured="1", required="0", passed=verdict == "passed", why="")
     version = Version(name="toy", number="1", tags={}) if registered else None
-    card = Card.model_construct(
-        verdict=Verdict(recipe="r", bundle="b", snapshot="s", splits="p", champion=None, checks=[check]),
-        promotion=PromotionResult(version=version, promoted=promoted, why="", pending=pending),
-        slices=[],
-        environment={},
-    )
+    values: dict[str, Any] = {
+        "verdict": Verdict(recipe="r", bundle="b", snapshot="s", splits="p", champion=None, checks=[check]),
+        "promotion": PromotionResult(version=version, promoted=promoted, why="", pending=pending),
+        "slices": [],
+        "environment": {},
+    }
+    card = Card.model_construct(**values)
     assert card.outcome == outcome

@@ -15,7 +15,7 @@ from assay.serving.http.model_set import ModelSet
 from tests.serving.http.conftest import LOCAL, Serve, make_parts
 
 
-def test_make_app_runs_the_background_and_stops_the_batcher(toy: Bundle) -> None:
+def test_make_app_runs_the_background_and_stops_the_batcher(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
 
     @asynccontextmanager
@@ -27,7 +27,12 @@ def test_make_app_runs_the_background_and_stops_the_batcher(toy: Bundle) -> None
     parts = make_parts(toy)
     batcher = parts[2]
     stop = batcher.stop
-    batcher.stop = lambda: (events.append("stop"), stop())  # type: ignore[method-assign, assignment]
+
+    def stopping() -> None:
+        events.append("stop")
+        stop()
+
+    monkeypatch.setattr(batcher, "stop", stopping)
     with TestClient(make_app(*parts, background=background), base_url=LOCAL) as client:
         assert client.get("/v2/health/ready").json() == {"ready": True}
         assert events == ["begin"]

@@ -72,8 +72,12 @@ def test_with_metrics_counts_successes_and_failures_by_reason(
         return Json({})
 
     counted = context.with_metrics("native", endpoint)
+
+    async def call() -> Response:
+        return await counted(request())
+
     try:
-        asyncio.run(counted(request()))
+        asyncio.run(call())
     except Refusal:
         assert fails
     metrics = context.metrics
@@ -90,4 +94,7 @@ def test_with_metrics_counts_successes_and_failures_by_reason(
 
 
 def test_json_serialises_floats_and_any_character() -> None:
-    assert json.loads(Json({"text": "Süß \U0001f600", "score": 0.1}).body) == {"text": "Süß \U0001f600", "score": 0.1}
+    assert json.loads(bytes(Json({"text": "Süß \U0001f600", "score": 0.1}).body)) == {
+        "text": "Süß \U0001f600",
+        "score": 0.1,
+    }
