@@ -226,7 +226,7 @@ def a_verdict(
         settings={"training.learning_rate": 0.0003},
         f1={"sentence": 0.9},
         slices=[SliceChange(head="sentence", name=f"medium={HOSTILE}", training_rows=40, before=0.512, after=0.634)],
-        kept=True,
+        accepted=True,
         reason="the slices gain",
     )
     return Verdict(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Forked from a server that has imported everything: a start costs no import of torch, prefect and mlflow. The flow itself
+# Forked from a server that has imported everything: a start costs no import of torch, prefect and mlflow. The flow
 # imports what only some steps need when they run, so these modules are named one by one.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
