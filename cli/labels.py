@@ -52,9 +52,9 @@ def issues(
     chosen = parse_format(task_format)
     _check_new(output)
 
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose):
+    with steps_shown(verbose=verbose):
         from assay.flows.local import run_label_issues
 
         report = run_label_issues(model, store, output, chosen, rows, cross_validate)
@@ -90,9 +90,9 @@ def suggest(
 
     documents = parse_filter(filter)
 
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose):
+    with steps_shown(verbose=verbose):
         from assay.flows.local import run_label_suggestion
 
         report = run_label_suggestion(model, store, source, documents, output, chosen, rows, random_share)

@@ -60,9 +60,9 @@ def monitor(
         faults = (fault["msg"].removeprefix("Value error, ") for fault in error.errors())
         raise AssayError("; ".join(f"--{fault}" for fault in faults)) from error
 
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose):
+    with steps_shown(verbose=verbose):
         from assay.flows.local import run_monitoring
 
         report = run_monitoring(model, rows, store, retrain=retrain)

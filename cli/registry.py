@@ -93,9 +93,9 @@ def reproduce(
     It trains from the rows of the version in an empty store, and compares splits, network, predictions and metrics.
     Nothing is registered. Exit code 0: equal to the last digit; 4: a result differs; 1: an error.
     """
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose):
+    with steps_shown(verbose=verbose):
         from assay.flows.local import run_reproduction
 
         result = run_reproduction(model, store)

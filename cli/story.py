@@ -23,7 +23,7 @@ REFRESHES_PER_S = 4
 
 
 @contextmanager
-def told(*, verbose: bool = False, quiet: bool = False) -> Iterator["Story"]:
+def steps_shown(*, verbose: bool = False, quiet: bool = False) -> Iterator["Story"]:
     """Show the steps of the block as lines on stderr. Enter it before anything imports Prefect or MLflow.
 
     Args:

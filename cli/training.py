@@ -56,9 +56,9 @@ def run(
 
     loaded = load_recipe(recipe, [*(overrides or []), *(["run_mode=dry_run"] if dry_run else [])])
     begun = _begin(loaded, store, from_step, until)
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose, quiet=quiet or as_json) as story:
+    with steps_shown(verbose=verbose, quiet=quiet or as_json) as story:
         story.head(begun)
 
         from assay.flows.local import run_steps, run_training
@@ -102,9 +102,9 @@ def seeds(
     loaded = load_recipe(recipe, overrides or [])
 
     begun = _begin(loaded, store, None, None)
-    from assay.cli.story import told
+    from assay.cli.story import steps_shown
 
-    with told(verbose=verbose) as story:
+    with steps_shown(verbose=verbose) as story:
         story.head(begun)
 
         from assay.flows.local import run_seeds

@@ -28,7 +28,7 @@ class Attempt(BaseModel):
 
     `settings` holds the settings that differ from the recipe, `f1` the F1 of each head, and `below_threshold` the
     slices below their threshold. `slices` holds the change of each slice that was below its threshold before. `why` is
-    the purpose of the training, `reason` the reason why it was `kept` or not.
+    the purpose of the training, `reason` the reason why it was `accepted` or not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,7 +40,7 @@ class Attempt(BaseModel):
     f1: dict[Head, float]
     below_threshold: list[str] = Field(default_factory=list)
     slices: list[SliceChange] = Field(default_factory=list)
-    kept: bool
+    accepted: bool
     reason: str
 
     @property
@@ -60,5 +60,5 @@ class Attempt(BaseModel):
 
     def __str__(self) -> str:
         """Return a summary in one line."""
-        kept = "kept" if self.kept else "not kept"
+        kept = "kept" if self.accepted else "not kept"
         return f"{self.name} ({self.why}): F1 on validation rows {self.metrics}; {kept}: {self.reason}"

@@ -49,14 +49,14 @@ class LabelledPrediction:
         return self.cluster or f"row {self.id}"
 
     @property
-    def found(self) -> set[Entity]:
+    def predicted_spans(self) -> set[Entity]:
         """Return the predicted entities without their scores."""
         return {Entity(entity.start, entity.end, entity.label) for entity in self.predicted_entities}
 
     @property
     def entity_counts(self) -> tuple[int, int, int]:
         """Return true positives, false positives and false negatives; span and type of an entity must both match."""
-        gold, predicted = set(self.gold_entities or ()), self.found
+        gold, predicted = set(self.gold_entities or ()), self.predicted_spans
         right = len(gold & predicted)
         return right, len(predicted) - right, len(gold) - right
 

@@ -108,7 +108,7 @@ def _add_roc_auc(result: Metrics, gold: Sequence[str], probabilities: Floats, la
 
 
 def _add_tokens(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:
-    scores = entity_scores([row.gold_entities or () for row in rows], [sorted(row.found) for row in rows])
+    scores = entity_scores([row.gold_entities or () for row in rows], [sorted(row.predicted_spans) for row in rows])
     result.report["tokens"] = _lines(scores.by_type)
     if not scores.overall.support:
         result.left_out["tokens"] = "no row holds an entity"
@@ -126,7 +126,7 @@ def _add_frames(result: Metrics, rows: Sequence[LabelledPrediction]) -> None:
         return
     gold, predicted = gold_and_predicted(rows)
     result.metrics["frame_accuracy"] = frame_accuracy(
-        gold, predicted, [row.gold_entities or () for row in rows], [sorted(row.found) for row in rows]
+        gold, predicted, [row.gold_entities or () for row in rows], [sorted(row.predicted_spans) for row in rows]
     )
 
 

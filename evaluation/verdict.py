@@ -120,7 +120,7 @@ def _attempts(attempts: Sequence[Attempt]) -> list[str]:
                 attempt.name,
                 attempt.why,
                 attempt.metrics,
-                "kept" if attempt.kept else "no",
+                "kept" if attempt.accepted else "no",
                 attempt.reason,
                 attempt.overrides,
             )

@@ -156,7 +156,7 @@ class Attempts:
             f1=candidate.validation_scores.f1,
             below_threshold=[f"{finding.key.name} ({finding.head})" for finding in candidate.validation_scores.failed],
             slices=list(changes),
-            kept=accepted,
+            accepted=accepted,
             reason=reason,
         )
         if kind != "first":

@@ -39,7 +39,7 @@ def check_rule_heads(key: str, rule: Mapping[Head, object], heads: Collection[He
     """
     for head in rule:
         if head not in heads:
-            raise ValueError(f"gate.{key}.{head} is set, but model.heads is {list(heads)}")
+            raise ValueError(f"gate.{key}.{head} is set, but model.heads is {list(heads)}; remove it")
 
 
 def unknown_names(rule: Mapping[str, float], head: Head, known: Collection[str], where: str) -> list[str]:

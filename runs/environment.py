@@ -1,5 +1,6 @@
 """The environment that metrics depend on besides recipe and data: processor, threads, versions of packages."""
 
+import functools
 import platform
 from importlib.metadata import distributions
 
@@ -10,7 +11,7 @@ PINNED = "=="
 
 def current_environment() -> dict[str, str]:
     """Return Python, platform, processor, threads, and the version of every installed package, by name."""
-    packages = {package.metadata["Name"]: package.version for package in distributions()}
+    packages = _packages()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -19,6 +20,13 @@ def current_environment() -> dict[str, str]:
         "threads": str(available_threads()),
         **{f"{name}{PINNED}": packages[name] for name in sorted(packages, key=str.lower)},
     }
+
+
+@functools.cache
+def _packages() -> dict[str, str]:
+    """Return the version of every installed package: hundreds of files, which are read once per process."""
+    found = [package.metadata for package in distributions()]
+    return {metadata["Name"]: metadata["Version"] for metadata in found}
 
 
 def to_text(values: dict[str, str]) -> str:

@@ -62,8 +62,7 @@ def open_run(
     _check_tracking(recipe, states)
     earlier = _find_fresh(recipe, states, key) if fresh else _find_run(recipe, states, key, from_step)
     _check_earlier(earlier, recipe, states, from_step)
-    fresh_pending = fresh and key is None
-    key = earlier.key if earlier else key or _new_key(recipe)
+    requested_key, key = key, earlier.key if earlier else key or _new_key(recipe)
     folder = states.folder(key)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
@@ -72,17 +71,12 @@ def open_run(
         if fresh and earlier is None:
             _abandon_open_runs(recipe, states)
         tracking = _start_tracking(recipe, store, key, earlier)
-        request = RunState(
-            key=key,
-            recipe_name=recipe.name,
-            recipe_digest=recipe.digest,
-            recipe=recipe.model_dump(mode="json"),
-            mlflow_run=tracking.run_id,
-            tracking=[stored_address(tracking.uri, store)],
-            opened=datetime.now(UTC),
-            fresh=fresh,
-            fresh_pending=fresh_pending,
-            redo=_redo_of(earlier, recipe, states, from_step),
+        request = _new_state(recipe, store, key, tracking).model_copy(
+            update={
+                "fresh": fresh,
+                "fresh_pending": fresh and requested_key is None,
+                "redo": _redo_of(earlier, recipe, states, from_step),
+            }
         )
         state = _resumed(earlier, request) if earlier else request
         with tracking.failing():
@@ -149,6 +143,18 @@ def _run_of(state: RunState, recipe: Recipe, store: Path, tracking_uri: str, sha
         redo=state.redo.id if state.redo else None,
         reuse=not state.fresh,
         shared=shared,
+    )
+
+
+def _new_state(recipe: Recipe, store: Path, key: str, tracking: Tracking) -> RunState:
+    return RunState(
+        key=key,
+        recipe_name=recipe.name,
+        recipe_digest=recipe.digest,
+        recipe=recipe.model_dump(mode="json"),
+        mlflow_run=tracking.run_id,
+        tracking=[stored_address(tracking.uri, store)],
+        opened=datetime.now(UTC),
     )
 
 

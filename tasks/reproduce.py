@@ -199,7 +199,7 @@ def _difference(then: Sequence[LabelledPrediction], now: Sequence[LabelledPredic
     if [prediction.id for prediction in then] != [prediction.id for prediction in now]:
         return "other test rows"
     pairs = list(zip(then, now, strict=True))
-    differing = sum((old.predicted, old.found) != (new.predicted, new.found) for old, new in pairs)
+    differing = sum((old.predicted, old.predicted_spans) != (new.predicted, new.predicted_spans) for old, new in pairs)
     probabilities = [pair for old, new in pairs for pair in zip(old.probabilities, new.probabilities, strict=False)]
     largest = max((abs(old - new) for old, new in probabilities), default=0.0)
     return f"in {differing} of {len(pairs)} predictions; probabilities by up to {largest:.2g}"

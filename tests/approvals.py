@@ -88,7 +88,7 @@ class World:
         results = some_results(export=export, evaluation=export, splits=self._splits)
         return promote.fn(run, results, verdict, approve(run, results, verdict))
 
-    def told_by(self, number: str) -> str:
+    def verdict_of(self, number: str) -> str:
         """The digest of the verdict that made a version champion; the version must be tagged with it, and keep it."""
         version = self.registry.version(number)
         kept = self.registry.tagged_verdict(version)

@@ -1,8 +1,10 @@
 """Versions in a real registry with the lineage that a run logs, around a toy model without training."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from assay.corpus.splits import Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.bundle_evaluation import Evaluation
 from assay.evaluation.export_report import ExportReport
+from assay.evaluation.run_results import RunResults
 from assay.evaluation.verdict import Check, Verdict
 from assay.recipes.recipe import Recipe
 from assay.registry.promotion import PromotionResult, register
@@ -26,6 +29,7 @@ from assay.tasks.evaluate import evaluate
 from assay.tasks.extract import extract
 from assay.tasks.report import log_metrics
 from assay.tasks.split import split
+from tests.bundles import build_bundle
 from tests.results import some_results
 from tests.snapshots import recipe_values
 
@@ -41,6 +45,7 @@ class Made:
     snapshot: ArtifactRef[Snapshot]
     splits: Splits
     evaluation: Evaluation
+    results: RunResults
 
     @property
     def client(self) -> MlflowClient:
@@ -59,34 +64,45 @@ def write_rows(path: Path, ids: Sequence[int]) -> None:
 
 
 @pytest.fixture
-def make_version(
-    store: Path, tmp_path: Path, make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
-) -> MakeVersion:
+def make_version(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeVersion:
     """Gives `make(key, ids, words, **parts of the recipe)`: a version whose model knows the classes of some words."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    corpus = tmp_path / "rows.jsonl"
+    return partial(register_version, store, tmp_path)
 
-    def make(key: str, ids: Sequence[int] = range(60), words: Mapping[str, str] = WORDS, **parts: Any) -> Made:
-        write_rows(corpus, ids)
-        source = {"kind": "files", "paths": {str(corpus): "all"}, "fields": {"id": "id", "label": "label"}}
-        recipe = Recipe.model_validate(recipe_values(source=source, **parts))
-        tracking = Tracking.start(recipe, store, key, None)
-        run = Run(key=key, recipe=recipe, store=store, tracking_uri=tracking.uri, mlflow_run=tracking.run_id)
-        snapshot = extract.fn(run)
-        splits = split.fn(run, snapshot)
-        record_data.fn(run, snapshot, splits)
-        bundle = make_bundle(f"{key}/bundle", words, labels=sorted(WORDS.values()))
-        export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
-        evaluation = evaluate.fn(run, export, snapshot, splits)
-        verdict = a_verdict(run, bundle, snapshot, Splits.load(splits.path))
-        version = register(run, some_results(export=export, evaluation=evaluation, splits=splits), verdict)
-        made = Made(run, version, snapshot, Splits.load(splits.path), Evaluation.load(evaluation.path))
-        keep_predictions(made.client, run.mlflow_run, bundle.digest, evaluation.path)
-        promotion = PromotionResult(version=version, promoted=False, why="")
-        log_metrics(made.client, run.mlflow_run, made.evaluation.metrics, promotion)
-        return made
 
-    return make
+def new_store(folder: Path, mlflow_database: Path) -> Path:
+    """Make a store in a folder, for versions that the tests of a module share."""
+    store = folder / "store"
+    store.mkdir()
+    shutil.copy(mlflow_database, store / "mlflow.db")
+    return store
+
+
+def register_version(
+    store: Path, folder: Path, key: str, ids: Sequence[int] = range(60), words: Mapping[str, str] = WORDS, **parts: Any
+) -> Made:
+    """Register a version whose model knows the classes of some words; `folder` takes its rows and its bundle."""
+    corpus = folder / "rows.jsonl"
+    write_rows(corpus, ids)
+    source = {"kind": "files", "paths": {str(corpus): "all"}, "fields": {"id": "id", "label": "label"}}
+    recipe = Recipe.model_validate(recipe_values(source=source, **parts))
+    tracking = Tracking.start(recipe, store, key, None)
+    run = Run(key=key, recipe=recipe, store=store, tracking_uri=tracking.uri, mlflow_run=tracking.run_id)
+    snapshot = extract.fn(run)
+    splits = split.fn(run, snapshot)
+    record_data.fn(run, snapshot, splits)
+    (folder / key / "bundle").mkdir(parents=True)
+    bundle = build_bundle(folder / key / "bundle", words, {}, sorted(WORDS.values()))
+    export = ArtifactRef[ExportReport](path=bundle.folder.parent, digest=bundle.digest)
+    evaluation = evaluate.fn(run, export, snapshot, splits)
+    verdict = a_verdict(run, bundle, snapshot, Splits.load(splits.path))
+    results = some_results(snapshot=snapshot, splits=splits, export=export, evaluation=evaluation)
+    version = register(run, results, verdict)
+    made = Made(run, version, snapshot, Splits.load(splits.path), Evaluation.load(evaluation.path), results)
+    keep_predictions(made.client, run.mlflow_run, bundle.digest, evaluation.path)
+    promotion = PromotionResult(version=version, promoted=False, why="")
+    log_metrics(made.client, run.mlflow_run, made.evaluation.metrics, promotion)
+    return made
 
 
 def a_verdict(run: Run, bundle: Bundle, snapshot: ArtifactRef[Snapshot], splits: Splits) -> Verdict:

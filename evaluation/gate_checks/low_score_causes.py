@@ -27,7 +27,7 @@ def _one_class(rows: Sequence[LabelledPrediction]) -> str:
 
 def _no_entity(rows: Sequence[LabelledPrediction]) -> str:
     gold = sum(len(row.gold_entities or ()) for row in rows)
-    if not gold or any(row.found for row in rows):
+    if not gold or any(row.predicted_spans for row in rows):
         return ""
     return f"the model finds none of the {gold} entities of the test rows"
 

@@ -32,8 +32,8 @@ class HeldOutRow:
     tag_probabilities: Floats = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
 
     @property
-    def found(self) -> tuple[Entity, ...]:
-        """Predicted entities without their scores."""
+    def predicted_spans(self) -> tuple[Entity, ...]:
+        """Return the predicted entities without their scores."""
         return tuple(Entity(entity.start, entity.end, entity.label) for entity in self.prediction.entities)
 
 

@@ -52,7 +52,9 @@ def _class_issues(rows: Sequence[HeldOutRow], labels: Sequence[str]) -> dict[int
 def _entity_issues(row: HeldOutRow, tags: Sequence[str]) -> list[LabelIssue]:
     if row.example.entities is None or not len(row.words):
         return []
-    return find_entity_issues(row.example.text, row.aligned, row.found, row.words, row.tag_probabilities, tags)
+    return find_entity_issues(
+        row.example.text, row.aligned, row.predicted_spans, row.words, row.tag_probabilities, tags
+    )
 
 
 def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence[LabelIssue]) -> LabelTask:
@@ -67,7 +69,7 @@ def _task(row: HeldOutRow, issues: Sequence[LabelIssue], entity_issues: Sequence
         label=example.label,
         entities=entities,
         proposed_label=wrong_class.proposed if wrong_class else example.label,
-        proposed_entities=None if entities is None else resolved(entities, row.found, entity_issues),
+        proposed_entities=None if entities is None else resolved(entities, row.predicted_spans, entity_issues),
         score=issues[0].score,
         reason="; ".join(issue.reason for issue in issues),
         issues=list(issues),

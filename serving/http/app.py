@@ -90,17 +90,23 @@ def make_app(
         ],
         middleware=[
             *([telemetry.middleware] if telemetry else []),
-            Middleware(RequestIds, log=access_log),
-            Middleware(ResponseHeaders, active_model=active_model),
-            Middleware(TrailingSlash),
-            *origin_middleware(settings.cors_origins),
-            *_guards(settings),
+            *_middleware(settings, active_model, access_log),
         ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
     app.state.shedder = Shedder(model_calls, metrics, access_log)
     return app
+
+
+def _middleware(settings: Settings, active_model: ActiveModel, access_log: AccessLog | None) -> list[Middleware]:
+    return [
+        Middleware(RequestIds, log=access_log),
+        Middleware(ResponseHeaders, active_model=active_model),
+        Middleware(TrailingSlash),
+        *origin_middleware(settings.cors_origins),
+        *_guards(settings),
+    ]
 
 
 def _guards(settings: Settings) -> list[Middleware]:

@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from assay.cli.story import Story, clock, ended, running, told
+from assay.cli.story import Story, clock, ended, running, steps_shown
 from assay.runs.step_progress import StepProgress, note, step_progress
 
 
@@ -78,7 +78,7 @@ def test_told_shows_own_warnings_and_no_library(
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
         monkeypatch.setattr(logging.getLogger(name), "propagate", False)
     monkeypatch.setattr(logging.getLogger("assay.tasks.split"), "disabled", False)
-    with told(quiet=quiet) as story, step_progress("split") as step:
+    with steps_shown(quiet=quiet) as story, step_progress("split") as step:
         story.head("tiny: sentence from a file")
         logging.getLogger("assay.tasks.split").warning("split: few rows")
         logging.getLogger("prefect.task_runs").info("Finished in state Completed()")

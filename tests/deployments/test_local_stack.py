@@ -36,6 +36,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from assay.deployments.local_stack import LocalStack
 from tests.flows.tiny import make_recipe, write_rows
 from tests.ports import free_port
+from tests.processes import children_of, command_of, variable_of
 from tests.servers import ROOT
 
 pytestmark = [
@@ -115,9 +116,9 @@ class Running:
         """Return the process of a flow run; schedules and automations may have started others."""
         [process] = [
             child
-            for child in self.process("assay-cpu").children(recursive=True)
-            if "prefect.engine" in " ".join(child.cmdline())
-            and child.environ().get("PREFECT__FLOW_RUN_ID") == str(flow_run)
+            for child in children_of(self.process("assay-cpu").pid)
+            if "prefect.engine" in " ".join(command_of(child))
+            and variable_of(child, "PREFECT__FLOW_RUN_ID") == str(flow_run)
         ]
         return process
 

@@ -60,7 +60,9 @@ def test_verdict_markdown_keeps_values_in_their_cell() -> None:
 def test_verdict_markdown_shows_the_attempts() -> None:
     hostile = "region=a|b <script>"
     change = SliceChange(head="sentence", name=hostile, training_rows=1200, before=0.5, after=0.66)
-    first = Attempt(kind="first", why="as it stands", f1={"sentence": 0.7, "tokens": 0.81}, kept=True, reason="first")
+    first = Attempt(
+        kind="first", why="as it stands", f1={"sentence": 0.7, "tokens": 0.81}, accepted=True, reason="first"
+    )
     mitigated = Attempt(
         kind="mitigated",
         number=1,
@@ -68,7 +70,7 @@ def test_verdict_markdown_shows_the_attempts() -> None:
         settings={"training.learning_rate": 0.0003},
         f1={"sentence": 0.72, "tokens": 0.8},
         slices=[change],
-        kept=False,
+        accepted=False,
         reason="costs too much",
     )
     verdict = a_verdict(a_check()).model_copy(update={"attempts": [first, mitigated]})

@@ -14,7 +14,7 @@ from assay.registry.retention.store_erasure import is_one_of
 from assay.runs.lineage_record import data_folder, snapshot_folder
 from tests.faults.counts import LONG, count
 from tests.faults.victim import CONTEXT, PATIENCE_S, Point, die, set_trap
-from tests.registry.retention.test_erasure import made
+from tests.registry.retention.erasable import made
 
 IDS = ["7", "12#two"]
 POINTS = (

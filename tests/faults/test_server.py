@@ -18,6 +18,7 @@ import pytest
 from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
 from tests.faults.counts import count, many
+from tests.processes import command_of
 from tests.servers import PATIENCE_S, Server, serving
 from tests.serving.http.test_follower import Shelf
 
@@ -52,7 +53,7 @@ def server(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def process_of(server: Server) -> psutil.Process:
-    [process] = [one for one in psutil.Process().children() if one.is_running() and str(server.port) in one.cmdline()]
+    [process] = [child for child in psutil.Process().children() if str(server.port) in command_of(child)]
     return process
 
 

@@ -65,9 +65,9 @@ def test_decide_pending_resumes_the_suspended_run(world: World) -> None:
     assert waiting.start().name == "Suspended"
     # when the command decides,
     assert decide_pending("toy", world.store, None, True, "Ann", "").promoted
-    recorded = world.told_by("2")
+    recorded = world.verdict_of("2")
     # then the run is scheduled again, and ends; what made the model champion stays written on it.
     assert waiting.state().name == "Resuming"
     assert waiting.start().type == Completed().type
     assert world.serves() == "2"
-    assert world.told_by("2") == recorded
+    assert world.verdict_of("2") == recorded

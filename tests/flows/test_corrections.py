@@ -5,10 +5,12 @@ import pytest
 
 from assay.corpus.documents.annotators.decisions import TABLE
 from assay.corpus.documents.raw_document import Document
+from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import Correction, Overlay, text_digest
 from assay.corpus.returned_labels import ReadingRules, match_rows
-from assay.flows.corrections import _present_rows
+from assay.flows.corrections import _present_rows, apply_corrections
+from tests.flows.tiny import make_recipe, write_rows
 from tests.snapshots import write_snapshot
 
 
@@ -33,3 +35,9 @@ def test_a_decision_about_a_changed_text_counts_whatever_was_decided_about_the_o
     # then this decision counts.
     assert [(one.decision, one.label) for one in returned.corrections] == [(decision, corrected)]
     assert returned.corrections[0].text_digest == text_digest("the new text")
+
+
+def test_apply_corrections_needs_a_run_that_has_read_the_rows(tmp_path: Path) -> None:
+    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"))
+    with pytest.raises(AssayError, match=r"no run of tiny in .* has read its rows"):
+        apply_corrections(recipe, tmp_path / "store", str(tmp_path / "rows.jsonl"))

@@ -1,14 +1,13 @@
-"""The way of a wrong label: found by a version, corrected by a person, and told in the verdict of the next version."""
+"""The way of a wrong label: found by a version, corrected by a person, and reported in the next verdict."""
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from assay.corpus.errors import AssayError
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
-from assay.evaluation.labels.label_task_report import LabelTaskReport
 from assay.flows.corrections import apply_corrections
 from assay.flows.labelling import label_issues, suggest_labels
 from assay.flows.training import train
@@ -51,12 +50,46 @@ def splits_of(recipe: Recipe, store: Path) -> dict[str, str]:
     return dict(Splits.load(folder).split_of)
 
 
-def test_wrong_labels_are_found_corrected_and_told(tmp_path: Path) -> None:
-    wrong = write_with_wrong_labels(tmp_path / "rows.jsonl")
-    store, recipe = tmp_path / "store", make_recipe(tmp_path / "rows.jsonl", gate={"champion": {"margin": 0.5}})
+class World(NamedTuple):
+    """A store with a champion, whose recipe read some wrong labels."""
+
+    store: Path
+    recipe: Recipe
+    source: Path
+    wrong: set[str]
+    split_of: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> World:
+    folder = tmp_path_factory.mktemp("labels")
+    source, store = folder / "rows.jsonl", folder / "store"
+    wrong = write_with_wrong_labels(source)
+    recipe = make_recipe(source, gate={"champion": {"margin": 0.5}}, training={"epochs": 12})
     first = train(recipe, store)
     assert first.promotion.promoted, first.promotion.why
-    before = splits_of(recipe, store)
+    return World(store, recipe, source, wrong, splits_of(recipe, store))
+
+
+def test_label_issues_predicts_training_rows_by_models_that_have_not_seen_them(world: World) -> None:
+    report = label_issues("models:/tiny/1", cross_validate=2, store=world.store)
+    trained = {row for row in world.wrong if world.split_of.get(row) == "train"}
+    found = {task.id for task in report.tasks if task.split == "train"}
+    assert len(found & trained) >= 0.6 * len(trained)
+    assert len(found & trained) >= 0.5 * len(found)
+    assert not list((world.store / "labels").rglob("*.parquet"))
+
+
+def test_suggest_labels_chooses_rows_of_a_source(world: World, tmp_path: Path) -> None:
+    new = write_rows(tmp_path / "new.jsonl", 60, 9)
+    report = suggest_labels("models:/tiny/1", str(new), rows=10, output=tmp_path / "tasks.json", store=world.store)
+    assert len(report.tasks) == 10
+    assert all(task.split is None and task.proposed_label in OTHER for task in report.tasks)
+    assert report.files == [tmp_path / "tasks.json", tmp_path / "tasks-interface.xml"]
+
+
+def test_label_issues_are_found_corrected_and_reported(world: World, tmp_path: Path) -> None:
+    store, recipe, rows_file, wrong, before = world
 
     # The version finds the wrong labels of the rows that it was not trained on.
     report = label_issues("models:/tiny@champion", output=tmp_path / "tasks.jsonl", task_format="prodigy", store=store)
@@ -67,15 +100,15 @@ def test_wrong_labels_are_found_corrected_and_told(tmp_path: Path) -> None:
     assert not (store / "labels").exists() or not list((store / "labels").rglob("*.parquet"))
 
     # A person accepts what it proposes; the source stays as it is.
-    source = (tmp_path / "rows.jsonl").read_bytes()
+    source = rows_file.read_bytes()
     done = apply_corrections(recipe, store, str(accept(tmp_path / "tasks.jsonl")))
     assert done.tool == "prodigy"
     assert sum(done.corrected.values()) == len(found)
     assert set(done.corrected) <= {"test", "validation"}
-    assert (tmp_path / "rows.jsonl").read_bytes() == source
+    assert rows_file.read_bytes() == source
     assert label_issues("models:/tiny@champion", store=store).found < report.found
 
-    # The next run reads the rows again, in the same splits, and its verdict tells of the corrections.
+    # The next run reads the rows again, in the same splits, and its verdict reports the corrections.
     second = train(recipe, store)
     assert splits_of(recipe, store) == before
     run = newest_run(recipe.name, store)
@@ -95,35 +128,3 @@ def test_wrong_labels_are_found_corrected_and_told(tmp_path: Path) -> None:
     assert effect.authors == {"anna": len(found)}
     (score,) = [score for score in effect.scores if (score.version, score.head) == ("1", "sentence")]
     assert score.after > score.before
-
-
-def test_rows_to_label_next_are_new_and_written_for_a_tool(tmp_path: Path) -> None:
-    store, recipe = tmp_path / "store", make_recipe(write_rows(tmp_path / "rows.jsonl"))
-    train(recipe, store)
-    new = write_rows(tmp_path / "new.jsonl", 60, 9)
-    report: LabelTaskReport = suggest_labels(
-        "models:/tiny@champion", str(new), rows=10, output=tmp_path / "tasks.json", store=store
-    )
-    assert len(report.tasks) == 10
-    assert all(task.split is None and task.proposed_label in OTHER for task in report.tasks)
-    assert sum("at random" in task.reason for task in report.tasks) == 2
-    assert report.files == [tmp_path / "tasks.json", tmp_path / "tasks-interface.xml"]
-
-
-def test_training_rows_are_predicted_by_models_that_have_not_seen_them(tmp_path: Path) -> None:
-    wrong = write_with_wrong_labels(tmp_path / "rows.jsonl")
-    store, recipe = tmp_path / "store", make_recipe(tmp_path / "rows.jsonl", training={"epochs": 12})
-    train(recipe, store)
-    report = label_issues("models:/tiny/1", cross_validate=2, store=store)
-    split_of = splits_of(recipe, store)
-    trained = {row for row in wrong if split_of.get(row) == "train"}
-    found = {task.id for task in report.tasks if task.split == "train"}
-    assert len(found & trained) >= 0.6 * len(trained)
-    assert len(found & trained) >= 0.5 * len(found)
-    assert not list((store / "labels").rglob("*.parquet"))
-
-
-def test_corrections_need_a_run_that_has_read_the_rows(tmp_path: Path) -> None:
-    recipe = make_recipe(write_rows(tmp_path / "rows.jsonl"))
-    with pytest.raises(AssayError, match=r"no run of tiny in .* has read its rows"):
-        apply_corrections(recipe, tmp_path / "store", str(tmp_path / "rows.jsonl"))

@@ -44,7 +44,7 @@ def write_drifted(path: Path, count: int = 80) -> Path:
 
 def drift_events() -> list[dict[str, Any]]:
     """Return the drift events of the model in Prefect, after waiting for them."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         with get_client(sync_client=True) as client:
             answer = client._client.post("/events/filter", json={"filter": {"event": {"name": ["assay.drift"]}}})

@@ -6,7 +6,6 @@ import pytest
 
 from assay.corpus.errors import AssayError
 from assay.flows.bio import dump_bio
-from assay.flows.local import run_steps
 from assay.flows.partial_run import run_until
 from assay.flows.training import train
 from assay.runs.run_states import RunState
@@ -57,11 +56,6 @@ def test_run_until_redoes_a_single_step(corpus: Path, store: Path) -> None:
         "validate": False,
         "split": True,
     }
-
-
-def test_run_steps_reports_an_invalid_step_in_one_line(corpus: Path, store: Path) -> None:
-    with pytest.raises(AssayError, match=r"--until gate: the steps to stop after are extract, .*use --dry-run"):
-        run_steps(make_recipe(corpus), store, "gate")
 
 
 def test_dump_bio_writes_the_rows_of_a_run(corpus: Path, store: Path, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def emit_worker_event(event: str, flow_run: UUID) -> None:
     emit_event(event, resource={"prefect.resource.id": "prefect.worker.process.w"}, related=[about])
     EventsWorker.drain_all()
     with get_client(sync_client=True) as client:  # the server writes them down in its own time
-        wait_until(lambda: last_worker_event(client, flow_run) == event, 60, pause=0.1)
+        wait_until(lambda: last_worker_event(client, flow_run) == event, pause=0.1)
 
 
 def started_again(client: SyncPrefectClient, flow_run: UUID) -> bool:
@@ -91,7 +91,7 @@ def test_recover_waits_for_the_worker(client: SyncPrefectClient) -> None:
     results: list[Recovery] = []
     recovering = Thread(target=lambda: results.append(recover.fn(flow_run)))
     recovering.start()
-    recovering.join(timeout=5)
+    recovering.join(timeout=2)
     assert recovering.is_alive()
     assert not started_again(client, flow_run)
 

@@ -63,7 +63,7 @@ def test_best_candidate_tunes_after_a_low_score(corpus: Path, store: Path) -> No
     first, tuned = outcome.verdict.attempts
     assert outcome.verdict.outcome == "passed", outcome.verdict.failed
     assert (first.name, first.settings) == ("first", {})
-    assert (tuned.name, tuned.kept) == ("tuned 1", True)
+    assert (tuned.name, tuned.accepted) == ("tuned 1", True)
     assert tuned.f1["sentence"] > 0.7 > first.f1["sentence"]
     assert tuned.settings["training.learning_rate"] in (0.001, 0.002)
     # it is seen in MLflow, in Prefect and on the card,
@@ -108,7 +108,7 @@ def test_best_candidate_mitigates_as_often_as_allowed(tmp_path: Path, store: Pat
     [change] = south.slices
     assert change.name == "region=south"
     assert change.after > 0.8 > 0.3 > change.before
-    assert all(attempt.kept for attempt in outcome.verdict.attempts)
+    assert all(attempt.accepted for attempt in outcome.verdict.attempts)
     # the gate sees what is left, on test rows
     assert "slice: region=south (sentence)" in {check.name for check in outcome.verdict.failed}
     # and before and after stand on the card and in MLflow

@@ -75,7 +75,7 @@ def served(registered: str, tmp_path: Path) -> Iterator[tuple[int, str]]:
         yield process.pid, f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=300)
         log.close()
 
 

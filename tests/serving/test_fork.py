@@ -47,7 +47,7 @@ def application(environ, start_response):
 
 def test_engine_predicts_in_a_forked_process(toy: Bundle) -> None:
     command = [sys.executable, "-c", FORKING, str(toy.folder)]
-    subprocess.run(command, cwd=ROOT, timeout=120, check=True)
+    subprocess.run(command, cwd=ROOT, timeout=300, check=True)
 
 
 def test_model_predicts_under_gunicorn_with_preload(toy: Bundle) -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from assay.serving.bundle import Bundle
 from tests.bundles import build_bundle
+from tests.finished_run import finished
 from tests.gate_candidates import candidate
+from tests.registry.toy_registry import mlflow_run, registry, uri
 from tests.versions import make_version
 
-__all__ = ["MakeBundle", "candidate", "make_bundle", "make_version"]
+__all__ = ["MakeBundle", "candidate", "finished", "make_bundle", "make_version", "mlflow_run", "registry", "uri"]
 
 MakeBundle = Callable[..., Bundle]
 

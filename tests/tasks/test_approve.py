@@ -72,7 +72,7 @@ def test_approve_suspends_a_deployed_run_until_the_decision(world: World) -> Non
     assert approval.when is not None
     assert world.registry.version("2").outcome == "passed"
     assert world.registry.history()[-1].approval == approval
-    assert world.told_by("2") == approval.verdict
+    assert world.verdict_of("2") == approval.verdict
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -283,10 +283,10 @@ def test_approve_is_required_for_a_forced_promotion(world: World) -> None:
 def test_approve_does_not_ask_about_the_champion(world: World) -> None:
     world.go("second")
     decide(world.registry, "2", approve=True, approver="Ann")
-    recorded = world.told_by("2")
+    recorded = world.verdict_of("2")
     for again in (world.go("second"), world.end(world.later(key="later"), "second", world.judge("second"))):
         assert (again.promoted, again.pending, again.why) == (True, False, "it was the champion already")
-    assert world.told_by("2") == recorded
+    assert world.verdict_of("2") == recorded
     assert world.registry.version("2").tags["assay.run"] == "k"
 
 

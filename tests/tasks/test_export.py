@@ -3,18 +3,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
-import torch
 
 from assay.corpus.example import Entity, Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import SplitName, Splits
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import BUNDLE, ExportReport
-from assay.models.bert import pruned_for_export
 from assay.models.checkpoint import Checkpoint
-from assay.models.export.onnx_graph import export_graph, quantize_graph
 from assay.models.training_loop import train
 from assay.recipes.recipe import Lora, ModelSection, Training
 from assay.runs.run import Run
@@ -115,55 +111,6 @@ def test_export_equals_torch_for_deberta_with_lora_and_may_ship_int8(tmp_path: P
     assert not kinds & {"GatherElements", "Tile"}
     assert (report.precision, bundle.manifest.precision, bundle.manifest.reduced_range) == ("int8", "int8", True)
     assert smoke_test(Engine(bundle, threads=1)) == 8
-
-
-@pytest.mark.parametrize("shape", [(1, 3), (1, 5), (7, 33), (2, 64)])
-def test_export_graph_accepts_any_batch_and_length(
-    joint: Trained, joint_export: ArtifactRef[ExportReport], shape: tuple[int, int]
-) -> None:
-    # given rows of which the last is padded
-    network = Checkpoint.load(joint[1].path).network(attention="eager")
-    ids = np.random.default_rng(0).integers(5, 100, shape)
-    mask = np.ones(shape, dtype=np.int64)
-    mask[-1, shape[1] // 2 + 1 :] = 0
-    inputs = {"input_ids": ids, "attention_mask": mask}
-    # when both run
-    session = ort.InferenceSession(joint_export.path / BUNDLE / MODEL)
-    given = dict(zip(("sentence", "tokens"), session.run(["sentence", "tokens"], inputs), strict=True))
-    with torch.inference_mode():
-        outputs = network(*(torch.from_numpy(value) for value in inputs.values()))
-    wanted = {head: values.numpy() for head, values in outputs.items()}
-    # then they agree wherever a token is
-    np.testing.assert_allclose(given["sentence"], wanted["sentence"], atol=1e-5)
-    np.testing.assert_allclose(given["tokens"] * mask[..., None], wanted["tokens"] * mask[..., None], atol=1e-5)
-
-
-@pytest.mark.slow  # a second export
-def test_export_graph_is_reproducible_and_independent_of_the_machine(
-    tmp_path: Path, joint: Trained, joint_export: ArtifactRef[ExportReport]
-) -> None:
-    # when the same weights are exported again
-    network = Checkpoint.load(joint[1].path).network("eager")
-    with pruned_for_export(network):
-        export_graph(network, tmp_path / MODEL, type_ids=False, max_length=64)
-    # then not a byte differs
-    data = (tmp_path / MODEL).read_bytes()
-    assert data == (joint_export.path / BUNDLE / MODEL).read_bytes()
-    assert b".py" not in data
-    assert str(Path.cwd()).encode() not in data
-    model = onnx.load(tmp_path / MODEL)
-    assert not model.metadata_props
-    assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
-
-
-def test_export_int8_keeps_heads_and_attention_in_float(
-    tmp_path: Path, joint_export: ArtifactRef[ExportReport]
-) -> None:
-    quantize_graph(joint_export.path / BUNDLE / MODEL, tmp_path / "int8.onnx")
-    operators = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
-    # 6 products a layer, and the pooler; the two heads and two products of attention a layer stay
-    assert operators.count("MatMulInteger") == 2 * 6 + 1
-    assert operators.count("MatMul") + operators.count("Gemm") == 2 * 2 + 2
 
 
 def test_export_bundle_reproduces_its_golden_rows(joint_export: ArtifactRef[ExportReport]) -> None:

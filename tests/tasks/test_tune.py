@@ -7,68 +7,22 @@ import pytest
 from mlflow import MlflowClient
 
 from assay.corpus.errors import AssayError
-from assay.corpus.example import Example
-from assay.corpus.snapshot import Snapshot
-from assay.corpus.splits import SplitName, Splits
-from assay.corpus.storage.artifact_ref import ArtifactRef
-from assay.models.loss import HeadsLoss
 from assay.runs.run import Run
-from assay.tasks.trial import Plan, run_trial
 from assay.tasks.tune import tune
 from assay.tasks.tuning.result import TuningResult
-from tests.snapshots import make_run, write_snapshot
+from tests.snapshots import make_run
+from tests.tasks.tuning.search_runs import Data, a_run, nested, write_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-WORDS = {"up": ["rose", "gained"], "down": ["fell", "sank"]}
-SPACE: dict[str, Any] = {"training.learning_rate": {"low": 1e-3, "high": 3e-2, "log": True}}
-
 
 @pytest.fixture
-def data(tmp_path: Path) -> tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]:
-    """Return rows of three splits. Encoding the test rows would fail, because of their label."""
-    rows = [
-        Example(id=str(number), text=f"shares {WORDS[label][number // 2 % 2]} again", label=label)
-        for number, label in enumerate(["up", "down"] * 24)
-    ]
-    rows += [Example(id=f"test-{number}", text="shares rest", label="sideways") for number in range(8)]
-    snapshot = write_snapshot(tmp_path / "snapshot", rows)
-    split_of: dict[str, SplitName] = {
-        row.id: "test" if row.label == "sideways" else "validation" if int(row.id) >= 36 else "train" for row in rows
-    }
-    splits = Splits.create(split_of, snapshot=snapshot.digest, method="stratified")
-    (tmp_path / "splits").mkdir()
-    splits.save(tmp_path / "splits")
-    return snapshot, ArtifactRef[Splits](path=tmp_path / "splits", digest=splits.digest)
+def data(tmp_path: Path) -> Data:
+    """Return rows of three splits."""
+    return write_data(tmp_path)
 
 
-def a_run(store: Path, key: str = "first", training: dict[str, Any] | None = None, **tuning: Any) -> Run:
-    run = make_run(
-        store,
-        key,
-        model={
-            "scratch": {"layers": 1, "hidden": 16, "attention_heads": 2, "vocabulary": 100},
-            "heads": ["sentence"],
-            "max_length": 16,
-        },
-        training={"epochs": 2, "batch_size": 12, "learning_rate": 0.002, **(training or {})},
-        tuning={"space": SPACE, "trials": 3, **tuning},
-    )
-    run_id = MlflowClient(tracking_uri=run.tracking_uri).create_run("0").info.run_id
-    return run.model_copy(update={"mlflow_run": run_id})
-
-
-def nested(run: Run) -> list[Any]:
-    """Return the nested MLflow runs of the pipeline's run, in the order of their start."""
-    found = MlflowClient(tracking_uri=run.tracking_uri).search_runs(
-        ["0"], f"tags.`mlflow.parentRunId` = '{run.mlflow_run}'", order_by=["attributes.start_time ASC"]
-    )
-    return list(found)
-
-
-def test_tune_logs_trials_and_best_settings(
-    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
-) -> None:
+def test_tune_logs_trials_and_best_settings(store: Path, data: Data) -> None:
     run = a_run(store)
     result = TuningResult.load(tune.fn(run, *data).path)
 
@@ -95,7 +49,7 @@ def test_tune_logs_trials_and_best_settings(
 
 
 def test_tune_resumes_without_repeating_finished_trials(
-    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
+    store: Path, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = a_run(store, "unbroken")
     unbroken = TuningResult.load(tune.fn(straight, *data).path)
@@ -138,9 +92,7 @@ def losses(trial: Any, run: Run) -> dict[int, float]:
     return {metric.step: metric.value for metric in curve}
 
 
-def test_tune_continues_with_the_trials_of_an_earlier_attempt(
-    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
-) -> None:
+def test_tune_continues_with_the_trials_of_an_earlier_attempt(store: Path, data: Data) -> None:
     run = a_run(store, trials=1, epochs=1)
     first = TuningResult.load(tune.fn(run, *data).path)
     second = TuningResult.load(tune.fn(run, *data, attempt=1).path)
@@ -150,36 +102,6 @@ def test_tune_continues_with_the_trials_of_an_earlier_attempt(
     assert [len(trial.scores) for trial in second.trials] == [1, 1]
 
 
-def test_tune_fails_non_finite_trials_and_prunes_poor_ones(
-    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = a_run(store, training={"epochs": 20, "warmup_ratio": 0.0})
-    tuning = run.recipe.tuning
-    assert tuning is not None
-    wild = Plan(number=0, settings={"training.learning_rate": 1.0}, other_trials=[])
-    # given a loss that overflows, which no allowed rate brings about on so few rows
-    with monkeypatch.context() as overflowing:
-        loss = HeadsLoss.__call__
-        overflowing.setattr(HeadsLoss, "__call__", lambda *inputs: loss(*inputs) * float("inf"))
-        non_finite = run_trial.fn(run, *data, tuning, wild)
-    assert (non_finite.state, non_finite.score) == ("failed", None)
-    assert "lower training.learning_rate" in non_finite.why
-
-    perfect = non_finite.model_copy(update={"state": "finished", "scores": [1.0] * 20})
-    other_trials = [
-        perfect.model_copy(update={"number": number, "settings": {"training.learning_rate": 0.01}})
-        for number in range(5)
-    ]
-    slow = Plan(number=5, settings={"training.learning_rate": 1e-7}, other_trials=other_trials)
-    pruned = run_trial.fn(run, *data, tuning, slow)
-    assert (pruned.state, len(pruned.scores)) == ("pruned", 1)
-    tags = [each.data.tags["assay.trial"] for each in nested(run)]
-    assert tags == ["failed", "pruned"]
-    assert not list(store.rglob("model.safetensors"))
-
-
-def test_tune_reports_a_missing_section_in_one_line(
-    store: Path, data: tuple[ArtifactRef[Snapshot], ArtifactRef[Splits]]
-) -> None:
+def test_tune_reports_a_missing_section_in_one_line(store: Path, data: Data) -> None:
     with pytest.raises(AssayError, match=r"add tuning\.space to the recipe"):
         tune.fn(make_run(store), *data)

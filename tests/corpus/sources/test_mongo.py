@@ -109,7 +109,7 @@ def test_read_mongo_fails_with_one_line_if_the_server_is_unreachable() -> None:
     with pytest.raises(AssayError) as caught:
         list(read_mongo(query))
 
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 20  # the default of the driver is 30
     assert str(caught.value).startswith("MongoDB at 127.0.0.1:9 cannot be reached within 0.3 s; ")
     assert "\n" not in str(caught.value)
 

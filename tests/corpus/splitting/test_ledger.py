@@ -143,7 +143,7 @@ def test_open_ledger_serves_one_run_at_a_time(tmp_path: Path) -> None:
             open_ledger(path, timeout=0.05),
         ):
             pass
-    waiting.join(10)
+    waiting.join(300)
     assert recorded.is_set()
 
 

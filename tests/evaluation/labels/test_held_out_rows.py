@@ -29,10 +29,10 @@ def test_predict_held_out_returns_the_tags_of_every_word(engine: Engine) -> None
     for row in rows:
         np.testing.assert_allclose(row.tag_probabilities.sum(axis=1), 1, atol=1e-5)
         read = [engine.tags[code] for code in row.tag_probabilities.argmax(axis=1)]
-        assert tuple(spans(read, row.words)) == row.found
+        assert tuple(spans(read, row.words)) == row.predicted_spans
     tasks = find_issue_tasks(rows, engine.labels, engine.tags)
     assert [task.id for task in tasks] == ["0", "1", "2"] or len(tasks) == 3
-    assert tasks[0].proposed_entities == rows[int(tasks[0].id)].found
+    assert tasks[0].proposed_entities == rows[int(tasks[0].id)].predicted_spans
 
 
 def test_predict_held_out_yields_every_row_in_order_across_chunks(
@@ -44,14 +44,14 @@ def test_predict_held_out_yields_every_row_in_order_across_chunks(
     parts = list(predict_held_out(engine, examples))
     assert [row.example.id for row in parts] == [f"{number}" for number in range(7)]
     for one, other in zip(whole, parts, strict=True):
-        assert one.found == other.found
+        assert one.predicted_spans == other.predicted_spans
         np.testing.assert_allclose(one.tag_probabilities, other.tag_probabilities, atol=1e-6)
     assert list(predict_held_out(engine, [])) == []
 
 
 def test_predict_held_out_widens_given_entities_to_whole_words(engine: Engine) -> None:
     (row,) = predict_held_out(engine, [Example("r", "good Apple", entities=(Entity(5, 8, "ORG"),))], "test")
-    assert (row.aligned, row.found, row.split) == ((Entity(5, 10, "ORG"),), (Entity(5, 10, "ORG"),), "test")
+    assert (row.aligned, row.predicted_spans, row.split) == ((Entity(5, 10, "ORG"),), (Entity(5, 10, "ORG"),), "test")
 
 
 def test_predict_held_out_takes_predictions_that_are_known(engine: Engine) -> None:
@@ -68,7 +68,7 @@ def test_predict_held_out_takes_predictions_that_are_known(engine: Engine) -> No
     )
     (row,) = predict_held_out(engine, [Example("r", "good Apple", entities=())], "test", [known])
     assert (row.prediction.label, row.prediction.probabilities, row.prediction.truncated) == ("down", (0.6, 0.4), True)
-    assert row.found == ()
+    assert row.predicted_spans == ()
     # the words are read again, since known predictions hold no probabilities of tags
     assert row.tag_probabilities.shape == (2, 3)
 

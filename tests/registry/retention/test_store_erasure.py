@@ -1,9 +1,12 @@
+import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from assay.corpus.errors import AssayError
 from assay.corpus.example import Example
 from assay.corpus.overlay import (
     AddedText,
@@ -15,12 +18,17 @@ from assay.corpus.overlay import (
     read_overlay,
     text_digest,
 )
-from assay.corpus.snapshot import SnapshotWriter
+from assay.corpus.snapshot import Snapshot, SnapshotWriter
 from assay.corpus.storage.object_store import SharedStore
 from assay.evaluation.labels.label_issue import LabelTask
 from assay.evaluation.labels.task_formats import LabelNames, TaskFormat, write_tasks
-from assay.registry.retention.store_erasure import added_ids, erase_copy, find_copies, find_corrections
-from tests.snapshots import make_run
+from assay.flows.data_check import check_data
+from assay.registry.retention.erasure import erase, plan_erasure
+from assay.registry.retention.store_erasure import added_ids, erase_copy, find_copies, find_corrections, is_one_of
+from assay.runs.lifecycle import run_lock
+from tests.flows.tiny import make_recipe, write_rows
+from tests.registry.retention.erasable import made, write
+from tests.snapshots import make_run, write_snapshot
 
 
 def correction(row: str) -> Correction:
@@ -99,7 +107,7 @@ def task_of(row_id: str, text: str) -> LabelTask:
     )  # fmt: skip
 
 
-def test_corrections_that_another_machine_has_shared_are_found_and_erased(bucket: str, tmp_path: Path) -> None:
+def test_find_corrections_finds_those_that_another_machine_has_shared(bucket: str, tmp_path: Path) -> None:
     shared = SharedStore(bucket)
     here, there = overlay_path(tmp_path / "here", "news"), overlay_path(tmp_path / "there", "news")
     add_corrections(here, [correction("r1")], shared)
@@ -112,3 +120,78 @@ def test_corrections_that_another_machine_has_shared_are_found_and_erased(bucket
         add_corrections(there, [correction("r2#one")], shared)
     erase_corrections(here, ["r2#one"], shared)
     assert not read_overlay(here).latest
+
+
+def test_find_copies_finds_only_those_that_hold_a_row(store: Path) -> None:
+    # given copies of a snapshot, those that one step or another leaves where it is broken off, and one without the row
+    run, snapshot, splits = made(store, "first")
+    downloaded = store / "monitoring" / "toy" / "runs" / "monitoring" / "snapshot" / "d"
+    again = store / "reproductions" / "toy-1" / "runs" / "r"
+    other = store / "reproductions" / "toy-2" / "runs" / "r" / "extract-1"
+    shutil.copytree(snapshot.path, downloaded)
+    shutil.copytree(splits.path, again / "split-1")
+    unfinished = store / "reproductions" / "toy-3" / "runs" / "r" / "extract-1.partial"
+    unfinished.mkdir(parents=True)
+    half = store / "monitoring" / "other" / "runs" / "monitoring" / "snapshot" / "d"
+    half.mkdir(parents=True)
+    shutil.copy(Snapshot.load(snapshot.path).part_paths()[0], half)
+    write_snapshot(other, [Example("8", "another one")])
+    for name, digest in (("old", "another"), ("new", Snapshot.load(snapshot.path).digest)):
+        reference = store / "monitoring" / "toy" / f"reference-{name}"
+        reference.mkdir()
+        (reference / "reference.json").write_text(json.dumps({"snapshot": digest}))
+    broken_off = run.folder / "extract-2.partial"
+    broken_off.mkdir()
+    shutil.copy(snapshot.path / "rejects.jsonl", run.folder)
+    # when a row is erased
+    plan = plan_erasure(["7"], store, None)
+    erase(plan, store)
+    # then the copies that hold it, or may hold it, are removed
+    removed = [downloaded.parents[2], half.parents[2], again.parents[1], unfinished.parents[2], broken_off]
+    removed.append(run.folder / "rejects.jsonl")
+    assert {one.path for one in plan.copies} == {*removed, store / "monitoring" / "toy" / "reference-new"}
+    assert not [one.path for one in plan.copies if one.path.exists()]
+    assert other.exists()
+    assert (store / "monitoring" / "toy" / "reference-old").exists()
+
+
+def test_find_copies_finds_what_a_validation_left(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a validation that rejects too many rows, one of other rows, and one that was killed
+    corpus = write_rows(tmp_path / "rows.jsonl", 20)
+    first = json.loads(corpus.read_text().splitlines()[0])
+    corpus.write_text(corpus.read_text().replace(first["text"], "", 1))
+    recipe = make_recipe(corpus)
+    for name in ("one", "two"):
+        report = check_data(recipe.model_copy(update={"name": name}), store)
+        assert any("rejected" in problem for problem in report.problems)
+    rejects = [store / "checks" / name / "runs" / "check" / "rejects.jsonl" for name in ("one", "two")]
+    rejects[1].write_text(rejects[1].read_text().replace(f'"{first["id"]}"', '"another"'))
+    killed = store / "checks" / "three" / "runs" / "check"
+    for name in ("extract-1.partial", "split-1"):
+        (killed / name).mkdir(parents=True)
+        write(killed / name)
+    (store / "checks" / "three" / "ledger").mkdir()
+    # while another one is at work, nothing goes
+    plan = plan_erasure([first["id"]], store)
+    with run_lock(killed), pytest.raises(AssayError, match="nothing was erased"):
+        erase(plan, store)
+    with run_lock(rejects[0].parent), pytest.raises(AssayError, match="another process"):
+        check_data(recipe.model_copy(update={"name": "one"}), store)
+    # then what holds the row, or may hold it, is removed
+    erase(plan, store)
+    assert [path.exists() for path in rejects] == [False, True]
+    assert [path.name for path in (store / "checks" / "three").rglob("*") if path.name != "lock"] == ["runs", "check"]
+
+
+def test_is_one_of_matches_the_sentences_of_a_document() -> None:
+    assert is_one_of("7#0", ["7"])
+    assert not is_one_of("77#0", ["7"])
+    assert not is_one_of("7", ["7#0"])
+
+
+def test_all_snapshots_skips_killed_steps_and_accepts_runs_without_a_state(store: Path) -> None:
+    run, snapshot, _ = made(store, "first")
+    shutil.copytree(snapshot.path, run.folder / "extract-0.partial")
+    shutil.copytree(snapshot.path, store / "runs" / "elsewhere" / snapshot.path.name)
+    assert erase(plan_erasure(["7"], store, None), store) == 2
+    assert plan_erasure(["7"], store, None).empty

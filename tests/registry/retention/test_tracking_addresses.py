@@ -21,7 +21,7 @@ from assay.runs.lifecycle import open_run
 from assay.runs.lineage_record import data_folder, snapshot_folder
 from assay.runs.run_states import STATE, RunState, read_state
 from tests.cli.calls import call
-from tests.registry.retention.test_erasure import made, write
+from tests.registry.retention.erasable import made, write
 from tests.snapshots import make_run
 
 UNREACHABLE = "http://127.0.0.1:9"

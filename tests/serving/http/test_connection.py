@@ -106,7 +106,7 @@ def test_connection_accepts_curl_with_http2(server: Listening) -> None:
         pytest.skip("curl with HTTP/2 is not installed")
     words = ["curl", "-sS", "--http2", "-H", "Content-Type: application/json", "-d", BODY.decode()]
     words += [f"{server.url}/predict", f"{server.url}/predict"]
-    done = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, check=True, timeout=300)
     assert done.stdout.count(b'"label":"up"') == 2
 
 
@@ -115,5 +115,5 @@ def test_connection_accepts_the_http_client_of_java(server: Listening, tmp_path:
         pytest.skip("a JDK is not installed")
     (tmp_path / "Client.java").write_text(JAVA)
     words = ["java", str(tmp_path / "Client.java"), f"{server.url}/predict"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
     assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["200", "200"]

@@ -83,7 +83,7 @@ def test_prediction_log_drops_rows_if_its_queue_is_full(
 
     # then all succeed, the rows that fit wait, and the others are dropped and counted.
     assert codes == {200}
-    assert seconds < 20
+    assert seconds < 120
     queued = 2_000 // (200 + 4)
     assert metric(client, "assay_log_dropped_rows_total") == 30 - queued
     released.set()

@@ -29,7 +29,7 @@ def serving(bundle: Bundle, *options: str, **environment: str) -> Iterator[tuple
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True)
     try:
         url = f"{LOCAL}:{port}"
-        wait_until(lambda: process.poll() is not None or is_up(url), seconds=60)
+        wait_until(lambda: process.poll() is not None or is_up(url))
         yield process, url
     finally:
         if process.poll() is None:

@@ -166,7 +166,7 @@ def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
 def test_connection_closes_after_refusals_and_silence(
     listen: Listen, toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 1)
+    monkeypatch.setattr("assay.serving.http.server_lifecycle.KEEP_ALIVE_SECONDS", 2)
     server = listen(toy)
     server.batcher._waiting_tokens += 10**9
     with connected(server) as connection:
@@ -175,13 +175,13 @@ def test_connection_closes_after_refusals_and_silence(
             assert receive(connection)[0] == 429
         # Each request restarts the keep-alive timer.
         for _ in range(2):
-            time.sleep(0.7)
+            time.sleep(1.1)
             connection.sendall(post("good"))
             assert receive(connection)[0] == 429
         begin = time.monotonic()
-        connection.settimeout(10)
+        connection.settimeout(60)
         assert connection.recv(100) == b""
-        assert 0.5 < time.monotonic() - begin < 5
+        assert 0.5 < time.monotonic() - begin < 50
     server.batcher._waiting_tokens -= 10**9
 
 

@@ -26,6 +26,7 @@ from assay.runs.metric_logging import metric_log
 from assay.tasks.training.launcher import FOLDER, JOB, launch_training
 from assay.tasks.training.training_job import TrainingJob
 from tests.ports import free_port
+from tests.processes import command_of, variable_of
 from tests.snapshots import make_run, spans, write_snapshot
 from tests.waiting import wait_until
 
@@ -132,15 +133,10 @@ def test_launch_training_with_two_processes_equals_one_and_only_the_first_writes
 
 def workers(job: TrainingJob) -> list[psutil.Process]:
     """Return the processes of a job by rank."""
-    actual = []
-    for process in psutil.process_iter():
-        try:
-            # torchrun itself names the worker, too, and has no rank
-            if str(job.folder / FOLDER / JOB) in process.cmdline() and (rank := process.environ().get("RANK")):
-                actual.append((rank, process))
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return [process for _, process in sorted(actual, key=lambda each: each[0])]
+    started = [process for process in psutil.process_iter() if str(job.folder / FOLDER / JOB) in command_of(process)]
+    # torchrun itself names the worker, too, and has no rank
+    ranked = [(rank, process) for process in started if (rank := variable_of(process, "RANK"))]
+    return [process for _, process in sorted(ranked, key=lambda each: each[0])]
 
 
 def marked_complete(job: TrainingJob) -> int:

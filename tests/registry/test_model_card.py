@@ -1,0 +1,76 @@
+import re
+from typing import Any
+
+import pytest
+
+from assay.evaluation.verdict import Check, Verdict
+from assay.registry.model_card import Card
+from assay.registry.promotion import PromotionResult
+from assay.registry.versions import Version
+from tests.finished_run import HOSTILE, Finished, Page
+
+
+def test_card_shows_all_results_and_runs_no_script(finished: Finished) -> None:
+    # When the card of a promoted model is written,
+    card = finished.report(finished.promote())
+    html = card.read_text(encoding="utf-8")
+    page = Page(html)
+    # then it is one file that loads nothing from elsewhere, and names from the data are text, not code.
+    assert "script" not in page.tags
+    assert page.text.count(HOSTILE) > 10
+    assert all(address.startswith("#") for address in page.addresses)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    # It holds the four plots, which take their colours from the page,
+    assert page.tags.count("svg") == 4
+    assert "currentColor" in html
+    assert "#010203" not in html
+    # and the verdict, the data with its warnings, the mistakes, the recipe and the digests.
+    for part in (
+        "Version 1 of",
+        "2 of 2 checks passed",
+        "not tested",
+        "388 rows repeat",
+        "excluded: duplicate of a test row",
+        "Errors with high confidence",
+        "learning_rate: 0.001",
+        finished.verdict.bundle,
+        finished.snapshot.digest,
+        "$x_1$",
+        "mitigated 1",
+        "training.learning_rate=0.0003",
+        "0.512",
+        "macro-F1 of classes, baseline",
+        "0.312",
+        "macro-F1 of classes, TF-IDF baseline",
+    ):
+        assert part in page.text
+    # The plot of slices shows the recipe's classes and conditions, too.
+    for name in ("label = positive", "expression = long ones", "medium = web", "text length ="):
+        assert name in page.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "promoted", "pending", "registered", "outcome"),
+    [
+        ("passed", True, False, True, "passed"),
+        ("passed", False, True, True, "pending"),
+        ("passed", False, False, True, "refused"),  # a person refused it
+        ("refused", False, False, True, "refused"),
+        ("refused", True, False, True, "forced"),
+        ("passed", False, False, False, "passed"),  # a dry run
+    ],
+)
+def test_card_outcome_is_that_of_verdict_and_promotion(
+    verdict: str, promoted: bool, pending: bool, registered: bool, outcome: str
+) -> None:
+    check = Check(name="score", measured="1", required="0", passed=verdict == "passed", why="")
+    version = Version(name="toy", number="1", tags={}) if registered else None
+    values: dict[str, Any] = {
+        "verdict": Verdict(recipe="r", bundle="b", snapshot="s", splits="p", champion=None, checks=[check]),
+        "promotion": PromotionResult(version=version, promoted=promoted, why="", pending=pending),
+        "slices": [],
+        "environment": {},
+    }
+    card = Card.model_construct(**values)
+    assert card.outcome == outcome
