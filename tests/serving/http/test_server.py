@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from assay.serving.bundle import Bundle
 from assay.serving.http.server import open_app
 from assay.serving.http.server_settings import Settings
 from tests.bundles import build_bundle
@@ -36,12 +35,11 @@ def settings(shelf: Shelf, tmp_path: Path) -> Settings:
     return replace(toy, more_models=("models:/mood@champion",))
 
 
-def promote(shelf: Shelf, name: str, folder: Path, word: str = "good", **changes: object) -> str:
-    """Register a bundle that gives the model's class to a word, make it the champion, and return its version."""
+def promote(shelf: Shelf, name: str, folder: Path, **changes: object) -> str:
+    """Register a bundle that gives the model's own class to `good`, make it the champion, and return its version."""
     folder.mkdir()
-    bundle: Bundle = build_bundle(
-        folder, {word: PREDICTION[name], "bad": "worse"}, {}, changes={"name": name, **changes}
-    )
+    classes = {"good": PREDICTION[name], "bad": "worse"}
+    bundle = build_bundle(folder, classes, {}, changes={"name": name, **changes})
     number = shelf.add(bundle, name=name)
     shelf.crown(number, name)
     return number
