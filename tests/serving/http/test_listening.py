@@ -116,8 +116,10 @@ def test_listeners_accept_several_connections_per_iteration_of_uvloop() -> None:
         while len(accepted) < waiting:
             count += 1
             await asyncio.sleep(0)
-        for opened in (*clients, *servers):
-            opened.close()
+        for client in clients:
+            client.close()
+        for server in servers:
+            server.close()
         for transport in accepted:
             transport.close()
         return count
