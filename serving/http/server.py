@@ -54,7 +54,7 @@ def open_app(settings: Settings) -> tuple[Starlette, list[ActiveModel]]:
     metrics = ServerMetrics()
     opened = [open_active_model(each, metrics) for each in _each_model(settings)]
     models = [active for active, _ in opened]
-    batcher = Batcher(_threads(settings), settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
+    batcher = Batcher(_threads(settings), settings.limits.queue_tokens, metrics)
     background = _all(follow for _, follow in opened if follow is not None)
     return make_app(settings, models[0], batcher, metrics, background, models[1:]), models
 

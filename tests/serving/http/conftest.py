@@ -70,7 +70,7 @@ def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, B
     metrics = ServerMetrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
     metrics.set_model(active_model.model)
-    batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
+    batcher = Batcher(threads, settings.limits.queue_tokens, metrics)
     return settings, active_model, batcher, metrics
 
 

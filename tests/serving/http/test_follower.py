@@ -271,7 +271,7 @@ def test_follower_changes_champions_under_load_without_a_failed_request(
     shelf.crown(shelf.add(bundles[0]))
     metrics = ServerMetrics()
     active_model, background = open_active_model(settings, metrics)
-    app = make_app(settings, active_model, Batcher(2, 2048, 65536, metrics), metrics, background)
+    app = make_app(settings, active_model, Batcher(2, 65536, metrics), metrics, background)
     server = DrainingServer(configure(app, settings), active_model, 0)
     thread = threading.Thread(target=server.run)
     thread.start()
