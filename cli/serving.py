@@ -61,7 +61,12 @@ def serve(
         int, typer.Option(min=1, max=MAX_TOKENS, help="Maximum number of waiting tokens.")
     ] = Limits.queue_tokens,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, max=MAX_TOKENS, help="Maximum number of tokens per batch, including padding.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_TOKENS,
+            help="Maximum number of tokens per batch, including padding. [default: what is fastest in the precision]",
+        ),
     ] = Limits.batch_tokens,
     allow_host: Annotated[
         list[str] | None,

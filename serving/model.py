@@ -12,7 +12,7 @@ Text = str | tuple[str, str] | Row
 
 
 class Model:
-    """A loaded model. Threads and forked processes can share it.
+    """A loaded model. Threads and forked processes (gunicorn --preload, Celery's prefork workers) can share it.
 
     Attributes:
         labels: classes of a sentence, in the order of `Prediction.probabilities`; empty without such a head.

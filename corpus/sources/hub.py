@@ -5,11 +5,13 @@ on use.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assay.corpus.documents.raw_document import Document
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.arrow_values import python_values
 from assay.corpus.sources.row_filter import RowFilter
 from assay.corpus.storage.digest import digest_folder, digest_json
 
@@ -25,10 +27,11 @@ def read_hub(
     splits: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
     filter_: Mapping[str, Any] | None = None,
-) -> Iterator[Document]:
+) -> Iterator[Document | InvalidRow]:
     """Yield the rows of published splits in the given order; the position of a row is `SPLIT:NUMBER`.
 
-    ClassLabel columns, also inside lists and objects, give names instead of numbers.
+    A row that Python cannot hold, such as a time after the year 9999, comes as an `InvalidRow`. ClassLabel columns,
+    also inside lists and objects, give names instead of numbers.
 
     Args:
         path: `owner/name`, or a folder of data files or one written by `save_to_disk`.
@@ -51,8 +54,11 @@ def read_hub(
     accepts = RowFilter(filter_).accepts if filter_ else None
     for name, split_name in splits.items():
         part = None if split_name == "all" else split_name
-        for index, row in enumerate(_rows(tables[name])):
-            yield Document(f"{name}:{index}", row, part, filtered=bool(accepts and not accepts(row)))
+        for index, row in enumerate(_rows(tables[name], name)):
+            if isinstance(row, InvalidRow):
+                yield row
+            else:
+                yield Document(f"{name}:{index}", row, part, filtered=bool(accepts and not accepts(row)))
 
 
 def _load(path: str, revision: str | None, config: str | None, files: Mapping[str, str] | None) -> Mapping[str, Any]:
@@ -119,11 +125,20 @@ def _kind(file: str) -> str | None:
     return next((BUILDERS[suffix] for suffix in Path(file).suffixes if suffix in BUILDERS), None)
 
 
-def _rows(table: Any) -> Iterator[dict[str, Any]]:
+def _rows(table: Any, name: str) -> Iterator[dict[str, Any] | InvalidRow]:
     names = {column: rename for column, feature in table.features.items() if (rename := _renamer(feature))}
+    done = 0
     for batch in table.with_format("arrow").iter(batch_size=ROWS_PER_BATCH):
-        for row in batch.to_pylist():
-            yield {column: names[column](value) if column in names else value for column, value in row.items()}
+        for row in python_values(batch, partial(_position, name, done)):
+            if isinstance(row, InvalidRow):
+                yield row
+            else:
+                yield {column: names[column](value) if column in names else value for column, value in row.items()}
+        done += len(batch)
+
+
+def _position(name: str, before: int, index: int) -> str:
+    return f"{name}:{before + index}"
 
 
 def _renamer(feature: Any) -> Callable[[Any], Any] | None:

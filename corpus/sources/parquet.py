@@ -10,11 +10,9 @@ import pyarrow.parquet as pq
 
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.errors import AssayError
+from assay.corpus.sources.arrow_values import python_values
 from assay.corpus.sources.lines import NumberedRow
 
-# What pyarrow raises for values that Python lacks: invalid UTF-8 and nanoseconds, times outside its calendar, and
-# unknown time zones.
-UNDECODABLE = (ValueError, OverflowError, KeyError)
 ROWS_PER_BATCH = 1_024
 PAGE_BUFFER = 1 << 20
 
@@ -52,27 +50,8 @@ def parquet_rows(path: Path) -> Iterator[NumberedRow]:
 
 
 def batch_rows(path: Path, before: int, batch: pa.RecordBatch) -> list[dict[str, Any] | InvalidRow]:
-    """Return the rows of a batch that starts `before` rows after the beginning of its file.
-
-    If a value cannot be decoded, the batch is read row by row, so that only the row of that value is lost.
-    """
-    try:
-        rows: list[dict[str, Any] | InvalidRow] = batch.to_pylist()
-    except UNDECODABLE:
-        return [_single_row(f"{path.name}:{before + index + 1}", batch.slice(index, 1)) for index in range(len(batch))]
-    return rows
-
-
-def _single_row(row_id: str, batch: pa.RecordBatch) -> dict[str, Any] | InvalidRow:
-    try:
-        row: dict[str, Any] = batch.to_pylist()[0]
-    except UnicodeDecodeError:
-        return InvalidRow(row_id, "not valid UTF-8", None)
-    except OverflowError:
-        return InvalidRow(row_id, "time is outside the calendar: Python holds the years 1 to 9999", None)
-    except UNDECODABLE as error:  # pyarrow names the remedy for nanoseconds
-        return InvalidRow(row_id, f"not readable: {error}", None)
-    return row
+    """Return the rows of a batch that starts `before` rows after the beginning of its file, see `python_values`."""
+    return python_values(batch, lambda index: f"{path.name}:{before + index + 1}")
 
 
 def _groups_from(metadata: Any, start: int) -> tuple[int, list[int]]:

@@ -67,11 +67,20 @@ def _write(checkpoint: Checkpoint, model: Any, folder: Path, metadata: dict[str,
         tokenizer.save_pretrained(folder)
         # The vocabulary that the model was trained with, byte for byte.
         shutil.copyfile(checkpoint.tokenizer_path, folder / checkpoint.tokenizer_path.name)
+        _name_tokenizer(folder / "tokenizer_config.json")
         loader = AutoModelForSequenceClassification if is_sentence else AutoModelForTokenClassification
         # The graph is traced with plain attention.
         eager = loader.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
     _write_graph(checkpoint, Network(eager, None), folder / GRAPH, {"labels": json.dumps(names), **metadata})
     return folder
+
+
+def _name_tokenizer(path: Path) -> None:
+    """Name the class of the tokenizer as transformers 4 does, too: optimum and other programs still need it."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config["tokenizer_class"] == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name of the same class before transformers 5
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _write_graph(checkpoint: Checkpoint, network: Network, path: Path, metadata: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from assay.corpus.documents.raw_document import InvalidRow
 from assay.corpus.documents.values import MISSING, get_path
+from assay.corpus.sources.arrow_values import python_values
 from assay.corpus.sources.lines import NumberedRow, Row
 from assay.serving.batch.scan import Column, plain
 
@@ -67,11 +68,12 @@ class RowChunk:
 class BatchChunk:
     """Rows of a Parquet file as an Arrow batch; only the columns that the model reads become Python objects.
 
-    `before` is the number of rows in front of the batch.
+    `before` is the number of rows in front of the batch in the file `name`.
     """
 
     batch: pa.RecordBatch
     before: int
+    name: str
 
     def __len__(self) -> int:
         return int(self.batch.num_rows)
@@ -83,16 +85,20 @@ class BatchChunk:
     def column(self, name: str) -> list[Any]:
         """See `InputChunk`."""
         values = self._values(name)
-        return [None] * len(self) if values is None else list(values.to_pylist())
+        return [None] * len(self) if values is None else python_values(values, self._row_id)
 
     def rows(self, indices: Sequence[int]) -> list[Row]:
         """See `InputChunk`."""
-        return list(self._take(indices).to_pylist())
+        rows = python_values(self._take(indices), self._row_id)
+        return [row for row in rows if not isinstance(row, InvalidRow)]
 
     def arrays(self, indices: Sequence[int], columns: Sequence[Column]) -> list[pa.Array]:
         """See `InputChunk`."""
         batch = self._take(indices)
         return [batch.column(column.name) for column in columns]
+
+    def _row_id(self, index: int) -> str:
+        return f"{self.name}:{self.number(index)}"
 
     def _values(self, name: str) -> pa.Array | None:
         """Return the column of a name. A dotted name that is no column reaches into structs, as `get_path` does."""

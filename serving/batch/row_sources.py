@@ -126,7 +126,7 @@ class FileSource:
 
     def _chunk(self, batch: pa.RecordBatch, before: int, layout: Layout) -> InputChunk:
         if layout == "table" and _is_valid(batch):
-            return BatchChunk(batch, before)
+            return BatchChunk(batch, before, self.path.name)
         return RowChunk(list(enumerate(batch_rows(self.path, before, batch), before + 1)))
 
 

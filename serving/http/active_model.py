@@ -11,7 +11,6 @@ from assay.serving.bundle import Bundle
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Engine, Row
 from assay.serving.http.cost import BatchCost, overhead_in_tokens
-from assay.serving.http.server_settings import Limits
 from assay.serving.smoke import smoke_test
 
 # Rows of the two batches that are timed to measure the overhead of a batch; both keep the CPU's units busy.
@@ -59,13 +58,13 @@ class ServedModel:
         return {"name": self.name, "version": self.origin.version, "digest": self.digest}
 
 
-def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int = Limits.batch_tokens) -> ServedModel:
+def load_model(bundle: Bundle, origin: Origin | None = None, batch_tokens: int | None = None) -> ServedModel:
     """Load a model, check its golden rows, run every shape once, and measure its cost.
 
     Args:
         bundle: verified bundle.
         origin: registered model that the bundle belongs to; None for a local folder.
-        batch_tokens: maximum number of tokens per batch.
+        batch_tokens: maximum number of tokens per batch; None uses what is fastest in the precision of the model.
 
     Raises:
         AssayError: the model does not load or run, or its prediction for a golden row differs from the one at export.

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from assay.corpus.errors import AssayError
 from assay.serving.engine import Prediction
 from assay.serving.http import error_responses as errors
+from assay.serving.http.active_model import ServedModel
 from assay.serving.http.batch_selection import select_batch
 from assay.serving.http.cost import BatchCost
 from assay.serving.http.pending_request import BatchJob, PendingRequest
@@ -32,16 +33,14 @@ MAX_CANDIDATES = 128
 class Batcher:
     """A queue bounded in tokens, and the threads that empty it."""
 
-    def __init__(self, threads: int, batch_tokens: int, queue_tokens: int, metrics: ServerMetrics) -> None:
+    def __init__(self, threads: int, queue_tokens: int, metrics: ServerMetrics) -> None:
         """Start the threads.
 
         Args:
             threads: number of batches that run at the same time, each on one thread.
-            batch_tokens: maximum number of tokens per batch, padding included.
             queue_tokens: maximum number of waiting tokens.
             metrics: metrics that count the batches.
         """
-        self.batch_tokens = batch_tokens
         self.queue_tokens = queue_tokens
         self.threads = threads
         self._metrics = metrics
@@ -81,11 +80,11 @@ class Batcher:
         tokens = self.waiting_tokens + self._running_tokens / 2 + arriving * cost.tokens_per_row
         return cost.seconds(self.waiting_rows + arriving, tokens) / self.threads
 
-    def max_batch_tokens(self, cost: BatchCost) -> int:
-        """Return the maximum number of tokens per batch for a model with this cost."""
-        if not cost.seconds_per_token:
-            return self.batch_tokens
-        return min(self.batch_tokens, int(BATCH_SECONDS / cost.seconds_per_token))
+    def max_batch_tokens(self, model: ServedModel) -> int:
+        """Return the maximum number of tokens per batch of a model, as its runtime and its cost suggest."""
+        if not model.cost.seconds_per_token:
+            return model.engine.batch_tokens
+        return min(model.engine.batch_tokens, int(BATCH_SECONDS / model.cost.seconds_per_token))
 
     def submit(self, pending: PendingRequest) -> None:
         """Append the rows of a pending request to the queue. Called on the event loop only.
@@ -104,7 +103,7 @@ class Batcher:
         jobs = [BatchJob(pending, row, len(item)) for row, item in enumerate(pending.items)]
         self._gathered += jobs
         self._gathered_tokens += sum(job.tokens for job in jobs)
-        if self._gathered_tokens >= self.batch_tokens:
+        if self._gathered_tokens >= pending.model.engine.batch_tokens:
             self._release()
 
     def _release(self) -> None:
@@ -158,7 +157,7 @@ class Batcher:
         jobs = [job for job in self._waiting[:MAX_CANDIDATES] if job.pending.model is model]
         # Leave a share of the queue to the other idle threads.
         share = max(1, self._waiting_tokens // self._idle)
-        max_tokens = min(self.max_batch_tokens(model.cost), share)
+        max_tokens = min(self.max_batch_tokens(model), share)
         selected = select_batch([job.tokens for job in jobs], max_tokens, model.cost.overhead_tokens)
         batch = [jobs[index] for index in selected]
         self._remove(batch)

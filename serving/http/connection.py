@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from assay.serving.http.client_connection import CLIENT_CONNECTION, ClientConnection
+from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.request_ids import BEGIN, RECEIVED
 from assay.serving.http.server_settings import Limits
 from assay.serving.http.shedding import Shedder
@@ -35,11 +36,12 @@ _DETAILS = {
 class GuardedConnection(HttpToolsProtocol):
     """A connection that closes on large or slow headers, and refuses requests that would wait too long.
 
-    Subclasses set `limits` and `shedder`.
+    Subclasses set `limits`, `shedder` and `turns`.
     """
 
     limits = Limits()
     shedder: Shedder | None = None
+    turns: ReadingTurns | None = None
 
     def __init__(
         self,
@@ -52,6 +54,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._header_bytes: int | None = None  # received so far; None between requests and while a body is received
         self._in_body = False
         self._begin = time.perf_counter()  # when the first byte of the current request arrived
+        self._arrived = time.monotonic()  # when the last data arrived
+        self._deferred = b""  # data that wait for a turn of this connection
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: bytes | None = None  # response to the current request, if that is refused
         self._refused_bytes = 0
@@ -64,13 +68,30 @@ class GuardedConnection(HttpToolsProtocol):
         self._start_header_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data, and close the connection if the headers are too large."""
+        """Handle the data, or keep them for a turn of this connection."""
+        self._arrived = time.monotonic()
         # A request may have its response before its body is received: data that follow belong to that body.
-        is_new = self._header_bytes is None and not self._in_body
+        is_new = self._header_bytes is None and not self._in_body and not self._deferred
         if is_new and (self.cycle is None or self.cycle.response_complete):
             self._header_bytes = 0
             self._begin = time.perf_counter()
             self._start_header_timer()
+        if self._deferred:
+            self._deferred += data
+        elif self.turns is None or self.turns.begin(self._take_turn):
+            self._handle(data)
+        else:
+            self._deferred = data
+            self.flow.pause_reading()
+
+    def _take_turn(self) -> None:
+        data, self._deferred = self._deferred, b""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._handle(data)
+
+    def _handle(self, data: bytes) -> None:
+        """Parse the data, and close the connection if the headers are too large."""
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         self._feed(data)
@@ -146,7 +167,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self._refusal is None:
             if not self.transport.is_closing():
                 self.scope["state"][CLIENT_CONNECTION] = self._client_connection
-                self.scope["state"][RECEIVED] = time.monotonic()
+                self.scope["state"][RECEIVED] = self._arrived
                 super().on_message_complete()
             return
         refusal, self._refusal, self._refused_bytes = self._refusal, None, 0
@@ -170,7 +191,7 @@ class GuardedConnection(HttpToolsProtocol):
             return None
         if self.parser.get_http_version() != "1.1":
             return None
-        return self.shedder.refuse(self.url, self.headers)
+        return self.shedder.refuse(self.url, self.headers, time.monotonic() - self._arrived)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer, and report the disconnect to the running request."""

@@ -132,7 +132,7 @@ class Follower:
         active_model.refused = None
         self._metrics.set_model(model)
         if previous is not model:
-            self._metrics.model_changes.inc()
+            self._metrics.model_changes.labels(self.address.name).inc()
             logger.info("%s: version %s replaces version %s", self.address, version.number, previous.version_name)
         self._save_last_served(version)
 
@@ -144,7 +144,7 @@ class Follower:
         active_model.refused = refused
         if previous is not None and (previous.digest, previous.again) == (refused.digest, refused.again):
             return  # reported before
-        self._metrics.refused.inc()
+        self._metrics.refused.labels(self.address.name).inc()
         logger.error("%s: version %s is refused, version %s stays active: %s",
                      self.address, version.number, active_model.model.version_name, error)  # fmt: skip
 

@@ -9,6 +9,7 @@ from assay.corpus.errors import AssayError
 
 MAX_PORT = 65_535
 BACKLOG = 2048  # as uvicorn has it
+ACCEPTED_PER_ITERATION = 16
 # A name such as localhost resolves to several addresses, and a machine may lack some of them.
 MISSING = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 OTHER_HOST = "this machine has no such address; use --host with one of its addresses, or 0.0.0.0 for all"
@@ -65,6 +66,15 @@ def listen(sockets: Sequence[socket.socket], host: str, option: str = "--port") 
     except OSError as error:
         raise AssayError(f"cannot listen on {format_address(host, port)}: {_remedy(error, option)}") from error
     return f"http://{format_address(host, port)}"
+
+
+def listeners(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return each listening socket, and copies of it for the event loop to watch, too.
+
+    libuv, the event loop below uvloop, accepts one connection per socket in each iteration, however many wait. Under
+    load an iteration takes 10 ms and more, so that the last of 500 new connections would wait for 5 seconds.
+    """
+    return [copy for each in sockets for copy in (each, *(each.dup() for _ in range(ACCEPTED_PER_ITERATION - 1)))]
 
 
 @contextmanager

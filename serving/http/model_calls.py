@@ -110,7 +110,7 @@ class ModelCalls:
         predictions: dict[int, Prediction] = {}
         waiting: deque[tuple[list[int], PendingRequest]] = deque()
         try:
-            for chunk in _chunks(items, self._batcher.max_batch_tokens(model.cost)):
+            for chunk in _chunks(items, self._batcher.max_batch_tokens(model)):
                 if len(waiting) > self._batcher.threads:
                     await self._collect(request, waiting, predictions)
                 waiting.append((chunk, self._submit(model, [items[index] for index in chunk], deadline)))

@@ -25,7 +25,8 @@ from assay.serving.http.descriptions import (
     ReadyResponse,
     ServerResponse,
 )
-from assay.serving.http.protocols.invocation_bodies import InvocationRequest
+from assay.serving.http.protocols.binary_tensors import BINARY_HEADER
+from assay.serving.http.protocols.invocation_bodies import CSV, JSON_LINES, InvocationRequest
 from assay.serving.http.protocols.mlflow import InvocationResponse
 from assay.serving.http.protocols.native import PredictRequest, PredictResponse
 from assay.serving.http.protocols.tensors import InferRequest, InferResponse
@@ -42,12 +43,12 @@ class _Operation:
     summary: str
     response: type[BaseModel] | str
     request: type[BaseModel] | None = None
-    errors: tuple[str, ...] = ("401",)
+    errors: tuple[str, ...] = ("400", "401")
 
 
 _TEXT = "text/plain"
-_HEALTH = ("503",)
-_OF_MODEL = ("401", "404")
+_HEALTH = ("400", "503")
+_OF_MODEL = ("400", "401", "404")
 _INFER = "Predict tensors, by the Open Inference Protocol v2"
 _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
@@ -60,9 +61,11 @@ _POSTS = {
     ),
 }
 _OF_QUERY = ("/model", "/card")
-_INDEX = _Operation("index_repository", "The models of this server and their states", IndexResponse)
+_INDEX = _Operation(
+    "index_repository", "The models of this server and their states", IndexResponse, errors=("400", "401", "403")
+)
 _GETS = {
-    "/model": _Operation("get_model", "The active model", ModelResponse),
+    "/model": _Operation("get_model", "The active model", ModelResponse, errors=_OF_MODEL),
     "/card": _Operation("get_card", "Model card of the active model", "text/html", errors=_OF_MODEL),
     "/metrics": _Operation("get_metrics", "Metrics for Prometheus", _TEXT),
     "/v2": _Operation("get_server", "Metadata of the server", ServerResponse),
@@ -71,12 +74,12 @@ _GETS = {
         "get_version_metadata", "Metadata of a version: its tensors", MetadataResponse, errors=_OF_MODEL
     ),
     f"{_MODEL}/ready": _Operation(
-        "is_model_ready", "Whether the model is ready", ModelReadyResponse, errors=("404", "503")
+        "is_model_ready", "Whether the model is ready", ModelReadyResponse, errors=("400", "404", "503")
     ),
     f"{_VERSION}/ready": _Operation(
-        "is_version_ready", "Whether a version is ready", ModelReadyResponse, errors=("404", "503")
+        "is_version_ready", "Whether a version is ready", ModelReadyResponse, errors=("400", "404", "503")
     ),
-    "/v2/health/live": _Operation("is_live", "Whether the process is alive", LiveResponse, errors=()),
+    "/v2/health/live": _Operation("is_live", "Whether the process is alive", LiveResponse, errors=("400",)),
     "/v2/health/ready": _Operation(
         "is_ready", "Whether the server is ready for requests", ReadyResponse, errors=_HEALTH
     ),
@@ -85,7 +88,7 @@ _GETS = {
     "/version": _Operation("get_version", "Version of this server", _TEXT),
 }
 _ERRORS = {
-    "400": "the body is not JSON",
+    "400": "the body, or a line of it, is not of its content type; or the host name is not admitted",
     "401": "the token is missing or wrong",
     "403": "a web page of another site sent the request",
     "404": "there is no such model, version or card",
@@ -93,10 +96,27 @@ _ERRORS = {
     "413": "the body is too large, or has too many rows",
     "415": "the content type or coding is not read; the message lists those that are",
     "422": "the request or one of its rows is invalid; `row` is the number of that row",
+    "431": "the headers are too large",
     "429": "the wait would be too long; try again after Retry-After seconds",
     "500": "the model failed, or its prediction is not a finite number",
     "503": "the server is stopping, or not ready",
     "504": "the deadline passed before the model was free",
+}
+_OF_HOST = "the host name is not admitted"
+_BINARY = "application/octet-stream"
+_LINES = '"Shares fell."\n{"text": "Shares rose."}\n'
+# Further content types: of bodies, each with an example, and of responses.
+_BODIES: dict[str, dict[str, str | None]] = {
+    "invoke": {CSV[0]: "text\nShares fell.\n", **dict.fromkeys(JSON_LINES, _LINES)},
+    "infer": {_BINARY: None},
+    "infer_version": {_BINARY: None},
+}
+_RESPONSES = {"invoke": (JSON_LINES[0],), "infer": (_BINARY,), "infer_version": (_BINARY,)}
+_LENGTH = {
+    "name": BINARY_HEADER,
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 0, "maximum": Limits.body},
+    "description": "Bytes of the JSON object, if binary data of tensors follow",
 }
 _REFERENCE = "#/components/schemas/{model}"
 _DEADLINE = {
@@ -145,15 +165,25 @@ def _post(path: str, operation: _Operation) -> dict[str, Any]:
         description["parameters"] += [
             {"name": name, "in": "query", "schema": schema, "description": text} for name, schema, text in _OPTIONS
         ]
-    description["parameters"] = [*description["parameters"], _DEADLINE]
+    description["parameters"] += [*([_LENGTH] if _BINARY in _BODIES.get(operation.id, ()) else []), _DEADLINE]
     assert operation.request is not None  # noqa: S101  # narrows the type
-    description["requestBody"] = {"required": True, **_content(operation.request)}
+    content = {**_content(operation.request), **_other_bodies(operation.id)}
+    description["requestBody"] = {"required": True, "content": content}
     return description | {"responses": description["responses"] | _error_responses(tuple(_ERRORS))}
+
+
+def _other_bodies(operation_id: str) -> dict[str, Any]:
+    return {
+        kind: _of_text(kind) | ({"example": example} if example else {})
+        for kind, example in _BODIES.get(operation_id, {}).items()
+    }
 
 
 def _describe(path: str, operation: _Operation) -> dict[str, Any]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    success = {"description": "Success", **_content(operation.response)}
+    success = _content(operation.response)
+    others = {kind: _of_text(kind) for kind in _RESPONSES.get(operation.id, ())}
+    errors = _error_responses(operation.errors) | ({} if operation.request else _of_get(operation.errors, success))
     return {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -161,20 +191,31 @@ def _describe(path: str, operation: _Operation) -> dict[str, Any]:
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
             *({"name": "model", "in": "query", "schema": {"type": "string"}} for _ in range(path in _OF_QUERY)),
         ],
-        "responses": {"200": success, **_error_responses(operation.errors, of_health=operation.errors == _HEALTH)},
+        "responses": {"200": {"description": "Success", "content": success | others}, **errors},
     }
 
 
-def _error_responses(statuses: tuple[str, ...], *, of_health: bool = False) -> dict[str, Any]:
-    """Return the errors of an operation; a health route responds with 503 in the format of its success."""
-    content = {} if of_health else _content(ErrorResponse)
-    return {status: {"description": _ERRORS[status], **content} for status in statuses}
+def _error_responses(statuses: tuple[str, ...]) -> dict[str, Any]:
+    return {status: {"description": _ERRORS[status], "content": _content(ErrorResponse)} for status in statuses}
+
+
+def _of_get(statuses: tuple[str, ...], success: dict[str, Any]) -> dict[str, Any]:
+    """Return the errors that differ without a body: readiness has the format of its success, whatever it is."""
+    special = {
+        "400": {"description": _OF_HOST, "content": _content(ErrorResponse)},
+        "503": {"description": _ERRORS["503"], "content": success},
+    }
+    return {status: special[status] for status in statuses if status in special}
 
 
 def _content(schema: type[BaseModel] | str) -> dict[str, Any]:
     if isinstance(schema, str):
-        return {"content": {schema: {"schema": {"type": "string"}}}}
-    return {"content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model=schema.__name__)}}}}
+        return {schema: _of_text(schema)}
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=schema.__name__)}}}
+
+
+def _of_text(content_type: str) -> dict[str, Any]:
+    return {"schema": {"type": "string", **({"format": "binary"} if content_type == _BINARY else {})}}
 
 
 # The icon is part of the page.
@@ -197,7 +238,8 @@ def _page_lines() -> Iterator[str]:
             yield f"<h2>{method.upper()} {escape(path)}</h2><p>{escape(operation['summary'])}</p>"
             if body := operation.get("requestBody"):
                 name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-                yield f'<p>Body: <a href="#{name}">{name}</a></p>'
+                others = "".join(f", or {kind}" for kind in list(body["content"])[1:])
+                yield f'<p>Body: <a href="#{name}">{name}</a>{others}</p>'
     yield "<h2>Errors</h2><dl>"
     for status, description in _ERRORS.items():
         yield f"<dt>{status}</dt><dd>{escape(description)}</dd>"

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from starlette.applications import Starlette
+
 from assay.serving.address import ModelAddress, open_folder
 from assay.serving.cpu import available_threads
 from assay.serving.http.access import is_loopback
@@ -34,20 +36,31 @@ def serve(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    metrics = ServerMetrics()
-    opened = [open_active_model(each, metrics) for each in _each_model(settings)]
-    active_model, *others = (active for active, _ in opened)
-    limits = settings.limits
-    threads = settings.threads or available_threads()
-    batcher = Batcher(threads, limits.batch_tokens, limits.queue_tokens, metrics)
-    background = _all(follow for _, follow in opened if follow is not None)
-    app = make_app(settings, active_model, batcher, metrics, background, others)
+    app, models = open_app(settings)
     if not settings.token and not is_loopback(settings.host):
         logger.warning("other machines can reach %s, and no token protects it; use --token", settings.host)
-    served = (active.model for active in (active_model, *others))
+    served = (active.model for active in models)
     names = ", ".join(f"{model.name} {model.version_name} ({model.engine.precision})" for model in served)
-    logger.info("serving %s on %s with %d threads", names, listen(sockets, settings.host), threads)
-    run(app, settings, active_model, sockets)
+    logger.info("serving %s on %s with %d threads", names, listen(sockets, settings.host), _threads(settings))
+    run(app, settings, models[0], sockets)
+
+
+def open_app(settings: Settings) -> tuple[Starlette, list[ActiveModel]]:
+    """Return the application of a server, and its active models, the default one first.
+
+    Raises:
+        AssayError: a model is missing or does not load, or two have one name.
+    """
+    metrics = ServerMetrics()
+    opened = [open_active_model(each, metrics) for each in _each_model(settings)]
+    models = [active for active, _ in opened]
+    batcher = Batcher(_threads(settings), settings.limits.queue_tokens, metrics)
+    background = _all(follow for _, follow in opened if follow is not None)
+    return make_app(settings, models[0], batcher, metrics, background, models[1:]), models
+
+
+def _threads(settings: Settings) -> int:
+    return settings.threads or available_threads()
 
 
 def _each_model(settings: Settings) -> list[Settings]:

@@ -13,6 +13,8 @@ from starlette.applications import Starlette
 
 from assay.serving.http.active_model import ActiveModel
 from assay.serving.http.connection import GuardedConnection
+from assay.serving.http.listening import listeners
+from assay.serving.http.reading_turns import ReadingTurns
 from assay.serving.http.server_settings import Limits, Settings
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def run(app: Starlette, settings: Settings, active_model: ActiveModel, sockets: 
     sys.setswitchinterval(_SWITCH_SECONDS)
     _reduce_garbage_collection()
     server = DrainingServer(configure(app, settings), active_model, settings.drain)
-    server.run(sockets)
+    server.run(listeners(sockets))
     if server.received_signal is not None:
         signal.raise_signal(server.received_signal)
 
@@ -91,4 +93,5 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
 
 def _connection_class(app: Starlette, limits: Limits) -> type[GuardedConnection]:
     """Return a class with these limits, since uvicorn creates connections from a class."""
-    return type("LimitedConnection", (GuardedConnection,), {"limits": limits, "shedder": app.state.shedder})
+    shared = {"limits": limits, "shedder": app.state.shedder, "turns": ReadingTurns()}
+    return type("LimitedConnection", (GuardedConnection,), shared)

@@ -57,8 +57,8 @@ class ServerMetrics:
             "assay_model_info", "1 for the active model", ["name", "version", "digest", "precision"],
             registry=registry,
         )  # fmt: skip
-        self.model_changes = Counter("assay_model_swaps", "Changes of the active model", registry=registry)
-        self.refused = Counter("assay_model_refused", "Versions that were refused", registry=registry)
+        self.model_changes = Counter("assay_model_swaps", "Changes of the active model", ["name"], registry=registry)
+        self.refused = Counter("assay_model_refused", "Versions that were refused", ["name"], registry=registry)
         self._models: dict[str, tuple[str, ...]] = {}
         self.degraded = Gauge(
             "assay_registry_degraded", "1 while the registry is unreachable", ["name"], registry=registry
@@ -100,7 +100,9 @@ class ServerMetrics:
         labels = (model.name, model.version_name, model.digest, model.engine.precision)
         self._models[model.name] = labels
         self._info.labels(*labels).set(1)
-        self.degraded.labels(model.name)
+        # A series that begins with its first event would hide that event from `increase`.
+        for of_name in (self.degraded, self.model_changes, self.refused):
+            of_name.labels(model.name)
 
     def watch_queue(self, rows: Callable[[], float], tokens: Callable[[], float]) -> None:
         """Register functions that return the waiting rows and tokens at each scrape."""

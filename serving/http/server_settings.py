@@ -44,8 +44,8 @@ class Limits:
     """Seconds in which a client must send the body."""
     queue_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 65_536
     """Maximum number of waiting tokens."""
-    batch_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 512
-    """Maximum number of tokens per batch, padding included."""
+    batch_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] | None = None
+    """Maximum number of tokens per batch, padding included; None uses what is fastest in the precision of a model."""
 
 
 @dataclass(frozen=True)

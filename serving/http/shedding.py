@@ -44,15 +44,16 @@ class Shedder:
         self._measured = 0.0
         self._measuring = False
 
-    def refuse(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    def refuse(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], waited: float = 0.0) -> bytes | None:
         """Return the response to a request that would wait too long; None admits and counts the request.
 
         Args:
             target: path and query of the request.
             headers: its headers.
+            waited: seconds since its last data arrived.
         """
         self._measure_lag()
-        wait = self._excess_wait()
+        wait = self._excess_wait(waited)
         if wait is None or any(name in _LEFT_TO_APPLICATION for name, _ in headers):
             self._admit()
             return None
@@ -67,14 +68,14 @@ class Shedder:
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields if value)
         return b"".join([head, lines.encode(), b"\r\n", body])
 
-    def _excess_wait(self) -> float | None:
+    def _excess_wait(self, waited: float) -> float | None:
         if self._model_calls.models.default.draining:
             return None  # the application refuses, too, and asks the client to reconnect elsewhere
         calls = self._model_calls
         # An older lag says nothing about the present one, nor does a pause that few requests cannot have caused.
         last = self._lag if time.monotonic() - self._measured < _LAG_SECONDS else 0.0
         lag = max(min(last, self._tasks * self._lag_per_task), self._arriving * self._lag_per_task)
-        return calls.excess_wait(calls.limits.deadline, self._arriving, 2 * lag)
+        return calls.excess_wait(calls.limits.deadline - waited, self._arriving, 2 * lag)
 
     def _admit(self) -> None:
         self._arriving += 1

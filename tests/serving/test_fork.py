@@ -1,5 +1,6 @@
 """An engine that was loaded and used before a fork, as gunicorn --preload, Celery and multiprocessing do."""
 
+import os
 import subprocess
 import sys
 import time
@@ -43,6 +44,92 @@ def application(environ, start_response):
     start_response("200 OK", [])
     return [model.predict("bad").label.encode()]
 """
+
+
+BUSY = """
+import multiprocessing, sys, threading
+from pathlib import Path
+from assay.serving.bundle import Bundle
+from assay.serving.engine import Engine, Row
+
+engine = Engine(Bundle.load(Path(sys.argv[1])), threads=2)
+rows = [Row("good"), Row("bad")] * 500
+stop = threading.Event()
+
+def work():
+    while not stop.is_set():
+        engine.predict(rows)
+
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+
+def child(queue):
+    queue.put([prediction.label for prediction in engine.predict(rows[:2])])
+
+context = multiprocessing.get_context("fork")
+for _ in range(10):
+    queue = context.Queue()
+    process = context.Process(target=child, args=[queue])
+    process.start()
+    assert queue.get(timeout=60) == ["up", "down"]
+    process.join(60)
+    assert process.exitcode == 0
+stop.set()
+"""
+CELERY = """
+import os
+from pathlib import Path
+
+from celery import Celery
+
+from assay.serving.model import load
+
+app = Celery("tasks", broker="filesystem://", backend="file://" + os.path.abspath("results"))
+folders = {"data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control"}
+app.conf.broker_transport_options = folders
+model = load(Path("bundle"), threads=2)
+model.predict("good")
+
+@app.task
+def classify(text):
+    return model.predict(text).label, os.getpid(), os.getppid()
+"""
+ASKING = """
+from tasks import classify
+
+results = [classify.delay(text) for text in ["good", "bad"] * 3]
+answers = [result.get(timeout=60) for result in results]
+assert [label for label, _, _ in answers] == ["up", "down"] * 3, answers
+assert all(parent != child for _, child, parent in answers)
+print(answers[0][2])
+"""
+
+
+def test_engine_predicts_in_a_process_forked_while_threads_predict(toy: Bundle) -> None:
+    subprocess.run([sys.executable, "-c", BUSY, str(toy.folder)], cwd=ROOT, timeout=120, check=True)
+
+
+@pytest.mark.slow  # a worker that imports and forks
+def test_model_predicts_in_a_celery_worker(toy: Bundle) -> None:
+    pytest.importorskip("celery", reason="celery is not installed")
+    folder = toy.folder.parent
+    for name in ("queue", "results", "control"):
+        (folder / name).mkdir()
+    (folder / "tasks.py").write_text(CELERY, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "PYTHONWARNINGS": "ignore"}
+    options = ["worker", "--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle"]
+    command = [sys.executable, "-m", "celery", "-A", "tasks", *options]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as worker:
+        try:
+            asking = [sys.executable, "-c", ASKING]
+            done = subprocess.run(asking, cwd=folder, env=environment, timeout=120, capture_output=True, text=True)
+            # The model was loaded in the worker's main process, and predicted in those that it forked.
+            assert (done.returncode, done.stdout.strip()) == (0, str(worker.pid)), done.stderr
+        finally:
+            worker.terminate()
 
 
 def test_engine_predicts_in_a_forked_process(toy: Bundle) -> None:

@@ -153,6 +153,24 @@ INVALID_LINES: list[tuple[bytes, str, Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_predict_file_takes_times_that_python_cannot_hold(engine: Engine, tmp_path: Path, suffix: str) -> None:
+    # Given ids that are times, one of them outside Python's calendar, and an invalid row beside it,
+    ids = pa.array([0, 2**60, 2**60], pa.timestamp("ms"))
+    pq.write_table(pa.table({"id": ids, "text": ["good", "bad", " "]}), tmp_path / "in.parquet")
+    counts = predict_file(engine, tmp_path / "in.parquet", tmp_path / f"out{suffix}")
+    # then Parquet, which can hold it, keeps it, and JSON sets its row aside.
+    errors = [(error["row"], error["id"], error["reason"]) for error in _read(tmp_path / f"out{suffix}.errors.jsonl")]
+    outside = "time is outside the calendar: Python holds the years 1 to 9999"
+    if suffix == ".parquet":
+        assert counts.rows == 2
+        assert pq.read_table(tmp_path / "out.parquet")["id"].cast(pa.int64())[1].as_py() == 2**60
+        assert errors == [(3, "in.parquet:3", "text is blank; fill it, or leave the row out")]
+    else:
+        assert counts.rows == 1
+        assert errors == [(2, "in.parquet:2", outside), (3, "in.parquet:3", outside)]
+
+
 def test_predict_file_sets_aside_invalid_rows_with_their_reason(engine: Engine, tmp_path: Path) -> None:
     # given valid rows around every kind of invalid row
     lines = [

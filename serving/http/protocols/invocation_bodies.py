@@ -81,7 +81,8 @@ def read_invocation(body: bytes, content_type: str) -> Invocation:
         content_type: one of `CONTENT_TYPES`; any other is read as JSON.
 
     Raises:
-        Refusal: 400 the body is not of its type, 422 the column `text` is missing, or columns or rows differ in length.
+        Refusal: 400 the body, or a line of it, is not of its content type; 422 it is, and has no such rows: the column
+            `text` is missing, a line is no row, or columns or rows differ in length.
     """
     if content_type in CSV:
         return Invocation(_rows_of_csv(body))
@@ -106,15 +107,14 @@ def _rows_of_csv(body: bytes) -> list[Row]:
 
 def _row_of_line(line: bytes, number: int) -> Row:
     try:
-        value = _LINE.validate_json(line)
-    except (ValidationError, RecursionError):
-        raise errors.Refusal(
-            422,
-            f"row {number}: the line is neither a text nor an object with a text, in JSON; send one per line",
-            "invalid",
-            row=number,
-        ) from None
-    return _as_row(value)
+        return _as_row(_LINE.validate_json(line))
+    except RecursionError:
+        is_json = False
+    except ValidationError as error:
+        is_json = error.errors(include_url=False, include_context=False)[0]["type"] != "json_invalid"
+    status, fault = (422, "neither a text nor an object with a text") if is_json else (400, "not JSON")
+    line_fault = f"row {number}: the line is {fault}; send a text, or an object with a text, per line"
+    raise errors.Refusal(status, line_fault, "invalid", row=number)
 
 
 def _as_row(value: str | TextRow) -> Row:

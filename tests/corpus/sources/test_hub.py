@@ -5,8 +5,10 @@ from typing import Any
 
 import datasets
 import huggingface_hub.constants
+import pyarrow as pa
 import pytest
 
+from assay.corpus.documents.raw_document import Document, InvalidRow
 from assay.corpus.errors import AssayError
 from assay.corpus.sources.hub import read_hub
 
@@ -64,6 +66,17 @@ def test_read_hub_gives_class_names_at_every_depth(saved: Path) -> None:
     assert [row["label"] for row in rows] == ["bullish", "bearish", None]
     assert [row["tags"] for row in rows] == [["O", "B-X"], [], None]
     assert [row["spans"] for row in rows] == [[{"start": 0, "kind": "Q"}], [], None]
+
+
+def test_read_hub_sets_aside_a_time_outside_the_calendar(tmp_path: Path) -> None:
+    # Given a time in the third row that Python cannot hold,
+    columns = {"text": ["a", "b", "c", "d"], "time": pa.array([0, 1, 2**60, 2], pa.timestamp("s"))}
+    datasets.Dataset(pa.table(columns)).save_to_disk(str(tmp_path / "times"))
+    rows = list(read_hub(str(tmp_path / "times")))
+    # then this row alone is invalid.
+    assert rows[2] == InvalidRow("all:2", "time is outside the calendar: Python holds the years 1 to 9999", None)
+    others = [row for row in rows if isinstance(row, Document)]
+    assert [(row.position, row.values["text"]) for row in others] == [("all:0", "a"), ("all:1", "b"), ("all:3", "d")]
 
 
 def test_read_hub_maps_splits_and_numbers_rows(saved: Path) -> None:

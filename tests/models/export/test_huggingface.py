@@ -97,6 +97,9 @@ def test_pipeline_and_onnx_predict_as_the_checkpoint(
         metadata = {entry.key: entry.value for entry in onnx.load(folder / "onnx" / "model.onnx").metadata_props}
         assert json.loads(metadata["labels"]) == (LABELS if head == "sentence" else TAGS)
         assert (metadata["bundle"], metadata["max_length"]) == ("abc", "32")
+        # transformers 4, which optimum needs, has no other class that reads any tokenizer.json.
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
 
 
 @pytest.mark.slow  # the exporter traces each network

@@ -19,7 +19,7 @@ ROWS: list[dict[str, Any]] = [
 
 def _chunks() -> list[InputChunk]:
     batch = pa.RecordBatch.from_pylist(ROWS)
-    return [RowChunk(list(enumerate(ROWS, 11))), BatchChunk(batch, 10)]
+    return [RowChunk(list(enumerate(ROWS, 11))), BatchChunk(batch, 10, "in.parquet")]
 
 
 @pytest.mark.parametrize("chunk", _chunks(), ids=["rows", "batch"])
@@ -42,7 +42,7 @@ def test_chunk_takes_rows_and_arrays_by_their_indices(chunk: InputChunk) -> None
 def test_chunk_prefers_a_column_whose_name_has_a_dot_to_a_value_within_an_object() -> None:
     row = {"a.b": "column", "a": {"b": "within"}}
     assert RowChunk([(1, row)]).column("a.b") == ["column"]
-    assert BatchChunk(pa.RecordBatch.from_pylist([row]), 0).column("a.b") == ["column"]
+    assert BatchChunk(pa.RecordBatch.from_pylist([row]), 0, "in.parquet").column("a.b") == ["column"]
 
 
 def test_row_chunk_passes_invalid_rows_on_in_columns_and_leaves_them_out_of_rows() -> None:
@@ -50,6 +50,19 @@ def test_row_chunk_passes_invalid_rows_on_in_columns_and_leaves_them_out_of_rows
     chunk = RowChunk([(1, {"text": "a"}), (2, invalid)])
     assert chunk.column("text") == ["a", invalid]
     assert chunk.rows([0, 1]) == [{"text": "a"}]
+
+
+def test_batch_chunk_marks_values_that_python_cannot_hold() -> None:
+    times = pa.array([0, 2**60], pa.timestamp("s"))
+    chunk = BatchChunk(pa.RecordBatch.from_arrays([times], names=["id"]), 10, "in.parquet")
+    ids = chunk.column("id")
+    assert isinstance(ids[1], InvalidRow)
+    assert (ids[0].year, ids[1].id, ids[1].reason.partition(":")[0]) == (
+        1970,
+        "in.parquet:12",
+        "time is outside the calendar",
+    )
+    assert len(list(chunk.rows([0, 1]))) == 1
 
 
 def test_row_chunk_writes_mixed_values_as_json_and_leaves_missing_ones_empty() -> None:

@@ -16,6 +16,7 @@ from assay.serving.bundle import MODEL, Bundle, write_manifest
 from assay.serving.http.active_model import ActiveModel, Origin, load_model
 from assay.serving.http.app import make_app
 from assay.serving.http.batcher import Batcher
+from assay.serving.http.listening import bind, listeners
 from assay.serving.http.server_lifecycle import DrainingServer, configure
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import Limits, Settings
@@ -69,7 +70,7 @@ def make_parts(bundle: Bundle, **options: Any) -> tuple[Settings, ActiveModel, B
     metrics = ServerMetrics()
     active_model = ActiveModel(load_model(bundle, origin, settings.limits.batch_tokens))
     metrics.set_model(active_model.model)
-    batcher = Batcher(threads, settings.limits.batch_tokens, settings.limits.queue_tokens, metrics)
+    batcher = Batcher(threads, settings.limits.queue_tokens, metrics)
     return settings, active_model, batcher, metrics
 
 
@@ -98,7 +99,8 @@ class Listening:
         self.settings, self.active_model, self.batcher, self.metrics = parts
         config = configure(make_app(*parts), self.settings)
         self.server = DrainingServer(config, self.active_model, self.settings.drain)
-        self._thread = threading.Thread(target=self.server.run)
+        sockets = listeners(bind("127.0.0.1", self.settings.port))
+        self._thread = threading.Thread(target=self.server.run, args=[sockets])
 
     @property
     def port(self) -> int:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -6,9 +8,10 @@ import pytest
 from onnx import numpy_helper
 
 from assay.corpus.errors import AssayError
-from assay.serving.bundle import Bundle, GoldenRow
-from assay.serving.engine import Row
+from assay.serving.bundle import Bundle, GoldenRow, Precision
+from assay.serving.engine import BATCH_TOKENS, Row
 from assay.serving.http.active_model import ActiveModel, Origin, load_model
+from assay.serving.inference_session import open_session
 from tests.serving.conftest import BuildToy
 from tests.serving.http.conftest import rewrite
 
@@ -37,6 +40,24 @@ def test_load_model_measures_the_cost_of_a_batch(build_toy: BuildToy, changes: d
 
 def test_load_model_holds_batches_to_the_budget_of_tokens(toy: Bundle) -> None:
     assert load_model(toy, batch_tokens=128).engine.batch_tokens == 128
+
+
+def _open_in_fp32(real: Callable[..., Any], *arguments: Any) -> Any:
+    return real(*arguments[:-1], "fp32")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_load_model_batches_as_is_fastest_in_its_precision(
+    build_toy: BuildToy, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    # Given a CPU that multiplies bf16, as far as the choice of the precision goes,
+    monkeypatch.setattr("assay.serving.engine.serving_precision", lambda manifest: precision)
+    monkeypatch.setattr("assay.serving.engine.open_session", partial(_open_in_fp32, open_session))
+    golden = build_toy().manifest.golden
+    model = load_model(build_toy("bf16", bf16=True, golden=golden, golden_bf16=golden))
+    # then its batches are those of the batch engine.
+    assert (model.engine.precision, model.engine.batch_tokens) == (precision, BATCH_TOKENS[precision])
+    assert BATCH_TOKENS["bf16"] > BATCH_TOKENS["fp32"]
 
 
 def test_load_model_refuses_golden_rows_that_come_out_otherwise(toy: Bundle) -> None:

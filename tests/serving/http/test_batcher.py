@@ -12,7 +12,7 @@ from assay.serving.bundle import Bundle
 from assay.serving.encoding import EncodedText
 from assay.serving.engine import Row
 from assay.serving.http.active_model import ServedModel, load_model
-from assay.serving.http.batcher import Batcher
+from assay.serving.http.batcher import BATCH_SECONDS, Batcher
 from assay.serving.http.error_responses import Refusal
 from assay.serving.http.pending_request import PendingRequest
 from assay.serving.http.server_metrics import ServerMetrics
@@ -20,8 +20,8 @@ from tests.serving.http.conftest import rewrite
 
 
 @contextmanager
-def batching(threads: int = 1, batch_tokens: int = 2048) -> Iterator[Batcher]:
-    batcher = Batcher(threads, batch_tokens, 10**6, ServerMetrics())
+def batching(threads: int = 1) -> Iterator[Batcher]:
+    batcher = Batcher(threads, 10**6, ServerMetrics())
     try:
         yield batcher
     finally:
@@ -39,11 +39,11 @@ def pending(model: ServedModel, *texts: str, seconds: float = 30) -> PendingRequ
 
 
 def test_batcher_returns_predictions_of_each_request_in_order(toy: Bundle) -> None:
-    model = load_model(toy)
+    model = load_model(toy, batch_tokens=32)
     texts = [" ".join(["good"] * (1 + n % 7)) if n % 3 else "bad" for n in range(90)]
 
     async def ask() -> list[list[str | None]]:
-        with batching(threads=3, batch_tokens=32) as batcher:
+        with batching(threads=3) as batcher:
             requests = [pending(model, *texts[n : n + 3]) for n in range(0, 90, 3)]
             for request in requests:
                 batcher.submit(request)
@@ -177,11 +177,35 @@ def test_batcher_never_mixes_rows_of_two_models(build_toy: Callable[..., Bundle]
                                   second.engine.predict([Row("good")])[0].label] * 10  # fmt: skip
 
 
+def test_batcher_fills_batches_as_the_runtime_of_each_model_has_it(
+    toy: Bundle, heavy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two models that share a queue, of runtimes that like larger and smaller batches, and a slow one,
+    large, small, slow = load_model(toy, batch_tokens=2048), load_model(toy, batch_tokens=16), load_model(heavy)
+    slow.cost.seconds_per_token = BATCH_SECONDS / 8
+    sizes: dict[str, list[int]] = {"large": [], "small": [], "slow": []}
+    for name, model in (("large", large), ("small", small), ("slow", slow)):
+        spy_on_batches(model, sizes[name], monkeypatch)
+
+    async def ask() -> None:
+        with batching() as batcher:
+            requests = [pending(model, "good Apple") for model in (large, small, slow) for _ in range(64)]
+            for request in requests:
+                batcher.submit(request)
+            await asyncio.gather(*(request.result for request in requests))
+
+    asyncio.run(ask())
+    # then a batch has at most as many tokens as its model says, and takes at most a tenth of a second.
+    assert max(sizes["large"]) == 64
+    assert max(sizes["small"]) == 8
+    assert sizes["slow"][0] == 4
+
+
 def test_batcher_stop_refuses_waiting_rows(heavy: Bundle) -> None:
-    model = load_model(heavy)
+    model = load_model(heavy, batch_tokens=64)
 
     async def ask() -> list[object]:
-        with batching(batch_tokens=64) as batcher:
+        with batching() as batcher:
             requests = [pending(model, "good " * 60) for _ in range(12)]
             for request in requests:
                 batcher.submit(request)

@@ -38,16 +38,16 @@ class Shelf:
         self.client = MlflowClient(tracking_uri=self.uri)
         self.client.create_registered_model("toy")
 
-    def add(self, bundle: Bundle, run_id: str | None = None) -> str:
+    def add(self, bundle: Bundle, run_id: str | None = None, name: str = "toy") -> str:
         """Add a bundle as a new version, and return its number."""
         folder = self.store / f"model-{bundle.folder.name}"
         shutil.copytree(bundle.folder, folder / "artifacts" / "bundle")
         tags = {BUNDLE_TAG: bundle.digest}
-        return str(self.client.create_model_version("toy", folder.as_uri(), run_id=run_id, tags=tags).version)
+        return str(self.client.create_model_version(name, folder.as_uri(), run_id=run_id, tags=tags).version)
 
-    def crown(self, number: str) -> None:
+    def crown(self, number: str, name: str = "toy") -> None:
         """Promote a version to champion."""
-        self.client.set_registered_model_alias("toy", "champion", number)
+        self.client.set_registered_model_alias(name, "champion", number)
 
     def path(self, bundle: Bundle) -> Path:
         """Return the folder with the files of a version."""
@@ -138,7 +138,7 @@ def test_follower_refuses_a_broken_champion_and_keeps_the_active_model(
     assert active_model.refused is not None
     assert active_model.refused.version == "2"
     assert reason in active_model.refused.reason
-    assert b"assay_model_refused_total 1.0" in following._metrics.render()
+    assert b'assay_model_refused_total{name="toy"} 1.0' in following._metrics.render()
     # A valid champion clears the refusal.
     shelf.crown(shelf.add(build_toy("third", max_length=16)))
     asyncio.run(following.poll(active_model))
@@ -160,7 +160,7 @@ def test_follower_retries_a_champion_that_could_not_be_downloaded(
         asyncio.run(following.poll(active_model))
         assert active_model.refused is not None
         assert active_model.refused.again
-    assert b"assay_model_refused_total 1.0" in following._metrics.render()
+    assert b'assay_model_refused_total{name="toy"} 1.0' in following._metrics.render()
     # then it becomes active once they can.
     shutil.move(tmp_path / "away", shelf.path(second))
     asyncio.run(following.poll(active_model))
@@ -271,7 +271,7 @@ def test_follower_changes_champions_under_load_without_a_failed_request(
     shelf.crown(shelf.add(bundles[0]))
     metrics = ServerMetrics()
     active_model, background = open_active_model(settings, metrics)
-    app = make_app(settings, active_model, Batcher(2, 2048, 65536, metrics), metrics, background)
+    app = make_app(settings, active_model, Batcher(2, 65536, metrics), metrics, background)
     server = DrainingServer(configure(app, settings), active_model, 0)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,13 +1,15 @@
+import asyncio
 import errno
 import os
 import socket
 from pathlib import Path
 
 import pytest
+import uvloop
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from assay.corpus.errors import AssayError
-from assay.serving.http.listening import bind, bound_sockets, check_free, listen
+from assay.serving.http.listening import ACCEPTED_PER_ITERATION, bind, bound_sockets, check_free, listen, listeners
 from tests.cli.calls import call
 from tests.ports import free_port
 
@@ -95,3 +97,32 @@ def test_up_refuses_one_port_for_two_servers(
     port = str(free_port())
     assert call(monkeypatch, "up", "--prefect-port", port, "--mlflow-port", port, "--store", tmp_path) == 1
     assert "use two ports" in capsys.readouterr().err
+
+
+def test_listeners_accept_several_connections_per_iteration_of_uvloop() -> None:
+    waiting = 4 * ACCEPTED_PER_ITERATION
+    accepted = list[asyncio.BaseTransport]()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.append(transport)
+
+    async def iterations() -> int:
+        [bound] = bind(HOST, 0)
+        servers = [await asyncio.get_running_loop().create_server(Accepting, sock=each) for each in listeners([bound])]
+        # Given connections that wait to be accepted, since the event loop is busy,
+        clients = [socket.create_connection(bound.getsockname()) for _ in range(waiting)]
+        count = 0
+        while len(accepted) < waiting:
+            count += 1
+            await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+        for server in servers:
+            server.close()
+        for transport in accepted:
+            transport.close()
+        return count
+
+    # then they do not wait for one iteration each.
+    assert uvloop.run(iterations()) < waiting / 2

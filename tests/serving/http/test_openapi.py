@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx2 import Response
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from starlette.testclient import TestClient
 
 from assay.serving.bundle import Bundle
 from assay.serving.http import openapi
+from assay.serving.http.protocols.invocation_bodies import CONTENT_TYPES
 from tests.numbers import unbounded_numbers
-from tests.serving.http.conftest import Listen
+from tests.serving.http.conftest import Listen, Serve
 
 
 def references(value: Any) -> set[str]:
@@ -46,19 +48,79 @@ def test_document_lists_paths_that_exist(client: TestClient) -> None:
             assert [parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"] == names
 
 
+def check_described(document: dict[str, Any], path: str, response: Response) -> None:
+    """Check that a response has a status, a content type and a body that the document describes."""
+    operation = document["paths"][path][response.request.method.lower()]
+    content = operation["responses"][str(response.status_code)]["content"]
+    kind = response.headers["content-type"].partition(";")[0]
+    assert kind in content, (path, response.status_code)
+    if kind == "application/json":
+        schema = {**content[kind]["schema"], "components": document["components"]}
+        Draft202012Validator(schema).validate(response.json())
+
+
+def fill(path: str) -> str:
+    return path.replace("{model}", "toy").replace("{version}", "3")
+
+
+def test_document_describes_the_errors_of_every_operation(serve: Serve, toy: Bundle) -> None:
+    document = openapi.document()
+    guarded, local, other = serve(toy, token="t" * 16), serve(toy), serve(toy)
+    for path, methods in document["paths"].items():
+        for method in methods:
+            # Given a missing token, a host name and a page of another site, and names of no model,
+            responses = [
+                guarded.request(method, fill(path)),
+                local.request(method, fill(path), headers={"Host": "example.org"}),
+                local.request(method, fill(path), headers={"Origin": "https://example.org"}),
+                local.request(method, path.replace("{model}", "none").replace("{version}", "3")),
+                local.request(method, fill(path), params={"model": "none"}),
+            ]
+            for response in responses:
+                if response.status_code != 200:
+                    check_described(document, path, response)
+    # and a server that stops.
+    other.app.state.shedder._model_calls.models.default.draining = True  # type: ignore[attr-defined]
+    for path in ("/ping", "/health", "/v2/health/ready", "/v2/models/{model}/ready"):
+        response = other.get(fill(path))
+        assert response.status_code == 503
+        check_described(document, path, response)
+
+
+def test_document_names_every_content_type_that_an_operation_takes(client: TestClient) -> None:
+    document = openapi.document()
+    described = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    assert set(described) == set(CONTENT_TYPES)
+    for kind, content in described.items():
+        body = content.get("example", '{"instances": ["good"]}')
+        for accept in ("application/json", "application/jsonlines"):
+            response = client.post("/invocations", content=body, headers={"Content-Type": kind, "Accept": accept})
+            assert (response.status_code, response.headers["content-type"]) == (200, accept)
+            check_described(document, "/invocations", response)
+        broken = client.post("/invocations", content=b"\xff", headers={"Content-Type": kind})
+        assert broken.status_code == 400
+        check_described(document, "/invocations", broken)
+    # Tensors may be binary data, in and out.
+    path = "/v2/models/{model}/infer"
+    head = json.dumps({"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "parameters": SIZE}], **BINARY})
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    assert "application/octet-stream" in document["paths"][path]["post"]["requestBody"]["content"]
+    response = client.post(fill(path), content=head.encode() + b"\4\0\0\0good", headers=headers)
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/octet-stream")
+    check_described(document, path, response)
+
+
+SIZE = {"binary_data_size": 8}
+BINARY = {"parameters": {"binary_data_output": True}}
+
+
 def test_document_types_the_response_of_every_get(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
     assert len(set(ids)) == len(ids)
     for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            response = client.request(method, path.replace("{model}", "toy").replace("{version}", "3"))
-            described = operation["responses"][str(response.status_code)]["content"]
-            assert response.headers["content-type"].partition(";")[0] in described, path
-            if method == "get" and response.headers["content-type"] == "application/json":
-                name = described["application/json"]["schema"]["$ref"].rpartition("/")[2]
-                schema = {**document["components"]["schemas"][name], "components": document["components"]}
-                Draft202012Validator(schema).validate(response.json())
+        for method in methods:
+            check_described(document, path, client.request(method, fill(path)))
 
 
 @pytest.mark.slow  # generates a package and imports it

@@ -115,7 +115,7 @@ def test_connection_limits_the_size_of_a_refused_body(full: Listening) -> None:
 def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> None:
     # Given rows that add 0.1 s each to the wait, and a limit of 0.5 s,
     metrics = ServerMetrics()
-    batcher = Batcher(1, 512, 65_536, metrics)
+    batcher = Batcher(1, 65_536, metrics)
     model = load_model(toy)
     model.cost = BatchCost()
     model.cost.seconds_per_token, model.cost.tokens_per_row = 0.01, 10.0
@@ -139,7 +139,7 @@ def test_shedder_counts_requests_that_are_read_before_they_wait(toy: Bundle) -> 
 def test_shedder_counts_the_wait_for_the_event_loop(toy: Bundle) -> None:
     # Given an idle queue, and a limit of 0.5 s,
     metrics = ServerMetrics()
-    batcher = Batcher(1, 512, 65_536, metrics)
+    batcher = Batcher(1, 65_536, metrics)
     shedder = Shedder(
         ModelCalls(ModelSet(ActiveModel(load_model(toy))), batcher, Limits(deadline=1.0), metrics), metrics
     )

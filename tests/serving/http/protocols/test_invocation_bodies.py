@@ -105,8 +105,15 @@ def test_read_invocation_reads_json_lines_without_blank_ones(kind: str) -> None:
     assert _read(b" \n", kind) == []
 
 
-@pytest.mark.parametrize("line", [b"5", b'{"body": "a"}', b"no json", b"\xff", b'{"text": 5}', b"[" * 100_000])
-def test_read_invocation_names_a_line_that_is_no_row(line: bytes) -> None:
-    with pytest.raises(Refusal, match="row 1: the line is neither a text nor an object with a text") as refusal:
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        *((line, 422, "neither a text nor an object with a text") for line in (b"5", b'{"body": "a"}', b'{"text": 5}')),
+        *((line, 400, "not JSON") for line in (b"no json", b'{"text": "a"', b"\xff", b"[" * 100_000)),
+    ],
+)
+def test_read_invocation_names_a_line_that_is_no_row(line: bytes, status: int, message: str) -> None:
+    # As for other types: 400 for what is not of its type, 422 for what is, and is no row.
+    with pytest.raises(Refusal, match=f"row 1: the line is {message}; send a text") as refusal:
         _read(b'"good"\n\n' + line + b'\n"bad"', JSON_LINES[0])
-    assert (refusal.value.status_code, refusal.value.row) == (422, 1)
+    assert (refusal.value.status_code, refusal.value.row) == (status, 1)

@@ -89,6 +89,7 @@ def test_invocations_list_the_content_types_that_they_read(client: TestClient) -
         ("text/csv", b'text\n"go"od"', 400, "not CSV"),
         ("text/csv", b"text\n", 422, "no rows"),
         ("application/jsonlines", b'"good"\n{"txt": 1}', 422, "row 1: the line is neither"),
+        ("application/jsonlines", b'"good"\n{"text":', 400, "row 1: the line is not JSON"),
         ("application/jsonlines", b"", 422, "no rows"),
     ],
 )
