@@ -170,6 +170,11 @@ class Gate(StrictModel):
         description="Largest calibration error of each head on test rows: how far its confidence is from the share "
         "of predictions that are right. Empty: reported, not tested",
     )
+    max_abstain: dict[Head, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="Largest share of the predictions of each head that may be left to a person on test rows "
+        "(section `decision`). Empty: reported, not tested",
+    )
     primary: Head | None = Field(None, description="Head that `champion.improve` applies to. None: the first head")
     baseline: Literal["majority", "tfidf", "off"] = Field(
         "majority",
@@ -178,7 +183,9 @@ class Gate(StrictModel):
         "tfidf: the same, and TF-IDF with logistic regression for classes. off: no baseline",
     )
     allow_untested: bool = Field(
-        False, description="Pass if the model can predict a class or an entity type that no test row holds"
+        False,
+        description="Pass if the model can predict a class or an entity type that no test row holds, or if too few "
+        "test rows are decided to test the promise of a decision",
     )
     champion: ChampionRule = ChampionRule()
     slices: SliceRule = SliceRule()

@@ -10,6 +10,7 @@ from assay.corpus.settings import StrictModel
 from assay.corpus.splitting.split_settings import Split
 from assay.corpus.storage.digest import digest_json
 from assay.recipes.bounds import MOST_ROWS
+from assay.recipes.decision_section import CostTable, DecisionRule, check_decisions
 from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
 from assay.recipes.model_section import Lora, ModelSection, Scratch
 from assay.recipes.monitoring_section import DriftLimits, Monitoring
@@ -19,7 +20,9 @@ from assay.recipes.training_section import DEFAULTS, Mitigation, Range, Retrigge
 
 __all__ = [
     "ChampionRule",
+    "CostTable",
     "CounterfactualRule",
+    "DecisionRule",
     "DriftLimits",
     "Gate",
     "Head",
@@ -102,6 +105,10 @@ class Recipe(StrictModel):
     # A default in the schema would make forms fill in settings that depend on the model.
     training: Training = Field(default_factory=Training)
     tuning: Tuning | None = Field(None, description="Search for better settings. None: no search")
+    decision: dict[Head, DecisionRule] = Field(
+        default_factory=dict,
+        description="How sure a prediction of each head must be. Empty: every prediction is decided",
+    )
     gate: Gate
     retrigger: Retrigger = Retrigger()
     monitoring: Monitoring = Monitoring()
@@ -200,6 +207,13 @@ class Recipe(StrictModel):
         for head in self.gate.min_f1:
             if head not in self.model.heads:
                 raise ValueError(f"gate.min_f1.{head} is set, but model.heads is {self.model.heads}")
+        for head in self.gate.max_abstain:
+            if head not in self.decision:
+                raise ValueError(
+                    f"gate.max_abstain.{head} is set, but decision.{head} is not; set it, or remove the key"
+                )
+        labels = {"sentence": self.validation.labels, "tokens": self.validation.entity_labels}
+        check_decisions(self.decision, self.heads, labels)
         if self.primary not in self.model.heads:
             raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}")
         self.gate.slices.check_against(self.source.fields.slices, self.heads)
