@@ -212,7 +212,10 @@ class Recipe(StrictModel):
                 raise ValueError(
                     f"gate.max_abstain.{head} is set, but decision.{head} is not; set it, or remove the key"
                 )
-        labels = {"sentence": self.validation.labels, "tokens": self.validation.entity_labels}
+        labels: dict[Head, list[str] | None] = {
+            "sentence": self.validation.labels,
+            "tokens": self.validation.entity_labels,
+        }
         check_decisions(self.decision, self.heads, labels)
         if self.primary not in self.model.heads:
             raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}")

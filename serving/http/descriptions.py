@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
+from assay.serving.decision import Decision
 from assay.serving.http.requests import TextRow
 
 
@@ -35,6 +36,7 @@ class ModelResponse(BaseModel):
     entity_types: list[str]
     pair: bool
     precision: str
+    decisions: dict[str, Decision]
     max_length: int
     metrics: dict[str, float]
     examples: list[TextRow]
