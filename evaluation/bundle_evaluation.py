@@ -97,8 +97,10 @@ def score_bundle(
     (latency,) = measure_latency([engine], examples)
     reliability = reliability_of(predictions, heads, labels, engine.calibration)
     coverage = coverage_of(predictions, heads, engine.decisions)
-    for measured in (*reliability, *coverage):
-        metrics.metrics |= measured.metrics
+    for head in reliability:
+        metrics.metrics |= head.metrics
+    for covered in coverage:
+        metrics.metrics |= covered.metrics
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
         **dict(metrics),

@@ -85,7 +85,7 @@ def _of_head(head: Head, predictions: DecidablePredictions, decision: Decision |
 
 def precision_of(predictions: DecidablePredictions, decided: Bools) -> Interval:
     """Return the share of the decided predictions that is right, with its 95 % interval."""
-    wrong = share_interval(1.0 - predictions.right[decided], predictions.clusters_of(decided))
+    wrong = share_interval((~predictions.right[decided]).astype(np.float64), predictions.clusters_of(decided))
     return Interval(1 - wrong.value, low=1 - wrong.high, high=1 - wrong.low)
 
 

@@ -103,8 +103,7 @@ def losses_of(predictions: DecidablePredictions, rule: DecisionRule) -> Floats:
     """Return the loss of deciding each prediction, from 0 to 1: an error, or its cost over the largest cost."""
     if rule.costs is not None:
         return cost_losses(predictions, rule.costs)
-    errors: Floats = 1.0 - predictions.right
-    return errors
+    return (~predictions.right).astype(np.float64)
 
 
 def cost_losses(predictions: DecidablePredictions, costs: CostTable) -> Floats:

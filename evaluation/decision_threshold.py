@@ -61,7 +61,7 @@ def precision_threshold(
         level: confidence of that promise.
         clusters: cluster number of each prediction; None if they are independent.
     """
-    return choose_threshold(confidence, 1.0 - right, 1 - precision, level, clusters)
+    return choose_threshold(confidence, (~right).astype(np.float64), 1 - precision, level, clusters)
 
 
 def choose_threshold(

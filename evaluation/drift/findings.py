@@ -194,9 +194,14 @@ def _of_calibration(test: WindowStatistics, window: WindowStatistics) -> Iterabl
         ("calibration of entities", entities, signals.entity_gaps),
     ):
         if all(map(len, labelled)):
-            described = [_average(gaps(sample), "%").replace("mean", "confidence off by") for sample in labelled]
-            finding = SignalFinding(signal="calibration", name=name, reference=described[0], window=described[1])
-            yield _candidate(finding, labelled, partial(compare_means, *map(gaps, labelled)))
+            reference_gaps, window_gaps = map(gaps, labelled)
+            finding = SignalFinding(
+                signal="calibration",
+                name=name,
+                reference=f"confidence off by {reference_gaps.mean():+.1%}",
+                window=f"confidence off by {window_gaps.mean():+.1%}",
+            )
+            yield _candidate(finding, labelled, partial(compare_means, reference_gaps, window_gaps))
 
 
 def _of_labels(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:

@@ -16,6 +16,7 @@ from assay.evaluation.loss_bound import LossCount, share_interval
 from assay.evaluation.statistics import Bools, sample_size
 from assay.evaluation.verdict import Check
 from assay.recipes.decision_section import CostTable, DecisionRule
+from assay.serving.bundle import Precision
 from assay.serving.decision import Decision
 
 # With fewer decided test rows, a broken promise would go unnoticed.
@@ -68,7 +69,7 @@ def check_abstained(context: GateContext[Any], head: Head) -> Check:
     if not len(predictions):
         why = "the model makes no such prediction on test rows; add test rows"
         return Check(name=name, measured="no metric", required=required, passed=False, why=why)
-    abstained = share_interval(1.0 - predictions.decided_by(decision), predictions.clusters)
+    abstained = share_interval((~predictions.decided_by(decision)).astype(np.float64), predictions.clusters)
     passed = abstained.value <= limit
     remedy = "a lower promise, more validation rows or a better model leaves less to people"
     return Check(
@@ -80,14 +81,16 @@ def check_abstained(context: GateContext[Any], head: Head) -> Check:
     )
 
 
-def _decisions(context: GateContext[Any], head: Head, rule: DecisionRule) -> Mapping[str, Decision]:
+def _decisions(context: GateContext[Any], head: Head, rule: DecisionRule) -> Mapping[Precision, Decision]:
     """Return the decision of a head in each precision that ships.
 
     Raises:
         AssayError: the bundle does not hold the decision of the recipe.
     """
     manifest = context.bundle.manifest
-    shipped = [manifest.precision, *(["bf16"] if manifest.bf16 else [])]
+    shipped: set[Precision] = {manifest.precision}
+    if manifest.bf16:
+        shipped.add("bf16")
     held = {precision: decisions[head] for precision, decisions in manifest.decisions.items() if head in decisions}
     if any(precision not in held or held[precision].promise != promise_of(rule) for precision in shipped):
         raise AssayError(f"the bundle does not hold decision.{head} of the recipe; run with --from export")
