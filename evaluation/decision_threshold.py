@@ -61,7 +61,8 @@ def precision_threshold(
         level: confidence of that promise.
         clusters: cluster number of each prediction; None if they are independent.
     """
-    return choose_threshold(confidence, (~right).astype(np.float64), 1 - precision, level, clusters)
+    errors: Floats = (~right).astype(np.float64)
+    return choose_threshold(confidence, errors, 1 - precision, level, clusters)
 
 
 def choose_threshold(
