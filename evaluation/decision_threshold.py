@@ -21,7 +21,9 @@ import numpy as np
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.statistics import Bools, Floats, Ints
 
-STARTS = 2
+# Where the search starts, as shares of the tested numbers. The last one asks whether everything can be decided: the errors
+# of an accurate model are few at any confidence, but too many to keep a promise on a small part of the rows.
+STARTS = (1 / 3, 2 / 3, 1.0)
 # Each tested threshold decides about this many times the predictions of the one before.
 GROWTH = 1.1
 # Where a threshold would do by itself, but those before it do not, somewhat more predictions are needed.
@@ -117,13 +119,13 @@ def _sizes(scores: Floats, limit: float, level: float) -> list[int]:
 
 def _testable(sizes: Sequence[int], clusters: Ints | None, limit: float, level: float) -> list[int]:
     """Return the numbers of decided predictions that keep the promise if none is wrong: no start falls on another."""
-    faultless, error = np.zeros(max(sizes, default=0)), (1 - level) / STARTS
+    faultless, error = np.zeros(max(sizes, default=0)), (1 - level) / len(STARTS)
     return [size for size in sizes if _count(faultless, clusters, size).p_value(limit) <= error]
 
 
 def _smallest(limit: float, level: float) -> int:
     """Return the smallest number of independent predictions that can keep the promise: none of them is wrong."""
-    return ceil(log((1 - level) / STARTS) / log(1 - limit))
+    return ceil(log((1 - level) / len(STARTS)) / log(1 - limit))
 
 
 def _count(loss: Floats, clusters: Ints | None, size: int) -> LossCount:
@@ -134,7 +136,7 @@ def _fallback(p_values: Sequence[float], error: float) -> list[int]:
     """Return the positions of the rejected hypotheses; each rejection passes its level on to the next hypothesis."""
     if not p_values:
         return []
-    starts = set(np.linspace(0, len(p_values), STARTS, endpoint=False).astype(np.int64).tolist())
+    starts = {round(start * (len(p_values) - 1)) for start in STARTS}
     share, carried, rejected = error / len(starts), 0.0, []
     for position, p_value in enumerate(p_values):
         own = carried + (share if position in starts else 0.0)
@@ -146,7 +148,7 @@ def _fallback(p_values: Sequence[float], error: float) -> list[int]:
 
 def _required(loss: Floats, clusters: Ints | None, sizes: Sequence[int], limit: float, level: float) -> int | None:
     """Return how many predictions like these would be needed; None if no number would do."""
-    error = (1 - level) / STARTS
+    error = (1 - level) / len(STARTS)
     needed = []
     for size in sizes:
         count = _count(loss, clusters, size)

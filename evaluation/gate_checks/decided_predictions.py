@@ -114,7 +114,7 @@ def _measured(predictions: DecidablePredictions, decided: Bools, rule: DecisionR
     sample = sample_size(int(decided.sum()), None if clusters is None else len(np.unique(clusters)))
     precision = f"precision of what is decided {precision_of(predictions, decided)}"
     cost = "" if rule.costs is None else f"{_cost(predictions, decided, rule.costs)}; "
-    return f"{cost}{precision}; {percent(coverage.value)} decided, {sample.replace('rows', 'predictions', 1)}"
+    return f"{cost}{precision}; {coverage.value:.1%} decided, {sample.replace('rows', 'predictions', 1)}"
 
 
 def _cost(predictions: DecidablePredictions, decided: Bools, costs: CostTable) -> str:

@@ -49,6 +49,20 @@ def test_loss_count_uses_losses_between_right_and_wrong() -> None:
     assert small.mean < small.upper(0.95) < large.upper(0.95)
 
 
+@pytest.mark.parametrize("per_cluster", [1, 6])
+def test_loss_count_contradicts_a_promise_that_just_holds_no_more_often_than_it_may(per_cluster: int) -> None:
+    """The test of the gate: at a mean loss of just the limit, it may refuse 5 % of the models."""
+    random = np.random.default_rng(5)
+    refused = 0
+    for _ in range(400):
+        sizes = random.geometric(1 / per_cluster, 500 // per_cluster)
+        clusters = np.repeat(np.arange(len(sizes)), sizes)
+        tendency = random.beta(0.5, 4.5, len(sizes))  # a mean of 0.1; errors of a cluster come together
+        loss = (random.random(len(clusters)) < tendency[clusters]).astype(np.float64)
+        refused += LossCount.of(loss, clusters).p_value_below(0.1) <= 0.05
+    assert refused <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)
+
+
 def test_share_interval_holds_the_share() -> None:
     interval = share_interval(np.r_[np.ones(30), np.zeros(70)])
     assert interval.value == pytest.approx(0.3)

@@ -26,7 +26,7 @@ def test_check_decision_passes_a_promise_that_the_test_rows_show_again(
     check = check_decision(case.context(tmp_path), "sentence")
     assert (check.passed, check.tested) == (True, True)
     assert check.measured == (
-        "precision of what is decided 1.000 (95 % interval 0.980-1.000); 75% decided, 180 predictions; "
+        "precision of what is decided 1.000 (95 % interval 0.980-1.000); 75.0% decided, 180 predictions; "
         "on validation rows 0.990, at least 0.970 with 95% confidence"
     )
     assert check.required == "precision of what is decided at least 0.95 with 0.95 confidence"
@@ -101,7 +101,7 @@ def test_check_decision_counts_entities(candidate: MakeCandidate, tmp_path: Path
     case = candidate(decision={"tokens": PROMISE}, manifest=deciding(a_decision(0.5), "tokens"))
     check = check_decision(case.context(tmp_path), "tokens")
     assert check.passed
-    assert "100% decided, 240 predictions" in check.measured
+    assert "100.0% decided, 240 predictions" in check.measured
 
 
 def test_check_decision_compares_with_the_champion_at_equal_coverage(
