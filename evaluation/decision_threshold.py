@@ -21,8 +21,8 @@ import numpy as np
 from assay.evaluation.loss_bound import LossCount
 from assay.evaluation.statistics import Bools, Floats, Ints
 
-# Where the search starts, as shares of the tested numbers. The last one asks whether everything can be decided: the errors
-# of an accurate model are few at any confidence, but too many to keep a promise on a small part of the rows.
+# Where the search starts, as shares of the tested numbers. The last one asks whether everything can be decided: the
+# errors of an accurate model come at any confidence, and a small part of the rows cannot show how few they are.
 STARTS = (1 / 3, 2 / 3, 1.0)
 # Each tested threshold decides about this many times the predictions of the one before.
 GROWTH = 1.1

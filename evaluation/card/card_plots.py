@@ -174,7 +174,7 @@ def coverage_plot(heads: Sequence[HeadCoverage], promised: Mapping[Head, float])
             place = [head.coverage.value], [1 - head.precision.value]
             axes.errorbar(*place, yerr=errors, color=SERIES[1], marker="o", markersize=5, label="decided")
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper left", fontsize=8)
+            axes.legend(loc="best", fontsize=8)
         axes.set(title="classes" if head.head == "sentence" else "entities")
         axes.set(xlabel="share that is decided", ylabel="share of these that is wrong", xlim=(0, 1.03), ylim=(0, None))
         axes.grid(linewidth=0.6)

@@ -34,7 +34,7 @@ def refused(**parts: Any) -> str:
             r"costs.abstain is 1, at least the cost of a wrong prediction \(1\), so that every prediction",
         ),
         ({"costs": {"wrong": 9, "abstain": 1, "wrong_by_class": {"x": -1}}}, "wrong_by_class.x' is -1, .*above 0"),
-        ({"precison": 0.9}, "unknown key 'decision.sentence.precison'.*did you mean 'decision.*precision'"),
+        ({"precisions": 0.9}, "unknown key 'decision.sentence.precisions'.*did you mean 'decision.*precision'"),
     ],
 )
 def test_decision_rule_names_what_cannot_be(rule: dict[str, Any], line: str) -> None:

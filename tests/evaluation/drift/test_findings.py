@@ -72,7 +72,8 @@ def test_find_drift_finds_more_rows_left_to_people(reference: Reference) -> None
     window = statistics(200, 2)
     left = [replace(row, label_abstained=number % 4 == 0) for number, row in enumerate(window.predictions)]
     found = find(find_drift(reference, WindowStatistics(left, window.texts), Monitoring()), "rows left to people")
-    assert (found.signal, found.drifted, found.effect) == ("abstained", True, pytest.approx(0.25))
+    assert (found.signal, found.drifted) == ("abstained", True)
+    assert found.effect == pytest.approx(0.25)
     assert (found.reference, found.window) == ("mean 0.0%", "mean 25.0%")
 
 
