@@ -69,8 +69,11 @@ def test_infer_returns_abstained_as_a_tensor_of_the_metadata(serve: Serve, decid
 
 
 def test_model_shows_the_decision(serve: Serve, deciding: Bundle) -> None:
-    decision = serve(deciding).get("/model").json()["decisions"]["sentence"]
-    assert (decision["threshold"], decision["precision"]) == (0.8, 0.95)
+    assert serve(deciding).get("/model").json()["decisions"]["sentence"] == {
+        "promise": "precision of what is decided at least 0.95 with 0.95 confidence",
+        "threshold": 0.8,
+        "by_class": {},
+    }
 
 
 def test_prediction_log_holds_what_is_left_to_people(serve: Serve, deciding_both: Bundle, tmp_path: Path) -> None:
