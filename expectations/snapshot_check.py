@@ -7,6 +7,7 @@ import pandas as pd
 
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
+from assay.expectations.cost_classes import cost_class_checks
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.label_map import label_map_checks
 from assay.expectations.label_variants import label_variant_checks
@@ -42,6 +43,7 @@ def check_snapshot(
         suite, totals = Suite(suite.kind, [], []), NO_TOTALS
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
+    results += cost_class_checks(snapshot, recipe)
     results += tag_scheme_checks(snapshot)
     results += label_variant_checks(snapshot)
     # The cause comes before what follows from it, such as classes of one row.

@@ -73,6 +73,11 @@ class DecisionRule(StrictModel):
         return self
 
 
+def cost_classes(rules: Mapping[Head, DecisionRule]) -> dict[Head, list[str]]:
+    """Return the classes and entity types that have costs of their own, of each head."""
+    return {head: sorted(rule.costs.wrong_by_class) if rule.costs else [] for head, rule in rules.items()}
+
+
 def check_decisions(
     rules: Mapping[Head, DecisionRule], heads: Collection[Head], labels: Mapping[Head, list[str] | None]
 ) -> None:
