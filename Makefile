@@ -18,7 +18,7 @@ export DO_NOT_TRACK = 1
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-first-hour bench-labels bench-serving bench-operations results clean
+.PHONY: help install demo up down docs pictures test faults machine check audit sbom lint types layers names spelling coverage format bench-train bench-predict bench-volume bench-ray bench-quality bench-gate bench-spacy bench-bias bench-drift bench-decisions bench-first-hour bench-labels bench-serving bench-operations results clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -144,6 +144,9 @@ bench-bias: install  ## power and false alarms of the slice checks
 
 bench-drift: install  ## power and false alarms of monitoring
 	$(BIN)/python -m benchmarks.drift
+
+bench-decisions: install  ## whether decisions keep their promise on real data, and how much they decide; trains five recipes
+	$(BIN)/python -m benchmarks.decisions
 
 bench-labels: install  ## wrong labels that are found, and rows worth labelling, on real data; about 10 minutes
 	$(BIN)/python -m benchmarks.labels

@@ -32,6 +32,9 @@ def predict(
         ),
     ],
     errors: Annotated[str | None, typer.Option(help="File for invalid rows. [default: next to the output]")] = None,
+    abstained: Annotated[
+        str | None, typer.Option(help="Second file for the rows that the decision of the model leaves to people.")
+    ] = None,
     text: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Field that holds the second text of a pair.")] = None,
     shard_rows: Annotated[
@@ -83,6 +86,7 @@ def predict(
         input=input,
         output=output,
         errors=errors,
+        abstained=abstained,
         text_field=text,
         pair_field=pair,
         shard_rows=shard_rows,
@@ -112,6 +116,8 @@ def _report(counts: "PredictionCounts", *, err: bool) -> None:
     print_line(f"{counts.rows:,} rows predicted in {counts.output}")
     if counts.resumed:
         print_line(f"{counts.resumed:,} of them by an earlier command")
+    if counts.abstained is not None:
+        print_line(f"{counts.abstained:,} of them for people in {counts.abstained_path}")
     if counts.errors:
         print_line(f"{counts.errors:,} invalid rows in {counts.errors_path}")
     if counts.errors and not counts.rows:

@@ -11,6 +11,7 @@ from assay.corpus.example import Example
 from assay.corpus.snapshot import Snapshot
 from assay.corpus.splits import Splits
 from assay.corpus.storage.completion_manifest import read_manifest
+from assay.evaluation.coverage import HeadCoverage, coverage_of
 from assay.evaluation.labelled_predictions import (
     PREDICTIONS,
     LabelledPrediction,
@@ -49,6 +50,7 @@ class Evaluation(Metrics):
     labels: list[str]
     intervals: dict[Head, Interval]
     reliability: list[HeadReliability]
+    coverage: list[HeadCoverage]
     slices: list[SliceMetric]
     worst: list[WorstError]
     label_issues: list[LabelTask]
@@ -94,8 +96,11 @@ def score_bundle(
     held_out = list(predict_held_out(engine, examples, "test", predictions))
     (latency,) = measure_latency([engine], examples)
     reliability = reliability_of(predictions, heads, labels, engine.calibration)
+    coverage = coverage_of(predictions, heads, engine.decisions)
     for head in reliability:
         metrics.metrics |= head.metrics
+    for covered in coverage:
+        metrics.metrics |= covered.metrics
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
     return Evaluation(
         **dict(metrics),
@@ -104,6 +109,7 @@ def score_bundle(
         labels=labels,
         intervals={head: f1_interval(outcomes_of(predictions, head)) for head in heads if head not in metrics.left_out},
         reliability=reliability,
+        coverage=coverage,
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
         label_issues=find_issue_tasks(held_out, labels, engine.tags)[:ISSUES],

@@ -19,7 +19,7 @@ from assay.serving.engine import Engine, Prediction, Row, ScoredEntity
 
 PREDICTIONS = "rows.parquet"
 ROWS_PER_CHUNK = 1_000
-_SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64())])
+_SCORED_ENTITY_TYPE = pa.struct([*ENTITY_TYPE, pa.field("score", pa.float64()), pa.field("abstained", pa.bool_())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class LabelledPrediction:
     `gold` and `predicted` are None without a sentence head. `gold_entities` is None without a token head, or if the
     source does not label entities; an entity that cuts a word of the tokenizer is widened to the whole word, as in
     training. `probabilities` are in the order of the bundle's labels. Rows with the same `cluster` are not independent
-    of each other; an empty cluster marks a row that is independent of all others.
+    of each other; an empty cluster marks a row that is independent of all others. `label_abstained` is that of the
+    prediction.
     """
 
     id: str
@@ -42,6 +43,12 @@ class LabelledPrediction:
     truncated: bool
     slices: Mapping[str, str | None]
     cluster: str = ""
+    label_abstained: bool = False
+
+    @property
+    def abstained(self) -> bool:
+        """Return whether the label or an entity is left to a person."""
+        return self.label_abstained or any(entity.abstained for entity in self.predicted_entities)
 
     @property
     def own_cluster(self) -> str:
@@ -156,6 +163,7 @@ def _labelled(engine: Engine, example: Example, prediction: Prediction, cluster:
         truncated=prediction.truncated,
         slices=dict(example.slices),
         cluster=cluster,
+        label_abstained=prediction.label_abstained,
     )
 
 
@@ -167,6 +175,7 @@ def _schema(predictions: Sequence[LabelledPrediction]) -> pa.Schema:
         "gold": pa.string(),
         "predicted": pa.string(),
         "probabilities": pa.list_(pa.float64()),
+        "label_abstained": pa.bool_(),
         "gold_entities": pa.list_(ENTITY_TYPE),
         "predicted_entities": pa.list_(_SCORED_ENTITY_TYPE),
         "true_positives": pa.int32(),
@@ -188,9 +197,11 @@ def _record(prediction: LabelledPrediction) -> dict[str, Any]:
         "gold": prediction.gold,
         "predicted": prediction.predicted,
         "probabilities": prediction.probabilities,
+        "label_abstained": prediction.label_abstained,
         "gold_entities": None if gold is None else [{"start": e.start, "end": e.end, "label": e.label} for e in gold],
         "predicted_entities": [
-            {"start": e.start, "end": e.end, "label": e.label, "score": e.score} for e in prediction.predicted_entities
+            {"start": e.start, "end": e.end, "label": e.label, "score": e.score, "abstained": e.abstained}
+            for e in prediction.predicted_entities
         ],
         "true_positives": right,
         "false_positives": wrong,
@@ -216,4 +227,5 @@ def _from_record(record: Mapping[str, Any]) -> LabelledPrediction:
             name.removeprefix(SLICE_PREFIX): value for name, value in record.items() if name.startswith(SLICE_PREFIX)
         },
         cluster=record["cluster"],
+        label_abstained=record["label_abstained"],
     )

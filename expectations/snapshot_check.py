@@ -7,6 +7,7 @@ import pandas as pd
 
 from assay.corpus.snapshot import Snapshot
 from assay.expectations.check_definitions import CheckText, Suite, schema_checks, values_between
+from assay.expectations.cost_classes import cost_class_checks
 from assay.expectations.frames import RowFrame, schema_frame
 from assay.expectations.gate_labels import gate_label_checks
 from assay.expectations.label_map import label_map_checks
@@ -45,6 +46,7 @@ def check_snapshot(
     results += _check_totals(runner, suite, results, totals)
     results += label_map_checks(snapshot, recipe)
     results += gate_label_checks(snapshot, recipe)
+    results += cost_class_checks(snapshot, recipe)
     results += tag_scheme_checks(snapshot)
     results += label_variant_checks(snapshot)
     results += no_label_checks(snapshot, recipe)

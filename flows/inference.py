@@ -72,6 +72,7 @@ def predict(
     parts: Annotated[int, Field(ge=1, le=10_000)] = PARTS,
     threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None,
     file: FileSettings = UNCHANGED,
+    abstained: str | None = None,
 ) -> PredictionCounts:
     """Predict every row of a source; invalid rows are written to the errors file with the reason.
 
@@ -94,6 +95,7 @@ def predict(
         threads: threads of the engine per process. None: all cores. Use 1 with a runner that runs several parts at the
             same time.
         file: how input files are read, for example their separator and encoding.
+        abstained: second file for the rows that the decision of the model leaves to people. None: not written.
     """
     request = PredictionRequest(
         input=input,
@@ -106,6 +108,7 @@ def predict(
         filter=read_filter(filter or {}, "filter"),
         keep=keep,
         file=file,
+        abstained=abstained,
     )
     model = pin_address(model)
     if is_remote_request(request) or is_folder(request):

@@ -181,6 +181,11 @@ class Gate(StrictModel):
         description="Minimum recall on test rows of each class or entity type that must not be missed, such as "
         "`{sentence: {negative: 0.9}, tokens: {DRUG: 0.85}}`. Empty: not tested",
     )
+    max_abstain: dict[Head, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="Largest share of the predictions of each head that may be left to a person on test rows "
+        "(section `decision`). Empty: reported, not tested",
+    )
     primary: Head | None = Field(None, description="Head that `champion.improve` applies to. None: the first head")
     baseline: Literal["majority", "tfidf", "off"] = Field(
         "majority",
@@ -189,7 +194,9 @@ class Gate(StrictModel):
         "tfidf: the same, and TF-IDF with logistic regression for classes. off: no baseline",
     )
     allow_untested: bool = Field(
-        False, description="Pass if the model can predict a class or an entity type that no test row holds"
+        False,
+        description="Pass if the model can predict a class or an entity type that no test row holds, or if too few "
+        "test rows are decided to test the promise of a decision",
     )
     champion: ChampionRule = ChampionRule()
     slices: SliceRule = SliceRule()

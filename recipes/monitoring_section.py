@@ -16,6 +16,8 @@ Signal = Literal[
     "entity_types",
     "entity_count",
     "confidence",
+    "abstained",
+    "calibration",
     "f1",
 ]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
@@ -37,6 +39,16 @@ class DriftLimits(StrictModel):
     entity_types: float | None = Field(0.15, ge=0, lt=1, description=f"Types of the predicted entities: {_MOVED}")
     entity_count: float | None = Field(0.15, ge=0, lt=1, description=f"Predicted entities per text: {_DISTANCE}")
     confidence: float | None = Field(0.15, ge=0, lt=1, description=f"Confidence of the predictions: {_DISTANCE}")
+    abstained: float | None = Field(
+        0.1, ge=0, lt=1, description="Rows that the decision leaves to people: difference of the shares"
+    )
+    calibration: float | None = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Confidence minus the share of predictions that are right, if rows of the window have labels: "
+        "difference of the means",
+    )
     f1: float | None = Field(0.05, ge=0, lt=1, description="Drop of F1, if rows of the window have labels")
 
 

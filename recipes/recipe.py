@@ -10,6 +10,7 @@ from assay.corpus.settings import StrictModel
 from assay.corpus.splitting.split_settings import Split
 from assay.corpus.storage.digest import digest_json
 from assay.recipes.bounds import MOST_ROWS
+from assay.recipes.decision_section import CostTable, DecisionRule, check_decisions
 from assay.recipes.gate_rules import PrecisionAt, check_rule_heads, unknown_names
 from assay.recipes.gate_section import ChampionRule, CounterfactualRule, Gate, SliceRule
 from assay.recipes.model_section import Lora, ModelSection, Scratch
@@ -20,7 +21,9 @@ from assay.recipes.training_section import DEFAULTS, Mitigation, Range, Retrigge
 
 __all__ = [
     "ChampionRule",
+    "CostTable",
     "CounterfactualRule",
+    "DecisionRule",
     "DriftLimits",
     "Gate",
     "Head",
@@ -104,6 +107,10 @@ class Recipe(StrictModel):
     # A default in the schema would make forms fill in settings that depend on the model.
     training: Training = Field(default_factory=Training)
     tuning: Tuning | None = Field(None, description="Search for better settings. None: no search")
+    decision: dict[Head, DecisionRule] = Field(
+        default_factory=dict,
+        description="How sure a prediction of each head must be. Empty: every prediction is decided",
+    )
     gate: Gate
     retrigger: Retrigger = Retrigger()
     monitoring: Monitoring = Monitoring()
@@ -210,6 +217,16 @@ class Recipe(StrictModel):
         for key in ("max_ece", "min_f1", "min_precision_at", "min_recall"):
             check_rule_heads(key, getattr(self.gate, key), self.model.heads)
         self._check_recall_names()
+        for head in self.gate.max_abstain:
+            if head not in self.decision:
+                raise ValueError(
+                    f"gate.max_abstain.{head} is set, but decision.{head} is not; set it, or remove the key"
+                )
+        labels: dict[Head, list[str] | None] = {
+            "sentence": self.validation.labels,
+            "tokens": self.validation.entity_labels,
+        }
+        check_decisions(self.decision, self.heads, labels)
         if self.primary not in self.model.heads:
             raise ValueError(f"gate.primary is {self.primary!r}, but model.heads is {self.model.heads}; name a head")
         self.gate.slices.check_against(self.source.fields.slices, self.heads)

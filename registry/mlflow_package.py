@@ -17,17 +17,16 @@ from mlflow.types.schema import Array, Object, Property
 from assay.registry.model_code import copy_model_code, importable
 from assay.runs.search_filters import equals
 from assay.serving.bundle import Bundle, BundleManifest
+from assay.serving.json_objects import abstention_names
 from assay.serving.registered_model import BUNDLE_TAG
 
 MODEL_CODE = "serving/pyfunc.py"
-ENTITY = Object(
-    [
-        Property("start", DataType.long),
-        Property("end", DataType.long),
-        Property("label", DataType.string),
-        Property("text", DataType.string),
-        Property("score", DataType.double),
-    ]
+ENTITY = (
+    Property("start", DataType.long),
+    Property("end", DataType.long),
+    Property("label", DataType.string),
+    Property("text", DataType.string),
+    Property("score", DataType.double),
 )
 
 
@@ -114,7 +113,9 @@ def signature(manifest: BundleManifest) -> ModelSignature:
         outputs.append(ColSpec(DataType.string, "label"))
         outputs += [ColSpec(DataType.double, f"probability.{label}") for label in manifest.labels]
     if manifest.tags:
-        outputs.append(ColSpec(Array(ENTITY), "entities"))
+        abstained = [Property("abstained", DataType.boolean)] if "tokens" in manifest.decided_heads else []
+        outputs.append(ColSpec(Array(Object([*ENTITY, *abstained])), "entities"))
+    outputs += [ColSpec(DataType.boolean, name) for name in abstention_names(manifest.decided_heads)]
     outputs.append(ColSpec(DataType.boolean, "truncated"))
     return ModelSignature(Schema([ColSpec(DataType.string, name) for name in names]), Schema([*outputs]))
 

@@ -39,6 +39,10 @@ HEADLINES = {
     "sentence.roc_auc": "ROC-AUC",
     "sentence.ece": "calibration error of classes",
     "tokens.ece": "calibration error of entities",
+    "sentence.coverage": "share of classes that is decided",
+    "sentence.precision_decided": "precision of decided classes",
+    "tokens.coverage": "share of entities that is decided",
+    "tokens.precision_decided": "precision of decided entities",
     "latency.p95_ms": "ms per row (p95)",
 }
 BASELINES = {"": "baseline", "_tfidf": "TF-IDF baseline"}
@@ -129,7 +133,13 @@ class Card(BaseModel):
     def plots(self) -> dict[str, Markup]:
         """Plots as SVG by name, where there are data for them."""
         # Imported here, since matplotlib takes seconds to import and only the last step needs it.
-        from assay.evaluation.card.card_plots import confusion_plot, curves_plot, reliability_plot, slices_plot
+        from assay.evaluation.card.card_plots import (
+            confusion_plot,
+            coverage_plot,
+            curves_plot,
+            reliability_plot,
+            slices_plot,
+        )
 
         evaluation = self.evaluation
         plots = {"curves": curves_plot(self.history["loss"], self.history["epochs"])}
@@ -140,6 +150,10 @@ class Card(BaseModel):
             plots["slices"] = slices_plot(self.slices, overall)
         if evaluation.reliability:
             plots["reliability"] = reliability_plot(evaluation.reliability)
+        if evaluation.coverage:
+            rules = self.run.recipe.decision.items()
+            promised = {head: rule.precision for head, rule in rules if rule.precision is not None}
+            plots["coverage"] = coverage_plot(evaluation.coverage, promised)
         # matplotlib escapes every name that it writes into an SVG.
         return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704
 

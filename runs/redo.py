@@ -24,6 +24,7 @@ FIRST_STEPS: dict[str, Step] = {
     "model": "train",
     "training": "train",
     "registry.name": "export",
+    "decision": "export",
     "gate.precision": "export",
     "gate.precision_max_drop": "export",
 }

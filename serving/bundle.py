@@ -10,6 +10,7 @@ from assay.corpus.cleaning import Cleaning
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.digest import digest_file, digest_json
 from assay.serving.calibration import UNCALIBRATED, Calibration
+from assay.serving.decision import NO_DECISIONS, Decision, Decisions
 from assay.serving.decoding import Transitions
 
 MANIFEST = "bundle.json"
@@ -84,6 +85,9 @@ class BundleManifest(BaseModel):
     calibration: dict[Precision, Calibration] = Field(
         default_factory=dict, description="Correction of the confidences in each precision that ships"
     )
+    decisions: dict[Precision, dict[str, Decision]] = Field(
+        default_factory=dict, description="What is left to a person in each precision that ships, by head"
+    )
     cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
     long_texts: LongTexts = Field("truncate", description="How texts longer than `max_length` are read")
@@ -96,6 +100,15 @@ class BundleManifest(BaseModel):
     def calibration_of(self, precision: Precision) -> Calibration:
         """Return the calibration of a precision; one that was never fitted corrects nothing."""
         return self.calibration.get(precision, UNCALIBRATED)
+
+    def decisions_of(self, precision: Precision) -> Decisions:
+        """Return the decisions of a precision, by head; empty if every prediction is decided."""
+        return self.decisions.get(precision, NO_DECISIONS)
+
+    @property
+    def decided_heads(self) -> list[str]:
+        """Return the heads with a decision, which are the same in every precision."""
+        return list(self.decisions_of(self.precision))
 
     @property
     def entity_types(self) -> list[str]:

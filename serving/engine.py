@@ -106,9 +106,9 @@ class Engine:
         self.tags = manifest.tags
         self.batch_tokens = batch_tokens or BATCH_TOKENS[self.precision]
         self.calibration = manifest.calibration_of(self.precision)
-        self._reader = LogitsReader(
-            manifest.labels, manifest.tags, manifest.crf.transitions() if manifest.crf else None, self.calibration
-        )
+        self.decisions = manifest.decisions_of(self.precision)
+        transitions = manifest.crf.transitions() if manifest.crf else None
+        self._reader = LogitsReader(manifest.labels, manifest.tags, transitions, self.calibration, self.decisions)
         self._encoder = TextEncoder(
             Tokenizer.from_buffer(_verified_bytes(bundle, TOKENIZER)),
             manifest.max_length,

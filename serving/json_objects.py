@@ -1,5 +1,6 @@
 """Predictions as plain JSON objects. The HTTP server uses this module too, so it imports nothing heavy."""
 
+from collections.abc import Collection
 from typing import Any
 
 from assay.serving.engine import Engine, Prediction
@@ -10,8 +11,9 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
     """Return the prediction of a text as a JSON object.
 
     Returns:
-        `label` and `probabilities` if the model has a sentence head, `entities` if it has a token head, `truncated`,
-        and the number of `windows` if the text was read in several.
+        `label` and `probabilities` if the model has a sentence head, `entities` if it has a token head, what the
+        decision leaves to a person (`abstentions`), `truncated`, and the number of `windows` if the text was read in
+        several.
     """
     values: dict[str, Any] = {}
     if engine.labels:
@@ -19,14 +21,37 @@ def as_object(text: str, prediction: Prediction, engine: Engine, options: Predic
         if not options.labels_only:
             values["probabilities"] = options.probabilities(prediction, engine.labels)
     if engine.tags:
-        values["entities"] = entity_objects(text, prediction, options)
+        values["entities"] = entity_objects(text, prediction, engine, options)
+    values |= abstentions(prediction, engine)
     values["truncated"] = prediction.truncated
     return values | ({"windows": prediction.windows} if prediction.windows > 1 else {})
 
 
-def entity_objects(text: str, prediction: Prediction, options: PredictionOptions = ALL) -> list[dict[str, Any]]:
-    """Return the entities of a prediction, each with its span of the text."""
-    return [
+def entity_objects(
+    text: str, prediction: Prediction, engine: Engine, options: PredictionOptions = ALL
+) -> list[dict[str, Any]]:
+    """Return the entities of a prediction, each with its span of the text, and `abstained` if there is a decision."""
+    objects: list[dict[str, Any]] = [
         {"start": e.start, "end": e.end, "label": e.label, "text": text[e.start : e.end], "score": e.score}
         for e in options.entities(prediction)
     ]
+    if "tokens" in engine.decisions:
+        for values, entity in zip(objects, options.entities(prediction), strict=True):
+            values["abstained"] = entity.abstained
+    return objects
+
+
+def abstention_names(decisions: Collection[str]) -> list[str]:
+    """Return the keys of `abstentions` of a model that makes these decisions; none without a decision.
+
+    `abstained` is about the row: its label or one of its entities is left to a person. `label_abstained` is about the
+    label, where a model decides entities, too.
+    """
+    if len(decisions) > 1 and "sentence" in decisions:
+        return ["abstained", "label_abstained"]
+    return ["abstained"] if decisions else []
+
+
+def abstentions(prediction: Prediction, engine: Engine) -> dict[str, bool]:
+    """Return what the decision of the bundle leaves to a person, by `abstention_names`."""
+    return {name: getattr(prediction, name) for name in abstention_names(engine.decisions)}

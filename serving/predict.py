@@ -11,6 +11,7 @@ from assay.corpus.sources.files import iter_rows
 from assay.corpus.sources.mongo_connection import hosts
 from assay.corpus.storage.digest import digest_json
 from assay.corpus.storage.remote_files import is_remote
+from assay.serving.batch.abstained_rows import abstained_target
 from assay.serving.batch.execution import PredictionCounts, run_job
 from assay.serving.batch.folder import predict_folder
 from assay.serving.batch.mongo_address import is_mongo, mongo_query
@@ -99,8 +100,17 @@ def make_job(request: PredictionRequest, engine: Engine) -> PredictionJob:
         work = request.state / f"{name}-{digest_json([request.input, request.output])[:12]}"
     errors = Path(request.errors) if request.errors else parent / f"{name}.errors.jsonl"
     if isinstance(target, FileTarget) and not is_folder(request):
-        _check_paths(request.input, target.path, errors)
-    return PredictionJob(source, target, errors, work, request.text_field, request.pair_field, request.shard_rows)
+        _check_paths(request, target.path, errors)
+    return PredictionJob(
+        source=source,
+        target=target,
+        errors=errors,
+        work=work,
+        text_field=request.text_field,
+        pair_field=request.pair_field,
+        shard_rows=request.shard_rows,
+        abstained=abstained_target(request.abstained, target, engine, request.options),
+    )
 
 
 def _source(request: PredictionRequest, engine: Engine) -> Source:
@@ -143,6 +153,10 @@ def _check_options(request: PredictionRequest) -> None:
         raise AssayError(
             "--errors is an address, but must be a file; leave it out to write the invalid rows beside the output"
         )
+    if request.abstained and (is_remote(request.abstained) or is_mongo(request.abstained) or is_folder(request)):
+        raise AssayError(
+            "--abstained must be a file, and goes with one input; name a file, or predict each file by itself"
+        )
     if not is_folder(request):
         return
     if request.errors:
@@ -156,11 +170,13 @@ def _check_options(request: PredictionRequest) -> None:
         )
 
 
-def _check_paths(input: str, output: Path, errors: Path) -> None:
+def _check_paths(request: PredictionRequest, output: Path, errors: Path) -> None:
     output_suffix(output)
     paths = {"--output": output, "--errors": errors}
-    if not is_mongo(input):
-        paths = {"--input": Path(input), **paths}
+    if request.abstained:
+        paths["--abstained"] = Path(request.abstained)
+    if not is_mongo(request.input):
+        paths = {"--input": Path(request.input), **paths}
     seen: dict[Path, str] = {}
     for option, path in paths.items():
         first_option = seen.setdefault(path.resolve(), option)

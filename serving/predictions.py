@@ -7,6 +7,7 @@ import numpy as np
 
 from assay.corpus.errors import AssayError
 from assay.serving.calibration import UNCALIBRATED, Calibration
+from assay.serving.decision import NO_DECISIONS, Decision
 from assay.serving.decoding import Floats, Transitions, softmax, spans
 from assay.serving.encoding import EncodedText
 from assay.serving.words import Word
@@ -17,13 +18,14 @@ class ScoredEntity:
     """An entity in character offsets of the raw text, end exclusive.
 
     `score` is the probability that span and type are right. In an uncalibrated bundle, it is the mean probability of
-    the tags.
+    the tags. An entity that is `abstained` is the best guess, left to a person by the decision of the bundle.
     """
 
     start: int
     end: int
     label: str
     score: float
+    abstained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Prediction:
 
     `label` and `probabilities` (in the order of the engine's `labels`) are None and empty without a sentence head;
     `entities` is empty without a token head. If `truncated`, the row was longer than the model reads, and the
-    prediction rests on its beginning. `windows` is the number of overlapping windows in which the row was read.
+    prediction rests on its beginning. `windows` is the number of overlapping windows in which the row was read. If
+    `label_abstained`, the label is the best guess, left to a person by the decision of the bundle.
     """
 
     label: str | None
@@ -40,6 +43,12 @@ class Prediction:
     entities: tuple[ScoredEntity, ...]
     truncated: bool
     windows: int = 1
+    label_abstained: bool = False
+
+    @property
+    def abstained(self) -> bool:
+        """Return whether the label or an entity is left to a person."""
+        return self.label_abstained or any(entity.abstained for entity in self.entities)
 
 
 class LogitsReader:
@@ -50,6 +59,7 @@ class LogitsReader:
         tags: BIO tags of the token head.
         transitions: scores of the CRF; None decodes each word by itself.
         calibration: correction of the confidences, which changes no label and no entity.
+        decisions: what is left to a person, by head; nothing of a head without a decision.
     """
 
     def __init__(
@@ -58,11 +68,14 @@ class LogitsReader:
         tags: Sequence[str],
         transitions: Transitions | None,
         calibration: Calibration = UNCALIBRATED,
+        decisions: Mapping[str, Decision] = NO_DECISIONS,
     ) -> None:
         self._labels = labels
         self._tags = tags
         self._transitions = transitions
         self._calibration = calibration
+        self._label_decision = decisions.get("sentence")
+        self._entity_decision = decisions.get("tokens")
 
     def window_logits(self, window: EncodedText, logits: Mapping[str, Floats], number: int) -> dict[str, Floats]:
         """Select the logits of a window that the prediction uses.
@@ -95,17 +108,19 @@ class LogitsReader:
         The probabilities of a sentence are the weighted mean over the windows. Entities are decoded over the words of
         all windows at once.
         """
-        label, probabilities = None, ()
+        label, probabilities, label_abstained = None, (), False
         if self._labels:
             scores = [softmax(window["sentence"]) for window in windows]
             mean = np.average(scores, axis=0, weights=[window.weight for window in text.windows[: len(scores)]])
             label = self._labels[int(mean.argmax())]
             probabilities = tuple(self._calibration.probabilities(mean).tolist())
+            if self._label_decision is not None:
+                label_abstained = self._label_decision.abstains(label, max(probabilities))
         entities: tuple[ScoredEntity, ...] = ()
         if self._tags:
             words = [word for window in text.windows[: len(windows)] for word in window.words]
             entities = self._entities(words, np.concatenate([window["tokens"] for window in windows]))
-        return Prediction(label, probabilities, entities, text.truncated, len(windows))
+        return Prediction(label, probabilities, entities, text.truncated, len(windows), label_abstained)
 
     def _entities(self, words: Sequence[Word], logits: Floats) -> tuple[ScoredEntity, ...]:
         """Return the entities from the logits of the words (words x tags)."""
@@ -121,6 +136,9 @@ class LogitsReader:
         means = [tag_scores[(starts >= entity.start) & (ends <= entity.end)].mean() for entity in entities]
         scores = self._calibration.entity_confidence(np.array(means))
         return tuple(
-            ScoredEntity(entity.start, entity.end, entity.label, float(score))
-            for entity, score in zip(entities, scores, strict=True)
+            ScoredEntity(entity.start, entity.end, entity.label, score, self._abstains(entity.label, score))
+            for entity, score in zip(entities, scores.tolist(), strict=True)
         )
+
+    def _abstains(self, label: str, score: float) -> bool:
+        return self._entity_decision is not None and self._entity_decision.abstains(label, score)

@@ -16,7 +16,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from assay.corpus.errors import AssayError
 from assay.serving.bundle import Bundle
 from assay.serving.engine import Engine, Prediction, Row
-from assay.serving.json_objects import as_object
+from assay.serving.json_objects import abstention_names, as_object
 
 # Key of MLflow's model_config, with its default and its other value.
 OUTPUT = "output"
@@ -59,8 +59,8 @@ class AssayModel(PythonModel):
 
         Returns:
             Columns `label` and `probability.CLASS` per class, `entities` (a list of `start`, `end`, `label`, `text`,
-            `score`; offsets in characters), as far as the model has these heads, and `truncated`; with the index of
-            the input. Only the column `label` if the model config says so.
+            `score`; offsets in characters), as far as the model has these heads, `abstained` if the bundle has a
+            decision, and `truncated`; with the index of the input. Only the column `label` if the model config says so.
 
         Raises:
             MlflowException: a row is invalid; the message names it, and MLflow's server responds with 400.
@@ -105,6 +105,7 @@ def _frame(rows: Sequence[Row], predictions: Sequence[Prediction], engine: Engin
         columns |= {f"probability.{name}": [row["probabilities"][name] for row in objects] for name in engine.labels}
     if engine.tags:
         columns["entities"] = [row["entities"] for row in objects]
+    columns |= {name: [row[name] for row in objects] for name in abstention_names(engine.decisions)}
     return pd.DataFrame(columns | {"truncated": [row["truncated"] for row in objects]})
 
 

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Source:
-    """The inputs of a bundle; `precisions` is the order of preference, if it does not depend on speed."""
+    """The inputs of a bundle.
+
+    `precisions` is the order of preference, if it does not depend on speed. `clusters` is the cluster of each row by
+    its id; None uses the row's group.
+    """
 
     recipe: Recipe
     checkpoint: Checkpoint
     snapshot: str
     rows: list[Example]
     precisions: Sequence[Precision] = ()
+    clusters: Mapping[str, str] | None = None
 
 
 @task(name="export", cache_policy=NO_CACHE)
@@ -92,8 +97,9 @@ def export(
         inputs["precisions"] = list(precisions)
 
     def make(folder: Path) -> None:
-        validation = splits.load().rows(data, "validation")
-        source = _Source(run.recipe, checkpoint.load(), data.digest, validation, precisions)
+        split = splits.load()
+        validation = split.rows(data, "validation")
+        source = _Source(run.recipe, checkpoint.load(), data.digest, validation, precisions, split.clusters)
         report = export_bundle(source, folder)
         (folder / REPORT).write_text(report.model_dump_json(indent=2), encoding="utf-8")
 
@@ -114,6 +120,7 @@ def recipe_of_bundle(recipe: Recipe) -> dict[str, Any]:
             "name": True,
             "model": True,
             "training": True,
+            "decision": True,
             "registry": {"name"},
             "gate": {"precision", "precision_max_drop"},
         },
@@ -223,19 +230,22 @@ def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
 
 
 def _calibrate(source: _Source, folder: Path) -> None:
-    """Fit the confidences of each precision that ships on validation rows, and store the fit in the manifest."""
+    """Fit confidences and decisions of each precision that ships on validation rows, and store them in the manifest."""
     from assay.evaluation.calibration_fit import fit_calibration
+    from assay.evaluation.decision_fit import calibrated, fit_decisions
 
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
     shipped: set[Precision] = {manifest.precision}
     if manifest.bf16:
         shipped.add("bf16")
-    calibration = {
-        precision: fit_calibration(predict_rows(Engine(bundle, precision=precision), source.rows), manifest.labels)
-        for precision in sorted(shipped)
-    }
-    write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
+    calibration, decisions = {}, {}
+    for precision in sorted(shipped):
+        rows = predict_rows(Engine(bundle, precision=precision), source.rows, source.clusters)
+        calibration[precision] = fit_calibration(rows, manifest.labels)
+        if source.recipe.decision:
+            decisions[precision] = fit_decisions(calibrated(rows, calibration[precision]), source.recipe.decision)
+    write_manifest(folder, manifest.model_copy(update={"calibration": calibration, "decisions": decisions}))
 
 
 def _parity_rows(source: _Source) -> list[Row]:

@@ -19,6 +19,7 @@ from assay.evaluation.attempts import Attempt
 from assay.evaluation.counterfactual_checks import check_counterfactuals
 from assay.evaluation.gate_checks.baseline import check_baseline
 from assay.evaluation.gate_checks.champion import check_champion
+from assay.evaluation.gate_checks.decided_predictions import check_abstained, check_decision
 from assay.evaluation.gate_checks.gate_context import GateContext
 from assay.evaluation.gate_checks.label_coverage import check_coverage
 from assay.evaluation.gate_checks.precision_at import check_precision_at
@@ -105,6 +106,10 @@ def _named_checks(context: GateContext[Any]) -> Iterator[NamedCheck]:
     for head, names in rules.min_recall.items():
         for name in names:
             yield f"recall: {name} ({head})", partial(check_recall, context, head, name)
+    for head in context.recipe.decision:
+        yield f"decision: {head}", partial(check_decision, context, head)
+    for head in rules.max_abstain:
+        yield f"abstained: {head}", partial(check_abstained, context, head)
     for head in heads:
         yield f"untested: {head}", partial(check_coverage, context, head)
     for head in heads:

@@ -14,6 +14,7 @@ from assay.corpus.snapshot import Snapshot
 from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.tag_check import NAME, tag_check, tokenizer_inputs, unmeasured
 from assay.expectations.validation_report import CheckResult, ValidationReport
+from assay.recipes.decision_section import cost_classes
 from assay.recipes.recipe import Recipe
 from assay.runs.mlflow_client import connect
 from assay.runs.prefect_artifacts import show_markdown
@@ -90,6 +91,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         "heads": recipe.heads,
         "split": recipe.split.method,
         "label_map": recipe.source.label_map,
+        "cost_classes": cost_classes(recipe.decision),
         "text_pair": recipe.source.fields.text_pair,
         "gate_labels": {head: sorted(rule) for head, rule in recipe.gate.min_recall.items()},
         "tokenizer": tokenizer_inputs(recipe),

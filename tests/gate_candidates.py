@@ -99,6 +99,7 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
         entities: dict[str, str] | None = None,
         *,
         gate_rules: dict[str, Any] | None = None,
+        decision: dict[str, Any] | None = None,
         rows: Sequence[Example] | None = None,
         in_store: Path = store,
         critical: bool = False,
@@ -108,7 +109,7 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
         manifest: dict[str, Any] | None = None,
         training: Sequence[Example] = (),
     ) -> Candidate:
-        run = a_run(in_store, gate_rules or {})
+        run = a_run(in_store, gate_rules or {}, decision)
         bundle = make_bundle("export/bundle", classes or ALL_CLASSES, entities or ALL_ENTITIES, **(manifest or {}))
         snapshot = write_snapshot(tmp_path / "snapshot", [*(rows or labelled_rows()), *training], ["medium"])
         splits = write_splits(tmp_path / "splits", snapshot, ledger, seen_in_training, training)
@@ -121,8 +122,9 @@ def candidate(tmp_path: Path, store: Path, make_bundle: MakeBundle) -> MakeCandi
     return make
 
 
-def a_run(store: Path, rules: dict[str, Any]) -> Run:
+def a_run(store: Path, rules: dict[str, Any], decision: dict[str, Any] | None = None) -> Run:
     values = recipe_values(
+        decision=decision or {},
         model={"scratch": {}, "heads": ["sentence", "tokens"]},
         gate={"min_f1": {"sentence": 0.6, "tokens": 0.6}, "baseline": "off", **rules},
         registry={"name": "toy"},

@@ -16,6 +16,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from assay.evaluation.coverage import HeadCoverage
 from assay.evaluation.metrics import Confusion
 from assay.evaluation.reliability import HeadReliability
 from assay.evaluation.slices import SliceMetric
@@ -151,6 +152,32 @@ def reliability_plot(heads: Sequence[HeadReliability]) -> Figure:
         axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
         axes.grid(linewidth=0.6)
         axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+@as_svg
+def coverage_plot(heads: Sequence[HeadCoverage], promised: Mapping[Head, float]) -> Figure:
+    """Plot the share of errors among the decided predictions by their share of all, a panel for each head.
+
+    Args:
+        heads: coverage of each head on test rows.
+        promised: promised precision of each head that has one.
+    """
+    figure = Figure(figsize=(3.5 * len(heads), 3.2), layout="constrained")
+    for axes, head in zip(figure.subplots(1, len(heads), squeeze=False)[0], heads, strict=True):
+        coverage, risk = [point.coverage for point in head.curve], [1 - point.precision for point in head.curve]
+        axes.plot(coverage, risk, color=SERIES[0], linewidth=1.5)
+        if head.head in promised:
+            axes.axhline(1 - promised[head.head], color=LINE, linewidth=1, linestyle="--", label="promised at most")
+        if head.coverage is not None and head.precision is not None:
+            errors = [[head.precision.high - head.precision.value], [head.precision.value - head.precision.low]]
+            place = [head.coverage.value], [1 - head.precision.value]
+            axes.errorbar(*place, yerr=errors, color=SERIES[1], marker="o", markersize=5, label="decided")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="best", fontsize=8)
+        axes.set(title="classes" if head.head == "sentence" else "entities")
+        axes.set(xlabel="share that is decided", ylabel="share of these that is wrong", xlim=(0, 1.03), ylim=(0, None))
+        axes.grid(linewidth=0.6)
     return figure
 
 

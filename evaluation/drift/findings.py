@@ -15,6 +15,7 @@ from assay.evaluation.drift.two_samples import (
     Exchange,
     SampleComparison,
     compare_f1,
+    compare_means,
     compare_numbers,
     compare_shares,
     compare_texts,
@@ -73,7 +74,7 @@ def find_drift(reference: Reference, window: WindowStatistics, rule: Monitoring)
         rule: section `monitoring` of the recipe.
     """
     candidates = [*_of_texts(reference, window), *_of_predictions(reference.observed, window)]
-    candidates += _of_labels(reference, window)
+    candidates += [*_of_decisions(reference.observed, window), *_of_labels(reference, window)]
     reasons = [_untested(candidate, rule, len(candidates)) for candidate in candidates]
     tested = [candidate for candidate, reason in zip(candidates, reasons, strict=True) if reason is None]
     exchange = Exchange(rule.seed, max(PERMUTATIONS, math.ceil(SPARE * len(candidates) / rule.alpha)))
@@ -177,11 +178,38 @@ def _of_predictions(reference: WindowStatistics, window: WindowStatistics) -> It
         yield _numbers("confidence", "confidence of entities", with_entities, signals.entity_scores, "%")
 
 
+def _of_decisions(reference: WindowStatistics, window: WindowStatistics) -> Iterable[_Candidate]:
+    samples = (reference, window)
+    if any(row.abstained for sample in samples for row in sample.predictions):
+        yield _numbers("abstained", "rows left to people", samples, signals.abstained, "%")
+
+
+def _of_calibration(test: WindowStatistics, window: WindowStatistics) -> Iterable[_Candidate]:
+    """Compare confidence with what is right: only labelled rows tell, which often arrive later."""
+    samples = (test, window)
+    classes = _where(samples, lambda row: bool(row.probabilities) and bool(rows_of([row], "sentence")))
+    entities = _where(samples, lambda row: bool(row.predicted_entities) and bool(rows_of([row], "tokens")))
+    for name, labelled, gaps in (
+        ("calibration of classes", classes, signals.class_gaps),
+        ("calibration of entities", entities, signals.entity_gaps),
+    ):
+        if all(map(len, labelled)):
+            reference_gaps, window_gaps = map(gaps, labelled)
+            finding = SignalFinding(
+                signal="calibration",
+                name=name,
+                reference=f"confidence off by {reference_gaps.mean():+.1%}",
+                window=f"confidence off by {window_gaps.mean():+.1%}",
+            )
+            yield _candidate(finding, labelled, partial(compare_means, reference_gaps, window_gaps))
+
+
 def _of_labels(reference: Reference, window: WindowStatistics) -> Iterable[_Candidate]:
     statistics = reference.observed
     test = WindowStatistics(
         statistics.predictions[: reference.test_rows], clusters=statistics.cluster_names[: reference.test_rows]
     )
+    yield from _of_calibration(test, window)
     heads: dict[Head, str] = {"sentence": "F1 of classes", "tokens": "F1 of entities"}
     for head, name in heads.items():
         labelled = _where((test, window), lambda row, head=head: bool(rows_of([row], head)))  # type: ignore[misc]  # bound now

@@ -145,8 +145,13 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
     name = row_id(row["id"], "id")
     label = labels.get(name, Label(None, None))
     entities = [
-        ScoredEntity(entity["start"], entity["end"], entity["label"], entity["score"]) for entity in row["entities"]
+        ScoredEntity(
+            entity["start"], entity["end"], entity["label"], entity["score"], bool(entity.get("abstained", False))
+        )
+        for entity in row["entities"]
     ]
+    # A model that decides either labels or entities alone logs one key for the row.
+    of_row = bool(row.get("abstained", False)) and not any(entity.abstained for entity in entities)
     prediction = LabelledPrediction(
         id=name,
         gold=label.label,
@@ -157,6 +162,7 @@ def _logged(row: Mapping[str, Any], labels: Labels) -> LoggedRow:
         characters=row["characters"],
         truncated=row["truncated"],
         slices={},
+        label_abstained=bool(row.get("label_abstained", of_row)),
     )
     group = label.group or _request(name, row["at"])
     text = row.get("text")

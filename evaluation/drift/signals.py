@@ -49,5 +49,24 @@ def entity_scores(statistics: WindowStatistics) -> Floats:
     return _array(float(np.mean([entity.score for entity in entities])) for entities in predicted)
 
 
+def abstained(statistics: WindowStatistics) -> Floats:
+    """Return 1 for each row that the decision leaves to people, else 0."""
+    return _array(row.abstained for row in statistics.predictions)
+
+
+def class_gaps(statistics: WindowStatistics) -> Floats:
+    """Return the confidence of each labelled row's class, minus 1 if it is right."""
+    return _array(max(row.probabilities) - (row.gold == row.predicted) for row in statistics.predictions)
+
+
+def entity_gaps(statistics: WindowStatistics) -> Floats:
+    """Return the mean confidence of each labelled row's predicted entities, minus the share of them that is right."""
+    return _array(
+        float(np.mean([entity.score for entity in row.predicted_entities]))
+        - row.entity_counts[0] / len(row.predicted_entities)
+        for row in statistics.predictions
+    )
+
+
 def _array(values: Iterable[float]) -> Floats:
     return np.array(list(values), dtype=np.float64)

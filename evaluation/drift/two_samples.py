@@ -118,6 +118,27 @@ def compare_shares(
     return SampleComparison(measured, _p_value(clusters, variation, measured, exchange))
 
 
+def compare_means(
+    reference: Floats, window: Floats, clusters: Clusters | None = None, exchange: Exchange = DEFAULT
+) -> SampleComparison:
+    """Compare numbers by the difference of their means, at most 1, and the bootstrap test of no difference.
+
+    Args:
+        reference: one number per row.
+        window: one number per row.
+        clusters: clusters of the rows; None makes each row its own cluster.
+        exchange: settings of the bootstrap: its seed and number of draws.
+    """
+    clusters = clusters or Clusters.single(len(reference), len(window))
+    measured = float(abs(window.mean() - reference.mean()))
+    sums = clusters.sums(np.concatenate([reference, window])[:, None])
+    parts = (~clusters.window, clusters.window)
+    estimates = Estimates(
+        [ratio(sums[part], clusters.sizes[part]) for part in parts], lambda deviation: np.abs(deviation[:, 0])
+    )
+    return SampleComparison(min(1.0, measured), _drawn_p_value(clusters, estimates, measured, exchange))
+
+
 def compare_texts(
     reference: Sequence[str], window: Sequence[str], clusters: Clusters | None = None, exchange: Exchange = DEFAULT
 ) -> SampleComparison:

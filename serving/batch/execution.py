@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.corpus.errors import AssayError
 from assay.corpus.storage.atomic import atomic_path
+from assay.serving.batch.abstained_rows import splitting
 from assay.serving.batch.chunks import InputChunk
 from assay.serving.batch.prediction_job import PredictionJob, plan_is_current, save_plan
 from assay.serving.batch.progress import ProgressReporter
@@ -27,8 +28,9 @@ from assay.serving.engine import Engine
 class PredictionCounts(BaseModel):
     """The row counts of a prediction.
 
-    `rows` were predicted, `truncated` of them only from their beginning, and `errors` were invalid. `resumed` rows,
-    invalid ones included, had been processed by an earlier, interrupted run.
+    `rows` were predicted, `truncated` of them only from their beginning, and `errors` were invalid. `abstained` rows
+    were left to people and written to `abstained_path`, too; None: they were not asked for. `resumed` rows, invalid
+    ones included, had been processed by an earlier, interrupted run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +41,8 @@ class PredictionCounts(BaseModel):
     output: str
     errors_path: Path | str | None
     resumed: int = 0
+    abstained: int | None = None
+    abstained_path: Path | None = None
 
 
 def run_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
@@ -86,6 +90,9 @@ def finish_job(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0)
     with _output_errors(job):
         # The output is renamed last, so that a complete output always has a complete errors file.
         _join_errors(job, folder, manifests)
+        if job.abstained is not None:
+            paths = map(folder.abstained_path, manifests)
+            job.abstained.join([path for path in paths if path is not None], job.work)
         job.target.join([folder.predictions_path(number) for number in manifests if folder.suffix], job.work)
     shutil.rmtree(job.work)
     return _counts(job, list(manifests.values()), resumed)
@@ -94,7 +101,8 @@ def finish_job(job: PredictionJob, engine: Engine, scan: Scan, resumed: int = 0)
 def predict_whole_job(job: PredictionJob, engine: Engine, scan: Scan, progress: ProgressReporter) -> PredictionCounts:
     """Predict a small input straight into its output."""
     with _output_errors(job), job.target.publish() as path, ExitStack() as stack:
-        shard_writer = ShardWriter(path, Rejects(job.errors, stack))
+        abstained_path = stack.enter_context(job.abstained.publish()) if job.abstained else None
+        shard_writer = ShardWriter(path, Rejects(job.errors, stack), abstained_path)
         chunks = (chunk for _, chunk in job.source.chunks(scan, range(1), job.target.layout))
         _predict_shard(job, engine, scan, 0, chunks, shard_writer, progress)
     if not shard_writer.rejects.count:
@@ -112,8 +120,12 @@ def _predict_shard(
     progress: ProgressReporter,
 ) -> None:
     columns = Columns(job.fields(engine), job.source.id_field)
-    with job.target.open(shard_writer.path, engine, scan.columns, shard) as writer:
-        predict_chunks(engine, columns, chunks, shard_writer, writer, progress)
+    people = job.abstained, shard_writer.abstained_path
+    with (
+        job.target.open(shard_writer.path, engine, scan.columns, shard) as writer,
+        splitting(writer, *people, engine, scan.columns, shard_writer, shard) as splitting_writer,
+    ):
+        predict_chunks(engine, columns, chunks, shard_writer, splitting_writer, progress)
 
 
 def _join_errors(job: PredictionJob, folder: ShardFolder, manifests: dict[int, ShardManifest]) -> None:
@@ -134,6 +146,8 @@ def _counts(job: PredictionJob, manifests: list[ShardManifest], resumed: int) ->
         output=job.target.name,
         errors_path=job.errors if errors else None,
         resumed=resumed,
+        abstained=sum(manifest.abstained for manifest in manifests) if job.abstained else None,
+        abstained_path=job.abstained.path if job.abstained else None,
     )
 
 

@@ -16,7 +16,7 @@ from assay.serving.batch.chunks import InputChunk, to_json
 from assay.serving.batch.row_groups import RowGroups, open_table
 from assay.serving.batch.scan import Column, plain
 from assay.serving.engine import Engine, Prediction
-from assay.serving.json_objects import as_object, entity_objects
+from assay.serving.json_objects import abstention_names, as_object, entity_objects
 from assay.serving.prediction_options import ALL, PredictionOptions
 
 TEXT_SUFFIXES = (".jsonl", ".csv", ".tsv")
@@ -24,6 +24,7 @@ SUFFIXES = (*TEXT_SUFFIXES, *(suffix + ".gz" for suffix in TEXT_SUFFIXES), ".par
 _ENTITY = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("label", pa.string()), ("text", pa.string()), ("score", pa.float64())]
 )
+_ABSTAINED = pa.field("abstained", pa.bool_())
 
 Values = dict[str, Any]
 
@@ -190,8 +191,10 @@ def _prediction_arrays(
             arrays += _probability_arrays(predictions, options.top_k)
     if engine.tags:
         pairs = zip(texts, predictions, strict=True)
-        entities = [_entities(text, prediction, options) for text, prediction in pairs]
-        arrays.append(pa.array(entities, pa.list_(_ENTITY)))
+        entities = [_entities(text, prediction, engine, options) for text, prediction in pairs]
+        arrays.append(pa.array(entities, _entities_type(engine)))
+    for name in abstention_names(engine.decisions):
+        arrays.append(pa.array([getattr(prediction, name) for prediction in predictions], pa.bool_()))
     return [*arrays, pa.array([prediction.truncated for prediction in predictions], pa.bool_())]
 
 
@@ -204,9 +207,13 @@ def _probability_arrays(predictions: Sequence[Prediction], top_k: int | None) ->
     return [pa.array(column, mask=mask) for column, mask in zip(scores.T, left_out.T, strict=True)]
 
 
-def _entities(text: str, prediction: Prediction, options: PredictionOptions) -> Any:
-    entities = entity_objects(text, prediction, options)
+def _entities(text: str, prediction: Prediction, engine: Engine, options: PredictionOptions) -> Any:
+    entities = entity_objects(text, prediction, engine, options)
     return entities if text.isascii() else plain(entities)
+
+
+def _entities_type(engine: Engine) -> pa.DataType:
+    return pa.list_(pa.struct([*_ENTITY, *([_ABSTAINED] if "tokens" in engine.decisions else [])]))
 
 
 def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, pa.DataType]:
@@ -217,8 +224,8 @@ def _prediction_fields(engine: Engine, options: PredictionOptions) -> dict[str, 
         if not options.labels_only:
             fields |= {f"probability.{label}": pa.float32() for label in engine.labels}
     if engine.tags:
-        fields["entities"] = pa.list_(_ENTITY)
-    return fields | {"truncated": pa.bool_()}
+        fields["entities"] = _entities_type(engine)
+    return fields | {name: pa.bool_() for name in abstention_names(engine.decisions)} | {"truncated": pa.bool_()}
 
 
 def _flat(values: Values) -> Values:
@@ -230,7 +237,9 @@ def _flat(values: Values) -> Values:
 
 def _object_fields(engine: Engine) -> list[str]:
     """Return the keys of a prediction in JSONL."""
-    return [*(["label", "probabilities"] if engine.labels else []), *(["entities"] if engine.tags else []), "truncated"]
+    names = ["label", "probabilities"] if engine.labels else []
+    names += ["entities"] if engine.tags else []
+    return [*names, *abstention_names(engine.decisions), "truncated"]
 
 
 def _free_names(columns: Sequence[Column], prediction_fields: Collection[str]) -> dict[str, str]:

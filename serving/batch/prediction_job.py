@@ -15,7 +15,7 @@ from assay.corpus.storage.digest import digest_json
 from assay.serving.batch.row_sources import Source
 from assay.serving.batch.scan import Scan, ScanRecord
 from assay.serving.batch.shards import ShardFolder, clear
-from assay.serving.batch.targets import Target
+from assay.serving.batch.targets import FileTarget, Target
 from assay.serving.engine import Engine
 
 ROWS_PER_SHARD = 8_192
@@ -34,6 +34,7 @@ class PredictionJob:
     """The source, the target and the options of a prediction.
 
     `errors` is the file of invalid rows, `work` the folder of finished shards, on the file system of the output.
+    `abstained` is the file of the rows that are left to people; None writes none.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class PredictionJob:
     text_field: str = "text"
     pair_field: str | None = None
     shard_rows: int = ROWS_PER_SHARD
+    abstained: FileTarget | None = None
 
     def fields(self, engine: Engine) -> list[str]:
         """Return the columns that the model reads: of the text, and of the second text for a model of pairs."""
@@ -57,12 +59,13 @@ class PredictionJob:
             "fields": self.fields(engine),
             "shard_rows": self.shard_rows,
             "version": version("assay"),
+            "abstained": self.abstained.identity() if self.abstained else None,
         }
         return digest_json(parts)
 
     def shards(self) -> ShardFolder:
         """Return the folder of the finished shards."""
-        return ShardFolder(self.work, self.target.suffix)
+        return ShardFolder(self.work, self.target.suffix, self.abstained.suffix if self.abstained else None)
 
 
 def text_fields(engine: Engine, text: str, pair: str | None) -> list[str]:

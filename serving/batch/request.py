@@ -34,6 +34,7 @@ class PredictionRequest:
         input: where the rows come from.
         output: where the predictions go.
         errors: the file of the invalid rows; None writes it beside the output.
+        abstained: a second file for the rows that the decision of the model leaves to people; None writes none.
         text_field: column of the text.
         pair_field: column of the second text, for a model of pairs; None reads `text_pair`.
         shard_rows: rows per shard. While an input of several shards is predicted, its finished shards lie in the folder
@@ -65,6 +66,7 @@ class PredictionRequest:
     options: PredictionOptions = ALL
     overwrite: bool = True
     format: str = "jsonl"
+    abstained: str | None = None
 
 
 def file_settings(separator: str | None, encoding: str | None) -> FileSettings:
@@ -112,8 +114,10 @@ def check_output(request: PredictionRequest) -> None:
     """Check that the output may be written: it does not exist, an unfinished prediction left it, or `overwrite` is set.
 
     Raises:
-        AssayError: the output exists.
+        AssayError: the output, or the file of the rows that are left to people, exists.
     """
+    if not request.overwrite and request.abstained is not None and Path(request.abstained).exists():
+        raise AssayError(f"--abstained is {request.abstained}, which exists; add --overwrite, or name another file")
     kept = not request.overwrite and not is_mongo(request.output) and not is_stream(request.output)
     if kept and _is_occupied(request):
         raise AssayError(f"--output is {request.output}, which exists; add --overwrite, or name another output")

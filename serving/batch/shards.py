@@ -29,6 +29,7 @@ class ShardManifest(BaseModel):
     predicted: int
     truncated: int
     errors: int
+    abstained: int = 0
     files: dict[str, str]
 
 
@@ -52,26 +53,36 @@ class Rejects:
 
 @dataclass
 class ShardWriter:
-    """The path and the row counts of a shard while it is written."""
+    """The paths and the row counts of a shard while it is written.
+
+    `abstained_path` is that of the rows that are left to people, None if they are not asked for.
+    """
 
     path: Path | None
     rejects: Rejects
+    abstained_path: Path | None = None
     rows: int = 0
     predicted: int = 0
     truncated: int = 0
+    abstained: int = 0
 
     def manifest(self, files: dict[str, str]) -> ShardManifest:
         """Return the completion manifest, with the digests of the files."""
         counts = {"rows": self.rows, "predicted": self.predicted, "truncated": self.truncated}
-        return ShardManifest(**counts, errors=self.rejects.count, files=files)
+        return ShardManifest(**counts, errors=self.rejects.count, abstained=self.abstained, files=files)
 
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """The shards in `folder`. `suffix` is that of the files of predictions, None if the target needs no files."""
+    """The shards in `folder`.
+
+    `suffix` is that of the files of predictions, None if the target needs no files; `abstained_suffix` is that of the
+    files of the rows that are left to people, None if they are not asked for.
+    """
 
     folder: Path
     suffix: str | None
+    abstained_suffix: str | None = None
     _manifests: dict[int, ShardManifest] = field(default_factory=dict, repr=False)
 
     def finished(self, only: range | None = None) -> dict[int, ShardManifest]:
@@ -93,9 +104,12 @@ class ShardFolder:
         errors = self.errors_path(number)
         with ExitStack() as stack:
             path = stack.enter_context(atomic_path(self.predictions_path(number))) if self.suffix else None
-            writer = ShardWriter(path, Rejects(errors, stack))
+            abstained = self.abstained_path(number)
+            abstained_path = stack.enter_context(atomic_path(abstained)) if abstained else None
+            writer = ShardWriter(path, Rejects(errors, stack), abstained_path)
             yield writer
         files = [self.predictions_path(number)] if self.suffix else []
+        files += [abstained] if abstained else []
         files += [errors] if writer.rejects.count else []
         manifest = writer.manifest({file.name: digest_file(file) for file in files})
         with atomic_path(self._path(number, ".json")) as partial:
@@ -109,6 +123,10 @@ class ShardFolder:
     def errors_path(self, number: int) -> Path:
         """Return the path of the invalid rows of a shard; the file exists only if there are any."""
         return self._path(number, ".errors.jsonl")
+
+    def abstained_path(self, number: int) -> Path | None:
+        """Return the path of the rows of a shard that are left to people; None if they are not asked for."""
+        return self._path(number, f".abstained{self.abstained_suffix}") if self.abstained_suffix else None
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"{number:07d}{suffix}"

@@ -24,6 +24,14 @@ class RefusedResponse(BaseModel):
     again: bool
 
 
+class DecisionResponse(BaseModel):
+    """What a model leaves to people; `threshold` is null if that is every prediction."""
+
+    promise: str
+    threshold: float | None
+    by_class: dict[str, float]
+
+
 class ModelResponse(BaseModel):
     """The active model."""
 
@@ -35,6 +43,7 @@ class ModelResponse(BaseModel):
     entity_types: list[str]
     pair: bool
     precision: str
+    decisions: dict[str, DecisionResponse]
     max_length: int
     metrics: dict[str, float]
     examples: list[TextRow]

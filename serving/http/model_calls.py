@@ -63,6 +63,7 @@ class ModelCalls:
         items = await self._encode(model, rows)
         predictions = await self._compute(request, model, items, deadline)
         self._metrics.truncated.inc(sum(prediction.truncated for prediction in predictions))
+        self._metrics.abstained.inc(sum(prediction.abstained for prediction in predictions))
         return PredictedRows(model, rows, predictions, time.monotonic() - begin)
 
     def excess_wait(self, deadline: float, arriving: int = 0, lag: float = 0.0) -> float | None:

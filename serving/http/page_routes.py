@@ -54,6 +54,10 @@ def describe(context: Context, active_model: ActiveModel) -> dict[str, Any]:
         "entity_types": manifest.entity_types,
         "pair": manifest.pair,
         "precision": model.engine.precision,
+        "decisions": {
+            head: decision.model_dump(include={"promise", "threshold", "by_class"})
+            for head, decision in model.engine.decisions.items()
+        },
         "max_length": manifest.max_length,
         "metrics": dict(model.metrics),
         "examples": [{"text": row.text, "text_pair": row.text_pair} for row in manifest.golden],

@@ -19,11 +19,12 @@ from typing import Any, TextIO
 from starlette.requests import Request
 
 from assay.corpus.errors import AssayError
-from assay.serving.engine import Prediction, Row
+from assay.serving.engine import Engine, Prediction, Row
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.request_ids import request_id
 from assay.serving.http.server_metrics import ServerMetrics
 from assay.serving.http.server_settings import LogSettings
+from assay.serving.json_objects import abstentions
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class PredictionLog:
         for number in entry.rows:
             row_id = entry.id if len(predicted.rows) == 1 else f"{entry.id}/{number}"
             row = predicted.rows[number]
-            record = {"id": row_id, **head, **_fields(row, predicted.predictions[number])}
+            record = {"id": row_id, **head, **_fields(row, predicted.predictions[number], predicted.model.engine)}
             if self._settings.texts:
                 record |= {"text": row.text} | ({"text_pair": row.text_pair} if row.text_pair is not None else {})
             yield json.dumps(record) + "\n"
@@ -162,13 +163,15 @@ class _Files:
                 path.unlink(missing_ok=True)
 
 
-def _fields(row: Row, prediction: Prediction) -> Mapping[str, Any]:
+def _fields(row: Row, prediction: Prediction, engine: Engine) -> Mapping[str, Any]:
     """Return the fields of a prediction, without any of the text."""
     values: dict[str, Any] = {"characters": row.characters, "truncated": prediction.truncated}
     if prediction.label is not None:
         values |= {"label": prediction.label, "confidence": round(max(prediction.probabilities), 4)}
+    decided = "tokens" in engine.decisions
     entities = [
         {"start": entity.start, "end": entity.end, "label": entity.label, "score": round(entity.score, 4)}
+        | ({"abstained": entity.abstained} if decided else {})
         for entity in prediction.entities
     ]
-    return values | {"entities": entities}
+    return values | abstentions(prediction, engine) | {"entities": entities}

@@ -40,6 +40,7 @@ class ServerMetrics:
         self._tokens = Counter("assay_inference_tokens", "Computed tokens without padding", registry=registry)
         self._padding = Counter("assay_inference_padding_tokens", "Computed padding tokens", registry=registry)
         self.truncated = Counter("assay_inference_truncated", "Rows that were truncated", registry=registry)
+        self.abstained = Counter("assay_inference_abstained", "Rows that were left to a person", registry=registry)
         self.tokenization = Histogram(
             "assay_inference_tokenization_duration_seconds", "Seconds per request", buckets=_SECONDS, registry=registry
         )

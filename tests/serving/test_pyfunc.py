@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from assay.registry.mlflow_package import save_model
 from assay.serving.bundle import Bundle
+from tests.decisions import a_decision
 from tests.serving.conftest import BuildToy
 
 
@@ -51,6 +52,17 @@ def test_predict_returns_a_frame_with_the_columns_of_the_signature(model: Any) -
     assert (entity["start"], entity["end"], entity["label"], entity["text"]) == (5, 10, "ORG", "Apple")
     assert predictions["entities"][1] == []
     assert predictions["truncated"].tolist() == [False, False]
+
+
+@pytest.mark.slow  # saves and loads a model with MLflow
+def test_predict_returns_abstained_where_the_bundle_decides(build_toy: BuildToy, tmp_path: Path) -> None:
+    bundle = build_toy("deciding", decisions={"fp32": {"sentence": a_decision(0.8), "tokens": a_decision(1.0)}})
+    model = load_as_mlflow_does(bundle, tmp_path / "deciding-model")
+    predictions = model.predict(pd.DataFrame({"text": ["good fine", "nothing but Apple"]}))
+    assert list(predictions) == model.metadata.get_output_schema().input_names()
+    assert list(predictions)[-3:] == ["abstained", "label_abstained", "truncated"]
+    assert predictions["abstained"].tolist() == [False, True]
+    assert [entity["abstained"] for entity in predictions["entities"][1]] == [True]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from assay.corpus.storage.artifact_ref import ArtifactRef
 from assay.evaluation.export_report import BUNDLE, ExportReport
 from assay.models.checkpoint import Checkpoint
 from assay.models.training_loop import train
-from assay.recipes.recipe import Lora, ModelSection, Training
+from assay.recipes.recipe import DecisionRule, Lora, ModelSection, Training
 from assay.runs.run import Run
 from assay.serving.bundle import MODEL, Bundle, Precision
 from assay.serving.calibration import Calibration
@@ -95,6 +95,23 @@ def test_export_calibrates_on_validation_rows_and_changes_no_prediction(
             (e.start, e.end, e.label) for e in before.entities
         ]
     assert smoke_test(calibrated) == 8  # golden rows are calibrated, too
+
+
+def test_export_chooses_thresholds_on_validation_rows_and_their_clusters(joint: Trained, tmp_path: Path) -> None:
+    run, checkpoint, snapshot, splits = joint
+    rules = {"sentence": DecisionRule(precision=0.01), "tokens": DecisionRule(precision=0.95)}
+    recipe = run.recipe.model_copy(update={"decision": rules})
+    other = run.model_copy(update={"store": tmp_path, "key": "deciding", "recipe": recipe})
+    bundle = Bundle.load(export.fn(other, checkpoint, snapshot, splits).path / BUNDLE)
+    decisions = bundle.manifest.decisions["fp32"]
+    validation = [row for row in EXAMPLES if int(row.id) % 3 == 0]
+    # an easy promise decides, a hard one leaves everything to people: the rows are too few
+    assert (decisions["sentence"].threshold, decisions["sentence"].evidence.predictions) == (0.0, len(validation))
+    assert decisions["tokens"].threshold is None
+    assert bundle.manifest.recipe["decision"]["tokens"]["precision"] == 0.95
+    predictions = Engine(bundle, threads=1).predict([Row(row.text) for row in EXAMPLES])
+    assert not any(prediction.label_abstained for prediction in predictions)
+    assert all(entity.abstained for prediction in predictions for entity in prediction.entities)
 
 
 @pytest.mark.slow  # a training and an export

@@ -29,6 +29,8 @@ class FlatResponse(BaseModel):
 
     label: str | None = None
     entities: list[EntityResponse] | None = None
+    abstained: bool | None = None
+    label_abstained: bool | None = None
     truncated: bool
 
 

@@ -48,14 +48,21 @@ class EntityResponse(BaseModel):
     label: str
     text: str
     score: float
+    abstained: bool | None = Field(
+        None, description="Whether the entity is left to a person; absent without a decision"
+    )
 
 
 class RowResponse(BaseModel):
-    """The prediction for one row; the keys of a head that the model does not have are absent."""
+    """The prediction for one row; the keys of a head or a decision that the model does not have are absent."""
 
     label: str | None = Field(None, description="Null if it is less probable than the threshold")
     probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
+    abstained: bool | None = Field(None, description="Whether the label or an entity is left to a person")
+    label_abstained: bool | None = Field(
+        None, description="Whether the label is left to a person; of models that decide labels and entities"
+    )
     truncated: bool = Field(
         description="Whether the row was too long for the model; the prediction uses its beginning only"
     )

@@ -13,7 +13,7 @@ from assay.serving.http import error_responses as errors
 from assay.serving.http.active_model import ServedModel
 from assay.serving.http.model_calls import PredictedRows
 from assay.serving.http.server_settings import MAX_ROWS
-from assay.serving.json_objects import entity_objects
+from assay.serving.json_objects import abstention_names, entity_objects
 from assay.serving.prediction_options import ALL, PredictionOptions
 
 # The codecs of MLServer whose tensors are plain texts; base64 is decoded, any other is refused.
@@ -155,7 +155,7 @@ def _flat(data: Nested) -> Iterator[Any]:
 
 def output_names(model: ServedModel, options: PredictionOptions = ALL) -> list[str]:
     """Return the names of all outputs of a model, in their order."""
-    names = ["truncated"]
+    names = [*abstention_names(model.engine.decisions), "truncated"]
     if model.engine.tags:
         names = ["entities", *names]
     if model.engine.labels and not options.labels_only:
@@ -202,8 +202,12 @@ def output_tensors(predicted: PredictedRows, options: PredictionOptions) -> Iter
         yield _tensor("probabilities", "FP32", shape, [score for row in scores for score in row.values()])
     if engine.tags:
         pairs = zip(predicted.rows, predictions, strict=True)
-        entities = [to_json(entity_objects(row.text, prediction, options)).decode() for row, prediction in pairs]
+        entities = [
+            to_json(entity_objects(row.text, prediction, engine, options)).decode() for row, prediction in pairs
+        ]
         yield _tensor("entities", "BYTES", [count], entities)
+    for name in abstention_names(engine.decisions):
+        yield _tensor(name, "BOOL", [count], [getattr(prediction, name) for prediction in predictions])
     yield _tensor("truncated", "BOOL", [count], [prediction.truncated for prediction in predictions])
 
 

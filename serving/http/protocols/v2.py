@@ -1,8 +1,9 @@
 """The Open Inference Protocol, version 2 (github.com/kserve/open-inference-protocol, REST).
 
 Inputs are the tensors `text` and, for a model of text pairs, `text_pair`, of BYTES, with one element per row. Outputs
-are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, one JSON list per row) and `truncated`
-(BOOL). Tensors may be binary data after the JSON object, which is the default of Triton's client.
+are `label` (BYTES), `probabilities` (FP32, rows x classes), `entities` (BYTES, one JSON list per row), `abstained`
+(BOOL, of a model with a decision) and `truncated` (BOOL). Tensors may be binary data after the JSON object, which is
+the default of Triton's client.
 """
 
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
         "label": ("BYTES", [-1]),
         "probabilities": ("FP32", [-1, len(engine.labels)]),
         "entities": ("BYTES", [-1]),
+        "abstained": ("BOOL", [-1]),
+        "label_abstained": ("BOOL", [-1]),
         "truncated": ("BOOL", [-1]),
     }
     outputs = [(name, *kinds[name]) for name in output_names(model)]

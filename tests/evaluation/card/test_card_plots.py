@@ -12,14 +12,17 @@ from assay.evaluation.card.card_plots import (
     MOST_SLICES,
     PAPER,
     confusion_plot,
+    coverage_plot,
     curves_plot,
     reliability_plot,
     slices_plot,
 )
+from assay.evaluation.coverage import coverage_of
 from assay.evaluation.metrics import Confusion
 from assay.evaluation.reliability import reliability_of
 from assay.evaluation.slices import SliceMetric
 from assay.serving.calibration import Calibration
+from tests.decisions import a_decision
 from tests.evaluation.predicted import LABELS, predictions
 
 HARD_NAMES = [
@@ -100,6 +103,13 @@ def test_reliability_plot_shows_the_error_before_and_after() -> None:
     shown = texts(reliability_plot(heads))
     assert {"classes", "entities", "confidence"} <= set(shown)
     assert sum(text.startswith(("before, error", "calibrated, error")) for text in shown) == 4
+
+
+def test_coverage_plot_shows_what_is_promised_and_what_is_decided() -> None:
+    heads = coverage_of(predictions(60), ["sentence", "tokens"], {"sentence": a_decision(0.6)})
+    shown = texts(coverage_plot(heads, {"sentence": 0.95}))
+    assert {"classes", "entities", "share that is decided", "share of these that is wrong"} <= set(shown)
+    assert (shown.count("promised at most"), shown.count("decided")) == (1, 1)
 
 
 def test_plots_have_different_ids() -> None:

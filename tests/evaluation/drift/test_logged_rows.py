@@ -172,3 +172,23 @@ def test_entities_in_strips_white_space_and_refuses_what_the_text_lacks() -> Non
         Label(None, (Entity(4, 10, "A"),)).entities_in(text, "7")
     with pytest.raises(AssayError, match="entity 3:4 covers white space alone"):
         Label(None, (Entity(3, 4, "A"),)).entities_in(text, "7")
+
+
+@pytest.mark.parametrize(
+    ("fields", "of_entity", "label", "row"),
+    [
+        ({}, None, False, False),
+        ({"abstained": True}, None, True, True),
+        ({"abstained": True}, True, False, True),
+        ({"abstained": True, "label_abstained": True}, True, True, True),
+        ({"abstained": False, "label_abstained": False}, False, False, False),
+    ],
+)
+def test_read_log_takes_what_was_left_to_people(
+    tmp_path: Path, fields: dict[str, bool], of_entity: bool | None, label: bool, row: bool
+) -> None:
+    found = entity(0, 4, "ORG") | {"score": 0.7} | ({} if of_entity is None else {"abstained": of_entity})
+    result = read_one(tmp_path, logged("a", entities=[found], **fields))
+    assert isinstance(result, LoggedRow)
+    prediction = result.prediction
+    assert (prediction.label_abstained, prediction.abstained) == (label, row)

@@ -6,6 +6,7 @@ import pytest
 from assay.evaluation.drift.two_samples import (
     Exchange,
     compare_f1,
+    compare_means,
     compare_numbers,
     compare_shares,
     compare_texts,
@@ -92,3 +93,12 @@ def test_compare_f1_reports_a_drop_and_no_gain() -> None:
     assert fall.p_value < 0.001
     gain = compare_f1(worse, good)
     assert (gain.effect, gain.p_value > 0.9) == (0, True)
+
+
+def test_compare_means_finds_a_difference_and_keeps_its_level() -> None:
+    random = np.random.default_rng(3)
+    p_values = [compare_means(random.normal(size=200), random.normal(size=80)).p_value for _ in range(60)]
+    assert sum(p_value < 0.1 for p_value in p_values) <= 12
+    moved = compare_means(random.normal(size=200), random.normal(0.6, size=80))
+    assert moved.p_value < 0.01
+    assert moved.effect == pytest.approx(0.6, abs=0.3)

@@ -48,6 +48,28 @@ def test_page_marks_entities_after_emoji_and_letters_of_two_code_points(page: Pa
     expect(page.locator("tbody tr").first).to_contain_text(f"{text.index('Apple')}–{text.index('Apple') + 5}")
 
 
+@pytest.mark.parametrize(
+    ("label", "entity", "left"),
+    [(None, None, "the class"), (False, True, "1 entity"), (True, True, "the class and 1 entity")],
+)
+def test_page_says_what_is_left_to_a_person(page: Page, label: bool | None, entity: bool | None, left: str) -> None:
+    # given a model with a decision
+    def abstain(route: Route) -> None:
+        response = route.fetch()
+        values = response.json()
+        (row,) = values["predictions"]
+        row |= {"abstained": True} | ({} if label is None else {"label_abstained": label})
+        row["entities"][0] |= {} if entity is None else {"abstained": entity}
+        route.fulfill(response=response, json=values)
+
+    page.route("**/predict*", abstain)
+    read(page, "good Apple")
+    expect(page.locator(".note.abstained")).to_have_text(
+        f"Left to a person: {left}. The model is not sure enough; what you see is its best guess."
+    )
+    expect(page.locator("mark.abstained")).to_have_count(1 if entity else 0)
+
+
 def test_page_sorts_classes_by_probability(page: Page) -> None:
     read(page, "bad")
     expect(page.locator("dt")).to_have_text(["down", "up"])

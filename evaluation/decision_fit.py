@@ -1,0 +1,171 @@
+"""Choose the decision thresholds of a model on validation rows, from its uncalibrated predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from assay.corpus.example import Head
+from assay.evaluation.calibration_fit import entity_outcomes_of
+from assay.evaluation.decision_threshold import ChosenThreshold, choose_threshold, precision_threshold
+from assay.evaluation.labelled_predictions import LabelledPrediction, rows_of
+from assay.evaluation.loss_bound import LossCount
+from assay.evaluation.statistics import Bools, Floats, Ints, cluster_codes
+from assay.recipes.decision_section import CostTable, DecisionRule
+from assay.serving.calibration import Calibration
+from assay.serving.decision import Decision, DecisionEvidence, Decisions
+
+
+@dataclass(frozen=True)
+class DecidablePredictions:
+    """The predictions of one head that a decision is about: classes of rows, or entities.
+
+    `labels` are the predicted classes or entity types, `confidence` and `right` belong to them, and `clusters` is the
+    cluster number of each; None if they are independent. Entities of one row are one cluster.
+    """
+
+    labels: Sequence[str]
+    confidence: Floats
+    right: Bools
+    clusters: Ints | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def clusters_of(self, members: Bools) -> Ints | None:
+        """Return the cluster number of some of them; None if they are independent."""
+        return None if self.clusters is None else self.clusters[members]
+
+    def decided_by(self, decision: Decision) -> Bools:
+        """Return which of them are decided."""
+        pairs = zip(self.labels, self.confidence, strict=True)
+        return np.array([not decision.abstains(label, float(value)) for label, value in pairs], dtype=np.bool_)
+
+
+def decidable(rows: Sequence[LabelledPrediction], head: Head) -> DecidablePredictions:
+    """Return the predictions of a head on its labelled rows."""
+    labelled = rows_of(rows, head)
+    if head == "tokens":
+        confidence, right = entity_outcomes_of(labelled)
+        names = [row.own_cluster for row in labelled for _ in row.predicted_entities]
+        types = [entity.label for row in labelled for entity in row.predicted_entities]
+        return DecidablePredictions(types, confidence, right, cluster_codes(names))
+    return DecidablePredictions(
+        labels=[str(row.predicted) for row in labelled],
+        confidence=np.array([max(row.probabilities) for row in labelled], dtype=np.float64),
+        right=np.array([row.gold == row.predicted for row in labelled], dtype=np.bool_),
+        clusters=cluster_codes([row.own_cluster for row in labelled]),
+    )
+
+
+def fit_decisions(rows: Sequence[LabelledPrediction], rules: Mapping[Head, DecisionRule]) -> Decisions:
+    """Choose the thresholds of each head that the recipe has a rule for.
+
+    Args:
+        rows: calibrated predictions on validation rows.
+        rules: section `decision` of the recipe.
+    """
+    return {head: fit_decision(decidable(rows, head), rule) for head, rule in rules.items()}
+
+
+def fit_decision(predictions: DecidablePredictions, rule: DecisionRule) -> Decision:
+    """Choose the thresholds of one head."""
+    costs = rule.costs
+    if costs is None:
+        assert rule.precision is not None  # noqa: S101  # narrows the type: the rule has one of them
+        chosen = precision_threshold(
+            predictions.confidence, predictions.right, rule.precision, rule.confidence, predictions.clusters
+        )
+        thresholds: dict[str, float] = {}
+    else:
+        chosen = _by_cost(predictions, costs, rule.confidence)
+        thresholds = _by_class(chosen, costs)
+    threshold = chosen.threshold if costs is None or chosen.threshold is None else _of_cost(chosen, costs, costs.wrong)
+    decision = Decision(
+        threshold=threshold,
+        by_class=thresholds,
+        promise=promise_of(rule),
+        precision=rule.precision,
+        confidence=rule.confidence,
+        evidence=DecisionEvidence(predictions=len(predictions), decided=0, wrong=0, required=chosen.required),
+    )
+    return decision.model_copy(update={"evidence": _evidence(predictions, decision)})
+
+
+def promise_of(rule: DecisionRule) -> str:
+    """Return the promise of a rule in words."""
+    if rule.precision is not None:
+        return f"precision of what is decided at least {rule.precision:g} with {rule.confidence:.4g} confidence"
+    return f"a decided prediction costs less than one left to a person, with {rule.confidence:.4g} confidence"
+
+
+def losses_of(predictions: DecidablePredictions, rule: DecisionRule) -> Floats:
+    """Return the loss of deciding each prediction, from 0 to 1: an error, or its cost over the largest cost."""
+    if rule.costs is not None:
+        return cost_losses(predictions, rule.costs)
+    return (~predictions.right).astype(np.float64)
+
+
+def cost_losses(predictions: DecidablePredictions, costs: CostTable) -> Floats:
+    """Return the cost of deciding each prediction, from 0 (right) to 1 (wrong, at the largest cost)."""
+    wrong = np.array([costs.of(label) for label in predictions.labels], dtype=np.float64)
+    losses: Floats = wrong * ~predictions.right / costs.largest
+    return losses
+
+
+def _by_cost(predictions: DecidablePredictions, costs: CostTable, level: float) -> ChosenThreshold:
+    """Choose the threshold on the expected cost of deciding: the lower it is, the safer the prediction (Chow 1970)."""
+    wrong = np.array([costs.of(label) for label in predictions.labels], dtype=np.float64)
+    safety = 1 - (1 - predictions.confidence) * wrong / costs.largest
+    return choose_threshold(
+        safety,
+        cost_losses(predictions, costs),
+        costs.abstain / costs.largest,
+        level,
+        predictions.clusters,
+        cheapest=True,
+    )
+
+
+def _of_cost(chosen: ChosenThreshold, costs: CostTable, wrong: float) -> float:
+    """Return the confidence at which a prediction whose error costs `wrong` is as safe as the threshold."""
+    assert chosen.threshold is not None  # noqa: S101  # narrows the type
+    return max(0.0, 1 - (1 - chosen.threshold) * costs.largest / wrong)
+
+
+def _by_class(chosen: ChosenThreshold, costs: CostTable) -> dict[str, float]:
+    if chosen.threshold is None:
+        return {}
+    return {label: _of_cost(chosen, costs, wrong) for label, wrong in costs.wrong_by_class.items()}
+
+
+def _evidence(predictions: DecidablePredictions, decision: Decision) -> DecisionEvidence:
+    decided = predictions.decided_by(decision)
+    wrong = ~predictions.right[decided]
+    clusters = predictions.clusters
+    count = LossCount.of(wrong.astype(np.float64), predictions.clusters_of(decided))
+    return DecisionEvidence(
+        predictions=len(predictions),
+        clusters=None if clusters is None else int(clusters.max(initial=-1)) + 1,
+        decided=int(decided.sum()),
+        wrong=int(wrong.sum()),
+        bound=1 - count.upper(decision.confidence) if decided.any() else None,
+        required=decision.evidence.required,
+    )
+
+
+def calibrated(rows: Sequence[LabelledPrediction], calibration: Calibration) -> list[LabelledPrediction]:
+    """Return uncalibrated predictions as they are after calibration."""
+    return [_calibrated(row, calibration) for row in rows]
+
+
+def _calibrated(row: LabelledPrediction, calibration: Calibration) -> LabelledPrediction:
+    scores = calibration.entity_confidence(np.array([entity.score for entity in row.predicted_entities]))
+    entities = zip(row.predicted_entities, scores, strict=True)
+    return replace(
+        row,
+        probabilities=tuple(calibration.probabilities(np.array(row.probabilities)).tolist())
+        if row.probabilities
+        else (),
+        predicted_entities=tuple(replace(entity, score=float(score)) for entity, score in entities),
+    )
