@@ -90,10 +90,11 @@ def score_bundle(
     predictions = predict_rows(engine, examples, clusters)
     heads, labels = heads_of(bundle.manifest), bundle.manifest.labels
     texts = [example.text for example in examples]
-    metrics = compute_metrics(predictions, heads, labels)
+    row_labels = bundle.manifest.row_labels
+    metrics = compute_metrics(predictions, heads, labels, row_labels)
     held_out = list(predict_held_out(engine, examples, "test", predictions))
     (latency,) = measure_latency([engine], examples)
-    reliability = reliability_of(predictions, heads, labels, engine.calibration)
+    reliability = reliability_of(predictions, heads, labels, engine.calibration, row_labels)
     for head in reliability:
         metrics.metrics |= head.metrics
     metrics.metrics |= {"latency.p50_ms": latency.p50_ms, "latency.p95_ms": latency.p95_ms}
@@ -116,6 +117,8 @@ def heads_of(manifest: BundleManifest) -> list[Head]:
     heads: list[Head] = []
     if manifest.labels:
         heads.append("sentence")
+    if manifest.row_labels:
+        heads.append("labels")
     if manifest.tags:
         heads.append("tokens")
     return heads

@@ -41,6 +41,8 @@ class GoldenRow(BaseModel):
     label: str | None = None
     probabilities: list[float] = Field(default_factory=list, description="In the order of `labels`")
     entities: list[tuple[int, int, str]] = Field(default_factory=list)
+    labels: list[str] = Field(default_factory=list, description="Those that apply")
+    label_probabilities: list[float] = Field(default_factory=list, description="In the order of `row_labels`")
 
 
 class MeasuredPrecision(BaseModel):
@@ -61,9 +63,10 @@ class MeasuredPrecision(BaseModel):
 class BundleManifest(BaseModel):
     """The manifest of a bundle, `bundle.json`.
 
-    `labels` and `tags` are in the order of the logits, and empty for a head that the model lacks. The graph takes
-    `input_ids`, `attention_mask` and, if `type_ids`, `token_type_ids` (int64, rows x length), and returns `sentence`
-    (rows x labels) and `tokens` (rows x length x tags), float32.
+    `labels` (classes), `row_labels` (of which any number may apply) and `tags` are in the order of the logits, and
+    empty for a head that the model lacks. The graph takes `input_ids`, `attention_mask` and, if `type_ids`,
+    `token_type_ids` (int64, rows x length), and returns `sentence` (rows x labels), `labels` (rows x row labels) and
+    `tokens` (rows x length x tags), float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +75,7 @@ class BundleManifest(BaseModel):
     name: str
     labels: list[str]
     tags: list[str]
+    row_labels: list[str] = []
     pair: bool
     type_ids: bool
     pad_id: int
@@ -83,6 +87,9 @@ class BundleManifest(BaseModel):
     measured: list[MeasuredPrecision] = Field(default_factory=list, description="In order of preference")
     calibration: dict[Precision, Calibration] = Field(
         default_factory=dict, description="Correction of the confidences in each precision that ships"
+    )
+    label_thresholds: dict[Precision, list[float]] = Field(
+        default_factory=dict, description="Probability from which each of `row_labels` applies, by precision"
     )
     cpu_flags: list[str] = Field(description="Flags of the CPU that the metrics were measured on")
     reduced_range: bool = Field(False, description="int8 weights use 7 bits: exact also on CPUs without VNNI")
@@ -96,6 +103,10 @@ class BundleManifest(BaseModel):
     def calibration_of(self, precision: Precision) -> Calibration:
         """Return the calibration of a precision; one that was never fitted corrects nothing."""
         return self.calibration.get(precision, UNCALIBRATED)
+
+    def label_thresholds_of(self, precision: Precision) -> list[float]:
+        """Return the threshold of each row label in a precision; 0.5 where none was chosen."""
+        return self.label_thresholds.get(precision, [0.5] * len(self.row_labels))
 
     @property
     def entity_types(self) -> list[str]:

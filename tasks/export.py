@@ -172,6 +172,7 @@ def _finish_bundle(source: _Source, folder: Path, precision: Literal["fp32", "in
         name=source.recipe.registry.name,
         labels=checkpoint.labels,
         tags=checkpoint.tags,
+        row_labels=checkpoint.row_labels,
         pair=checkpoint.pair,
         type_ids=checkpoint.uses_type_ids,
         pad_id=checkpoint.pad_id,
@@ -223,19 +224,27 @@ def _ship(choice: ShippedPrecision, plain: Path, small: Path) -> Path:
 
 
 def _calibrate(source: _Source, folder: Path) -> None:
-    """Fit the confidences of each precision that ships on validation rows, and store the fit in the manifest."""
+    """Fit confidences and label thresholds of each precision that ships on validation rows, and store them."""
     from assay.evaluation.calibration_fit import fit_calibration
+    from assay.evaluation.label_decisions import fit_label_thresholds
 
     bundle = Bundle.load(folder)
     manifest = bundle.manifest
     shipped: set[Precision] = {manifest.precision}
     if manifest.bf16:
         shipped.add("bf16")
-    calibration = {
-        precision: fit_calibration(predict_rows(Engine(bundle, precision=precision), source.rows), manifest.labels)
-        for precision in sorted(shipped)
+    predicted = {
+        precision: predict_rows(Engine(bundle, precision=precision), source.rows) for precision in sorted(shipped)
     }
-    write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
+    names = manifest.row_labels
+    calibration = {precision: fit_calibration(rows, manifest.labels, names) for precision, rows in predicted.items()}
+    changes: dict[str, Any] = {"calibration": calibration}
+    if names:
+        changes["label_thresholds"] = {
+            precision: fit_label_thresholds(rows, names, calibration[precision])
+            for precision, rows in predicted.items()
+        }
+    write_manifest(folder, manifest.model_copy(update=changes))
 
 
 def _parity_rows(source: _Source) -> list[Row]:
@@ -264,6 +273,8 @@ def _golden_rows(engine: Engine, rows: Sequence[Row]) -> list[GoldenRow]:
             label=prediction.label,
             probabilities=list(prediction.probabilities),
             entities=[(entity.start, entity.end, entity.label) for entity in prediction.entities],
+            labels=[one.label for one in prediction.labels],
+            label_probabilities=list(prediction.label_probabilities),
         )
         for row, prediction in zip(rows, engine.predict(rows), strict=True)
     ]

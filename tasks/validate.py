@@ -91,6 +91,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         "split": recipe.split.method,
         "label_map": recipe.source.label_map,
         "text_pair": recipe.source.fields.text_pair,
+        "labels": recipe.source.fields.labels,
         "tokenizer": tokenizer_inputs(recipe),
     }
 

@@ -50,11 +50,20 @@ class EntityResponse(BaseModel):
     score: float
 
 
+class LabelResponse(BaseModel):
+    """A label that applies, with its probability."""
+
+    label: str
+    score: float
+
+
 class RowResponse(BaseModel):
     """The prediction for one row; the keys of a head that the model does not have are absent."""
 
     label: str | None = Field(None, description="Null if it is less probable than the threshold")
     probabilities: dict[str, float] | None = None
+    labels: list[LabelResponse] | None = Field(None, description="The labels that apply; there may be none")
+    label_probabilities: dict[str, float] | None = None
     entities: list[EntityResponse] | None = None
     truncated: bool = Field(
         description="Whether the row was too long for the model; the prediction uses its beginning only"
