@@ -107,7 +107,7 @@ def score_bundle(
         reliability=reliability,
         slices=[metric for head in heads for metric in slice_metrics(predictions, head)],
         worst=worst_errors(predictions, texts),
-        label_issues=find_issue_tasks(held_out, labels, engine.tags)[:ISSUES],
+        label_issues=find_issue_tasks(held_out, labels, engine.tags, row_labels)[:ISSUES],
         rows=predictions,
     )
 

@@ -17,6 +17,10 @@ from assay.recipes.recipe import Head
 HEAD_F1: dict[Head, str] = {"sentence": "sentence.macro_f1", "labels": "labels.macro_f1", "tokens": "tokens.f1"}
 
 
+# What a head predicts, for headings.
+HEAD_NOUNS: dict[Head, str] = {"sentence": "classes", "labels": "labels", "tokens": "entities"}
+
+
 class ClassMetrics(BaseModel):
     """A line of the classification report: one class or entity type. `support` is its number of gold labels."""
 

@@ -100,7 +100,8 @@ class ChunkReader:
             document_format, needs_label=needs_label, needs_entities=needs_entities, needs_labels=needs_labels
         )
         self._schema = arrow_schema(document_format.fields.slices)
-        self._is_checked = "format" in document_format.model_fields_set
+        # Lists of labels are rows, although some tools write them in the same way.
+        self._is_checked = "format" in document_format.model_fields_set or needs_labels
 
     def read(self, documents: Iterable[Document | InvalidRow]) -> DocumentChunk:
         """Return rows, rejects and counts of some documents.

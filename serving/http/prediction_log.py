@@ -171,4 +171,8 @@ def _fields(row: Row, prediction: Prediction) -> Mapping[str, Any]:
         {"start": entity.start, "end": entity.end, "label": entity.label, "score": round(entity.score, 4)}
         for entity in prediction.entities
     ]
+    if prediction.label_probabilities:
+        sure = [max(value, 1 - value) for value in prediction.label_probabilities]
+        values["label_confidence"] = round(sum(sure) / len(sure), 4)
+        values["labels"] = [{"label": one.label, "score": round(one.score, 4)} for one in prediction.labels]
     return values | {"entities": entities}

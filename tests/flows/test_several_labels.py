@@ -75,7 +75,9 @@ def test_train_compares_a_challenger_and_trains_labels_beside_other_heads(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     gate = {"min_f1": {"labels": 0.7, "tokens": 0.7}, "baseline": "off"}
-    outcome = train(label_recipe(corpus, model={"heads": ["tokens", "labels"]}, gate=gate), store)
+    # So small a network would learn names alone if they counted as much.
+    training = {"tokens_weight": 0.05}
+    outcome = train(label_recipe(corpus, model={"heads": ["tokens", "labels"]}, gate=gate, training=training), store)
     [comparison] = [check for check in outcome.verdict.checks if check.name == "champion: labels"]
     assert "of version 1" in comparison.measured
     assert {"score: labels", "score: tokens"} <= {check.name for check in outcome.verdict.checks if check.passed}
