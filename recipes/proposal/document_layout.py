@@ -148,9 +148,13 @@ def _row_layout(
     # Beside several labels, a column with few values is a slice unless the user says that it is the class.
     choices = replace(choices, label=NONE) if several is not None and choices.label is None else choices
     roles = find_roles(without(singles, text, pair, *labels), choices, has_entities=needs_no_class)
-    texts = {"text": text, **({"text_pair": pair} if pair else {}), **({"entities": entities} if entities else {})}
+    texts: dict[str, Any] = {
+        "text": text,
+        **({"text_pair": pair} if pair else {}),
+        **({"entities": entities} if entities else {}),
+    }
     texts |= {"labels": several.fields} if several is not None else {}
-    layout = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
+    layout: dict[str, Any] = {"format": "rows", "fields": {**texts, **_label_and_columns(roles)}}
     layout |= {"label_separator": several.separator} if several is not None and several.separator else {}
     used = {text: "text"} | ({pair: "second text"} if pair else {}) | ({entities: "entities"} if entities else {})
     used |= dict.fromkeys(labels, "labels" if len(labels) == 1 else "label: 1 if it applies")
