@@ -129,7 +129,7 @@ def _graph(sentence: np.ndarray, tokens: np.ndarray, labels: np.ndarray) -> onnx
     if labels.shape[1]:
         tables += [
             numpy_helper.from_array(labels, "label_votes"),
-            numpy_helper.from_array(np.float32([-2]), "reluctance"),
+            numpy_helper.from_array(np.array([-2], dtype=np.float32), "reluctance"),
         ]
         nodes += [
             helper.make_node("Gather", ["label_votes", "input_ids"], ["label_voted"]),

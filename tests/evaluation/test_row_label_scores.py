@@ -94,7 +94,8 @@ def test_compute_metrics_leaves_labels_out_where_no_row_has_one() -> None:
 
 def test_label_scores_average_over_the_labels_that_rows_have() -> None:
     scores = label_scores([["money"], []], [["money", "sport"], []], NAMES)
-    assert (scores.macro_f1, scores.micro_f1, scores.subset_accuracy) == (1.0, pytest.approx(2 / 3), 0.5)
+    assert (scores.macro_f1, scores.subset_accuracy) == (1.0, 0.5)
+    assert scores.micro_f1 == pytest.approx(2 / 3)
 
 
 def test_label_outcomes_know_the_perfect_and_the_wrong_model() -> None:

@@ -26,7 +26,7 @@ from assay.serving.smoke import smoke_test
 from tests.bundles import build_bundle
 
 ROW_LABELS = {"bank": "money", "match": "sport", "storm": "weather"}
-SURE, UNSURE = float(sigmoid(np.float32([2]))[0]), float(sigmoid(np.float32([-2]))[0])
+SURE, UNSURE = sigmoid(np.array([2, -2], dtype=np.float32)).tolist()
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_prediction_weighs_the_windows_of_a_long_text() -> None:
     text = EncodedText([1, 2], [0, 0], [], False, 1, (later,))
     windows = [{"labels": np.array([4.0, -4.0])}, {"labels": np.array([-4.0, 4.0])}]
     prediction = reader.prediction(text, windows)
-    sure = float(sigmoid(np.float32([4]))[0])
+    sure = float(sigmoid(np.array([4], dtype=np.float32))[0])
     assert prediction.label_probabilities == pytest.approx(
         (0.25 * sure + 0.75 * (1 - sure), 0.75 * sure + 0.25 * (1 - sure))
     )
