@@ -133,7 +133,7 @@ bench-spacy: install  ## medical terms against spaCy; installs spaCy
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.spacy_ner
 
-bench-multi-label: install  ## several labels per row against TF-IDF, on real data; about 10 minutes
+bench-multi-label: install  ## several labels per row against TF-IDF, on real data
 	$(BIN)/python -m benchmarks.multi_label
 
 bench-serving: install  ## the engine against peers and the limit of the CPU, DeBERTa's rewritten graph, the server against engine, MLflow, overload

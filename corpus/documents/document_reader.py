@@ -11,7 +11,7 @@ from assay.corpus.documents.entity_spans import read_entities
 from assay.corpus.documents.fields import DocumentFormat, EntityFields
 from assay.corpus.documents.plain_parse import PlainParse
 from assay.corpus.documents.raw_document import SPLIT_ALIASES, Document, shorten
-from assay.corpus.documents.row_labels import NoLabelsError, RowLabels
+from assay.corpus.documents.row_labels import NoLabelError, RowLabels
 from assay.corpus.documents.slice_values import slice_field, slice_value
 from assay.corpus.documents.tagged_words import TaggedWords
 from assay.corpus.documents.values import (
@@ -31,10 +31,6 @@ from assay.corpus.example import Entity, Example
 
 Reject = tuple[str, str, Any]
 SENTENCE_SEPARATOR = "#"  # between the id of a document and the number of its sentence
-
-
-class NoLabelError(Exception):
-    """Error for a row whose class means that it has none."""
 
 
 class DocumentReader:
@@ -105,7 +101,7 @@ class DocumentReader:
             if self._tool is not None:
                 return self._annotated(document, document_id), []
             return [self._row(document, document_id)], []
-        except (NoLabelError, NoLabelsError):
+        except NoLabelError:
             return [], []
         except UnreadableError as error:
             return [], [(document_id, str(error), shorten(document.values))]
@@ -155,7 +151,7 @@ class DocumentReader:
             sentence_id = f"{document_id}{SENTENCE_SEPARATOR}{index}"
             try:
                 examples.append(self._sentence(document, sentence, sentence_id))
-            except (NoLabelError, NoLabelsError):
+            except NoLabelError:
                 continue
             except UnreadableError as error:
                 rejects.append((sentence_id, str(error), shorten(sentence)))

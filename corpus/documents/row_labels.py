@@ -12,8 +12,8 @@ from assay.corpus.documents.values import MISSING, UnreadableError, class_label,
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
 
 
-class NoLabelsError(Exception):
-    """Error for a row whose value means that it was never labelled, so that the recipe leaves it out."""
+class NoLabelError(Exception):
+    """Error for a row whose class or labels mean that it has none, so that the recipe leaves it out."""
 
 
 class RowLabels:
@@ -37,7 +37,7 @@ class RowLabels:
         """Return the labels, sorted; None if the row is not labelled.
 
         Raises:
-            NoLabelsError: a value is one of `no_label`.
+            NoLabelError: a value is one of `no_label`.
             UnreadableError: the value is missing, or holds something other than labels.
         """
         fields = self._format.fields.labels
@@ -91,7 +91,7 @@ class RowLabels:
     def _check_left_out(self, value: Any, name: str) -> None:
         single = not isinstance(value, list | tuple | Mapping)
         if self._format.no_label and single and column(value, name) in self._format.no_label:
-            raise NoLabelsError
+            raise NoLabelError
 
     def _label(self, item: Any, name: str) -> str:
         names = self._format.label_map
